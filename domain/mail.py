@@ -1,0 +1,89 @@
+"""Mail as the house owes it: a row that says what to tell whom. The text is made when it is sent."""
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import UUID
+
+
+class Purpose(StrEnum):
+    """What a link in a mail may be used for; a link of one purpose is worth nothing for another."""
+
+    VERIFY = "verify"
+    RESET = "reset"
+
+    @property
+    def lifetime(self) -> timedelta:
+        """How long a link lives after it was asked for (NIST SP 800-63B-4 caps mail at 24 hours)."""
+        return timedelta(hours=24) if self is Purpose.VERIFY else timedelta(minutes=30)
+
+
+class Kind(StrEnum):
+    VERIFY = "verify"
+    ALREADY_REGISTERED = "already_registered"
+    RESET = "reset"
+    PASSWORD_CHANGED = "password_changed"
+    SESSION_STOLEN = "session_stolen"
+
+    @property
+    def purpose(self) -> Purpose | None:
+        """The purpose of the link this kind of mail carries; None for a mere notice."""
+        return _LINKS.get(self)
+
+
+_LINKS = {Kind.VERIFY: Purpose.VERIFY, Kind.RESET: Purpose.RESET}
+
+
+class Outcome(StrEnum):
+    SENT = "sent"
+    DROPPED = "dropped"
+    PARKED = "parked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mail:
+    """A mail that is owed. `user_id` is None where only an address was given and nobody was looked up yet.
+
+    `due_at` is when somebody should try: leasing a mail moves it ahead, so a worker that dies gives it back
+    by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
+    """
+
+    id: UUID
+    kind: Kind
+    recipient: str
+    user_id: UUID | None = None
+    created_at: datetime
+    due_at: datetime
+    attempts: int = 0
+    outcome: Outcome | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    """What a sealed link says. Using it asks for the same credential version, so it works once."""
+
+    purpose: Purpose
+    user_id: UUID
+    credential_version: int
+    issued_at: datetime
+
+    def expired(self, now: datetime) -> bool:
+        return now >= self.issued_at + self.purpose.lifetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """A mail as it is handed to the mailer: one recipient, two bodies, a name that stays the same."""
+
+    id: UUID
+    recipient: str
+    subject: str
+    text: str = field(repr=False)
+    html: str = field(repr=False)
+    written_at: datetime
+
+
+def retry_delay(attempts: int) -> timedelta:
+    """How long to wait after the nth failed attempt: 5 s, doubling, never more than 5 minutes."""
+    return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))

@@ -1,0 +1,60 @@
+"""How the service says no: an exception with a stable code. Entrypoints turn codes into answers."""
+
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """Every reason the inner house can give. The codes are public and never change their meaning."""
+
+    EMAIL_INVALID = "email_invalid"
+    USERNAME_INVALID = "username_invalid"
+    USERNAME_TAKEN = "username_taken"
+    PASSWORD_WEAK = "password_weak"
+    PASSWORD_MISMATCH = "password_mismatch"
+    INVALID_CREDENTIALS = "invalid_credentials"
+    ACCOUNT_DISABLED = "account_disabled"
+    TOKEN_MISSING = "token_missing"
+    TOKEN_INVALID = "token_invalid"
+    TOKEN_EXPIRED = "token_expired"
+    TOKEN_REVOKED = "token_revoked"
+    REFRESH_REUSED = "refresh_reused"
+    SESSION_ENDED = "session_ended"
+    LINK_INVALID = "link_invalid"
+    LINK_EXPIRED = "link_expired"
+    NOT_VERIFIED = "not_verified"
+    ROLE_REQUIRED = "role_required"
+    FORBIDDEN = "forbidden"
+    NOT_FOUND = "not_found"
+    LAST_ADMIN = "last_admin"
+    MALFORMED = "malformed"
+    OVERLOADED = "overloaded"
+    UNAVAILABLE = "unavailable"
+
+
+class Refusal(Exception):
+    """A request that is understood and not granted.
+
+    `field` names the input at fault and `reason` says which of its rules was broken; `retry_after`
+    is in seconds. Nothing secret may stand in `detail`: it is shown to the caller.
+    """
+
+    def __init__(
+        self,
+        code: Code,
+        detail: str = "",
+        *,
+        field: str | None = None,
+        reason: str | None = None,
+        retry_after: int | None = None,
+    ) -> None:
+        super().__init__(code, detail)
+        self.code = code
+        self.detail = detail
+        self.field = field
+        self.reason = reason
+        self.retry_after = retry_after
+
+
+def unavailable(what: str) -> Refusal:
+    """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
+    return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)

@@ -1,0 +1,103 @@
+"""A login that lasts. One row from login to logout, however often its tokens are renewed."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+ENDED = 2**31 - 1
+"""The floor of a session that is over: no generation is ever welcome again."""
+
+
+class EndReason(StrEnum):
+    LOGOUT = "logout"
+    LOGOUT_ALL = "logout_all"
+    PASSWORD_CHANGED = "password_changed"
+    REFRESH_REUSED = "refresh_reused"
+    DISABLED = "disabled"
+    DELETED = "deleted"
+    SUPERSEDED = "superseded"
+
+
+class Standing(StrEnum):
+    """How a presented generation stands to the session it names."""
+
+    CURRENT = "current"
+    JUST_REPLACED = "just_replaced"
+    STOLEN = "stolen"
+    OVER = "over"
+    EXPIRED = "expired"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lifetimes:
+    """How long things live. `refresh` is the idle lifetime of a session, `session` its absolute one."""
+
+    access: timedelta = timedelta(minutes=10)
+    refresh: timedelta = timedelta(days=7)
+    session: timedelta = timedelta(days=30)
+    grace: timedelta = timedelta(seconds=10)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """`generation` counts renewals; access tokens of a generation below `floor` are no longer welcome."""
+
+    id: UUID
+    user_id: UUID | None
+    generation: int = 1
+    floor: int = 0
+    created_at: datetime
+    rotated_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None
+    end_reason: EndReason | None = None
+    user_agent: str = ""
+    ip: str = ""
+
+    @classmethod
+    def opened(
+        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, user_agent: str, ip: str
+    ) -> Self:
+        return cls(
+            id=id,
+            user_id=user_id,
+            created_at=now,
+            rotated_at=now,
+            expires_at=now + min(lifetimes.refresh, lifetimes.session),
+            user_agent=user_agent,
+            ip=ip,
+        )
+
+    def standing(self, generation: int, *, now: datetime, grace: timedelta) -> Standing:
+        """Judge a presented generation: only the current one renews, its parent only for a moment."""
+        if self.ended_at is not None or generation > self.generation:
+            return Standing.OVER
+        if now >= self.expires_at:
+            return Standing.EXPIRED
+        if generation == self.generation:
+            return Standing.CURRENT
+        if generation == self.generation - 1 and now - self.rotated_at <= grace:
+            return Standing.JUST_REPLACED
+        return Standing.STOLEN
+
+    def advanced(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
+        """The next generation; idle time starts anew, the absolute end does not move."""
+        return replace(
+            self,
+            generation=self.generation + 1,
+            rotated_at=now,
+            expires_at=min(now + lifetimes.refresh, self.created_at + lifetimes.session),
+        )
+
+    def ended(self, *, now: datetime, reason: EndReason) -> Self:
+        return replace(self, ended_at=now, end_reason=reason)
+
+    def outdated(self) -> Self:
+        """Every access token made so far is unwelcome; the session itself goes on."""
+        return replace(self, floor=self.generation + 1)
+
+    @property
+    def lowest_welcome(self) -> int:
+        return self.floor if self.ended_at is None else ENDED

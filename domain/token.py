@@ -1,0 +1,47 @@
+"""What a caller holds: an access token that says who is calling, a refresh token that renews it."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from domain.refusals import Code, Refusal
+from domain.role import Role
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessToken:
+    """The claims of an access token (RFC 9068), before sealing. One exists per session and generation."""
+
+    user_id: UUID
+    session_id: UUID
+    generation: int
+    role: Role
+    verified: bool
+    issued_at: datetime
+    expires_at: datetime
+
+    def require(self, role: Role) -> None:
+        """Raises `not_verified` or `role_required`; an unproven address holds no role at all."""
+        if not self.verified:
+            raise Refusal(Code.NOT_VERIFIED, "Prove your address first.")
+        if not self.role.includes(role):
+            raise Refusal(Code.ROLE_REQUIRED, f"This asks for the role {role}.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RefreshToken:
+    """Names a generation of a session; the seal around it is what makes it worth anything."""
+
+    session_id: UUID
+    generation: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenPair:
+    """What a login or a refresh hands out; the texts are sealed, the lifetimes in seconds."""
+
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    expires_in: int
+    refresh_expires_in: int
+    session_id: UUID
