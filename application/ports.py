@@ -13,7 +13,7 @@ from uuid import UUID
 
 from domain.mail import Letter, Link, Mail, Outcome, Purpose
 from domain.role import Role
-from domain.session import EndReason, Session
+from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken, RefreshToken
 from domain.user import User
 
@@ -84,7 +84,7 @@ class LinkSealer(Protocol):
 
 class Users(Protocol):
     async def add(self, user: User) -> bool:
-        """False, and nothing added, where a verified user already holds the address or the username."""
+        """False, and nothing added, where two verified users would hold one address or username."""
         ...
 
     async def by_id(self, user_id: UUID) -> User | None: ...
@@ -139,8 +139,10 @@ class Sessions(Protocol):
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
-    async def advance(self, session: Session, *, generation: int) -> User | None:
-        """Keep the advanced session if it still stands at `generation`, alive, its user enabled; or None."""
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        """Move a session that is alive and stands at `generation` to the next, in one step; or None."""
         ...
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool: ...

@@ -1,0 +1,91 @@
+"""What moderators and admins do to others. The store's word about the actor counts, not the token's."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Begin, Clock, Work
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.session import EndReason
+from domain.token import AccessToken
+from domain.user import User
+
+
+async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role) -> tuple[User, User]:
+    """The actor and the target as they are now. Raises `role_required`, `not_found` or `forbidden`."""
+    actor = await work.users.by_id(caller.user_id)
+    if actor is None or actor.disabled or not actor.role.includes(role):
+        raise Refusal(Code.ROLE_REQUIRED, f"This asks for the role {role}.")
+    target = await work.users.by_id(target_id)
+    if target is None:
+        raise Refusal(Code.NOT_FOUND, "There is no such user.")
+    if not actor.may_touch(target):
+        raise Refusal(Code.FORBIDDEN, "This user stands above you.")
+    return actor, target
+
+
+async def spare_last_admin(work: Work, target: User) -> None:
+    """Raises `last_admin`. Whoever asks holds all admins still until the work is done, so two cannot both go."""
+    if target.governs and list(await work.users.governors()) == [target.id]:
+        raise Refusal(Code.LAST_ADMIN, "Somebody has to remain who can administer the service.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeUser:
+    """Grant a role, disable or enable. An actor grants at most its own role."""
+
+    begin: Begin
+    clock: Clock
+
+    async def __call__(
+        self, caller: AccessToken, user_id: UUID, *, role: Role | None = None, disabled: bool | None = None
+    ) -> User:
+        now = self.clock()
+        async with self.begin() as work:
+            await work.users.governors()
+            actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
+            if role is not None and not actor.role.includes(role):
+                raise Refusal(Code.FORBIDDEN, "Nobody grants more than they hold.")
+            changed: User | None = target
+            if disabled is not None and disabled != target.disabled:
+                if disabled:
+                    await spare_last_admin(work, target)
+                changed = await work.users.set_disabled(user_id, disabled)
+                if disabled:
+                    await work.sessions.end_all(user_id, now=now, reason=EndReason.DISABLED)
+            if role is not None and role is not target.role:
+                await spare_last_admin(work, target)
+                changed = await work.users.set_role(user_id, role)
+                await work.sessions.outdate_all(user_id, now=now)
+            if changed is None:
+                raise Refusal(Code.NOT_FOUND, "There is no such user.")
+            return changed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessions:
+    """End every session of somebody who does not stand higher."""
+
+    begin: Begin
+    clock: Clock
+
+    async def __call__(self, caller: AccessToken, user_id: UUID) -> None:
+        async with self.begin() as work:
+            await acting(work, caller, user_id, role=Role.MODERATOR)
+            await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteUser:
+    """Remove a user with everything that could still speak for them."""
+
+    begin: Begin
+    clock: Clock
+
+    async def __call__(self, caller: AccessToken, user_id: UUID) -> None:
+        async with self.begin() as work:
+            await work.users.governors()
+            _, target = await acting(work, caller, user_id, role=Role.ADMIN)
+            await spare_last_admin(work, target)
+            await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.DELETED)
+            await work.users.remove(user_id)

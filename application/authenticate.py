@@ -1,0 +1,44 @@
+"""Who is calling? Asked on every request: the seal first, then whether the token is still welcome."""
+
+from dataclasses import dataclass, replace
+
+from application.ports import AccessSealer, Begin, Blocklist, Floors
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.session import ENDED
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Authenticate:
+    """The blocklist answers quickly or not at all; then the truth is asked; where neither answers, nobody enters."""
+
+    sealer: AccessSealer
+    blocklist: Blocklist
+    truth: Floors
+    begin: Begin
+
+    async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
+        """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified`, `role_required`, `unavailable`."""
+        caller = self.sealer.unseal(text)
+        if caller.generation < await self._floor(caller):
+            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        if role is not None:
+            if not caller.verified:
+                caller = await self._seen_again(caller)
+            caller.require(role)
+        return caller
+
+    async def _floor(self, caller: AccessToken) -> int:
+        raised = await self.blocklist.floors([caller.session_id])
+        if raised is not None:
+            return raised.get(caller.session_id, 0)
+        return (await self.truth.floors([caller.session_id])).get(caller.session_id, ENDED)
+
+    async def _seen_again(self, caller: AccessToken) -> AccessToken:
+        """Proving an address does not renew the tokens made before it, so for these the store is asked."""
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        return replace(caller, verified=user.verified, role=user.role)

@@ -1,0 +1,73 @@
+"""A new password for somebody who knows the old one. Every session ends; the caller gets a new one."""
+
+from dataclasses import dataclass
+
+from application.issue_tokens import IssueTokens
+from application.ports import Begin, Clock, Hasher, NewId
+from domain.mail import Kind, Mail
+from domain.password import PasswordPolicy
+from domain.refusals import Code, Refusal
+from domain.session import EndReason, Lifetimes, Session
+from domain.token import AccessToken, TokenPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword:
+    begin: Begin
+    hasher: Hasher
+    policy: PasswordPolicy
+    issue: IssueTokens
+    lifetimes: Lifetimes
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self,
+        caller: AccessToken,
+        *,
+        current_password: str,
+        new_password: str,
+        confirm_password: str | None = None,
+        user_agent: str = "",
+        ip: str = "",
+    ) -> TokenPair:
+        if confirm_password is not None and confirm_password != new_password:
+            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        if not (await self.hasher.verify(current_password, user.password_hash)).fits:
+            raise _wrong_password()
+        secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        password_hash = await self.hasher.hash(secret)
+
+        now = self.clock()
+        session = Session.opened(
+            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, user_agent=user_agent, ip=ip
+        )
+        async with self.begin() as work:
+            changed = await work.users.replace_password(
+                user.id, password_hash, credential_version=user.credential_version
+            )
+            if changed is None:
+                raise _wrong_password()
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
+            holder = await work.sessions.open(session, credential_version=changed.credential_version)
+            await work.mails.add(
+                Mail(
+                    id=self.new_id(),
+                    kind=Kind.PASSWORD_CHANGED,
+                    recipient=user.email,
+                    user_id=user.id,
+                    created_at=now,
+                    due_at=now,
+                )
+            )
+        if holder is None:
+            raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+        return self.issue(session, holder)
+
+
+def _wrong_password() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "The current password is not right.", field="current_password")

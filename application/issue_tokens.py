@@ -1,0 +1,36 @@
+"""The token pair of a session at its present generation: the same one however often it is asked for."""
+
+from dataclasses import dataclass
+
+from application.ports import AccessSealer, Clock, RefreshSealer
+from domain.session import Lifetimes, Session
+from domain.token import AccessToken, RefreshToken, TokenPair
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueTokens:
+    access: AccessSealer
+    refresh: RefreshSealer
+    lifetimes: Lifetimes
+    clock: Clock
+
+    def __call__(self, session: Session, user: User) -> TokenPair:
+        now = self.clock()
+        expires_at = session.rotated_at + self.lifetimes.access
+        access = AccessToken(
+            user_id=user.id,
+            session_id=session.id,
+            generation=session.generation,
+            role=user.role,
+            verified=user.verified,
+            issued_at=session.rotated_at,
+            expires_at=expires_at,
+        )
+        return TokenPair(
+            access_token=self.access.seal(access),
+            refresh_token=self.refresh.seal(RefreshToken(session_id=session.id, generation=session.generation)),
+            expires_in=max(int((expires_at - now).total_seconds()), 0),
+            refresh_expires_in=max(int((session.expires_at - now).total_seconds()), 0),
+            session_id=session.id,
+        )

@@ -1,0 +1,62 @@
+"""Renew a session. Rotation converges: a lost answer or a second tab gets the same successor, a thief nothing."""
+
+from dataclasses import dataclass
+
+from application.issue_tokens import IssueTokens
+from application.ports import Begin, Clock, NewId, RefreshSealer, Work
+from domain.mail import Kind, Mail
+from domain.refusals import Code, Refusal
+from domain.session import EndReason, Lifetimes, Session, Standing
+from domain.token import TokenPair
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    begin: Begin
+    sealer: RefreshSealer
+    issue: IssueTokens
+    lifetimes: Lifetimes
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, refresh_token: str) -> TokenPair:
+        token = self.sealer.unseal(refresh_token)
+        now = self.clock()
+        standing = Standing.CURRENT
+        async with self.begin() as work:
+            renewed = await work.sessions.advance(
+                token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
+            )
+            if renewed is None:
+                session = await work.sessions.by_id(token.session_id)
+                user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
+                if session is None or user is None:
+                    standing = Standing.OVER
+                else:
+                    standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
+                    if standing is Standing.JUST_REPLACED:
+                        renewed = session, user
+                    elif standing is Standing.STOLEN:
+                        await self._end(work, session, user.email)
+        if renewed is not None:
+            return self.issue(*renewed)
+        if standing is Standing.STOLEN:
+            raise Refusal(Code.REFRESH_REUSED, "This token was used before. The session has been ended.")
+        if standing is Standing.EXPIRED:
+            raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
+        raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")
+
+    async def _end(self, work: Work, session: Session, recipient: str) -> None:
+        """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""
+        now = self.clock()
+        if await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED):
+            await work.mails.add(
+                Mail(
+                    id=self.new_id(),
+                    kind=Kind.SESSION_STOLEN,
+                    recipient=recipient,
+                    user_id=session.user_id,
+                    created_at=now,
+                    due_at=now,
+                )
+            )

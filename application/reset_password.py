@@ -1,0 +1,53 @@
+"""A new password by link. The link works once, proves the address, and ends every session there was."""
+
+from dataclasses import dataclass
+
+from application.ports import Begin, Clock, Hasher, LinkSealer, NewId
+from domain.mail import Kind, Mail, Purpose
+from domain.password import PasswordPolicy
+from domain.refusals import Code, Refusal
+from domain.session import EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetPassword:
+    begin: Begin
+    hasher: Hasher
+    links: LinkSealer
+    policy: PasswordPolicy
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, token: str, new_password: str, confirm_password: str) -> None:
+        link = self.links.unseal(token, Purpose.RESET)
+        if link.expired(self.clock()):
+            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
+        if new_password != confirm_password:
+            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+        async with self.begin() as work:
+            user = await work.users.by_id(link.user_id)
+        if user is None or user.disabled or user.credential_version != link.credential_version:
+            raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+        secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        password_hash = await self.hasher.hash(secret)
+
+        now = self.clock()
+        version = link.credential_version
+        async with self.begin() as work:
+            # Proving locks everybody who claims the address in one order, so it comes before the own row changes.
+            changed = await work.users.prove(user.id, credential_version=version, now=now)
+            if changed is not None:
+                changed = await work.users.replace_password(user.id, password_hash, credential_version=version)
+            if changed is None:
+                raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
+            await work.mails.add(
+                Mail(
+                    id=self.new_id(),
+                    kind=Kind.PASSWORD_CHANGED,
+                    recipient=user.email,
+                    user_id=user.id,
+                    created_at=now,
+                    due_at=now,
+                )
+            )
