@@ -50,7 +50,7 @@ class ChangeUser:
             if disabled is not None and disabled != target.disabled:
                 if disabled:
                     await spare_last_admin(work, target)
-                changed = await work.users.set_disabled(user_id, disabled)
+                changed = await work.users.set_disabled(user_id, disabled, now=now)
                 if disabled:
                     await work.sessions.end_all(user_id, now=now, reason=EndReason.DISABLED)
             if role is not None and role is not target.role:

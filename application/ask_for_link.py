@@ -18,6 +18,4 @@ class AskForLink:
         address = normal_email(email)
         now = self.clock()
         async with self.begin() as work:
-            await work.mails.add(
-                Mail(id=self.new_id(), kind=self.kind, recipient=address, created_at=now, due_at=now)
-            )
+            await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now))

@@ -54,16 +54,8 @@ class ChangePassword:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             holder = await work.sessions.open(session, credential_version=changed.credential_version)
-            await work.mails.add(
-                Mail(
-                    id=self.new_id(),
-                    kind=Kind.PASSWORD_CHANGED,
-                    recipient=user.email,
-                    user_id=user.id,
-                    created_at=now,
-                    due_at=now,
-                )
-            )
+            notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
+            await work.mails.add(notice)
         if holder is None:
             raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
         return self.issue(session, holder)

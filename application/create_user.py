@@ -43,26 +43,17 @@ class CreateUser:
             username=name,
             password_hash=password_hash,
             role=role,
-            verified=verified,
             created_at=now,
         )
         async with self.begin() as work:
-            holders = [await work.users.by_email(address)]
-            if name is not None:
-                holders.append(await work.users.by_username(name))
-            if any(holder is not None and holder.verified for holder in holders) or not await work.users.add(user):
+            namesake = None if name is None else await work.users.by_username(name)
+            holder = await work.users.by_email(address)
+            if any(other is not None and other.verified for other in (namesake, holder)):
                 return None
-            if not verified:
-                await work.mails.add(
-                    Mail(
-                        id=self.new_id(),
-                        kind=Kind.VERIFY,
-                        recipient=address,
-                        user_id=user.id,
-                        created_at=now,
-                        due_at=now,
-                    )
-                )
+            await work.users.add(user)
+            if verified:
+                return await work.users.prove(user.id, credential_version=user.credential_version, now=now)
+            await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
         return user
 
 

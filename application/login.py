@@ -37,9 +37,9 @@ class Login:
             ip=ip,
         )
         async with self.begin() as work:
-            holder = await work.sessions.open(session, credential_version=user.credential_version)
-            if holder is not None and better_hash is not None:
+            if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
+            holder = await work.sessions.open(session, credential_version=user.credential_version)
         if holder is None:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
         return self.issue(session, holder)

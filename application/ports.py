@@ -83,8 +83,8 @@ class LinkSealer(Protocol):
 
 
 class Users(Protocol):
-    async def add(self, user: User) -> bool:
-        """False, and nothing added, where two verified users would hold one address or username."""
+    async def add(self, user: User) -> None:
+        """Add a claim, however many there are to its address or username; `prove` makes it more than that."""
         ...
 
     async def by_id(self, user_id: UUID) -> User | None: ...
@@ -119,7 +119,7 @@ class Users(Protocol):
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None: ...
 
-    async def set_disabled(self, user_id: UUID, disabled: bool) -> User | None: ...
+    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None: ...
 
     async def remove(self, user_id: UUID) -> bool:
         """Remove the user. End its sessions first: their endings are kept, without a name."""
@@ -200,7 +200,19 @@ class Floors(Protocol):
     """The truth about sessions: the lowest generation still welcome, by session."""
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        """A floor for each session asked about; one that is unknown is as good as ended."""
+        """The floors of these sessions; one that is absent is unknown, and as good as ended."""
+        ...
+
+    async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
+        """Every floor that was raised since then."""
+        ...
+
+    async def unpublished(self) -> Mapping[UUID, int]:
+        """Raised floors of which nobody has said yet that the blocklist holds them."""
+        ...
+
+    async def published(self, floors: Mapping[UUID, int]) -> None:
+        """The blocklist holds these, as they are here."""
         ...
 
 
@@ -211,8 +223,8 @@ class Blocklist(Protocol):
         """The raised floors among these; a session that is absent is welcome. None: ask the truth."""
         ...
 
-    async def publish(self, floors: Mapping[UUID, int]) -> bool:
-        """Raise floors, never lower them. False: nobody may be told that they are in force yet."""
+    async def publish(self, floors: Mapping[UUID, int]) -> None:
+        """Raise floors, never lower them. Returns when they are in force everywhere, which may take a second."""
         ...
 
 

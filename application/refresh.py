@@ -50,13 +50,5 @@ class Refresh:
         """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""
         now = self.clock()
         if await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED):
-            await work.mails.add(
-                Mail(
-                    id=self.new_id(),
-                    kind=Kind.SESSION_STOLEN,
-                    recipient=recipient,
-                    user_id=session.user_id,
-                    created_at=now,
-                    due_at=now,
-                )
-            )
+            mail = Mail.owed(Kind.SESSION_STOLEN, recipient, id=self.new_id(), now=now, user_id=session.user_id)
+            await work.mails.add(mail)

@@ -33,13 +33,5 @@ class Register:
             known = holder is not None and holder.verified
             if not known:
                 await work.users.add(claim)
-            await work.mails.add(
-                Mail(
-                    id=self.new_id(),
-                    kind=Kind.ALREADY_REGISTERED if known else Kind.VERIFY,
-                    recipient=address,
-                    user_id=None if known else claim.id,
-                    created_at=now,
-                    due_at=now,
-                )
-            )
+            kind, subject = (Kind.ALREADY_REGISTERED, None) if known else (Kind.VERIFY, claim.id)
+            await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject))

@@ -41,13 +41,5 @@ class ResetPassword:
             if changed is None:
                 raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            await work.mails.add(
-                Mail(
-                    id=self.new_id(),
-                    kind=Kind.PASSWORD_CHANGED,
-                    recipient=user.email,
-                    user_id=user.id,
-                    created_at=now,
-                    due_at=now,
-                )
-            )
+            notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
+            await work.mails.add(notice)

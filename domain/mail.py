@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Self
 from uuid import UUID
 
 
@@ -57,6 +58,10 @@ class Mail:
     attempts: int = 0
     outcome: Outcome | None = None
     note: str = ""
+
+    @classmethod
+    def owed(cls, kind: Kind, recipient: str, *, id: UUID, now: datetime, user_id: UUID | None = None) -> Self:
+        return cls(id=id, kind=kind, recipient=recipient, user_id=user_id, created_at=now, due_at=now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,29 @@
+"""Which failures of the database are outages, to be tried again, and which are our own mistakes."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from asyncpg.exceptions import InterfaceError as DriverError
+from asyncpg.exceptions import PostgresError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+
+from domain.refusals import unavailable
+
+# SQLSTATE classes: connection, rollback (deadlock, serialisation), resources, intervention, system; and read-only.
+_PASSING = ("08", "40", "53", "57", "58", "25006", "55P03")
+
+
+@contextmanager
+def outages_as_refusals() -> Iterator[None]:
+    """Outages become the refusal `unavailable`; anything else passes."""
+    try:
+        yield
+    except (PoolTimeout, OSError, PostgresError, DriverError) as error:  # the driver's own: it could not connect
+        raise unavailable("The database") from error
+    except DBAPIError as error:
+        state = getattr(error.orig, "sqlstate", None) or ""
+        lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+        if lost or state.startswith(_PASSING):
+            raise unavailable("The database") from error
+        raise

@@ -1,0 +1,72 @@
+"""The outbox. A lease is only a due time moved ahead, so whoever dies with one gives it back by doing nothing."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import mail_of, row_of_mail
+from adapters.postgres.tables import mails
+from application.ports import Mails
+from domain.mail import Mail, Outcome
+
+
+class PostgresMails(Mails):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.owed: list[UUID] = []
+
+    async def add(self, mail: Mail) -> None:
+        await self._connection.execute(insert(mails).values(row_of_mail(mail)))
+        self.owed.append(mail.id)
+
+    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
+        due = (
+            select(mails.c.id)
+            .where(mails.c.outcome.is_(None), mails.c.due_at <= now)
+            .order_by(mails.c.due_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        if only is not None:
+            due = due.where(mails.c.id == only)
+        leased = await self._connection.execute(
+            update(mails)
+            .where(mails.c.id.in_(due.scalar_subquery()))
+            .values(due_at=until, attempts=mails.c.attempts + 1)
+            .returning(mails)
+        )
+        return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
+
+    async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
+        await self._change(mail, outcome=outcome.value, settled_at=now, note=note)
+
+    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
+        await self._change(mail, due_at=until, note=note)
+
+    async def parked(self, *, limit: int) -> Sequence[Mail]:
+        found = await self._connection.execute(
+            select(mails).where(mails.c.outcome == Outcome.PARKED.value).order_by(mails.c.id).limit(limit)
+        )
+        return [mail_of(row) for row in found]
+
+    async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
+        redriven = await self._connection.execute(
+            update(mails)
+            .where(mails.c.id == mail_id, mails.c.outcome == Outcome.PARKED.value)
+            .values(outcome=None, settled_at=None, attempts=0, due_at=now)
+        )
+        if redriven.rowcount:
+            self.owed.append(mail_id)
+        return redriven.rowcount == 1
+
+    async def _change(self, mail: Mail, **values: Any) -> None:
+        """The number of attempts tells whether the lease is still ours."""
+        await self._connection.execute(
+            update(mails)
+            .where(mails.c.id == mail.id, mails.c.attempts == mail.attempts, mails.c.outcome.is_(None))
+            .values(**values)
+        )

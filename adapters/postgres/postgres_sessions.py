@@ -1,0 +1,116 @@
+"""Sessions as rows. What ends or is outdated here is noted, so that leaving the work can put it in force."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import row_of_session, session_of, user_of
+from adapters.postgres.tables import sessions, users
+from application.ports import Sessions
+from domain.session import ENDED, EndReason, Lifetimes, Session
+from domain.user import User
+
+
+class PostgresSessions(Sessions):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+        self.raised: dict[UUID, int] = {}
+
+    async def open(self, session: Session, *, credential_version: int) -> User | None:
+        # Shared with other logins, but not with a reset or a ban: either they see this session or it sees them.
+        welcome = (
+            select(users)
+            .where(
+                users.c.id == session.user_id,
+                users.c.credential_version == credential_version,
+                users.c.disabled_at.is_(None),
+            )
+            .with_for_update(read=True)
+        )
+        row = (await self._connection.execute(welcome)).first()
+        if row is None:
+            return None
+        await self._connection.execute(insert(sessions).values(row_of_session(session)))
+        return user_of(row)
+
+    async def by_id(self, session_id: UUID) -> Session | None:
+        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        return None if row is None else session_of(row)
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        moved = await self._connection.execute(
+            update(sessions)
+            .where(
+                sessions.c.id == session_id,
+                sessions.c.generation == generation,
+                sessions.c.ended_at.is_(None),
+                sessions.c.expires_at > now,
+            )
+            .values(
+                generation=generation + 1,
+                rotated_at=now,
+                expires_at=func.least(now + lifetimes.refresh, sessions.c.created_at + lifetimes.session),
+            )
+            .returning(sessions)
+        )
+        row = moved.first()
+        if row is None:
+            return None
+        # Read only now that the session is ours. Joined to the update, the user could be an older one than a role
+        # change that we waited for, and the renewed token would carry a role that has been taken away.
+        owner = (await self._connection.execute(select(users).where(users.c.id == row.user_id))).first()
+        return None if owner is None else (session_of(row), user_of(owner))
+
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
+        alive = sessions.c.ended_at.is_(None)
+        ended = await self._end(and_(sessions.c.id == session_id, alive), now=now, reason=reason)
+        # Noted even if somebody else was quicker: whoever asked is told only when it is in force.
+        self.raised[session_id] = ENDED
+        return bool(ended)
+
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
+        return await self.end_all_of([user_id], now=now, reason=reason)
+
+    async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
+        # Those whose end is not in force everywhere yet are ended once more, so that this work waits for them too.
+        alive = or_(sessions.c.ended_at.is_(None), sessions.c.unpublished)
+        ended = await self._end(and_(sessions.c.user_id.in_(user_ids), alive), now=now, reason=reason)
+        self.raised.update(dict.fromkeys(ended, ENDED))
+        return len(ended)
+
+    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+        outdated = await self._connection.execute(
+            update(sessions)
+            .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
+            .values(floor=sessions.c.generation + 1, raised_at=now, unpublished=True)
+            .returning(sessions.c.id, sessions.c.floor)
+        )
+        floors = {row.id: row.floor for row in outdated}
+        self.raised.update(floors)
+        return len(floors)
+
+    async def forget(self, user_id: UUID) -> None:
+        """Take out of a user's sessions what tells about a person."""
+        await self._connection.execute(
+            update(sessions).where(sessions.c.user_id == user_id).values(user_agent="", ip="")
+        )
+
+    async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
+        ended = await self._connection.execute(
+            update(sessions)
+            .where(which)
+            .values(
+                ended_at=func.coalesce(sessions.c.ended_at, now),
+                end_reason=func.coalesce(sessions.c.end_reason, reason.value),
+                raised_at=now,
+                unpublished=True,
+            )
+            .returning(sessions.c.id)
+        )
+        return list(ended.scalars())

@@ -1,0 +1,49 @@
+"""The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.postgres_mails import PostgresMails
+from adapters.postgres.postgres_sessions import PostgresSessions
+from adapters.postgres.postgres_users import PostgresUsers
+from application.ports import Blocklist, Nudge, Work
+
+
+class PostgresWork(Work):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._sessions = PostgresSessions(connection)
+        self._users = PostgresUsers(connection, self._sessions)
+        self._mails = PostgresMails(connection)
+
+    @property
+    def users(self) -> PostgresUsers:
+        return self._users
+
+    @property
+    def sessions(self) -> PostgresSessions:
+        return self._sessions
+
+    @property
+    def mails(self) -> PostgresMails:
+        return self._mails
+
+
+class PostgresStore:
+    def __init__(self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge) -> None:
+        self._engine = engine
+        self._blocklist = blocklist
+        self._nudge = nudge
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        with outages_as_refusals():
+            async with self._engine.begin() as connection:
+                work = PostgresWork(connection)
+                yield work
+        if work.sessions.raised:
+            await self._blocklist.publish(work.sessions.raised)
+        if work.mails.owed:
+            self._nudge(work.mails.owed)

@@ -1,0 +1,94 @@
+"""Rows into entities and back: the one place that knows both."""
+
+from typing import Any
+
+from sqlalchemy import Row
+
+from domain.mail import Kind, Mail, Outcome
+from domain.role import Role
+from domain.session import EndReason, Session
+from domain.user import User
+
+
+def user_of(row: Row[Any]) -> User:
+    return User(
+        id=row.id,
+        email=row.email,
+        username=row.username,
+        password_hash=row.password_hash,
+        role=Role(row.role),
+        verified=row.verified_at is not None,
+        disabled=row.disabled_at is not None,
+        credential_version=row.credential_version,
+        created_at=row.created_at,
+    )
+
+
+def row_of_user(user: User) -> dict[str, Any]:
+    """A claim's row: when it is verified or disabled, the statements that do so note the time."""
+    return {
+        "id": user.id,
+        "email": user.email,
+        "username": user.username,
+        "password_hash": user.password_hash,
+        "role": user.role.value,
+        "credential_version": user.credential_version,
+        "created_at": user.created_at,
+    }
+
+
+def session_of(row: Row[Any]) -> Session:
+    return Session(
+        id=row.id,
+        user_id=row.user_id,
+        generation=row.generation,
+        floor=row.floor,
+        created_at=row.created_at,
+        rotated_at=row.rotated_at,
+        expires_at=row.expires_at,
+        ended_at=row.ended_at,
+        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
+        user_agent=row.user_agent,
+        ip=row.ip,
+    )
+
+
+def row_of_session(session: Session) -> dict[str, Any]:
+    return {
+        "id": session.id,
+        "user_id": session.user_id,
+        "generation": session.generation,
+        "floor": session.floor,
+        "created_at": session.created_at,
+        "rotated_at": session.rotated_at,
+        "expires_at": session.expires_at,
+        "user_agent": session.user_agent,
+        "ip": session.ip,
+    }
+
+
+def mail_of(row: Row[Any]) -> Mail:
+    return Mail(
+        id=row.id,
+        kind=Kind(row.kind),
+        recipient=row.recipient,
+        user_id=row.user_id,
+        created_at=row.created_at,
+        due_at=row.due_at,
+        attempts=row.attempts,
+        outcome=None if row.outcome is None else Outcome(row.outcome),
+        note=row.note,
+    )
+
+
+def row_of_mail(mail: Mail) -> dict[str, Any]:
+    return {
+        "id": mail.id,
+        "kind": mail.kind.value,
+        "recipient": mail.recipient,
+        "user_id": mail.user_id,
+        "created_at": mail.created_at,
+        "due_at": mail.due_at,
+        "attempts": mail.attempts,
+        "note": mail.note,
+    }

@@ -1,0 +1,90 @@
+"""The schema, and all that Alembic reads of it. Times are kept with their zone; ids are UUIDv7."""
+
+from sqlalchemy import (
+    Boolean,
+    CheckConstraint,
+    Column,
+    DateTime,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    Uuid,
+    func,
+    text,
+)
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+_moment = DateTime(timezone=True)
+
+users = Table(
+    "users",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("email", Text, nullable=False),
+    Column("username", Text),
+    Column("password_hash", Text, nullable=False),
+    Column("role", Text, nullable=False, server_default="member"),
+    Column("verified_at", _moment),
+    Column("disabled_at", _moment),
+    Column("credential_version", Integer, nullable=False, server_default="1"),
+    Column("created_at", _moment, nullable=False),
+    CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
+    CheckConstraint("email = lower(email)", name="email_lower"),
+)
+username_key = func.lower(users.c.username)
+# Only the proven are unique: anybody may claim, one may hold.
+Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
+Index("uq_users_username_verified", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
+Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
+Index("ix_users_username", text("lower(username) text_pattern_ops"), _table=users)
+Index("ix_users_role", users.c.role, users.c.id, postgresql_where=users.c.role != "member")
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # A session outlives its user, nameless: that it has ended must stay known as long as its tokens could live.
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    Column("generation", Integer, nullable=False),
+    Column("floor", Integer, nullable=False),
+    Column("created_at", _moment, nullable=False),
+    Column("rotated_at", _moment, nullable=False),
+    Column("expires_at", _moment, nullable=False),
+    Column("ended_at", _moment),
+    Column("end_reason", Text),
+    Column("user_agent", Text, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("raised_at", _moment),
+    Column("unpublished", Boolean, nullable=False, server_default=text("false")),
+)
+Index("ix_sessions_raised_at", sessions.c.raised_at, postgresql_where=sessions.c.raised_at.is_not(None))
+Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.unpublished)
+
+mails = Table(
+    "mails",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("kind", Text, nullable=False),
+    Column("recipient", Text, nullable=False),
+    # No foreign key: a notice is owed even when its user is gone.
+    Column("user_id", Uuid),
+    Column("created_at", _moment, nullable=False),
+    Column("due_at", _moment, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("outcome", Text),
+    Column("settled_at", _moment),
+    Column("note", Text, nullable=False),
+)
+Index("ix_mails_due_at", mails.c.due_at, postgresql_where=mails.c.outcome.is_(None))
+Index("ix_mails_parked", mails.c.id, postgresql_where=mails.c.outcome == "parked")

@@ -1,0 +1,125 @@
+"""A fast copy of raised floors, believed only while somebody vouches that it is complete.
+
+Redis may be gone, emptied, restored from yesterday or deaf to one process alone; none of that may let a revoked
+token in. So the copy carries a mark that says "everything is here", which lives for one `lease`. Whoever renews it
+has first put in all that the truth knows and the copy may lack. A revocation that cannot be published waits until
+the mark it might contradict has lapsed: until then the mark was earned before, after then it is earned anew.
+A process that had to connect again has perhaps met another server, and believes nothing before it has copied all.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping
+from datetime import timedelta
+from uuid import UUID
+
+from redis.asyncio import Redis
+from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from adapters.round_trip import RoundTrip
+from application.ports import Blocklist, Clock, Floors
+
+# One hash tag keeps all keys in one slot of a cluster, so that they can be asked together.
+_MARK = "{latchkey}:complete"
+_FLOOR = "{latchkey}:floor:"
+_RAISE = """
+for i, key in ipairs(KEYS) do
+    local floor = tonumber(ARGV[i + 1])
+    if floor > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, floor, 'PX', ARGV[1]) end
+end
+"""
+
+
+class RedisBlocklist(Blocklist):
+    """`horizon` is how long a token can live, `lease` and `deadline` are seconds. Call `tend` often, forever."""
+
+    def __init__(
+        self, url: str, *, truth: Floors, clock: Clock, horizon: timedelta, lease: float = 1.0, deadline: float = 0.2
+    ) -> None:
+        self._truth = truth
+        self._clock = clock
+        self._horizon = horizon
+        self._lease = lease
+        self._deadline = deadline
+        self._trusted = False
+        self._meetings = 0
+        # redis-py retries ten times by default, for seconds; here a command answers within its deadline or fails.
+        once = {"retry": Retry(NoBackoff(), 0), "socket_timeout": deadline, "socket_connect_timeout": deadline}
+        # One connection for everything: what is believed is what the very server said that the mark was put on.
+        self._redis = Redis.from_pool(
+            BlockingConnectionPool.from_url(
+                url, max_connections=1, timeout=deadline, redis_connect_func=self._met, protocol=2, **once
+            )
+        )
+        self._shared = RoundTrip(self._ask)
+
+    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+        return await self._shared(sessions) if self._trusted else None
+
+    async def publish(self, floors: Mapping[UUID, int]) -> None:
+        loop = asyncio.get_running_loop()
+        lapsed = loop.time() + self._lease + self._deadline
+        while True:
+            try:
+                return await self._raise(floors)
+            except (RedisError, OSError):
+                left = lapsed - loop.time()
+                if left <= 0:
+                    return None
+                await asyncio.sleep(min(left, 0.05))
+
+    async def tend(self) -> None:
+        """One round: see that the copy is complete, and say so for one lease. Raises nothing but `unavailable`."""
+        try:
+            left = await self._redis.pttl(_MARK)
+            complete = self._trusted and left > 0
+            if complete and left > self._lease * 500:
+                return
+            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
+            meetings = self._meetings
+            fresh = await self._truth.unpublished()
+            await self._raise(fresh)
+            if not complete:
+                await self._raise(await self._truth.raised(since=self._clock() - self._horizon))
+            await self._redis.set(_MARK, 1, pxat=seconds * 1000 + micros // 1000 + int(self._lease * 1000))
+            self._trusted = meetings == self._meetings
+            if fresh:
+                await self._truth.published(fresh)
+        except (RedisError, OSError):
+            self._trusted = False
+
+    async def answers(self) -> bool:
+        """Whether Redis is there, for the health page."""
+        with contextlib.suppress(RedisError, OSError):
+            return bool(await self._redis.ping())
+        return False
+
+    async def close(self) -> None:
+        await self._redis.aclose()
+
+    async def _met(self, connection: AbstractConnection) -> None:
+        self._trusted = False
+        self._meetings += 1
+        await connection.on_connect()
+
+    async def _ask(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+        asked = list(sessions)
+        try:
+            mark, *found = await self._redis.mget(_MARK, *(_FLOOR + session.hex for session in asked))
+        except (RedisError, OSError):
+            self._trusted = False
+            return None
+        if mark is None or not self._trusted:
+            return None
+        return {session: int(floor) for session, floor in zip(asked, found, strict=True) if floor is not None}
+
+    async def _raise(self, floors: Mapping[UUID, int]) -> None:
+        pairs = list(floors.items())
+        lifetime = int(self._horizon.total_seconds() * 1000)
+        for start in range(0, len(pairs), 500):
+            some = pairs[start : start + 500]
+            keys = [_FLOOR + session.hex for session, _ in some]
+            await self._redis.eval(_RAISE, len(keys), *keys, lifetime, *(floor for _, floor in some))
