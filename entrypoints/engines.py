@@ -1,0 +1,43 @@
+"""Real engines from wheels, as children of ours: for `make run` and for the tests.
+
+    with postgres(folder) as database, valkey(other_folder) as redis:
+        ...  # database.url, redis.url; kill() and start() to see what happens
+
+A folder belongs to one engine. Started again on it, an engine finds its data and its password, and its port
+too unless somebody else has taken it meanwhile.
+"""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from entrypoints.local.claim import Taken
+from entrypoints.local.engine import Engine, EngineFailed
+from entrypoints.local.postgres_engine import Postgres
+from entrypoints.local.rights import NoRights
+from entrypoints.local.valkey_engine import Valkey
+
+__all__ = ["Engine", "EngineFailed", "NoRights", "Postgres", "Taken", "Valkey", "postgres", "valkey"]
+
+
+@contextmanager
+def postgres(folder: Path, *, options: Mapping[str, str] | None = None, durable: bool = True) -> Iterator[Postgres]:
+    engine = Postgres(folder, options=options, durable=durable)
+    with _running(engine):
+        yield engine
+
+
+@contextmanager
+def valkey(folder: Path) -> Iterator[Valkey]:
+    engine = Valkey(folder)
+    with _running(engine):
+        yield engine
+
+
+@contextmanager
+def _running(engine: Engine) -> Iterator[None]:
+    try:
+        engine.start()
+        yield
+    finally:
+        engine.stop()

@@ -1,0 +1,129 @@
+"""Processes that we start, own and end, by their ids."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+LAUNCH = Path(__file__).with_name("launch.py")
+
+# Linux tells a child that its parent died when the thread that started it ends, so one thread that lives as
+# long as we do starts them all.
+_nursery = ThreadPoolExecutor(1, thread_name_prefix="nursery")
+
+
+class Child:
+    """A running process, in a process group of its own: what a terminal sends goes to us alone."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        log: Path,
+        cwd: Path,
+        environ: Mapping[str, str],
+        farewell: signal.Signals = signal.SIGTERM,
+        identity: str = "self",
+    ) -> None:
+        """`farewell` asks it to leave; the kernel sends it as well, should we die first."""
+        self.log = log
+        self._farewell = farewell
+        with log.open("ab") as output:
+            self._seen = output.tell()
+            self._process = _nursery.submit(
+                subprocess.Popen[bytes],
+                [*self.launcher(identity, farewell), *map(str, command)],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=cwd,
+                env=environ,
+                start_new_session=True,
+                umask=0o077,
+            ).result()
+
+    @staticmethod
+    def launcher(identity: str, farewell: signal.Signals) -> list[str]:
+        """What to put in front of a command."""
+        return [sys.executable, "-I", "-S", str(LAUNCH), "become", identity, str(os.getpid()), str(int(farewell))]
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def alive(self) -> bool:
+        return self._process.poll() is None
+
+    def stop(self, seconds: float = 10) -> None:
+        """Ask it to leave, and end it where it has not left in time."""
+        self.ask()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self.kill()
+
+    def ask(self) -> None:
+        if self.alive():
+            self._process.send_signal(self._farewell)
+
+    def kill(self) -> None:
+        """SIGKILL, for it and for whatever it has left behind in its group."""
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        self._process.wait()
+
+    def said(self) -> str:
+        """What it has written since it was started."""
+        with self.log.open("rb") as output:
+            output.seek(self._seen)
+            return output.read().decode(errors="replace")
+
+    def last_words(self, lines: int = 15) -> str:
+        return "\n".join(self.said().splitlines()[-lines:])
+
+
+def end_stray(pid_file: Path, mark: str, farewell: signal.Signals) -> None:
+    """End the process of that pid file, left over from an earlier run, if `mark` stands in its command line.
+
+    Otherwise the number belongs to somebody else by now. The file is gone afterwards.
+    """
+    try:
+        pid = int(pid_file.read_text().split(maxsplit=1)[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        pid_file.unlink(missing_ok=True)
+        return
+    deadline = time.monotonic() + 10
+    with suppress(ProcessLookupError):
+        while mark in command_line(pid):
+            os.kill(pid, farewell if time.monotonic() < deadline else signal.SIGKILL)
+            time.sleep(0.1)
+    pid_file.unlink(missing_ok=True)
+
+
+def command_line(pid: int) -> str:
+    """Empty where there is no such process, or only its remains."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        if Path("/proc/self").exists():
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        return finished(["/bin/ps", "-p", str(pid), "-o", "command="]).stdout
+    return ""
+
+
+def finished(
+    command: Sequence[str], *, stdin: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    """Run it to its end; its output and its errors together."""
+    return subprocess.run(  # noqa: S603  (no shell, and every command is our own)
+        command,
+        input=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=cwd,
+        env=environ,
+        check=False,
+    )

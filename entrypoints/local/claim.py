@@ -1,0 +1,49 @@
+"""Folders and files that belong to one process at a time."""
+
+import fcntl
+import os
+import secrets
+from pathlib import Path
+from typing import IO
+
+
+class Taken(Exception):
+    """Another process is using that folder."""
+
+
+class Claim:
+    """Held until it is released or the process ends, however it ends."""
+
+    def __init__(self, folder: Path) -> None:
+        """Makes the folder where there is none, for nobody but us. Raises Taken."""
+        make_private(folder)
+        self._file: IO[bytes] = (folder / "lock").open("ab")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            self._file.close()
+            raise Taken(f"{folder} is in use by another process") from None
+
+    def release(self) -> None:
+        self._file.close()
+
+
+def make_private(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def write_private(path: Path, text: str) -> None:
+    """All of it or nothing, and readable to nobody else at any moment."""
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
+
+
+def kept_secret(path: Path) -> str:
+    """The secret of that file; made up where there is none yet."""
+    if not path.exists():
+        write_private(path, secrets.token_urlsafe(24))
+    return path.read_text(encoding="utf-8").strip()

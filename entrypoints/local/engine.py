@@ -1,0 +1,138 @@
+"""What every embedded engine has in common: a folder, a password, a port, and one process that is our child."""
+
+import re
+import signal
+import socket
+import time
+from abc import ABC, abstractmethod
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Self
+
+from entrypoints.local.child import Child, end_stray
+from entrypoints.local.claim import Claim, kept_secret
+
+HOST = "127.0.0.1"
+
+# What a start may run into and outlive: the last processes of a killed engine, a port snatched from us.
+PASSING = re.compile(r"pre-existing shared memory|ddress already in use|could not create any TCP/IP sockets")
+
+
+class EngineFailed(Exception):
+    """The engine did not start; the text holds what it said."""
+
+
+class Engine(ABC):
+    farewell: signal.Signals
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self.port = 0
+        self._known = False
+        self._child: Child | None = None
+        self._claim: Claim | None = None
+
+    @property
+    @abstractmethod
+    def url(self) -> str:
+        """Where to connect, password included; known once it has been started."""
+
+    @abstractmethod
+    def _prepare(self) -> tuple[Path, str]:
+        """Make what is needed before the first start; its pid file, and what its command line contains."""
+
+    @abstractmethod
+    def _launch(self) -> Child: ...
+
+    @abstractmethod
+    def _ready(self, child: Child) -> bool: ...
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "log"
+
+    @property
+    def password(self) -> str:
+        return kept_secret(self.folder / "password")
+
+    @property
+    def pid(self) -> int | None:
+        return self._child.pid if self._child else None
+
+    def alive(self) -> bool:
+        return self._child is not None and self._child.alive()
+
+    def start(self, seconds: float = 30) -> Self:
+        """Returns once it answers. Works from any thread. Raises EngineFailed, Taken or NoRights."""
+        if self._child:
+            self.kill()
+        self._claim = Claim(self.folder)
+        try:
+            end_stray(*self._prepare(), self.farewell)
+            self._start(time.monotonic() + seconds)
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    def stop(self) -> None:
+        """In good order; by force after ten seconds."""
+        if self._child:
+            self._child.stop()
+        self.kill()
+
+    def kill(self) -> None:
+        """As a crash would. It may be started again."""
+        if self._child:
+            self._child.kill()
+        if self._claim:
+            self._claim.release()
+        self._child = self._claim = None
+
+    def _start(self, deadline: float) -> None:
+        while True:
+            self.port = self._choose_port()
+            self._child = child = self._launch()
+            while child.alive() and not self._ready(child) and time.monotonic() < deadline:
+                time.sleep(0.02)
+            if child.alive() and time.monotonic() < deadline:
+                break
+            child.kill()
+            if time.monotonic() >= deadline or not PASSING.search(child.said()):
+                raise EngineFailed(f"{type(self).__name__} did not start:\n{child.last_words()}")
+            time.sleep(0.1)
+        (self.folder / "port").write_text(str(self.port))
+        self._known = True
+
+    def _choose_port(self) -> int:
+        """Never another one than clients of this object know; otherwise last time's if it is free, or any."""
+        if self._known:
+            return self.port
+        file = self.folder / "port"
+        last = int(file.read_text()) if file.exists() else 0
+        return last if last and port_is_free(HOST, last) else free_port()
+
+
+def port_is_free(host: str, port: int) -> bool:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    with socket.socket() as trial:
+        trial.bind((HOST, 0))
+        return int(trial.getsockname()[1])
+
+
+def wheel_folder(package: str) -> Path:
+    """Found without importing it. Raises EngineFailed where it is not installed."""
+    spec = find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise EngineFailed(f"{package} is not installed; `make run` installs it, requirements-run.lock lists it")
+    return Path(spec.submodule_search_locations[0]).resolve()

