@@ -1,0 +1,51 @@
+"""Letters as files: what development and tests read in place of a mailbox."""
+
+import asyncio
+import logging
+from datetime import UTC
+from pathlib import Path
+
+from adapters.rfc5322 import message_bytes, sender
+from application.ports import MailDelayed, Mailer
+from domain.mail import Letter
+
+log = logging.getLogger(__name__)
+
+
+class FolderMailer(Mailer):
+    """One `.eml` a letter, named by when it was written and its id: a second send replaces the first."""
+
+    def __init__(self, folder: Path, *, mail_from: str) -> None:
+        self._folder = folder
+        self._sender = sender(mail_from)
+
+    async def send(self, letter: Letter) -> None:
+        content = message_bytes(letter, self._sender)
+        name = f"{letter.written_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{letter.id}"
+        try:
+            await asyncio.to_thread(self._keep, name, content)
+        except OSError as problem:
+            raise MailDelayed(f"Mail folder: {problem.strerror}") from None
+
+    def _keep(self, name: str, content: bytes) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        unfinished = self._folder / f".{name}.tmp"
+        unfinished.write_bytes(content)
+        # Whoever watches for *.eml sees a whole letter or none.
+        unfinished.replace(self._folder / f"{name}.eml")
+
+
+class CopyingMailer(Mailer):
+    """Sends by `first`; what has been taken there is also given to `copy`, whose failure delays nothing."""
+
+    def __init__(self, first: Mailer, copy: Mailer) -> None:
+        self._first = first
+        self._copy = copy
+
+    async def send(self, letter: Letter) -> None:
+        await self._first.send(letter)
+        try:
+            await self._copy.send(letter)
+        except MailDelayed as problem:
+            # The letter is out: sending it again for want of a copy would be worse than having none.
+            log.warning("Mail %s was sent, but not copied: %s", letter.id, problem)

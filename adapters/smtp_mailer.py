@@ -1,0 +1,150 @@
+"""Letters over SMTP (RFC 5321), one at a time, each with exactly one recipient on the wire."""
+
+import asyncio
+import re
+import ssl
+from contextlib import suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import ip_address
+from typing import cast
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from aiosmtplib import SMTP
+from aiosmtplib.errors import SMTPException, SMTPResponseException
+
+from adapters.rfc5322 import message_bytes, recipient, sender
+from application.ports import MailDelayed, Mailer, MailRefused
+from domain.mail import Letter
+
+
+class Tls(StrEnum):
+    STARTTLS = "starttls"
+    IMPLICIT = "implicit"
+    NONE = "none"
+
+
+_HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmtpServer:
+    host: str
+    port: int
+    tls: Tls
+    username: str | None = None
+    password: str | None = field(default=None, repr=False)
+
+
+def smtp_server(url: str) -> SmtpServer:
+    """Without `tls`, smtp:// asks for STARTTLS except on the loopback. Raises ValueError naming LATCHKEY_SMTP_URL."""
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+        implied = Tls.IMPLICIT if parts.scheme == "smtps" else Tls.NONE if _loopback(host) else Tls.STARTTLS
+        ((option, value),) = parse_qsl(parts.query or f"tls={implied}", strict_parsing=True)
+        tls = Tls(value if option == "tls" else "")
+    except ValueError:
+        # The parser's own message quotes what it stumbled over, and that can be a password.
+        raise ValueError(
+            "LATCHKEY_SMTP_URL is unreadable: percent-encode the password; tls is starttls, implicit or none."
+        ) from None
+    beyond = parts.path.strip("/") or parts.fragment
+    if parts.scheme not in ("smtp", "smtps") or not _HOST.fullmatch(host) or port == 0 or beyond:
+        raise ValueError("LATCHKEY_SMTP_URL must look like smtp://user:password@host:587.")
+    if parts.scheme == "smtps" and tls is not Tls.IMPLICIT:
+        raise ValueError("LATCHKEY_SMTP_URL says smtps, which is tls=implicit.")
+    username, password = (part and unquote(part) for part in (parts.username, parts.password))
+    if bool(username) != bool(password) or "\0" in f"{username}{password}":
+        raise ValueError("LATCHKEY_SMTP_URL needs both a user and a password, or neither.")
+    if username and tls is Tls.NONE and not _loopback(host):
+        raise ValueError("LATCHKEY_SMTP_URL would send the password unencrypted.")
+    port = port or {Tls.STARTTLS: 587, Tls.IMPLICIT: 465, Tls.NONE: 25}[tls]
+    return SmtpServer(host=host, port=port, tls=tls, username=username or None, password=password or None)
+
+
+def _loopback(host: str) -> bool:
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost"
+
+
+class SmtpMailer(Mailer):
+    """Verifies certificates always, and says nothing to a server that lost its STARTTLS. Times are in seconds."""
+
+    def __init__(
+        self,
+        server: SmtpServer,
+        *,
+        mail_from: str,
+        deadline: float = 30,
+        connecting: float = 10,
+        ssl_context: ssl.SSLContext | None = None,
+    ) -> None:
+        self._server = server
+        self._sender = sender(mail_from)
+        self._deadline = deadline
+        self._connecting = connecting
+        self._context = None if server.tls is Tls.NONE else ssl_context or ssl.create_default_context()
+
+    async def send(self, letter: Letter) -> None:
+        to, content = recipient(letter), message_bytes(letter, self._sender)
+        client = self._client()
+        stage = "connecting"
+        try:
+            async with asyncio.timeout(self._deadline):
+                async with asyncio.timeout(self._connecting):
+                    await client.connect()
+                    if client.is_ehlo_or_helo_needed:
+                        await client.ehlo()
+                stage = "MAIL"
+                await client.mail(self._sender.address)
+                stage = "RCPT"
+                await client.rcpt(to)
+                stage = "DATA"
+                await client.data(content)
+            with suppress(SMTPException, OSError):
+                async with asyncio.timeout(1):
+                    await client.quit()
+        except SMTPResponseException as no:
+            raise _verdict(stage, no) from None
+        except TimeoutError:
+            raise MailDelayed(f"SMTP {stage}: no answer in time.") from None
+        except (SMTPException, OSError) as problem:
+            raise MailDelayed(f"SMTP {stage}: {_spoken(str(problem))}") from None
+        finally:
+            # Also after a cancellation: a server that drips or stalls must not keep the socket.
+            if (transport := client.transport) is not None:
+                cast(asyncio.WriteTransport, transport).abort()
+            client.close()
+
+    def _client(self) -> SMTP:
+        return SMTP(
+            hostname=self._server.host,
+            port=self._server.port,
+            username=self._server.username,
+            password=self._server.password,
+            local_hostname=self._sender.domain,
+            timeout=None,
+            use_tls=self._server.tls is Tls.IMPLICIT,
+            start_tls=self._server.tls is Tls.STARTTLS,
+            tls_context=self._context,
+        )
+
+
+# Answers to the envelope that are about us and not about the letter (RFC 4954, 6): somebody must mend the settings.
+_ABOUT_US = {530, 534, 535, 538}
+_PLAIN = re.compile(r"[A-Za-z0-9.,;:!?()<>'\[\]@_-]{1,24}")
+
+
+def _verdict(stage: str, no: SMTPResponseException) -> Exception:
+    # Before the envelope only the code is repeated: an answer to AUTH may quote what it was given.
+    if stage == "connecting":
+        return MailDelayed(f"SMTP {stage}: {no.code}")
+    final = 500 <= no.code <= 599 and no.code not in _ABOUT_US
+    return (MailRefused if final else MailDelayed)(f"SMTP {stage}: {no.code} {_spoken(no.message)}")
+
+
+def _spoken(text: str) -> str:
+    """What a server said, fit for operators: plain words only, for it may quote a link or a token."""
+    return " ".join(word if _PLAIN.fullmatch(word) else "…" for word in text.split()[:40])

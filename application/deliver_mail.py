@@ -1,0 +1,105 @@
+"""Deliver what is owed. The outbox holds the truth, so every step may be repeated, by anybody, after any crash."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from uuid import UUID
+
+from application.ports import Begin, Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused
+from domain.mail import Kind, Link, Mail, Outcome, retry_delay
+from domain.user import User
+
+_POISONED = 10
+_STALE_NOTICE = timedelta(days=3)
+
+
+class _Dropped(Exception):
+    """The mail is no longer owed; the text says why."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliverMail:
+    """Mails are leased one at a time: nothing waits behind a slow server that another worker could send.
+
+    A lease outlasts a patient mailer, so that nobody else sends what is still being sent.
+    """
+
+    begin: Begin
+    links: LinkSealer
+    composer: Composer
+    mailer: Mailer
+    clock: Clock
+    lease: timedelta = timedelta(seconds=45)
+
+    async def __call__(self, *, only: UUID | None = None, limit: int = 10) -> int:
+        """How many mails were dealt with, sent or not; fewer than `limit` means that no more are due."""
+        for dealt in range(1 if only else limit):
+            mail = await self._next(only)
+            if mail is None:
+                return dealt
+            await self._deliver(mail)
+        return 1 if only else limit
+
+    async def _next(self, only: UUID | None) -> Mail | None:
+        now = self.clock()
+        async with self.begin() as work:
+            leased = await work.mails.lease(now=now, until=now + self.lease, limit=1, only=only)
+        return leased[0] if leased else None
+
+    async def _deliver(self, mail: Mail) -> None:
+        try:
+            mail, link = await self._addressed(mail)
+            await self.mailer.send(self.composer.compose(mail, link))
+        except _Dropped as dropped:
+            await self._settle(mail, Outcome.DROPPED, str(dropped))
+        except MailRefused as refused:
+            await self._settle(mail, Outcome.PARKED, str(refused))
+        except MailDelayed as delayed:
+            await self._retry(mail, str(delayed), hopeless=self._too_old(mail))
+        except Exception as poison:
+            # One mail that cannot be made must not hold up the others. Its text could hold the link: keep the name.
+            note = f"Unexpected: {type(poison).__name__}"
+            await self._retry(mail, note, hopeless=mail.attempts >= _POISONED or self._too_old(mail))
+        else:
+            await self._settle(mail, Outcome.SENT, "")
+
+    async def _addressed(self, mail: Mail) -> tuple[Mail, str | None]:
+        """The mail and its link, to the address that the link's user holds and no other."""
+        purpose = mail.kind.purpose
+        if purpose is None:
+            return mail, None
+        # Issued when the mail was asked for, so that a second send carries the same link and none lives longer.
+        issued_at = mail.created_at
+        if self.clock() >= issued_at + purpose.lifetime:
+            raise _Dropped("expired")
+        user = await self._addressee(mail)
+        if user is None:
+            raise _Dropped("nobody to write to")
+        link = Link(purpose=purpose, user_id=user.id, credential_version=user.credential_version, issued_at=issued_at)
+        return replace(mail, recipient=user.email), self.links.seal(link)
+
+    async def _addressee(self, mail: Mail) -> User | None:
+        async with self.begin() as work:
+            holder = await work.users.by_email(mail.recipient)
+            user = holder if mail.user_id is None else await work.users.by_id(mail.user_id)
+        if user is None:
+            return None
+        if mail.kind is Kind.VERIFY:
+            taken = holder is not None and holder.verified
+            return None if user.verified or taken else user
+        return None if user.disabled else user
+
+    async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
+        async with self.begin() as work:
+            await work.mails.settle(mail, outcome, now=self.clock(), note=note)
+
+    async def _retry(self, mail: Mail, note: str, *, hopeless: bool) -> None:
+        until = self.clock() + retry_delay(mail.attempts)
+        async with self.begin() as work:
+            if hopeless:
+                await work.mails.settle(mail, Outcome.PARKED, now=self.clock(), note=note)
+            else:
+                await work.mails.postpone(mail, until=until, note=note)
+
+    def _too_old(self, mail: Mail) -> bool:
+        """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""
+        return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE
