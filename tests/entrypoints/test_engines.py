@@ -1,0 +1,174 @@
+"""The engines for real: they keep what they were given through a crash, and leave nothing running."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import psutil
+import pytest
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError
+from redis.retry import Retry
+
+from entrypoints.engines import Postgres, Taken, Valkey, postgres, valkey
+
+ROOT = Path(__file__).parents[2]
+
+
+def ask(url: str, question: str) -> object:
+    async def asked() -> object:
+        connection = await asyncpg.connect(url)
+        try:
+            return await connection.fetchval(question)
+        finally:
+            await connection.close()
+
+    return asyncio.run(asked())
+
+
+def left_running(folder: Path) -> list[str]:
+    """Processes at work in that folder; one that has ended and waits to be noticed is not."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.status() != psutil.STATUS_ZOMBIE and Path(process.cwd()).is_relative_to(folder):
+                found.append(" ".join(process.cmdline()))
+        except psutil.Error:
+            continue
+    return found
+
+
+def nothing_left(folder: Path, seconds: float = 10) -> bool:
+    deadline = time.monotonic() + seconds
+    while left_running(folder) and time.monotonic() < deadline:
+        time.sleep(0.02)
+    return not left_running(folder)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[Postgres]:
+    with postgres(tmp_path / "with space" / "postgres", durable=False) as engine:
+        yield engine
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[Valkey]:
+    with valkey(tmp_path / "with space" / "valkey") as engine:
+        yield engine
+
+
+def test_postgres_is_the_one_that_production_expects(database: Postgres) -> None:
+    assert int(str(ask(database.url, "SHOW server_version_num"))) // 10_000 == 18
+    assert ask(database.url, "SHOW timezone") == "UTC"
+    assert ask(database.url, "SHOW server_encoding") == "UTF8"
+    assert ask(database.url, "SELECT lower('ÄÖÜ')") == "äöü"
+
+
+def test_postgres_wants_the_password(database: Postgres) -> None:
+    with pytest.raises(asyncpg.InvalidPasswordError):
+        ask(database.url.replace(database.password, "guess"), "SELECT 1")
+    assert (database.folder / "password").stat().st_mode & 0o777 == 0o600
+
+
+def test_postgres_keeps_what_was_committed_before_a_crash(database: Postgres) -> None:
+    url = database.url
+    ask(url, "CREATE TABLE kept AS SELECT 42 AS answer")
+    database.kill()
+    assert not database.alive()
+    assert nothing_left(database.folder)
+    database.start()
+    assert database.url == url
+    assert ask(url, "SELECT answer FROM kept") == 42
+
+
+def test_postgres_starts_whoever_has_inherited_the_number_of_a_crashed_one(database: Postgres) -> None:
+    database.kill()
+    stale = database.folder / "cluster" / "postmaster.pid"
+    lines = stale.read_text().splitlines()
+    stale.write_text("\n".join([str(os.getpid()), *lines[1:]]))
+    database.start()
+    assert ask(database.url, "SELECT 1") == 1
+
+
+def test_postgres_stops_in_good_order_under_an_open_connection(database: Postgres) -> None:
+    async def stopped_under_us() -> None:
+        connection = await asyncpg.connect(database.url)
+        await asyncio.to_thread(database.stop)
+        connection.terminate()
+
+    asyncio.run(stopped_under_us())
+    assert "database system is shut down" in database.log.read_text()
+    assert nothing_left(database.folder, 0.5)
+
+
+def test_valkey_keeps_what_it_was_given_through_stop_and_crash(redis: Valkey) -> None:
+    url = redis.url
+    with Redis.from_url(url) as client:
+        client.set("kept", "1")
+    redis.stop()
+    assert nothing_left(redis.folder, 0.5)
+    redis.start()
+    assert redis.url == url
+    with Redis.from_url(url) as client:
+        client.incr("kept")
+        time.sleep(1.5)  # it promises to write within a second
+        redis.kill()
+    redis.start()
+    with Redis.from_url(url) as client:
+        assert client.get("kept") == b"2"
+
+
+def test_valkey_wants_the_password_and_does_not_show_it(redis: Valkey) -> None:
+    stranger = Redis(host="127.0.0.1", port=redis.port, retry=Retry(NoBackoff(), 0))
+    with stranger as client, pytest.raises(AuthenticationError):
+        client.ping()
+    assert (redis.folder / "valkey.conf").stat().st_mode & 0o777 == 0o600
+    assert redis.password not in " ".join(psutil.Process(redis.pid).cmdline())
+
+
+def test_a_folder_belongs_to_one_process(redis: Valkey) -> None:
+    with pytest.raises(Taken):
+        Valkey(redis.folder).start()
+    assert redis.alive()
+
+
+def test_another_object_finds_the_same_data_on_the_same_port(redis: Valkey) -> None:
+    url = redis.url
+    redis.stop()
+    with valkey(redis.folder) as again:
+        assert again.url == url
+
+
+def test_engines_do_not_outlive_a_parent_that_was_killed(tmp_path: Path) -> None:
+    parent = subprocess.Popen(
+        [sys.executable, "-c", KEEPER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, start_new_session=True
+    )
+    with parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"running\n"
+        assert left_running(tmp_path)
+        parent.send_signal(signal.SIGKILL)
+    # Started at once, while they may still be leaving.
+    with postgres(tmp_path / "postgres", durable=False) as database, valkey(tmp_path / "valkey"):
+        assert ask(database.url, "SELECT 1") == 1
+    assert nothing_left(tmp_path)
+
+
+KEEPER = """
+import sys, time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from entrypoints.engines import Postgres, Valkey
+folder = Path(sys.argv[1])
+with ThreadPoolExecutor() as pool:
+    list(pool.map(lambda e: e.start(), (Postgres(folder / "postgres", durable=False), Valkey(folder / "valkey"))))
+print("running", flush=True)
+time.sleep(60)
+"""

