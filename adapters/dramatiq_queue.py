@@ -1,0 +1,88 @@
+"""Nudges through Dramatiq and Redis: only the ids of mails stand there, and losing them costs a second.
+
+Messages are enqueued by the actor's name, so that whoever nudges never imports a worker.
+"""
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from queue import Full, Queue
+from uuid import UUID
+
+from dramatiq import JSONEncoder, Message, set_encoder
+from dramatiq.broker import Broker
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.middleware import AsyncIO
+from redis import Redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+ACTOR = "deliver_mail"
+QUEUE = "mail"
+
+log = logging.getLogger(__name__)
+
+
+def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
+    """The broker, for both sides of the queue; `deadline` is in seconds, for each command. Connects when used."""
+    set_encoder(JSONEncoder())
+    # redis-py would try ten times, for seconds. A nudge that fails is not worth a second try.
+    redis = Redis.from_url(
+        redis_url, socket_timeout=deadline, socket_connect_timeout=deadline, retry=Retry(NoBackoff(), 0)
+    )
+    broker: Callable[..., RedisBroker] = RedisBroker  # untyped where it comes from
+    return broker(
+        client=redis,
+        namespace="latchkey",
+        # One event loop for the worker, and nothing else: neither results, nor retries, nor metrics by fork.
+        middleware=[AsyncIO()],
+        # Dramatiq's maintenance brings back what dead workers held, by `KEYS`, which halts a Redis full of
+        # revocations. The outbox knows better what is owed, so there is nothing to bring back.
+        maintenance_chance=0,
+    )
+
+
+class DramatiqNudge:
+    """Plays `Nudge`: hands ids to a thread of its own, because Dramatiq enqueues synchronously."""
+
+    def __init__(self, broker: Broker, *, backlog: int = 1000) -> None:
+        self._broker = broker
+        self._waiting: Queue[UUID | None] = Queue(backlog)
+        self._closing = False
+        self._reachable = True
+        self._thread = threading.Thread(target=self._run, name="nudge", daemon=True)
+        self._thread.start()
+
+    def __call__(self, mails: Sequence[UUID]) -> None:
+        # Full means that Redis is slow or gone; the sweepers of the workers find the mails without it.
+        with suppress(Full):
+            for mail in mails:
+                self._waiting.put_nowait(mail)
+
+    def close(self) -> None:
+        """Gives what waits one second to get out."""
+        self._closing = True
+        with suppress(Full):
+            self._waiting.put_nowait(None)
+        self._thread.join(timeout=1)
+
+    def _run(self) -> None:
+        while not (self._closing and self._waiting.empty()):
+            mail = self._waiting.get()
+            if mail is not None:
+                self._enqueue(mail)
+
+    def _enqueue(self, mail: UUID) -> None:
+        message = Message[None](queue_name=QUEUE, actor_name=ACTOR, args=(str(mail),), kwargs={}, options={})
+        try:
+            self._broker.enqueue(message)
+        except Exception as problem:
+            # Once an outage: a line a mail would drown what matters.
+            if self._reachable:
+                log.warning(
+                    "Workers cannot be nudged; their sweepers will find the mails: %s", type(problem).__name__
+                )
+            self._reachable = False
+        else:
+            self._reachable = True
