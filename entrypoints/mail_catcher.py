@@ -1,0 +1,69 @@
+"""A mail server for development: takes every mail from this machine and keeps it as a file, as it came.
+
+python -m entrypoints.mail_catcher --port 2525 --folder mailbox
+"""
+
+import argparse
+import asyncio
+import logging
+import signal
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from aiosmtpd.smtp import SMTP, Envelope, Session
+
+LOOPBACK = "127.0.0.1"
+
+
+class Mailbox:
+    """One `.eml` file a mail; the names sort by arrival."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._last = 0
+
+    def keep(self, recipients: list[str], content: bytes) -> Path:
+        # Two mails in one microsecond, or a clock set back, must not change the order.
+        self._last = max(time.time_ns() // 1000, self._last + 1)
+        arrival = datetime.fromtimestamp(self._last // 1_000_000, UTC)
+        name = f"{arrival:%Y%m%dT%H%M%S}.{self._last % 1_000_000:06d}Z"
+        envelope = f"X-Envelope-To: {', '.join(recipients)}\r\n".encode(errors="surrogateescape")
+        unfinished = self._folder / f".{name}.tmp"
+        unfinished.write_bytes(envelope + content)
+        return unfinished.replace(self._folder / f"{name}.eml")
+
+    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
+        """The name is aiosmtpd's. It gives the mail without the dots that SMTP had doubled."""
+        content = envelope.original_content or b""
+        await asyncio.to_thread(self.keep, envelope.rcpt_tos, content)
+        return "250 Kept"
+
+
+async def catch(mailbox: Mailbox, port: int) -> None:
+    """Until the process is asked to leave."""
+    loop = asyncio.get_running_loop()
+    leave = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, leave.set)
+    # A name of its own, because looking up the machine's may take seconds.
+    server = await loop.create_server(
+        lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True, loop=loop), LOOPBACK, port
+    )
+    async with server:
+        await leave.wait()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m entrypoints.mail_catcher", description=__doc__)
+    parser.add_argument("--port", type=int, required=True)
+    parser.add_argument("--folder", type=Path, required=True)
+    arguments = parser.parse_args()
+    logging.basicConfig(level=logging.WARNING)
+    folder: Path = arguments.folder
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    asyncio.run(catch(Mailbox(folder), arguments.port))
+
+
+if __name__ == "__main__":
+    main()
