@@ -34,7 +34,7 @@ class Child:
         self.log = log
         self._farewell = farewell
         with log.open("ab") as output:
-            self._seen = output.tell()
+            self._began = self._told = output.tell()
             self._process = _nursery.submit(
                 subprocess.Popen[bytes],
                 [*self.launcher(identity, farewell), *map(str, command)],
@@ -76,14 +76,27 @@ class Child:
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
 
+    @property
+    def returncode(self) -> int | None:
+        return self._process.returncode
+
     def said(self) -> str:
         """What it has written since it was started."""
-        with self.log.open("rb") as output:
-            output.seek(self._seen)
-            return output.read().decode(errors="replace")
+        return self._written(self._began).decode(errors="replace")
 
     def last_words(self, lines: int = 15) -> str:
         return "\n".join(self.said().splitlines()[-lines:])
+
+    def news(self) -> list[str]:
+        """The lines that it has written since this was last asked."""
+        lines, newline, _ = self._written(self._told).rpartition(b"\n")
+        self._told += len(lines) + len(newline)
+        return lines.decode(errors="replace").splitlines()
+
+    def _written(self, since: int) -> bytes:
+        with self.log.open("rb") as output:
+            output.seek(since)
+            return output.read()
 
 
 def end_stray(pid_file: Path, mark: str, farewell: signal.Signals) -> None:

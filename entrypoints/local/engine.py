@@ -62,6 +62,9 @@ class Engine(ABC):
     def alive(self) -> bool:
         return self._child is not None and self._child.alive()
 
+    def last_words(self) -> str:
+        return self._child.last_words() if self._child else ""
+
     def start(self, seconds: float = 30) -> Self:
         """Returns once it answers. Works from any thread. Raises EngineFailed, Taken or NoRights."""
         if self._child:
@@ -110,18 +113,18 @@ class Engine(ABC):
             return self.port
         file = self.folder / "port"
         last = int(file.read_text()) if file.exists() else 0
-        return last if last and port_is_free(HOST, last) else free_port()
+        return last if last and refusal(HOST, last) is None else free_port()
 
 
-def port_is_free(host: str, port: int) -> bool:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as trial:
+def refusal(host: str, port: int) -> str | None:
+    """Why nothing can listen there; None where it can."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             trial.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except (OSError, OverflowError) as error:
+            return getattr(error, "strerror", None) or str(error)
+    return None
 
 
 def free_port() -> int:

@@ -1,0 +1,132 @@
+"""All parts of the service on one machine: opened in order, watched, and closed in the opposite order."""
+
+import http.client
+import json
+import sys
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+from entrypoints.local.child import Child
+from entrypoints.local.claim import make_private, write_private
+from entrypoints.local.engine import HOST, Engine, free_port
+from entrypoints.local.postgres_engine import Postgres
+from entrypoints.local.valkey_engine import Valkey
+
+ROOT = Path(__file__).resolve().parents[2]
+DATABASE, REDIS, SMTP = "LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL", "LATCHKEY_SMTP_URL"
+SECONDS_TO_GET_READY = 60
+SECONDS_TO_LEAVE = 10
+
+
+class PartFailed(Exception):
+    """One part has ended, or was never ready; the text says which, and its last words."""
+
+
+class Leaving(Exception):
+    """We have been asked to stop."""
+
+
+class House:
+    def __init__(self, data: Path, environ: Mapping[str, str], leaving: Callable[[], bool]) -> None:
+        """`leaving` is asked often, and ends every wait."""
+        self.data = data
+        self._environ = dict(environ)
+        self._leaving = leaving
+        self._engines: dict[str, Engine] = {}
+        self._parts: dict[str, Child] = {}
+        if DATABASE not in environ:
+            self._engines[DATABASE] = Postgres(data / "postgres")
+        if REDIS not in environ:
+            self._engines[REDIS] = Valkey(data / "valkey")
+
+    def open(self) -> None:
+        """Raises PartFailed, Leaving, or what an engine raises."""
+        if SMTP not in self._environ:
+            self._catch_mail()
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda engine: engine.start(), self._engines.values()))
+        self._environ |= {name: engine.url for name, engine in self._engines.items()}
+        urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
+        write_private(self.data / "running.json", json.dumps(urls, indent=2) + "\n")
+        self._migrate()
+        self._start("api", "-m", "entrypoints.api")
+        self._start("worker", "-m", "entrypoints.worker")
+
+    def wait_until_ready(self, host: str, port: int) -> None:
+        """Raises PartFailed or Leaving."""
+        deadline = time.monotonic() + SECONDS_TO_GET_READY
+        while (answer := _health(host, port)) != "200":
+            self.check()
+            if time.monotonic() > deadline:
+                raise PartFailed(f"The API is not ready: {answer}\n{self._parts['api'].last_words()}")
+            time.sleep(0.03)
+
+    def check(self) -> None:
+        """Raises PartFailed or Leaving."""
+        if self._leaving():
+            raise Leaving
+        for name, part in self._parts.items():
+            if not part.alive():
+                raise PartFailed(f"The {name} has ended ({part.returncode}). {part.log} says:\n{part.last_words()}")
+        for engine in self._engines.values():
+            if not engine.alive():
+                raise PartFailed(f"{type(engine).__name__} has ended. {engine.log} says:\n{engine.last_words()}")
+
+    def news(self) -> list[str]:
+        """What the parts have logged since this was last asked."""
+        width = max(map(len, self._parts), default=0)
+        return [f"{name:{width}} | {line}" for name, part in self._parts.items() for line in part.news()]
+
+    def close(self) -> None:
+        (self.data / "running.json").unlink(missing_ok=True)
+        catcher = self._parts.pop("mail", None)
+        for part in self._parts.values():
+            part.ask()
+        deadline = time.monotonic() + SECONDS_TO_LEAVE
+        for part in self._parts.values():
+            part.stop(max(0.0, deadline - time.monotonic()))
+        if catcher:
+            catcher.stop()
+        for engine in self._engines.values():
+            engine.stop()
+
+    def _catch_mail(self) -> None:
+        port = free_port()
+        folder = make_private(self.data / "mailbox")
+        self._environ[SMTP] = f"smtp://{HOST}:{port}"
+        self._start("mail", "-m", "entrypoints.mail_catcher", "--port", str(port), "--folder", str(folder))
+
+    def _migrate(self) -> None:
+        self._start("migration", "-m", "alembic", "upgrade", "head")
+        migration = self._parts["migration"]
+        while migration.alive():
+            if self._leaving():
+                raise Leaving
+            time.sleep(0.02)
+        if migration.returncode != 0:
+            self.check()
+        del self._parts["migration"]
+
+    def _start(self, name: str, *arguments: str) -> None:
+        log = make_private(self.data / "logs") / f"{name}.log"
+        with suppress(FileNotFoundError):
+            log.replace(log.with_suffix(".log.before"))
+        # Unbuffered, so that what it says stands in the log at once.
+        environ = self._environ | {"PYTHONUNBUFFERED": "1"}
+        self._parts[name] = Child([sys.executable, *arguments], log=log, cwd=ROOT, environ=environ)
+
+
+def _health(host: str, port: int) -> str:
+    """The status of /health/ready, with what it says unless that is 200."""
+    connection = http.client.HTTPConnection(host, port, timeout=2)
+    try:
+        connection.request("GET", "/health/ready")
+        answer = connection.getresponse()
+        return "200" if answer.status == 200 else f"{answer.status} {answer.read(500).decode(errors='replace')}"
+    except (OSError, http.client.HTTPException) as error:
+        return str(error)
+    finally:
+        connection.close()

@@ -1,0 +1,114 @@
+"""Everything on one machine, for a newcomer: engines, migrations, API, worker and a mailbox, until Ctrl-C.
+
+What the environment or `.env` names (LATCHKEY_DATABASE_URL, LATCHKEY_REDIS_URL, LATCHKEY_SMTP_URL) is used;
+what they do not name is started here, and keeps its data in LATCHKEY_DATA_DIR.
+"""
+
+import os
+import signal
+import sys
+import time
+from contextlib import suppress
+from types import FrameType
+
+from dotenv import dotenv_values
+
+from entrypoints.local.claim import Claim, Taken
+from entrypoints.local.engine import EngineFailed, refusal
+from entrypoints.local.house import ROOT, SMTP, House, Leaving, PartFailed
+from entrypoints.local.rights import NoRights
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, never bound)
+
+
+class Bell:
+    """Rings once somebody wants us to stop. A flag, because a signal may come in the middle of anything."""
+
+    def __init__(self) -> None:
+        self.rung = False
+        for number in SIGNALS:
+            signal.signal(number, self._ring)
+
+    def _ring(self, _number: int, _frame: FrameType | None) -> None:
+        self.rung = True
+
+
+def environment() -> dict[str, str]:
+    """What is set to nothing is not set. The environment wins over `.env`."""
+    values = {name: value for name, value in {**dotenv_values(ROOT / ".env"), **os.environ}.items() if value}
+    data = ROOT / values.get("LATCHKEY_DATA_DIR", ".data")
+    defaults = {"LATCHKEY_ENV": "development", "LATCHKEY_HOST": "127.0.0.1", "LATCHKEY_PORT": "8000"}
+    return defaults | values | {"LATCHKEY_DATA_DIR": str(data)}
+
+
+def run(bell: Bell) -> int:
+    environ = environment()
+    host, number = environ["LATCHKEY_HOST"], environ["LATCHKEY_PORT"]
+    if not number.isdecimal():
+        return sorry(f"LATCHKEY_PORT: must be a number, not {number}")
+    if why := refusal(host, int(number)):
+        return sorry(f"LATCHKEY_PORT: cannot listen on {host}:{number}: {why}. Set LATCHKEY_PORT to another port.")
+    data = ROOT / environ["LATCHKEY_DATA_DIR"]
+    try:
+        claim = Claim(data)
+    except Taken:
+        return sorry(f"LATCHKEY_DATA_DIR: another `make run` is using {data}. Stop it, or name another folder.")
+    except OSError as error:
+        return sorry(f"LATCHKEY_DATA_DIR: {error}")
+    house = House(data, environ, lambda: bell.rung)
+    try:
+        house.open()
+        house.wait_until_ready(EVERYWHERE.get(host, host), int(number))
+        house.news()
+        welcome(environ, mailbox=SMTP not in environ)
+        while True:
+            house.check()
+            for line in house.news():
+                say(line)
+            time.sleep(0.2)
+    except Leaving:
+        return 0
+    except (PartFailed, EngineFailed, NoRights, Taken, OSError) as error:
+        # Whoever asked us to stop may have stopped a part as well.
+        return 0 if bell.rung else sorry(str(error))
+    finally:
+        say("Stopping.")
+        house.close()
+        claim.release()
+
+
+def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
+    host = EVERYWHERE.get(environ["LATCHKEY_HOST"], environ["LATCHKEY_HOST"])
+    url = f"http://{f'[{host}]' if ':' in host else host}:{environ['LATCHKEY_PORT']}"
+    say("")
+    say(f"  Latchkey   {url}")
+    say(f"  API        {url}/docs")
+    if mailbox:
+        say(f"  Mailbox    {url}/dev/mail")
+    say(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
+    say("")
+    say("  Try        " + TRY.format(url=url))
+    say("  Stop       Ctrl-C")
+    say("")
+
+
+TRY = """\
+curl -i {url}/v1/register -H 'Content-Type: application/json' \\
+               -d '{{"email": "ada@example.org", "password": "a long walk to the lighthouse"}}'"""
+
+
+def say(line: str) -> None:
+    # Nobody may be listening any more, and everything must be stopped all the same.
+    with suppress(OSError):
+        print(line, flush=True)
+
+
+def sorry(line: str) -> int:
+    with suppress(OSError):
+        print(line, file=sys.stderr, flush=True)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(run(Bell()))
