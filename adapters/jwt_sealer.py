@@ -1,0 +1,150 @@
+"""Access tokens as JWTs (RFC 9068), each with one spelling only."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from jwt.algorithms import ECAlgorithm
+from jwt.api_jws import PyJWS
+from jwt.utils import base64url_decode, base64url_encode
+
+from adapters.pem_keys import SigningKey
+from application.ports import AccessSealer, Clock
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.session import ENDED
+from domain.token import AccessToken
+
+_LONGEST = 2048
+_AHEAD = 30
+"""Seconds by which the clock that issued a token may be ahead of ours."""
+_CLAIMS: dict[str, type] = {
+    **dict.fromkeys(("iss", "aud", "sub", "sid", "jti", "client_id", "role"), str),
+    **dict.fromkeys(("iat", "exp", "gen"), int),
+    "verified": bool,
+}
+_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+
+
+class JwtSealer(AccessSealer):
+    """`keys` run from newest to oldest: the first with a private part signs, all verify. `horizon` is the longest
+    lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and `expires_at` come back without
+    their fractions. Raises ValueError for settings under which a check would be empty.
+    """
+
+    def __init__(
+        self, *, keys: Sequence[SigningKey], issuer: str, audience: str, clock: Clock, horizon: timedelta
+    ) -> None:
+        signing = next(((key, key.private) for key in keys if key.private), None)
+        if not (signing and issuer and audience and horizon > timedelta()):
+            raise ValueError("an access token needs a private key, an issuer, an audience and a horizon")
+        self._signing, self._private = signing
+        self._jwks = {"keys": [key.jwk for key in keys]}
+        # A header is compared, never interpreted: whatever it says besides (another alg, a crit, a jwk) is refused.
+        self._headers = {base64url_encode(_json(_header(key))).decode(): key for key in keys}
+        self._fixed = {"iss": issuer, "aud": audience, "client_id": "latchkey"}
+        self._clock, self._horizon = clock, int(horizon.total_seconds())
+        self._jws = PyJWS(algorithms=["EdDSA"])
+        self._jws.register_algorithm("ES256", _PlainES256(SHA256, ec.SECP256R1))
+
+    def seal(self, token: AccessToken) -> str:
+        claims: dict[str, Any] = {
+            **self._fixed,
+            "sub": str(token.user_id),
+            "sid": str(token.session_id),
+            "jti": f"{token.session_id}.{token.generation}",
+            "iat": int(token.issued_at.timestamp()),
+            "exp": int(token.expires_at.timestamp()),
+            "role": token.role.value,
+            "verified": token.verified,
+            "gen": token.generation,
+        }
+        return self._jws.encode(_json(claims), self._private, self._signing.alg, _header(self._signing))
+
+    def unseal(self, text: str) -> AccessToken:
+        now = self._clock().timestamp()
+        try:
+            token = self._read(text, now)
+        except Exception:
+            # Whatever goes wrong while reading a token is the token's fault, and never a reason to let it in.
+            raise Refusal(Code.TOKEN_INVALID, "This access token is not valid.") from None
+        if token.expires_at.timestamp() <= now:
+            raise Refusal(Code.TOKEN_EXPIRED, "This access token has expired.")
+        return token
+
+    def jwks(self) -> dict[str, list[dict[str, str]]]:
+        """Every key that still verifies, public parts only (RFC 7517)."""
+        return self._jwks
+
+    def _read(self, text: str, now: float) -> AccessToken:
+        if len(text) > _LONGEST or not text.isascii():
+            raise ValueError("size or alphabet")
+        header, payload, signature = text.split(".")
+        key = self._headers[header]
+        algorithm = self._jws.get_algorithm_by_name(key.alg)
+        if not algorithm.verify(f"{header}.{payload}".encode(), key.public, _decoded(signature)):
+            raise ValueError("signature")
+        claims = json.loads(_decoded(payload), object_pairs_hook=_without_doubles)
+        # "nbf" would have to be honoured (RFC 7519 section 4.1.5); no token of ours has one.
+        if any(type(claims[name]) is not kind for name, kind in _CLAIMS.items()) or "nbf" in claims:
+            raise ValueError("claims")
+        sid, gen, iat, exp = (claims[name] for name in ("sid", "gen", "iat", "exp"))
+        if not self._fixed.items() <= claims.items() or claims["jti"] != f"{sid}.{gen}":
+            raise ValueError("not for here")
+        if not (1 <= gen < ENDED and iat <= now + _AHEAD and 0 < exp - iat <= self._horizon):
+            raise ValueError("numbers")
+        return AccessToken(
+            user_id=_uuid(claims["sub"]),
+            session_id=_uuid(sid),
+            generation=gen,
+            role=Role(claims["role"]),
+            verified=claims["verified"],
+            issued_at=datetime.fromtimestamp(iat, UTC),
+            expires_at=datetime.fromtimestamp(exp, UTC),
+        )
+
+
+class _PlainES256(ECAlgorithm):
+    """ES256 with one signature a message: the nonce follows from it (RFC 6979), and s is the lower of its twins."""
+
+    def sign(self, msg: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
+        r, s = decode_dss_signature(key.sign(msg, ec.ECDSA(SHA256(), deterministic_signing=True)))
+        return r.to_bytes(32, "big") + min(s, _P256_ORDER - s).to_bytes(32, "big")
+
+    def verify(self, msg: bytes, key: Any, sig: bytes) -> bool:
+        return int.from_bytes(sig[32:], "big") <= _P256_ORDER // 2 and super().verify(msg, key, sig)
+
+
+def _header(key: SigningKey) -> dict[str, str]:
+    return {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
+
+
+def _json(value: dict[str, Any]) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _decoded(segment: str) -> bytes:
+    """One spelling only: no padding, no stray characters, no spare bits (RFC 4648 section 3.5)."""
+    data = base64url_decode(segment)
+    if base64url_encode(data) != segment.encode():
+        raise ValueError("not canonical")
+    return data
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    claims = dict(pairs)
+    if len(claims) != len(pairs):
+        raise ValueError("a name stands twice")
+    return claims
+
+
+def _uuid(text: str) -> UUID:
+    value = UUID(text)
+    if str(value) != text:
+        raise ValueError("not canonical")
+    return value

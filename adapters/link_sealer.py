@@ -1,0 +1,63 @@
+"""Links in mails, sealed with itsdangerous: HMAC-SHA-256, under a key of its own for each purpose."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from application.ports import LinkSealer
+from domain.mail import Link, Purpose
+from domain.refusals import Code, Refusal
+
+_LONGEST = 512
+_BODY = struct.Struct(">16sIQ")
+"""User id, credential version, time of issue in whole seconds since 1970."""
+
+
+class ItsDangerousLinkSealer(LinkSealer):
+    """`secrets` run from newest to oldest: the first seals, all unseal; each has at least 32 bytes, or ValueError.
+
+    A link is sealed with its whole seconds only: `issued_at` comes back without its fraction.
+    """
+
+    def __init__(self, *, secrets: Sequence[bytes]) -> None:
+        if not secrets or min(map(len, secrets)) < 32:
+            raise ValueError("sealing links needs secrets of at least 32 bytes")
+        self._signers = {
+            purpose: Signer(
+                # itsdangerous counts from oldest to newest.
+                list(reversed(secrets)),
+                salt=f"latchkey.link.{purpose}",
+                key_derivation="hmac",
+                digest_method=hashlib.sha256,
+            )
+            for purpose in Purpose
+        }
+
+    def seal(self, link: Link) -> str:
+        body = _BODY.pack(link.user_id.bytes, link.credential_version, int(link.issued_at.timestamp()))
+        return self._signers[link.purpose].sign(base64_encode(body)).decode()
+
+    def unseal(self, text: str, purpose: Purpose) -> Link:
+        try:
+            if len(text) > _LONGEST or not text.isascii() or not all(map(_is_canonical, text.split("."))):
+                raise ValueError("size or spelling")
+            body = base64_decode(self._signers[purpose].unsign(text))
+            user_id, version, seconds = _BODY.unpack(body)
+            return Link(
+                purpose=purpose,
+                user_id=UUID(bytes=user_id),
+                credential_version=version,
+                issued_at=datetime.fromtimestamp(seconds, UTC),
+            )
+        except (BadData, struct.error, ValueError, OverflowError, OSError):
+            raise Refusal(Code.LINK_INVALID, "This link is not valid.") from None
+
+
+def _is_canonical(segment: str) -> bool:
+    """itsdangerous also takes padding, stray characters and spare bits; a link has one spelling."""
+    return base64_encode(base64_decode(segment)) == segment.encode()

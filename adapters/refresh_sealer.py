@@ -1,0 +1,47 @@
+"""Refresh tokens, sealed with itsdangerous: a session, a generation and an HMAC-SHA-256, as one base64url word."""
+
+import hashlib
+import struct
+from collections.abc import Sequence
+from uuid import UUID
+
+from itsdangerous import BadData, Signer
+from itsdangerous.encoding import base64_decode, base64_encode
+
+from application.ports import RefreshSealer
+from domain.refusals import Code, Refusal
+from domain.token import RefreshToken
+
+_BODY = struct.Struct(">16sI")
+_LENGTH = len(base64_encode(bytes(_BODY.size + 32)))
+
+
+class ItsDangerousRefreshSealer(RefreshSealer):
+    """`secrets` run from newest to oldest: the first seals, all unseal; each has at least 32 bytes, or ValueError."""
+
+    def __init__(self, *, secrets: Sequence[bytes]) -> None:
+        if not secrets or min(map(len, secrets)) < 32:
+            raise ValueError("sealing refresh tokens needs secrets of at least 32 bytes")
+        self._signer = Signer(
+            # itsdangerous counts from oldest to newest.
+            list(reversed(secrets)),
+            salt="latchkey.refresh",
+            key_derivation="hmac",
+            digest_method=hashlib.sha256,
+        )
+
+    def seal(self, token: RefreshToken) -> str:
+        body = _BODY.pack(token.session_id.bytes, token.generation)
+        return base64_encode(body + base64_decode(self._signer.get_signature(body))).decode()
+
+    def unseal(self, text: str) -> RefreshToken:
+        try:
+            sealed = base64_decode(text) if len(text) == _LENGTH and text.isascii() else b""
+            body, mac = sealed[: _BODY.size], sealed[_BODY.size :]
+            # Decoding forgives spare bits and stray characters; a token has one spelling.
+            if base64_encode(sealed) != text.encode() or not self._signer.verify_signature(body, base64_encode(mac)):
+                raise ValueError("spelling or seal")
+            session_id, generation = _BODY.unpack(body)
+        except (BadData, struct.error, ValueError):
+            raise Refusal(Code.TOKEN_INVALID, "This refresh token is not valid.") from None
+        return RefreshToken(session_id=UUID(bytes=session_id), generation=generation)
