@@ -11,7 +11,6 @@ from queue import Full, Queue
 from uuid import UUID
 
 from dramatiq import JSONEncoder, Message, set_encoder
-from dramatiq.broker import Broker
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 from redis import Redis
@@ -25,7 +24,7 @@ log = logging.getLogger(__name__)
 
 
 def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
-    """The broker, for both sides of the queue; `deadline` is in seconds, for each command. Connects when used."""
+    """The broker for either side of the queue; `deadline` is in seconds, for each command. Connects when used."""
     set_encoder(JSONEncoder())
     # redis-py would try ten times, for seconds. A nudge that fails is not worth a second try.
     redis = Redis.from_url(
@@ -46,8 +45,8 @@ def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
 class DramatiqNudge:
     """Plays `Nudge`: hands ids to a thread of its own, because Dramatiq enqueues synchronously."""
 
-    def __init__(self, broker: Broker, *, backlog: int = 1000) -> None:
-        self._broker = broker
+    def __init__(self, redis_url: str, *, backlog: int = 1000) -> None:
+        self._broker = make_broker(redis_url)
         self._waiting: Queue[UUID | None] = Queue(backlog)
         self._closing = False
         self._reachable = True
