@@ -1,0 +1,132 @@
+"""Which new passwords are accepted: long ones that nobody would guess. Kinds of characters do not matter.
+
+A login never meets this policy: whoever has a password may use it.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from unicodedata import normalize
+
+from domain.refusals import Code, Refusal
+
+_MOST_BYTES = 1024
+_MOST_TYPED = 2048
+"""Code points before NFC, where a byte of UTF-8 in NFC stands for at most 1.5: a longer text has too many bytes."""
+
+_RUNS = (
+    "abcdefghijklmnopqrstuvwxyz",
+    *("`1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./", "!@#$%^&*()_+"),
+    *("1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "8ik,", "9ol.", "0p;/"),
+)
+_STEPS = frozenset(step for run in _RUNS for a, b in pairwise(run) for step in (a + b, b + a))
+_LEFT_OVER = 6
+"""Letters that must remain of a password when the words that everybody knows of its owner are taken out."""
+
+_DETAILS = {
+    "common": "This is a password that many people use, or one of those with something around it.",
+    "repeated": "This password repeats itself.",
+    "sequence": "This password mostly follows the keyboard, the alphabet or the digits.",
+    "context": "This password is made of your address, your username or the name of this service.",
+}
+
+
+def normal(text: str) -> str:
+    """NFC (NIST SP 800-63B-4), both where a password is set and where it is verified, and nothing else.
+
+    A text that is too long to be anybody's password stays as it is: the normal form costs time by the square.
+    """
+    return normalize("NFC", text) if len(text) <= _MOST_TYPED else text
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PasswordPolicy:
+    """Lengths are in code points of the NFC. `common` tells whether a word in lower case is a common password."""
+
+    min_length: int = 15
+    max_length: int = 128
+    product: str = "latchkey"
+    common: Callable[[str], bool]
+
+    def accept(self, text: str, *, email: str = "", username: str | None = None, field: str = "password") -> str:
+        """The password in NFC. Raises `password_weak`, whose reason is too_short, too_long, common, repeated,
+        sequence or context.
+        """
+        password = normal(text)
+        # Lone surrogates are not UTF-8; refusing them is for whoever decodes the request.
+        size = len(password.encode("utf-8", "surrogatepass"))
+        if len(text) > _MOST_TYPED or len(password) > self.max_length or size > _MOST_BYTES:
+            raise _weak("too_long", f"A password has at most {self.max_length} characters.", field)
+        if len(password) < self.min_length:
+            raise _weak("too_short", f"A password has at least {self.min_length} characters.", field)
+        if reason := self._reason(
+            password.casefold(), {*_words(email), *_words(username or ""), *_words(self.product)}
+        ):
+            raise _weak(reason, _DETAILS[reason], field)
+        return password
+
+    def _reason(self, folded: str, words: set[str]) -> str | None:
+        if _period(folded) < self.min_length:
+            return "repeated"
+        if _is_sequence(folded):
+            return "sequence"
+        if any(map(self.common, _cores(folded))):
+            return "common"
+        return "context" if _is_about(folded, words) else None
+
+
+def _weak(reason: str, detail: str, field: str) -> Refusal:
+    return Refusal(Code.PASSWORD_WEAK, detail, field=field, reason=reason)
+
+
+def _period(text: str) -> int:
+    """Length of the unit that the text repeats, at least twice and the last time perhaps in part; or its own."""
+    # borders[i] is the longest proper prefix of text[:i + 1] that also ends it.
+    borders = [0]
+    for char in text[1:]:
+        border = borders[-1]
+        while border and text[border] != char:
+            border = borders[border - 1]
+        borders.append(border + (text[border] == char))
+    period = len(text) - borders[-1]
+    return period if 2 * period <= len(text) else len(text)
+
+
+def _is_sequence(text: str) -> bool:
+    """Whether three quarters of the steps go to a neighbour, or nowhere."""
+    steps = [a == b or a + b in _STEPS or a + b in ("90", "09") for a, b in pairwise(text)]
+    return 4 * sum(steps) >= 3 * len(steps)
+
+
+def _cores(text: str) -> Iterator[str]:
+    """The text, and what is left when digits, punctuation and spaces around it are taken for padding.
+
+    How much of them belongs to the word nobody knows (`hd764nw5d7e1vb1!!2024`), so every cut is tried.
+    """
+    letters = [at for at, char in enumerate(text) if char.isalpha()]
+    # Nearly every number of six digits is on such lists: without a letter, only a long word counts.
+    shortest = 1 if letters else min(12, len(text))
+    first, last = (letters[0], letters[-1]) if letters else (len(text), 0)
+    for start in range(min(first, len(text) - shortest) + 1):
+        for end in range(max(last + 1, start + shortest), len(text) + 1):
+            yield text[start:end]
+
+
+def _words(name: str) -> Iterator[str]:
+    """What a name gives away: itself and, of an address, the parts on both sides but for the public suffix."""
+    folded = name.casefold()
+    local, at, domain = folded.rpartition("@")
+    yield folded
+    yield local
+    yield from re.split(r"[._+-]", local or domain)
+    yield from domain.split(".")[:-1] if at else ()
+
+
+def _is_about(text: str, words: set[str]) -> bool:
+    """Whether such a word occurs and little else does."""
+    rest = text
+    for word in sorted(words, key=len, reverse=True):
+        if len(word) >= 3:
+            rest = rest.replace(word, " ")
+    return rest != text and sum(map(str.isalpha, rest)) < _LEFT_OVER
