@@ -19,7 +19,7 @@ class Authenticate:
     begin: Begin
 
     async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
-        """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified`, `role_required`, `unavailable`."""
+        """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
         caller = self.sealer.unseal(text)
         if caller.generation < await self._floor(caller):
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")

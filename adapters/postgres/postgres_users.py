@@ -1,4 +1,4 @@
-"""Users as rows. Each change is one conditional statement; where several rows matter, they are locked in one order."""
+"""Users as rows. A change is one conditional statement; where several rows matter, they are locked in one order."""
 
 from collections.abc import Sequence
 from datetime import datetime

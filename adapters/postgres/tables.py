@@ -47,8 +47,8 @@ username_key = func.lower(users.c.username)
 Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("uq_users_username_verified", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
-Index("ix_users_username", text("lower(username) text_pattern_ops"), _table=users)
-Index("ix_users_role", users.c.role, users.c.id, postgresql_where=users.c.role != "member")
+Index("ix_users_username", username_key.label("name_key"), postgresql_ops={"name_key": "text_pattern_ops"})
+Index("ix_users_role", users.c.role, users.c.id)
 
 sessions = Table(
     "sessions",

@@ -1,0 +1,62 @@
+"""The outbox in a dictionary."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from anyio.lowlevel import checkpoint
+
+from adapters.memory.rows import Rows
+from application.ports import Mails
+from domain.mail import Mail, Outcome
+
+
+class MemoryMails(Mails):
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.owed: list[UUID] = []
+
+    async def add(self, mail: Mail) -> None:
+        await checkpoint()
+        self._rows.mails[mail.id] = mail
+        self.owed.append(mail.id)
+
+    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
+        await checkpoint()
+        due = [
+            mail
+            for mail in sorted(self._rows.mails.values(), key=lambda mail: mail.due_at)
+            if mail.outcome is None and mail.due_at <= now and only in (None, mail.id)
+        ]
+        leased = [replace(mail, due_at=until, attempts=mail.attempts + 1) for mail in due[:limit]]
+        self._rows.mails.update({mail.id: mail for mail in leased})
+        return sorted(leased, key=lambda mail: mail.id)
+
+    async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
+        await checkpoint()
+        if self._ours(mail):
+            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, note=note)
+
+    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
+        await checkpoint()
+        if self._ours(mail):
+            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=until, note=note)
+
+    async def parked(self, *, limit: int) -> Sequence[Mail]:
+        await checkpoint()
+        parked = [mail for mail in self._rows.mails.values() if mail.outcome is Outcome.PARKED]
+        return sorted(parked, key=lambda mail: mail.id)[:limit]
+
+    async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
+        await checkpoint()
+        mail = self._rows.mails.get(mail_id)
+        if mail is None or mail.outcome is not Outcome.PARKED:
+            return False
+        self._rows.mails[mail_id] = replace(mail, outcome=None, attempts=0, due_at=now)
+        self.owed.append(mail_id)
+        return True
+
+    def _ours(self, mail: Mail) -> bool:
+        kept = self._rows.mails[mail.id]
+        return kept.attempts == mail.attempts and kept.outcome is None

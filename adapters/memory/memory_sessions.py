@@ -1,0 +1,70 @@
+"""Sessions in a dictionary; the domain itself moves them on."""
+
+from datetime import datetime
+from uuid import UUID
+
+from anyio.lowlevel import checkpoint
+
+from adapters.memory.rows import Rows
+from application.ports import Sessions
+from domain.session import ENDED, EndReason, Lifetimes, Session
+from domain.user import User
+
+
+class MemorySessions(Sessions):
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+        self.raised: dict[UUID, int] = {}
+
+    async def open(self, session: Session, *, credential_version: int) -> User | None:
+        await checkpoint()
+        user = None if session.user_id is None else self._rows.users.get(session.user_id)
+        if user is None or user.disabled or user.credential_version != credential_version:
+            return None
+        self._rows.sessions[session.id] = session
+        return user
+
+    async def by_id(self, session_id: UUID) -> Session | None:
+        await checkpoint()
+        return self._rows.sessions.get(session_id)
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        session = await self.by_id(session_id)
+        if session is None or session.user_id is None or session.generation != generation:
+            return None
+        if session.ended_at is not None or now >= session.expires_at:
+            return None
+        self._rows.sessions[session_id] = advanced = session.advanced(now=now, lifetimes=lifetimes)
+        return advanced, self._rows.users[session.user_id]
+
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
+        session = await self.by_id(session_id)
+        self.raised[session_id] = ENDED
+        if session is None or session.ended_at is not None:
+            return False
+        self._raise(session.ended(now=now, reason=reason), now)
+        return True
+
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
+        alive = await self._alive(user_id)
+        for session in alive:
+            self._raise(session.ended(now=now, reason=reason), now)
+        return len(alive)
+
+    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+        alive = await self._alive(user_id)
+        for session in alive:
+            self._raise(session.outdated(), now)
+        return len(alive)
+
+    async def _alive(self, user_id: UUID) -> list[Session]:
+        await checkpoint()
+        return [s for s in self._rows.sessions.values() if s.user_id == user_id and s.ended_at is None]
+
+    def _raise(self, session: Session, now: datetime) -> None:
+        self._rows.sessions[session.id] = session
+        self._rows.raised_at[session.id] = now
+        self._rows.unpublished.add(session.id)
+        self.raised[session.id] = session.lowest_welcome

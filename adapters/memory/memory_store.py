@@ -1,0 +1,55 @@
+"""The unit of work in memory."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from adapters.memory.memory_mails import MemoryMails
+from adapters.memory.memory_sessions import MemorySessions
+from adapters.memory.memory_users import MemoryUsers
+from adapters.memory.rows import Rows
+from application.ports import Blocklist, Nudge, Work
+
+
+class MemoryWork(Work):
+    def __init__(self, rows: Rows) -> None:
+        self._sessions = MemorySessions(rows)
+        self._users = MemoryUsers(rows, self._sessions)
+        self._mails = MemoryMails(rows)
+
+    @property
+    def users(self) -> MemoryUsers:
+        return self._users
+
+    @property
+    def sessions(self) -> MemorySessions:
+        return self._sessions
+
+    @property
+    def mails(self) -> MemoryMails:
+        return self._mails
+
+
+class MemoryStore:
+    """Works take turns, so each sees the world as it was left by the one before; failing leaves it untouched."""
+
+    def __init__(self, *, blocklist: Blocklist, nudge: Nudge) -> None:
+        self.rows = Rows()
+        self._turn = anyio.Lock()
+        self._blocklist = blocklist
+        self._nudge = nudge
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        async with self._turn:
+            rows = self.rows.copy()
+            work = MemoryWork(rows)
+            yield work
+            await checkpoint()
+            self.rows = rows
+        if work.sessions.raised:
+            await self._blocklist.publish(work.sessions.raised)
+        if work.mails.owed:
+            self._nudge(work.mails.owed)

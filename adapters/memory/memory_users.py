@@ -1,0 +1,101 @@
+"""Users in a dictionary."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from anyio.lowlevel import checkpoint
+
+from adapters.memory.memory_sessions import MemorySessions
+from adapters.memory.rows import Rows
+from application.ports import Users
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import User
+
+
+class MemoryUsers(Users):
+    def __init__(self, rows: Rows, sessions: MemorySessions) -> None:
+        self._rows = rows
+        self._sessions = sessions
+
+    async def add(self, user: User) -> None:
+        await checkpoint()
+        self._rows.users[user.id] = user
+
+    async def by_id(self, user_id: UUID) -> User | None:
+        await checkpoint()
+        return self._rows.users.get(user_id)
+
+    async def by_email(self, email: str) -> User | None:
+        return await self._holder(lambda user: user.email == email)
+
+    async def by_username(self, username: str) -> User | None:
+        return await self._holder(lambda user: (user.username or "").lower() == username.lower())
+
+    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> User | None:
+        await checkpoint()
+        user = self._rows.users.get(user_id)
+        if user is None or user.credential_version != credential_version:
+            return None
+        if user.verified:
+            return user
+        rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user_id]
+        if any(rival.verified for rival in rivals):
+            return None
+        for rival in rivals:
+            await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
+            await self.remove(rival.id)
+        namesake = await self.by_username(user.username) if user.username else None
+        taken = namesake is not None and namesake.verified
+        return self._keep(replace(user.proven(), username=None if taken else user.username))
+
+    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
+        user = await self.by_id(user_id)
+        if user is None or user.credential_version != credential_version:
+            return None
+        return self._keep(user.with_password(password_hash))
+
+    async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
+        user = await self.by_id(user_id)
+        if user is not None and user.password_hash == old:
+            self._keep(replace(user, password_hash=new))
+
+    async def governors(self) -> Sequence[UUID]:
+        await checkpoint()
+        return sorted(user.id for user in self._rows.users.values() if user.governs)
+
+    async def set_role(self, user_id: UUID, role: Role) -> User | None:
+        user = await self.by_id(user_id)
+        return None if user is None else self._keep(replace(user, role=role))
+
+    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None:
+        user = await self.by_id(user_id)
+        return None if user is None else self._keep(replace(user, disabled=disabled))
+
+    async def remove(self, user_id: UUID) -> bool:
+        await checkpoint()
+        for session in list(self._rows.sessions.values()):
+            if session.user_id == user_id:
+                self._rows.sessions[session.id] = replace(session, user_id=None, user_agent="", ip="")
+        return self._rows.users.pop(user_id, None) is not None
+
+    async def page(self, *, query: str, role: Role | None, limit: int, after: UUID | None) -> Sequence[User]:
+        await checkpoint()
+        found = [
+            user
+            for user in sorted(self._rows.users.values(), key=lambda user: user.id)
+            if (user.email.startswith(query.lower()) or (user.username or "").lower().startswith(query.lower()))
+            and role in (None, user.role)
+            and (after is None or user.id > after)
+        ]
+        return found[:limit]
+
+    async def _holder(self, fits: Callable[[User], bool]) -> User | None:
+        await checkpoint()
+        return max(filter(fits, self._rows.users.values()), key=lambda user: (user.verified, user.id), default=None)
+
+    def _keep(self, user: User) -> User:
+        self._rows.users[user.id] = user
+        return user

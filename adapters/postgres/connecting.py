@@ -1,0 +1,42 @@
+"""From a setting to an engine: whatever spelling of a PostgreSQL URL people have, with deadlines on everything."""
+
+from typing import Any
+
+from sqlalchemy import URL, make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+
+def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
+    """`postgres://` and libpq's `sslmode` are understood too. Raises ValueError for anything but PostgreSQL."""
+    try:
+        parsed = make_url(url)
+    except Exception as error:
+        raise ValueError("not a database URL") from error
+    if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"}:
+        raise ValueError("not a PostgreSQL URL")
+    query = dict(parsed.query)
+    arguments: dict[str, Any] = {}
+    if "sslmode" in query:
+        arguments["ssl"] = query.pop("sslmode")
+    return parsed.set(drivername="postgresql+asyncpg", query=query), arguments
+
+
+def make_engine(
+    url: str, *, pool_size: int = 10, deadline: float = 2.0, application: str = "latchkey"
+) -> AsyncEngine:
+    """`deadline` bounds, in seconds, a connection, a statement and the wait for a place in the pool."""
+    parsed, arguments = driver_url(url)
+    return create_async_engine(
+        parsed,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=deadline,
+        pool_recycle=1800,
+        hide_parameters=True,  # an error that is logged must not tell what was stored
+        connect_args={
+            "timeout": deadline,
+            "command_timeout": deadline,
+            "server_settings": {"application_name": application},
+            **arguments,
+        },
+    )

@@ -1,0 +1,47 @@
+"""`make api`: the HTTP service, in as many processes as are set."""
+
+import asyncio
+import sys
+
+import uvicorn
+
+from entrypoints.container import Container
+from entrypoints.schema import SchemaError, insist_on_schema
+from entrypoints.settings import SettingsError, load
+
+
+def main() -> None:
+    try:
+        settings = load()
+        container = Container(settings=settings)
+        container.access_sealer()
+        asyncio.run(_check(container))
+    except (SettingsError, SchemaError, ValueError) as error:
+        sys.exit(f"Latchkey cannot start.\n{error}")
+    uvicorn.run(
+        "entrypoints.http.app:serve",
+        factory=True,
+        host=settings.host,
+        port=settings.port,
+        workers=settings.processes,
+        loop="uvloop",
+        http="httptools",
+        lifespan="on",
+        ws="none",
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        log_config=None,
+        timeout_graceful_shutdown=10,
+    )
+
+
+async def _check(container: Container) -> None:
+    try:
+        await insist_on_schema(container.engine())
+    finally:
+        await container.engine().dispose()
+
+
+if __name__ == "__main__":
+    main()

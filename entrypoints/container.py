@@ -1,0 +1,168 @@
+"""Where roles meet technology: the one place that knows which adapter plays which role."""
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from dependency_injector import containers, providers
+
+from adapters.argon2_hasher import Argon2Hasher
+from adapters.dramatiq_queue import DramatiqNudge
+from adapters.jinja_composer import JinjaComposer
+from adapters.jwt_sealer import JwtSealer
+from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.mail_folder import CopyingMailer, FolderMailer
+from adapters.pem_keys import load_keys
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.redis_blocklist import RedisBlocklist
+from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from adapters.smtp_mailer import SmtpMailer, smtp_server
+from adapters.uuid7 import uuid7
+from adapters.zxcvbn_wordlist import ZxcvbnWordlist
+from application.administer import ChangeUser, DeleteUser, EndSessions
+from application.ask_for_link import AskForLink
+from application.authenticate import Authenticate
+from application.change_password import ChangePassword
+from application.create_user import CreateUser, GrantRole
+from application.deliver_mail import DeliverMail
+from application.issue_tokens import IssueTokens
+from application.list_users import ListUsers, ShowUser
+from application.login import Login
+from application.logout import Logout, LogoutEverywhere
+from application.mails import ParkedMails, RedriveMail
+from application.ports import Clock, Mailer
+from application.refresh import Refresh
+from application.register import Register
+from application.reset_password import ResetPassword
+from application.show_me import ShowMe
+from application.verify import Verify
+from domain.mail import Kind
+from domain.password import PasswordPolicy
+from domain.session import Lifetimes
+from entrypoints.health import Health
+from entrypoints.settings import Settings
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _make_hasher(settings: Settings) -> Argon2Hasher:
+    """As many threads as there are cores, over all processes together: more would only wait for each other."""
+    threads = max(1, (os.cpu_count() or 1) // settings.processes)
+    return Argon2Hasher(threads=threads, deadline=settings.hash_deadline)
+
+
+def _make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:
+    """A minute more than a token lives covers clocks that differ."""
+    horizon = settings.access_ttl + timedelta(minutes=1)
+    return RedisBlocklist(settings.redis_url, truth=floors, clock=clock, horizon=horizon)
+
+
+def _make_access_sealer(settings: Settings, clock: Clock) -> JwtSealer:
+    return JwtSealer(
+        keys=load_keys(settings.signing_keys),
+        issuer=settings.public_url,
+        audience=settings.public_url,
+        clock=clock,
+        horizon=settings.access_ttl,
+    )
+
+
+def _make_mailer(settings: Settings) -> Mailer:
+    """Raises ValueError where there is nowhere to send to."""
+    folder = None if settings.mail_dir is None else FolderMailer(settings.mail_dir, mail_from=settings.mail_from)
+    if settings.smtp_url is None:
+        if folder is None:
+            raise ValueError("LATCHKEY_SMTP_URL: must be set")
+        return folder
+    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=settings.mail_from)
+    return smtp if folder is None else CopyingMailer(smtp, folder)
+
+
+class Container(containers.DeclarativeContainer):
+    """Everything is built when it is first asked for, synchronously, once. `settings` has to be given."""
+
+    settings = providers.Dependency(instance_of=Settings)
+    clock = providers.Object(_now)
+    new_id = providers.Object(uuid7)
+
+    lifetimes = providers.ThreadSafeSingleton(
+        Lifetimes,
+        access=settings.provided.access_ttl,
+        refresh=settings.provided.refresh_ttl,
+        session=settings.provided.session_ttl,
+    )
+    common_passwords = providers.ThreadSafeSingleton(ZxcvbnWordlist)
+    policy = providers.ThreadSafeSingleton(
+        PasswordPolicy, min_length=settings.provided.password_min_length, common=common_passwords
+    )
+    hasher = providers.ThreadSafeSingleton(_make_hasher, settings)
+
+    engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
+    floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
+    blocklist = providers.ThreadSafeSingleton(_make_blocklist, settings, floors, clock)
+    nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
+    store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
+    begin = store.provided.begin
+
+    access_sealer = providers.ThreadSafeSingleton(_make_access_sealer, settings, clock)
+    refresh_sealer = providers.ThreadSafeSingleton(ItsDangerousRefreshSealer, secrets=settings.provided.secret_keys)
+    link_sealer = providers.ThreadSafeSingleton(ItsDangerousLinkSealer, secrets=settings.provided.secret_keys)
+    composer = providers.ThreadSafeSingleton(JinjaComposer, settings.provided.public_url)
+    mailer = providers.ThreadSafeSingleton(_make_mailer, settings)
+
+    issue = providers.Factory(
+        IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock
+    )
+    register = providers.Factory(Register, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+    verify = providers.Factory(Verify, begin=begin, links=link_sealer, clock=clock)
+    ask_for_verification = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
+    ask_for_reset = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
+    login = providers.Factory(
+        Login, begin=begin, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+    )
+    refresh = providers.Factory(
+        Refresh, begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+    )
+    logout = providers.Factory(Logout, begin=begin, clock=clock)
+    logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock)
+    authenticate = providers.Factory(
+        Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, begin=begin
+    )
+    show_me = providers.Factory(ShowMe, begin=begin)
+    reset_password = providers.Factory(
+        ResetPassword, begin=begin, hasher=hasher, links=link_sealer, policy=policy, clock=clock, new_id=new_id
+    )
+    change_password = providers.Factory(
+        ChangePassword,
+        begin=begin,
+        hasher=hasher,
+        policy=policy,
+        issue=issue,
+        lifetimes=lifetimes,
+        clock=clock,
+        new_id=new_id,
+    )
+    list_users = providers.Factory(ListUsers, begin=begin)
+    show_user = providers.Factory(ShowUser, begin=begin)
+    change_user = providers.Factory(ChangeUser, begin=begin, clock=clock)
+    end_sessions = providers.Factory(EndSessions, begin=begin, clock=clock)
+    delete_user = providers.Factory(DeleteUser, begin=begin, clock=clock)
+    create_user = providers.Factory(CreateUser, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+    grant_role = providers.Factory(GrantRole, begin=begin, clock=clock)
+    deliver_mail = providers.Factory(
+        DeliverMail, begin=begin, links=link_sealer, composer=composer, mailer=mailer, clock=clock
+    )
+    parked_mails = providers.Factory(ParkedMails, begin=begin)
+    redrive_mail = providers.Factory(RedriveMail, begin=begin, clock=clock)
+    health = providers.Factory(Health, engine, blocklist)
+
+
+async def close(container: Container) -> None:
+    """Give back what was opened; what was never asked for is not made just to be closed."""
+    container.hasher().close()
+    container.nudge().close()
+    await container.blocklist().close()
+    await container.engine().dispose()

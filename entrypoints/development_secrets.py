@@ -1,0 +1,34 @@
+"""Secrets for a laptop: made once, kept in the data folder, readable by their owner alone."""
+
+import os
+import secrets
+from pathlib import Path
+
+from adapters.pem_keys import make_key
+
+
+def secret_key(folder: Path) -> bytes:
+    path = _home(folder) / "secret_key"
+    if not path.exists():
+        draft = path.with_name(f"secret_key.{os.getpid()}")
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_hex(32))
+        try:
+            os.link(draft, path)  # fails where another process was quicker; then its secret is ours too
+        except FileExistsError:
+            pass
+        finally:
+            draft.unlink()
+    return path.read_bytes()
+
+
+def signing_keys(folder: Path) -> Path:
+    keys = _home(folder) / "keys"
+    if not list(keys.glob("*.pem")):
+        make_key(keys)
+    return keys
+
+
+def _home(folder: Path) -> Path:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder

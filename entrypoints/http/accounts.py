@@ -1,0 +1,67 @@
+"""Registering, proving an address, and looking at oneself."""
+
+from litestar import get, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from application.ask_for_link import AskForLink
+from application.register import Register
+from application.show_me import ShowMe
+from application.verify import Verify
+from domain.token import AccessToken
+from entrypoints.http.guard import anybody, signed_in
+from entrypoints.http.problems import refusals
+from entrypoints.http.shapes import Accepted, UserShape
+
+SENT = Accepted("verification_sent")
+
+
+class RegisterBody(Struct, frozen=True, forbid_unknown_fields=True):
+    email: str
+    password: str
+    username: str | None = None
+
+
+class TokenBody(Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+
+
+class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
+    email: str
+
+
+@post(
+    "/register",
+    guards=anybody(),
+    status_code=202,
+    responses=refusals("email_invalid", "username_invalid", "username_taken", "password_weak", "overloaded"),
+)
+async def register_account(data: JSONBody[RegisterBody], register: NamedDependency[Register]) -> Accepted:
+    """Claim an address. The answer is the same for a known one; its owner is told by mail."""
+    await register(email=data.email, password=data.password, username=data.username)
+    return SENT
+
+
+@post("/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired"))
+async def verify_address(data: JSONBody[TokenBody], verify: NamedDependency[Verify]) -> UserShape:
+    """Prove an address by the token of the link that was mailed to it. Twice is as good as once."""
+    return UserShape.of(await verify(token=data.token))
+
+
+@post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid"))
+async def resend_verification(
+    data: JSONBody[EmailBody], ask_for_verification: NamedDependency[AskForLink]
+) -> Accepted:
+    """Ask for another link. The answer is always the same."""
+    await ask_for_verification(email=data.email)
+    return SENT
+
+
+@get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
+async def me(caller: NamedDependency[AccessToken], show_me: NamedDependency[ShowMe]) -> UserShape:
+    """Who is calling."""
+    return UserShape.of(await show_me(caller))
+
+
+handlers = [register_account, verify_address, resend_verification, me]

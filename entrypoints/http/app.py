@@ -1,0 +1,111 @@
+"""The application: routes, what they are given, and how refusals are answered."""
+
+import asyncio
+import contextlib
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import TypeVar
+
+from litestar import Litestar, Router
+from litestar.config.cors import CORSConfig
+from litestar.di import Provide
+from litestar.exceptions import HTTPException
+from litestar.types import ASGIApp, ControllerRouterHandler
+
+from domain.refusals import Refusal
+from entrypoints.container import Container, close
+from entrypoints.http import accounts, docs, mailbox, pages, passwords, service, sessions, users
+from entrypoints.http.front_door import FrontDoor
+from entrypoints.http.guard import insist_on_gates, the_caller
+from entrypoints.http.problems import failed, misread, refused
+from entrypoints.http.reading import StrictRequest
+from entrypoints.logs import configure_logs
+from entrypoints.settings import Settings, load
+
+BODY_LIMIT = 32 * 1024
+TEND_EVERY = 0.25
+
+T = TypeVar("T")
+
+
+def offer(make: Callable[[], T]) -> Provide:
+    """Hand a provider of the container to the framework: it inspects functions, and a provider is none."""
+
+    def provide() -> T:
+        return make()
+
+    return Provide(provide, sync_to_thread=False)
+
+
+def create(container: Container) -> ASGIApp:
+    settings = container.settings()
+    # All that the container can make, by name; a handler gets what it names.
+    offers = {name: offer(provider) for name, provider in container.providers.items()}
+    version_1 = [*accounts.handlers, *sessions.handlers, *passwords.handlers, *users.handlers]
+    routes: list[ControllerRouterHandler] = [
+        Router("/v1", route_handlers=version_1),
+        *service.handlers,
+        *pages.handlers,
+        *docs.handlers,
+        *(mailbox.handlers if settings.development else []),
+    ]
+    app = Litestar(
+        route_handlers=routes,
+        dependencies={**offers, "caller": Provide(the_caller)},
+        exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
+        request_class=StrictRequest,
+        request_max_body_size=BODY_LIMIT,
+        cors_config=_cors(settings),
+        openapi_config=None,
+        lifespan=[_house(container)],
+        logging_config=None,
+    )
+    app.state.authenticate = container.authenticate()
+    app.state.routes = routes
+    insist_on_gates(app)
+    return FrontDoor(app, hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
+
+
+def serve() -> ASGIApp:
+    """What a server process is told to call."""
+    settings = load()
+    configure_logs(settings)
+    return create(Container(settings=settings))
+
+
+def _cors(settings: Settings) -> CORSConfig | None:
+    if not settings.cors_origins:
+        return None
+    return CORSConfig(
+        allow_origins=list(settings.cors_origins),
+        allow_methods=["GET", "POST", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Retry-After", "X-Request-ID"],
+    )
+
+
+def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
+    @contextlib.asynccontextmanager
+    async def house(_: Litestar) -> AsyncIterator[None]:
+        blocklist = container.blocklist()
+
+        async def tend() -> None:
+            while True:
+                # An outage is the blocklist's to remember and the request's to hear of; the next round tries again.
+                with contextlib.suppress(Refusal):
+                    await blocklist.tend()
+                await asyncio.sleep(TEND_EVERY)
+
+        with contextlib.suppress(Refusal):
+            await blocklist.tend()
+        tending = asyncio.create_task(tend())
+        # What is there now stays; the collector need not look at it again (it costs tens of milliseconds each time).
+        gc.freeze()
+        try:
+            yield
+        finally:
+            tending.cancel()
+            await asyncio.gather(tending, return_exceptions=True)
+            await close(container)
+
+    return house

@@ -1,0 +1,72 @@
+"""The pages behind the links in mails. Looking changes nothing, for mail scanners look too; only the button does."""
+
+from typing import Any
+
+from litestar import Request, Response, post, route
+from litestar.di import NamedDependency
+
+from application.reset_password import ResetPassword
+from application.verify import Verify
+from domain.password import PasswordPolicy
+from domain.refusals import Code, Refusal
+from entrypoints.http.guard import anybody
+from entrypoints.http.html import page
+from entrypoints.http.problems import CATALOGUE
+
+_DEAD_LINKS = {Code.LINK_INVALID, Code.LINK_EXPIRED}
+
+
+def _token(said: Any) -> str:
+    return str(said.get("token") or "")
+
+
+@route("/verify", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+async def ask_to_verify(request: Request[Any, Any, Any]) -> Response[str]:
+    return page("verify.html", token=_token(request.query_params))
+
+
+@post("/verify", guards=anybody(query=None), status_code=200, include_in_schema=False)
+async def verify_by_button(request: Request[Any, Any, Any], verify: NamedDependency[Verify]) -> Response[str]:
+    form = await request.form()
+    try:
+        await verify(token=_token(form))
+    except Refusal as refusal:
+        return _refused(refusal)
+    return page("said.html", heading="Your address is confirmed", text="You can close this page and log in.")
+
+
+@route("/reset", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+async def ask_to_reset(request: Request[Any, Any, Any], policy: NamedDependency[PasswordPolicy]) -> Response[str]:
+    return page("reset.html", token=_token(request.query_params), complaint="", min_length=policy.min_length)
+
+
+@post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
+async def reset_by_button(
+    request: Request[Any, Any, Any],
+    reset_password: NamedDependency[ResetPassword],
+    policy: NamedDependency[PasswordPolicy],
+) -> Response[str]:
+    form = await request.form()
+    passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
+    try:
+        await reset_password(token=_token(form), **passwords)
+    except Refusal as refusal:
+        if refusal.field is None:
+            return _refused(refusal)
+        status = CATALOGUE[refusal.code][0]
+        return page(
+            "reset.html", status=status, token=_token(form), complaint=refusal.detail, min_length=policy.min_length
+        )
+    return page("said.html", heading="Your password is set", text="You have been logged out everywhere. Log in anew.")
+
+
+def _refused(refusal: Refusal) -> Response[str]:
+    status, title = CATALOGUE[refusal.code]
+    text = refusal.detail or "Try again in a moment."
+    answer = page("said.html", status=status, heading=title, text=text)
+    if refusal.retry_after is not None:
+        answer.headers["Retry-After"] = str(refusal.retry_after)
+    return answer
+
+
+handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button]

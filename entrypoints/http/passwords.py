@@ -1,0 +1,74 @@
+"""Forgetting, resetting and changing a password."""
+
+from typing import Any
+
+from litestar import Request, post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from application.ask_for_link import AskForLink
+from application.change_password import ChangePassword
+from application.reset_password import ResetPassword
+from domain.token import AccessToken
+from entrypoints.http.accounts import EmailBody
+from entrypoints.http.guard import anybody, signed_in
+from entrypoints.http.problems import refusals
+from entrypoints.http.sessions import device
+from entrypoints.http.shapes import Accepted, TokenPairShape
+
+
+class ResetBody(Struct, frozen=True, forbid_unknown_fields=True):
+    token: str
+    new_password: str
+    confirm_password: str
+
+
+class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
+    current_password: str
+    new_password: str
+    confirm_password: str | None = None
+
+
+@post("/password/forgot", guards=anybody(), status_code=202, responses=refusals("email_invalid"))
+async def forget(data: JSONBody[EmailBody], ask_for_reset: NamedDependency[AskForLink]) -> Accepted:
+    """Ask for a link to set a new password. The answer is always the same."""
+    await ask_for_reset(email=data.email)
+    return Accepted("reset_sent")
+
+
+@post(
+    "/password/reset",
+    guards=anybody(),
+    status_code=204,
+    responses=refusals("link_invalid", "link_expired", "password_weak", "password_mismatch", "overloaded"),
+)
+async def reset(data: JSONBody[ResetBody], reset_password: NamedDependency[ResetPassword]) -> None:
+    """Set a new password by the token of a mailed link, once. Every session is over."""
+    await reset_password(token=data.token, new_password=data.new_password, confirm_password=data.confirm_password)
+
+
+@post(
+    "/password/change",
+    guards=signed_in(),
+    status_code=200,
+    responses=refusals("token_missing", "invalid_credentials", "password_weak", "password_mismatch", "overloaded"),
+)
+async def change(
+    data: JSONBody[ChangeBody],
+    request: Request[Any, Any, Any],
+    caller: NamedDependency[AccessToken],
+    change_password: NamedDependency[ChangePassword],
+) -> TokenPairShape:
+    """Set a new password by the current one. Every session is over; the answer opens a new one."""
+    pair = await change_password(
+        caller,
+        current_password=data.current_password,
+        new_password=data.new_password,
+        confirm_password=data.confirm_password,
+        **device(request),
+    )
+    return TokenPairShape.of(pair)
+
+
+handlers = [forget, reset, change]

@@ -1,0 +1,140 @@
+"""Every no the service can give over HTTP, in one table (RFC 9457)."""
+
+import re
+from collections.abc import Sequence
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from litestar import MediaType, Request, Response
+from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import UNSET, Struct, UnsetType
+
+from domain.refusals import Code, Refusal
+
+CATALOGUE: dict[str, tuple[int, str]] = {
+    Code.MALFORMED: (400, "The request cannot be understood"),
+    Code.LINK_INVALID: (400, "The link is not valid"),
+    Code.LINK_EXPIRED: (400, "The link is too old"),
+    Code.INVALID_CREDENTIALS: (401, "The credentials do not fit"),
+    Code.TOKEN_MISSING: (401, "An access token is needed"),
+    Code.TOKEN_INVALID: (401, "The token is not valid"),
+    Code.TOKEN_EXPIRED: (401, "The token has expired"),
+    Code.TOKEN_REVOKED: (401, "The token has been revoked"),
+    Code.REFRESH_REUSED: (401, "The refresh token was used before"),
+    Code.SESSION_ENDED: (401, "The session is over"),
+    Code.NOT_VERIFIED: (403, "The address is not verified"),
+    Code.ROLE_REQUIRED: (403, "A higher role is needed"),
+    Code.FORBIDDEN: (403, "Not allowed"),
+    Code.ACCOUNT_DISABLED: (403, "The account is disabled"),
+    Code.NOT_FOUND: (404, "Not found"),
+    "method_not_allowed": (405, "Method not allowed"),
+    Code.USERNAME_TAKEN: (409, "The username is taken"),
+    Code.LAST_ADMIN: (409, "The last admin stays"),
+    "too_large": (413, "The request is too large"),
+    "unsupported_media_type": (415, "The media type is not supported"),
+    Code.EMAIL_INVALID: (422, "The address is not valid"),
+    Code.USERNAME_INVALID: (422, "The username is not valid"),
+    Code.PASSWORD_WEAK: (422, "The password is too weak"),
+    Code.PASSWORD_MISMATCH: (422, "The passwords differ"),
+    "internal": (500, "Something went wrong"),
+    Code.OVERLOADED: (503, "Too busy"),
+    Code.UNAVAILABLE: (503, "Not available"),
+}
+_BY_STATUS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
+_BY_STATUS[415] = "unsupported_media_type"
+
+log = structlog.get_logger()
+
+
+class FieldProblem(Struct, frozen=True):
+    field: str
+    code: str
+    message: str
+
+
+class Problem(Struct, frozen=True, kw_only=True):
+    """A problem document. `errors` stands for input at fault."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    errors: list[FieldProblem] | UnsetType = UNSET
+
+
+def problem(code: str, detail: str = "", errors: Sequence[FieldProblem] = ()) -> Problem:
+    status, title = CATALOGUE[code]
+    return Problem(
+        type=f"/problems/{code}",
+        title=title,
+        status=status,
+        detail=detail or f"{title}.",
+        code=str(code),
+        errors=list(errors) or UNSET,
+    )
+
+
+def answer(document: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
+    headers = dict(headers or {})
+    if document.status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers.setdefault("Retry-After", "2")
+    return Response(document, status_code=document.status, media_type="application/problem+json", headers=headers)
+
+
+def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+    errors = []
+    if refusal.field is not None:
+        errors = [FieldProblem(refusal.field, refusal.reason or refusal.code, refusal.detail)]
+    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
+    return answer(problem(refusal.code, refusal.detail, errors), headers)
+
+
+def misread(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+    """What the framework refuses: routes, methods, sizes, parameters."""
+    errors: list[FieldProblem] = []
+    detail = ""
+    if isinstance(error, ValidationException):
+        detail = "The request does not fit what is asked for."
+        extras = error.extra if isinstance(error.extra, list) else []
+        errors = [FieldProblem(str(it.get("key", "")), "malformed", str(it.get("message", ""))) for it in extras]
+    headers = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
+    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return failed(_, error)
+    return answer(problem(_BY_STATUS.get(error.status_code, "malformed"), detail, errors), headers)
+
+
+def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+    """The last resort: everything about it goes to the log, nothing to the caller."""
+    log.error("internal error", path=request.scope["path"], exc_info=error)
+    return answer(problem("internal"))
+
+
+def refusals(*codes: str) -> dict[int, ResponseSpec]:
+    """What a handler may refuse, for OpenAPI, from the catalogue."""
+    found: dict[int, list[str]] = {}
+    for code in ("malformed", *codes):
+        found.setdefault(CATALOGUE[code][0], []).append(code)
+    return {
+        status: ResponseSpec(
+            Problem,
+            generate_examples=False,
+            description=" or ".join(f"`{code}`" for code in some),
+            media_type=MediaType.JSON,
+        )
+        for status, some in found.items()
+    }
+
+
+_PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+
+
+def malformed(error: Exception) -> Refusal:
+    """From what the decoder says to a refusal that names the field."""
+    said = _PLACE.fullmatch(str(error))
+    message, place = (said["message"], said["place"]) if said else ("", None)
+    return Refusal(Code.MALFORMED, message, field=place or "")

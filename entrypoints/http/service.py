@@ -1,0 +1,40 @@
+"""What machines ask of the service itself: is it well, and which keys does it sign with."""
+
+from typing import Any
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from msgspec import Struct
+
+from adapters.jwt_sealer import JwtSealer
+from entrypoints.health import Health
+from entrypoints.http.guard import anybody
+from entrypoints.http.problems import Problem, answer, problem
+
+
+class Alive(Struct, frozen=True):
+    status: str
+
+
+@get("/health/live", guards=anybody())
+async def live() -> Alive:
+    """The process runs."""
+    return Alive("ok")
+
+
+@get("/health/ready", guards=anybody())
+async def ready(health: NamedDependency[Health]) -> Response[Alive | Problem]:
+    """Whether requests can be served; 503 names what is down. Redis alone being down slows, and stops nothing."""
+    down = await health.down()
+    if "database" in down:
+        return answer(problem("unavailable", f"Down: {', '.join(down)}."))  # type: ignore[return-value]
+    return Response(Alive("ok" if not down else f"degraded: {', '.join(down)}"))
+
+
+@get("/.well-known/jwks.json", guards=anybody())
+async def key_set(access_sealer: NamedDependency[JwtSealer]) -> Response[dict[str, Any]]:
+    """Every public key that still verifies an access token (RFC 7517)."""
+    return Response(access_sealer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+
+
+handlers = [live, ready, key_set]

@@ -1,0 +1,28 @@
+"""One line an event: JSON for machines in production, readable in development. Never a secret: see the tests."""
+
+import logging
+import sys
+
+import structlog
+
+from entrypoints.settings import Settings
+
+
+def configure_logs(settings: Settings) -> None:
+    last = structlog.dev.ConsoleRenderer() if settings.development else structlog.processors.JSONRenderer()
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    errors = [] if settings.development else [structlog.processors.format_exc_info]
+    structlog.configure(
+        processors=[*shared, *errors, last],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        cache_logger_on_first_use=True,
+    )
+    # Libraries speak through the same door, so that their lines are events too.
+    handler = logging.StreamHandler(sys.stdout)
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*errors, last], foreign_pre_chain=shared))
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

@@ -1,0 +1,41 @@
+"""Is the database as this version of the code expects it? Asked once, before anything is served."""
+
+import asyncio
+import time
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import text
+from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from entrypoints.settings import ROOT
+
+
+class SchemaError(Exception):
+    """What is wrong, and what to do about it."""
+
+
+def head() -> str | None:
+    return ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml"))).get_current_head()
+
+
+async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None:
+    """Raises SchemaError where the schema is not at the head, or the database stays silent for `patience` seconds."""
+    give_up = time.monotonic() + patience
+    while True:
+        try:
+            async with engine.connect() as connection:
+                found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+            break
+        except ProgrammingError:
+            found = None
+            break
+        except (SQLAlchemyError, OSError) as error:
+            if time.monotonic() > give_up:
+                where = f"{engine.url.host or 'localhost'}:{engine.url.port or 5432}"
+                raise SchemaError(f"The database at {where} does not answer: see LATCHKEY_DATABASE_URL.") from error
+            await asyncio.sleep(0.2)
+    if found != (expected := head()):
+        state = "has no schema yet" if found is None else f"has the schema {found}"
+        raise SchemaError(f"The database {state}, this version needs {expected}. Run `make migrate`.")

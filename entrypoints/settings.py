@@ -1,0 +1,195 @@
+"""Everything that can be set, read once from the environment. What is wrong is said by its name, all at once."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+from msgspec import Struct, field
+
+from entrypoints.development_secrets import secret_key, signing_keys
+
+ROOT = Path(__file__).resolve().parent.parent
+Network = IPv4Network | IPv6Network
+
+
+class SettingsError(Exception):
+    """One line for each setting that is missing or wrong."""
+
+
+class Settings(Struct, frozen=True, kw_only=True):
+    env: Literal["development", "production"]
+    database_url: str
+    redis_url: str
+    smtp_url: str | None
+    mail_from: str
+    mail_dir: Path | None
+    public_url: str
+    secret_keys: tuple[bytes, ...]
+    signing_keys: Path
+    access_ttl: timedelta
+    refresh_ttl: timedelta
+    session_ttl: timedelta
+    password_min_length: int
+    cors_origins: tuple[str, ...]
+    allowed_hosts: tuple[str, ...]
+    trusted_proxies: tuple[Network, ...]
+    host: str
+    port: int
+    processes: int
+    data_dir: Path
+    hash_deadline: float = field(default=2.0)
+
+    def __repr__(self) -> str:
+        """Half of these are secrets, so none is shown."""
+        return f"Settings(env={self.env!r})"
+
+    @property
+    def development(self) -> bool:
+        return self.env == "development"
+
+
+def load(environ: Mapping[str, str] | None = None, *, default_env: str = "production") -> Settings:
+    """Raises SettingsError. In development, what is missing is made up and kept in the data folder."""
+    return _Reader(environ, default_env).settings()
+
+
+def database_url() -> str:
+    """The one setting that migrations need. Raises SettingsError."""
+    reader = _Reader(None, "development")
+    url: str = reader.text("DATABASE_URL", reader.running("DATABASE_URL"))
+    reader.complain()
+    return url
+
+
+class _Reader:
+    def __init__(self, environ: Mapping[str, str] | None, default_env: str) -> None:
+        own = dict(os.environ if environ is None else environ)
+        self.env = own.get("LATCHKEY_ENV") or default_env
+        from_file = dotenv_values(ROOT / ".env") if self.env == "development" and environ is None else {}
+        self._values = {name: value for name, value in {**from_file, **own}.items() if value}
+        self._problems: list[str] = []
+        self.data_dir = ROOT / self._values.get("LATCHKEY_DATA_DIR", ".data")
+
+    def settings(self) -> Settings:
+        if self.env not in {"development", "production"}:
+            self._problems.append("LATCHKEY_ENV: must be development or production")
+        production = self.env != "development"
+        mails_kept = "LATCHKEY_MAIL_DIR" in self._values
+        read = {
+            "env": self.env,
+            "database_url": self.text("DATABASE_URL", self.running("DATABASE_URL")),
+            "redis_url": self.text("REDIS_URL", self.running("REDIS_URL")),
+            "smtp_url": self.text("SMTP_URL", self.running("SMTP_URL"), optional=not production or mails_kept),
+            "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
+            "mail_from": self.text("MAIL_FROM", None if production else "Latchkey <no-reply@example.org>"),
+            "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
+            "secret_keys": self.parsed("SECRET_KEY", _secret_keys, None if production else self._made_secret),
+            "signing_keys": self.parsed("SIGNING_KEYS", lambda t: ROOT / t, None if production else self._made_keys),
+            "access_ttl": self.seconds("ACCESS_TTL", 600),
+            "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
+            "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
+            "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
+            "cors_origins": self.parsed("CORS_ORIGINS", _origins, ()),
+            "allowed_hosts": self.parsed("ALLOWED_HOSTS", lambda text: tuple(_words(text.lower())), ()),
+            "trusted_proxies": self.parsed("TRUSTED_PROXIES", _networks, ()),
+            "host": self.text("HOST", "127.0.0.1"),
+            "port": self.whole("PORT", 8000, least=1, most=65535),
+            "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
+            "data_dir": self.data_dir,
+        }
+        self.complain()
+        return Settings(**read)
+
+    def complain(self) -> None:
+        if self._problems:
+            raise SettingsError("\n".join(self._problems))
+
+    def text(self, name: str, default: str | None, *, optional: bool = False) -> Any:
+        return self.parsed(name, str, default, optional=optional)
+
+    def whole(self, name: str, default: int, *, least: int, most: int) -> Any:
+        def parse(text: str) -> int:
+            number = int(text) if text.isascii() and text.isdigit() else -1
+            if not least <= number <= most:
+                raise ValueError(f"must be a whole number from {least} to {most}")
+            return number
+
+        return self.parsed(name, parse, default)
+
+    def seconds(self, name: str, default: int) -> Any:
+        return timedelta(seconds=self.whole(name, default, least=1, most=366 * 86400))
+
+    def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
+        text = self._values.get(f"LATCHKEY_{name}")
+        if text is None:
+            if default is None and not optional:
+                self._problems.append(f"LATCHKEY_{name}: must be set")
+            return default() if callable(default) else default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._problems.append(f"LATCHKEY_{name}: {error}")
+            return default
+
+    def running(self, name: str) -> str | None:
+        """What `make run` has started, while it runs."""
+        if self.env != "development":
+            return None
+        try:
+            started = json.loads((self.data_dir / "running.json").read_text())
+        except (OSError, ValueError):
+            return None
+        found: str | None = started.get(f"LATCHKEY_{name}")
+        return found
+
+    def _origin(self, text: str) -> str:
+        parts = urlsplit(text)
+        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
+        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("must be an address such as https://accounts.example.org")
+        if self.env == "production" and parts.scheme != "https" and not local:
+            raise ValueError("must begin with https:// in production")
+        return text.rstrip("/")
+
+    def _local_origin(self) -> str:
+        return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"
+
+    def _made_secret(self) -> tuple[bytes, ...]:
+        return (secret_key(self.data_dir),)
+
+    def _made_keys(self) -> Path:
+        return signing_keys(self.data_dir)
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _secret_keys(text: str) -> tuple[bytes, ...]:
+    """The first signs, all verify."""
+    keys = tuple(word.encode() for word in _words(text))
+    if len(set(keys)) != len(keys) or not keys:
+        raise ValueError("must be a list of different secrets")
+    for key in keys:
+        if len(key) < 32 or len(set(key)) < 10 or any(word in key.lower() for word in (b"changeme", b"change-me")):
+            raise ValueError("each secret must be at least 32 random bytes, such as `openssl rand -hex 32` prints")
+    return keys
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    origins = tuple(_words(text))
+    for origin in origins:
+        parts = urlsplit(origin)
+        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or "*" in origin:
+            raise ValueError("must be a list of origins such as https://app.example.org")
+    return origins
+
+
+def _networks(text: str) -> tuple[Network, ...]:
+    return tuple(ip_network(word) for word in _words(text))

@@ -1,0 +1,139 @@
+"""`python -m entrypoints.worker`: sends what is owed, when it is nudged and, where nobody nudges, by itself.
+
+Nothing in this process has to survive it: the outbox knows what is owed, and a mail whose worker died is due again
+when its lease ends. So Redis may be gone, and nudges may be lost or doubled.
+"""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from queue import SimpleQueue
+from random import SystemRandom
+from uuid import UUID
+
+import dramatiq
+import structlog
+from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.middleware import Middleware
+
+from adapters.dramatiq_queue import ACTOR, QUEUE, make_broker
+from application.deliver_mail import DeliverMail
+from domain.refusals import Refusal
+from entrypoints.container import Container
+from entrypoints.logs import configure_logs
+from entrypoints.settings import SettingsError, load
+
+SENDING = 8
+"""How many letters a process sends at the same time."""
+
+GRACE = 10.0
+"""Seconds that running sends get when the process is told to stop."""
+
+log = structlog.get_logger(__name__)
+_jitter = SystemRandom()
+
+
+class Postman(Middleware):
+    """Delivers on the event loop that the AsyncIO middleware runs, which therefore has to come before."""
+
+    def __init__(self, deliver: DeliverMail, *, close: Callable[[], Awaitable[None]]) -> None:
+        self._deliver = deliver
+        self._close = close
+        self._slots = asyncio.Semaphore(SENDING)
+        self._stopping = asyncio.Event()
+        self._last_moment = 0.0
+        self._failing = False
+
+    async def nudged(self, mail_id: str) -> None:
+        await self._one(UUID(mail_id))
+
+    def after_worker_boot(self, *_: object) -> None:
+        for lane in range(SENDING):
+            # One lane looks about every second; the others join it where that is not enough.
+            asyncio.run_coroutine_threadsafe(self._sweep(pause=1.0 if lane == 0 else 5.0), _loop())
+
+    def before_worker_shutdown(self, *_: object) -> None:
+        self._last_moment = time.monotonic() + GRACE
+        _loop().call_soon_threadsafe(self._stopping.set)
+
+    def after_worker_shutdown(self, *_: object) -> None:
+        asyncio.run_coroutine_threadsafe(self._finish(), _loop()).result()
+
+    async def _sweep(self, *, pause: float) -> None:
+        while not self._stopping.is_set():
+            if await self._one() == 0:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._stopping.wait(), pause * _jitter.uniform(0.5, 1.0))
+
+    async def _one(self, only: UUID | None = None) -> int:
+        """Never raises: whatever is wrong, the mail stays owed, and the next one may be fine."""
+        async with self._slots:
+            if self._stopping.is_set():
+                return 0
+            try:
+                dealt = await self._deliver(only=only, limit=1)
+            except Exception as problem:
+                # Once an outage, and without its text, which may name addresses.
+                if not self._failing:
+                    log.error(
+                        "mails_wait", problem=problem.code if isinstance(problem, Refusal) else repr(type(problem))
+                    )
+                self._failing = True
+                return 0
+            self._failing = False
+            return dealt
+
+    async def _finish(self) -> None:
+        if others := asyncio.all_tasks() - {asyncio.current_task()}:
+            _, stuck = await asyncio.wait(others, timeout=max(0.1, self._last_moment - time.monotonic()))
+            # Whether the server has taken these is unknown. They are due again when their leases end.
+            for task in stuck:
+                task.cancel()
+            await asyncio.gather(*stuck, return_exceptions=True)
+        await self._close()
+
+
+def _loop() -> asyncio.AbstractEventLoop:
+    thread = get_event_loop_thread()
+    if thread is None:
+        raise RuntimeError("The worker has not started.")
+    return thread.loop
+
+
+def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Until SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the loop of the sends."""
+    told: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be used within a signal handler
+
+    def tell(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        told.put(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, tell)
+    broker = make_broker(redis_url, deadline=2.0)
+    postman = Postman(deliver, close=close)
+    broker.add_middleware(postman)
+    dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(postman.nudged)
+    worker = dramatiq.Worker(broker, worker_threads=SENDING)
+    worker.start()
+    log.info("worker_started")
+    log.info("worker_stopping", signal=told.get())
+    worker.stop(timeout=int(GRACE * 1000))
+    broker.client.close()
+
+
+def main() -> None:
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.exit(str(error))
+    configure_logs(settings)
+    container = Container(settings=settings)
+    run(container.deliver_mail(), redis_url=settings.redis_url, close=container.engine().dispose)
+
+
+if __name__ == "__main__":
+    main()
