@@ -1,6 +1,8 @@
 """The token pair of a session at its present generation: the same one however often it is asked for."""
 
+import math
 from dataclasses import dataclass
+from datetime import timedelta
 
 from application.ports import AccessSealer, Clock, RefreshSealer
 from domain.session import Lifetimes, Session
@@ -30,7 +32,11 @@ class IssueTokens:
         return TokenPair(
             access_token=self.access.seal(access),
             refresh_token=self.refresh.seal(RefreshToken(session_id=session.id, generation=session.generation)),
-            expires_in=max(int((expires_at - now).total_seconds()), 0),
-            refresh_expires_in=max(int((session.expires_at - now).total_seconds()), 0),
+            expires_in=_seconds(expires_at - now),
+            refresh_expires_in=_seconds(session.expires_at - now),
             session_id=session.id,
         )
+
+
+def _seconds(left: timedelta) -> int:
+    return max(math.ceil(left.total_seconds()), 0)

@@ -37,19 +37,19 @@ def _schema(app: Litestar) -> dict[str, Any]:
 def _calls(app: Litestar) -> list[dict[str, Any]]:
     schema = _schema(app)
     gates = {
-        (route.path_format, handler.http_methods): gate_of(handler)
+        (route.path_format, method): gate_of(handler)
         for route in app.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
+        for method in handler.http_methods
     }
-    asked = {(path, method): gate for (path, methods), gate in gates.items() for method in methods}
     return [
         {
             "id": operation["operationId"],
             "method": method.upper(),
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
-            "who": _who(asked.get((path, method.upper()))),
+            "who": _who(gates.get((path, method.upper()))),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "fields": _fields(schema, operation),
             "answers": [(status, said.get("description", "")) for status, said in operation["responses"].items()],

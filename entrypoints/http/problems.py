@@ -131,10 +131,12 @@ def refusals(*codes: str) -> dict[int, ResponseSpec]:
 
 
 _PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+_FIELD = re.compile(r"field `(?P<place>.*)`", re.DOTALL)
 
 
 def malformed(error: Exception) -> Refusal:
     """From what the decoder says to a refusal that names the field."""
     said = _PLACE.fullmatch(str(error))
     message, place = (said["message"], said["place"]) if said else ("", None)
-    return Refusal(Code.MALFORMED, message, field=place or "")
+    named = _FIELD.search(message)
+    return Refusal(Code.MALFORMED, message, field=place or (named["place"] if named else ""))

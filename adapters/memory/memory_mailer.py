@@ -1,0 +1,20 @@
+"""A postman who keeps what he is given."""
+
+from anyio.lowlevel import checkpoint
+
+from application.ports import Mailer
+from domain.mail import Letter
+
+
+class MemoryMailer(Mailer):
+    """`trouble`, where set, is raised instead of taking the letter."""
+
+    def __init__(self) -> None:
+        self.letters: list[Letter] = []
+        self.trouble: Exception | None = None
+
+    async def send(self, letter: Letter) -> None:
+        await checkpoint()
+        if self.trouble is not None:
+            raise self.trouble
+        self.letters.append(letter)

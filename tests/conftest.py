@@ -1,0 +1,71 @@
+"""Engines for the whole run, started by itself and stopped by itself; a clean database for each test that asks."""
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.connecting import make_engine
+from entrypoints import engines
+from tests.world import World
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """The real adapters live on asyncio; tests of domain and use cases run on trio as well."""
+    return "asyncio"
+
+
+@pytest.fixture
+def world() -> World:
+    return World()
+
+
+@pytest.fixture(scope="session")
+def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
+    with engines.postgres(tmp_path_factory.mktemp("postgres"), durable=False) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Valkey]:
+    with engines.valkey(tmp_path_factory.mktemp("valkey")) as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def migrated(postgres: engines.Postgres) -> str:
+    """The address of a database at the newest schema."""
+    subprocess.run(
+        [sys.executable, "-m", "alembic", "upgrade", "head"],
+        cwd=ROOT,
+        env={"LATCHKEY_DATABASE_URL": postgres.url},
+        check=True,
+    )
+    return postgres.url
+
+
+@pytest.fixture
+async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
+    """An engine on an empty database."""
+    made = make_engine(migrated)
+    async with made.begin() as connection:
+        await connection.execute(text("TRUNCATE users, sessions, mails"))
+    yield made
+    await made.dispose()
+
+
+@pytest.fixture
+async def redis(valkey: engines.Valkey) -> AsyncIterator["Redis"]:
+    """An empty Redis."""
+    client = Redis.from_url(valkey.url)
+    await client.flushall()
+    yield client
+    await client.aclose()

@@ -1,0 +1,142 @@
+"""The whole house in memory: a stopped clock, the use cases built by hand, and a postman who keeps the letters."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.jinja_composer import JinjaComposer
+from adapters.jwt_sealer import JwtSealer
+from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
+from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory.memory_mailer import MemoryMailer
+from adapters.memory.memory_store import MemoryStore
+from adapters.pem_keys import SigningKey
+from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from adapters.uuid7 import uuid7
+from application.administer import ChangeUser, DeleteUser, EndSessions
+from application.ask_for_link import AskForLink
+from application.authenticate import Authenticate
+from application.change_password import ChangePassword
+from application.create_user import CreateUser, GrantRole
+from application.deliver_mail import DeliverMail
+from application.issue_tokens import IssueTokens
+from application.list_users import ListUsers, ShowUser
+from application.login import Login
+from application.logout import Logout, LogoutEverywhere
+from application.mails import ParkedMails, RedriveMail
+from application.refresh import Refresh
+from application.register import Register
+from application.reset_password import ResetPassword
+from application.show_me import ShowMe
+from application.verify import Verify
+from domain.mail import Kind
+from domain.password import PasswordPolicy
+from domain.role import Role
+from domain.session import Lifetimes
+from domain.token import AccessToken, TokenPair
+from domain.user import User
+
+PASSWORD = "a perfectly fine passphrase"
+OTHER_PASSWORD = "another quite fine passphrase"
+_KEY = SigningKey.of(Ed25519PrivateKey.generate())
+_TOKEN = re.compile(r"token=([A-Za-z0-9._~-]+)")
+
+
+class StoppedClock:
+    def __init__(self) -> None:
+        self.now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, **by: float) -> None:
+        self.now += timedelta(**by)
+
+
+class World:
+    def __init__(self) -> None:
+        self.clock = clock = StoppedClock()
+        self.nudged: list[UUID] = []
+        self.blocklist = MemoryBlocklist()
+        self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend)
+        self.floors = MemoryFloors(self.store)
+        self.hasher = hasher = MemoryHasher()
+        self.mailer = MemoryMailer()
+        self.lifetimes = lifetimes = Lifetimes()
+        self.policy = policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
+        secret = b"0123456789abcdef0123456789abcdef"
+        self.links = links = ItsDangerousLinkSealer(secrets=[secret])
+        self.refresh_sealer = refresh_sealer = ItsDangerousRefreshSealer(secrets=[secret])
+        self.access_sealer = access_sealer = JwtSealer(
+            keys=[_KEY],
+            issuer="https://accounts.example.org",
+            audience="https://accounts.example.org",
+            clock=clock,
+            horizon=lifetimes.access,
+        )
+        begin = self.begin = self.store.begin
+        new_id = uuid7
+        self.composer = composer = JinjaComposer("https://accounts.example.org")
+        issue = IssueTokens(access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock)
+
+        self.register = Register(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+        self.verify = Verify(begin=begin, links=links, clock=clock)
+        self.ask_for_verification = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
+        self.ask_for_reset = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
+        self.login = Login(begin=begin, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id)
+        self.refresh = Refresh(
+            begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+        )
+        self.logout = Logout(begin=begin, clock=clock)
+        self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock)
+        self.authenticate = Authenticate(
+            sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, begin=begin
+        )
+        self.show_me = ShowMe(begin=begin)
+        self.reset_password = ResetPassword(
+            begin=begin, hasher=hasher, links=links, policy=policy, clock=clock, new_id=new_id
+        )
+        self.change_password = ChangePassword(
+            begin=begin,
+            hasher=hasher,
+            policy=policy,
+            issue=issue,
+            lifetimes=lifetimes,
+            clock=clock,
+            new_id=new_id,
+        )
+        self.list_users = ListUsers(begin=begin)
+        self.show_user = ShowUser(begin=begin)
+        self.change_user = ChangeUser(begin=begin, clock=clock)
+        self.end_sessions = EndSessions(begin=begin, clock=clock)
+        self.delete_user = DeleteUser(begin=begin, clock=clock)
+        self.create_user = CreateUser(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+        self.grant_role = GrantRole(begin=begin, clock=clock)
+        self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
+        self.parked_mails = ParkedMails(begin=begin)
+        self.redrive_mail = RedriveMail(begin=begin, clock=clock)
+
+    async def user(
+        self, email: str = "alice@example.org", *, role: Role = Role.MEMBER, username: str | None = None
+    ) -> User:
+        """A verified user with PASSWORD."""
+        made = await self.create_user(email=email, role=role, verified=True, password=PASSWORD, username=username)
+        assert made is not None
+        return made
+
+    async def enter(self, email: str = "alice@example.org", password: str = PASSWORD) -> TokenPair:
+        return await self.login(login=email, password=password)
+
+    async def caller(self, email: str = "alice@example.org") -> AccessToken:
+        return await self.authenticate((await self.enter(email)).access_token)
+
+    async def mailed_token(self, email: str) -> str:
+        """Deliver what is owed, and take the token out of the newest letter to that address."""
+        await self.deliver_mail(limit=100)
+        letter = [letter for letter in self.mailer.letters if letter.recipient == email][-1]
+        found = _TOKEN.search(letter.text)
+        assert found is not None, letter.text
+        return found[1]
