@@ -9,11 +9,8 @@ from entrypoints.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:
-    last = (
-        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
-        if settings.development
-        else structlog.processors.JSONRenderer()
-    )
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # others print locals
+    last = plain if settings.development else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
