@@ -5,7 +5,7 @@ from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import UTC
 from email.header import Header
-from email.utils import format_datetime, formataddr, parseaddr
+from email.utils import format_datetime, formataddr
 
 from application.ports import MailRefused
 from domain.mail import Letter
@@ -31,10 +31,10 @@ class Sender:
 
 def sender(mail_from: str) -> Sender:
     """Parse `no-reply@host` or `Name <no-reply@host>`. Raises ValueError naming LATCHKEY_MAIL_FROM."""
-    name, address = parseaddr(mail_from)
-    if not _BARE.fullmatch(address) or not mail_from.isprintable() or mail_from.count("@") != 1:
+    found = re.fullmatch(r"(?:(?P<name>[^<>@]*)<)?(?P<address>[^<>]+)(?(name)>)", mail_from.strip())
+    if found is None or not _BARE.fullmatch(found["address"]) or not mail_from.isprintable():
         raise ValueError("LATCHKEY_MAIL_FROM must be one address, such as Latchkey <no-reply@example.org>.")
-    return Sender(name, address)
+    return Sender((found["name"] or "").strip(' "'), found["address"])
 
 
 def recipient(letter: Letter) -> str:

@@ -111,7 +111,7 @@ class SmtpMailer(Mailer):
         except TimeoutError:
             raise MailDelayed(f"SMTP {stage}: no answer in time.") from None
         except (SMTPException, OSError) as problem:
-            raise MailDelayed(f"SMTP {stage}: {_spoken(str(problem))}") from None
+            raise MailDelayed(f"SMTP {stage}: {problem}") from None
         finally:
             # Also after a cancellation: a server that drips or stalls must not keep the socket.
             if (transport := client.transport) is not None:

@@ -1,0 +1,58 @@
+"""Certificates for servers to show, good ones and others."""
+
+import ipaddress
+import ssl
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+
+class Authority:
+    """Somebody who signs certificates; whoever is told to `trust` it accepts what it signed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._key = ec.generate_private_key(ec.SECP256R1())
+        self._name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Test authority")])
+        self._certificate = self._sign(self._name, self._key, x509.BasicConstraints(ca=True, path_length=0), days=1)
+
+    @property
+    def trust(self) -> ssl.SSLContext:
+        pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
+        return ssl.create_default_context(cadata=pem)
+
+    def server(self, *names: str, days: int = 1) -> ssl.SSLContext:
+        """A context that shows a certificate for these names; it has expired where `days` is negative."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        known = [
+            x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names
+        ]
+        certificate = self._sign(x509.Name([]), key, x509.SubjectAlternativeName(known), days=days)
+        file = self._folder / f"{certificate.serial_number}.pem"
+        encoding, secret = serialization.Encoding.PEM, serialization.NoEncryption()
+        private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, secret)
+        file.write_bytes(private + certificate.public_bytes(encoding))
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(file)
+        return context
+
+    def _sign(
+        self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, *, days: int
+    ) -> x509.Certificate:
+        now = datetime.now(UTC)
+        return (
+            x509.CertificateBuilder()
+            .subject_name(name)
+            .issuer_name(self._name)
+            .public_key(key.public_key())
+            .serial_number(x509.random_serial_number())
+            .not_valid_before(now - timedelta(days=2))
+            .not_valid_after(now + timedelta(days=days))
+            .add_extension(extension, critical=True)
+            .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(self._key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .sign(self._key, hashes.SHA256())
+        )

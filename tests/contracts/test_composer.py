@@ -1,0 +1,139 @@
+"""What every composer promises: hostile text stays text, both bodies say the same, nothing is fetched from afar."""
+
+import re
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from adapters.jinja_composer import JinjaComposer, spoken
+from application.ports import Composer
+from domain.mail import Kind, Letter, Mail, Purpose
+from tests.contracts.mail_reader import Reader
+
+ORIGIN = "https://id.example.org/accounts"
+SEALED = "eyJ1.c2ln-natu_re"
+ASKED = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
+PAGES = {Kind.VERIFY: "verify", Kind.RESET: "reset"}
+HOSTILE = [
+    '"><img src=x onerror=alert(1)>@example.com',
+    "</a></p><script>alert(1)</script>@example.com",
+    "{{7*7}}{% raw %}{#@example.com",
+    "${7*7}#{7*7}<%= 7*7 %>%(product)s@example.com",
+    "{0.__class__}{product}@example.com",
+    "javascript:alert(1)//@example.com",
+    "ada@example.com\r\nBcc: eve@example.com",
+]
+
+
+@pytest.fixture(params=[JinjaComposer], ids=["jinja"])
+def composer(request: pytest.FixtureRequest) -> Composer:
+    made: Composer = request.param(ORIGIN + "/", product="Ada & Sons")
+    return made
+
+
+def mail(kind: Kind, recipient: str = "ada@example.com") -> Mail:
+    return Mail.owed(kind, recipient, id=UUID(int=7), now=ASKED)
+
+
+def compose(composer: Composer, kind: Kind, recipient: str = "ada@example.com", link: str = SEALED) -> Letter:
+    return composer.compose(mail(kind, recipient), link if kind.purpose else None)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_every_kind_of_mail_composes(composer: Composer, kind: Kind) -> None:
+    letter = compose(composer, kind)
+    assert (letter.id, letter.recipient, letter.written_at) == (UUID(int=7), "ada@example.com", ASKED)
+    assert "Ada & Sons" in letter.subject
+    for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
+        assert "ada@example.com" in body
+        assert "2026-11-23 01:04 UTC" in body
+        assert "Ada & Sons" in body
+        assert "{" not in body
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_the_same_mail_gives_the_same_letter(composer: Composer, kind: Kind) -> None:
+    assert compose(composer, kind) == compose(composer, kind)
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer, kind: Kind) -> None:
+    letter = compose(composer, kind)
+    link = f"{ORIGIN}/{PAGES[kind]}?token={SEALED}"
+    page = Reader(letter.html)
+    assert re.findall(r"https?://\S+", letter.text) == [link]
+    assert set(page.links) == {link}
+    assert link in page.words
+    assert kind.purpose is not None
+    for body in (letter.text, " ".join(page.words)):
+        assert spoken(kind.purpose.lifetime) in body
+        assert "nothing will happen" in body
+
+
+@pytest.mark.parametrize("kind", set(Kind) - set(PAGES))
+def test_a_notice_carries_no_token(composer: Composer, kind: Kind) -> None:
+    letter = compose(composer, kind)
+    assert "token=" not in letter.text + letter.html
+    assert set(re.findall(r"https?://\S+", letter.text)) == set(Reader(letter.html).links) == {f"{ORIGIN}/reset"}
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_link_too_many_or_too_few_is_an_error(composer: Composer, kind: Kind) -> None:
+    with pytest.raises(ValueError, match=kind):
+        composer.compose(mail(kind), None if kind.purpose else SEALED)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_text_and_page_say_the_same(composer: Composer, kind: Kind) -> None:
+    letter = compose(composer, kind)
+    seen = " ".join(Reader(letter.html).words)
+    for sentence in re.split(r"(?<=[.:?])\s+", " ".join(letter.text.replace("--", "").split())):
+        told = re.sub(r"^(Ada & Sons|https?://\S+|Confirm my address:|Choose a new password:) ?", "", sentence)
+        assert told.removesuffix(":") in seen or "https://" in told
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("hostile", HOSTILE)
+def test_hostile_text_stays_text(composer: Composer, kind: Kind, hostile: str) -> None:
+    letter, harmless = compose(composer, kind, hostile), compose(composer, kind)
+    page, usual = Reader(letter.html), Reader(harmless.html)
+    assert hostile in letter.text
+    assert "".join(hostile.split()) in "".join(page.words)
+    assert (page.tags, page.attributes, page.links) == (usual.tags, usual.attributes, usual.links)
+    assert letter.subject == harmless.subject
+    assert letter.text.replace(hostile, "ada@example.com") == harmless.text
+
+
+@pytest.mark.parametrize("link", ['"><script>', "a&b=c#d?e", "a b\r\nc", "{{7*7}}", "\u2028"])
+def test_a_hostile_link_stays_one_parameter(composer: Composer, link: str) -> None:
+    letter = compose(composer, Kind.VERIFY, link=link)
+    (address,) = set(Reader(letter.html).links)
+    assert re.fullmatch(re.escape(f"{ORIGIN}/verify?token=") + r"[A-Za-z0-9%._~-]+", address)
+    assert address in letter.text.splitlines()
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: Kind) -> None:
+    letter = compose(composer, kind)
+    page = Reader(letter.html)
+    assert not page.tags & {"img", "script", "link", "iframe", "object", "embed", "form", "video", "base", "svg"}
+    assert not page.attributes & {"src", "srcset", "background", "action", "data", "poster", "ping"}
+    assert not {name for name in page.attributes if name.startswith("on")}
+    assert not re.search(r"url\(|@import|expression\(", letter.html)
+    assert all(link.startswith(ORIGIN) for link in page.links)
+    assert "prefers-color-scheme: dark" in letter.html
+
+
+@pytest.mark.parametrize(
+    ("lifetime", "words"),
+    [
+        (Purpose.VERIFY.lifetime, "24 hours"),
+        (Purpose.RESET.lifetime, "30 minutes"),
+        (timedelta(hours=1), "1 hour"),
+        (timedelta(minutes=90), "90 minutes"),
+        (timedelta(minutes=1), "1 minute"),
+    ],
+)
+def test_lifetimes_are_spoken(lifetime: timedelta, words: str) -> None:
+    assert spoken(lifetime) == words

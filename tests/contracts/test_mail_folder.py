@@ -1,0 +1,43 @@
+"""Letters kept as files, alone or next to sending."""
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from adapters.mail_folder import CopyingMailer, FolderMailer
+from application.ports import MailDelayed
+from tests.contracts.test_mailers import FROM, LETTER
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_folder_that_cannot_be_written_delays(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(MailDelayed):
+        await FolderMailer(tmp_path / "file", mail_from=FROM).send(LETTER)
+
+
+async def test_a_copy_is_made_after_sending_and_its_failure_delays_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    broken, works = (FolderMailer(tmp_path / name, mail_from=FROM) for name in ("file", "works"))
+    await CopyingMailer(works, broken).send(LETTER)
+    assert "not copied" in caplog.text
+    with pytest.raises(MailDelayed):
+        await CopyingMailer(broken, FolderMailer(tmp_path / "copy", mail_from=FROM)).send(LETTER)
+    assert len(list((tmp_path / "works").glob("*.eml"))) == 1
+    assert not (tmp_path / "copy").exists()
+
+
+def test_names_of_files_follow_the_time_of_writing(tmp_path: Path) -> None:
+    mailer = FolderMailer(tmp_path, mail_from=FROM)
+    letters = [replace(LETTER, id=UUID(int=9 - n), written_at=datetime(2026, 1, n, tzinfo=UTC)) for n in (1, 2, 3)]
+    for letter in reversed(letters):
+        asyncio.run(mailer.send(letter))
+    names = sorted(file.name for file in tmp_path.iterdir())
+    assert [name.partition("Z-")[2] for name in names] == [f"{letter.id}.eml" for letter in letters]

@@ -1,0 +1,150 @@
+"""What every mailer promises, over real SMTP and into a folder: one letter, one recipient, always the same bytes."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta, timezone
+from email import message_from_bytes
+from email.message import EmailMessage
+from email.policy import default
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from adapters.mail_folder import FolderMailer
+from adapters.rfc5322 import sender
+from adapters.smtp_mailer import SmtpMailer, smtp_server
+from application.ports import Mailer, MailRefused
+from domain.mail import Letter
+from tests.contracts.smtp_servers import honest
+
+pytestmark = pytest.mark.anyio
+
+FROM = "Latchkey, Inc. <no-reply@id.example.org>"
+LETTER = Letter(
+    id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
+    recipient="ada@example.com",
+    subject="Confirm your address",
+    text="Hello\n.\n..two\nhttps://id.example.org/verify?token=" + "x" * 200 + "\n",
+    html="<p>Hello</p>\n<p>.</p>\n",
+    written_at=datetime(2026, 11, 23, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
+)
+FOREIGN = replace(
+    LETTER,
+    subject="Bestätigen Sie Ihre Adresse \u2713 " * 5,
+    text="Grüße \u2028 \n.\n \n\tx \n" + "ü" * 1500,
+    html="<p>ü</p>",
+)
+# fmt: off
+NOT_ONE_ADDRESS = [
+    "ada@example.com, eve@example.com", "ada@example.com,eve@example.com", "Ada <ada@example.com>",
+    "ada@example.com>\r\nRCPT TO:<eve@example.com", "ada@example.com\r\nBcc: eve@example.com", "ada@example.com\n",
+    "<ada@example.com>", "ada@example.com\u2028", "ada(comment)@example.com", '"ada@evil.example"@example.com',
+    "ada\uff20evil.com@example.com", "ad\u0131@example.com", "ada@b\u00fccher.example", "ada@[127.0.0.1]",
+    "@relay.example:ada@example.com", "ada eve@example.com", "ada@example.com NOTIFY=SUCCESS", "ada@@example.com",
+    "a" * 250 + "@example.com", "ada", "",
+]
+# fmt: on
+
+
+@dataclass
+class Box:
+    mailer: Mailer
+    received: Callable[[], list[bytes]]
+
+
+@asynccontextmanager
+async def smtp_box(_folder: Path) -> AsyncIterator[Box]:
+    async with honest() as inbox:
+        mailer = SmtpMailer(smtp_server(f"smtp://127.0.0.1:{inbox.port}"), mail_from=FROM)
+        yield Box(mailer, lambda: [envelope.original_content or b"" for envelope in inbox.envelopes])
+        assert all(envelope.rcpt_tos == [LETTER.recipient] for envelope in inbox.envelopes)
+        assert all(envelope.mail_from == "no-reply@id.example.org" for envelope in inbox.envelopes)
+
+
+@asynccontextmanager
+async def folder_box(folder: Path) -> AsyncIterator[Box]:
+    here = folder / "new" / "mail"
+    yield Box(FolderMailer(here, mail_from=FROM), lambda: [file.read_bytes() for file in sorted(here.glob("*.eml"))])
+    assert not list(here.glob(".*"))
+
+
+@pytest.fixture(params=[smtp_box, folder_box], ids=["smtp", "folder"])
+async def box(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Box]:
+    async with request.param(tmp_path) as opened:
+        yield opened
+
+
+def parsed(content: bytes) -> EmailMessage:
+    message = message_from_bytes(content, policy=default)
+    assert isinstance(message, EmailMessage)
+    assert not any(part.defects for part in message.walk())
+    return message
+
+
+@pytest.mark.parametrize("letter", [LETTER, FOREIGN], ids=["plain", "foreign"])
+async def test_a_letter_arrives_as_it_was_written(box: Box, letter: Letter) -> None:
+    await box.mailer.send(letter)
+    (content,) = box.received()
+    message = parsed(content)
+    assert message["From"] == '"Latchkey, Inc." <no-reply@id.example.org>'
+    assert message["To"] == "ada@example.com"
+    assert message["Subject"] == letter.subject
+    assert message["Date"] == "Mon, 23 Nov 2026 01:04:05 +0000"
+    assert message["Message-ID"] == "<01890a5d-ac96-774b-bcce-b302099a8057@id.example.org>"
+    assert message["Auto-Submitted"] == "auto-generated"
+    assert not {"cc", "bcc", "precedence", "list-unsubscribe"} & {name.lower() for name in message}
+    assert [part.get_content_type() for part in message.walk()] == [
+        "multipart/alternative",
+        "text/plain",
+        "text/html",
+    ]
+    text, html = (part.get_content().replace("\r\n", "\n").rstrip("\n") for part in message.iter_parts())
+    assert (text, html) == (letter.text.rstrip("\n"), letter.html.rstrip("\n"))
+
+
+@pytest.mark.parametrize("letter", [LETTER, FOREIGN], ids=["plain", "foreign"])
+async def test_every_relay_can_take_it(box: Box, letter: Letter) -> None:
+    await box.mailer.send(letter)
+    (content,) = box.received()
+    assert content.isascii()
+    assert content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n")
+    assert max(map(len, content.split(b"\r\n"))) < 998
+
+
+async def test_a_second_send_is_the_same_letter(box: Box) -> None:
+    await box.mailer.send(LETTER)
+    await box.mailer.send(LETTER)
+    assert len(set(box.received())) == 1
+
+
+@pytest.mark.parametrize("recipient", NOT_ONE_ADDRESS)
+async def test_anything_but_one_bare_address_is_refused_before_anything_is_sent(box: Box, recipient: str) -> None:
+    with pytest.raises(MailRefused) as refused:
+        await box.mailer.send(replace(LETTER, recipient=recipient))
+    assert "token" not in str(refused.value)
+    assert box.received() == []
+
+
+@pytest.mark.parametrize(
+    "ending", ["\r\nBcc: eve@example.com", "\n Bcc: eve@example.com", "\rX: y", "\0", "x" * 1000]
+)
+async def test_no_header_grows_out_of_a_subject(box: Box, ending: str) -> None:
+    with pytest.raises(ValueError, match="Subject"):
+        await box.mailer.send(replace(LETTER, subject="Hello" + ending))
+    assert box.received() == []
+
+
+@pytest.mark.parametrize("mail_from", ["x@y.z", "X <x@y.z>", '"X" <x@y.z>', "<x@y.z>", " X\u00fc, Inc. <x@y.z> "])
+def test_a_sender_is_an_address_with_or_without_a_name(mail_from: str) -> None:
+    assert sender(mail_from).address == "x@y.z"
+    assert sender(mail_from).name in {"", "X", "X\u00fc, Inc."}
+
+
+@pytest.mark.parametrize(
+    "mail_from", ["", "X", "a@b.c, d@e.f", "X <a@b.c>\r\nBcc: d@e.f", "<a b@c.d>", "X <a@b.c", "a@b.c>"]
+)
+def test_a_sender_that_is_not_one_address_is_named(mail_from: str) -> None:
+    with pytest.raises(ValueError, match="LATCHKEY_MAIL_FROM"):
+        sender(mail_from)
