@@ -1,5 +1,6 @@
 """A list of common passwords: the 30,000 that the zxcvbn package ranks, of which nothing else is used here."""
 
+from collections.abc import Iterator
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
 
@@ -12,6 +13,9 @@ class ZxcvbnWordlist:
 
     def __call__(self, word: str) -> bool:
         return word in self._words
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._words)
 
 
 def _passwords() -> list[str]:

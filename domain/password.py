@@ -60,20 +60,21 @@ class PasswordPolicy:
             raise _weak("too_long", f"A password has at most {self.max_length} characters.", field)
         if len(password) < self.min_length:
             raise _weak("too_short", f"A password has at least {self.min_length} characters.", field)
-        if reason := self._reason(
-            password.casefold(), {*_words(email), *_words(username or ""), *_words(self.product)}
-        ):
+        known = {*_words(email), *_words(username or ""), *_words(self.product)}
+        if reason := self._reason(password, known):
             raise _weak(reason, _DETAILS[reason], field)
         return password
 
-    def _reason(self, folded: str, words: set[str]) -> str | None:
-        if _period(folded) < self.min_length:
+    def _reason(self, password: str, known: set[str]) -> str | None:
+        folded = password.casefold()
+        # Folding may lengthen a unit: one letter becomes two.
+        if min(_period(password), _period(folded)) < self.min_length:
             return "repeated"
         if _is_sequence(folded):
             return "sequence"
         if any(map(self.common, _cores(folded))):
             return "common"
-        return "context" if _is_about(folded, words) else None
+        return "context" if _is_about(folded, known) else None
 
 
 def _weak(reason: str, detail: str, field: str) -> Refusal:

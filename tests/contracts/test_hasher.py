@@ -1,0 +1,145 @@
+"""What a hasher promises of passwords and hashes: what fits, what is old, and that nothing else ever fits."""
+
+from collections.abc import AsyncIterator
+
+import bcrypt
+import pytest
+from argon2 import PasswordHasher
+from argon2.low_level import Type
+
+from adapters.argon2_hasher import Argon2Hasher
+from application.ports import Verdict
+
+pytestmark = pytest.mark.anyio
+
+FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def hasher() -> AsyncIterator[Argon2Hasher]:
+    hasher = Argon2Hasher(threads=2, deadline=60, memory=64, passes=1)
+    yield hasher
+    hasher.close()
+
+
+async def test_a_password_fits_its_own_hash_only(hasher: Argon2Hasher) -> None:
+    kept = await hasher.hash(" pass word\u00e9 ")
+    assert kept != await hasher.hash(" pass word\u00e9 ")
+    assert await hasher.verify(" pass word\u00e9 ", kept) == FITS
+    assert await hasher.verify(" pass worde\u0301 ", kept) == FITS
+    for wrong in (
+        "pass word\u00e9",
+        " Pass Word\u00e9 ",
+        " pass word\u00e9",
+        " pass worde ",
+        "",
+        " pass word\u00e9 \0",
+    ):
+        assert await hasher.verify(wrong, kept) == WRONG
+
+
+async def test_every_character_counts(hasher: Argon2Hasher) -> None:
+    kept = await hasher.hash("\U0001f511" * 127 + "a")
+    assert await hasher.verify("\U0001f511" * 127 + "b", kept) == WRONG
+    assert await hasher.verify("\U0001f511" * 127, kept) == WRONG
+
+
+async def test_the_default_is_what_owasp_asks_for() -> None:
+    hasher = Argon2Hasher(threads=1)
+    try:
+        assert (await hasher.hash("x")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+        assert [len(part) for part in (await hasher.hash("x")).split("$")[4:]] == [22, 43]
+        assert hasher._decoy.split("$")[:4] == (await hasher.hash("x")).split("$")[:4]
+    finally:
+        hasher.close()
+
+
+async def test_old_hashes_fit_and_ask_for_a_new_one(hasher: Argon2Hasher) -> None:
+    others = [PasswordHasher(memory_cost=32, time_cost=1, parallelism=1), PasswordHasher(1, 128, 1, type=Type.I)]
+    for other in others:
+        assert await hasher.verify("secret", other.hash("secret")) == OUTDATED
+        assert await hasher.verify("Secret", other.hash("secret")) == WRONG
+    crypted = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    for variant in "aby":
+        assert await hasher.verify("secret", f"$2{variant}{crypted[3:]}") == OUTDATED
+        assert await hasher.verify("Secret", f"$2{variant}{crypted[3:]}") == WRONG
+    assert await hasher.verify("secret\0secret", crypted) == WRONG
+    long = bcrypt.hashpw("\u00e9".encode() * 36, bcrypt.gensalt(4)).decode()
+    assert await hasher.verify("\u00e9" * 40, long) == OUTDATED
+    assert await hasher.verify("\u00e9" * 35, long) == WRONG
+
+
+@pytest.mark.parametrize("password", ["secret", "", "\ud800", "a\udfffb", "\0", "e\u0301" * 50_000, "x" * 1_000_000])
+async def test_nothing_fits_a_hash_that_is_none(hasher: Argon2Hasher, password: str) -> None:
+    good = await hasher.hash("another one")
+    crypted = bcrypt.hashpw(b"another one", bcrypt.gensalt(4)).decode()
+    broken = [
+        "",
+        "x",
+        "\0",
+        "$",
+        "$$$$$",
+        "$argon2id$",
+        "$2b$",
+        "\u00e9",
+        "pbkdf2_sha256$1$a$b",
+        "$2b$04$" + "." * 53,
+    ]
+    broken += [good[:-1], good + "$", good + "\n", good.split("$m")[0], hasher._decoy, crypted[:-1], crypted + "\n"]
+    for old, new in (
+        ("id", "xd"),
+        ("m=64", "m=1"),
+        ("t=1", "t=0"),
+        ("m=64", "m=9999999"),
+        ("p=1", "p=99"),
+        ("v=19", "v=99"),
+    ):
+        broken.append(good.replace(old, new))
+    broken += [
+        crypted.replace("$04$", "$31$"),
+        crypted.replace("$2b$", "$2x$"),
+        good.rpartition("$")[0] + "$" + "A" * 43,
+    ]
+    for kept in [None, good, crypted, *broken]:
+        assert await hasher.verify(password, kept) == WRONG
+
+
+async def test_a_password_that_is_not_unicode_stays_itself(hasher: Argon2Hasher) -> None:
+    kept = await hasher.hash("\ud800 lone surrogate")
+    assert await hasher.verify("\ud800 lone surrogate", kept) == FITS
+    assert (
+        await hasher.verify("\ud801 lone surrogate", kept) == await hasher.verify("? lone surrogate", kept) == WRONG
+    )
+
+
+async def test_what_cannot_be_judged_costs_a_whole_hash(
+    hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judged: list[str] = []
+    real = PasswordHasher.verify
+
+    def verify(self: PasswordHasher, kept: str, secret: bytes) -> bool:
+        judged.append(kept)
+        return real(self, kept, secret)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    crypted = bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode()
+    for kept in (None, "", "$argon2id$v=19$m=1,t=1,p=1$AAAAAAAAAAA$AAAAAAAAAAAAAAAAAAAAAAAA", crypted):
+        judged.clear()
+        await hasher.verify("\0", kept)
+        assert judged[-1] == hasher._decoy
+
+
+def test_knows_what_it_can_judge_at_a_bearable_price() -> None:
+    hasher = Argon2Hasher(threads=1, memory=64, passes=1)
+    salted = "$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
+    known = [hasher._decoy, bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode(), "$argon2i$m=65536,t=3,p=4" + salted]
+    costly = ["$argon2id$v=19$m=4194304,t=2,p=1" + salted, "$argon2id$v=19$m=64,t=99999,p=1" + salted]
+    assert all(map(hasher.knows, known))
+    assert not any(map(hasher.knows, ["", "plain", known[1].replace("$04$", "$16$"), known[0] + "\n", *costly]))
+    hasher.close()

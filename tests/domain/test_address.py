@@ -1,0 +1,99 @@
+"""One address has one form, and nothing that a mail server could read in two ways is an address."""
+
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.address import normal_email, normal_username
+from domain.refusals import Code, Refusal
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [
+        ("alice@example.org", "alice@example.org"),
+        ("Alice.B+tag@Example.ORG", "alice.b+tag@example.org"),
+        ("o'hara!#$%&*/=?^_`{|}~-@example.org", "o'hara!#$%&*/=?^_`{|}~-@example.org"),
+        ("a@xn--bcher-kva.example", "a@xn--bcher-kva.example"),
+        ("a@1.2.example", "a@1.2.example"),
+        ("a" * 64 + "@example.org", "a" * 64 + "@example.org"),
+        ("a@" + "b" * 63 + ".org", "a@" + "b" * 63 + ".org"),
+    ],
+)
+def test_addresses_are_kept_in_lower_case(typed: str, kept: str) -> None:
+    assert normal_email(typed) == kept
+
+
+NOT_PLAIN = r"""
+|@|alice|alice@|@example.org|alice@example|alice@.org|alice@example.|a@b@example.org|.alice@example.org
+alice.@example.org|a..b@example.org|alice@example..org|alice@-a.org|alice@a-.org|alice@a_b.org|alice@127.0.0.1
+alice@example.123|a@[127.0.0.1]|"alice"@example.org|"a@evil.com"@x.com|alice(x)@example.org|<alice@example.org>
+a@x.com>|a@x.com,b@evil.com|a@x.com;b@evil.com|a@x.com b@evil.com|alice\@example.org|a:b@example.org
+ alice@example.org|alice@example.org |ali ce@example.org|alice＠example.org|user＠evil.com@victim.com
+аlice@example.org|alıce@example.org|alice@bücher.example
+"""
+BROKEN = [
+    *("alice@example.org\n", "\talice@example.org", "alice@example.org\r\nBcc: b@evil.com", "ali\0ce@example.org"),
+    *("alice@example\x7f.org", "alice@example\u3002org", "alice@exam\u00adple.org", "\ud800@example.org"),
+    *("a" * 65 + "@example.org", "a@" + "b" * 64 + ".org", "a@" + "b." * 125 + "org", "\u212aate@example.org"),
+]
+
+
+@pytest.mark.parametrize("typed", [*NOT_PLAIN.strip("\n").replace("\n", "|").split("|"), *BROKEN])
+def test_everything_else_is_refused(typed: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        normal_email(typed)
+    assert (refused.value.code, refused.value.field) == (Code.EMAIL_INVALID, "email")
+
+
+@settings(deadline=None)
+@given(st.text() | st.from_regex(r"[a-z.+\"@ ]{1,20}@[a-z.\-0-9]{1,20}", fullmatch=True) | st.emails())
+def test_what_is_accepted_is_plain_and_stays_the_same(typed: str) -> None:
+    try:
+        address = normal_email(typed)
+    except Refusal:
+        return
+    assert normal_email(address) == address == typed.lower()
+    assert address.count("@") == 1
+    assert address.isascii()
+    assert address.isprintable()
+    assert not set(address) & set(' "(),:;<>[]\\')
+    assert len(address) <= 254
+
+
+@pytest.mark.parametrize(
+    "typed", ["a." * 50_000 + "@b.c", "a" * 100_000, "a@" + "a-" * 50_000, "@" * 100_000, "-" * 254]
+)
+def test_hostile_input_costs_nothing(typed: str) -> None:
+    began = time.thread_time()
+    for refuse in (normal_email, normal_username):
+        with pytest.raises(Refusal):
+            refuse(typed)
+    assert time.thread_time() - began < 0.05
+
+
+@pytest.mark.parametrize("typed", ["bob", "Bob", "a.b_c-d", "007", "a" * 32, "a--b"])
+def test_usernames_are_kept_as_typed(typed: str) -> None:
+    assert normal_username(typed) == typed
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("", "ab", "a" * 33, ".bob", "bob.", "-bob", "bob-", "_bob", "bob_", "bo b", " bob", "bob\n", "bob@x"),
+        *("b\u00f6b", "bob\0", "\u0661\u0662\u0663", "b\u043eb", "b/b", "<b>"),
+    ],
+)
+def test_other_usernames_are_refused(typed: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        normal_username(typed)
+    assert (refused.value.code, refused.value.field) == (Code.USERNAME_INVALID, "username")
+
+
+@settings(deadline=None)
+@given(st.emails())
+def test_a_username_is_never_an_address(typed: str) -> None:
+    with pytest.raises(Refusal):
+        normal_username(typed)
