@@ -1,0 +1,226 @@
+"""The whole service as processes of its own, for tests that talk to it as anybody else would."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from email import message_from_bytes, policy
+from email.message import EmailMessage
+from pathlib import Path
+from typing import TypeVar
+from uuid import uuid4
+
+import httpx
+
+from domain.role import Role
+from entrypoints.container import Container, close
+from entrypoints.settings import load
+
+ROOT = Path(__file__).resolve().parents[2]
+PASSWORD = "a perfectly fine passphrase"
+_TOKEN = re.compile(r"/(?:verify|reset)\?token=([A-Za-z0-9._~-]+)")
+
+T = TypeVar("T")
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port: int = listener.getsockname()[1]
+        return port
+
+
+def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
+    """What `look` finds, as soon as it finds something."""
+    give_up = time.monotonic() + within
+    while True:
+        found = look()
+        if found:
+            return found
+        assert time.monotonic() < give_up, f"nothing came of it within {within} s"
+        time.sleep(0.05)
+
+
+class Part:
+    """One process of ours. Its output goes to a file; what is left of it at the end is killed by its id."""
+
+    def __init__(self, module: str, environ: Mapping[str, str], log: Path) -> None:
+        self.log = log
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", module],
+                cwd=ROOT,
+                env={**os.environ, **environ},
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+
+    def stop(self, how: signal.Signals = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(how)
+        try:
+            return self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise
+
+
+class Service:
+    def __init__(self, folder: Path, *, database_url: str, redis_url: str, processes: int = 2, **more: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.mail_dir = folder / "mail"
+        self.environ = {
+            "LATCHKEY_ENV": "development",
+            "LATCHKEY_DATABASE_URL": database_url,
+            "LATCHKEY_REDIS_URL": redis_url,
+            "LATCHKEY_DATA_DIR": str(folder / "data"),
+            "LATCHKEY_MAIL_DIR": str(self.mail_dir),
+            "LATCHKEY_PORT": str(self.port),
+            "LATCHKEY_PROCESSES": str(processes),
+            **more,
+        }
+        self._parts: list[Part] = []
+        self._clients: list[Client] = []
+
+    def start(self, module: str) -> Part:
+        part = Part(module, self.environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
+        self._parts.append(part)
+        return part
+
+    def start_api(self) -> Part:
+        api = self.start("entrypoints.api")
+
+        def ready() -> bool:
+            assert api.process.poll() is None, api.log.read_text()
+            try:
+                return httpx.get(f"{self.url}/health/ready").status_code == 200
+            except httpx.TransportError:
+                return False
+
+        eventually(ready)
+        return api
+
+    def start_worker(self) -> Part:
+        return self.start("entrypoints.worker")
+
+    def stop(self) -> None:
+        for part in reversed(self._parts):
+            part.stop()
+
+    def cli(self, *arguments: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "entrypoints.cli", *arguments],
+            cwd=ROOT,
+            env={**os.environ, **self.environ},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+
+    # -- what people do with it ------------------------------------------------------------------------
+
+    def client(self) -> "Client":
+        self._clients.append(Client(self))
+        return self._clients[-1]
+
+    def close_clients(self) -> None:
+        while self._clients:
+            self._clients.pop().close()
+
+    def mails(self, recipient: str) -> list[EmailMessage]:
+        """Every mail that has been sent to somebody, oldest first."""
+        found = []
+        for path in sorted(self.mail_dir.glob("*.eml")):
+            mail = message_from_bytes(path.read_bytes(), policy=policy.default)
+            if mail["to"] == recipient:
+                found.append(mail)
+        return found
+
+    def mail(self, recipient: str, number: int = 1) -> EmailMessage:
+        """The nth mail to somebody, waited for."""
+        return eventually(lambda: self.mails(recipient)[number - 1 :] or None)[0]
+
+    def token(self, recipient: str, number: int = 1) -> str:
+        """The token of the link in the nth mail to somebody."""
+        body = self.mail(recipient, number).get_body(("plain",))
+        assert body is not None
+        found = _TOKEN.search(body.get_content())
+        assert found is not None, body.get_content()
+        return found[1]
+
+    def admin(self) -> "Client":
+        """A fresh admin, logged in."""
+        return self.client().log_in(self.user("admin", role=Role.ADMIN))
+
+    def member(self) -> "Client":
+        """A fresh verified user, logged in."""
+        return self.client().log_in(self.user("member"))
+
+    def user(self, who: str, *, role: Role = Role.MEMBER, username: str | None = None) -> str:
+        """The address of a fresh verified user with PASSWORD: what the command line makes, without a process."""
+        email = who if "@" in who else address(who)
+
+        async def make() -> None:
+            container = Container(settings=load(self.environ))
+            try:
+                create = container.create_user()
+                assert await create(email=email, username=username, role=role, verified=True, password=PASSWORD)
+            finally:
+                await close(container)
+
+        asyncio.run(make())
+        return email
+
+
+def address(who: str = "someone") -> str:
+    """One that nobody else in this run has."""
+    return f"{who}.{uuid4().hex[:12]}@example.org"
+
+
+class Client(httpx.Client):
+    """A caller: remembers its pair of tokens, and asks on a fresh connection where it is told to."""
+
+    def __init__(self, service: Service) -> None:
+        super().__init__(base_url=service.url, timeout=30)
+        self.service = service
+        self.email = ""
+        self.pair: dict[str, str] = {}
+
+    def log_in(self, email: str, password: str = PASSWORD) -> "Client":
+        answer = self.post("/v1/login", json={"login": email, "password": password})
+        assert answer.status_code == 200, answer.text
+        self.email = email
+        self.take(answer)
+        return self
+
+    def take(self, answer: httpx.Response) -> None:
+        self.pair = answer.json()
+        self.headers["Authorization"] = f"Bearer {self.pair['access_token']}"
+
+    def renew(self, refresh_token: str | None = None) -> httpx.Response:
+        return self.post("/v1/refresh", json={"refresh_token": refresh_token or self.pair["refresh_token"]})
+
+
+def code(answer: httpx.Response) -> str:
+    """The code of a problem document, which the answer has to be in every respect."""
+    assert answer.headers["content-type"] == "application/problem+json", answer.text
+    document = answer.json()
+    assert document["type"] == f"/problems/{document['code']}"
+    assert document["status"] == answer.status_code
+    assert document["title"]
+    assert document["detail"]
+    if answer.status_code == 401:
+        assert answer.headers["www-authenticate"] == "Bearer"
+    if answer.status_code in {429, 503}:
+        assert int(answer.headers["retry-after"]) > 0
+    found: str = document["code"]
+    return found

@@ -1,0 +1,233 @@
+"""What people do with the service, from the first register to the last logout, over HTTP and mail."""
+
+from tests.entrypoints.service import PASSWORD, Service, address, code
+
+NEW_PASSWORD = "something else that is long"
+
+
+def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service: Service) -> None:
+    email = address("alice")
+    name = email.split("@")[0]
+    client = service.client()
+    answer = client.post("/v1/register", json={"email": email, "password": PASSWORD, "username": name})
+    assert (answer.status_code, answer.json()) == (202, {"status": "verification_sent"})
+
+    token = service.token(email)
+    answer = client.post("/v1/verify", json={"token": token})
+    assert answer.status_code == 200
+    user = answer.json()
+    assert set(user) == {"id", "email", "username", "role", "verified", "disabled", "created_at"}
+    assert (user["email"], user["username"], user["role"]) == (email, name, "member")
+    assert (user["verified"], user["disabled"]) == (True, False)
+    assert user["created_at"].endswith("Z")
+    assert client.post("/v1/verify", json={"token": token}).json() == user
+
+    client.log_in(email.upper())
+    assert set(client.pair) == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "refresh_token",
+        "refresh_expires_in",
+        "session_id",
+    }
+    assert (client.pair["token_type"], client.pair["expires_in"]) == ("Bearer", 600)
+    assert client.get("/v1/me").json() == user
+
+    answer = client.renew()
+    assert answer.status_code == 200
+    assert answer.json()["session_id"] == client.pair["session_id"]
+    client.take(answer)
+    assert client.get("/v1/me").status_code == 200
+    answer = client.post("/v1/logout")
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert code(client.get("/v1/me")) == "token_revoked"
+    assert code(client.renew()) == "session_ended"
+
+    assert client.post("/v1/password/forgot", json={"email": email}).status_code == 202
+    reset = {"token": service.token(email, 2), "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
+    answer = client.post("/v1/password/reset", json=reset)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert code(client.post("/v1/password/reset", json=reset)) == "link_invalid"
+    assert code(client.post("/v1/login", json={"login": email, "password": PASSWORD})) == "invalid_credentials"
+    client.log_in(name, NEW_PASSWORD)
+    assert "password" in service.mail(email, 3)["subject"].lower()
+
+
+def test_a_known_address_is_answered_like_an_unknown_one_and_its_owner_is_told(service: Service) -> None:
+    member = service.member()
+    known = member.post("/v1/register", json={"email": member.email, "password": "an intruder's own password"})
+    unknown = member.post("/v1/register", json={"email": address(), "password": "an intruder's own password"})
+    assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
+    varying = {"x-request-id", "date"}
+    assert {name for name in known.headers if name not in varying} == {
+        name for name in unknown.headers if name not in varying
+    }
+    assert "token=" not in service.mail(member.email).as_string()
+    assert member.get("/v1/me").status_code == 200
+    login = {"login": member.email, "password": "an intruder's own password"}
+    assert code(member.post("/v1/login", json=login)) == "invalid_credentials"
+
+
+def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(service: Service) -> None:
+    email = address("victim")
+    squatter, owner = service.client(), service.client()
+    squatter.post("/v1/register", json={"email": email, "password": "planted by the squatter"})
+    squatter.log_in(email, "planted by the squatter")
+    squatters_link = service.token(email)
+    owner.post("/v1/register", json={"email": email, "password": PASSWORD})
+    assert owner.post("/v1/verify", json={"token": service.token(email, 2)}).status_code == 200
+    assert code(squatter.get("/v1/me")) == "token_revoked"
+    assert code(squatter.renew()) == "session_ended"
+    assert code(owner.post("/v1/verify", json={"token": squatters_link})) == "link_invalid"
+    login = {"login": email, "password": "planted by the squatter"}
+    assert code(squatter.post("/v1/login", json=login)) == "invalid_credentials"
+    owner.log_in(email)
+
+
+def test_resetting_an_unverified_claim_proves_the_address(service: Service) -> None:
+    email = address("claim")
+    client = service.client()
+    client.post("/v1/register", json={"email": email, "password": "planted by somebody else"})
+    client.post("/v1/password/forgot", json={"email": email})
+    service.mail(email, 2)
+    token = next(
+        token
+        for token in (service.token(email, 1), service.token(email, 2))
+        if client.post(
+            "/v1/password/reset", json={"token": token, "new_password": PASSWORD, "confirm_password": PASSWORD}
+        ).status_code
+        == 204
+    )
+    assert token
+    assert client.log_in(email).get("/v1/me").json()["verified"] is True
+
+
+def test_a_verification_can_be_asked_for_again(service: Service) -> None:
+    email = address("again")
+    client = service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    service.mail(email)
+    for asked in (email, address("nobody")):
+        answer = client.post("/v1/verify/resend", json={"email": asked})
+        assert (answer.status_code, answer.json()) == (202, {"status": "verification_sent"})
+    assert client.post("/v1/verify", json={"token": service.token(email, 2)}).status_code == 200
+
+
+def test_a_login_works_unverified_but_nothing_that_asks_for_a_role_does(service: Service) -> None:
+    email = address("unproven")
+    client = service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    client.log_in(email)
+    assert client.get("/v1/me").json()["verified"] is False
+    assert code(client.get("/v1/users")) == "not_verified"
+    client.post("/v1/verify", json={"token": service.token(email)})
+    assert code(client.get("/v1/users")) == "role_required"
+
+
+def test_changing_the_password_renews_this_session_and_ends_the_others(service: Service) -> None:
+    here = service.member()
+    there = service.client().log_in(here.email)
+    before = dict(here.pair)
+    wrong = {"current_password": "not the right one at all", "new_password": NEW_PASSWORD}
+    assert code(here.post("/v1/password/change", json=wrong)) == "invalid_credentials"
+    right = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
+    assert code(here.post("/v1/password/change", json={**right, "confirm_password": "x" * 20})) == "password_mismatch"
+    answer = here.post("/v1/password/change", json=right)
+    assert answer.status_code == 200
+    assert answer.json()["session_id"] != before["session_id"]
+    here.take(answer)
+    assert here.get("/v1/me").status_code == 200
+    assert code(there.get("/v1/me")) == "token_revoked"
+    assert code(there.renew()) == "session_ended"
+    assert code(here.renew(before["refresh_token"])) == "session_ended"
+    assert "password" in service.mail(here.email)["subject"].lower()
+
+
+def test_logging_out_everywhere_ends_every_session(service: Service) -> None:
+    here = service.member()
+    there = service.client().log_in(here.email)
+    assert here.post("/v1/logout/all").status_code == 204
+    for client in (here, there):
+        assert code(client.get("/v1/me")) == "token_revoked"
+        assert code(client.renew()) == "session_ended"
+
+
+def test_a_stolen_refresh_token_ends_the_session_and_its_owner_is_told(service: Service) -> None:
+    client = service.member()
+    first = client.pair["refresh_token"]
+    client.take(client.renew())
+    client.take(client.renew())
+    assert code(client.renew(first)) == "refresh_reused"
+    assert code(client.renew()) == "session_ended"
+    assert code(client.get("/v1/me")) == "token_revoked"
+    service.mail(client.email)
+
+
+def test_a_role_is_in_force_when_it_has_been_granted_and_gone_when_it_is_taken(service: Service) -> None:
+    admin, member = service.admin(), service.member()
+    member_id = member.get("/v1/me").json()["id"]
+    assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
+    answer = admin.patch(f"/v1/users/{member_id}", json={"role": "moderator"})
+    assert (answer.status_code, answer.json()["role"]) == (200, "moderator")
+    assert code(member.get("/v1/me")) == "token_revoked"
+    member.take(member.renew())
+    assert member.get(f"/v1/users/{member_id}").json()["role"] == "moderator"
+    assert code(member.patch(f"/v1/users/{member_id}", json={"role": "admin"})) == "role_required"
+    admin_id = admin.get("/v1/me").json()["id"]
+    assert code(member.post(f"/v1/users/{admin_id}/logout")) == "forbidden"
+    admin.patch(f"/v1/users/{member_id}", json={"role": "member"})
+    assert code(member.get(f"/v1/users/{member_id}")) == "token_revoked"
+    member.take(member.renew())
+    assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
+
+
+def test_a_ban_is_in_force_at_once_and_an_end_to_it_revives_nothing(service: Service) -> None:
+    admin, member = service.admin(), service.member()
+    member_id = member.get("/v1/me").json()["id"]
+    assert admin.patch(f"/v1/users/{member_id}", json={"disabled": True}).json()["disabled"] is True
+    assert code(member.get("/v1/me")) == "token_revoked"
+    assert code(member.renew()) == "session_ended"
+    right = member.post("/v1/login", json={"login": member.email, "password": PASSWORD})
+    assert code(right) == "account_disabled"
+    wrong = member.post("/v1/login", json={"login": member.email, "password": "not the right password"})
+    assert code(wrong) == "invalid_credentials"
+    admin.patch(f"/v1/users/{member_id}", json={"disabled": False})
+    assert code(member.renew()) == "session_ended"
+    member.log_in(member.email)
+
+
+def test_a_deleted_user_is_gone_with_everything_that_spoke_for_them(service: Service) -> None:
+    admin, member = service.admin(), service.member()
+    member_id = member.get("/v1/me").json()["id"]
+    member.post("/v1/password/forgot", json={"email": member.email})
+    link = service.token(member.email)
+    assert admin.delete(f"/v1/users/{member_id}").status_code == 204
+    assert code(admin.get(f"/v1/users/{member_id}")) == "not_found"
+    assert code(member.get("/v1/me")) == "token_revoked"
+    assert code(member.renew()) == "session_ended"
+    reset = {"token": link, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
+    assert code(member.post("/v1/password/reset", json=reset)) == "link_invalid"
+    assert code(admin.delete(f"/v1/users/{member_id}")) == "not_found"
+
+
+def test_users_are_listed_a_page_at_a_time(service: Service) -> None:
+    admin = service.admin()
+    prefix = address("page").split("@")[0]
+    for number in range(5):
+        service.user(f"{prefix}.{number}@example.org", username=f"{prefix[:24]}.{number}")
+    seen: list[str] = []
+    cursor: str | None = None
+    while True:
+        asked = {"query": prefix.upper(), "limit": "2"} | ({"cursor": cursor} if cursor else {})
+        page = admin.get("/v1/users", params=asked).json()
+        seen += [user["email"] for user in page["items"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            break
+        assert len(page["items"]) == 2
+    assert seen == [f"{prefix}.{number}@example.org" for number in range(5)]
+    admins = admin.get("/v1/users", params={"role": "admin", "limit": 200}).json()["items"]
+    assert {user["role"] for user in admins} == {"admin"}
+    for bad in ({"limit": "0"}, {"limit": "x"}, {"role": "king"}, {"cursor": "abc"}, {"sort": "password_hash"}):
+        assert code(admin.get("/v1/users", params=bad)) == "malformed"
