@@ -34,14 +34,14 @@ class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
 @get("/users", guards=at_least(Role.MODERATOR, query={"query", "role", "limit", "cursor"}), responses=_WATCHED)
 async def browse(
     list_users: NamedDependency[ListUsers],
-    query: Annotated[str, QueryParameter(max_length=254)] = "",
+    start: Annotated[str, QueryParameter(name="query", max_length=254)] = "",
     role: Role | None = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=64)] = None,
 ) -> UserPage:
     """Users, oldest first, whose address or username starts with `query`."""
     page, following = await list_users(
-        query=query, role=role, limit=limit, after=None if cursor is None else _from_cursor(cursor)
+        query=start, role=role, limit=limit, after=None if cursor is None else _from_cursor(cursor)
     )
     return UserPage([UserShape.of(user) for user in page], None if following is None else _to_cursor(following))
 
