@@ -1,5 +1,6 @@
 """Deliver what is owed. The outbox holds the truth, so every step may be repeated, by anybody, after any crash."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
@@ -18,9 +19,8 @@ class _Dropped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """Mails are leased one at a time: nothing waits behind a slow server that another worker could send.
-
-    A lease outlasts a patient mailer, so that nobody else sends what is still being sent.
+    """`patience` is the longest that the mailer takes over one letter. No letter is begun in the last `patience` of
+    a lease, so nobody else sends what is still being sent.
     """
 
     begin: Begin
@@ -29,21 +29,26 @@ class DeliverMail:
     mailer: Mailer
     clock: Clock
     lease: timedelta = timedelta(seconds=45)
+    patience: timedelta = timedelta(seconds=30)
 
-    async def __call__(self, *, only: UUID | None = None, limit: int = 10) -> int:
-        """How many mails were dealt with, sent or not; fewer than `limit` means that no more are due."""
-        for dealt in range(1 if only else limit):
-            mail = await self._next(only)
-            if mail is None:
-                return dealt
-            await self._deliver(mail)
-        return 1 if only else limit
-
-    async def _next(self, only: UUID | None) -> Mail | None:
+    async def __call__(
+        self, *, only: UUID | None = None, limit: int = 10, stopping: Callable[[], bool] = lambda: False
+    ) -> int:
+        """How many mails were due, up to `limit`. They are dealt with one after another, unless `stopping`."""
         now = self.clock()
         async with self.begin() as work:
-            leased = await work.mails.lease(now=now, until=now + self.lease, limit=1, only=only)
-        return leased[0] if leased else None
+            leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
+        for done, mail in enumerate(leased):
+            if stopping() or self.clock() > now + self.lease - self.patience:
+                await self._give_back(leased[done:])
+                break
+            await self._deliver(mail)
+        return len(leased)
+
+    async def _give_back(self, mails: Sequence[Mail]) -> None:
+        async with self.begin() as work:
+            for mail in mails:
+                await work.mails.postpone(mail, until=self.clock(), note=mail.note)
 
     async def _deliver(self, mail: Mail) -> None:
         try:
@@ -79,8 +84,9 @@ class DeliverMail:
 
     async def _addressee(self, mail: Mail) -> User | None:
         async with self.begin() as work:
-            holder = await work.users.by_email(mail.recipient)
-            user = holder if mail.user_id is None else await work.users.by_id(mail.user_id)
+            holder = user = await work.users.by_email(mail.recipient)
+            if mail.user_id is not None and (user is None or user.id != mail.user_id):
+                user = await work.users.by_id(mail.user_id)
         if user is None:
             return None
         if mail.kind is Kind.VERIFY:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from queue import SimpleQueue
 from random import SystemRandom
 from uuid import UUID
@@ -22,12 +23,15 @@ from dramatiq.middleware import Middleware
 from adapters.dramatiq_queue import ACTOR, QUEUE, make_broker
 from application.deliver_mail import DeliverMail
 from domain.refusals import Refusal
-from entrypoints.container import Container
+from entrypoints.container import Container, close
 from entrypoints.logs import configure_logs
 from entrypoints.settings import SettingsError, load
 
 SENDING = 8
 """How many letters a process sends at the same time."""
+
+SHARE, QUICK = 16, 1.0
+"""How many mails are leased at once at most, and the seconds within which a share should be dealt with."""
 
 GRACE = 10.0
 """Seconds that running sends get when the process is told to stop."""
@@ -48,7 +52,7 @@ class Postman(Middleware):
         self._failing = False
 
     async def nudged(self, mail_id: str) -> None:
-        await self._one(UUID(mail_id))
+        await self._some(only=UUID(mail_id))
 
     def after_worker_boot(self, *_: object) -> None:
         for lane in range(SENDING):
@@ -63,28 +67,33 @@ class Postman(Middleware):
         asyncio.run_coroutine_threadsafe(self._finish(), _loop()).result()
 
     async def _sweep(self, *, pause: float) -> None:
+        share = 1
         while not self._stopping.is_set():
-            if await self._one() == 0:
+            began = time.monotonic()
+            due = await self._some(limit=share)
+            # Taking many at once is cheaper, but nothing may wait behind a slow server that another lane could send.
+            hurry = due == share and time.monotonic() - began < QUICK
+            share = min(2 * share, SHARE) if hurry else 1
+            if due == 0:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), pause * _jitter.uniform(0.5, 1.0))
 
-    async def _one(self, only: UUID | None = None) -> int:
+    async def _some(self, *, only: UUID | None = None, limit: int = 1) -> int:
         """Never raises: whatever is wrong, the mail stays owed, and the next one may be fine."""
         async with self._slots:
             if self._stopping.is_set():
                 return 0
             try:
-                dealt = await self._deliver(only=only, limit=1)
+                due = await self._deliver(only=only, limit=limit, stopping=self._stopping.is_set)
             except Exception as problem:
                 # Once an outage, and without its text, which may name addresses.
                 if not self._failing:
-                    log.error(
-                        "mails_wait", problem=problem.code if isinstance(problem, Refusal) else repr(type(problem))
-                    )
+                    name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
+                    log.error("mails_wait", problem=name)
                 self._failing = True
                 return 0
             self._failing = False
-            return dealt
+            return due
 
     async def _finish(self) -> None:
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
@@ -132,7 +141,7 @@ def main() -> None:
         sys.exit(str(error))
     configure_logs(settings)
     container = Container(settings=settings)
-    run(container.deliver_mail(), redis_url=settings.redis_url, close=container.engine().dispose)
+    run(container.deliver_mail(), redis_url=settings.redis_url, close=partial(close, container))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,106 @@
+"""Delivering what is owed: who gets which link, what ends a mail, and what a crash at any point costs."""
+
+from uuid import UUID
+
+import pytest
+
+from adapters.uuid7 import uuid7
+from domain.mail import Kind, Mail, Outcome, Purpose
+from domain.user import User
+from tests.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
+
+ALICE = "alice@example.org"
+
+
+async def owe(world: World, kind: Kind, recipient: str = ALICE, user_id: UUID | None = None) -> Mail:
+    mail = Mail.owed(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
+    async with world.begin() as work:
+        await work.mails.add(mail)
+    return mail
+
+
+async def claim(world: World, email: str = ALICE) -> User:
+    """Registered and not verified; the mail that registering owes is delivered and forgotten."""
+    await world.register(email=email, password="a perfectly fine passphrase")
+    await world.deliver_mail()
+    world.mailer.letters.clear()
+    async with world.begin() as work:
+        found = await work.users.by_email(email)
+    assert found is not None
+    return found
+
+
+def kept(world: World, mail: Mail) -> Mail:
+    return world.store.rows.mails[mail.id]
+
+
+async def fate(world: World, mail: Mail) -> tuple[Outcome | None, str]:
+    assert await world.deliver_mail(only=mail.id) == 1
+    return kept(world, mail).outcome, kept(world, mail).note
+
+
+async def token_of(world: World, purpose: Purpose) -> tuple[UUID, int]:
+    text = world.mailer.letters[-1].text
+    link = world.links.unseal(text.split("token=")[1].split()[0], purpose)
+    assert link.issued_at == world.mailer.letters[-1].written_at
+    return link.user_id, link.credential_version
+
+
+# -- whom a link is for -----------------------------------------------------------------------------------
+
+
+async def test_a_claim_gets_the_link_of_its_own_user(world: World) -> None:
+    first, second = await claim(world), await claim(world)
+    for user in (first, second):
+        assert await fate(world, await owe(world, Kind.VERIFY, user_id=user.id)) == (Outcome.SENT, "")
+        assert await token_of(world, Purpose.VERIFY) == (user.id, user.credential_version)
+
+
+async def test_a_resend_goes_to_the_newest_claim(world: World) -> None:
+    await claim(world)
+    newest = await claim(world)
+    assert await fate(world, await owe(world, Kind.VERIFY)) == (Outcome.SENT, "")
+    assert await token_of(world, Purpose.VERIFY) == (newest.id, newest.credential_version)
+
+
+async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: World) -> None:
+    loser, winner = await claim(world), await claim(world)
+    async with world.begin() as work:
+        await work.users.prove(winner.id, credential_version=1, now=world.clock())
+        await work.users.add(loser)
+    for user_id in (winner.id, loser.id, None, UUID(int=1)):
+        mail = await owe(world, Kind.VERIFY, user_id=user_id)
+        assert await fate(world, mail) == (Outcome.DROPPED, "nobody to write to")
+    assert world.mailer.letters == []
+
+
+async def test_a_reset_goes_to_whoever_holds_the_address(world: World) -> None:
+    await claim(world)
+    alice = await world.user()
+    assert await fate(world, await owe(world, Kind.RESET)) == (Outcome.SENT, "")
+    assert await token_of(world, Purpose.RESET) == (alice.id, alice.credential_version)
+
+
+async def test_an_unknown_or_disabled_user_gets_no_reset(world: World) -> None:
+    alice = await world.user()
+    async with world.begin() as work:
+        await work.users.set_disabled(alice.id, True, now=world.clock())
+    for recipient in (ALICE, "nobody@example.org"):
+        mail = await owe(world, Kind.RESET, recipient)
+        assert await fate(world, mail) == (Outcome.DROPPED, "nobody to write to")
+    assert world.mailer.letters == []
+
+
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.purpose is None])
+async def test_a_notice_needs_nobody(world: World, kind: Kind) -> None:
+    assert await fate(world, await owe(world, kind, "gone@example.org")) == (Outcome.SENT, "")
+    assert world.mailer.letters[-1].recipient == "gone@example.org"
+
+
+async def test_a_link_only_ever_goes_to_the_address_its_user_holds(world: World) -> None:
+    alice = await world.user()
+    mail = await owe(world, Kind.RESET, "ALICE@other.example", user_id=alice.id)
+    await world.deliver_mail(only=mail.id)
+    assert [letter.recipient for letter in world.mailer.letters] == [ALICE]

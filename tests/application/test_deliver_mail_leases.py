@@ -1,0 +1,101 @@
+"""Sharing the work: each mail is one worker's at a time, and nobody's for long."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from application.ports import Mailer, MailRefused
+from domain.mail import Kind, Letter, Mail, Outcome
+from tests.application.test_deliver_mail import fate, kept, owe
+from tests.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
+
+
+class Killed(BaseException):
+    """What no code expects."""
+
+
+@dataclass
+class Acting(Mailer):
+    """A mailer to which something happens while it sends."""
+
+    act: Callable[[Letter], Awaitable[None]]
+
+    async def send(self, letter: Letter) -> None:
+        await self.act(letter)
+
+
+async def owe_many(world: World, count: int) -> list[Mail]:
+    return [await owe(world, Kind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
+
+
+async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world: World) -> None:
+    async def die(_letter: Letter) -> None:
+        raise Killed
+
+    (mail,) = await owe_many(world, 1)
+    with pytest.raises(Killed):
+        await replace(world.deliver_mail, mailer=Acting(die))()
+    world.clock.advance(seconds=44)
+    assert await world.deliver_mail() == 0
+    world.clock.advance(seconds=1)
+    assert await fate(world, mail) == (Outcome.SENT, "")
+
+
+async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
+    async def dawdle(letter: Letter) -> None:
+        world.clock.advance(seconds=8)
+        await world.mailer.send(letter)
+
+    mails, began = await owe_many(world, 5), world.clock()
+    assert await replace(world.deliver_mail, mailer=Acting(dawdle))() == 5
+    assert world.clock() == began + timedelta(seconds=16)
+    assert [kept(world, mail).outcome for mail in mails].count(Outcome.SENT) == len(world.mailer.letters) == 2
+    assert await world.deliver_mail() == 3
+    assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 5
+
+
+async def test_a_stop_gives_back_what_was_not_begun(world: World) -> None:
+    await owe_many(world, 3)
+    assert await world.deliver_mail(stopping=lambda: len(world.mailer.letters) == 1) == 3
+    assert len(world.mailer.letters) == 1
+    assert await world.deliver_mail() == 2
+    assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 3
+
+
+async def test_only_the_mail_that_is_named_is_delivered(world: World) -> None:
+    first, second = await owe_many(world, 2)
+    assert await world.deliver_mail(only=second.id) == 1
+    assert await world.deliver_mail(only=second.id) == 0
+    assert kept(world, first).attempts == 0
+
+
+async def test_many_workers_send_each_mail_once(world: World) -> None:
+    async def deliver(mail: Mail | None) -> None:
+        await world.deliver_mail(only=None if mail is None else mail.id, limit=3)
+
+    mails = await owe_many(world, 20)
+    async with anyio.create_task_group() as workers:
+        for mail in mails:
+            workers.start_soon(deliver, None)
+            workers.start_soon(deliver, mail)
+    assert sorted(letter.id for letter in world.mailer.letters) == sorted(mail.id for mail in mails)
+
+
+async def test_a_late_worker_changes_nothing_that_another_has_taken_over(world: World) -> None:
+    async def oversleep(letter: Letter) -> None:
+        world.clock.advance(minutes=1)
+        await world.deliver_mail(only=letter.id)
+        raise MailRefused("too late to say so")
+
+    (mail,) = await owe_many(world, 1)
+    await replace(world.deliver_mail, mailer=Acting(oversleep))(only=mail.id)
+    assert (kept(world, mail).outcome, kept(world, mail).note) == (Outcome.SENT, "")
+
+
+async def test_a_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:
+    assert world.deliver_mail.patience < world.deliver_mail.lease <= timedelta(seconds=80)

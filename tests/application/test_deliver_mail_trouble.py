@@ -1,0 +1,102 @@
+"""Delivering through trouble: what is tried again, when, and what ends it."""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+import pytest
+
+from application.ports import Composer, MailDelayed, MailRefused
+from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
+from tests.application.test_deliver_mail import ALICE, claim, fate, kept, owe
+from tests.world import World
+
+pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
+
+
+@dataclass
+class Poisonous(Composer):
+    """Composes like the other one, but chokes on one recipient."""
+
+    usual: Composer
+    choke_on: str
+
+    def compose(self, mail: Mail, link: str | None) -> Letter:
+        if mail.recipient == self.choke_on:
+            raise UnicodeError(f"cannot write {link}")
+        return self.usual.compose(mail, link)
+
+
+async def test_a_delayed_mail_is_due_again_later_and_later(world: World) -> None:
+    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    world.mailer.trouble = MailDelayed("450 busy")
+    for attempt in range(1, 13):
+        assert await fate(world, mail) == (None, "450 busy")
+        assert kept(world, mail).attempts == attempt
+        assert kept(world, mail).due_at == world.clock() + retry_delay(attempt)
+        assert await world.deliver_mail() == 0
+        world.clock.now = kept(world, mail).due_at
+    world.mailer.trouble = None
+    assert await fate(world, mail) == (Outcome.SENT, "")
+
+
+async def test_a_refused_mail_is_parked_until_somebody_redrives_it(world: World) -> None:
+    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    world.mailer.trouble = MailRefused("550 no such user")
+    assert await fate(world, mail) == (Outcome.PARKED, "550 no such user")
+    assert [parked.id for parked in await world.parked_mails()] == [mail.id]
+    world.mailer.trouble = None
+    assert await world.redrive_mail(mail_id=mail.id)
+    assert not await world.redrive_mail(mail_id=mail.id)
+    assert await fate(world, mail) == (Outcome.SENT, "")
+    assert await world.parked_mails() == []
+
+
+@pytest.mark.parametrize("kind", [Kind.VERIFY, Kind.RESET])
+async def test_a_mail_whose_link_has_expired_is_not_sent(world: World, kind: Kind) -> None:
+    await claim(world)
+    early, late = await owe(world, kind), await owe(world, kind)
+    assert kind.purpose is not None
+    world.clock.now += kind.purpose.lifetime - timedelta(microseconds=1)
+    assert await fate(world, early) == (Outcome.SENT, "")
+    world.clock.now += timedelta(microseconds=1)
+    assert await fate(world, late) == (Outcome.DROPPED, "expired")
+    assert len(world.mailer.letters) == 1
+
+
+async def test_a_notice_is_worth_one_try_however_late_and_then_no_more(world: World) -> None:
+    first, second = await owe(world, Kind.PASSWORD_CHANGED), await owe(world, Kind.PASSWORD_CHANGED)
+    world.clock.advance(days=3)
+    assert await fate(world, first) == (Outcome.SENT, "")
+    world.mailer.trouble = MailDelayed("451 later")
+    assert await fate(world, second) == (Outcome.PARKED, "451 later")
+
+
+@pytest.mark.parametrize("kind", [Kind.VERIFY, Kind.ALREADY_REGISTERED])
+async def test_a_second_send_is_the_same_letter(world: World, kind: Kind) -> None:
+    await claim(world)
+    mail = await owe(world, kind)
+    world.mailer.trouble = MailDelayed("450 busy")
+    await world.deliver_mail(only=mail.id)
+    world.mailer.trouble = None
+    world.clock.advance(minutes=5)
+    await world.deliver_mail(only=mail.id)
+    # The worker died before it could say so, and another takes over.
+    world.store.rows.mails[mail.id] = replace(kept(world, mail), outcome=None, due_at=world.clock())
+    world.clock.advance(minutes=1)
+    await world.deliver_mail(only=mail.id)
+    first, second = world.mailer.letters
+    assert first == second
+    assert first.id == mail.id
+
+
+async def test_poison_stops_nobody_and_is_parked_after_ten_attempts(world: World) -> None:
+    deliver = replace(world.deliver_mail, composer=Poisonous(world.composer, choke_on="poison@example.org"))
+    mails = [await owe(world, Kind.SESSION_STOLEN, who) for who in ("poison@example.org", ALICE, "bob@example.org")]
+    assert await deliver() == 3
+    assert {letter.recipient for letter in world.mailer.letters} == {ALICE, "bob@example.org"}
+    for _ in range(9):
+        assert kept(world, mails[0]).outcome is None
+        world.clock.now = kept(world, mails[0]).due_at
+        await deliver()
+    assert (kept(world, mails[0]).outcome, kept(world, mails[0]).attempts) == (Outcome.PARKED, 10)
+    assert kept(world, mails[0]).note == "Unexpected: UnicodeError"
