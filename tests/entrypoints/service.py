@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
 from email.message import EmailMessage
 from pathlib import Path
@@ -177,7 +178,8 @@ class Service:
             finally:
                 await close(container)
 
-        asyncio.run(make())
+        with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop of its own
+            elsewhere.submit(asyncio.run, make()).result()
         return email
 
 
