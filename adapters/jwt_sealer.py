@@ -21,8 +21,7 @@ from domain.session import ENDED
 from domain.token import AccessToken
 
 _LONGEST = 2048
-_AHEAD = 30
-"""Seconds by which the clock that issued a token may be ahead of ours."""
+_AHEAD = 30  # seconds by which the clock that issued a token may be ahead of ours
 _CLAIMS: dict[str, type] = {
     **dict.fromkeys(("iss", "aud", "sub", "sid", "jti", "client_id", "role"), str),
     **dict.fromkeys(("iat", "exp", "gen"), int),
@@ -89,7 +88,8 @@ class JwtSealer(AccessSealer):
         algorithm = self._jws.get_algorithm_by_name(key.alg)
         if not algorithm.verify(f"{header}.{payload}".encode(), key.public, _decoded(signature)):
             raise ValueError("signature")
-        claims = json.loads(_decoded(payload), object_pairs_hook=_without_doubles)
+        # UTF-8 only (RFC 8725 section 3.7): left to itself, json guesses.
+        claims = json.loads(_decoded(payload).decode(), object_pairs_hook=_without_doubles)
         # "nbf" would have to be honoured (RFC 7519 section 4.1.5); no token of ours has one.
         if any(type(claims[name]) is not kind for name, kind in _CLAIMS.items()) or "nbf" in claims:
             raise ValueError("claims")

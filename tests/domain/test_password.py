@@ -20,9 +20,9 @@ PADDING = ["", "!", "!!!", "1", "99", "2024", " ", "?7"]
 
 GOOD = """
 correct horse battery staple|a perfectly fine passphrase|Tr0ub4dor&3 is not the one|847261950384726
-дом дерево небо лес|緑の馬は夜に静かな川を渡って行く|🔑🗝🚪🏠🪟🧱🔒🔓🛎🧹🪣🧽🧴🛋🪑| leading and trailing 
+дом дерево небо лес|緑の馬は夜に静かな川を渡って行く|🔑🗝🚪🏠🪟🧱🔒🔓🛎🧹🪣🧽🧴🛋🪑|¡Hola, niño mío!
 malice in the palace|alice likes long walks|the latchkey under the mat|xkqzvbwmpjtrghf|Nq8 vT2 kR5 wX9
-we were there before three|a stitch in time saves nine|unit of fifteen unit of fifteen |strength strength is a myth|¡Hola, niño mío!
+we were there before three|a stitch in time saves nine|unit of fifteen unit of fifteen | strength is a myth
 """
 
 WEAK = """

@@ -1,0 +1,103 @@
+"""What an access token says, and that nothing else is believed, whoever signed it (RFC 7519, RFC 9068 section 4)."""
+
+import json
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import jwt
+import pytest
+
+from domain.refusals import Code
+from domain.role import Role
+from domain.session import ENDED
+from domain.token import AccessToken
+from tests.contracts.forging import AT, CLAIMS, HEADER, NOW, SID, claiming, code, forged, sealer
+
+
+def test_a_token_says_this_and_nothing_else() -> None:
+    token = sealer().unseal(forged())
+    sub, sid = UUID(CLAIMS["sub"]), UUID(SID)
+    end = NOW + timedelta(minutes=10)
+    assert token == AccessToken(
+        user_id=sub, session_id=sid, generation=7, role=Role.MODERATOR, verified=True, issued_at=NOW, expires_at=end
+    )
+    assert jwt.get_unverified_header(sealer().seal(token)) == HEADER
+    assert jwt.decode(sealer().seal(token), options={"verify_signature": False}) == CLAIMS
+    assert sealer().unseal(sealer().seal(replace(token, issued_at=NOW + timedelta(microseconds=999_999)))) == token
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_every_claim_is_required_and_has_its_type(name: str) -> None:
+    assert code(forged({key: value for key, value in CLAIMS.items() if key != name})) is Code.TOKEN_INVALID
+    value = CLAIMS[name]
+    for wrong in (
+        None,
+        True,
+        False,
+        0,
+        1,
+        -1,
+        1.0,
+        float(AT),
+        10**30,
+        "",
+        str(value),
+        [value],
+        {"": value},
+        [],
+        "NaN",
+    ):
+        if type(wrong) is not type(value) or wrong != value:
+            allowed = name == "verified" and wrong is False
+            assert claiming(**{name: wrong}) is (None if allowed else Code.TOKEN_INVALID), wrong
+    if isinstance(value, int) and not isinstance(value, bool):
+        for raw in (f"{value}.0", f"{value}e0", "NaN", "Infinity", "9" * 5000, f'"{value}"'):
+            text = json.dumps(CLAIMS).replace(f'"{name}": {value}', f'"{name}": {raw}')
+            assert code(forged(text.encode())) is Code.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("name", ["iss", "aud", "client_id", "sub", "sid", "jti", "role"])
+def test_texts_are_compared_whole(name: str) -> None:
+    right = CLAIMS[name]
+    for wrong in (
+        right[:-1],
+        right + "x",
+        right + " ",
+        right.upper(),
+        "x" + right,
+        right + "\0",
+        right.replace("-", ""),
+    ):
+        if wrong != right:
+            assert claiming(**{name: wrong}) is Code.TOKEN_INVALID
+    assert claiming(**{name: [right, "evil"]}) is Code.TOKEN_INVALID
+
+
+def test_times_are_exact() -> None:
+    assert claiming(exp=AT + 1) is None
+    assert claiming(iat=AT - 600, exp=AT) is claiming(iat=AT - 600, exp=AT - 1) is Code.TOKEN_EXPIRED
+    assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(microseconds=999_999)) is None
+    assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(seconds=1)) is Code.TOKEN_EXPIRED
+    assert claiming(iat=AT + 30) is None
+    assert claiming(iat=AT + 31) is Code.TOKEN_INVALID
+    assert claiming(exp=AT + 3600) is None
+    assert claiming(exp=AT + 3601) is claiming(iat=AT, exp=AT) is claiming(iat=-(10**12)) is Code.TOKEN_INVALID
+    assert code(forged({**CLAIMS, "iss": "x"}), now=NOW + timedelta(days=1)) is Code.TOKEN_INVALID
+    assert claiming(nbf=AT + 60) is claiming(nbf="x") is Code.TOKEN_INVALID
+
+
+def test_generations_are_those_of_a_session_that_lives() -> None:
+    for gen, expected in ((1, None), (ENDED - 1, None), (ENDED, Code.TOKEN_INVALID), (0, Code.TOKEN_INVALID)):
+        assert claiming(gen=gen, jti=f"{SID}.{gen}") is expected
+    assert claiming(gen=8) is Code.TOKEN_INVALID
+
+
+def test_claims_are_one_json_object() -> None:
+    text = json.dumps(CLAIMS)
+    twice = [text[:-1] + f', "{name}": {json.dumps(value)}}}' for name, value in CLAIMS.items()]
+    nested = ["[" * 700 + "]" * 700, f"[{text}]", "null", "7", '""', "", text + text, text[:-1], "\ufeff" + text]
+    for raw in [*(t.encode() for t in twice + nested), text.encode("utf-16"), text.encode()[:-1] + b"\xff}"]:
+        assert code(forged(raw)) is Code.TOKEN_INVALID
+    assert claiming(more=["a", {"b": 1}]) is None
+    assert claiming(more="x" * 2048) is Code.TOKEN_INVALID

@@ -1,0 +1,144 @@
+"""Who may have signed an access token, and how: exactly as its own header would have been written (RFC 8725)."""
+
+import base64
+import hashlib
+import hmac
+import json
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from jwt import PyJWK
+
+from adapters.pem_keys import SigningKey
+from domain.refusals import Code
+from tests.contracts.forging import ED, HEADER, KEYS, P256, code, forged, sealer, segment
+
+
+@pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])
+def test_the_type_is_exact(typ: object) -> None:
+    assert code(forged(header={**HEADER, "typ": typ})) is Code.TOKEN_INVALID
+
+
+@pytest.mark.parametrize(
+    "alg", ["none", "None", "nOnE", "", None, "HS256", "ES256", "RS256", "PS256", "Ed25519", "eddsa", ["EdDSA"]]
+)
+def test_the_algorithm_is_that_of_the_key(alg: object) -> None:
+    for sign in (ED.sign, lambda _: b"", lambda body: hashlib.sha256(body).digest()):
+        assert code(forged(header={**HEADER, "alg": alg}, sign=sign)) is Code.TOKEN_INVALID
+    swapped = {**HEADER, "kid": KEYS[1].kid}
+    assert code(forged(header=swapped)) is code(forged(header={**swapped, "alg": "ES256"})) is Code.TOKEN_INVALID
+    assert code(".".join([*forged(header={**HEADER, "alg": "none"}).split(".")[:2], ""])) is Code.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("family", ["HS256", "HS384", "HS512"])
+def test_a_public_key_is_no_secret(family: str) -> None:
+    def mac(secret: bytes, body: bytes) -> bytes:
+        return hmac.digest(secret, body, family.replace("HS", "sha"))
+
+    for key in KEYS:
+        pem = key.public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+        der = key.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+        ssh = key.public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        mutants = (pem.strip(), pem.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + pem, b" " + pem, pem + b"\n")
+        raw = base64.urlsafe_b64decode(key.jwk["x"] + "=")
+        for secret in (pem, *mutants, der, ssh, json.dumps(key.jwk).encode(), raw, key.kid.encode(), b""):
+            header = {"alg": family, "kid": key.kid, "typ": "at+jwt"}
+            assert code(forged(header=header, sign=partial(mac, secret))) is Code.TOKEN_INVALID
+
+
+def test_a_header_says_nothing_more() -> None:
+    stranger = ed25519.Ed25519PrivateKey.generate()
+    own = SigningKey.of(stranger)
+    extras = {
+        **{
+            "jwk": own.jwk,
+            "jku": "https://evil.example/keys",
+            "x5u": "https://evil.example/x",
+            "x5c": ["AA"],
+            "cty": "JWT",
+        },
+        **{"crit": ["exp"], "b64": False, "zip": "DEF", "x5t": "AA", "nonce": "1", "crit ": [], "exp": 1},
+    }
+    for name, value in extras.items():
+        for sign in (ED.sign, stranger.sign):
+            assert code(forged(header={**HEADER, name: value}, sign=sign)) is Code.TOKEN_INVALID
+    for kid in (
+        "",
+        own.kid,
+        "../../dev/null",
+        "' OR 1=1 --",
+        "\0",
+        "https://evil.example/k",
+        None,
+        1,
+        [KEYS[0].kid],
+        HEADER,
+    ):
+        for sign in (ED.sign, stranger.sign):
+            assert code(forged(header={**HEADER, "kid": kid}, sign=sign)) is Code.TOKEN_INVALID
+    text = json.dumps(HEADER)
+    for raw in (
+        text[:-1] + ', "alg": "EdDSA"}',
+        '{"alg": "none", ' + text[1:],
+        f"[{text}]",
+        text + " ",
+        "[" * 900,
+        "",
+    ):
+        assert code(forged(header=raw.encode())) is Code.TOKEN_INVALID
+    for name in HEADER:
+        assert code(forged(header={key: value for key, value in HEADER.items() if key != name})) is Code.TOKEN_INVALID
+
+
+def test_other_serialisations_are_refused() -> None:
+    header, payload, signature = forged().split(".")
+    flat = json.dumps({"protected": header, "payload": payload, "signature": signature})
+    five = [f"{header}.{payload}.{signature}.{payload}.{signature}", f"{header}.{payload}", f"{header}..{signature}"]
+    for text in (flat, *five, "", ".", "..", "...", f"Bearer {forged()}", forged() + ".", "." + forged()):
+        assert code(text) is Code.TOKEN_INVALID
+
+
+def test_a_signature_with_p256_has_no_twin() -> None:
+    order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
+    header = {"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}
+
+    def signature(body: bytes, *, low: bool) -> bytes:
+        r, s = decode_dss_signature(P256.sign(body, ec.ECDSA(SHA256())))
+        return r.to_bytes(32, "big") + sorted((s, order - s))[not low].to_bytes(32, "big")
+
+    for _ in range(10):
+        assert code(forged(header=header, sign=lambda body: signature(body, low=True))) is None
+        assert code(forged(header=header, sign=lambda body: signature(body, low=False))) is Code.TOKEN_INVALID
+
+
+def test_the_first_private_key_signs_and_all_verify() -> None:
+    token = sealer().unseal(forged())
+    halves = [SigningKey.of(key.public) for key in KEYS]
+    assert sealer(keys=[halves[0], KEYS[1]]).unseal(forged()) == token
+    text = sealer(keys=[halves[0], KEYS[1]]).seal(token)
+    assert text.startswith(segment({"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}))
+    assert sealer().unseal(text) == token
+    assert code(text, keys=[KEYS[0]]) is Code.TOKEN_INVALID
+    wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ""}]
+    for wrong in (*wrongs, {"horizon": timedelta()}):
+        with pytest.raises(ValueError, match="an access token needs"):
+            sealer(**wrong)
+
+
+def test_the_key_set_shows_public_parts_with_their_thumbprints() -> None:
+    keys = sealer().jwks()["keys"]
+    assert [sorted(key) for key in keys] == [
+        ["alg", "crv", "kid", "kty", "use", "x"],
+        ["alg", "crv", "kid", "kty", "use", "x", "y"],
+    ]
+    for jwk, key in zip(keys, KEYS, strict=True):
+        required = {name: jwk[name] for name in ("crv", "kty", "x", "y") if name in jwk}
+        canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
+        assert jwk["kid"] == segment(hashlib.sha256(canonical).digest())
+        assert PyJWK(jwk).key == key.public

@@ -1,0 +1,119 @@
+"""Which keys are loaded from PEM files, in what order, and how a new one is made."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
+from cryptography.hazmat.primitives.serialization import (
+    BestAvailableEncryption,
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    PublicFormat,
+)
+
+from adapters.pem_keys import SigningKey, load_keys, make_key
+
+ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+Private = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey | x25519.X25519PrivateKey
+Other = rsa.RSAPrivateKey | dsa.DSAPrivateKey
+
+
+def private_pem(key: Private | Other, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
+    return key.private_bytes(Encoding.PEM, form, NoEncryption())
+
+
+def public_pem(key: Private | Other) -> bytes:
+    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def put(folder: Path, name: str, pem: bytes, *, age: int = 0) -> Path:
+    file = folder / name
+    file.write_bytes(pem)
+    os.utime(file, (1_800_000_000 - age, 1_800_000_000 - age))
+    return file
+
+
+def test_a_file_is_one_key(tmp_path: Path) -> None:
+    for name, key, form, alg in (
+        ("ed.pem", ED, PrivateFormat.PKCS8, "EdDSA"),
+        ("ec.pem", P256, PrivateFormat.PKCS8, "ES256"),
+        ("sec1.pem", P256, PrivateFormat.TraditionalOpenSSL, "ES256"),
+    ):
+        [loaded] = load_keys(put(tmp_path, name, private_pem(key, form)))
+        assert (loaded.alg, loaded.kid, loaded.public) == (alg, SigningKey.of(key).kid, key.public_key())
+        assert loaded.private is not None
+
+
+def test_a_folder_is_read_from_newest_to_oldest(tmp_path: Path) -> None:
+    news = [ed25519.Ed25519PrivateKey.generate() for _ in range(2)]
+    put(tmp_path, "a.pem", private_pem(P256), age=10)
+    put(tmp_path, "m.pem", public_pem(ED), age=20)
+    put(tmp_path, "y.pem", private_pem(news[0]))
+    put(tmp_path, "z.pem", private_pem(news[1]))
+    put(tmp_path, "notes.txt", b"not a key")
+    keys = load_keys(tmp_path)
+    assert [key.kid for key in keys] == [SigningKey.of(key).kid for key in (news[1], news[0], P256, ED)]
+    assert [key.private is not None for key in keys] == [True, True, True, False]
+
+
+def test_the_half_that_signs_counts(tmp_path: Path) -> None:
+    put(tmp_path, "new.pub.pem", public_pem(ED))
+    put(tmp_path, "old.pem", private_pem(ED), age=10)
+    [key] = load_keys(tmp_path)
+    assert key.private is not None
+
+
+def test_nothing_secret_is_in_a_repr() -> None:
+    assert "key" not in repr(SigningKey.of(ED)).replace("SigningKey", "").lower()
+
+
+UNUSABLE = {
+    "empty": b"",
+    "hmac": b"a shared secret of more than thirty-two bytes",
+    "broken": private_pem(ED).replace(b"MC4C", b"MC4D"),
+    "cut": private_pem(P256)[:60],
+    "rsa": private_pem(rsa.generate_private_key(65537, 2048)),
+    "public rsa": public_pem(rsa.generate_private_key(65537, 2048)),
+    "dsa": private_pem(dsa.generate_private_key(2048)),
+    "p384": private_pem(ec.generate_private_key(ec.SECP384R1())),
+    "k256": private_pem(ec.generate_private_key(ec.SECP256K1())),
+    "ed448": private_pem(ed448.Ed448PrivateKey.generate()),
+    "x25519": private_pem(x25519.X25519PrivateKey.generate()),
+    "encrypted": ED.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, BestAvailableEncryption(b"secret")),
+    "two": private_pem(ED) + private_pem(P256),
+    "certificate": b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+}
+
+
+@pytest.mark.parametrize("pem", UNUSABLE.values(), ids=UNUSABLE.keys())
+def test_an_unusable_file_is_named_and_not_quoted(tmp_path: Path, pem: bytes) -> None:
+    put(tmp_path, "good.pem", private_pem(ED))
+    file = put(tmp_path, "bad.pem", pem)
+    for path in (file, tmp_path):
+        with pytest.raises(ValueError, match=r"bad\.pem: ") as error:
+            load_keys(path)
+        assert not any(line and line in str(error.value) for line in pem.decode().splitlines())
+
+
+def test_somebody_has_to_sign(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="no private key"):
+        load_keys(tmp_path)
+    with pytest.raises(ValueError, match=r"gone\.pem: cannot be read"):
+        load_keys(tmp_path / "gone.pem")
+    with pytest.raises(ValueError, match=r"ed\.pem: no private key"):
+        load_keys(put(tmp_path, "ed.pem", public_pem(ED)))
+
+
+def test_a_new_key_is_private_whole_and_first(tmp_path: Path) -> None:
+    folder = tmp_path / "deep" / "keys"
+    made = [make_key(folder) for _ in range(5)]
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert {stat.S_IMODE(file.stat().st_mode) for file in made} == {0o600}
+    assert sorted(folder.iterdir()) == sorted(made) == made
+    keys = load_keys(folder)
+    assert keys[0].kid in made[-1].name
+    assert {key.kid for key in keys} == {file.stem.partition("Z-")[2] for file in made}
+    assert {key.alg for key in keys} == {"EdDSA"}

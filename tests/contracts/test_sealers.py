@@ -1,0 +1,148 @@
+"""What all sealers promise: one text for one thing, nothing else accepted, and no text good for another purpose."""
+
+import string
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from adapters.jwt_sealer import JwtSealer
+from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.pem_keys import SigningKey
+from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from domain.mail import Link, Purpose
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.token import AccessToken, RefreshToken
+
+NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
+USER, SESSION = UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"), UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b6")
+SECRET, OLDER, FOREIGN = b"n" * 32, b"o" * 32, b"f" * 32
+LATER = NOW + timedelta(minutes=10)
+ACCESS = AccessToken(
+    user_id=USER, session_id=SESSION, generation=7, role=Role.ADMIN, verified=True, issued_at=NOW, expires_at=LATER
+)
+REFRESH = RefreshToken(session_id=SESSION, generation=7)
+ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+
+
+def jwt_sealer(*private: object) -> JwtSealer:
+    keys = [SigningKey.of(key) for key in private]
+    return JwtSealer(keys=keys, issuer="us", audience="you", clock=lambda: NOW, horizon=timedelta(hours=1))
+
+
+@dataclass(frozen=True)
+class Kind:
+    """One kind of sealed text: `make` seals under the newest secret or key, the other two under those beside it."""
+
+    thing: object
+    code: Code
+    unseal: Callable[[str], object]
+    make: Callable[[], str]
+    older: Callable[[], str]
+    foreign: Callable[[], str]
+
+
+def kind_of_link(purpose: Purpose) -> Kind:
+    thing = Link(purpose=purpose, user_id=USER, credential_version=3, issued_at=NOW)
+    new, old, foreign = (ItsDangerousLinkSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    seals = [lambda s=s: s.seal(thing) for s in (new, old, foreign)]
+    return Kind(thing, Code.LINK_INVALID, lambda text: new.unseal(text, purpose), *seals)
+
+
+def kind_of_refresh() -> Kind:
+    new, old, foreign = (ItsDangerousRefreshSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    return Kind(REFRESH, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(REFRESH) for s in (new, old, foreign)])
+
+
+def kind_of_access(key: object, older: object) -> Kind:
+    new, old, foreign = jwt_sealer(key, older), jwt_sealer(older), jwt_sealer(ed25519.Ed25519PrivateKey.generate())
+    return Kind(ACCESS, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(ACCESS) for s in (new, old, foreign)])
+
+
+KINDS = {
+    "access EdDSA": kind_of_access(ED, P256),
+    "access ES256": kind_of_access(P256, ED),
+    "refresh": kind_of_refresh(),
+    **{f"link to {purpose}": kind_of_link(purpose) for purpose in Purpose},
+}
+kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
+
+
+def refuses(kind: Kind, text: str) -> bool:
+    with pytest.raises(Refusal) as refused:
+        print("accepted:", kind.unseal(text))
+    assert text not in f"{refused.value!r}" or len(text) < 12
+    return refused.value.code is kind.code
+
+
+@kinds
+def test_what_is_sealed_comes_back_and_looks_the_same_each_time(kind: Kind) -> None:
+    assert kind.unseal(kind.make()) == kind.thing
+    assert kind.make() == kind.make()
+    assert len(kind.make()) < 700
+    assert set(kind.make()) <= set(string.ascii_letters + string.digits + "-_.")
+
+
+@kinds
+def test_older_secrets_unseal_and_foreign_ones_do_not(kind: Kind) -> None:
+    assert kind.older() != kind.make()
+    assert kind.unseal(kind.older()) == kind.thing
+    assert refuses(kind, kind.foreign())
+
+
+@kinds
+def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
+    text = kind.make()
+    for at in range(len(text)):
+        for bit in range(8):  # the eighth bit leaves ASCII
+            assert refuses(kind, text[:at] + chr(ord(text[at]) ^ 1 << bit) + text[at + 1 :])
+        assert refuses(kind, text[:at] + text[at + 1 :])
+        assert refuses(kind, text[:at])
+    for more in ("=", "==", "A", ".", " ", "\n", "\0", "%3D", "\u00e9", "\u0660", "\ud800"):
+        assert all([refuses(kind, other) for other in (text + more, more + text, text[:20] + more + text[20:])])
+    assert refuses(kind, text + text)
+
+
+@kinds
+def test_a_text_has_one_spelling(kind: Kind) -> None:
+    text = kind.make()
+    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    ends = [at for at in range(len(text)) if text[at + 1 : at + 2] in (".", "")]
+    for at in ends:  # the last character of a segment may have bits to spare
+        for other in alphabet.replace(text[at], ""):
+            assert refuses(kind, text[:at] + other + text[at + 1 :])
+        assert refuses(kind, text[: at + 1] + "=" + text[at + 1 :])
+    assert refuses(kind, text.replace("-", "+").replace("_", "/") + ("" if set(text) & set("-_") else "+"))
+    assert refuses(kind, text.swapcase())
+
+
+@kinds
+@pytest.mark.parametrize("other", KINDS)
+def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
+    text = KINDS[other].make()
+    if KINDS[other].thing == kind.thing:
+        assert kind.unseal(text) == kind.thing
+    else:
+        assert refuses(kind, text)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.text() | st.from_regex(r"[A-Za-z0-9_\-]{0,80}(\.[A-Za-z0-9_\-=]{0,80}){0,3}", fullmatch=True))
+@example("A" * 100_000)
+@example("." * 100_000)
+@example("e30." * 100_000)
+def test_arbitrary_text_is_refused_and_nothing_else_happens(text: str) -> None:
+    assert all([refuses(kind, text) for kind in KINDS.values()])
+
+
+@pytest.mark.parametrize("secrets", [[], [b""], [b"x" * 31], [b"x" * 32, b"short"]])
+def test_weak_secrets_are_refused(secrets: list[bytes]) -> None:
+    for sealer in (ItsDangerousLinkSealer, ItsDangerousRefreshSealer):
+        with pytest.raises(ValueError, match="32 bytes"):
+            sealer(secrets=secrets)
