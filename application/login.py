@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.issue_tokens import IssueTokens
 from application.ports import Begin, Clock, Hasher, NewId
-from domain.address import normal_email
+from domain.address import normal_email, normal_username
 from domain.refusals import Code, Refusal
 from domain.session import Lifetimes, Session
 from domain.token import TokenPair
@@ -45,12 +45,10 @@ class Login:
         return self.issue(session, holder)
 
     async def _find(self, login: str) -> User | None:
-        """Usernames hold no @, so a login names one kind of thing only."""
+        """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
+        try:
+            name = normal_email(login) if "@" in login else normal_username(login)
+        except Refusal:
+            return None
         async with self.begin() as work:
-            if "@" not in login:
-                return await work.users.by_username(login)
-            try:
-                address = normal_email(login)
-            except Refusal:
-                return None
-            return await work.users.by_email(address)
+            return await (work.users.by_email(name) if "@" in name else work.users.by_username(name))
