@@ -1,0 +1,210 @@
+"""A password for a session; whoever has no right to one learns nothing, not even from the price."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from adapters.memory.memory_hasher import MemoryHasher
+from domain.mail import Purpose
+from domain.refusals import Code
+from domain.role import Role
+from domain.user import User
+from tests.application.words import ALICE, BOB, Interrupted, claim, link, refused, session_of, verdict
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("login", [ALICE, "ALICE@Example.Org", "queen.b", "Queen.B", "QUEEN.B"])
+async def test_address_and_username_open_the_door_in_any_case(world: World, login: str) -> None:
+    user = await world.user(ALICE, username="Queen.B")
+    pair = await world.login(login=login, password=PASSWORD, user_agent="curl/8", ip="192.0.2.7")
+
+    session = session_of(world, pair)
+    assert (session.user_id, session.generation, session.user_agent, session.ip) == (
+        user.id,
+        1,
+        "curl/8",
+        "192.0.2.7",
+    )
+    caller = await world.authenticate(pair.access_token)
+    assert (caller.user_id, caller.session_id, caller.role, caller.verified) == (
+        user.id,
+        session.id,
+        Role.MEMBER,
+        True,
+    )
+    assert (pair.expires_in, pair.refresh_expires_in) == (600, 7 * 24 * 3600)
+
+
+async def test_every_login_is_a_session_of_its_own(world: World) -> None:
+    await world.user(ALICE)
+    pairs = [await world.enter(ALICE) for _ in range(3)]
+    assert len({pair.session_id for pair in pairs}) == 3
+    assert len({pair.access_token for pair in pairs} | {pair.refresh_token for pair in pairs}) == 6
+    assert [(await world.authenticate(pair.access_token)).session_id for pair in pairs] == [
+        p.session_id for p in pairs
+    ]
+
+
+async def test_an_unproven_address_logs_in_without_a_role(world: World) -> None:
+    await claim(world, ALICE, PASSWORD)
+    token = (await world.enter(ALICE)).access_token
+    assert not (await world.authenticate(token)).verified
+    with refused(Code.NOT_VERIFIED):
+        await world.authenticate(token, role=Role.MEMBER)
+
+
+async def test_of_several_claims_the_newest_is_asked(world: World) -> None:
+    for password in (OTHER_PASSWORD, PASSWORD):
+        await claim(world, ALICE, password)
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.enter(ALICE, OTHER_PASSWORD)
+    assert await world.enter(ALICE, PASSWORD)
+
+
+async def test_a_claim_does_not_stand_in_front_of_the_owner(world: World) -> None:
+    owner = await world.user(ALICE, username="queen")
+    rival = replace(owner, id=(await claim(world, BOB, OTHER_PASSWORD)).id, verified=False)
+    async with world.begin() as work:
+        await work.users.add(rival)
+    for login in (ALICE, "queen"):
+        pair = await world.login(login=login, password=PASSWORD)
+        assert session_of(world, pair).user_id == owner.id
+
+
+async def _disable(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.set_disabled(user.id, True, now=world.clock())
+
+
+@pytest.mark.parametrize(
+    ("login", "password", "code"),
+    [
+        ("verified@example.org", PASSWORD, None),
+        ("verified@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
+        ("claim@example.org", PASSWORD, None),
+        ("claim@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
+        ("disabled@example.org", PASSWORD, Code.ACCOUNT_DISABLED),
+        ("disabled@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
+        ("nobody@example.org", PASSWORD, Code.INVALID_CREDENTIALS),
+        ("nobody", PASSWORD, Code.INVALID_CREDENTIALS),
+        ("not an @ddress", PASSWORD, Code.INVALID_CREDENTIALS),
+        ("", PASSWORD, Code.INVALID_CREDENTIALS),
+        ("\0", PASSWORD, Code.INVALID_CREDENTIALS),
+        ("a" * 10_000, PASSWORD, Code.INVALID_CREDENTIALS),
+        ("verified@example.org", "", Code.INVALID_CREDENTIALS),
+    ],
+)
+async def test_everybody_pays_for_exactly_one_hash(
+    world: World, login: str, password: str, code: Code | None
+) -> None:
+    await world.user("verified@example.org")
+    await claim(world, "claim@example.org", PASSWORD)
+    await _disable(world, await world.user("disabled@example.org"))
+    paid = world.hasher.calls
+
+    assert await verdict(world.login(login=login, password=password)) is code
+    assert world.hasher.calls == paid + 1
+    assert len(world.store.rows.sessions) == (code is None)
+
+
+async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(world: World) -> None:
+    await world.user(ALICE)
+    said = []
+    for login in (ALICE, BOB, "nobody", "@"):
+        with refused(Code.INVALID_CREDENTIALS) as no:
+            await world.login(login=login, password=OTHER_PASSWORD)
+        said.append((no.value.args, no.value.reason, no.value.retry_after))
+    assert len(set(said)) == 1
+
+
+async def test_a_password_is_taken_as_it_is(world: World) -> None:
+    await claim(world, ALICE, f" {PASSWORD}é")
+    wrong = (f"{PASSWORD}é", f" {PASSWORD}", f" {PASSWORD}é ", f" {PASSWORD}É", f" {PASSWORD.title()}é")
+    assert [await verdict(world.enter(ALICE, text)) for text in wrong] == [Code.INVALID_CREDENTIALS] * 5
+    assert await world.enter(ALICE, f" {PASSWORD}e\u0301")
+
+
+async def test_the_policy_for_new_passwords_never_meets_a_login(world: World) -> None:
+    await world.create_user(
+        email=ALICE, role=Role.MEMBER, verified=True, password_hash=await world.hasher.hash("123")
+    )
+    assert await world.enter(ALICE, "123")
+
+
+async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World) -> None:
+    better = await world.hasher.hash(PASSWORD)
+    old = better.replace("memory$", "old$")
+    user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
+    assert user is not None
+
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.enter(ALICE, OTHER_PASSWORD)
+    assert world.store.rows.users[user.id].password_hash == old
+
+    first = await world.enter(ALICE)
+    kept = world.store.rows.users[user.id]
+    assert (kept.password_hash, kept.credential_version) == (better, user.credential_version)
+
+    paid = world.hasher.calls
+    await world.enter(ALICE)
+    assert world.hasher.calls == paid + 1
+    assert await world.refresh(refresh_token=first.refresh_token)
+
+
+async def _reset(world: World, user: User) -> None:
+    token = link(world, user, Purpose.RESET)
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+
+
+async def _change(world: World, user: User) -> None:
+    caller = await world.caller(user.email)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+async def _remove(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+
+
+@pytest.mark.parametrize("meanwhile", [_reset, _change, _disable, _remove])
+async def test_what_happens_while_the_password_is_looked_at_wins(
+    world: World, meanwhile: Callable[[World, User], Awaitable[None]]
+) -> None:
+    user = await world.user(ALICE)
+    login = replace(world.login, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+    before = set(world.store.rows.sessions)
+
+    with refused(Code.INVALID_CREDENTIALS):
+        await login(login=ALICE, password=PASSWORD)
+    alive = [session for session in world.store.rows.sessions.values() if session.ended_at is None]
+    assert [session.id for session in alive if session.id in before] == []
+    assert len(alive) == (meanwhile is _change)
+
+
+async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(world: World) -> None:
+    old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
+    user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
+    assert user is not None
+    login = replace(world.login, hasher=Interrupted(by=lambda: _reset(world, user)))
+
+    with refused(Code.INVALID_CREDENTIALS):
+        await login(login=ALICE, password=PASSWORD)
+    assert world.store.rows.users[user.id].password_hash == await MemoryHasher().hash(OTHER_PASSWORD)
+
+
+async def test_a_role_granted_while_the_password_is_looked_at_stands_in_the_token(world: World) -> None:
+    await world.user(ALICE)
+    grant = Interrupted(by=lambda: world.grant_role(email=ALICE, role=Role.ADMIN))
+    pair = await replace(world.login, hasher=grant)(login=ALICE, password=PASSWORD)
+    assert (await world.authenticate(pair.access_token)).role is Role.ADMIN
+
+
+async def test_a_password_does_not_grow_too_old(world: World) -> None:
+    await world.user(ALICE)
+    world.clock.advance(days=400)
+    pair = await world.enter(ALICE)
+    assert session_of(world, pair).expires_at == world.clock() + timedelta(days=7)

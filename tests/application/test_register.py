@@ -1,0 +1,99 @@
+"""Registering is a claim: it answers the same for everybody, and a claim is worth nothing until it is proven."""
+
+import pytest
+
+from domain.mail import Kind, Purpose
+from domain.refusals import Code
+from domain.role import Role
+from tests.application.words import ALICE, BOB, claim, link, owed, refused
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_new_address_becomes_a_claim_and_is_owed_a_link(world: World) -> None:
+    made = await claim(world, "Alice@Example.ORG", PASSWORD, username="Alice")
+
+    assert (made.email, made.username, made.role, made.verified) == (ALICE, "Alice", Role.MEMBER, False)
+    assert made.created_at == world.clock()
+    (mail,) = world.store.rows.mails.values()
+    assert (mail.kind, mail.recipient, mail.user_id) == (Kind.VERIFY, ALICE, made.id)
+    assert world.nudged == [mail.id]
+
+
+async def test_a_proven_address_is_told_so_and_nothing_else_changes(world: World) -> None:
+    await world.user(ALICE)
+    before = dict(world.store.rows.users)
+
+    await world.register(email="ALICE@example.org", password=OTHER_PASSWORD)
+
+    assert world.store.rows.users == before
+    (mail,) = world.store.rows.mails.values()
+    assert (mail.kind, mail.recipient, mail.user_id) == (Kind.ALREADY_REGISTERED, ALICE, None)
+
+
+async def test_known_and_unknown_addresses_get_the_same_answer_at_the_same_price(world: World) -> None:
+    await world.user(ALICE)
+    prices = []
+    for email in (ALICE, BOB):
+        calls = world.hasher.calls
+        await world.register(email=email, password=OTHER_PASSWORD)
+        prices.append((world.hasher.calls - calls, len(world.nudged)))
+    assert prices == [(1, 1), (1, 2)]
+
+
+async def test_an_address_may_be_claimed_many_times(world: World) -> None:
+    claims = [await claim(world, ALICE, PASSWORD) for _ in range(3)]
+
+    assert len({made.id for made in claims}) == 3
+    assert [mail.user_id for mail in owed(world, Kind.VERIFY)] == [made.id for made in claims]
+
+
+async def test_a_username_that_is_only_claimed_is_still_free(world: World) -> None:
+    await claim(world, ALICE, PASSWORD, username="queen")
+    made = await claim(world, BOB, PASSWORD, username="Queen")
+    assert made.username == "Queen"
+
+
+@pytest.mark.parametrize("email", [ALICE, BOB])
+async def test_a_proven_username_is_refused_whatever_the_address(world: World, email: str) -> None:
+    await world.user(ALICE, username="queen")
+    with refused(Code.USERNAME_TAKEN, field="username"):
+        await world.register(email=email, password=PASSWORD, username="QUEEN")
+    assert not world.store.rows.mails
+    assert len(world.store.rows.users) == 1
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "username", "code", "field"),
+    [
+        ("alice", PASSWORD, None, Code.EMAIL_INVALID, "email"),
+        (ALICE, PASSWORD, "a@b.org", Code.USERNAME_INVALID, "username"),
+        (ALICE, "short", None, Code.PASSWORD_WEAK, "password"),
+        (ALICE, "latchkey-alice-1", None, Code.PASSWORD_WEAK, "password"),
+        (ALICE, "queenqueen 12345", "queen", Code.PASSWORD_WEAK, "password"),
+    ],
+)
+async def test_bad_input_is_refused_before_anything_is_hashed(
+    world: World, email: str, password: str, username: str | None, code: Code, field: str
+) -> None:
+    with refused(code, field=field):
+        await world.register(email=email, password=password, username=username)
+    assert world.hasher.calls == 0
+    assert not world.store.rows.users
+    assert not world.store.rows.mails
+
+
+async def test_a_claim_made_before_the_proof_does_not_survive_it(world: World) -> None:
+    """Somebody plants a password on an address that is not theirs, and waits."""
+    await claim(world, ALICE, OTHER_PASSWORD)
+    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    owner = await claim(world, ALICE, PASSWORD)
+
+    await world.verify(token=link(world, owner, Purpose.VERIFY))
+
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.enter(ALICE, OTHER_PASSWORD)
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(planted.access_token)
+    assert (await world.enter(ALICE, PASSWORD)).session_id != planted.session_id

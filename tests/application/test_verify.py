@@ -1,0 +1,140 @@
+"""Proving an address: once is enough, twice is fine, and everybody else who claimed it is gone."""
+
+from datetime import timedelta
+
+import pytest
+
+from domain.mail import Kind, Purpose
+from domain.refusals import Code
+from domain.session import EndReason
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    at_once,
+    claim,
+    link,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_the_link_from_the_mail_proves_the_address(world: World) -> None:
+    await world.register(email=ALICE, password=PASSWORD)
+    user = await world.verify(token=await world.mailed_token(ALICE))
+    assert user.verified
+    assert (await world.caller(ALICE)).verified
+
+
+async def test_verifying_twice_is_verifying_once(world: World) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    assert await world.verify(token=token) == await world.verify(token=token)
+
+
+async def test_every_other_claim_is_void_with_its_password_and_sessions(world: World) -> None:
+    passwords = [f"{PASSWORD} number {n}" for n in range(3)]
+    claims, pairs = [], []
+    for password in passwords:
+        claims.append(await claim(world, ALICE, password))
+        pairs.append(await world.enter(ALICE, password))
+    links = [link(world, made, Purpose.VERIFY) for made in claims]
+
+    await world.verify(token=links[1])
+
+    assert [user.id for user in world.store.rows.users.values()] == [claims[1].id]
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, (None, None), DEAD]
+    assert session_of(world, pairs[0]).end_reason is EndReason.SUPERSEDED
+    entered = [await verdict(world.enter(ALICE, password)) for password in passwords]
+    assert entered == [Code.INVALID_CREDENTIALS, None, Code.INVALID_CREDENTIALS]
+    for dead in (links[0], links[2]):
+        with refused(Code.LINK_INVALID):
+            await world.verify(token=dead)
+
+
+async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
+    claims = [await claim(world, ALICE, PASSWORD) for _ in range(10)]
+    tokens = [link(world, made, Purpose.VERIFY) for made in claims]
+
+    outcomes = await at_once([lambda token=token: world.verify(token=token) for token in tokens])  # type: ignore[misc]
+
+    (winner,) = world.store.rows.users.values()
+    assert [outcome for outcome in outcomes if outcome == winner] == [winner]
+    assert winner.verified
+
+
+async def test_a_claim_to_an_address_that_was_proven_meanwhile_cannot_be_proven(world: World) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    winner = await claim(world, ALICE, PASSWORD)
+    await world.verify(token=link(world, winner, Purpose.VERIFY))
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=token)
+
+
+async def test_claims_to_other_addresses_are_left_alone(world: World) -> None:
+    other = await claim(world, BOB, PASSWORD)
+    await world.verify(token=link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY))
+    assert world.store.rows.users[other.id] == other
+
+
+async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> None:
+    late = await claim(world, ALICE, PASSWORD, username="queen")
+    early = await claim(world, BOB, PASSWORD, username="Queen")
+
+    assert (await world.verify(token=link(world, early, Purpose.VERIFY))).username == "Queen"
+    assert (await world.verify(token=link(world, late, Purpose.VERIFY))).username is None
+
+
+@pytest.mark.parametrize(("age", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (1, Code.LINK_EXPIRED)])
+async def test_a_link_works_for_24_hours(world: World, age: int, code: Code | None) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    world.clock.advance(hours=24, seconds=age)
+    assert await verdict(world.verify(token=token)) is code
+
+
+async def test_a_link_for_a_reset_proves_nothing_here(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=link(world, made, Purpose.RESET))
+    assert not world.store.rows.users[made.id].verified
+
+
+async def test_a_link_is_dead_once_the_password_has_changed(world: World) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=token)
+
+
+async def test_a_link_of_somebody_who_is_gone_is_dead(world: World) -> None:
+    boss = await world.user(BOB)
+    token = link(world, boss, Purpose.VERIFY)
+    async with world.begin() as work:
+        await work.users.remove(boss.id)
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=token)
+
+
+async def test_asking_for_another_link_looks_nobody_up_and_answers_alike(world: World) -> None:
+    await world.user(ALICE)
+    for email in (ALICE, "Nobody@Example.org"):
+        await world.ask_for_verification(email=email)
+    assert [(mail.recipient, mail.user_id) for mail in owed(world, Kind.VERIFY)] == [
+        (ALICE, None),
+        ("nobody@example.org", None),
+    ]
+
+
+async def test_a_link_that_was_asked_for_again_proves_the_address(world: World) -> None:
+    await world.register(email=ALICE, password=PASSWORD)
+    world.clock.advance(hours=25)
+    await world.ask_for_verification(email=ALICE)
+    user = await world.verify(token=await world.mailed_token(ALICE))
+    assert user.verified
+    assert user.created_at == world.clock() - timedelta(hours=25)

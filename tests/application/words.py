@@ -1,0 +1,118 @@
+"""What tests of use cases say often."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import count
+from typing import TypeVar
+from uuid import UUID
+
+import anyio
+import pytest
+
+from adapters.memory.memory_hasher import MemoryHasher
+from application.ports import Verdict
+from domain.mail import Kind, Link, Mail, Purpose
+from domain.refusals import Code, Refusal
+from domain.session import Session
+from domain.token import TokenPair
+from domain.user import User
+from tests.world import World
+
+T = TypeVar("T")
+
+ALICE = "alice@example.org"
+BOB = "bob@example.org"
+
+
+def refused(code: Code, *, field: str | None = None) -> pytest.RaisesExc[Refusal]:
+    """`with refused(Code.X):` whatever is inside is refused with that code, blaming that field."""
+    return pytest.raises(Refusal, check=lambda no: (no.code, no.field) == (code, field))
+
+
+async def verdict(attempt: Awaitable[object]) -> Code | None:
+    """The code that an attempt is refused with; None where it is not."""
+    try:
+        await attempt
+    except Refusal as refusal:
+        return refusal.code
+    return None
+
+
+async def at_once(attempts: list[Callable[[], Awaitable[T]]]) -> list[T | Refusal]:
+    """Run all of these side by side: what each gave, or how it was refused."""
+    outcomes: list[T | Refusal] = []
+
+    async def run(attempt: Callable[[], Awaitable[T]]) -> None:
+        try:
+            outcomes.append(await attempt())
+        except Refusal as refusal:
+            outcomes.append(refusal)
+
+    async with anyio.create_task_group() as group:
+        for attempt in attempts:
+            group.start_soon(run, attempt)
+    return outcomes
+
+
+_ids = (UUID(int=number) for number in count(1))
+
+
+async def claim(world: World, email: str, password: str, *, username: str | None = None) -> User:
+    """Register, and look at the claim that came of it. Of two claims the later one is the newer, however quick."""
+    before = set(world.store.rows.users)
+    register = replace(world.register, new_id=lambda: next(_ids))
+    await register(email=email, password=password, username=username)
+    (made,) = set(world.store.rows.users) - before
+    return world.store.rows.users[made]
+
+
+def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = None) -> str:
+    """What a mail to that user, as it is now, would carry."""
+    version = world.store.rows.users[user.id].credential_version
+    issued_at = world.clock() if at is None else at
+    return world.links.seal(Link(purpose=purpose, user_id=user.id, credential_version=version, issued_at=issued_at))
+
+
+def owed(world: World, kind: Kind) -> list[Mail]:
+    return [mail for mail in world.store.rows.mails.values() if mail.kind is kind]
+
+
+def session_of(world: World, pair: TokenPair) -> Session:
+    return world.store.rows.sessions[pair.session_id]
+
+
+async def ways_in(world: World, pair: TokenPair) -> tuple[Code | None, Code | None]:
+    """How the access token and the refresh token of a pair are refused; None where one is welcome."""
+    return (
+        await verdict(world.authenticate(pair.access_token)),
+        await verdict(world.refresh(refresh_token=pair.refresh_token)),
+    )
+
+
+DEAD = (Code.TOKEN_REVOKED, Code.SESSION_ENDED)
+
+
+@dataclass
+class Interrupted(MemoryHasher):
+    """Something happens once, right after the next password was looked at."""
+
+    by: Callable[[], Awaitable[object]] | None
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+        found = await super().verify(password, password_hash)
+        await self._interrupt()
+        return found
+
+    async def hash(self, password: str) -> str:
+        made = await super().hash(password)
+        await self._interrupt()
+        return made
+
+    async def _interrupt(self) -> None:
+        by, self.by = self.by, None
+        if by is not None:
+            await by()
