@@ -1,15 +1,22 @@
-"""One service for the run, with two API processes and a worker, on a database and a Redis of its own."""
+"""One service for the run, with two API processes and a worker; others, apart, for tests that break things."""
 
+import asyncio
+import itertools
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import asyncpg
 import pytest
+from sqlalchemy import make_url
 
 from entrypoints import engines
 from tests.entrypoints.service import ROOT, Service
+
+Places = Callable[[], dict[str, str]]
 
 
 def migrate(url: str) -> None:
@@ -18,26 +25,39 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def own_engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[engines.Postgres, engines.Valkey]]:
-    """Engines that no contract test empties under a running service."""
+def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+    """Gives out databases, migrated and empty, each with a Redis database of its own."""
     folder = tmp_path_factory.mktemp("engines")
+    numbers = itertools.count(1)
     with engines.postgres(folder / "pg", durable=False) as postgres, engines.valkey(folder / "valkey") as valkey:
-        migrate(postgres.url)
-        yield postgres, valkey
+        base = make_url(postgres.url)
 
+        def at(name: str) -> str:
+            return base.set(database=name).render_as_string(hide_password=False)
 
-@pytest.fixture
-def service(running: Service) -> Iterator[Service]:
-    yield running
-    running.close_clients()
+        def create(name: str, template: str) -> str:
+            async def run() -> None:
+                connection = await asyncpg.connect(postgres.url)
+                await connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
+                await connection.close()
+
+            with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop of its own
+                elsewhere.submit(asyncio.run, run()).result()
+            return at(name)
+
+        migrate(create("migrated", "template1"))
+
+        def place() -> dict[str, str]:
+            number = next(numbers)
+            redis_url = make_url(valkey.url).set(database=str(number % 16)).render_as_string(hide_password=False)
+            return {"database_url": create(f"place{number}", "migrated"), "redis_url": redis_url}
+
+        yield place
 
 
 @pytest.fixture(scope="session")
-def running(
-    own_engines: tuple[engines.Postgres, engines.Valkey], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Service]:
-    postgres, valkey = own_engines
-    made = Service(tmp_path_factory.mktemp("service"), database_url=postgres.url, redis_url=valkey.url)
+def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("service"), **places())
     try:
         made.start_worker()
         made.start_api()
@@ -47,10 +67,15 @@ def running(
 
 
 @pytest.fixture
-def apart(tmp_path: Path, own_engines: tuple[engines.Postgres, engines.Valkey]) -> Iterator[Service]:
+def service(running: Service) -> Iterator[Service]:
+    yield running
+    running.close_clients()
+
+
+@pytest.fixture
+def apart(tmp_path: Path, places: Places) -> Iterator[Service]:
     """A service that a test starts, kills and sets as it likes; nothing of it runs yet."""
-    postgres, valkey = own_engines
-    made = Service(tmp_path, database_url=postgres.url, redis_url=valkey.url, processes=1)
+    made = Service(tmp_path, **places(), processes=1)
     yield made
     made.close_clients()
     made.stop()

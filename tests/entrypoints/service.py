@@ -73,7 +73,7 @@ class Part:
 
 
 class Service:
-    def __init__(self, folder: Path, *, database_url: str, redis_url: str, processes: int = 2, **more: str) -> None:
+    def __init__(self, folder: Path, *, database_url: str, redis_url: str, processes: int = 2) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
@@ -86,7 +86,6 @@ class Service:
             "LATCHKEY_MAIL_DIR": str(self.mail_dir),
             "LATCHKEY_PORT": str(self.port),
             "LATCHKEY_PROCESSES": str(processes),
-            **more,
         }
         self._parts: list[Part] = []
         self._clients: list[Client] = []
