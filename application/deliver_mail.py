@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from application.ports import Begin, Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused
-from domain.mail import Kind, Link, Mail, Outcome, retry_delay
+from application.ports import Begin, Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, Users
+from domain.mail import Letter, Link, Mail, Outcome, Purpose, retry_delay
 from domain.user import User
 
 _POISONED = 10
@@ -38,11 +38,12 @@ class DeliverMail:
         now = self.clock()
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
-        for done, mail in enumerate(leased):
+            addressees = [await _addressee(work.users, mail) for mail in leased]
+        for done, (mail, user) in enumerate(zip(leased, addressees, strict=True)):
             if stopping() or self.clock() > now + self.lease - self.patience:
                 await self._give_back(leased[done:])
                 break
-            await self._deliver(mail)
+            await self._deliver(mail, user)
         return len(leased)
 
     async def _give_back(self, mails: Sequence[Mail]) -> None:
@@ -50,10 +51,9 @@ class DeliverMail:
             for mail in mails:
                 await work.mails.postpone(mail, until=self.clock(), note=mail.note)
 
-    async def _deliver(self, mail: Mail) -> None:
+    async def _deliver(self, mail: Mail, user: User | None) -> None:
         try:
-            mail, link = await self._addressed(mail)
-            await self.mailer.send(self.composer.compose(mail, link))
+            await self.mailer.send(self._letter(mail, user))
         except _Dropped as dropped:
             await self._settle(mail, Outcome.DROPPED, str(dropped))
         except MailRefused as refused:
@@ -67,32 +67,22 @@ class DeliverMail:
         else:
             await self._settle(mail, Outcome.SENT, "")
 
-    async def _addressed(self, mail: Mail) -> tuple[Mail, str | None]:
-        """The mail and its link, to the address that the link's user holds and no other."""
-        purpose = mail.kind.purpose
-        if purpose is None:
-            return mail, None
-        # Issued when the mail was asked for, so that a second send carries the same link and none lives longer.
-        issued_at = mail.created_at
-        if self.clock() >= issued_at + purpose.lifetime:
-            raise _Dropped("expired")
-        user = await self._addressee(mail)
+    def _letter(self, mail: Mail, user: User | None) -> Letter:
+        if mail.kind.purpose is None:
+            return self.composer.compose(mail, None)
         if user is None:
             raise _Dropped("nobody to write to")
-        link = Link(purpose=purpose, user_id=user.id, credential_version=user.credential_version, issued_at=issued_at)
-        return replace(mail, recipient=user.email), self.links.seal(link)
-
-    async def _addressee(self, mail: Mail) -> User | None:
-        async with self.begin() as work:
-            holder = user = await work.users.by_email(mail.recipient)
-            if mail.user_id is not None and (user is None or user.id != mail.user_id):
-                user = await work.users.by_id(mail.user_id)
-        if user is None:
-            return None
-        if mail.kind is Kind.VERIFY:
-            taken = holder is not None and holder.verified
-            return None if user.verified or taken else user
-        return None if user.disabled else user
+        # Issued when the mail was asked for, so that a second send carries the same link and none lives longer.
+        link = Link(
+            purpose=mail.kind.purpose,
+            user_id=user.id,
+            credential_version=user.credential_version,
+            issued_at=mail.created_at,
+        )
+        if link.expired(self.clock()):
+            raise _Dropped("expired")
+        # To the address that the user holds, whatever the mail says.
+        return self.composer.compose(replace(mail, recipient=user.email), self.links.seal(link))
 
     async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
         async with self.begin() as work:
@@ -109,3 +99,18 @@ class DeliverMail:
     def _too_old(self, mail: Mail) -> bool:
         """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""
         return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE
+
+
+async def _addressee(users: Users, mail: Mail) -> User | None:
+    """Whom the link of this mail is for; None where there is no link, or nobody who should have it."""
+    if mail.kind.purpose is None:
+        return None
+    holder = user = await users.by_email(mail.recipient)
+    if mail.user_id is not None and (user is None or user.id != mail.user_id):
+        user = await users.by_id(mail.user_id)
+    if user is None:
+        return None
+    if mail.kind.purpose is Purpose.VERIFY:
+        taken = holder is not None and holder.verified
+        return None if user.verified or taken else user
+    return None if user.disabled else user
