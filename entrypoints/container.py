@@ -157,11 +157,11 @@ class Container(containers.DeclarativeContainer):
     )
     parked_mails = providers.Factory(ParkedMails, begin=begin)
     redrive_mail = providers.Factory(RedriveMail, begin=begin, clock=clock)
-    health = providers.Factory(Health, engine, blocklist)
+    health = providers.Factory(Health, floors, blocklist)
 
 
 async def close(container: Container) -> None:
-    """Give back what was opened; what was never asked for is not made just to be closed."""
+    """Give back what was opened."""
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()

@@ -3,16 +3,14 @@
 import asyncio
 from dataclasses import dataclass
 
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine
-
 from adapters.redis_blocklist import RedisBlocklist
+from application.ports import Floors
+from domain.refusals import Refusal
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    engine: AsyncEngine
+    floors: Floors
     blocklist: RedisBlocklist
 
     async def down(self) -> list[str]:
@@ -22,8 +20,7 @@ class Health:
 
     async def _database_answers(self) -> bool:
         try:
-            async with self.engine.connect() as connection:
-                await connection.execute(text("SELECT 1"))
-        except (SQLAlchemyError, OSError):
+            await self.floors.floors([])
+        except Refusal:
             return False
         return True

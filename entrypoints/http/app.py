@@ -6,6 +6,7 @@ import gc
 from collections.abc import AsyncIterator, Callable
 from typing import TypeVar
 
+import structlog
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
@@ -21,6 +22,8 @@ from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs
 from entrypoints.settings import Settings, load
+
+log = structlog.get_logger()
 
 BODY_LIMIT = 32 * 1024
 TEND_EVERY = 0.25
@@ -89,15 +92,22 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
     async def house(_: Litestar) -> AsyncIterator[None]:
         blocklist = container.blocklist()
 
+        async def tend_once() -> None:
+            """An outage is for requests to hear of. Whatever else goes wrong must not end the tending: without it
+            every request would ask the database, forever and unnoticed."""
+            try:
+                await blocklist.tend()
+            except Refusal:
+                pass
+            except Exception as error:
+                log.error("blocklist not tended", exc_info=error)
+
         async def tend() -> None:
             while True:
-                # An outage is the blocklist's to remember and the request's to hear of; the next round tries again.
-                with contextlib.suppress(Refusal):
-                    await blocklist.tend()
                 await asyncio.sleep(TEND_EVERY)
+                await tend_once()
 
-        with contextlib.suppress(Refusal):
-            await blocklist.tend()
+        await tend_once()
         tending = asyncio.create_task(tend())
         # What is there now stays; the collector need not look at it again (it costs tens of milliseconds each time).
         gc.freeze()
