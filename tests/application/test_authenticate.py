@@ -1,0 +1,173 @@
+"""Who is calling? The seal, then the fast copy, then the truth; and when nobody knows, nobody enters."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
+from domain.mail import Purpose
+from domain.refusals import Code, unavailable
+from domain.role import Role
+from tests.application.words import ALICE, BOB, claim, link, refused, verdict
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+class LostTruth(MemoryFloors):
+    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
+        raise unavailable("The store")
+
+
+class LostBlocklist(MemoryBlocklist):
+    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+        raise unavailable("The blocklist")
+
+
+class CountingTruth(MemoryFloors):
+    asked = 0
+
+    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
+        self.asked += 1
+        return await super().floors(sessions)
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(0, None), (599, None), (600, Code.TOKEN_EXPIRED)])
+async def test_an_access_token_says_who_calls_for_ten_minutes(world: World, seconds: int, code: Code | None) -> None:
+    await world.user(ALICE)
+    token = (await world.enter(ALICE)).access_token
+    world.clock.advance(seconds=seconds)
+    assert await verdict(world.authenticate(token)) is code
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "." * 1000])
+async def test_a_text_that_is_no_token_is_refused(world: World, text: str) -> None:
+    with refused(Code.TOKEN_INVALID):
+        await world.authenticate(text)
+
+
+@pytest.mark.parametrize("held", Role)
+@pytest.mark.parametrize("asked", Role)
+async def test_a_gate_opens_for_its_role_and_those_above(world: World, held: Role, asked: Role) -> None:
+    await world.user(ALICE, role=held)
+    token = (await world.enter(ALICE)).access_token
+    code = await verdict(world.authenticate(token, role=asked))
+    assert code is (None if list(Role).index(held) >= list(Role).index(asked) else Code.ROLE_REQUIRED)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_an_unproven_caller_passes_no_gate_whatever_role_waits_for_them(world: World, role: Role) -> None:
+    await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
+    token = (await world.enter(ALICE)).access_token
+    assert await world.authenticate(token)
+    with refused(Code.NOT_VERIFIED):
+        await world.authenticate(token, role=role)
+
+
+async def test_who_proved_the_address_meanwhile_passes_with_the_old_token(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    token = (await world.enter(ALICE)).access_token
+    await world.verify(token=link(world, made, Purpose.VERIFY))
+
+    caller = await world.authenticate(token, role=Role.MEMBER)
+
+    assert caller.verified
+    with refused(Code.ROLE_REQUIRED):
+        await world.authenticate(token, role=Role.MODERATOR)
+
+
+async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    token = (await world.enter(ALICE)).access_token
+    async with world.begin() as work:
+        await work.users.remove(made.id)
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(token, role=Role.MEMBER)
+
+
+async def test_a_complete_blocklist_is_believed_alone(world: World) -> None:
+    await world.user(ALICE)
+    token = (await world.enter(ALICE)).access_token
+    authenticate = replace(world.authenticate, truth=LostTruth(world.store))
+    assert await authenticate(token)
+
+    await world.logout(await authenticate(token))
+    with refused(Code.TOKEN_REVOKED):
+        await authenticate(token)
+
+
+async def test_where_the_blocklist_cannot_tell_the_truth_is_asked_once(world: World) -> None:
+    await world.user(ALICE)
+    here, there = await world.enter(ALICE), await world.enter(ALICE)
+    await world.logout(await world.authenticate(here.access_token))
+    world.blocklist.raised.clear()
+    world.blocklist.complete = False
+    truth = CountingTruth(world.store)
+    authenticate = replace(world.authenticate, truth=truth)
+
+    assert await verdict(authenticate(here.access_token)) is Code.TOKEN_REVOKED
+    assert await verdict(authenticate(there.access_token)) is None
+    assert truth.asked == 2
+
+
+async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world: World) -> None:
+    await world.user(ALICE)
+    token = (await world.enter(ALICE)).access_token
+    world.blocklist.complete = False
+    world.store.rows.sessions.clear()
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(token)
+
+
+@pytest.mark.parametrize("blocklist", [MemoryBlocklist, LostBlocklist])
+async def test_where_nobody_knows_nobody_enters(world: World, blocklist: type[MemoryBlocklist]) -> None:
+    await world.user(ALICE)
+    token = (await world.enter(ALICE)).access_token
+    silent = blocklist()
+    silent.complete = False
+    authenticate = replace(world.authenticate, blocklist=silent, truth=LostTruth(world.store))
+    with refused(Code.UNAVAILABLE) as no:
+        await authenticate(token)
+    assert no.value.retry_after is not None
+
+
+@pytest.mark.parametrize("complete", [True, False])
+async def test_a_role_change_is_in_force_at_the_next_request(world: World, complete: bool) -> None:
+    user = await world.user(ALICE, role=Role.ADMIN)
+    await world.user(BOB, role=Role.ADMIN)
+    token = (await world.enter(ALICE)).access_token
+    await world.change_user(await world.caller(BOB), user.id, role=Role.MEMBER)
+    world.blocklist.complete = complete
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(token)
+
+
+async def test_a_login_after_a_role_change_is_welcome_at_once(world: World) -> None:
+    await world.user(ALICE)
+    await world.enter(ALICE)
+    await world.grant_role(email=ALICE, role=Role.MODERATOR)
+    assert (await world.caller(ALICE)).role is Role.MODERATOR
+
+
+async def test_the_caller_sees_themselves_as_the_store_does(world: World) -> None:
+    user = await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    assert await world.show_me(caller) == user
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+    with refused(Code.TOKEN_REVOKED):
+        await world.show_me(caller)
+
+
+async def test_a_token_lives_no_longer_however_often_the_same_pair_is_asked_for(world: World) -> None:
+    await world.user(ALICE)
+    first = await world.enter(ALICE)
+    await world.refresh(refresh_token=first.refresh_token)
+    refreshed_at = world.clock()
+    world.clock.advance(seconds=9)
+    again = await world.refresh(refresh_token=first.refresh_token)
+    assert again.expires_in == 591
+    assert (await world.authenticate(again.access_token)).expires_at == refreshed_at + timedelta(minutes=10)

@@ -1,0 +1,66 @@
+"""Logging out: when the call returns, nothing of the session works any more."""
+
+import pytest
+
+from domain.refusals import Code
+from domain.session import EndReason
+from tests.application.words import ALICE, BOB, DEAD, refused, session_of, ways_in
+from tests.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_logout_ends_the_session_that_calls_and_no_other(world: World) -> None:
+    await world.user(ALICE)
+    here, there = await world.enter(ALICE), await world.enter(ALICE)
+
+    await world.logout(await world.authenticate(here.access_token))
+
+    assert await ways_in(world, here) == DEAD
+    assert await ways_in(world, there) == (None, None)
+    assert (session_of(world, here).end_reason, session_of(world, here).ended_at) == (
+        EndReason.LOGOUT,
+        world.clock(),
+    )
+
+
+async def test_logging_out_ends_every_generation_of_the_session(world: World) -> None:
+    await world.user(ALICE)
+    first = await world.enter(ALICE)
+    second = await world.refresh(refresh_token=first.refresh_token)
+    await world.logout(await world.authenticate(first.access_token))
+    assert [await ways_in(world, pair) for pair in (first, second)] == [DEAD, DEAD]
+
+
+async def test_a_logout_everywhere_ends_every_session_of_the_user(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    pairs = [await world.enter(ALICE) for _ in range(3)]
+    stranger = await world.enter(BOB)
+
+    await world.logout_everywhere(await world.authenticate(pairs[0].access_token))
+
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.LOGOUT_ALL}
+    assert await ways_in(world, stranger) == (None, None)
+    assert await world.enter(ALICE)
+
+
+async def test_the_first_reason_for_an_end_is_kept(world: World) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    caller = await world.authenticate(pair.access_token)
+    await world.logout(caller)
+    ended_at = world.clock()
+    world.clock.advance(minutes=1)
+    await world.logout(caller)
+    await world.logout_everywhere(caller)
+    assert (session_of(world, pair).end_reason, session_of(world, pair).ended_at) == (EndReason.LOGOUT, ended_at)
+
+
+async def test_whoever_has_logged_out_is_nobody_to_the_gate(world: World) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    await world.logout(await world.authenticate(pair.access_token))
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(pair.access_token)

@@ -1,0 +1,386 @@
+"""Rotation converges for its owner and ends for a thief."""
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.mail import Kind
+from domain.refusals import Code
+from domain.role import Role
+from domain.session import EndReason, Standing
+from domain.token import RefreshToken, TokenPair
+from domain.user import User
+from tests.application.words import ALICE, BOB, DEAD, at_once, claim, owed, refused, session_of, verdict, ways_in
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def renew(world: World, pair: TokenPair) -> TokenPair:
+    return await world.refresh(refresh_token=pair.refresh_token)
+
+
+async def rotated(world: World, times: int) -> list[TokenPair]:
+    """Alice's pairs from login on, a minute apart."""
+    pairs = [await world.enter(ALICE)]
+    for _ in range(times):
+        world.clock.advance(minutes=1)
+        pairs.append(await renew(world, pairs[-1]))
+    return pairs
+
+
+async def test_a_refresh_hands_out_the_next_generation_of_the_same_session(world: World) -> None:
+    await world.user(ALICE)
+    first, second = await rotated(world, 1)
+
+    assert first.session_id == second.session_id
+    assert {first.access_token, first.refresh_token}.isdisjoint({second.access_token, second.refresh_token})
+    assert (second.expires_in, second.refresh_expires_in) == (600, 7 * 24 * 3600)
+    assert (await world.authenticate(second.access_token)).generation == 2
+    assert session_of(world, second).rotated_at == world.clock()
+
+
+async def test_the_access_token_of_the_generation_before_lives_out_its_minutes(world: World) -> None:
+    await world.user(ALICE)
+    first, _ = await rotated(world, 1)
+    assert (await world.authenticate(first.access_token)).generation == 1
+
+
+@pytest.mark.parametrize("seconds", [0, 0.5, 9.999, 10])
+async def test_asking_again_within_ten_seconds_gives_the_very_same_pair(world: World, seconds: float) -> None:
+    await world.user(ALICE)
+    first, second = await rotated(world, 1)
+    world.clock.advance(seconds=seconds)
+
+    again = await renew(world, first)
+
+    assert (again.access_token, again.refresh_token) == (second.access_token, second.refresh_token)
+    assert session_of(world, again).generation == 2
+    assert again.expires_in == pytest.approx(600 - seconds, abs=1)
+    assert not owed(world, Kind.SESSION_STOLEN)
+
+
+async def test_asking_again_does_not_lengthen_the_grace(world: World) -> None:
+    await world.user(ALICE)
+    first, _ = await rotated(world, 1)
+    for _ in range(2):
+        world.clock.advance(seconds=5)
+        await renew(world, first)
+    world.clock.advance(seconds=1)
+    with refused(Code.REFRESH_REUSED):
+        await renew(world, first)
+
+
+@pytest.mark.parametrize(("age", "seconds"), [(1, 10.001), (1, 3600), (2, 0), (2, 1), (3, 0)])
+async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
+    world: World, age: int, seconds: float
+) -> None:
+    user = await world.user(ALICE)
+    pairs = await rotated(world, 3)
+    world.clock.advance(seconds=seconds)
+
+    with refused(Code.REFRESH_REUSED):
+        await renew(world, pairs[-1 - age])
+
+    session = session_of(world, pairs[0])
+    assert (session.end_reason, session.ended_at, session.generation) == (
+        EndReason.REFRESH_REUSED,
+        world.clock(),
+        4,
+    )
+    (mail,) = owed(world, Kind.SESSION_STOLEN)
+    assert (mail.recipient, mail.user_id) == (ALICE, user.id)
+    assert mail.id in world.nudged
+    for pair in pairs:
+        with refused(Code.SESSION_ENDED):
+            await renew(world, pair)
+    assert len(owed(world, Kind.SESSION_STOLEN)) == 1
+
+
+async def test_after_a_theft_no_access_token_of_the_session_is_welcome(world: World) -> None:
+    await world.user(ALICE)
+    bystander = await world.enter(ALICE)
+    pairs = await rotated(world, 2)
+    with refused(Code.REFRESH_REUSED):
+        await renew(world, pairs[0])
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert await ways_in(world, bystander) == (None, None)
+
+
+async def test_twenty_at_once_get_one_successor(world: World) -> None:
+    await world.user(ALICE)
+    first = await world.enter(ALICE)
+
+    outcomes = await at_once([lambda: renew(world, first)] * 20)
+
+    assert len(outcomes) == 20
+    (same,) = set(outcomes)
+    assert isinstance(same, TokenPair)
+    assert session_of(world, first).generation == 2
+    assert await renew(world, same)
+
+
+async def test_twenty_thieves_at_once_cause_one_mail(world: World) -> None:
+    await world.user(ALICE)
+    first = (await rotated(world, 2))[0]
+    outcomes = await at_once([lambda: verdict(renew(world, first))] * 20)
+    assert sorted(map(str, outcomes)) == ["refresh_reused"] + ["session_ended"] * 19
+    assert len(owed(world, Kind.SESSION_STOLEN)) == 1
+
+
+async def test_refresh_and_logout_at_once_leave_nothing_alive(world: World) -> None:
+    await world.user(ALICE)
+    first = await world.enter(ALICE)
+    caller = await world.authenticate(first.access_token)
+    outcomes = await at_once([lambda: renew(world, first), lambda: world.logout(caller), lambda: renew(world, first)])
+    pairs = [first, *(pair for pair in outcomes if isinstance(pair, TokenPair))]
+    assert {await ways_in(world, pair) for pair in pairs} == {DEAD}
+
+
+async def _logout(world: World, user: User) -> None:
+    await world.logout(await world.authenticate((await renew(world, await world.enter(user.email))).access_token))
+
+
+async def _logout_all(world: World, user: User) -> None:
+    await world.logout_everywhere(await world.caller(user.email))
+
+
+async def _disable(world: World, user: User) -> None:
+    await world.change_user(await world.caller(BOB), user.id, disabled=True)
+
+
+async def _disable_and_enable(world: World, user: User) -> None:
+    await _disable(world, user)
+    await world.change_user(await world.caller(BOB), user.id, disabled=False)
+
+
+async def _delete(world: World, user: User) -> None:
+    await world.delete_user(await world.caller(BOB), user.id)
+
+
+async def _delete_and_register(world: World, user: User) -> None:
+    await _delete(world, user)
+    await world.user(user.email)
+
+
+async def _end(world: World, user: User) -> None:
+    await world.end_sessions(await world.caller(BOB), user.id)
+
+
+async def _change(world: World, user: User) -> None:
+    caller = await world.caller(user.email)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize(
+    ("happens", "reason"),
+    [
+        (_logout_all, EndReason.LOGOUT_ALL),
+        (_end, EndReason.LOGOUT_ALL),
+        (_disable, EndReason.DISABLED),
+        (_disable_and_enable, EndReason.DISABLED),
+        (_delete, EndReason.DELETED),
+        (_delete_and_register, EndReason.DELETED),
+        (_change, EndReason.PASSWORD_CHANGED),
+    ],
+)
+async def test_what_ended_stays_ended(
+    world: World, happens: Callable[[World, User], Awaitable[None]], reason: EndReason
+) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    user = await world.user(ALICE)
+    pairs = await rotated(world, 1)
+
+    await happens(world, user)
+
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert session_of(world, pairs[0]).end_reason is reason
+    assert not owed(world, Kind.SESSION_STOLEN)
+
+
+async def test_logging_out_ends_one_session_and_spares_the_others(world: World) -> None:
+    user = await world.user(ALICE)
+    other = await world.enter(ALICE)
+    await _logout(world, user)
+    assert await ways_in(world, other) == (None, None)
+
+
+async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(world: World) -> None:
+    boss, user = await world.user(BOB, role=Role.ADMIN), await world.user(ALICE)
+    pair = await world.login(login=ALICE, password=PASSWORD, user_agent="curl/8", ip="192.0.2.7")
+    await _delete(world, user)
+    session = session_of(world, pair)
+    assert (session.user_id, session.user_agent, session.ip) == (None, "", "")
+    assert boss.id in world.store.rows.users
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.TOKEN_EXPIRED), (1, Code.TOKEN_EXPIRED)])
+async def test_a_session_that_idles_for_seven_days_expires(world: World, seconds: int, code: Code | None) -> None:
+    await world.user(ALICE)
+    first, second = await rotated(world, 1)
+    world.clock.advance(days=7, seconds=seconds)
+    assert await verdict(renew(world, second)) is code
+    assert session_of(world, first).end_reason is None
+
+
+async def test_a_session_that_never_idles_expires_after_thirty_days(world: World) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    opened = world.clock()
+    while world.clock() < opened + timedelta(days=29):
+        world.clock.advance(hours=23)
+        pair = await renew(world, pair)
+    left = opened + timedelta(days=30) - world.clock()
+    assert pair.refresh_expires_in == left.total_seconds()
+    world.clock.advance(seconds=pair.refresh_expires_in)
+    with refused(Code.TOKEN_EXPIRED):
+        await renew(world, pair)
+
+
+async def test_an_expired_session_is_not_taken_for_a_stolen_one(world: World) -> None:
+    await world.user(ALICE)
+    first, _ = await rotated(world, 1)
+    world.clock.advance(days=8)
+    with refused(Code.TOKEN_EXPIRED):
+        await renew(world, first)
+    assert not owed(world, Kind.SESSION_STOLEN)
+
+
+@pytest.mark.parametrize(("before", "after"), [(Role.MEMBER, Role.ADMIN), (Role.ADMIN, Role.MEMBER)])
+async def test_a_refresh_carries_the_role_of_now(world: World, before: Role, after: Role) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    user = await world.user(ALICE, role=before)
+    pair = await world.enter(ALICE)
+
+    await world.change_user(await world.caller(BOB), user.id, role=after)
+
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(pair.access_token)
+    assert (await world.authenticate((await renew(world, pair)).access_token)).role is after
+
+
+async def test_the_answer_that_was_lost_before_a_role_change_is_no_way_round_it(world: World) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    user = await world.user(ALICE, role=Role.ADMIN)
+    first, _ = await rotated(world, 1)
+    boss = await world.caller(BOB)
+    await world.change_user(boss, user.id, role=Role.MEMBER)
+
+    again = await renew(world, first)
+
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(again.access_token)
+    assert (await world.authenticate((await renew(world, again)).access_token)).role is Role.MEMBER
+
+
+async def test_a_refresh_notices_that_the_address_was_proven(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    pair = await world.enter(ALICE)
+    async with world.begin() as work:
+        await work.users.prove(made.id, credential_version=1, now=world.clock())
+    assert (await world.authenticate((await renew(world, pair)).access_token)).verified
+
+
+@pytest.mark.parametrize("text", ["", "x", "é", "a.b.c", "A" * 75, "A" * 100_000])
+async def test_a_forged_token_is_refused_without_a_look_at_the_store(world: World, text: str) -> None:
+    async with world.begin():  # the store is busy, so a look at it would wait for ever
+        with refused(Code.TOKEN_INVALID):
+            await world.refresh(refresh_token=text)
+
+
+async def test_an_access_token_refreshes_nothing(world: World) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    with refused(Code.TOKEN_INVALID):
+        await world.refresh(refresh_token=pair.access_token)
+    with refused(Code.TOKEN_INVALID):
+        await world.authenticate(pair.refresh_token)
+
+
+async def test_a_generation_that_was_never_handed_out_ends_nothing(world: World) -> None:
+    """Only a store that was set back to an older state can see one."""
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    ahead = world.refresh_sealer.seal(RefreshToken(session_id=pair.session_id, generation=2))
+    with refused(Code.SESSION_ENDED):
+        await world.refresh(refresh_token=ahead)
+    assert await ways_in(world, pair) == (None, None)
+
+
+# -- any order of things ----------------------------------------------------------------------------------
+
+STEPS = st.one_of(
+    st.tuples(st.just("refresh"), st.just(0)),
+    st.tuples(st.just("replay"), st.integers(0, 6)),
+    st.tuples(st.just("wait"), st.sampled_from([1, 9, 10, 11, 3600, 86_400, 7 * 86_400])),
+    st.tuples(st.just("role"), st.sampled_from([0, 1])),
+    st.tuples(st.just("logout"), st.just(0)),
+)
+
+
+class Story:
+    """One session, whatever happens to it."""
+
+    def __init__(self, world: World, opened: TokenPair) -> None:
+        self.world = world
+        self.pairs = [opened]
+        self.newest = opened
+        self.over = False
+
+    async def step(self, kind: str, by: int) -> None:
+        if kind == "wait":
+            self.world.clock.advance(seconds=by)
+        elif kind == "role":
+            await self.world.grant_role(email=ALICE, role=[Role.MEMBER, Role.MODERATOR][by])
+        elif kind == "logout":
+            async with self.world.begin() as work:
+                await work.sessions.end(self.newest.session_id, now=self.world.clock(), reason=EndReason.LOGOUT)
+            self.over = True
+        else:
+            await self.present(self.newest if kind == "refresh" else self.pairs[by % len(self.pairs)])
+        await self.check()
+
+    async def present(self, pair: TokenPair) -> None:
+        outcome = (await at_once([lambda: renew(self.world, pair)]))[0]
+        if not isinstance(outcome, TokenPair):
+            # Who does not get in does not get in later either.
+            self.over = True
+            assert outcome.code in (Code.REFRESH_REUSED, Code.SESSION_ENDED, Code.TOKEN_EXPIRED)
+            return
+        assert not self.over
+        if pair is self.newest:
+            assert outcome.refresh_token not in {known.refresh_token for known in self.pairs}
+            self.newest = outcome
+            self.pairs.append(outcome)
+        else:
+            assert outcome.refresh_token == self.newest.refresh_token
+
+    async def check(self) -> None:
+        session = session_of(self.world, self.newest)
+        held = {self.world.refresh_sealer.unseal(pair.refresh_token).generation for pair in self.pairs}
+        assert max(held) == session.generation
+        standing = [
+            session.standing(generation, now=self.world.clock(), grace=self.world.lifetimes.grace)
+            for generation in held
+        ]
+        assert standing.count(Standing.CURRENT) <= (not self.over)
+        assert standing.count(Standing.JUST_REPLACED) <= (not self.over)
+        if session.ended_at is not None:
+            for pair in self.pairs:
+                access, refresh = await ways_in(self.world, pair)
+                assert access in (Code.TOKEN_REVOKED, Code.TOKEN_EXPIRED)
+                assert refresh is Code.SESSION_ENDED
+        assert len(owed(self.world, Kind.SESSION_STOLEN)) == (session.end_reason is EndReason.REFRESH_REUSED)
+
+
+@settings(max_examples=50, deadline=None)
+@given(steps=st.lists(STEPS, max_size=20))
+async def test_a_session_has_one_living_generation_and_never_comes_back(steps: list[tuple[str, int]]) -> None:
+    world = World()
+    await world.user(ALICE)
+    story = Story(world, await world.enter(ALICE))
+    for kind, by in steps:
+        await story.step(kind, by)
