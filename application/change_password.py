@@ -54,10 +54,10 @@ class ChangePassword:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             holder = await work.sessions.open(session, credential_version=changed.credential_version)
+            if holder is None:
+                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
             notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
             await work.mails.add(notice)
-        if holder is None:
-            raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
         return self.issue(session, holder)
 
 
