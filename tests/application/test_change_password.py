@@ -1,0 +1,173 @@
+"""A new password for somebody who knows the old one: a new session for them, and an end to all others."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.mail import Kind, Purpose
+from domain.refusals import Code
+from domain.role import Role
+from domain.session import EndReason
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    Interrupted,
+    claim,
+    link,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_every_session_ends_and_the_caller_gets_a_new_one(world: World) -> None:
+    user = await world.user(ALICE, role=Role.MODERATOR)
+    elsewhere, here = await world.enter(ALICE), await world.enter(ALICE)
+    caller = await world.authenticate(here.access_token)
+
+    renewed = await world.change_password(
+        caller, current_password=PASSWORD, new_password=OTHER_PASSWORD, user_agent="curl/8", ip="192.0.2.7"
+    )
+
+    assert [await ways_in(world, pair) for pair in (elsewhere, here)] == [DEAD, DEAD]
+    assert {session_of(world, pair).end_reason for pair in (elsewhere, here)} == {EndReason.PASSWORD_CHANGED}
+    session = session_of(world, renewed)
+    assert (session.user_id, session.user_agent, session.ip) == (user.id, "curl/8", "192.0.2.7")
+    assert (await world.authenticate(renewed.access_token, role=Role.MODERATOR)).session_id == session.id
+    assert await world.refresh(refresh_token=renewed.refresh_token)
+
+
+async def test_the_new_password_works_and_the_old_one_does_not(world: World) -> None:
+    await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
+async def test_the_owner_is_told(world: World) -> None:
+    user = await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    (notice,) = owed(world, Kind.PASSWORD_CHANGED)
+    assert (notice.recipient, notice.user_id) == (ALICE, user.id)
+    assert notice.id in world.nudged
+
+
+@pytest.mark.parametrize(
+    ("current", "new", "confirm", "code", "field"),
+    [
+        (OTHER_PASSWORD, OTHER_PASSWORD, None, Code.INVALID_CREDENTIALS, "current_password"),
+        ("", OTHER_PASSWORD, None, Code.INVALID_CREDENTIALS, "current_password"),
+        (PASSWORD.upper(), "short", None, Code.INVALID_CREDENTIALS, "current_password"),
+        (PASSWORD, "short", None, Code.PASSWORD_WEAK, "new_password"),
+        (PASSWORD, "alice@example.org", None, Code.PASSWORD_WEAK, "new_password"),
+        (PASSWORD, OTHER_PASSWORD, PASSWORD, Code.PASSWORD_MISMATCH, "confirm_password"),
+    ],
+)
+async def test_a_refused_change_changes_nothing(
+    world: World, current: str, new: str, confirm: str | None, code: Code, field: str
+) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    caller = await world.authenticate(pair.access_token)
+    before = world.store.rows.copy()
+
+    with refused(code, field=field):
+        await world.change_password(caller, current_password=current, new_password=new, confirm_password=confirm)
+
+    assert world.store.rows == before
+    assert await ways_in(world, pair) == (None, None)
+    assert await world.enter(ALICE, PASSWORD)
+
+
+async def test_a_wrong_current_password_costs_one_hash(world: World) -> None:
+    await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    paid = world.hasher.calls
+    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+        await world.change_password(caller, current_password=OTHER_PASSWORD, new_password=OTHER_PASSWORD)
+    assert world.hasher.calls == paid + 1
+
+
+async def test_links_from_before_are_dead(world: World) -> None:
+    user = await world.user(ALICE)
+    tokens = {purpose: link(world, user, purpose) for purpose in Purpose}
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=tokens[Purpose.VERIFY])
+    with refused(Code.LINK_INVALID):
+        await world.reset_password(token=tokens[Purpose.RESET], new_password=PASSWORD, confirm_password=PASSWORD)
+
+
+async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
+    user = await world.user(ALICE)
+    token = link(world, user, Purpose.RESET)
+    caller = await world.caller(ALICE)
+    by_link = "a passphrase set by link"
+
+    async def reset() -> None:
+        await world.reset_password(token=token, new_password=by_link, confirm_password=by_link)
+
+    change = replace(world.change_password, hasher=Interrupted(by=reset))
+    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+        await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+    entered = [await verdict(world.enter(ALICE, text)) for text in (PASSWORD, OTHER_PASSWORD, by_link)]
+    assert entered == [Code.INVALID_CREDENTIALS, Code.INVALID_CREDENTIALS, None]
+
+
+async def test_somebody_disabled_in_between_gets_neither_password_nor_session(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.user(BOB, role=Role.ADMIN)
+    caller, boss = await world.caller(ALICE), await world.caller(BOB)
+    change = replace(
+        world.change_password, hasher=Interrupted(by=lambda: world.change_user(boss, user.id, disabled=True))
+    )
+
+    with refused(Code.ACCOUNT_DISABLED):
+        await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+    assert world.store.rows.users[user.id] == replace(user, disabled=True)
+    assert not owed(world, Kind.PASSWORD_CHANGED)
+    assert not [s for s in world.store.rows.sessions.values() if s.user_id == user.id and s.ended_at is None]
+
+
+async def test_somebody_who_is_gone_changes_nothing(world: World) -> None:
+    user = await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+    with refused(Code.TOKEN_REVOKED):
+        await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+async def test_changing_a_password_proves_no_address(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    caller = await world.caller(ALICE)
+    renewed = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert not world.store.rows.users[made.id].verified
+    with refused(Code.NOT_VERIFIED):
+        await world.authenticate(renewed.access_token, role=Role.MEMBER)
+
+
+async def test_two_changes_at_the_same_moment_do_not_both_happen(world: World) -> None:
+    await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    first = "a passphrase that came first"
+
+    async def change_first() -> None:
+        await world.change_password(caller, current_password=PASSWORD, new_password=first)
+
+    late = replace(world.change_password, hasher=Interrupted(by=change_first))
+    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+        await late(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert await world.enter(ALICE, first)
+    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 1

@@ -1,0 +1,261 @@
+"""A new password by link: once, for its owner only, and then nothing of before works any more."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from domain.mail import Kind, Purpose
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import User
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    Interrupted,
+    at_once,
+    claim,
+    link,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def reset(world: World, token: str, password: str = OTHER_PASSWORD) -> None:
+    await world.reset_password(token=token, new_password=password, confirm_password=password)
+
+
+async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.ask_for_reset(email="Alice@example.org")
+
+    await reset(world, await world.mailed_token(ALICE))
+
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.enter(ALICE, PASSWORD)
+    assert await world.enter(ALICE, OTHER_PASSWORD)
+    assert world.store.rows.users[user.id].credential_version == user.credential_version + 1
+
+
+async def test_asking_for_a_link_looks_nobody_up_and_answers_alike(world: World) -> None:
+    await world.user(ALICE)
+    for email in (ALICE, BOB):
+        await world.ask_for_reset(email=email)
+    assert [(mail.recipient, mail.user_id) for mail in owed(world, Kind.RESET)] == [(ALICE, None), (BOB, None)]
+    assert len(world.nudged) == 2
+
+
+async def test_a_reset_ends_every_session_and_tells_the_owner(world: World) -> None:
+    user = await world.user(ALICE)
+    pairs = [await world.enter(ALICE) for _ in range(3)]
+
+    await reset(world, link(world, user, Purpose.RESET))
+
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.PASSWORD_CHANGED}
+    (notice,) = owed(world, Kind.PASSWORD_CHANGED)
+    assert (notice.recipient, notice.user_id) == (ALICE, user.id)
+    assert len(world.store.rows.sessions) == 3
+
+
+async def test_a_link_works_once(world: World) -> None:
+    token = link(world, await world.user(ALICE), Purpose.RESET)
+    await reset(world, token)
+    for password in (OTHER_PASSWORD, PASSWORD):
+        with refused(Code.LINK_INVALID):
+            await reset(world, token, password)
+    assert await world.enter(ALICE, OTHER_PASSWORD)
+
+
+async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: World) -> None:
+    user = await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    token = link(world, user, Purpose.RESET)
+    passwords = [f"{OTHER_PASSWORD} {n}" for n in range(40)]
+    through: list[str] = []
+
+    async def attempt(password: str) -> None:
+        await reset(world, token, password)
+        through.append(password)
+
+    def attempting(password: str) -> Callable[[], Awaitable[None]]:
+        return lambda: attempt(password)
+
+    outcomes = await at_once([attempting(password) for password in passwords])
+
+    refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert refusals == [Code.LINK_INVALID] * 39
+    entered = [password for password in passwords if await verdict(world.enter(ALICE, password)) is None]
+    assert entered == through
+    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 1
+    assert await ways_in(world, pair) == DEAD
+
+
+async def test_using_one_link_kills_the_others(world: World) -> None:
+    user = await world.user(ALICE)
+    tokens = []
+    for _ in range(3):
+        tokens.append(link(world, user, Purpose.RESET))
+        world.clock.advance(seconds=5)
+    await reset(world, tokens[1])
+    assert [await verdict(reset(world, token)) for token in tokens] == [Code.LINK_INVALID] * 3
+
+
+@pytest.mark.parametrize(
+    ("password", "confirmed", "code", "field"),
+    [
+        (OTHER_PASSWORD, OTHER_PASSWORD + " ", Code.PASSWORD_MISMATCH, "confirm_password"),
+        (OTHER_PASSWORD, OTHER_PASSWORD.upper(), Code.PASSWORD_MISMATCH, "confirm_password"),
+        ("short", "short", Code.PASSWORD_WEAK, "new_password"),
+        ("alice@example.org", "alice@example.org", Code.PASSWORD_WEAK, "new_password"),
+        ("queen of 1234567", "queen of 1234567", Code.PASSWORD_WEAK, "new_password"),
+    ],
+)
+async def test_a_slip_of_the_fingers_leaves_the_link_usable(
+    world: World, password: str, confirmed: str, code: Code, field: str
+) -> None:
+    token = link(world, await world.user(ALICE, username="queen"), Purpose.RESET)
+    pair = await world.enter(ALICE)
+    paid = world.hasher.calls
+
+    with refused(code, field=field):
+        await world.reset_password(token=token, new_password=password, confirm_password=confirmed)
+
+    assert world.hasher.calls == paid
+    assert await ways_in(world, pair) == (None, None)
+    await reset(world, token)
+    assert await world.enter(ALICE, OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
+async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: Code | None) -> None:
+    token = link(world, await world.user(ALICE), Purpose.RESET)
+    world.clock.advance(minutes=30, seconds=seconds)
+    assert await verdict(reset(world, token)) is code
+
+
+async def test_a_link_for_verifying_resets_nothing(world: World) -> None:
+    user = await world.user(ALICE)
+    with refused(Code.LINK_INVALID):
+        await reset(world, link(world, user, Purpose.VERIFY))
+
+
+async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> None:
+    alice, bob = await world.user(ALICE), await world.user(BOB)
+    await reset(world, link(world, alice, Purpose.RESET))
+    assert world.store.rows.users[bob.id] == bob
+    assert await world.enter(BOB)
+
+
+async def test_a_reset_of_a_claim_proves_the_address_and_removes_its_rivals(world: World) -> None:
+    rival = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    planted = await world.enter(ALICE)
+    made = await claim(world, ALICE, "a passphrase that was forgotten")
+
+    await reset(world, link(world, made, Purpose.RESET))
+
+    (owner,) = world.store.rows.users.values()
+    assert (owner.id, owner.verified) == (made.id, True)
+    assert await ways_in(world, planted) == DEAD
+    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=rival)
+    entered = await world.enter(ALICE, OTHER_PASSWORD)
+    assert (await world.authenticate(entered.access_token)).verified
+
+
+async def test_whoever_planted_a_password_and_a_session_has_neither_after_the_reset(world: World) -> None:
+    planted = await claim(world, ALICE, PASSWORD)
+    pair = await world.enter(ALICE)
+    pending = link(world, planted, Purpose.VERIFY)
+
+    await reset(world, link(world, planted, Purpose.RESET))
+
+    assert await ways_in(world, pair) == DEAD
+    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=pending)
+
+
+async def test_a_claim_cannot_be_reset_once_somebody_has_proven_the_address(world: World) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.RESET)
+    winner = await claim(world, ALICE, PASSWORD)
+    await world.verify(token=link(world, winner, Purpose.VERIFY))
+    with refused(Code.LINK_INVALID):
+        await reset(world, token)
+    assert await world.enter(ALICE, PASSWORD)
+
+
+async def test_a_link_is_dead_once_the_password_has_changed_another_way(world: World) -> None:
+    token = link(world, await world.user(ALICE), Purpose.RESET)
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await reset(world, token, "yet another fine passphrase")
+
+
+async def test_a_link_survives_the_better_hash_that_a_login_left(world: World) -> None:
+    old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
+    user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
+    assert user is not None
+    token = link(world, user, Purpose.RESET)
+    await world.enter(ALICE)
+    await reset(world, token)
+
+
+async def _disable(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.set_disabled(user.id, True, now=world.clock())
+
+
+async def _remove(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+
+
+async def _change(world: World, user: User) -> None:
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password="yet another fine passphrase")
+
+
+@pytest.mark.parametrize("first", [_disable, _remove, _change])
+async def test_a_link_of_somebody_disabled_gone_or_changed_is_dead(
+    world: World, first: Callable[[World, User], Awaitable[None]]
+) -> None:
+    user = await world.user(ALICE)
+    token = link(world, user, Purpose.RESET)
+    await first(world, user)
+    with refused(Code.LINK_INVALID):
+        await reset(world, token)
+
+
+@pytest.mark.parametrize("meanwhile", [_remove, _change])
+async def test_what_happens_while_the_password_is_hashed_wins(
+    world: World, meanwhile: Callable[[World, User], Awaitable[None]]
+) -> None:
+    user = await world.user(ALICE)
+    token = link(world, user, Purpose.RESET)
+    slow = replace(world.reset_password, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+
+    with refused(Code.LINK_INVALID):
+        await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+
+
+async def test_a_new_user_of_the_address_is_not_touched_by_an_old_link(world: World) -> None:
+    former = await world.user(ALICE)
+    token = link(world, former, Purpose.RESET)
+    await _remove(world, former)
+    await world.user(ALICE)
+    with refused(Code.LINK_INVALID):
+        await reset(world, token)
+    assert await world.enter(ALICE, PASSWORD)
