@@ -14,7 +14,7 @@ from domain.user import User
 async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role) -> tuple[User, User]:
     """The actor and the target as they are now. Raises `role_required`, `not_found` or `forbidden`."""
     actor = await work.users.by_id(caller.user_id)
-    if actor is None or actor.disabled or not actor.role.includes(role):
+    if actor is None or actor.disabled or not actor.verified or not actor.role.includes(role):
         raise Refusal(Code.ROLE_REQUIRED, f"This asks for the role {role}.")
     target = await work.users.by_id(target_id)
     if target is None:
