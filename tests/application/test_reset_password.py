@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
@@ -86,10 +87,7 @@ async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: 
         await reset(world, token, password)
         through.append(password)
 
-    def attempting(password: str) -> Callable[[], Awaitable[None]]:
-        return lambda: attempt(password)
-
-    outcomes = await at_once([attempting(password) for password in passwords])
+    outcomes = await at_once([partial(attempt, password) for password in passwords])
 
     refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
     assert refusals == [Code.LINK_INVALID] * 39

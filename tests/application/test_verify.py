@@ -1,6 +1,7 @@
 """Proving an address: once is enough, twice is fine, and everybody else who claimed it is gone."""
 
 from datetime import timedelta
+from functools import partial
 
 import pytest
 
@@ -61,7 +62,7 @@ async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(10)]
     tokens = [link(world, made, Purpose.VERIFY) for made in claims]
 
-    outcomes = await at_once([lambda token=token: world.verify(token=token) for token in tokens])  # type: ignore[misc]
+    outcomes = await at_once([partial(world.verify, token=token) for token in tokens])
 
     (winner,) = world.store.rows.users.values()
     assert [outcome for outcome in outcomes if outcome == winner] == [winner]

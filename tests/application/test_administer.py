@@ -1,0 +1,259 @@
+"""What moderators and admins do to others: never upwards, never beyond their own role, never to the last admin."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+from uuid import UUID
+
+import pytest
+
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.session import EndReason
+from domain.token import AccessToken
+from domain.user import User
+from tests.application.words import ALICE, BOB, DEAD, at_once, claim, refused, session_of, verdict, ways_in
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+NOBODY = UUID("01939c00-0000-7000-8000-000000000000")
+MEMBER, MODERATOR, ADMIN = Role
+
+Deed = Callable[[World, AccessToken, UUID], Awaitable[object]]
+
+
+async def _grant(role: Role, world: World, caller: AccessToken, user_id: UUID) -> object:
+    return await world.change_user(caller, user_id, role=role)
+
+
+async def _disable(world: World, caller: AccessToken, user_id: UUID) -> object:
+    return await world.change_user(caller, user_id, disabled=True)
+
+
+async def _disable_and_demote(world: World, caller: AccessToken, user_id: UUID) -> object:
+    return await world.change_user(caller, user_id, role=MEMBER, disabled=True)
+
+
+async def _delete(world: World, caller: AccessToken, user_id: UUID) -> None:
+    await world.delete_user(caller, user_id)
+
+
+async def _end(world: World, caller: AccessToken, user_id: UUID) -> None:
+    await world.end_sessions(caller, user_id)
+
+
+FALLS: list[Deed] = [partial(_grant, MEMBER), partial(_grant, MODERATOR), _disable, _disable_and_demote, _delete]
+NAMES = ["demote", "demote a little", "disable", "disable and demote", "delete"]
+
+
+async def met(world: World, actor: Role, target: Role) -> tuple[AccessToken, User]:
+    """An actor and a target, and somebody else who governs."""
+    await world.user("root@example.org", role=ADMIN)
+    await world.user(ALICE, role=actor)
+    return await world.caller(ALICE), await world.user(BOB, role=target)
+
+
+# -- the ladder -------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("target", Role)
+@pytest.mark.parametrize("actor", Role)
+@pytest.mark.parametrize("deed", [*(partial(_grant, role) for role in Role), _disable, _delete])
+async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, target: Role) -> None:
+    caller, user = await met(world, actor, target)
+    before = world.store.rows.copy()
+    code = await verdict(deed(world, caller, user.id))
+    assert code is (None if actor is ADMIN else Code.ROLE_REQUIRED)
+    assert actor is ADMIN or world.store.rows == before
+
+
+@pytest.mark.parametrize(
+    ("actor", "target", "code"),
+    [
+        (MEMBER, MEMBER, Code.ROLE_REQUIRED),
+        (MEMBER, MODERATOR, Code.ROLE_REQUIRED),
+        (MEMBER, ADMIN, Code.ROLE_REQUIRED),
+        (MODERATOR, MEMBER, None),
+        (MODERATOR, MODERATOR, None),
+        (MODERATOR, ADMIN, Code.FORBIDDEN),
+        (ADMIN, MEMBER, None),
+        (ADMIN, MODERATOR, None),
+        (ADMIN, ADMIN, None),
+    ],
+)
+async def test_moderators_end_sessions_of_whoever_does_not_stand_higher(
+    world: World, actor: Role, target: Role, code: Code | None
+) -> None:
+    caller, user = await met(world, actor, target)
+    pair = await world.enter(BOB)
+    assert await verdict(world.end_sessions(caller, user.id)) is code
+    assert await ways_in(world, pair) == ((None, None) if code else DEAD)
+    assert (session_of(world, pair).end_reason is EndReason.LOGOUT_ALL) == (code is None)
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_granted_role_is_in_force_at_once(world: World, role: Role) -> None:
+    caller, user = await met(world, ADMIN, MEMBER)
+    changed = await world.change_user(caller, user.id, role=role)
+    assert changed.role is role
+    assert world.store.rows.users[user.id] == changed
+    assert (await world.caller(BOB)).role is role
+
+
+async def test_granting_the_role_that_is_held_disturbs_nobody(world: World) -> None:
+    caller, user = await met(world, ADMIN, MODERATOR)
+    pair = await world.enter(BOB)
+    await world.change_user(caller, user.id, role=MODERATOR, disabled=False)
+    assert await ways_in(world, pair) == (None, None)
+
+
+@pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
+async def test_somebody_who_is_not_there_is_not_found(world: World, deed: Deed) -> None:
+    caller, _ = await met(world, ADMIN, MEMBER)
+    with refused(Code.NOT_FOUND):
+        await deed(world, caller, NOBODY)
+
+
+@pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
+async def test_whoever_may_not_ask_does_not_learn_who_exists(world: World, deed: Deed) -> None:
+    caller, user = await met(world, MEMBER, MEMBER)
+    said = [await verdict(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
+    assert said == [Code.ROLE_REQUIRED] * 2
+
+
+# -- disabling and deleting -------------------------------------------------------------------------------
+
+
+async def test_disabling_ends_every_session_and_enabling_revives_none(world: World) -> None:
+    caller, user = await met(world, ADMIN, MEMBER)
+    pairs = [await world.enter(BOB), await world.enter(BOB)]
+
+    assert (await world.change_user(caller, user.id, disabled=True)).disabled
+    with refused(Code.ACCOUNT_DISABLED):
+        await world.enter(BOB)
+
+    assert not (await world.change_user(caller, user.id, disabled=False)).disabled
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.DISABLED}
+    assert await ways_in(world, await world.enter(BOB)) == (None, None)
+
+
+async def test_role_and_ban_can_change_together(world: World) -> None:
+    caller, user = await met(world, ADMIN, MODERATOR)
+    pair = await world.enter(BOB)
+    changed = await world.change_user(caller, user.id, role=MEMBER, disabled=True)
+    assert (changed.role, changed.disabled) == (MEMBER, True)
+    assert await ways_in(world, pair) == DEAD
+
+
+async def test_a_deleted_user_can_do_nothing_and_the_address_is_free(world: World) -> None:
+    caller, user = await met(world, ADMIN, MEMBER)
+    pair = await world.enter(BOB)
+
+    await world.delete_user(caller, user.id)
+
+    assert user.id not in world.store.rows.users
+    assert await ways_in(world, pair) == DEAD
+    assert session_of(world, pair).end_reason is EndReason.DELETED
+    assert await verdict(world.enter(BOB)) is Code.INVALID_CREDENTIALS
+    assert (await claim(world, BOB, PASSWORD)).id != user.id
+
+
+# -- the actor as the store knows them --------------------------------------------------------------------
+
+
+async def _demoted(world: World, actor: UUID) -> None:
+    async with world.begin() as work:
+        await work.users.set_role(actor, MEMBER)
+
+
+async def _disabled(world: World, actor: UUID) -> None:
+    async with world.begin() as work:
+        await work.users.set_disabled(actor, True, now=world.clock())
+
+
+async def _removed(world: World, actor: UUID) -> None:
+    async with world.begin() as work:
+        await work.users.remove(actor)
+
+
+@pytest.mark.parametrize("fell", [_demoted, _disabled, _removed])
+@pytest.mark.parametrize("deed", [partial(_grant, ADMIN), _disable, _delete, _end])
+async def test_an_actor_who_fell_meanwhile_is_refused_whatever_the_token_says(
+    world: World, deed: Deed, fell: Callable[[World, UUID], Awaitable[None]]
+) -> None:
+    caller, user = await met(world, ADMIN, MEMBER)
+    await fell(world, caller.user_id)
+    assert caller.role is ADMIN
+    with refused(Code.ROLE_REQUIRED):
+        await deed(world, caller, user.id)
+
+
+@pytest.mark.parametrize("deed", [partial(_grant, ADMIN), _disable, _delete, _end])
+async def test_an_actor_whose_address_was_never_proven_holds_no_role(world: World, deed: Deed) -> None:
+    _, user = await met(world, MEMBER, MEMBER)
+    await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
+    with refused(Code.ROLE_REQUIRED):
+        await deed(world, await world.caller("carol@example.org"), user.id)
+
+
+async def test_an_actor_who_rose_meanwhile_is_taken_for_what_they_are(world: World) -> None:
+    caller, user = await met(world, MEMBER, MEMBER)
+    await world.grant_role(email=ALICE, role=ADMIN)
+    assert caller.role is MEMBER
+    assert (await world.change_user(caller, user.id, role=MODERATOR)).role is MODERATOR
+
+
+# -- the last admin ---------------------------------------------------------------------------------------
+
+
+def governing(world: World) -> list[User]:
+    return [user for user in world.store.rows.users.values() if user.governs]
+
+
+@pytest.mark.parametrize("fall", FALLS, ids=NAMES)
+async def test_the_last_admin_cannot_go(world: World, fall: Deed) -> None:
+    last = await world.user(ALICE, role=ADMIN)
+    caller = await world.caller(ALICE)
+    await world.create_user(email=BOB, role=ADMIN, verified=False, password=PASSWORD)
+    await _disabled(world, (await world.user("carol@example.org", role=ADMIN)).id)
+    before = world.store.rows.copy()
+
+    with refused(Code.LAST_ADMIN):
+        await fall(world, caller, last.id)
+
+    assert world.store.rows == before
+    assert await world.authenticate((await world.enter(ALICE)).access_token, role=ADMIN)
+
+
+@pytest.mark.parametrize("fall", FALLS, ids=NAMES)
+async def test_an_admin_among_others_may_go(world: World, fall: Deed) -> None:
+    caller, _ = await met(world, ADMIN, MEMBER)
+    await fall(world, caller, caller.user_id)
+    assert [user.email for user in governing(world)] == ["root@example.org"]
+
+
+@pytest.mark.parametrize("theirs", FALLS, ids=NAMES)
+@pytest.mark.parametrize("ours", FALLS, ids=NAMES)
+async def test_of_two_admins_who_fell_each_other_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
+    alice, bob = await world.user(ALICE, role=ADMIN), await world.user(BOB, role=ADMIN)
+    one, other = await world.caller(ALICE), await world.caller(BOB)
+
+    outcomes = await at_once([partial(ours, world, one, bob.id), partial(theirs, world, other, alice.id)])
+
+    assert len(governing(world)) == 1
+    (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Refusal))
+    assert refusal.code is Code.ROLE_REQUIRED
+
+
+@pytest.mark.parametrize("fall", FALLS, ids=NAMES)
+async def test_of_five_admins_who_all_leave_at_once_one_remains(world: World, fall: Deed) -> None:
+    emails = [f"admin{n}@example.org" for n in range(5)]
+    for email in emails:
+        await world.user(email, role=ADMIN)
+    callers = [await world.caller(email) for email in emails]
+
+    outcomes = await at_once([partial(fall, world, caller, caller.user_id) for caller in callers])
+
+    assert len(governing(world)) == 1
+    assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [Code.LAST_ADMIN]

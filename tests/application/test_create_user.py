@@ -1,0 +1,118 @@
+"""What the operator does from the command line, where nobody has to be asked."""
+
+import pytest
+
+from domain.mail import Kind
+from domain.refusals import Code
+from domain.role import Role
+from tests.application.words import ALICE, BOB, claim, owed, refused, verdict, ways_in
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_proven_user_can_do_at_once_what_the_role_allows(world: World, role: Role) -> None:
+    made = await world.create_user(
+        email="Alice@Example.org", role=role, verified=True, password=PASSWORD, username="Queen"
+    )
+    assert made is not None
+    assert (made.email, made.username, made.role, made.verified) == (ALICE, "Queen", role, True)
+    assert world.store.rows.users == {made.id: made}
+    assert not world.store.rows.mails
+    assert await world.authenticate((await world.enter(ALICE)).access_token, role=role)
+
+
+async def test_an_unproven_user_is_owed_a_link_and_keeps_the_role_for_later(world: World) -> None:
+    made = await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
+    assert made is not None
+    (mail,) = owed(world, Kind.VERIFY)
+    assert (mail.recipient, mail.user_id) == (ALICE, made.id)
+    token = (await world.enter(ALICE)).access_token
+    with refused(Code.NOT_VERIFIED):
+        await world.authenticate(token, role=Role.MEMBER)
+
+    await world.verify(token=await world.mailed_token(ALICE))
+
+    assert (await world.authenticate(token, role=Role.ADMIN)).role is Role.ADMIN
+
+
+async def test_a_proven_user_made_by_hand_voids_the_claims_to_the_address(world: World) -> None:
+    await claim(world, ALICE, OTHER_PASSWORD)
+    pair = await world.enter(ALICE, OTHER_PASSWORD)
+
+    made = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password=PASSWORD)
+
+    assert made is not None
+    assert list(world.store.rows.users) == [made.id]
+    assert await ways_in(world, pair) == (Code.TOKEN_REVOKED, Code.SESSION_ENDED)
+
+
+@pytest.mark.parametrize("verified", [True, False])
+@pytest.mark.parametrize(("email", "username"), [(ALICE, None), (BOB, "QUEEN")])
+async def test_a_proven_address_or_username_is_not_given_away(
+    world: World, verified: bool, email: str, username: str | None
+) -> None:
+    await world.user(ALICE, username="queen")
+    before = world.store.rows.copy()
+    made = await world.create_user(
+        email=email, role=Role.ADMIN, verified=verified, password=OTHER_PASSWORD, username=username
+    )
+    assert made is None
+    assert world.store.rows == before
+
+
+async def test_a_hash_from_elsewhere_is_taken_as_it_is(world: World) -> None:
+    foreign = await world.hasher.hash("123")
+    paid = world.hasher.calls
+    made = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=foreign)
+    assert made is not None
+    assert made.password_hash == foreign
+    assert world.hasher.calls == paid
+    assert await world.enter(ALICE, "123")
+
+
+@pytest.mark.parametrize(
+    ("email", "password", "username", "code"),
+    [
+        ("alice", PASSWORD, None, Code.EMAIL_INVALID),
+        (ALICE, PASSWORD, "-", Code.USERNAME_INVALID),
+        (ALICE, "short", None, Code.PASSWORD_WEAK),
+        (ALICE, None, None, Code.PASSWORD_WEAK),
+    ],
+)
+async def test_the_operator_is_held_to_the_same_rules(
+    world: World, email: str, password: str | None, username: str | None, code: Code
+) -> None:
+    making = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
+    assert await verdict(making) is code
+    assert not world.store.rows.users
+
+
+async def test_a_role_granted_by_the_operator_is_in_force_at_once(world: World) -> None:
+    user = await world.user(ALICE)
+    token = (await world.enter(ALICE)).access_token
+    assert (await world.grant_role(email="Alice@Example.org", role=Role.ADMIN)).role is Role.ADMIN
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(token)
+    assert world.store.rows.users[user.id].governs
+
+
+async def test_granting_what_is_held_disturbs_nobody(world: World) -> None:
+    user = await world.user(ALICE, role=Role.ADMIN)
+    pair = await world.enter(ALICE)
+    assert await world.grant_role(email=ALICE, role=Role.ADMIN) == user
+    assert await ways_in(world, pair) == (None, None)
+
+
+async def test_the_operator_cannot_demote_the_last_admin_either(world: World) -> None:
+    await world.user(ALICE, role=Role.ADMIN)
+    with refused(Code.LAST_ADMIN):
+        await world.grant_role(email=ALICE, role=Role.MODERATOR)
+    await world.user(BOB, role=Role.ADMIN)
+    assert (await world.grant_role(email=ALICE, role=Role.MODERATOR)).role is Role.MODERATOR
+
+
+async def test_a_role_for_nobody_is_refused(world: World) -> None:
+    with refused(Code.NOT_FOUND):
+        await world.grant_role(email=ALICE, role=Role.ADMIN)

@@ -1,0 +1,88 @@
+"""Looking at the users: whole, once each, a page at a time."""
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from domain.refusals import Code
+from domain.role import Role
+from tests.application.words import ALICE, BOB, claim, refused
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+@settings(max_examples=20, deadline=None)
+@given(count=st.integers(0, 12), limit=st.integers(1, 13))
+async def test_the_pages_together_are_everybody_once(count: int, limit: int) -> None:
+    world = World()
+    made = sorted([(await world.user(f"user{n}@example.org")).id for n in range(count)])
+
+    seen: list[UUID] = []
+    after: UUID | None = None
+    while True:
+        page, after = await world.list_users(limit=limit, after=after)
+        assert len(page) <= limit
+        seen += [user.id for user in page]
+        if after is None:
+            break
+        assert after == page[-1].id
+
+    assert seen == made
+
+
+async def test_a_page_that_is_just_full_is_the_last(world: World) -> None:
+    for n in range(4):
+        await world.user(f"user{n}@example.org")
+    page, after = await world.list_users(limit=4)
+    assert (len(page), after) == (4, None)
+    page, after = await world.list_users(limit=2)
+    assert (len(page), after) == (2, page[-1].id)
+
+
+async def test_whoever_comes_while_the_pages_are_turned_moves_nobody(world: World) -> None:
+    made = [await world.user(f"user{n}@example.org") for n in range(3)]
+    ids = sorted(user.id for user in made)
+    first, after = await world.list_users(limit=2)
+    async with world.begin() as work:
+        await work.users.remove(ids[0])
+    second, _ = await world.list_users(limit=2, after=after)
+    assert [user.id for user in (*first, *second)] == ids
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        ("", [ALICE, BOB, "carol@example.org"]),
+        ("alice", [ALICE]),
+        (" ALICE@ ", [ALICE]),
+        ("qu", [BOB]),
+        ("example", []),
+        ("%", []),
+        ("_", []),
+        ("nobody", []),
+    ],
+)
+async def test_a_query_is_the_start_of_an_address_or_username(world: World, query: str, found: list[str]) -> None:
+    await world.user(ALICE, username="wonder")
+    await world.user(BOB, username="Queen")
+    await claim(world, "carol@example.org", PASSWORD)
+    page, _ = await world.list_users(query=query)
+    assert sorted(user.email for user in page) == found
+
+
+@pytest.mark.parametrize("role", Role)
+async def test_a_role_is_that_role_alone(world: World, role: Role) -> None:
+    for held in Role:
+        await world.user(f"{held}@example.org", role=held)
+    page, _ = await world.list_users(role=role)
+    assert [user.role for user in page] == [role]
+
+
+async def test_one_user_is_shown_as_they_are(world: World) -> None:
+    user = await world.user(ALICE)
+    assert await world.show_user(user.id) == user
+    with refused(Code.NOT_FOUND):
+        await world.show_user(UUID(int=0))
