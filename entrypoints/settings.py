@@ -80,14 +80,13 @@ class _Reader:
         if self.env not in {"development", "production"}:
             self._problems.append("LATCHKEY_ENV: must be development or production")
         production = self.env != "development"
-        mails_kept = "LATCHKEY_MAIL_DIR" in self._values
         read = {
             "env": self.env,
             "database_url": self.text("DATABASE_URL", self.running("DATABASE_URL")),
             "redis_url": self.text("REDIS_URL", self.running("REDIS_URL")),
-            "smtp_url": self.text("SMTP_URL", self.running("SMTP_URL"), optional=not production or mails_kept),
+            "smtp_url": self.text("SMTP_URL", self.running("SMTP_URL"), optional=True),  # the worker insists
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
-            "mail_from": self.text("MAIL_FROM", None if production else "Latchkey <no-reply@example.org>"),
+            "mail_from": self.text("MAIL_FROM", self._no_reply()),
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
             "secret_keys": self.parsed("SECRET_KEY", _secret_keys, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", lambda t: ROOT / t, None if production else self._made_keys),
@@ -159,6 +158,10 @@ class _Reader:
 
     def _local_origin(self) -> str:
         return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"
+
+    def _no_reply(self) -> str:
+        host = urlsplit(self._values.get("LATCHKEY_PUBLIC_URL", "")).hostname or ""
+        return f"Latchkey <no-reply@{host if any(letter.isalpha() for letter in host) else 'localhost'}>"
 
     def _made_secret(self) -> tuple[bytes, ...]:
         return (secret_key(self.data_dir),)
