@@ -14,10 +14,10 @@ from entrypoints.settings import database_url
 def _migrate(connection: Connection) -> None:
     context.configure(connection=connection, target_metadata=metadata, compare_server_default=True)
     with context.begin_transaction():
+        # Two deployments at once: the second waits here, as long as it takes, and then finds nothing left to do.
+        connection.execute(text("SELECT pg_advisory_xact_lock(7235501094318843)"))
         # A migration that cannot have its lock soon gives up, instead of making everybody queue behind it.
         connection.execute(text("SET LOCAL lock_timeout = '5s'"))
-        # Two deployments at once: the second waits here and then finds nothing left to do.
-        connection.execute(text("SELECT pg_advisory_xact_lock(7235501094318843)"))
         context.run_migrations()
 
 

@@ -58,5 +58,5 @@ class MemoryMails(Mails):
         return True
 
     def _ours(self, mail: Mail) -> bool:
-        kept = self._rows.mails[mail.id]
-        return kept.attempts == mail.attempts and kept.outcome is None
+        kept = self._rows.mails.get(mail.id)
+        return kept is not None and kept.attempts == mail.attempts and kept.outcome is None

@@ -51,6 +51,8 @@ class MemorySessions(Sessions):
         alive = await self._alive(user_id)
         for session in alive:
             self._raise(session.ended(now=now, reason=reason), now)
+        fresh = [s for s in self._rows.unpublished if self._rows.sessions[s].user_id == user_id]
+        self.raised.update(dict.fromkeys(fresh, ENDED))
         return len(alive)
 
     async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:

@@ -32,7 +32,9 @@ class MemoryUsers(Users):
         return await self._holder(lambda user: user.email == email)
 
     async def by_username(self, username: str) -> User | None:
-        return await self._holder(lambda user: (user.username or "").lower() == username.lower())
+        return await self._holder(
+            lambda user: user.username is not None and user.username.lower() == username.lower()
+        )
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> User | None:
         await checkpoint()

@@ -36,7 +36,8 @@ def make_engine(
         connect_args={
             "timeout": deadline,
             "command_timeout": deadline,
-            "server_settings": {"application_name": application},
+            # A day has 24 hours, whatever clock the server lives by.
+            "server_settings": {"application_name": application, "timezone": "UTC"},
             **arguments,
         },
     )

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Select, bindparam, case, select, update
+from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.outages import outages_as_refusals
@@ -22,7 +22,8 @@ class PostgresFloors(Floors):
         self._shared = RoundTrip(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        return await self._shared(sessions)
+        known = await self._shared(sessions)
+        return {session: known[session] for session in sessions if session in known}
 
     async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
         return await self._read(select(sessions.c.id, _floor).where(sessions.c.raised_at >= since))
@@ -31,14 +32,23 @@ class PostgresFloors(Floors):
         return await self._read(select(sessions.c.id, _floor).where(sessions.c.unpublished))
 
     async def published(self, floors: Mapping[UUID, int]) -> None:
-        same = update(sessions).where(sessions.c.id == bindparam("session"), _floor == bindparam("raised"))
-        pairs = [{"session": session, "raised": floor} for session, floor in floors.items()]
+        ids, values = literal(list(floors), ARRAY(Uuid)), literal(list(floors.values()), ARRAY(Integer))
+        said = func.unnest(ids, values).table_valued("id", "floor", name="said").render_derived()
+        # Whoever holds a row is about to raise it again, so it is left as it is, and nobody waits.
+        same = (
+            select(sessions.c.id)
+            .join(said, and_(sessions.c.id == said.c.id, _floor == said.c.floor))
+            .with_for_update(of=sessions, skip_locked=True)
+            .cte("same")
+        )
         with outages_as_refusals():
             async with self._engine.connect() as connection:
-                await connection.execute(same.values(unpublished=False), pairs)
+                await connection.execute(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, int]:
-        return await self._read(select(sessions.c.id, _floor).where(sessions.c.id.in_(wanted)))
+        # An array is one parameter, so the statement stays the same however many ask.
+        asked = literal(list(wanted), ARRAY(Uuid))
+        return await self._read(select(sessions.c.id, _floor).where(sessions.c.id == any_(asked)))
 
     async def _read(self, statement: Select[tuple[UUID, int]]) -> Mapping[UUID, int]:
         with outages_as_refusals():

@@ -33,9 +33,11 @@ class PostgresMails(Mails):
         )
         if only is not None:
             due = due.where(mails.c.id == only)
+        # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
+        chosen = due.cte("chosen")
         leased = await self._connection.execute(
             update(mails)
-            .where(mails.c.id.in_(due.scalar_subquery()))
+            .where(mails.c.id == chosen.c.id)
             .values(due_at=until, attempts=mails.c.attempts + 1)
             .returning(mails)
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, or_, select, update
+from sqlalchemy import and_, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import row_of_session, session_of, user_of
@@ -72,17 +72,21 @@ class PostgresSessions(Sessions):
         ended = await self._end(and_(sessions.c.id == session_id, alive), now=now, reason=reason)
         # Noted even if somebody else was quicker: whoever asked is told only when it is in force.
         self.raised[session_id] = ENDED
-        return bool(ended)
+        return ended == 1
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
+        # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.
+        await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
         return await self.end_all_of([user_id], now=now, reason=reason)
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
-        # Those whose end is not in force everywhere yet are ended once more, so that this work waits for them too.
-        alive = or_(sessions.c.ended_at.is_(None), sessions.c.unpublished)
-        ended = await self._end(and_(sessions.c.user_id.in_(user_ids), alive), now=now, reason=reason)
-        self.raised.update(dict.fromkeys(ended, ENDED))
-        return len(ended)
+        """The users are held still by the caller."""
+        theirs = sessions.c.user_id.in_(user_ids)
+        ended = await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason)
+        # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
+        fresh = await self._connection.execute(select(sessions.c.id).where(theirs, sessions.c.unpublished))
+        self.raised.update(dict.fromkeys(fresh.scalars(), ENDED))
+        return ended
 
     async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
         outdated = await self._connection.execute(
@@ -101,16 +105,10 @@ class PostgresSessions(Sessions):
             update(sessions).where(sessions.c.user_id == user_id).values(user_agent="", ip="")
         )
 
-    async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
+    async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
         ended = await self._connection.execute(
             update(sessions)
             .where(which)
-            .values(
-                ended_at=func.coalesce(sessions.c.ended_at, now),
-                end_reason=func.coalesce(sessions.c.end_reason, reason.value),
-                raised_at=now,
-                unpublished=True,
-            )
-            .returning(sessions.c.id)
+            .values(ended_at=now, end_reason=reason.value, raised_at=now, unpublished=True)
         )
-        return list(ended.scalars())
+        return ended.rowcount

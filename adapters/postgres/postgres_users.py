@@ -1,6 +1,7 @@
 """Users as rows. A change is one conditional statement; where several rows matter, they are locked in one order."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -51,12 +52,13 @@ class PostgresUsers(Users):
             await self._sessions.end_all_of(others, now=now, reason=EndReason.SUPERSEDED)
             await self._connection.execute(delete(users).where(users.c.id.in_(others)))
         proven = update(users).where(users.c.id == user_id).values(verified_at=now).returning(users)
-        try:
-            async with self._connection.begin_nested():
-                return await self._one(proven)
-        except IntegrityError:
-            # The address is locked, so it is the username that somebody else has proven first.
-            return await self._one(proven.values(username=None))
+        # What stands in the way is a username that somebody else has proven first; if it is not that, it is the
+        # address, proven by somebody who was made after we looked.
+        for attempt in (proven, proven.values(username=None)):
+            with suppress(IntegrityError):
+                async with self._connection.begin_nested():
+                    return await self._one(attempt)
+        return None
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
         return await self._one(

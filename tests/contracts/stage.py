@@ -1,0 +1,120 @@
+"""What the contract tests of the stores play on: one store, what it is heard to say, and people to fill it with."""
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from typing import TypeVar
+from uuid import UUID
+
+import anyio
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from application.ports import Begin, Floors
+from domain.mail import Kind, Mail
+from domain.role import Role
+from domain.session import Lifetimes, Session
+from domain.user import User
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+LATER = NOW + timedelta(minutes=1)
+LIFETIMES = Lifetimes()
+
+T = TypeVar("T")
+_numbers = count(1)
+
+
+def new_id() -> UUID:
+    """Later ones are greater, even within a millisecond."""
+    return UUID(int=next(_numbers))
+
+
+@dataclass
+class Stage:
+    begin: Begin
+    floors: Floors
+    blocklist: "SpyingBlocklist"
+    nudged: list[UUID]
+
+    async def user(
+        self,
+        email: str = "ada@example.org",
+        *,
+        username: str | None = None,
+        role: Role = Role.MEMBER,
+        proven: bool = True,
+    ) -> User:
+        user = claim(email, username=username, role=role)
+        async with self.begin() as work:
+            await work.users.add(user)
+            made = await work.users.prove(user.id, credential_version=1, now=NOW) if proven else user
+        assert made is not None
+        return made
+
+    async def session(self, user: User) -> Session:
+        session = opened(user)
+        async with self.begin() as work:
+            assert await work.sessions.open(session, credential_version=user.credential_version) is not None
+        return session
+
+    async def mail(self, *, due_at: datetime = NOW) -> Mail:
+        mail = owed(due_at=due_at)
+        async with self.begin() as work:
+            await work.mails.add(mail)
+        return mail
+
+    async def kept_user(self, user_id: UUID) -> User | None:
+        async with self.begin() as work:
+            return await work.users.by_id(user_id)
+
+    async def kept_session(self, session_id: UUID) -> Session:
+        async with self.begin() as work:
+            session = await work.sessions.by_id(session_id)
+        assert session is not None
+        return session
+
+
+class Undo(Exception):
+    """Raised inside a work to undo it."""
+
+
+@dataclass
+class SpyingBlocklist(MemoryBlocklist):
+    """Keeps every call apart, to tell one publication from two, or from none."""
+
+    published: list[Mapping[UUID, int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        super().__init__()
+
+    async def publish(self, floors: Mapping[UUID, int]) -> None:
+        self.published.append(dict(floors))
+        await super().publish(floors)
+
+
+def claim(email: str = "ada@example.org", *, username: str | None = None, role: Role = Role.MEMBER) -> User:
+    return User(id=new_id(), email=email, username=username, password_hash="hash", role=role, created_at=NOW)
+
+
+def opened(user: User, *, now: datetime = NOW) -> Session:
+    return Session.opened(
+        id=new_id(), user_id=user.id, now=now, lifetimes=LIFETIMES, user_agent="Lynx", ip="203.0.113.7"
+    )
+
+
+def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> Mail:
+    return Mail.owed(Kind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
+
+
+async def at_once(doings: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+    """What each of them returned, all having started together."""
+    calls = list(doings)
+    answers: dict[int, T] = {}
+
+    async def run(place: int, call: Callable[[], Awaitable[T]]) -> None:
+        answers[place] = await call()
+
+    async with anyio.create_task_group() as group:
+        for place, call in enumerate(calls):
+            group.start_soon(run, place, call)
+    return [answers[place] for place in range(len(calls))]

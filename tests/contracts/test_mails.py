@@ -1,0 +1,287 @@
+"""The outbox: no mail is lost, and none is held by two at once."""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import anyio
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.postgres_mails import PostgresMails
+from adapters.postgres.postgres_store import PostgresStore
+from domain.mail import Kind, Mail, Outcome
+from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, new_id, owed
+
+pytestmark = pytest.mark.anyio
+
+LEASE = timedelta(seconds=45)
+
+
+def leasing(
+    stage: Stage, *, now: datetime = NOW, limit: int = 10, only: UUID | None = None
+) -> Callable[[], Awaitable[Sequence[Mail]]]:
+    async def lease() -> Sequence[Mail]:
+        async with stage.begin() as work:
+            return await work.mails.lease(now=now, until=now + LEASE, limit=limit, only=only)
+
+    return lease
+
+
+async def leased(stage: Stage, *, now: datetime = NOW) -> Mail:
+    (mail,) = await leasing(stage, now=now, limit=1)()
+    return mail
+
+
+async def settle(stage: Stage, mail: Mail, outcome: Outcome, note: str = "") -> None:
+    async with stage.begin() as work:
+        await work.mails.settle(mail, outcome, now=LATER, note=note)
+
+
+async def postpone(stage: Stage, mail: Mail, until: datetime, note: str = "") -> None:
+    async with stage.begin() as work:
+        await work.mails.postpone(mail, until=until, note=note)
+
+
+async def parked(stage: Stage, limit: int = 10) -> list[Mail]:
+    async with stage.begin() as work:
+        return list(await work.mails.parked(limit=limit))
+
+
+# -- owing and leasing ------------------------------------------------------------------------------------
+
+
+async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(stage: Stage) -> None:
+    mail = Mail.owed(Kind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id())
+    async with stage.begin() as work:
+        await work.mails.add(mail)
+    assert await leasing(stage)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
+
+
+async def test_workers_hear_of_a_mail_once_the_work_is_done_and_not_before(stage: Stage) -> None:
+    first, second = owed(), owed()
+    async with stage.begin() as work:
+        await work.mails.add(first)
+        await work.mails.add(second)
+        assert stage.nudged == []
+    assert stage.nudged == [first.id, second.id]
+
+
+async def test_nothing_is_leased_before_it_is_due(stage: Stage) -> None:
+    mail = await stage.mail(due_at=LATER)
+    assert await leasing(stage, now=LATER - timedelta(microseconds=1))() == []
+    assert [found.id for found in await leasing(stage, now=LATER)()] == [mail.id]
+
+
+async def test_what_has_been_due_longest_is_leased_first(stage: Stage) -> None:
+    late, early, latest = [await stage.mail(due_at=NOW + timedelta(seconds=second)) for second in (2, 1, 3)]
+    batches = [[mail.id for mail in await leasing(stage, now=LATER, limit=limit)()] for limit in (1, 1, 5)]
+    assert batches == [[early.id], [late.id], [latest.id]]
+
+
+async def test_a_worker_gets_no_more_than_it_asked_for(stage: Stage) -> None:
+    for _ in range(7):
+        await stage.mail()
+    assert [len(await leasing(stage, limit=3)()) for _ in range(4)] == [3, 3, 1, 0]
+
+
+async def test_one_mail_can_be_asked_for(stage: Stage) -> None:
+    mail, other = await stage.mail(), await stage.mail()
+    assert await leasing(stage, only=new_id())() == []
+    assert [found.id for found in await leasing(stage, only=other.id)()] == [other.id]
+    assert await leasing(stage, only=other.id)() == []
+    assert [found.id for found in await leasing(stage)()] == [mail.id]
+
+
+async def test_a_lease_that_has_lapsed_is_leased_again_and_counted(stage: Stage) -> None:
+    await stage.mail()
+    first = await leased(stage)
+    assert await leasing(stage, now=NOW + LEASE - timedelta(microseconds=1))() == []
+    second = await leased(stage, now=NOW + LEASE)
+    assert (first.attempts, second.attempts) == (1, 2)
+
+
+async def test_no_two_workers_get_the_same_mail(stage: Stage) -> None:
+    mails = [await stage.mail() for _ in range(60)]
+    batches = await at_once([leasing(stage, limit=7)] * 20)
+    got = [mail.id for batch in batches for mail in batch]
+    assert len(set(got)) == len(got)
+    while more := await leasing(stage, limit=7)():
+        got += [mail.id for mail in more]
+    assert sorted(got) == [mail.id for mail in mails]
+
+
+async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) -> None:
+    for _ in range(10):
+        mail = await stage.mail()
+        batches = await at_once([leasing(stage, limit=1, only=mail.id)] * 10)
+        assert sorted(map(len, batches)) == [0] * 9 + [1]
+
+
+async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    stage = Stage(store.begin, None, None, [])  # type: ignore[arg-type]
+    mails = [await stage.mail() for _ in range(4)]
+    async with store.begin() as slow:
+        held = await slow.mails.lease(now=NOW, until=NOW + LEASE, limit=2)
+        with anyio.fail_after(5):
+            others = await leasing(stage)()
+            assert await leasing(stage, only=held[0].id)() == []
+    assert sorted(mail.id for mail in (*held, *others)) == [mail.id for mail in mails]
+
+
+@pytest.mark.parametrize("plan", ["SET enable_hashjoin = off", "SET enable_nestloop = off", "SET enable_sort = off"])
+async def test_a_worker_gets_no_more_than_it_asked_for_whatever_the_planner_thinks(
+    engine: AsyncEngine, plan: str
+) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    async with store.begin() as work:
+        for _ in range(50):
+            await work.mails.add(owed())
+    async with engine.connect() as connection:
+        for setting in (plan, "SET enable_hashagg = off", "SET enable_material = off", "SET enable_mergejoin = off"):
+            await connection.execute(text(setting))
+        await connection.commit()
+        mails = PostgresMails(connection)
+        assert len(await mails.lease(now=NOW, until=NOW + LEASE, limit=1)) == 1
+        assert len(await mails.lease(now=NOW, until=NOW + LEASE, limit=3)) == 3
+        await connection.invalidate()
+
+
+# -- settling and postponing ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("outcome", list(Outcome))
+async def test_a_settled_mail_is_never_leased_again(stage: Stage, outcome: Outcome) -> None:
+    await stage.mail()
+    await settle(stage, await leased(stage), outcome)
+    assert await leasing(stage, now=NOW + timedelta(days=30))() == []
+
+
+async def test_a_postponed_mail_is_due_when_it_was_postponed_to(stage: Stage) -> None:
+    await stage.mail()
+    await postpone(stage, await leased(stage), LATER, "the server is busy")
+    assert await leasing(stage, now=LATER - timedelta(microseconds=1))() == []
+    mail = await leased(stage, now=LATER)
+    assert (mail.attempts, mail.note) == (2, "the server is busy")
+
+
+async def test_a_late_worker_changes_nothing_about_a_mail_that_another_has_taken(stage: Stage) -> None:
+    await stage.mail()
+    late = await leased(stage)
+    holder = await leased(stage, now=NOW + LEASE)
+    await settle(stage, late, Outcome.PARKED, "late")
+    await postpone(stage, late, NOW, "late")
+    assert await parked(stage) == []
+    assert await leasing(stage, now=NOW + LEASE)() == []
+    again = await leased(stage, now=NOW + 2 * LEASE)
+    assert again == replace(holder, due_at=NOW + 3 * LEASE, attempts=3)
+
+
+async def test_a_late_worker_changes_nothing_about_a_mail_that_is_settled(stage: Stage) -> None:
+    await stage.mail()
+    mail = await leased(stage)
+    await settle(stage, mail, Outcome.PARKED, "refused")
+    await settle(stage, mail, Outcome.SENT)
+    await postpone(stage, mail, NOW, "late")
+    assert [found.note for found in await parked(stage)] == ["refused"]
+
+
+async def test_settling_what_was_never_owed_changes_nothing(stage: Stage) -> None:
+    await settle(stage, replace(owed(), attempts=1), Outcome.PARKED)
+    await postpone(stage, replace(owed(), attempts=1), NOW)
+    assert await parked(stage) == await leasing(stage)() == []
+
+
+async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it(stage: Stage) -> None:
+    for _ in range(30):
+        await stage.mail()
+        holder = await leased(stage)
+
+        async def park(holder: Mail = holder) -> Sequence[Mail]:
+            await settle(stage, holder, Outcome.PARKED)
+            return []
+
+        _, taken = await at_once([park, leasing(stage, now=NOW + LEASE)])
+        over = await parked(stage)
+        assert len(taken) + len(over) == 1
+        for mail in taken:
+            await settle(stage, mail, Outcome.SENT)
+        for mail in over:
+            async with stage.begin() as work:
+                await work.mails.redrive(mail.id, now=NOW)
+            await settle(stage, await leased(stage), Outcome.SENT)
+
+
+# -- parking and redriving --------------------------------------------------------------------------------
+
+
+async def test_parked_mails_are_listed_oldest_first_and_no_more_than_asked_for(stage: Stage) -> None:
+    mails = [await stage.mail() for _ in range(4)]
+    for mail in reversed(await leasing(stage)()):
+        await settle(stage, mail, Outcome.DROPPED if mail.id == mails[1].id else Outcome.PARKED, "no such box")
+    assert [mail.id for mail in await parked(stage)] == [mails[0].id, mails[2].id, mails[3].id]
+    assert [(mail.id, mail.outcome, mail.note) for mail in await parked(stage, 1)] == [
+        (mails[0].id, Outcome.PARKED, "no such box")
+    ]
+
+
+async def test_a_redriven_mail_is_due_as_if_it_were_new_and_workers_hear_of_it(stage: Stage) -> None:
+    mail = await stage.mail()
+    await settle(stage, await leased(stage), Outcome.PARKED)
+    stage.nudged.clear()
+    async with stage.begin() as work:
+        assert await work.mails.redrive(mail.id, now=LATER)
+        assert stage.nudged == []
+    assert stage.nudged == [mail.id]
+    assert await parked(stage) == []
+    assert (await leased(stage, now=LATER)).attempts == 1
+
+
+async def test_only_a_parked_mail_is_redriven_and_only_once(stage: Stage) -> None:
+    fresh, sent, mail = [await stage.mail() for _ in range(3)]
+    for given, outcome in zip(await leasing(stage)(), (None, Outcome.SENT, Outcome.PARKED), strict=True):
+        if outcome is not None:
+            await settle(stage, given, outcome)
+    stage.nudged.clear()
+
+    async def redrive(mail_id: UUID = mail.id) -> bool:
+        async with stage.begin() as work:
+            return await work.mails.redrive(mail_id, now=NOW)
+
+    for other in (fresh.id, sent.id, new_id()):
+        assert not await redrive(other)
+    assert sorted(await at_once([redrive] * 8)) == [False] * 7 + [True]
+    assert stage.nudged == [mail.id]
+
+
+# -- undoing ----------------------------------------------------------------------------------------------
+
+
+async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(stage: Stage) -> None:
+    for _ in range(4):
+        await stage.mail()
+    due, held, given, over = await leasing(stage)()
+    await postpone(stage, due, NOW)
+    await settle(stage, over, Outcome.PARKED)
+    stage.nudged.clear()
+    added = owed()
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.mails.add(added)
+            await work.mails.settle(held, Outcome.SENT, now=LATER)
+            await work.mails.postpone(given, until=NOW, note="back")
+            await work.mails.redrive(over.id, now=NOW)
+            assert len(await work.mails.lease(now=NOW, until=NOW + LEASE, limit=9)) == 4
+            raise Undo
+
+    with pytest.raises(Undo):
+        await spoilt()
+    assert stage.nudged == []
+    assert await parked(stage) == [replace(over, outcome=Outcome.PARKED)]
+    assert [mail.id for mail in await leasing(stage)()] == [due.id]
+    assert [mail.id for mail in await leasing(stage, now=NOW + LEASE)()] == [due.id, held.id, given.id]

@@ -1,0 +1,388 @@
+"""Sessions: whatever races, none lives on under what has been taken away, and every ending is put in force."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_store import PostgresStore
+from domain.role import Role
+from domain.session import ENDED, EndReason, Lifetimes, Session
+from domain.user import User
+from tests.contracts.stage import LATER, LIFETIMES, NOW, Stage, Undo, at_once, claim, new_id, opened
+
+pytestmark = pytest.mark.anyio
+
+ROUNDS = 60
+
+
+def entering(stage: Stage, session: Session, *, credential_version: int = 1) -> Callable[[], Awaitable[User | None]]:
+    async def enter() -> User | None:
+        async with stage.begin() as work:
+            return await work.sessions.open(session, credential_version=credential_version)
+
+    return enter
+
+
+def advancing(
+    stage: Stage, session: Session, *, generation: int = 1, now: datetime = LATER
+) -> Callable[[], Awaitable[tuple[Session, User] | None]]:
+    async def advance() -> tuple[Session, User] | None:
+        async with stage.begin() as work:
+            return await work.sessions.advance(session.id, generation=generation, now=now, lifetimes=LIFETIMES)
+
+    return advance
+
+
+def ending(stage: Stage, session: Session, reason: EndReason = EndReason.LOGOUT) -> Callable[[], Awaitable[bool]]:
+    async def end() -> bool:
+        async with stage.begin() as work:
+            return await work.sessions.end(session.id, now=LATER, reason=reason)
+
+    return end
+
+
+def ending_all(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
+    async def end_all() -> int:
+        async with stage.begin() as work:
+            return await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
+
+    return end_all
+
+
+def outdating(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
+    async def outdate_all() -> int:
+        async with stage.begin() as work:
+            return await work.sessions.outdate_all(user.id, now=LATER)
+
+    return outdate_all
+
+
+async def kept(stage: Stage, session: Session) -> Session | None:
+    async with stage.begin() as work:
+        return await work.sessions.by_id(session.id)
+
+
+# -- opening ----------------------------------------------------------------------------------------------
+
+
+async def test_a_session_comes_back_as_it_was_opened(stage: Stage) -> None:
+    user = await stage.user(username="ada", role=Role.MODERATOR)
+    session = replace(opened(user), generation=4, floor=3, user_agent="ünïcode \U0001f511", ip="2001:db8::1")
+    assert await entering(stage, session)() == user
+    assert await kept(stage, session) == session
+    assert await kept(stage, opened(user)) is None
+
+
+async def test_a_claim_may_have_a_session(stage: Stage) -> None:
+    user = await stage.user(proven=False)
+    assert await entering(stage, opened(user))() == user
+
+
+async def test_nothing_opens_under_old_credentials_a_ban_or_without_a_user(stage: Stage) -> None:
+    user = await stage.user()
+    banned = await stage.user("banned@example.org")
+    async with stage.begin() as work:
+        await work.users.set_disabled(banned.id, True, now=NOW)
+    nameless = replace(opened(user), user_id=None)
+    for session, version in (
+        (opened(user), 0),
+        (opened(user), 2),
+        (opened(banned), 1),
+        (opened(claim()), 1),
+        (nameless, 1),
+    ):
+        assert await entering(stage, session, credential_version=version)() is None
+        assert await kept(stage, session) is None
+
+
+async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_time(stage: Stage) -> None:
+    for number in range(ROUNDS):
+        user = await stage.user(f"login{number}@example.org")
+        sessions = [opened(user) for _ in range(3)]
+
+        async def take_away(user: User = user, ban: bool = number % 2 == 0) -> None:
+            async with stage.begin() as work:
+                if ban:
+                    await work.users.set_disabled(user.id, True, now=LATER)
+                else:
+                    await work.users.replace_password(user.id, "new", credential_version=1)
+                await work.sessions.end_all(user.id, now=LATER, reason=EndReason.PASSWORD_CHANGED)
+
+        before, *others = (entering(stage, session) for session in sessions)
+        await at_once([before, take_away, *others])
+        left = [session for session in [await kept(stage, session) for session in sessions] if session is not None]
+        assert all(session.ended_at is not None for session in left)
+        assert all(stage.blocklist.raised[session.id] == ENDED for session in left)
+
+
+# -- advancing --------------------------------------------------------------------------------------------
+
+
+async def test_a_session_advances_as_the_domain_says(stage: Stage) -> None:
+    user = await stage.user(username="ada")
+    session = await stage.session(user)
+    for now in (NOW + timedelta(days=6), NOW + timedelta(days=12, microseconds=7), NOW + timedelta(days=18)):
+        advanced = session.advanced(now=now, lifetimes=LIFETIMES)
+        assert await advancing(stage, session, generation=session.generation, now=now)() == (advanced, user)
+        session = advanced
+        assert await kept(stage, session) == session
+
+
+@pytest.mark.parametrize("days", [0, 22, 23, 24, 29])
+async def test_a_session_never_outlives_its_absolute_end(stage: Stage, days: int) -> None:
+    lifetimes = Lifetimes(refresh=timedelta(days=30), session=timedelta(days=30, microseconds=1))
+    user = await stage.user()
+    session = opened(user)
+    session = replace(session, expires_at=NOW + lifetimes.refresh)
+    await entering(stage, session)()
+    now = NOW + timedelta(days=days)
+    async with stage.begin() as work:
+        moved = await work.sessions.advance(session.id, generation=1, now=now, lifetimes=lifetimes)
+    assert moved is not None
+    assert moved[0] == session.advanced(now=now, lifetimes=lifetimes)
+
+
+@pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
+async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
+    migrated: str, engine: AsyncEngine, zone: str
+) -> None:
+    """In New York the thirty days after 1 March 2026 are an hour short."""
+    admin = make_engine(migrated)
+    database = engine.url.database
+    async with admin.connect() as connection:
+        await connection.exec_driver_sql(f"ALTER DATABASE {database} SET timezone = '{zone}'")
+        await connection.commit()
+    travelled = make_engine(migrated)
+    store = PostgresStore(travelled, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    user = claim()
+    session, now = opened(user), NOW + timedelta(days=6)
+    lifetimes = Lifetimes(refresh=timedelta(days=60), session=timedelta(days=30))
+    try:
+        async with store.begin() as work:
+            await work.users.add(user)
+            await work.sessions.open(session, credential_version=1)
+        async with store.begin() as work:
+            moved = await work.sessions.advance(session.id, generation=1, now=now, lifetimes=lifetimes)
+    finally:
+        async with admin.connect() as connection:
+            await connection.exec_driver_sql(f"ALTER DATABASE {database} RESET timezone")
+            await connection.commit()
+        await travelled.dispose()
+        await admin.dispose()
+    assert moved is not None
+    assert moved[0] == session.advanced(now=now, lifetimes=lifetimes)
+    assert moved[0].expires_at.tzinfo == UTC
+
+
+async def test_a_session_advances_from_its_own_generation_only(stage: Stage) -> None:
+    user = await stage.user()
+    session = await stage.session(user)
+    assert await advancing(stage, session, generation=0)() is None
+    assert await advancing(stage, session, generation=2)() is None
+    assert await advancing(stage, opened(user))() is None
+    assert await kept(stage, session) == session
+
+
+async def test_a_session_that_is_over_does_not_advance(stage: Stage) -> None:
+    user = await stage.user()
+    expired, ended = await stage.session(user), await stage.session(user)
+    await ending(stage, ended)()
+    assert await advancing(stage, expired, now=expired.expires_at)() is None
+    assert await advancing(stage, expired, now=expired.expires_at - timedelta(microseconds=1))() is not None
+    assert await advancing(stage, ended)() is None
+
+
+async def test_a_session_without_a_user_does_not_advance(stage: Stage) -> None:
+    user = await stage.user()
+    session = await stage.session(user)
+    async with stage.begin() as work:
+        await work.users.remove(user.id)
+    assert await advancing(stage, session)() is None
+
+
+async def test_twenty_who_renew_at_once_move_one_generation(stage: Stage) -> None:
+    session = await stage.session(await stage.user())
+    moved = [answer for answer in await at_once([advancing(stage, session)] * 20) if answer is not None]
+    assert [session.generation for session, _ in moved] == [2]
+    assert await kept(stage, session) == moved[0][0]
+
+
+async def test_no_renewal_survives_an_ending_that_came_at_the_same_time(stage: Stage) -> None:
+    user = await stage.user()
+    for number in range(ROUNDS):
+        session = await stage.session(user)
+        end = ending_all(stage, user) if number % 2 else ending(stage, session)
+        racing: list[Callable[[], Awaitable[object]]] = [advancing(stage, session), end, advancing(stage, session)]
+        await at_once(racing)
+        left = await stage.kept_session(session.id)
+        assert left.ended_at is not None
+        assert await advancing(stage, session, generation=left.generation)() is None
+        assert await stage.floors.floors([session.id]) == {session.id: ENDED}
+        assert stage.blocklist.raised[session.id] == ENDED
+
+
+async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(stage: Stage) -> None:
+    for number in range(ROUNDS):
+        user = await stage.user(f"demoted{number}@example.org", role=Role.ADMIN)
+        session = await stage.session(user)
+        issued = [(session.generation, user.role)]
+
+        async def demote(user: User = user) -> None:
+            async with stage.begin() as work:
+                await work.users.set_role(user.id, Role.MEMBER)
+                await work.sessions.outdate_all(user.id, now=LATER)
+
+        async def renew(session: Session = session, issued: list[tuple[int, Role]] = issued) -> None:
+            for generation in range(1, 5):
+                moved = await advancing(stage, session, generation=generation)()
+                if moved is not None:
+                    issued.append((moved[0].generation, moved[1].role))
+
+        await at_once([renew, demote, renew])
+        floor = (await stage.kept_session(session.id)).floor
+        assert floor > 0
+        assert {role for generation, role in issued if generation >= floor} <= {Role.MEMBER}
+        assert stage.blocklist.raised[session.id] == floor
+
+
+async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_token(stage: Stage) -> None:
+    for number in range(ROUNDS):
+        user = await stage.user(f"entering{number}@example.org", role=Role.ADMIN)
+        session = opened(user)
+
+        async def demote(user: User = user) -> None:
+            async with stage.begin() as work:
+                await work.users.set_role(user.id, Role.MEMBER)
+                await work.sessions.outdate_all(user.id, now=LATER)
+
+        holder, _ = await at_once([entering(stage, session), demote])
+        assert holder is not None
+        if holder.role is Role.ADMIN:
+            assert (await stage.kept_session(session.id)).floor > session.generation
+
+
+# -- ending -----------------------------------------------------------------------------------------------
+
+
+async def test_an_ending_keeps_its_time_and_reason(stage: Stage) -> None:
+    session = await stage.session(await stage.user())
+    assert await ending(stage, session, EndReason.REFRESH_REUSED)()
+    over = session.ended(now=LATER, reason=EndReason.REFRESH_REUSED)
+    assert await kept(stage, session) == over
+    assert not await ending(stage, session, EndReason.LOGOUT)()
+    assert await kept(stage, session) == over
+
+
+async def test_of_many_who_end_a_session_at_once_one_did_and_all_are_in_force(stage: Stage) -> None:
+    session = await stage.session(await stage.user())
+    assert sorted(await at_once([ending(stage, session)] * 10)) == [False] * 9 + [True]
+    assert stage.blocklist.published == [{session.id: ENDED}] * 10
+
+
+async def test_ending_what_does_not_exist_ends_nothing_but_is_put_in_force(stage: Stage) -> None:
+    session = opened(await stage.user())
+    assert not await ending(stage, session)()
+    assert stage.blocklist.raised == {session.id: ENDED}
+
+
+async def test_ending_all_ends_the_living_sessions_of_one_user(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    sessions = [await stage.session(user) for _ in range(3)]
+    theirs = await stage.session(other)
+    assert await ending_all(stage, user)() == 3
+    for session in sessions:
+        assert await kept(stage, session) == session.ended(now=LATER, reason=EndReason.LOGOUT_ALL)
+    assert await kept(stage, theirs) == theirs
+    assert stage.blocklist.raised == dict.fromkeys((session.id for session in sessions), ENDED)
+    assert await ending_all(stage, claim())() == 0
+
+
+async def test_ending_all_also_waits_for_endings_that_nobody_has_seen_in_force(stage: Stage) -> None:
+    """Another process may have ended one a moment ago, and not have told anybody yet."""
+    user = await stage.user()
+    before, alive = await stage.session(user), await stage.session(user)
+    await ending(stage, before)()
+    stage.blocklist.published.clear()
+    assert await ending_all(stage, user)() == 1
+    assert stage.blocklist.published == [{before.id: ENDED, alive.id: ENDED}]
+    assert (await stage.kept_session(before.id)).end_reason is EndReason.LOGOUT
+
+    await stage.floors.published({before.id: ENDED, alive.id: ENDED})
+    stage.blocklist.published.clear()
+    assert await ending_all(stage, user)() == 0
+    assert stage.blocklist.published == []
+
+
+async def test_outdating_raises_the_floors_above_what_was_issued(stage: Stage) -> None:
+    user = await stage.user()
+    young, old, over = [await stage.session(user) for _ in range(3)]
+    await advancing(stage, old)()
+    await ending(stage, over)()
+    stage.blocklist.published.clear()
+    assert await outdating(stage, user)() == 2
+    assert await kept(stage, young) == young.outdated()
+    assert [(await stage.kept_session(session.id)).floor for session in (young, old)] == [2, 3]
+    assert stage.blocklist.published == [{young.id: 2, old.id: 3}]
+    moved = await advancing(stage, young)()
+    assert moved is not None
+    assert (moved[0].generation, moved[0].floor) == (2, 2)
+
+
+async def test_outdating_and_ending_at_once_never_bring_a_session_back(stage: Stage) -> None:
+    user = await stage.user()
+    for _ in range(20):
+        sessions = [await stage.session(user) for _ in range(3)]
+        everything: list[Callable[[], Awaitable[object]]] = [
+            outdating(stage, user),
+            ending(stage, sessions[1]),
+            ending_all(stage, user),
+            *(advancing(stage, session) for session in sessions),
+            outdating(stage, user),
+        ]
+        await at_once(everything)
+        ids = [session.id for session in sessions]
+        assert await stage.floors.floors(ids) == dict.fromkeys(ids, ENDED)
+        assert {stage.blocklist.raised[session] for session in ids} == {ENDED}
+
+
+# -- putting in force, and undoing ------------------------------------------------------------------------
+
+
+async def test_an_ending_is_in_force_when_the_work_has_been_left_and_not_before(stage: Stage) -> None:
+    session = await stage.session(await stage.user())
+    async with stage.begin() as work:
+        await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+        assert stage.blocklist.raised == {}
+        assert await stage.floors.floors([session.id]) == {session.id: 0}
+    assert stage.blocklist.raised == {session.id: ENDED}
+    assert await stage.floors.unpublished() == {session.id: ENDED}
+
+
+async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_force(stage: Stage) -> None:
+    user = await stage.user()
+    sessions = [await stage.session(user) for _ in range(3)]
+    added = opened(user)
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.sessions.open(added, credential_version=1)
+            await work.sessions.advance(sessions[0].id, generation=1, now=LATER, lifetimes=LIFETIMES)
+            await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
+            await work.sessions.outdate_all(user.id, now=LATER)
+            await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
+            raise Undo
+
+    with pytest.raises(Undo):
+        await spoilt()
+    assert [await kept(stage, session) for session in sessions] == sessions
+    assert await kept(stage, added) is None
+    assert stage.blocklist.published == []
+    nothing: Mapping[UUID, int] = {}
+    assert await stage.floors.raised(since=NOW) == await stage.floors.unpublished() == nothing
+    assert await stage.floors.floors([added.id, new_id()]) == nothing
