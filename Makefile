@@ -86,7 +86,7 @@ LOCK := pip compile --quiet --universal --python-version 3.11 --generate-hashes 
 
 # -- the environment ---------------------------------------------------------------------------------------
 
-INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input --require-hashes -r
+INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input --require-hashes -r
 
 .venv/installed: requirements.lock
 .venv/installed-run: requirements-run.lock

@@ -13,6 +13,7 @@ from entrypoints.local.child import Child
 from entrypoints.local.claim import make_private, write_private
 from entrypoints.local.engine import HOST, Engine, free_port
 from entrypoints.local.postgres_engine import Postgres
+from entrypoints.local.revision import is_current
 from entrypoints.local.valkey_engine import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -51,7 +52,9 @@ class House:
         self._environ |= {name: engine.url for name, engine in self._engines.items()}
         urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
         write_private(self.data / "running.json", json.dumps(urls, indent=2) + "\n")
-        self._migrate()
+        # Another database than our own may need more to connect to than we know here.
+        if not (DATABASE in self._engines and is_current(self._environ[DATABASE], ROOT / "migrations" / "versions")):
+            self._migrate()
         self._start("api", "-m", "entrypoints.api")
         self._start("worker", "-m", "entrypoints.worker")
 

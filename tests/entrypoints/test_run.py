@@ -1,0 +1,167 @@
+"""`make run` as its user meets it: up, used, stopped, up again, and never leaving anything behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from entrypoints.local.engine import free_port
+
+ROOT = Path(__file__).parents[2]
+ADA = {"email": "ada@example.org", "password": "a long walk to the lighthouse"}
+
+
+class Run:
+    """One `make run`, without the part that installs."""
+
+    def __init__(self, data: Path, port: int) -> None:
+        self.data = data
+        self.port = port
+        own = {"LATCHKEY_DATA_DIR": str(data), "LATCHKEY_PORT": str(port), "LATCHKEY_HOST": "127.0.0.1"}
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "entrypoints.run"],
+            cwd=ROOT,
+            env=kept | own,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        self.said: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.said.extend(self.process.stdout)
+
+    def until_welcome(self) -> "Run":
+        deadline = time.monotonic() + 90
+        while not any("Ctrl-C" in line for line in self.said):
+            assert self.process.poll() is None, self.said
+            assert time.monotonic() < deadline, self.said
+            time.sleep(0.05)
+        return self
+
+    def ended(self) -> int:
+        code = self.process.wait(40)
+        self._reader.join(10)
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return code
+
+    def family(self) -> list[psutil.Process]:
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    def part(self, module: str) -> psutil.Process:
+        return next(child for child in self.family() if module in child.cmdline())
+
+    def post(self, path: str, body: dict[str, str]) -> int:
+        url = f"http://127.0.0.1:{self.port}{path}"
+        headers = {"Content-Type": "application/json"}
+        request = urllib.request.Request(url, json.dumps(body).encode(), headers)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            return int(answer.status)
+
+    def mail(self) -> bytes:
+        deadline = time.monotonic() + 20
+        while not (mails := list((self.data / "mailbox").glob("*.eml"))):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        return mails[0].read_bytes()
+
+
+def gone(processes: list[psutil.Process], seconds: float) -> bool:
+    """Ended; a process that nobody has noticed yet has ended as well."""
+    deadline = time.monotonic() + seconds
+    while True:
+        left = [p for p in processes if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
+        if not left or time.monotonic() > deadline:
+            return not left
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def running(tmp_path: Path) -> Iterator[list[Run]]:
+    """Whatever is put in here is over after the test."""
+    started: list[Run] = []
+    yield started
+    for run in started:
+        run.process.terminate()
+        run.ended()
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return tmp_path / "its data"
+
+
+def test_a_newcomer_registers_stops_and_comes_back(data: Path, running: list[Run]) -> None:
+    first = Run(data, free_port())
+    running.append(first)
+    first.until_welcome()
+    assert first.post("/v1/register", ADA) == 202
+    assert b"ada@example.org" in first.mail()
+    note = data / "running.json"
+    assert note.stat().st_mode & 0o777 == 0o600
+    assert set(json.loads(note.read_text())) == {
+        "LATCHKEY_DATABASE_URL",
+        "LATCHKEY_REDIS_URL",
+        "LATCHKEY_SMTP_URL",
+    }
+    assert refusal_of(Run(data.with_name("other"), first.port)).startswith("LATCHKEY_PORT")
+    assert refusal_of(Run(data, free_port())).startswith("LATCHKEY_DATA_DIR")
+
+    family = first.family()
+    first.process.send_signal(signal.SIGTERM)
+    assert first.ended() == 0
+    assert gone(family, 0)
+    assert not note.exists()
+
+    again = Run(data, first.port)
+    running.append(again)
+    again.until_welcome()
+    assert again.post("/v1/login", {"login": ADA["email"], "password": ADA["password"]}) == 200
+    again.process.send_signal(signal.SIGINT)
+    assert again.ended() == 0
+
+
+def refusal_of(run: Run) -> str:
+    assert run.ended() == 1
+    [line] = run.said
+    return line
+
+
+def test_nothing_is_left_behind_when_something_is_killed(data: Path, running: list[Run]) -> None:
+    run = Run(data, free_port())
+    running.append(run)
+    family = run.until_welcome().family()
+    run.process.kill()
+    run.ended()
+    assert gone(family, 20)
+
+    again = Run(data, run.port)
+    running.append(again)
+    family = again.until_welcome().family()
+    again.part("entrypoints.worker").kill()
+    assert again.ended() == 1
+    assert gone(family, 0)
+    assert any(line.startswith("The worker has ended") for line in again.said)
+
+
+def test_stopping_is_heard_while_starting(data: Path) -> None:
+    run = Run(data, free_port())
+    time.sleep(0.6)
+    family = run.family()
+    run.process.send_signal(signal.SIGINT)
+    assert run.ended() == 0
+    assert gone(family, 0)
