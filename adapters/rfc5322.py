@@ -80,7 +80,8 @@ def _part(subtype: str, text: str) -> str:
     if text.isascii() and all(line.isprintable() and len(line) <= 900 for line in lines):
         encoding, body = "7bit", "\r\n".join(lines)
     else:
-        encoding, body = "quoted-printable", b2a_qp("\r\n".join(lines).encode()).decode("ascii")
+        # With a line end to look at, the encoder breaks its own lines in the same way.
+        encoding, body = "quoted-printable", b2a_qp("\r\n".join([*lines, ""]).encode()).decode("ascii")
     return "\r\n".join(
         [f'Content-Type: text/{subtype}; charset="utf-8"', f"Content-Transfer-Encoding: {encoding}", "", body, ""]
     )

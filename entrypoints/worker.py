@@ -48,7 +48,6 @@ class Postman(Middleware):
         self._close = close
         self._slots = asyncio.Semaphore(SENDING)
         self._stopping = asyncio.Event()
-        self._last_moment = 0.0
         self._failing = False
 
     async def nudged(self, mail_id: str) -> None:
@@ -60,11 +59,10 @@ class Postman(Middleware):
             asyncio.run_coroutine_threadsafe(self._sweep(pause=1.0 if lane == 0 else 5.0), _loop())
 
     def before_worker_shutdown(self, *_: object) -> None:
-        self._last_moment = time.monotonic() + GRACE
-        _loop().call_soon_threadsafe(self._stopping.set)
+        asyncio.run_coroutine_threadsafe(self._finish(), _loop()).result()
 
     def after_worker_shutdown(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._finish(), _loop()).result()
+        asyncio.run_coroutine_threadsafe(self._leave(), _loop()).result()
 
     async def _sweep(self, *, pause: float) -> None:
         share = 1
@@ -96,12 +94,15 @@ class Postman(Middleware):
             return due
 
     async def _finish(self) -> None:
+        self._stopping.set()
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
-            _, stuck = await asyncio.wait(others, timeout=max(0.1, self._last_moment - time.monotonic()))
+            _, stuck = await asyncio.wait(others, timeout=GRACE)
             # Whether the server has taken these is unknown. They are due again when their leases end.
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
+
+    async def _leave(self) -> None:
         await self._close()
 
 
@@ -130,7 +131,8 @@ def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[N
     worker.start()
     log.info("worker_started")
     log.info("worker_stopping", signal=told.get())
-    worker.stop(timeout=int(GRACE * 1000))
+    # The sends have had their time by then; what is left are threads, which without Redis would never end.
+    worker.stop(timeout=1000)
     broker.client.close()
 
 

@@ -73,6 +73,8 @@ async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: Wor
     for user_id in (winner.id, loser.id, None, UUID(int=1)):
         mail = await owe(world, Kind.VERIFY, user_id=user_id)
         assert await fate(world, mail) == (Outcome.DROPPED, "nobody to write to")
+    moved = await owe(world, Kind.VERIFY, "former@example.org", user_id=winner.id)
+    assert await fate(world, moved) == (Outcome.DROPPED, "nobody to write to")
     assert world.mailer.letters == []
 
 

@@ -37,6 +37,7 @@ FOREIGN = replace(
     html="<p>ü</p>",
 )
 # fmt: off
+LONG = replace(LETTER, text="x" * 2000)
 NOT_ONE_ADDRESS = [
     "ada@example.com, eve@example.com", "ada@example.com,eve@example.com", "Ada <ada@example.com>",
     "ada@example.com>\r\nRCPT TO:<eve@example.com", "ada@example.com\r\nBcc: eve@example.com", "ada@example.com\n",
@@ -77,13 +78,12 @@ async def box(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[B
 
 
 def parsed(content: bytes) -> EmailMessage:
-    message = message_from_bytes(content, policy=default)
-    assert isinstance(message, EmailMessage)
+    message = message_from_bytes(content, _class=EmailMessage, policy=default)
     assert not any(part.defects for part in message.walk())
     return message
 
 
-@pytest.mark.parametrize("letter", [LETTER, FOREIGN], ids=["plain", "foreign"])
+@pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
 async def test_a_letter_arrives_as_it_was_written(box: Box, letter: Letter) -> None:
     await box.mailer.send(letter)
     (content,) = box.received()
@@ -104,7 +104,7 @@ async def test_a_letter_arrives_as_it_was_written(box: Box, letter: Letter) -> N
     assert (text, html) == (letter.text.rstrip("\n"), letter.html.rstrip("\n"))
 
 
-@pytest.mark.parametrize("letter", [LETTER, FOREIGN], ids=["plain", "foreign"])
+@pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
 async def test_every_relay_can_take_it(box: Box, letter: Letter) -> None:
     await box.mailer.send(letter)
     (content,) = box.received()

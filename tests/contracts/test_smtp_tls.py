@@ -132,4 +132,4 @@ def test_nonsense_is_named_without_the_password(url: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL") as error:
         smtp_server(url)
     assert "ses" not in str(error.value)
-    assert error.value.__cause__ is None
+    assert error.value.__suppress_context__ or error.value.__context__ is None
