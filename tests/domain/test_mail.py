@@ -1,0 +1,65 @@
+"""What the house owes, how long its links live, and how patiently it tries."""
+
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.mail import Kind, Letter, Link, Mail, Purpose, retry_delay
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("purpose", "lifetime"), [(Purpose.VERIFY, timedelta(hours=24)), (Purpose.RESET, timedelta(minutes=30))]
+)
+def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: Purpose, lifetime: timedelta) -> None:
+    link = Link(purpose=purpose, user_id=UUID(int=1), credential_version=1, issued_at=NOW)
+    assert not link.expired(NOW)
+    assert not link.expired(NOW + lifetime - timedelta(microseconds=1))
+    assert link.expired(NOW + lifetime)
+
+
+@given(st.sampled_from(Purpose), st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0)))
+def test_what_has_expired_stays_expired(purpose: Purpose, age: timedelta, more: timedelta) -> None:
+    link = Link(purpose=purpose, user_id=UUID(int=1), credential_version=1, issued_at=NOW)
+    later = NOW + age + min(more, timedelta(days=10_000))
+    assert link.expired(later) or not link.expired(NOW + age)
+
+
+def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
+    assert {kind: kind.purpose for kind in Kind} == {
+        Kind.VERIFY: Purpose.VERIFY,
+        Kind.ALREADY_REGISTERED: None,
+        Kind.RESET: Purpose.RESET,
+        Kind.PASSWORD_CHANGED: None,
+        Kind.SESSION_STOLEN: None,
+    }
+
+
+def test_a_mail_is_due_at_once_and_was_never_tried() -> None:
+    mail = Mail.owed(Kind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
+    assert (mail.created_at, mail.due_at, mail.attempts, mail.outcome, mail.user_id) == (NOW, NOW, 0, None, None)
+
+
+def test_waiting_doubles_from_five_seconds_to_five_minutes() -> None:
+    assert [retry_delay(attempt).total_seconds() for attempt in range(1, 9)] == [5, 10, 20, 40, 80, 160, 300, 300]
+
+
+@given(st.integers(1, 10**9))
+def test_no_number_of_attempts_makes_it_wait_longer_or_shorter_than_before(attempts: int) -> None:
+    assert timedelta(seconds=5) <= retry_delay(attempts) <= retry_delay(attempts + 1) <= timedelta(minutes=5)
+
+
+def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
+    letter = Letter(
+        id=UUID(int=1),
+        recipient="alice@example.org",
+        subject="Reset your password",
+        text="see /reset?token=sealed",
+        html="<a href='/reset?token=sealed'>",
+        written_at=NOW,
+    )
+    assert "sealed" not in f"{letter!r} {letter}"

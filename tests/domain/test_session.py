@@ -1,0 +1,131 @@
+"""A session moves through its generations in one direction, and ends once."""
+
+from dataclasses import FrozenInstanceError
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.session import ENDED, EndReason, Lifetimes, Session, Standing
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+LIFETIMES = Lifetimes()
+GRACE = LIFETIMES.grace
+GAPS = st.lists(st.timedeltas(timedelta(0), timedelta(days=8)), max_size=12)
+
+
+def opened(lifetimes: Lifetimes = LIFETIMES) -> Session:
+    return Session.opened(
+        id=UUID(int=1), user_id=UUID(int=2), now=NOW, lifetimes=lifetimes, user_agent="curl/8", ip="192.0.2.7"
+    )
+
+
+def renewed(gaps: list[timedelta]) -> tuple[Session, datetime]:
+    session, now = opened(), NOW
+    for gap in gaps:
+        now += gap
+        session = session.advanced(now=now, lifetimes=LIFETIMES)
+    return session, now
+
+
+def test_a_session_opens_at_its_first_generation_and_welcomes_all_of_them() -> None:
+    session = opened()
+    assert (session.generation, session.lowest_welcome, session.ended_at) == (1, 0, None)
+    assert session.created_at == session.rotated_at == NOW
+    assert session.expires_at == NOW + timedelta(days=7)
+
+
+def test_a_session_never_outlives_its_absolute_lifetime_even_unused() -> None:
+    assert opened(Lifetimes(session=timedelta(days=1))).expires_at == NOW + timedelta(days=1)
+
+
+@given(GAPS)
+def test_renewing_moves_one_generation_and_the_idle_end_but_never_the_absolute_one(gaps: list[timedelta]) -> None:
+    session, now = renewed(gaps)
+    assert session.generation == 1 + len(gaps)
+    assert (session.id, session.user_id, session.created_at) == (UUID(int=1), UUID(int=2), NOW)
+    assert session.expires_at == min(now + LIFETIMES.refresh, NOW + LIFETIMES.session)
+
+
+@given(GAPS, st.timedeltas(timedelta(0), timedelta(days=40)))
+def test_at_any_moment_one_generation_renews_and_at_most_one_more_converges(
+    gaps: list[timedelta], later: timedelta
+) -> None:
+    session, now = renewed(gaps)
+    now += later
+    standing = {
+        generation: session.standing(generation, now=now, grace=GRACE) for generation in range(session.generation + 2)
+    }
+    if now >= session.expires_at:
+        assert set(standing.values()) == {Standing.EXPIRED, Standing.OVER}
+        return
+    assert [g for g, s in standing.items() if s is Standing.CURRENT] == [session.generation]
+    parents = [g for g, s in standing.items() if s is Standing.JUST_REPLACED]
+    assert parents == ([session.generation - 1] if later <= GRACE else [])
+    assert standing[session.generation + 1] is Standing.OVER
+    assert all(s is Standing.STOLEN for g, s in standing.items() if g < session.generation - 1)
+
+
+@pytest.mark.parametrize(
+    ("age", "seconds", "standing"),
+    [
+        (0, 0, Standing.CURRENT),
+        (1, 0, Standing.JUST_REPLACED),
+        (1, 10, Standing.JUST_REPLACED),
+        (1, 10.000001, Standing.STOLEN),
+        (2, 0, Standing.STOLEN),
+        (-1, 0, Standing.OVER),
+        (0, 7 * 86_400 - 1, Standing.CURRENT),
+        (0, 7 * 86_400, Standing.EXPIRED),
+        (2, 7 * 86_400, Standing.EXPIRED),
+    ],
+)
+def test_only_the_parent_is_forgiven_and_only_for_ten_seconds(age: int, seconds: float, standing: Standing) -> None:
+    session, now = renewed([timedelta(minutes=1)] * 3)
+    now += timedelta(seconds=seconds)
+    assert session.standing(session.generation - age, now=now, grace=GRACE) is standing
+
+
+def test_a_clock_that_is_behind_takes_nobody_for_a_thief() -> None:
+    session, now = renewed([timedelta(minutes=1)])
+    assert session.standing(1, now=now - timedelta(seconds=30), grace=GRACE) is Standing.JUST_REPLACED
+
+
+@given(GAPS, st.sampled_from(EndReason), st.integers(0, 20), st.timedeltas(timedelta(0), timedelta(days=40)))
+def test_of_an_ended_session_nothing_is_welcome(
+    gaps: list[timedelta], reason: EndReason, generation: int, later: timedelta
+) -> None:
+    session, now = renewed(gaps)
+    over = session.ended(now=now, reason=reason)
+    assert over.standing(generation, now=now + later, grace=GRACE) is Standing.OVER
+    assert over.lowest_welcome == ENDED > session.generation
+    assert (over.ended_at, over.end_reason) == (now, reason)
+    assert over.outdated().lowest_welcome == ENDED
+
+
+@given(GAPS, st.lists(st.booleans(), max_size=10))
+def test_outdating_refuses_every_token_made_so_far_and_none_made_later(
+    gaps: list[timedelta], outdatings: list[bool]
+) -> None:
+    session, now = renewed(gaps)
+    for outdating in outdatings:
+        before = session.lowest_welcome
+        session = session.outdated() if outdating else session.advanced(now=now, lifetimes=LIFETIMES)
+        assert session.lowest_welcome >= before
+    last = session.outdated()
+    assert last.lowest_welcome > last.generation
+    assert last.standing(last.generation, now=NOW, grace=GRACE) is not Standing.OVER
+    after = last.advanced(now=now, lifetimes=LIFETIMES)
+    assert after.lowest_welcome == after.generation
+
+
+def test_verbs_leave_the_present_state_as_it_is() -> None:
+    session = opened()
+    session.advanced(now=NOW, lifetimes=LIFETIMES)
+    session.ended(now=NOW, reason=EndReason.LOGOUT)
+    session.outdated()
+    assert session == opened()
+    with pytest.raises(FrozenInstanceError):
+        session.generation = 9  # type: ignore[misc]

@@ -1,0 +1,77 @@
+"""What a caller holds, and what it is worth."""
+
+from datetime import UTC, datetime
+from itertools import product
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.token import AccessToken, TokenPair
+
+
+def access(role: Role, *, verified: bool) -> AccessToken:
+    now = datetime(2026, 3, 1, tzinfo=UTC)
+    return AccessToken(
+        user_id=UUID(int=1),
+        session_id=UUID(int=2),
+        generation=1,
+        role=role,
+        verified=verified,
+        issued_at=now,
+        expires_at=now,
+    )
+
+
+@pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
+def test_a_proven_caller_has_the_role_and_those_below(held: Role, asked: Role) -> None:
+    if held.includes(asked):
+        access(held, verified=True).require(asked)
+    else:
+        with pytest.raises(Refusal) as refused:
+            access(held, verified=True).require(asked)
+        assert refused.value.code is Code.ROLE_REQUIRED
+        assert asked.value in refused.value.detail
+
+
+@pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
+def test_an_unproven_caller_holds_no_role_at_all(held: Role, asked: Role) -> None:
+    with pytest.raises(Refusal) as refused:
+        access(held, verified=False).require(asked)
+    assert refused.value.code is Code.NOT_VERIFIED
+
+
+@given(
+    st.from_regex(r"ey[A-Za-z0-9_-]{20,60}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_-]{20,70}", fullmatch=True)
+)
+def test_a_pair_never_shows_its_texts(access_token: str, refresh_token: str) -> None:
+    pair = TokenPair(
+        access_token=access_token,
+        refresh_token=refresh_token,
+        expires_in=600,
+        refresh_expires_in=3600,
+        session_id=UUID(int=1),
+    )
+    shown = f"{pair!r} {pair}"
+    assert access_token not in shown
+    assert refresh_token not in shown
+    assert "600" in shown
+
+
+def test_a_refusal_is_more_than_its_code() -> None:
+    refusal = Refusal(Code.PASSWORD_WEAK, "Too short.", field="password", reason="too_short", retry_after=3)
+    assert (refusal.code, refusal.detail, refusal.field, refusal.reason, refusal.retry_after) == (
+        "password_weak",
+        "Too short.",
+        "password",
+        "too_short",
+        3,
+    )
+
+
+def test_codes_are_words_that_stand_in_a_path() -> None:
+    assert [code for code in Code if not code.replace("_", "").isalpha() or not code.islower()] == []
+    assert [code.name.lower() for code in Code] == [code.value for code in Code]

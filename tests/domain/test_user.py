@@ -1,0 +1,79 @@
+"""What a user is, and what becomes of one."""
+
+from dataclasses import FrozenInstanceError, replace
+from datetime import UTC, datetime
+from itertools import product
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from domain.role import Role
+from domain.user import User
+
+USER = User(
+    id=UUID(int=1),
+    email="alice@example.org",
+    username=None,
+    password_hash="$argon2id$secret",
+    created_at=datetime(2026, 3, 1, tzinfo=UTC),
+)
+
+USERS = st.builds(
+    User,
+    id=st.uuids(),
+    email=st.emails(),
+    username=st.none() | st.text(min_size=1),
+    password_hash=st.text(min_size=1),
+    role=st.sampled_from(Role),
+    verified=st.booleans(),
+    disabled=st.booleans(),
+    credential_version=st.integers(1, 10**6),
+    created_at=st.datetimes(timezones=st.just(UTC)),
+)
+
+
+def test_a_new_user_is_a_claim_that_may_do_nothing() -> None:
+    assert (USER.role, USER.verified, USER.disabled, USER.credential_version) == (Role.MEMBER, False, False, 1)
+
+
+@given(USERS)
+def test_proving_the_address_changes_nothing_else_and_twice_is_once(user: User) -> None:
+    assert user.proven() == replace(user, verified=True) == user.proven().proven()
+
+
+@given(USERS, st.text(min_size=1))
+def test_every_new_password_is_a_new_version_of_the_credentials(user: User, password_hash: str) -> None:
+    changed = user.with_password(password_hash)
+    assert changed == replace(user, password_hash=password_hash, credential_version=user.credential_version + 1)
+    assert user.with_password(user.password_hash).credential_version > user.credential_version
+
+
+@given(USERS)
+def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> None:
+    before = replace(user)
+    user.proven()
+    user.with_password("another")
+    assert user == before
+    with pytest.raises(FrozenInstanceError):
+        user.role = Role.ADMIN  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(("actor", "target"), [*product(Role, Role)])
+def test_nobody_touches_whoever_stands_higher(actor: Role, target: Role) -> None:
+    ladder = list(Role)
+    touches = replace(USER, role=actor).may_touch(replace(USER, role=target))
+    assert touches == (ladder.index(actor) >= ladder.index(target))
+
+
+@given(USERS)
+def test_only_a_proven_admin_who_is_not_disabled_governs(user: User) -> None:
+    assert user.governs == (user.role is Role.ADMIN and user.verified and not user.disabled)
+
+
+@given(USERS, st.from_regex(r"\$argon2id\$[A-Za-z0-9+/]{20}", fullmatch=True))
+def test_a_hash_is_never_shown(user: User, password_hash: str) -> None:
+    hiding = replace(user, password_hash=password_hash)
+    assert password_hash not in f"{hiding!r} {hiding}"
+    assert "password_hash" not in repr(hiding)
