@@ -41,7 +41,7 @@ def lesser_identity(
         say(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
     left = out_of_reach("nobody", needed)
     if left is None:
-        raise NoRights("PostgreSQL does not run as root, and there is no user `nobody`; run as another user")
+        raise NoRights("PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user")
     if left:
         raise NoRights(f"PostgreSQL does not run as root, and the user `nobody` cannot reach {left[0]}")
     return "nobody"
