@@ -35,5 +35,10 @@ class RoundTrip(Generic[Key, Answer]):
                 except Exception as error:
                     answer.set_exception(error)
                     answer.exception()  # seen, even if every caller has gone
+                finally:
+                    answer.cancel()  # where there is neither, nobody shall wait for it
         finally:
             self._flight = None
+            if self._waiting is not None:
+                self._waiting[1].cancel()
+                self._waiting = None

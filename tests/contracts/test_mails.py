@@ -7,11 +7,9 @@ from uuid import UUID
 
 import anyio
 import pytest
-from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.postgres_mails import PostgresMails
 from adapters.postgres.postgres_store import PostgresStore
 from domain.mail import Kind, Mail, Outcome
 from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, new_id, owed
@@ -131,24 +129,6 @@ async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEn
             others = await leasing(stage)()
             assert await leasing(stage, only=held[0].id)() == []
     assert sorted(mail.id for mail in (*held, *others)) == [mail.id for mail in mails]
-
-
-@pytest.mark.parametrize("plan", ["SET enable_hashjoin = off", "SET enable_nestloop = off", "SET enable_sort = off"])
-async def test_a_worker_gets_no_more_than_it_asked_for_whatever_the_planner_thinks(
-    engine: AsyncEngine, plan: str
-) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    async with store.begin() as work:
-        for _ in range(50):
-            await work.mails.add(owed())
-    async with engine.connect() as connection:
-        for setting in (plan, "SET enable_hashagg = off", "SET enable_material = off", "SET enable_mergejoin = off"):
-            await connection.execute(text(setting))
-        await connection.commit()
-        mails = PostgresMails(connection)
-        assert len(await mails.lease(now=NOW, until=NOW + LEASE, limit=1)) == 1
-        assert len(await mails.lease(now=NOW, until=NOW + LEASE, limit=3)) == 3
-        await connection.invalidate()
 
 
 # -- settling and postponing ------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_t
                 await work.sessions.end_all(user.id, now=LATER, reason=EndReason.PASSWORD_CHANGED)
 
         before, *others = (entering(stage, session) for session in sessions)
-        await at_once([before, take_away, *others])
+        racing: list[Callable[[], Awaitable[object]]] = [before, take_away, *others]
+        await at_once(racing)
         left = [session for session in [await kept(stage, session) for session in sessions] if session is not None]
         assert all(session.ended_at is not None for session in left)
         assert all(stage.blocklist.raised[session.id] == ENDED for session in left)
@@ -244,7 +245,7 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
                 if moved is not None:
                     issued.append((moved[0].generation, moved[1].role))
 
-        await at_once([renew, demote, renew])
+        await at_once((renew, demote, renew))
         floor = (await stage.kept_session(session.id)).floor
         assert floor > 0
         assert {role for generation, role in issued if generation >= floor} <= {Role.MEMBER}

@@ -1,0 +1,150 @@
+"""The truth about sessions: what is raised, since when, and of what nobody has said yet that it is in force."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
+from domain.session import ENDED, EndReason, Session
+from domain.user import User
+from tests.contracts.stage import LATER, LIFETIMES, NOW, Stage, at_once, new_id
+
+pytestmark = pytest.mark.anyio
+
+
+async def end(stage: Stage, session: Session) -> None:
+    async with stage.begin() as work:
+        await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+
+
+async def outdate(stage: Stage, user: User) -> None:
+    async with stage.begin() as work:
+        await work.sessions.outdate_all(user.id, now=NOW)
+
+
+async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stage: Stage) -> None:
+    user = await stage.user()
+    fresh, over = await stage.session(user), await stage.session(user)
+    assert await stage.floors.floors([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
+    await outdate(stage, user)
+    await end(stage, over)
+    assert await stage.floors.floors([fresh.id, over.id]) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.floors.floors([over.id]) == {over.id: ENDED}
+    assert await stage.floors.floors([]) == {}
+
+
+async def test_what_was_raised_is_known_since_when(stage: Stage) -> None:
+    user = await stage.user()
+    fresh, over = await stage.session(user), await stage.session(user)
+    await outdate(stage, user)
+    await end(stage, over)
+    assert await stage.floors.raised(since=NOW) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.floors.raised(since=NOW + timedelta(microseconds=1)) == {over.id: ENDED}
+    assert await stage.floors.raised(since=LATER) == {over.id: ENDED}
+    assert await stage.floors.raised(since=LATER + timedelta(microseconds=1)) == {}
+
+
+async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stage) -> None:
+    user = await stage.user()
+    fresh, over = await stage.session(user), await stage.session(user)
+    assert await stage.floors.unpublished() == {}
+    await outdate(stage, user)
+    await end(stage, over)
+    assert await stage.floors.unpublished() == {fresh.id: 2, over.id: ENDED}
+    await stage.floors.published({over.id: ENDED, new_id(): ENDED})
+    assert await stage.floors.unpublished() == {fresh.id: 2}
+    await stage.floors.published({fresh.id: 2})
+    assert await stage.floors.unpublished() == {}
+    await stage.floors.published({})
+    assert await stage.floors.raised(since=NOW) == {fresh.id: 2, over.id: ENDED}
+
+
+async def test_what_was_raised_again_meanwhile_stays_unpublished(stage: Stage) -> None:
+    user = await stage.user()
+    session = await stage.session(user)
+    await outdate(stage, user)
+    said = await stage.floors.unpublished()
+    await end(stage, session)
+    await stage.floors.published(said)
+    assert await stage.floors.unpublished() == {session.id: ENDED}
+
+
+async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way(stage: Stage) -> None:
+    user = await stage.user()
+    for _ in range(15):
+        sessions = [await stage.session(user) for _ in range(5)]
+        await outdate(stage, user)
+        said = await stage.floors.unpublished()
+
+        async def end_all() -> None:
+            async with stage.begin() as work:
+                await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
+
+        def saying(floors: dict[UUID, int]) -> Callable[[], Awaitable[None]]:
+            async def say() -> None:
+                await stage.floors.published(floors)
+
+            return say
+
+        backwards = dict(reversed(list(said.items())))
+        await at_once([saying(dict(said)), end_all, saying(backwards), saying(dict(said))])
+        unpublished = await stage.floors.unpublished()
+        assert {session.id: ENDED for session in sessions}.items() <= unpublished.items()
+        await stage.floors.published(unpublished)
+
+
+async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    floors = PostgresFloors(engine)
+    stage = Stage(store.begin, floors, MemoryBlocklist(), [])  # type: ignore[arg-type]
+    user = await stage.user()
+    held, free = await stage.session(user), await stage.session(user)
+    await outdate(stage, user)
+    async with store.begin() as work:
+        await work.sessions.advance(held.id, generation=1, now=LATER, lifetimes=LIFETIMES)
+        async with asyncio.timeout(5):
+            await floors.published({held.id: 2, free.id: 2})
+    assert await floors.unpublished() == {held.id: 2}
+
+
+async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) -> None:
+    user = await stage.user()
+    for _ in range(20):
+        session = await stage.session(user)
+
+        async def look(session: Session = session) -> None:
+            await stage.floors.floors([session.id])
+
+        async def end_and_look(session: Session = session) -> None:
+            await end(stage, session)
+            assert await stage.floors.floors([session.id]) == {session.id: ENDED}
+
+        await at_once([look] * 10 + [end_and_look] + [look] * 10)
+
+
+async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    floors = PostgresFloors(engine)
+    stage = Stage(store.begin, floors, MemoryBlocklist(), [])  # type: ignore[arg-type]
+    user = await stage.user()
+    sessions = [await stage.session(user) for _ in range(40)]
+    await outdate(stage, user)
+    for session in sessions[::2]:
+        await end(stage, session)
+    statements: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: statements.append(call[2]))
+    answers = await asyncio.gather(*(floors.floors([sessions[number % 40].id]) for number in range(400)))
+    assert len(statements) <= 2
+    for number, answer in enumerate(answers):
+        assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
+
+
+async def test_any_number_of_sessions_can_be_asked_for(engine: AsyncEngine) -> None:
+    assert await PostgresFloors(engine).floors([new_id() for _ in range(40_000)]) == {}
