@@ -1,0 +1,370 @@
+"""The house as it was planned. Every rule is also shown something bad, and has to see it.
+
+What import-linter can say stands in `pyproject.toml`; the rest is read from the source here.
+"""
+
+import ast
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+HOUSE = ("domain", "application", "adapters", "entrypoints")
+
+Check = Callable[[str, ast.Module], list[str]]
+"""What a file, named from the root, does against a rule."""
+
+
+def sources(*packages: str) -> Iterator[tuple[str, ast.Module]]:
+    for package in packages:
+        for path in sorted((ROOT / package).rglob("*.py")):
+            yield str(path.relative_to(ROOT)), ast.parse(path.read_text())
+
+
+def offences(check: Check, *packages: str) -> list[str]:
+    return [f"{name}: {offence}" for name, tree in sources(*packages) for offence in check(name, tree)]
+
+
+def imports(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield "." * node.level + (node.module or "")
+
+
+def classes(tree: ast.Module) -> Iterator[ast.ClassDef]:
+    yield from (node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+
+
+def name_of(node: ast.expr) -> str:
+    """The last word of an expression: `c` for `a.b.c`, `a.b.c(…)` and `a.b.c[…]`."""
+    match node:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name
+        case ast.Call(func=inner) | ast.Subscript(value=inner):
+            return name_of(inner)
+    return ""
+
+
+# -- what may be imported ---------------------------------------------------------------------------------
+
+
+def only_the_standard_library(name: str, tree: ast.Module) -> list[str]:
+    """The domain knows itself, the application the domain too."""
+    known = {"domain", *sys.stdlib_module_names} | ({"application"} if name.startswith("application/") else set())
+    return [module for module in imports(tree) if module.split(".")[0] not in known]
+
+
+def no_clock_no_ids_no_chance(_: str, tree: ast.Module) -> list[str]:
+    """Time, ids and randomness are given, never taken."""
+    modules = [name for name in imports(tree) if name.split(".")[0] in {"time", "secrets", "random", "os", "socket"}]
+    calls = (name_of(node) for node in ast.walk(tree) if isinstance(node, ast.Call))
+    return modules + [call for call in calls if call in {"now", "utcnow", "today", "uuid1", "uuid4", "uuid7"}]
+
+
+def no_weak_chance(_: str, tree: ast.Module) -> list[str]:
+    """`random` can be foretold, all but what it takes from the system."""
+    return [
+        ast.unparse(node)
+        for node in ast.walk(tree)
+        if (isinstance(node, ast.Import) and "random" in {alias.name for alias in node.names})
+        or (isinstance(node, ast.ImportFrom) and node.module == "random" and _taken(node) != {"SystemRandom"})
+    ]
+
+
+def _taken(node: ast.ImportFrom) -> set[str]:
+    return {alias.name for alias in node.names}
+
+
+HOMES = {
+    "aiosmtplib": {"smtp_mailer"},
+    "anyio": {"memory"},
+    "argon2": {"argon2_hasher"},
+    "asyncpg": {"postgres"},
+    "bcrypt": {"argon2_hasher"},
+    "cryptography": {"jwt_sealer", "pem_keys"},
+    "dramatiq": {"dramatiq_queue"},
+    "itsdangerous": {"link_sealer", "refresh_sealer"},
+    "jinja2": {"jinja_composer"},
+    "jwt": {"jwt_sealer"},
+    "redis": {"dramatiq_queue", "redis_blocklist"},
+    "sqlalchemy": {"postgres"},
+}
+
+
+def technology_at_home(name: str, tree: ast.Module) -> list[str]:
+    """Each technology has its adapter, and no other touches it."""
+    home = Path(name).parts[1].removesuffix(".py")
+    foreign = (module.split(".")[0] for module in imports(tree))
+    return [
+        module
+        for module in foreign
+        if module not in {*HOUSE, *sys.stdlib_module_names} and home not in HOMES.get(module, set())
+    ]
+
+
+# -- how things are made ----------------------------------------------------------------------------------
+
+
+def frozen_and_slotted(_: str, tree: ast.Module) -> list[str]:
+    """Every class of the inner house is a frozen, slotted dataclass, or else an enum, an exception or a protocol."""
+    return [node.name for node in classes(tree) if not _is_value(node) and not _is_made_otherwise(node)]
+
+
+def _is_made_otherwise(node: ast.ClassDef) -> bool:
+    bases = {name_of(base) for base in node.bases}
+    return not node.decorator_list and not bases.isdisjoint({"StrEnum", "Exception", "Protocol"})
+
+
+def _is_value(node: ast.ClassDef) -> bool:
+    flags = {
+        keyword.arg: isinstance(keyword.value, ast.Constant) and keyword.value.value
+        for decorator in node.decorator_list
+        if isinstance(decorator, ast.Call) and name_of(decorator) == "dataclass"
+        for keyword in decorator.keywords
+    }
+    return flags.get("frozen") is True and flags.get("slots") is True
+
+
+PORTS = {
+    node.name
+    for node in classes(ast.parse((ROOT / "application/ports.py").read_text()))
+    if "Protocol" in {name_of(base) for base in node.bases}
+}
+CALLABLES = {
+    "DramatiqNudge": "the callable Nudge",
+    "MemoryStore": "its begin is the callable Begin",
+    "PostgresStore": "its begin is the callable Begin",
+    "RoundTrip": "a tool of two adapters",
+    "Rows": "what the memory adapters share",
+    "ZxcvbnWordlist": "the callable that a password policy asks",
+}
+
+
+def plays_a_role(_: str, tree: ast.Module) -> list[str]:
+    """A public class of an adapter subclasses a port, or is a mere value."""
+    return [
+        node.name
+        for node in classes(tree)
+        if not node.name.startswith("_")
+        and not {name_of(base) for base in node.bases} & (PORTS | {"StrEnum", "Exception"})
+        and not _is_value(node)
+        and node.name not in CALLABLES
+    ]
+
+
+def names_that_say_something(name: str, tree: ast.Module) -> list[str]:
+    parts = set(Path(name).with_suffix("").parts)
+    empty = sorted(parts & {"utils", "util", "common", "core", "helpers", "misc", "shared"})
+    suffixes = re.compile(r"(Service|Impl|Port|Manager|UseCase|DTO|Dto)$")
+    return empty + [node.name for node in classes(tree) if suffixes.search(node.name)]
+
+
+SECRET = re.compile(r"(^|_)(digest|hexdigest|hash|hashed|mac|hmac|signature|secret|token)s?$")
+
+
+def secrets_compared_in_constant_time(name: str, tree: ast.Module) -> list[str]:
+    """`==` tells by its time where two texts part. What the database compares, and what only tests use, is exempt."""
+    if name.startswith("adapters/memory/"):
+        return []
+    comparisons = (node for node in ast.walk(tree) if isinstance(node, ast.Compare))
+    return [
+        ast.unparse(node)
+        for node in comparisons
+        if any(isinstance(operator, ast.Eq | ast.NotEq) for operator in node.ops)
+        and any(SECRET.search(name_of(side)) for side in (node.left, *node.comparators))
+        and not any(map(_is_column, (node.left, *node.comparators)))
+    ]
+
+
+def _is_column(node: ast.expr) -> bool:
+    return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Attribute) and node.value.attr == "c"
+
+
+INNER = ("domain", "application")
+EVERYWHERE = (*HOUSE, "migrations")
+RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
+    # A check, where it holds, and files that it has to find guilty: their names and texts.
+    (
+        only_the_standard_library,
+        INNER,
+        [
+            ("domain/bad.py", "def f():\n    import msgspec"),
+            ("domain/bad.py", "from application.ports import Clock"),
+            ("application/bad.py", "from sqlalchemy.ext import asyncio"),
+            ("application/bad.py", "from . import adapters"),
+        ],
+    ),
+    (
+        no_clock_no_ids_no_chance,
+        INNER,
+        [
+            ("domain/bad.py", "import secrets"),
+            ("domain/bad.py", "at = datetime.now(UTC)"),
+            ("application/bad.py", "id = uuid.uuid4()"),
+        ],
+    ),
+    (
+        no_weak_chance,
+        EVERYWHERE,
+        [
+            ("adapters/bad.py", "from random import choice"),
+            ("adapters/bad.py", "from random import SystemRandom, choice"),
+            ("adapters/bad.py", "from random import SystemRandom\nfrom random import choice"),
+            ("entrypoints/bad.py", "import os, random"),
+        ],
+    ),
+    (
+        technology_at_home,
+        ("adapters",),
+        [
+            ("adapters/jwt_sealer.py", "import sqlalchemy"),
+            ("adapters/postgres/bad.py", "from redis.asyncio import Redis"),
+            ("adapters/bad.py", "import somebody_new"),
+        ],
+    ),
+    (
+        frozen_and_slotted,
+        INNER,
+        [
+            ("domain/bad.py", "@dataclass(frozen=True)\nclass A: ..."),
+            ("domain/bad.py", "@dataclass(slots=True)\nclass A: ..."),
+            ("domain/bad.py", "@dataclass\nclass A: ..."),
+            ("domain/bad.py", "class A(Base): ..."),
+        ],
+    ),
+    (
+        plays_a_role,
+        ("adapters",),
+        [
+            ("adapters/bad.py", "class SmsSender: ..."),
+            ("adapters/bad.py", "class SmsSender(SomethingElse): ..."),
+        ],
+    ),
+    (
+        names_that_say_something,
+        EVERYWHERE,
+        [
+            ("domain/utils.py", ""),
+            ("adapters/core/a.py", ""),
+            *(
+                ("domain/a.py", f"class User{end}: ...")
+                for end in ("Service", "Impl", "Port", "Manager", "UseCase", "DTO")
+            ),
+        ],
+    ),
+    (
+        secrets_compared_in_constant_time,
+        HOUSE,
+        [
+            ("adapters/bad.py", "ok = mac == hmac.new(key, text).digest()"),
+            ("application/bad.py", "if user.password_hash != given: ..."),
+            ("entrypoints/bad.py", "ok = given == settings.secret"),
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("check", "packages"), [rule[:2] for rule in RULES])
+def test_the_house_keeps_the_rule(check: Check, packages: tuple[str, ...]) -> None:
+    assert offences(check, *packages) == []
+
+
+@pytest.mark.parametrize(("check", "guilty"), [(rule[0], guilty) for rule in RULES for guilty in rule[2]])
+def test_the_rule_sees_what_breaks_it(check: Check, guilty: tuple[str, str]) -> None:
+    name, text = guilty
+    assert check(name, ast.parse(text)) != []
+
+
+# -- the house as a whole ---------------------------------------------------------------------------------
+
+
+def packages_in(root: Path) -> set[str]:
+    """Everything at the top with Python in it, folders that tools hide apart."""
+    return {
+        path.name
+        for path in root.iterdir()
+        if path.suffix == ".py" or (path.is_dir() and path.name[0] not in "._" and any(path.rglob("*.py")))
+    }
+
+
+def test_the_top_of_the_house_is_what_it_was_planned_to_be(tmp_path: Path) -> None:
+    assert packages_in(ROOT) == {*HOUSE, "migrations", "tests"}
+    (tmp_path / "infrastructure").mkdir()
+    (tmp_path / "infrastructure" / "db.py").touch()
+    (tmp_path / "setup.py").touch()
+    assert packages_in(tmp_path) == {"infrastructure", "setup.py"}
+
+
+LONGEST = 220
+ONE_PAGE = {"application/ports.py": 300}
+"""All roles on one page, so that page is longer than others."""
+
+
+def too_long(root: Path) -> list[str]:
+    files = {str(path.relative_to(root)): path for package in HOUSE for path in (root / package).rglob("*.py")}
+    return [name for name, path in files.items() if len(path.read_text().splitlines()) > ONE_PAGE.get(name, LONGEST)]
+
+
+def test_no_file_is_longer_than_one_can_read(tmp_path: Path) -> None:
+    assert too_long(ROOT) == []
+    (tmp_path / "domain").mkdir()
+    (tmp_path / "domain" / "user.py").write_text("pass\n" * (LONGEST + 1))
+    assert too_long(tmp_path) == ["domain/user.py"]
+
+
+# -- the import contracts ---------------------------------------------------------------------------------
+
+PLANTED = {
+    "Arrows point inwards": ("application/verify.py", "import adapters.uuid7"),
+    "The inner house knows no framework": ("domain/role.py", "import asyncio"),
+    "Adapters play roles and never call the verbs": ("adapters/argon2_hasher.py", "import application.login"),
+    "An adapter knows no other adapter": ("adapters/smtp_mailer.py", "import adapters.mail_folder"),
+    "What is kept in memory is for tests alone": ("entrypoints/api.py", "import adapters.memory.rows"),
+}
+LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
+
+
+def verdicts(root: Path) -> dict[str, str]:
+    """Of each import contract, whether the tree keeps or breaks it."""
+    found = subprocess.run(
+        [sys.executable, "-c", LINT, "--no-cache", "--no-logo"],
+        cwd=root,
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "300", "NO_COLOR": "1"},
+    )
+    seen = dict(re.findall(r"^(.+) (KEPT|BROKEN)(?: \(.*\))?$", found.stdout, re.MULTILINE))
+    assert (found.returncode == 0) == (set(seen.values()) == {"KEPT"}), found.stdout + found.stderr
+    return seen
+
+
+@pytest.fixture
+def copied(tmp_path: Path) -> Path:
+    for package in HOUSE:
+        shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    return tmp_path
+
+
+def test_every_import_contract_is_kept_and_planted_against() -> None:
+    kept = verdicts(ROOT)
+    assert set(kept.values()) == {"KEPT"}
+    assert [contract for contract in kept if not contract.startswith(tuple(PLANTED))] == []
+    assert len(kept) == len(PLANTED)
+
+
+@pytest.mark.parametrize("contract", PLANTED)
+def test_an_import_contract_sees_what_breaks_it(contract: str, copied: Path) -> None:
+    name, line = PLANTED[contract]
+    with (copied / name).open("a") as file:
+        file.write(f"\n{line}\n")
+    assert [broken.startswith(contract) for broken, verdict in verdicts(copied).items() if verdict == "BROKEN"] == [
+        True
+    ]
