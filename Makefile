@@ -55,7 +55,7 @@ check: $(DEV) ## what CI runs: format, lint, types, import contracts, tests
 	$(BIN)/python -m ruff format --check
 	$(BIN)/python -m ruff check
 	$(BIN)/python -m mypy
-	$(BIN)/python -m importlinter.cli lint
+	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(a)
 
 format: $(DEV) ## formats, and mends what can be mended
