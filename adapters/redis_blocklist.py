@@ -5,13 +5,14 @@ token in. So the copy carries a mark that says "everything is here", which lives
 has first put in all that the truth knows and the copy may lack. A revocation that cannot be published waits until
 the mark it might contradict has lapsed: until then the mark was earned before, after then it is earned anew.
 A process that had to connect again has perhaps met another server, and believes nothing before it has copied all.
+A witness is laid down first: whoever empties Redis while it is being filled takes the witness away as well.
 """
 
 import asyncio
 import contextlib
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
@@ -24,12 +25,27 @@ from application.ports import Blocklist, Clock, Floors
 
 # One hash tag keeps all keys in one slot of a cluster, so that they can be asked together.
 _MARK = "{latchkey}:complete"
+_WITNESS = "{latchkey}:witness:"
 _FLOOR = "{latchkey}:floor:"
+_BEGIN = """
+local memory = redis.call('INFO', 'memory')
+if not memory:find('maxmemory:0', 1, true) and not memory:find('maxmemory_policy:noeviction', 1, true) then
+    return redis.error_reply('EVICTS what a blocklist must keep; set maxmemory-policy to noeviction')
+end
+redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
+return {redis.call('PTTL', KEYS[1]), redis.call('INFO', 'server'):match('run_id:(%x+)')}
+"""
 _RAISE = """
 for i, key in ipairs(KEYS) do
     local floor = tonumber(ARGV[i + 1])
     if floor > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, floor, 'PX', ARGV[1]) end
 end
+"""
+_VOUCH = """
+local same = redis.call('INFO', 'server'):match('run_id:(%x+)') == ARGV[1]
+if redis.call('DEL', KEYS[2]) == 0 or not same then return 0 end
+redis.call('SET', KEYS[1], 1, 'PXAT', ARGV[2])
+return 1
 """
 
 
@@ -42,8 +58,10 @@ class RedisBlocklist(Blocklist):
         self._truth = truth
         self._clock = clock
         self._horizon = horizon
+        self._lifetime = int(horizon.total_seconds() * 1000)
         self._lease = lease
         self._deadline = deadline
+        self._witness = _WITNESS + uuid4().hex
         self._trusted = False
         self._meetings = 0
         # redis-py retries ten times by default, for seconds; here a command answers within its deadline or fails.
@@ -54,17 +72,21 @@ class RedisBlocklist(Blocklist):
                 url, max_connections=1, timeout=deadline, redis_connect_func=self._met, protocol=2, **once
             )
         )
-        self._shared = RoundTrip(self._ask)
+        # Callers may be cancelled at any time, and the one connection must survive it.
+        self._asking = RoundTrip(self._ask)
+        self._raising = RoundTrip(self._raise)
+        self._greeting = RoundTrip(self._greet)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
-        return await self._shared(sessions) if self._trusted else None
+        raised = await self._asking(sessions) if self._trusted else None
+        return None if raised is None else {session: raised[session] for session in sessions if session in raised}
 
     async def publish(self, floors: Mapping[UUID, int]) -> None:
         loop = asyncio.get_running_loop()
         lapsed = loop.time() + self._lease + self._deadline
         while True:
             try:
-                return await self._raise(floors)
+                return await self._raising(floors.items())
             except (RedisError, OSError):
                 left = lapsed - loop.time()
                 if left <= 0:
@@ -74,19 +96,20 @@ class RedisBlocklist(Blocklist):
     async def tend(self) -> None:
         """One round: see that the copy is complete, and say so for one lease. Raises nothing but `unavailable`."""
         try:
-            left = await self._redis.pttl(_MARK)
-            complete = self._trusted and left > 0
+            left, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
+            meetings = self._meetings
+            complete = self._trusted and 0 < left <= self._lease * 1000  # more is a clock that was set back
             if complete and left > self._lease * 500:
                 return
-            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
-            meetings = self._meetings
-            fresh = await self._truth.unpublished()
-            await self._raise(fresh)
             if not complete:
-                await self._raise(await self._truth.raised(since=self._clock() - self._horizon))
-            await self._redis.set(_MARK, 1, pxat=seconds * 1000 + micros // 1000 + int(self._lease * 1000))
-            self._trusted = meetings == self._meetings
-            if fresh:
+                await self._raising((await self._truth.raised(since=self._clock() - self._horizon)).items())
+            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
+            fresh = await self._truth.unpublished()
+            await self._raising(fresh.items())
+            until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
+            vouched = meetings == self._meetings and await self._vouch(server, until)
+            self._trusted = vouched and meetings == self._meetings
+            if vouched and fresh:
                 await self._truth.published(fresh)
         except (RedisError, OSError):
             self._trusted = False
@@ -94,7 +117,7 @@ class RedisBlocklist(Blocklist):
     async def answers(self) -> bool:
         """Whether Redis is there, for the health page."""
         with contextlib.suppress(RedisError, OSError):
-            return bool(await self._redis.ping())
+            return await self._greeting(())
         return False
 
     async def close(self) -> None:
@@ -109,17 +132,22 @@ class RedisBlocklist(Blocklist):
         asked = list(sessions)
         try:
             mark, *found = await self._redis.mget(_MARK, *(_FLOOR + session.hex for session in asked))
-        except (RedisError, OSError):
+            if mark is None or not self._trusted:
+                return None
+            return {session: int(floor) for session, floor in zip(asked, found, strict=True) if floor is not None}
+        except (RedisError, OSError, ValueError):
             self._trusted = False
             return None
-        if mark is None or not self._trusted:
-            return None
-        return {session: int(floor) for session, floor in zip(asked, found, strict=True) if floor is not None}
 
-    async def _raise(self, floors: Mapping[UUID, int]) -> None:
-        pairs = list(floors.items())
-        lifetime = int(self._horizon.total_seconds() * 1000)
+    async def _raise(self, floors: Collection[tuple[UUID, int]]) -> None:
+        pairs = list(floors)
         for start in range(0, len(pairs), 500):
             some = pairs[start : start + 500]
             keys = [_FLOOR + session.hex for session, _ in some]
-            await self._redis.eval(_RAISE, len(keys), *keys, lifetime, *(floor for _, floor in some))
+            await self._redis.eval(_RAISE, len(keys), *keys, self._lifetime, *(floor for _, floor in some))
+
+    async def _vouch(self, server: bytes, until: int) -> bool:
+        return bool(await self._redis.eval(_VOUCH, 2, _MARK, self._witness, server, until))
+
+    async def _greet(self, _: Collection[None]) -> bool:
+        return bool(await self._redis.ping())
