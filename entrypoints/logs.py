@@ -9,7 +9,10 @@ from entrypoints.settings import Settings
 
 
 def configure_logs(settings: Settings) -> None:
-    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)  # others print locals
+    plain = structlog.dev.ConsoleRenderer(
+        colors=sys.stdout.isatty(),
+        exception_formatter=structlog.dev.plain_traceback,  # others print locals
+    )
     last = plain if settings.development else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -23,7 +26,10 @@ def configure_logs(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
         cache_logger_on_first_use=True,
     )
+    remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     # Libraries speak through the same door, so that their lines are events too.
     handler = logging.StreamHandler(sys.stdout)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(processors=[*errors, last], foreign_pre_chain=shared))
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(processors=[remove, *errors, last], foreign_pre_chain=shared)
+    )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)

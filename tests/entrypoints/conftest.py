@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from entrypoints import engines
 from tests.entrypoints.service import ROOT, Service
 
-Places = Callable[[], dict[str, str]]
+Places = Callable[[], tuple[str, str]]
 
 
 def migrate(url: str) -> None:
@@ -47,17 +47,17 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
 
         migrate(create("migrated", "template1"))
 
-        def place() -> dict[str, str]:
+        def place() -> tuple[str, str]:
             number = next(numbers)
             redis_url = make_url(valkey.url).set(database=str(number % 16)).render_as_string(hide_password=False)
-            return {"database_url": create(f"place{number}", "migrated"), "redis_url": redis_url}
+            return create(f"place{number}", "migrated"), redis_url
 
         yield place
 
 
 @pytest.fixture(scope="session")
 def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("service"), **places())
+    made = Service(tmp_path_factory.mktemp("service"), *places())
     try:
         made.start_worker()
         made.start_api()
@@ -75,7 +75,7 @@ def service(running: Service) -> Iterator[Service]:
 @pytest.fixture
 def apart(tmp_path: Path, places: Places) -> Iterator[Service]:
     """A service that a test starts, kills and sets as it likes; nothing of it runs yet."""
-    made = Service(tmp_path, **places(), processes=1)
+    made = Service(tmp_path, *places(), processes=1)
     yield made
     made.close_clients()
     made.stop()

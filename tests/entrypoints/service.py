@@ -73,7 +73,7 @@ class Part:
 
 
 class Service:
-    def __init__(self, folder: Path, *, database_url: str, redis_url: str, processes: int = 2) -> None:
+    def __init__(self, folder: Path, database_url: str, redis_url: str, *, processes: int = 2) -> None:
         self.folder = folder
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"

@@ -31,7 +31,7 @@ def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service
         "refresh_expires_in",
         "session_id",
     }
-    assert (client.pair["token_type"], client.pair["expires_in"]) == ("Bearer", 600)
+    assert client.pair | {"token_type": "Bearer", "expires_in": 600} == client.pair
     assert client.get("/v1/me").json() == user
 
     answer = client.renew()
