@@ -42,6 +42,11 @@ def offer(make: Callable[[], T]) -> Provide:
 
 def create(container: Container) -> ASGIApp:
     settings = container.settings()
+    return FrontDoor(assemble(container), hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
+
+
+def assemble(container: Container) -> Litestar:
+    settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
     version_1 = [*accounts.handlers, *sessions.handlers, *passwords.handlers, *users.handlers]
@@ -66,7 +71,7 @@ def create(container: Container) -> ASGIApp:
     app.state.authenticate = container.authenticate()
     app.state.routes = routes
     insist_on_gates(app)
-    return FrontDoor(app, hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
+    return app
 
 
 def serve() -> ASGIApp:

@@ -1,5 +1,6 @@
 """OpenAPI, and the page of calls made from it: the same facts for people, with nothing loaded from anywhere."""
 
+from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
@@ -7,8 +8,12 @@ from litestar import Litestar, Request, Response, get
 from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
+from domain.refusals import Code
 from entrypoints.http.guard import Gate, anybody, gate_of
 from entrypoints.http.html import page
+from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON
+
+_PROBLEM = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 @get("/openapi.json", guards=anybody(), include_in_schema=False)
@@ -27,29 +32,62 @@ def _schema(app: Litestar) -> dict[str, Any]:
     twin = Litestar(
         route_handlers=app.state.routes,
         dependencies=app.dependencies,
-        openapi_config=OpenAPIConfig(title="Latchkey", version="1"),
+        openapi_config=OpenAPIConfig(title="Latchkey", version="1", use_handler_docstrings=True),
         logging_config=None,
     )
-    return twin.openapi_schema.to_schema()
+    schema = twin.openapi_schema.to_schema()
+    schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    gates = _gates(app)
+    for path, item in schema["paths"].items():
+        for method, operation in item.items():
+            gate = gates[path, method.upper()]
+            if gate.caller:
+                operation["security"] = [{"bearer": []}]
+            _tell(operation["responses"], _everywhere(gate, takes_body="requestBody" in operation))
+    return schema
+
+
+def _gates(app: Litestar) -> dict[tuple[str, str], Gate]:
+    return {
+        (route.path_format, method): gate
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for method in handler.http_methods
+        if (gate := gate_of(handler)) is not None
+    }
+
+
+def _everywhere(gate: Gate, *, takes_body: bool) -> Iterator[str]:
+    """The codes that a handler need not declare: they follow from what stands in front of it."""
+    yield "malformed"
+    if gate.caller:
+        yield from (Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED)
+    if gate.role is not None:
+        yield from (Code.NOT_VERIFIED, Code.ROLE_REQUIRED)
+    if takes_body:
+        yield from ("too_large", "unsupported_media_type")
+    yield from ("internal", Code.UNAVAILABLE)
+
+
+def _tell(responses: dict[str, Any], codes: Iterable[str]) -> None:
+    for code in codes:
+        said = responses.setdefault(str(CATALOGUE[code][0]), {"description": "", "content": _PROBLEM})
+        if f"`{code}`" not in said["description"]:
+            said["description"] = " or ".join(filter(None, [said["description"], f"`{code}`"]))
 
 
 @cache
 def _calls(app: Litestar) -> list[dict[str, Any]]:
     schema = _schema(app)
-    gates = {
-        (route.path_format, method): gate_of(handler)
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        for method in handler.http_methods
-    }
+    gates = _gates(app)
     return [
         {
             "id": operation["operationId"],
             "method": method.upper(),
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
-            "who": _who(gates.get((path, method.upper()))),
+            "who": _who(gates[path, method.upper()]),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "fields": _fields(schema, operation),
             "answers": [(status, said.get("description", "")) for status, said in operation["responses"].items()],
@@ -68,8 +106,8 @@ def _fields(schema: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str
     return []
 
 
-def _who(gate: Gate | None) -> str:
-    if gate is None or not gate.caller:
+def _who(gate: Gate) -> str:
+    if not gate.caller:
         return "anybody"
     return "a caller" if gate.role is None else f"a verified {gate.role} or higher"
 

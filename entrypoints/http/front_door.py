@@ -3,8 +3,9 @@
 import re
 import time
 from collections.abc import Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
+from urllib.parse import unquote_to_bytes
 from uuid import uuid4
 
 import msgspec
@@ -24,7 +25,11 @@ _ALWAYS = {
     b"cache-control": b"no-store",
 }
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _NUL = re.compile(rb"\x00|%00")
+_SLASH = re.compile(rb"%2f|%5c|\\", re.IGNORECASE)
+_MOST = 16 * 1024
+"""Bytes of address and headers together."""
 
 log = structlog.get_logger()
 
@@ -40,7 +45,7 @@ class FrontDoor:
         self, app: ASGIApp, *, hosts: Sequence[str] = (), proxies: Sequence[IPv4Network | IPv6Network] = ()
     ) -> None:
         self._app = app
-        self._hosts = frozenset(hosts)
+        self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -51,19 +56,18 @@ class FrontDoor:
 
     async def _admit(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         headers = dict(scope["headers"])
-        peer = scope["client"][0] if scope["client"] else ""
-        trusted = self._is_proxy(peer)
-        request_id = headers.get(b"x-request-id", b"") if trusted else b""
+        peer = _address(scope["client"][0]) if scope["client"] else None
+        request_id = headers.get(b"x-request-id", b"") if self._is_proxy(peer) else b""
         if not _REQUEST_ID.fullmatch(request_id):
             request_id = uuid4().hex.encode()
         state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
-        state["client_ip"] = self._caller(scope, peer) if trusted else peer
+        state["client_ip"] = self._caller(scope, peer)
         answered = _Answered(send, request_id)
         began = time.perf_counter()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id.decode())
         try:
-            refusal = self._refusal(scope, headers)
+            refusal = self._refusal(scope)
             if refusal:
                 await answered.refuse(*refusal)
             else:
@@ -81,33 +85,55 @@ class FrontDoor:
                 ip=state["client_ip"],
             )
 
-    def _refusal(self, scope: HTTPScope, headers: dict[bytes, bytes]) -> tuple[str, str] | None:
-        if self._hosts and headers.get(b"host", b"").decode("latin-1").lower().rsplit(":", 1)[0] not in self._hosts:
+    def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
+        headers, path, query = scope["headers"], scope.get("raw_path") or b"", scope["query_string"]
+        if len(path) + len(query) + sum(len(name) + len(value) for name, value in headers) > _MOST:
+            return "too_large", f"Address and headers have at most {_MOST} bytes."
+        hosts = [value for name, value in headers if name == b"host"]
+        named = _HOST.fullmatch(hosts[0].decode("latin-1")) if hosts else None
+        if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
+            return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
+        if self._hosts and (named is None or named[1].lower().strip("[]") not in self._hosts):
             return "malformed", "This service does not go by that name."
-        raw = scope.get("raw_path") or b""
-        if _NUL.search(raw) or _NUL.search(scope["query_string"]) or "\ufffd" in scope["path"]:
+        if _NUL.search(path) or _SLASH.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
             return "malformed", "The address holds what no address may hold."
         return None
 
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            known = ip_address(address)
-        except ValueError:
-            return False
-        return any(known in network for network in self._proxies)
+    def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._proxies)
 
-    def _caller(self, scope: HTTPScope, peer: str) -> str:
+    def _caller(self, scope: HTTPScope, peer: IPv4Address | IPv6Address | None) -> str:
         """The nearest address that is not one of ours; only our proxies' own entries lie behind it."""
-        said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-        for entry in reversed([word.strip() for word in said.decode("latin-1").split(",")]):
-            try:
-                ip_address(entry)
-            except ValueError:
-                break
-            peer = entry
-            if not self._is_proxy(entry):
-                break
-        return peer
+        if self._is_proxy(peer):
+            said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+            for word in reversed(said.decode("latin-1").split(",")):
+                entry = _address(word.strip())
+                if entry is None:
+                    break
+                peer = entry
+                if not self._is_proxy(entry):
+                    break
+        return "" if peer is None else str(peer)
+
+
+def _address(text: str) -> IPv4Address | IPv6Address | None:
+    """One address has one form: not mapped into IPv6, and without a zone, which may be any text."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(found, IPv4Address):
+        return found
+    return None if found.scope_id else found.ipv4_mapped or found
+
+
+def _is_text(quoted: bytes) -> bool:
+    if b"%" not in quoted and quoted.isascii():
+        return b"\0" not in quoted
+    try:
+        return "\0" not in unquote_to_bytes(quoted).decode()
+    except UnicodeDecodeError:
+        return False
 
 
 class _Answered:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from typing import Any
+from uuid import UUID
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
@@ -29,6 +30,9 @@ class Gate:
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
             connection.state.caller = await authenticate(_bearer(connection), role=self.role)
+        segments = connection.scope["path"].split("/")
+        if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
+            raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
         if self._query is not None and connection.scope["query_string"]:
             names = [name for name, _ in connection.query_params.multi_items()]
             if len(set(names)) != len(names) or not self._query.issuperset(names):

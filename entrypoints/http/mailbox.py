@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
+from litestar.params import SkipValidation
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
@@ -26,14 +27,14 @@ def _mail(path: Path) -> dict[str, Any]:
 
 
 @get("/dev/mail", guards=anybody(), include_in_schema=False, sync_to_thread=True)
-def look_into_mailbox(settings: NamedDependency[Settings]) -> Response[str]:
+def look_into_mailbox(settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     folder = settings.data_dir / "mailbox"
     newest = sorted(folder.glob("*.eml"), reverse=True)[:100]
     return page("mailbox.html", mails=[_mail(path) for path in newest], folder=f"Kept in {folder}.")
 
 
 @get("/dev/mail/{name:str}", guards=anybody(), include_in_schema=False, sync_to_thread=True)
-def read_mail(name: str, settings: NamedDependency[Settings]) -> Response[str]:
+def read_mail(name: str, settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     path = settings.data_dir / "mailbox" / name
     if not _NAME.fullmatch(name) or not path.is_file():
         raise Refusal(Code.NOT_FOUND, "There is no such mail.")

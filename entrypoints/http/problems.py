@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Any
 
 import structlog
-from litestar import MediaType, Request, Response
+from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import UNSET, Struct, UnsetType
@@ -42,6 +42,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     Code.OVERLOADED: (503, "Too busy"),
     Code.UNAVAILABLE: (503, "Not available"),
 }
+PROBLEM_JSON = "application/problem+json"
 _BY_STATUS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _BY_STATUS[415] = "unsupported_media_type"
 
@@ -83,7 +84,7 @@ def answer(document: Problem, headers: dict[str, str] | None = None) -> Response
         headers["WWW-Authenticate"] = "Bearer"
     if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", "2")
-    return Response(document, status_code=document.status, media_type="application/problem+json", headers=headers)
+    return Response(document, status_code=document.status, media_type=PROBLEM_JSON, headers=headers)
 
 
 def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
@@ -124,7 +125,7 @@ def refusals(*codes: str) -> dict[int, ResponseSpec]:
             Problem,
             generate_examples=False,
             description=" or ".join(f"`{code}`" for code in some),
-            media_type=MediaType.JSON,
+            media_type=PROBLEM_JSON,
         )
         for status, some in found.items()
     }

@@ -22,11 +22,12 @@ class StrictRequest(Request[Any, Any, Any]):
     async def json(self) -> Any:
         self._insist_on("application/json")
         wanted = self.route_handler.parsed_data_field
+        body = await self.body()
         try:
-            read = msgspec.json.decode(await self.body(), type=wanted.annotation if wanted else Any)
-        except (msgspec.DecodeError, RecursionError) as error:
+            read = msgspec.json.decode(body, type=wanted.annotation if wanted else Any)
+            json.loads(body.decode(), object_pairs_hook=_no_field_twice)
+        except (msgspec.DecodeError, ValueError, RecursionError) as error:
             raise malformed(error) from None
-        json.loads(await self.body(), object_pairs_hook=_no_field_twice)
         if isinstance(read, msgspec.Struct):
             for name in read.__struct_fields__:
                 if "\0" in str(getattr(read, name)):

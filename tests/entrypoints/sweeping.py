@@ -1,0 +1,219 @@
+"""What sweeps are made of: the calls that the service says it has, bodies that fit none, what the database holds."""
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+import httpx
+
+from tests.entrypoints.service import PASSWORD, Service, eventually
+
+SAMPLES: dict[str, Any] = {
+    "email": "sweep@example.org",
+    "password": PASSWORD,
+    "username": "sweeper",
+    "login": "sweep@example.org",
+    "token": "a.link.of.nobody",
+    "refresh_token": "nobody-has-this-token",
+    "new_password": "another fine passphrase",
+    "confirm_password": "another fine passphrase",
+    "current_password": PASSWORD,
+    "role": "member",
+    "disabled": False,
+}
+"""A value of the right type for each field that any body has."""
+
+_WRONG: dict[str, list[Any]] = {
+    "string": [True, 1, 1.5, [], {}, None, ["x"], {"x": "x"}],
+    "boolean": ["true", "false", "", 1, 0, [], {}, None],
+    "enum": ["king", "ADMIN", "admin ", "", True, 1, [], {}, None],
+}
+
+
+@dataclass(frozen=True)
+class Call:
+    """One operation of the OpenAPI document; `fields` names a kind for each field of its body."""
+
+    method: str
+    path: str
+    caller: bool
+    fields: dict[str, str] | None
+    required: frozenset[str]
+    statuses: frozenset[int]
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path}"
+
+    @property
+    def mutates(self) -> bool:
+        return self.method not in {"GET", "HEAD"}
+
+    def body(self) -> dict[str, Any]:
+        """Right in every type, and about nobody."""
+        return {name: SAMPLES[name] for name in self.fields or {}}
+
+    def at(self, user_id: str) -> str:
+        return self.path.replace("{user_id}", user_id)
+
+
+def calls(openapi: dict[str, Any]) -> list[Call]:
+    return [
+        Call(
+            method=method.upper(),
+            path=path,
+            caller=bool(operation.get("security")),
+            fields=_fields(openapi, operation),
+            required=frozenset(_shape(openapi, operation).get("required", [])),
+            statuses=frozenset(map(int, operation["responses"])),
+        )
+        for path, item in openapi["paths"].items()
+        for method, operation in item.items()
+    ]
+
+
+def _shape(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, Any]:
+    for body in operation.get("requestBody", {}).get("content", {}).values():
+        found: dict[str, Any] = openapi["components"]["schemas"][body["schema"]["$ref"].rsplit("/", 1)[-1]]
+        return found
+    return {}
+
+
+def _fields(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, str] | None:
+    if "requestBody" not in operation:
+        return None
+    return {name: _kind(openapi, said) for name, said in _shape(openapi, operation)["properties"].items()}
+
+
+def _kind(openapi: dict[str, Any], said: dict[str, Any]) -> str:
+    kinds = [one for one in said.get("oneOf", [said]) if one.get("type") != "null"]
+    nullable = len(kinds) != len(said.get("oneOf", [said]))
+    if "$ref" in kinds[0]:
+        kinds = [openapi["components"]["schemas"][kinds[0]["$ref"].rsplit("/", 1)[-1]]]
+    return ("enum" if "enum" in kinds[0] else str(kinds[0]["type"])) + ("?" if nullable else "")
+
+
+def malformed_bodies(call: Call) -> Iterator[tuple[str, bytes]]:
+    """Bodies that are not what the call asks for, each in one respect only."""
+    right = call.body()
+    text = json.dumps(right)
+    yield "empty", b""
+    yield "blank", b" \n"
+    yield "not JSON", b"email=a@example.org"
+    yield "cut off", text[:-1].encode()
+    yield "something behind it", text.encode() + b"{}"
+    yield "single quotes", text.replace('"', "'").encode()
+    yield "a comment", text.encode() + b" // yes"
+    for top in ("null", "true", "1", '"text"', "[]", f"[{text}]", "NaN", "1e400"):
+        yield f"top {top[:8]}", top.encode()
+    yield "a byte order mark", b"\xef\xbb\xbf" + text.encode()
+    for encoding in ("utf-16", "utf-32"):
+        yield encoding, text.encode(encoding)
+    for name, opening, closing in (("arrays", "[", "]"), ("objects", '{"a":', "}")):
+        deep = opening * (20_000 // len(opening))
+        yield f"{name} without end", deep.encode()
+        depth = 32_000 // len(opening + closing)
+        yield f"deep {name}", (opening * depth + ("1" if name == "objects" else "") + closing * depth).encode()
+    bottomless = "[" * 15_500 + "]" * 15_500
+    for unknown in ("role", "is_admin", "verified", "id", "user_id", "__proto__", ""):
+        if unknown not in right:
+            yield f"unknown {unknown!r}", json.dumps({**right, unknown: True}).encode()
+    yield "unknown and deep", (text[:-1] + f', "unknown": {bottomless}}}').encode()
+    yield "unknown NaN", (text[:-1] + ', "unknown": NaN}').encode()
+    for name, kind in (call.fields or {}).items():
+        rest = {other: value for other, value in right.items() if other != name}
+        if name in call.required:
+            yield f"without {name}", json.dumps(rest).encode()
+        yield f"{name} in capitals", json.dumps({**rest, name.upper(): right[name]}).encode()
+        for wrong in _WRONG[kind.rstrip("?")]:
+            if wrong is not None or not kind.endswith("?"):
+                yield f"{name} = {wrong!r}", json.dumps({**right, name: wrong}).encode()
+        ahead = json.dumps(rest)[:-1] + (", " if rest else "")
+        yield f"{name} deep", f'{ahead}"{name}": {bottomless}}}'.encode()
+        for number in ("NaN", "Infinity", "-Infinity", "1e400", "9" * 400):
+            yield f"{name} = {number[:9]}", f'{ahead}"{name}": {number}}}'.encode()
+        yield (
+            f"{name} twice",
+            f'{ahead}"{name}": {json.dumps(right[name])}, "{name}": {json.dumps(right[name])}}}'.encode(),
+        )
+        escaped = name[:-1] + f"\\u{ord(name[-1]):04x}"
+        yield (
+            f"{name} twice, spelled differently",
+            f'{ahead}"{name}": {json.dumps(right[name])}, "{escaped}": {json.dumps(right[name])}}}'.encode(),
+        )
+        for what, word in (
+            ("a NUL", b"a\\u0000b"),
+            ("a bare NUL", b"a\0b"),
+            ("a lone high surrogate", b"a\\ud800b"),
+            ("a lone low surrogate", b"a\\udc00b"),
+            ("a surrogate as bytes", b"a\xed\xa0\x80b"),
+            ("an overlong slash", b"a\xc0\xafb"),
+            ("a stray byte", b"a\xffb"),
+            ("a bare newline", b"a\nb"),
+        ):
+            yield f"{name} with {what}", f'{ahead}"{name}": "'.encode() + word + b'"}'
+
+
+_DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
+
+
+def holdings(service: Service) -> dict[str, tuple[int, str]]:
+    """For each table how many rows it has and a digest of them, once nothing is under way any more."""
+
+    async def look() -> dict[str, tuple[int, str]] | None:
+        connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
+        try:
+            waiting = await connection.fetchval(
+                "SELECT (SELECT count(*) FROM mails WHERE outcome IS NULL)"
+                " + (SELECT count(*) FROM sessions WHERE unpublished)"
+            )
+            if waiting:
+                return None
+            return {
+                table: tuple(await connection.fetchrow(_DIGEST.format(table=table)))
+                for table in ("users", "sessions", "mails")
+            }
+        finally:
+            await connection.close()
+
+    return eventually(lambda: asyncio.run(look()))
+
+
+def fetch(service: Service, question: str, *values: object) -> list[Any]:
+    """The rows of a query."""
+
+    async def ask() -> list[Any]:
+        connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
+        try:
+            return list(await connection.fetch(question, *values))
+        finally:
+            await connection.close()
+
+    return asyncio.run(ask())
+
+
+def raw(service: Service, request: bytes, *, patience: float = 5) -> bytes:
+    """What comes back for bytes as they are, until the other side closes or falls silent."""
+    with socket.create_connection(("127.0.0.1", service.port), timeout=patience) as connection:
+        answer = b""
+        try:
+            connection.sendall(request)
+            while piece := connection.recv(65536):
+                answer += piece
+        except (TimeoutError, ConnectionError):
+            pass
+        return answer
+
+
+def statuses(answer: bytes) -> list[int]:
+    """The status of each answer on a connection."""
+    return [
+        int(line.split(b" ")[1]) for line in answer.split(b"\r\n") if line.startswith(b"HTTP/1.") and b" " in line
+    ]
+
+
+def asked(answer: httpx.Response) -> str:
+    return f"{answer.request.method} {answer.request.url.raw_path.decode()[:80]}"
