@@ -5,6 +5,7 @@ from typing import Any
 from litestar import Request, Response, post, route
 from litestar.di import NamedDependency
 
+from application.ask_for_link import AskForLink
 from application.reset_password import ResetPassword
 from application.verify import Verify
 from domain.password import PasswordPolicy
@@ -37,16 +38,22 @@ async def verify_by_button(request: Request[Any, Any, Any], verify: NamedDepende
 
 @route("/reset", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
 async def ask_to_reset(request: Request[Any, Any, Any], policy: NamedDependency[PasswordPolicy]) -> Response[str]:
-    return page("reset.html", token=_token(request.query_params), complaint="", min_length=policy.min_length)
+    token = _token(request.query_params)
+    if not token:
+        return page("forgot.html", complaint="")
+    return page("reset.html", token=token, complaint="", min_length=policy.min_length)
 
 
 @post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
 async def reset_by_button(
     request: Request[Any, Any, Any],
     reset_password: NamedDependency[ResetPassword],
+    ask_for_reset: NamedDependency[AskForLink],
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
     form = await request.form()
+    if "token" not in form:
+        return await _send_link(str(form.get("email") or ""), ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
         await reset_password(token=_token(form), **passwords)
@@ -58,6 +65,16 @@ async def reset_by_button(
             "reset.html", status=status, token=_token(form), complaint=refusal.detail, min_length=policy.min_length
         )
     return page("said.html", heading="Your password is set", text="You have been logged out everywhere. Log in anew.")
+
+
+async def _send_link(email: str, ask_for_reset: AskForLink) -> Response[str]:
+    try:
+        await ask_for_reset(email=email)
+    except Refusal as refusal:
+        if refusal.field is None:
+            return _refused(refusal)
+        return page("forgot.html", status=CATALOGUE[refusal.code][0], complaint=refusal.detail)
+    return page("said.html", heading="Look into your mailbox", text="If you have an account, a link is on its way.")
 
 
 def _refused(refusal: Refusal) -> Response[str]:
