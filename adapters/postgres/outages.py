@@ -3,15 +3,14 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from asyncpg.exceptions import InterfaceError as DriverError
-from asyncpg.exceptions import PostgresError
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from domain.refusals import unavailable
 
-# SQLSTATE classes: connection, rollback (deadlock, serialisation), resources, intervention, system; and read-only.
-_PASSING = ("08", "40", "53", "57", "58", "25006", "55P03")
+# SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
+# intervention, system; and read-only, lock not available.
+_PASSING = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
 
 
 @contextmanager
@@ -19,7 +18,7 @@ def outages_as_refusals() -> Iterator[None]:
     """Outages become the refusal `unavailable`; anything else passes."""
     try:
         yield
-    except (PoolTimeout, OSError, PostgresError, DriverError) as error:  # the driver's own: it could not connect
+    except (PoolTimeout, OSError) as error:  # a time that ran out is an OSError too
         raise unavailable("The database") from error
     except DBAPIError as error:
         state = getattr(error.orig, "sqlstate", None) or ""

@@ -1,0 +1,354 @@
+"""A database in trouble is a refusal that asks to come again, soon said and soon over; our own mistakes are not."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore, PostgresWork
+from adapters.postgres.postgres_users import PostgresUsers
+from application.ports import Work
+from domain.refusals import Code, Refusal
+from entrypoints import engines
+from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed
+
+pytestmark = pytest.mark.anyio
+
+
+def stage_on(engine: AsyncEngine) -> Stage:
+    blocklist, nudged = SpyingBlocklist(), list[UUID]()
+    store = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
+    return Stage(store.begin, PostgresFloors(engine), blocklist, nudged)
+
+
+@contextlib.asynccontextmanager
+async def engine_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) -> AsyncIterator[AsyncEngine]:
+    engine = make_engine(url, pool_size=pool_size, deadline=deadline)
+    try:
+        yield engine
+    finally:
+        await engine.dispose()
+
+
+async def run_in(work: Work, statement: str) -> object:
+    """On the connection of that work."""
+    assert isinstance(work.users, PostgresUsers)
+    found = await work.users._connection.execute(text(statement))
+    return found.scalar() if found.returns_rows else None
+
+
+async def run(stage: Stage, *statements: str) -> None:
+    async with stage.begin() as work:
+        for statement in statements:
+            await run_in(work, statement)
+
+
+def checked_out(engine: AsyncEngine) -> int:
+    assert isinstance(engine.pool, QueuePool)
+    return engine.pool.checkedout()
+
+
+async def refused(call: Awaitable[object]) -> None:
+    """Neither hangs nor fails in another way."""
+    async with asyncio.timeout(15):
+        with pytest.raises(Refusal) as refusal:
+            await call
+    assert refusal.value.code is Code.UNAVAILABLE
+    assert refusal.value.retry_after
+    assert "127.0.0.1" not in refusal.value.detail
+
+
+async def until(so: Callable[[], bool]) -> None:
+    async with asyncio.timeout(30):
+        while not so():  # noqa: ASYNC110 - whatever it is, nobody tells
+            await asyncio.sleep(0.01)
+
+
+# -- a database that dies ---------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def own_postgres(tmp_path: Path) -> Iterator[engines.Postgres]:
+    with engines.postgres(tmp_path / "postgres", durable=False) as started:
+        yield started
+
+
+async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_it_is_back(
+    own_postgres: engines.Postgres,
+) -> None:
+    async with engine_at(own_postgres.url) as engine:
+        stage = stage_on(engine)
+
+        async def look() -> None:
+            await run(stage, "SELECT 1", "SELECT 2")
+
+        async def count(tally: list[BaseException | None], stop: asyncio.Event) -> None:
+            while not stop.is_set():
+                try:
+                    await look()
+                    tally.append(None)
+                except Exception as error:
+                    tally.append(error)
+                    await asyncio.sleep(0.005)
+
+        tally: list[BaseException | None] = []
+        stop = asyncio.Event()
+        async with asyncio.timeout(60), asyncio.TaskGroup() as group:
+            for _ in range(12):
+                group.create_task(count(tally, stop))
+            for _ in range(3):
+                served = len(tally)
+                await until(lambda: tally[served:].count(None) >= 30)  # noqa: B023
+                await asyncio.to_thread(own_postgres.kill)
+                failed = len(tally)
+                await until(lambda: len(tally) >= failed + 30)  # noqa: B023
+                await asyncio.to_thread(own_postgres.start)
+            served = len(tally)
+            await until(lambda: tally[served:].count(None) >= 30)
+            stop.set()
+
+        troubles = [error for error in tally if error is not None]
+        assert troubles
+        assert {str(error) for error in troubles if not _is_outage(error)} == set()
+        await look()
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+def _is_outage(error: BaseException) -> bool:
+    return isinstance(error, Refusal) and error.code is Code.UNAVAILABLE
+
+
+async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
+    own_postgres: engines.Postgres,
+) -> None:
+    async with engine_at(own_postgres.url) as engine:
+        stage = stage_on(engine)
+        await asyncio.gather(*(run(stage, "SELECT pg_sleep(0.05)") for _ in range(5)))
+        await asyncio.to_thread(own_postgres.kill)
+        await asyncio.to_thread(own_postgres.start)
+        troubles = []
+        for _ in range(10):
+            try:
+                await run(stage, "SELECT 1")
+            except Refusal as refusal:
+                troubles.append(refusal)
+        assert len(troubles) <= 1
+
+
+@pytest.mark.parametrize("moment", ["before it asks", "while it waits", "before it is done"])
+async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_nothing(
+    own_postgres: engines.Postgres, moment: str
+) -> None:
+    async with engine_at(own_postgres.url) as engine:
+        stage = stage_on(engine)
+
+        async def work_on() -> None:
+            async with stage.begin() as work:
+                await run_in(work, "SELECT 1")
+                assert isinstance(work, PostgresWork)
+                work.sessions.raised[new_id()] = 3
+                work.mails.owed.append(new_id())
+                if moment == "while it waits":
+                    asyncio.get_running_loop().call_later(0.1, own_postgres.kill)
+                    await run_in(work, "SELECT pg_sleep(1)")
+                await asyncio.to_thread(own_postgres.kill)
+                if moment == "before it asks":
+                    await run_in(work, "SELECT 2")
+
+        await refused(work_on())
+        assert stage.blocklist.published == []
+        assert stage.nudged == []
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_back(
+    own_postgres: engines.Postgres,
+) -> None:
+    async with engine_at(own_postgres.url) as engine:
+        async with engine.begin() as connection:
+            await connection.execute(
+                text(
+                    "CREATE TABLE sessions (id uuid, floor int, ended_at timestamptz, raised_at timestamptz,"
+                    " unpublished bool)"
+                )
+            )
+        floors = PostgresFloors(engine)
+        assert await floors.floors([new_id()]) == {}
+        await asyncio.to_thread(own_postgres.kill)
+        for call in (floors.unpublished(), floors.published({new_id(): 1}), floors.floors([new_id()])):
+            await refused(call)
+        many = await asyncio.gather(*(floors.floors([new_id()]) for _ in range(100)), return_exceptions=True)
+        assert all(isinstance(answer, Refusal) for answer in many)
+        await asyncio.to_thread(own_postgres.start)
+        assert await floors.floors([new_id()]) == {}
+
+
+# -- a database that is there, but --------------------------------------------------------------------------
+
+
+async def test_nobody_at_the_port_is_an_outage(migrated: str) -> None:
+    wrong = migrated.rsplit(":", 1)[0] + ":1/latchkey"
+    async with engine_at(wrong) as engine:
+        await refused(run(stage_on(engine), "SELECT 1"))
+        await refused(PostgresFloors(engine).floors([new_id()]))
+
+
+@pytest.mark.parametrize("change", ["password", "database"])
+async def test_a_database_that_does_not_let_us_in_is_an_outage(migrated: str, change: str) -> None:
+    head, _, tail = migrated.partition("@")
+    wrong = f"{head}x@{tail}" if change == "password" else f"{migrated}_there_is_none"
+    async with engine_at(wrong) as engine:
+        await refused(run(stage_on(engine), "SELECT 1"))
+
+
+async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole(migrated: str) -> None:
+    async with engine_at(migrated, pool_size=2, deadline=0.3) as engine:
+        stage = stage_on(engine)
+        for _ in range(3):
+            await asyncio.gather(*(refused(run(stage, "SELECT pg_sleep(5)")) for _ in range(2)))
+        await run(stage, "SELECT 1")
+        await refused(run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
+        await refused(run(stage, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
+        await run(stage, "SELECT 1")
+        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+
+
+async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
+    async with engine_at(migrated, pool_size=1, deadline=0.3) as engine:
+        stage = stage_on(engine)
+        async with stage.begin() as work:
+            await run_in(work, "SELECT 1")
+            await refused(run(stage, "SELECT 2"))
+            await refused(stage.floors.floors([new_id()]))
+            await run_in(work, "SELECT 3")
+        await run(stage, "SELECT 4")
+
+
+async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.Postgres) -> None:
+    async with engine_at(own_postgres.url) as admin, admin.connect() as connection:
+        await connection.execute(text("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 1"))
+        await connection.commit()
+        url = own_postgres.url.replace(f"latchkey:{own_postgres.password}@", "narrow:narrow@")
+        async with engine_at(url) as engine:
+            stage = stage_on(engine)
+            async with stage.begin() as work:
+                await run_in(work, "SELECT 1")
+                await refused(run(stage, "SELECT 2"))
+
+
+async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(engine: AsyncEngine) -> None:
+    stage = stage_on(engine)
+    users = [await stage.user(f"dead{number}@example.org") for number in range(2)]
+    both_in = asyncio.Barrier(2)
+
+    async def cross(first: int, second: int) -> None:
+        async with stage.begin() as work:
+            await run_in(work, "SET LOCAL deadlock_timeout = '50ms'")
+            await work.users.rehash(users[first].id, old="hash", new=f"by{first}")
+            await both_in.wait()
+            await work.users.rehash(users[second].id, old="hash", new=f"by{first}")
+
+    ends = await asyncio.gather(cross(0, 1), cross(1, 0), return_exceptions=True)
+    assert sorted(map(_is_outage, filter(None, ends))) == [True]
+    kept = [await stage.kept_user(user.id) for user in users]
+    assert len({user.password_hash for user in kept if user is not None}) == 1
+
+
+async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(engine: AsyncEngine) -> None:
+    stage = stage_on(engine)
+
+    async def write() -> None:
+        async with stage.begin() as work:
+            await run_in(work, "SET TRANSACTION READ ONLY")
+            await work.users.add(claim())
+
+    await refused(write())
+    assert await stage.floors.floors([new_id()]) == {}
+
+
+@pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
+async def test_a_connection_that_an_operator_ends_is_an_outage(engine: AsyncEngine, end: str) -> None:
+    stage = stage_on(engine)
+
+    async def ended() -> None:
+        async with stage.begin() as work:
+            pid = await run_in(work, "SELECT pg_backend_pid()")
+            waiting = asyncio.create_task(run_in(work, "SELECT pg_sleep(5)"))
+            await asyncio.sleep(0.05)
+            await run(stage, f"SELECT {end}({pid})")
+            await waiting
+
+    await refused(ended())
+    await run(stage, "SELECT 1")
+
+
+# -- what is no outage ------------------------------------------------------------------------------------
+
+
+async def test_our_own_mistakes_are_not_excused_as_outages(engine: AsyncEngine) -> None:
+    stage = stage_on(engine)
+    user = await stage.user()
+
+    async def add_again() -> None:
+        async with stage.begin() as work:
+            await work.users.add(user)
+
+    async def ask_for_nonsense() -> None:
+        async with stage.begin() as work:
+            await work.users.page(query="", role=None, limit=2**70, after=None)
+
+    async def keep_nonsense() -> None:
+        async with stage.begin() as work:
+            await work.mails.add(owed(user_id="no id"))  # type: ignore[arg-type]
+
+    with pytest.raises(ProgrammingError):
+        await run(stage, "SELECT nothing FROM nowhere")
+    with pytest.raises(IntegrityError):
+        await add_again()
+    with pytest.raises(DBAPIError):
+        await ask_for_nonsense()
+    with pytest.raises(Exception, match="invalid UUID"):
+        await keep_nonsense()
+    await run(stage, "SELECT 1")
+
+
+async def test_what_is_raised_by_whoever_works_passes_as_it_is(engine: AsyncEngine) -> None:
+    stage = stage_on(engine)
+
+    async def undone() -> None:
+        async with stage.begin():
+            raise Undo
+
+    with pytest.raises(Undo):
+        await undone()
+
+
+async def test_works_that_are_cancelled_give_their_connections_back(engine: AsyncEngine) -> None:
+    stage = stage_on(engine)
+
+    async def work_on(number: int) -> None:
+        async with stage.begin() as work:
+            await work.users.add(claim(f"cancelled{number}@example.org"))
+            await run_in(work, "SELECT pg_sleep(0.01)")
+            await asyncio.sleep(5)
+
+    # The driver tells the loop of every connection that was given up halfway.
+    asyncio.get_running_loop().set_exception_handler(lambda *_: None)
+    for number in range(40):
+        works = [asyncio.create_task(work_on(number)) for _ in range(5)]
+        await asyncio.sleep(number * 0.0007)
+        for task in works:
+            task.cancel()
+        await asyncio.gather(*works, return_exceptions=True)
+    await until(lambda: checked_out(engine) == 0)
+    async with stage.begin() as work:
+        assert await work.users.page(query="cancelled", role=None, limit=9, after=None) == []
