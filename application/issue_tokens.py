@@ -19,7 +19,7 @@ class IssueTokens:
 
     def __call__(self, session: Session, user: User) -> TokenPair:
         now = self.clock()
-        expires_at = session.rotated_at + self.lifetimes.access
+        expires_at = min(session.rotated_at + self.lifetimes.access, session.expires_at)
         access = AccessToken(
             user_id=user.id,
             session_id=session.id,

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -13,6 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.connecting import make_engine
 from entrypoints import engines
 from tests.world import World
+
+# Examples may be slow on a busy machine; how slow is not what these tests are about.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 ROOT = Path(__file__).resolve().parent.parent
 

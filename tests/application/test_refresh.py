@@ -384,3 +384,13 @@ async def test_a_session_has_one_living_generation_and_never_comes_back(steps: l
     story = Story(world, await world.enter(ALICE))
     for kind, by in steps:
         await story.step(kind, by)
+
+
+async def test_an_access_token_does_not_outlive_its_session(world: World) -> None:
+    await world.user()
+    pair = await world.enter()
+    for _ in range(30):
+        world.clock.advance(hours=23, minutes=59, seconds=50)
+        pair = await world.refresh(refresh_token=pair.refresh_token)
+    assert pair.expires_in == pair.refresh_expires_in == 300
+    assert world.access_sealer.unseal(pair.access_token).expires_at == world.clock.now + timedelta(seconds=300)
