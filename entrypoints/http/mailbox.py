@@ -7,7 +7,7 @@ from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
-from litestar.params import SkipValidation
+from litestar.params import FromPath, SkipValidation
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
@@ -34,7 +34,7 @@ def look_into_mailbox(settings: NamedDependency[SkipValidation[Settings]]) -> Re
 
 
 @get("/dev/mail/{name:str}", guards=anybody(), include_in_schema=False, sync_to_thread=True)
-def read_mail(name: str, settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
+def read_mail(name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     path = settings.data_dir / "mailbox" / name
     if not _NAME.fullmatch(name) or not path.is_file():
         raise Refusal(Code.NOT_FOUND, "There is no such mail.")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody, QueryParameter
+from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
 from application.administer import ChangeUser, DeleteUser, EndSessions
@@ -35,7 +35,7 @@ class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
 async def browse(
     list_users: NamedDependency[ListUsers],
     start: Annotated[str, QueryParameter(name="query", max_length=254)] = "",
-    role: Role | None = None,
+    role: FromQuery[Role | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=64)] = None,
 ) -> UserPage:
@@ -51,7 +51,7 @@ async def browse(
     guards=at_least(Role.MODERATOR),
     responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
 )
-async def show(user_id: UUID, show_user: NamedDependency[ShowUser]) -> UserShape:
+async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserShape:
     """One user."""
     return UserShape.of(await show_user(user_id))
 
@@ -62,7 +62,7 @@ async def show(user_id: UUID, show_user: NamedDependency[ShowUser]) -> UserShape
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def change(
-    user_id: UUID,
+    user_id: FromPath[UUID],
     data: JSONBody[ChangeUserBody],
     caller: NamedDependency[AccessToken],
     change_user: NamedDependency[ChangeUser],
@@ -86,7 +86,7 @@ async def change(
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
 )
 async def log_out(
-    user_id: UUID, caller: NamedDependency[AccessToken], end_sessions: NamedDependency[EndSessions]
+    user_id: FromPath[UUID], caller: NamedDependency[AccessToken], end_sessions: NamedDependency[EndSessions]
 ) -> None:
     """End every session of a user."""
     await end_sessions(caller, user_id)
@@ -98,7 +98,7 @@ async def log_out(
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def remove(
-    user_id: UUID, caller: NamedDependency[AccessToken], delete_user: NamedDependency[DeleteUser]
+    user_id: FromPath[UUID], caller: NamedDependency[AccessToken], delete_user: NamedDependency[DeleteUser]
 ) -> None:
     """Remove a user, with everything that could still speak for them."""
     await delete_user(caller, user_id)

@@ -182,17 +182,13 @@ def holdings(service: Service) -> dict[str, tuple[int, str]]:
     return eventually(lambda: asyncio.run(look()))
 
 
-def fetch(service: Service, question: str, *values: object) -> list[Any]:
+async def fetch(service: Service, question: str, *values: object) -> list[Any]:
     """The rows of a query."""
-
-    async def ask() -> list[Any]:
-        connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
-        try:
-            return list(await connection.fetch(question, *values))
-        finally:
-            await connection.close()
-
-    return asyncio.run(ask())
+    connection = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
+    try:
+        return list(await connection.fetch(question, *values))
+    finally:
+        await connection.close()
 
 
 def raw(service: Service, request: bytes, *, patience: float = 5) -> bytes:

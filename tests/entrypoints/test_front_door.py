@@ -1,0 +1,403 @@
+"""What every answer carries, who counts as the caller, and by which names the service goes."""
+
+import json
+import re
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+from litestar import get
+from litestar.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
+
+from entrypoints.container import Container, close
+from entrypoints.http.app import assemble, create
+from entrypoints.http.front_door import FrontDoor
+from entrypoints.http.guard import anybody
+from entrypoints.settings import load
+from tests.entrypoints.service import PASSWORD, Service, address, code, free_port
+from tests.entrypoints.sweeping import fetch, raw, statuses
+
+ALWAYS = {
+    "strict-transport-security": "max-age=31536000; includeSubDomains",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cache-control": "no-store",
+}
+REQUEST_ID = re.compile(r"[0-9a-f]{32}")
+
+
+def carries_all(answer: httpx.Response, **instead: str) -> None:
+    expected = {**ALWAYS, **{name.replace("_", "-"): value for name, value in instead.items()}}
+    assert {name: answer.headers.get_list(name) for name in expected} == {
+        name: [value] for name, value in expected.items()
+    }
+    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
+    assert not {"server", "x-powered-by", "via", "set-cookie"} & set(answer.headers)
+    if answer.status_code >= 400:
+        code(answer)
+
+
+@asynccontextmanager
+async def inside(
+    service: Service,
+    *,
+    peer: str = "203.0.113.5",
+    build: Callable[[Container], ASGIApp] = create,
+    **more: str,
+) -> AsyncIterator[httpx.AsyncClient]:
+    """A client of an application in this process, set otherwise; `peer` is whom the connection comes from."""
+    container = Container(settings=load({**service.environ, **more}))
+    transport = httpx.ASGITransport(build(container), client=(peer, 1))  # type: ignore[arg-type]
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url=service.url) as client:
+            yield client
+    finally:
+        await close(container)
+
+
+# -- what every answer carries -------------------------------------------------------------------------
+
+
+def test_every_answer_of_the_service_carries_all_security_headers(service: Service) -> None:
+    client, name = service.member(), address("taken").split("@")[0][:32]
+    service.user(address("taken"), username=name)
+    register = {"email": address(), "password": PASSWORD}
+    answers = {
+        200: client.get("/v1/me"),
+        202: client.post("/v1/verify/resend", json={"email": address()}),
+        400: client.post("/v1/verify", json={"token": "x"}),
+        401: client.get("/v1/me", headers={"Authorization": "Bearer x"}),
+        403: client.get("/v1/users"),
+        404: client.get("/v1/nothing"),
+        405: client.put("/v1/me"),
+        409: client.post("/v1/register", json={**register, "username": name}),
+        413: client.post("/v1/login", content=b" " * 40_000, headers={"Content-Type": "application/json"}),
+        415: client.post("/v1/login", content=b"{}"),
+        422: client.post("/v1/register", json={**register, "password": "short"}),
+        204: client.post("/v1/logout"),
+    }
+    for status, answer in answers.items():
+        assert answer.status_code == status, answer.text
+        carries_all(answer)
+    for path in ("/health/live", "/health/ready", "/openapi.json"):
+        carries_all(client.get(path))
+    carries_all(client.options("/v1/me"))
+    carries_all(client.get("/.well-known/jwks.json"), cache_control="public, max-age=300")
+    ids = {answer.headers["x-request-id"] for answer in answers.values()}
+    assert len(ids) == len(answers)
+
+
+def test_a_page_may_use_its_own_style_and_nothing_else(service: Service) -> None:
+    client = service.client()
+    for path in ("/verify?token=x", "/reset?token=x", "/docs", "/dev/mail"):
+        for method in ("GET", "HEAD"):
+            answer = client.request(method, path)
+            if answer.status_code == 405:
+                continue
+            policy = answer.headers["content-security-policy"]
+            carries_all(answer, content_security_policy=policy)
+            assert re.fullmatch(
+                r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; form-action 'self'; "
+                r"frame-ancestors 'none'; base-uri 'none'",
+                policy,
+            )
+
+
+def _breaking(container: Container) -> ASGIApp:
+    @get("/raises", guards=anybody())
+    async def raises() -> None:
+        raise RuntimeError("the secret of the handler")
+
+    @get("/unserializable", guards=anybody())
+    async def unserializable() -> dict[str, Any]:
+        return {"it": object()}
+
+    @get("/late", guards=anybody())
+    async def late() -> float:
+        return float("nan")
+
+    app = assemble(container)
+    for handler in (raises, unserializable, late):
+        app.register(handler)
+
+    async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["path"] == "/middleware":
+            raise RuntimeError("the secret of the middleware")
+        await app(scope, receive, send)
+
+    return FrontDoor(middleware)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/raises", "/unserializable", "/middleware"])
+async def test_what_goes_wrong_inside_is_logged_once_and_told_to_nobody(service: Service, path: str) -> None:
+    async with inside(service, build=_breaking) as client:
+        with capture_logs() as lines:
+            answer = await client.get(path)
+        assert (answer.status_code, code(answer)) == (500, "internal")
+        carries_all(answer)
+        assert answer.json()["detail"] == "Something went wrong."
+        assert "secret" not in answer.text
+        [error, request] = lines
+        assert (error["log_level"], request["status"]) == ("error", 500)
+        assert error["exc_info"] is not None
+        assert (await client.get("/health/live")).status_code == 200
+
+
+@pytest.mark.anyio
+async def test_an_outage_is_answered_with_all_headers_and_a_time_to_come_back(service: Service) -> None:
+    nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
+    async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
+        login = {"login": "somebody@example.org", "password": PASSWORD}
+        for answer in (await client.get("/health/ready"), await client.post("/v1/login", json=login)):
+            assert (answer.status_code, code(answer)) == (503, "unavailable")
+            carries_all(answer)
+            assert not any(word in answer.text for word in ("hunter2", "postgres", "asyncpg", "127.0.0.1"))
+
+
+# -- other origins -------------------------------------------------------------------------------------
+
+GOOD = "https://app.good.example"
+EVIL = [
+    *("https://evil.example", "null", "", "https://app.good.example.evil.example", "https://app.good.exampl"),
+    *("https://app.good.example:8443", "http://app.good.example", "https://appXgood.example", "https://good.example"),
+    *("https://x.app.good.example", "https://evil-app.good.example", "https://app.good.example/", "*", "file://"),
+    *("https://app.good.example, https://evil.example", "HTTPS://APP.GOOD.EXAMPLE", "https://app.good.example@evil"),
+]
+
+
+@pytest.mark.anyio
+async def test_only_the_origins_that_are_set_may_read_answers(service: Service) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=f"{GOOD}, https://other.example:8443") as client:
+        for origin in (GOOD, "https://other.example:8443"):
+            for path, status in (("/health/live", 200), ("/v1/me", 401), ("/v1/nothing", 404)):
+                answer = await client.get(path, headers={"Origin": origin})
+                assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (status, origin)
+                assert "origin" in answer.headers["vary"].lower()
+                assert "access-control-allow-credentials" not in answer.headers
+        for origin in EVIL:
+            for method in ("GET", "OPTIONS"):
+                headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+                answer = await client.request(method, "/health/live", headers=headers)
+                assert "access-control-allow-origin" not in answer.headers, (origin, method)
+                assert "access-control-allow-credentials" not in answer.headers
+
+
+@pytest.mark.anyio
+async def test_a_preflight_allows_what_the_calls_need(service: Service) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
+        for path, method in (
+            ("/v1/login", "POST"),
+            ("/v1/me", "GET"),
+            ("/v1/users/x", "PATCH"),
+            ("/v1/users/x", "DELETE"),
+        ):
+            headers = {
+                "Origin": GOOD,
+                "Access-Control-Request-Method": method,
+                "Access-Control-Request-Headers": "authorization, content-type",
+            }
+            answer = await client.options(path, headers=headers)
+            assert answer.status_code == 204, answer.text
+            carries_all(answer)
+            assert answer.headers["access-control-allow-origin"] == GOOD
+            assert method in answer.headers["access-control-allow-methods"].split(", ")
+            allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
+            assert {"authorization", "content-type"} <= set(allowed)
+            assert "access-control-allow-credentials" not in answer.headers
+
+
+def test_no_origin_is_allowed_where_none_is_set(service: Service) -> None:
+    for method in ("GET", "OPTIONS"):
+        headers = {"Origin": service.url, "Access-Control-Request-Method": "GET"}
+        answer = service.client().request(method, "/health/live", headers=headers)
+        assert not [name for name in answer.headers if name.startswith("access-control-")]
+
+
+# -- names ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.anyio
+async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Service) -> None:
+    hosts = "accounts.good.example, [2001:db8::1], 192.0.2.1, LocalHost"
+    async with inside(service, LATCHKEY_ALLOWED_HOSTS=hosts) as client:
+
+        async def status(host: str, **headers: str) -> int:
+            answer = await client.get("/health/live", headers={"Host": host, **headers})
+            carries_all(answer)
+            return answer.status_code
+
+        for host in (
+            *("accounts.good.example", "accounts.good.example:8443", "ACCOUNTS.GOOD.EXAMPLE", "localhost:1"),
+            *("[2001:db8::1]", "[2001:db8::1]:443", "[2001:DB8::1]", "192.0.2.1:80"),
+        ):
+            assert await status(host) == 200, host
+        for host in (
+            *("evil.example", "accounts.good.example.evil.example", "evil-accounts.good.example", "good.example"),
+            *("accountsXgood.example", "x.accounts.good.example", "accounts.good.example@evil.example", "", ":80"),
+            *(
+                "accounts.good.example:80@evil.example",
+                "accounts.good.example:x",
+                "accounts.good.example:",
+                "[",
+                "[]",
+            ),
+            *("accounts.good.example/", "accounts.good.example evil.example", "accounts.good.example,evil.example"),
+            *(
+                "[2001:db8::2]",
+                "2001:db8::1",
+                "[2001:db8::1",
+                "[2001:db8::1]evil",
+                "192.0.2.2",
+                "accounts.good.example:123456",
+            ),
+        ):
+            assert await status(host) == 400, host
+            assert await status(host, **{"X-Forwarded-Host": "accounts.good.example"}) == 400, host
+
+
+def test_a_request_says_once_whom_it_is_for(service: Service) -> None:
+    for hosts, expected in (
+        (b"Host: x\r\n", 200),
+        (b"Host: x\r\nHost: x\r\n", 400),
+        (b"", 400),
+        (b"Host: a@b\r\n", 400),
+    ):
+        request = b"GET /health/live HTTP/1.1\r\nConnection: close\r\n" + hosts + b"\r\n"
+        assert statuses(raw(service, request)) == [expected], hosts
+    assert statuses(raw(service, b"GET /health/live HTTP/1.0\r\n\r\n")) == [200]
+
+
+def test_no_header_gets_into_a_mail(service: Service) -> None:
+    client = service.member()
+    for number, (name, value) in enumerate(
+        [
+            ("Host", "evil.example"),
+            ("Host", "127.0.0.1.evil.example:80"),
+            ("X-Forwarded-Host", "evil.example"),
+            ("Forwarded", 'host="evil.example"; proto=https'),
+            ("X-Forwarded-Proto", "javascript"),
+            ("X-Forwarded-Prefix", "//evil.example"),
+            ("X-Forwarded-Server", "evil.example"),
+            ("X-Host", "evil.example"),
+            ("X-Original-URL", "https://evil.example/"),
+            ("Origin", "https://evil.example"),
+            ("Referer", "https://evil.example/"),
+        ],
+        1,
+    ):
+        assert (
+            client.post("/v1/password/forgot", json={"email": client.email}, headers={name: value}).status_code == 202
+        )
+        mail = service.mail(client.email, number)
+        assert "evil" not in mail.as_string()
+        for part in ("plain", "html"):
+            body = mail.get_body((part,))
+            assert body is not None
+            found = set(re.findall(r"[a-z]+://[^\s/\"'<>]+", body.get_content()))
+            assert found == {service.url}, name
+    document = json.dumps({"email": client.email}).encode()
+    head = b"POST http://evil.example/v1/password/forgot HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(document)}\r\n\r\n".encode()
+    answer = raw(service, head + document)
+    assert statuses(answer) == [202]
+    assert "evil" not in service.mail(client.email, 12).as_string()
+
+
+# -- who is calling ------------------------------------------------------------------------------------
+
+PROXIES = "10.0.0.0/8, fd00::/8, 192.0.2.7"
+JUNK = "junk, " * 1500
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("peer", "said", "caller"),
+    [
+        ("203.0.113.5", ["198.51.100.1"], "203.0.113.5"),
+        ("203.0.113.5", ["10.0.0.1"], "203.0.113.5"),
+        ("192.0.2.8", ["198.51.100.1"], "192.0.2.8"),
+        ("10.0.0.1", [], "10.0.0.1"),
+        ("10.0.0.1", [""], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("192.0.2.7", ["198.51.100.1"], "198.51.100.1"),
+        ("fd00::1", ["2001:db8::5"], "2001:db8::5"),
+        ("10.0.0.1", ["2001:DB8:0:0::5"], "2001:db8::5"),
+        ("::ffff:10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
+        ("::ffff:203.0.113.5", ["198.51.100.1"], "203.0.113.5"),
+        ("10.0.0.1", ["::ffff:198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1, 10.2.3.4"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6", "198.51.100.1", "10.2.3.4,fd00::2"], "198.51.100.1"),
+        ("10.0.0.1", ["10.1.1.1, 10.2.2.2"], "10.1.1.1"),
+        ("10.0.0.1", ["198.51.100.1, junk"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1, 10.2.3.4, 999.1.1.1, 10.9.9.9"], "10.9.9.9"),
+        ("10.0.0.1", ["fe80::1%\x1b[31m, 10.2.3.4"], "10.2.3.4"),
+        ("10.0.0.1", ["198.51.100.1:1234"], "10.0.0.1"),
+        ("10.0.0.1", ["unknown"], "10.0.0.1"),
+        ("10.0.0.1", [",,, ,"], "10.0.0.1"),
+        ("10.0.0.1", [JUNK + "198.51.100.1"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1, " + JUNK], "10.0.0.1"),
+        ("10.0.0.1", ["10.0.0.2, " * 1000 + "10.0.0.3"], "10.0.0.2"),
+        ("10.0.0.1", ["\xff\xfe"], "10.0.0.1"),
+        ("not an address", ["198.51.100.1"], ""),
+    ],
+    ids=lambda it: str(it)[:50] or "nothing",
+)
+async def test_the_caller_is_the_nearest_address_that_is_not_a_proxy_of_ours(
+    service: Service, member: str, peer: str, said: list[str], caller: str
+) -> None:
+    async with inside(service, peer=peer, LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
+        headers = [(b"x-forwarded-for", value.encode("latin-1")) for value in said]
+        headers += [(b"x-real-ip", b"6.6.6.6"), (b"forwarded", b"for=6.6.6.6"), (b"client-ip", b"6.6.6.6")]
+        with capture_logs() as lines:
+            answer = await client.post("/v1/login", json={"login": member, "password": PASSWORD}, headers=headers)
+        assert answer.status_code == 200, answer.text
+        [line] = [line for line in lines if line["event"] == "request"]
+        assert line["ip"] == caller
+        [row] = await fetch(service, "SELECT ip FROM sessions WHERE id = $1", answer.json()["session_id"])
+        assert row["ip"] == caller
+
+
+def test_nobody_is_a_proxy_unless_it_is_set(service: Service) -> None:
+    client = service.client()
+    client.headers["X-Forwarded-For"] = "198.51.100.1"
+    client.headers["X-Request-ID"] = "chosen-by-the-caller"
+    client.log_in(service.user("direct"))
+    assert REQUEST_ID.fullmatch(client.get("/v1/me").headers["x-request-id"])
+
+
+@pytest.mark.anyio
+async def test_a_request_keeps_the_id_that_a_proxy_of_ours_gave_it(service: Service) -> None:
+    for peer, said, kept in (
+        ("10.0.0.1", "a.proxy_made-THIS.1", True),
+        ("10.0.0.1", "12345678", True),
+        ("10.0.0.1", "x" * 64, True),
+        ("203.0.113.5", "a.proxy_made-THIS.1", False),
+        ("10.0.0.1", "short", False),
+        ("10.0.0.1", "x" * 65, False),
+        ("10.0.0.1", "with blank here", False),
+        ("10.0.0.1", "color\x1b[31mcolor", False),
+        ("10.0.0.1", '"quoted-quoted"', False),
+        ("10.0.0.1", "\xe9\xe9\xe9\xe9\xe9\xe9\xe9\xe9", False),
+        ("10.0.0.1", "", False),
+    ):
+        async with inside(service, peer=peer, LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
+            with capture_logs(processors=[merge_contextvars]) as lines:
+                answer = await client.get("/v1/me", headers=[(b"x-request-id", said.encode("latin-1"))])
+            [found] = answer.headers.get_list("x-request-id")
+            assert (found == said) is kept
+            assert kept or REQUEST_ID.fullmatch(found)
+            assert [line["request_id"] for line in lines] == [found]
+
+
+@pytest.fixture(scope="module")
+def member(running: Service) -> str:
+    return running.user("behind")
