@@ -34,7 +34,10 @@ async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None
         except (SQLAlchemyError, OSError) as error:
             if time.monotonic() > give_up:
                 where = f"{engine.url.host or 'localhost'}:{engine.url.port or 5432}"
-                raise SchemaError(f"The database at {where} does not answer: see LATCHKEY_DATABASE_URL.") from error
+                why = str(getattr(error, "orig", error)) or "it does not answer"
+                raise SchemaError(
+                    f"The database at {where} cannot be used, see LATCHKEY_DATABASE_URL: {why}"
+                ) from error
             await asyncio.sleep(0.2)
     if found != (expected := head()):
         state = "has no schema yet" if found is None else f"has the schema {found}"

@@ -1,0 +1,186 @@
+"""Every statement that callers wait for finds its rows by an index, in a house with many users."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import event, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
+from domain.mail import Outcome
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import User
+from tests.contracts.stage import LIFETIMES, NOW, opened
+
+pytestmark = pytest.mark.anyio
+
+MANY = 20_000
+USERS = """
+INSERT INTO users (id, email, username, password_hash, role, verified_at, credential_version, created_at)
+SELECT md5('user' || n)::uuid, 'user' || n || '@example.org', 'User' || n, 'hash',
+       CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 100 = 0 THEN 'moderator' ELSE 'member' END, :now, 1, :now
+FROM generate_series(1, :many) n
+"""
+SESSIONS = """
+INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, ended_at, user_agent, ip,
+                      raised_at, unpublished)
+SELECT md5('session' || n)::uuid, md5('user' || n)::uuid, 1, 0, :now, :now,
+       CAST(:now AS timestamptz) + interval '7 days',
+       CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) END, 'Lynx', '203.0.113.7',
+       CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) - n * interval '1 minute' END, n % 2000 = 0
+FROM generate_series(1, :many) n
+"""
+MAILS = """
+INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, outcome, note)
+SELECT md5('mail' || n)::uuid, 'verify', 'user' || n || '@example.org', :now, :now, 0,
+       CASE WHEN n % 500 = 0 THEN 'parked' WHEN n % 100 > 0 THEN 'sent' END, ''
+FROM generate_series(1, :many) n
+"""
+
+
+@dataclass
+class House:
+    engine: AsyncEngine
+    store: PostgresStore
+    floors: PostgresFloors
+    statements: list[tuple[str, tuple[Any, ...]]] = field(default_factory=list)
+
+    async def plans(self) -> list[str]:
+        """How the statements since the last time were found, with the parameters they had."""
+        asked, plans = list(self.statements), []
+        async with self.engine.connect() as connection:
+            driver = (await connection.get_raw_connection()).driver_connection
+            assert driver is not None
+            for statement, parameters in asked:
+                lines = await driver.fetch(f"EXPLAIN {statement}", *parameters)
+                plans.append("\n".join(line[0] for line in lines))
+            await connection.invalidate()
+        self.statements.clear()
+        return plans
+
+
+@pytest.fixture
+async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
+    made = make_engine(migrated, deadline=60)
+    async with made.begin() as connection:
+        for statement in (USERS, SESSIONS, MAILS):
+            await connection.execute(text(statement), {"now": NOW, "many": MANY})
+        await connection.execute(text("ANALYZE users, sessions, mails"))
+    store = PostgresStore(made, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    full = House(made, store, PostgresFloors(made))
+    event.listen(
+        made.sync_engine, "before_cursor_execute", lambda *call: full.statements.append((call[2], tuple(call[3])))
+    )
+    yield full
+    async with made.begin() as connection:
+        await connection.execute(text("TRUNCATE users, sessions, mails"))
+    await made.dispose()
+
+
+def by_index(plans: list[str]) -> bool:
+    """Rows are looked up; nothing is read from beginning to end."""
+    assert plans
+    for plan in plans:
+        assert "Seq Scan" not in plan, plan
+    return True
+
+
+async def user_of(house: House, number: int) -> User:
+    async with house.store.begin() as work:
+        user = await work.users.by_email(f"user{number}@example.org")
+    assert user is not None
+    return user
+
+
+async def session_of(house: House, number: int) -> UUID:
+    async with house.engine.connect() as connection:
+        found = (await connection.execute(text(f"SELECT md5('session{number}')::uuid"))).scalar()
+    assert isinstance(found, UUID)
+    return found
+
+
+async def test_users_are_found_by_index(house: House) -> None:
+    async with house.store.begin() as work:
+        assert await work.users.by_email("user7@example.org") is not None
+        assert await work.users.by_email("nobody@example.org") is None
+        assert await work.users.by_username("USER7") is not None
+        assert len(await work.users.governors()) == MANY // 1000
+    assert by_index(await house.plans())
+
+
+async def test_pages_are_turned_by_index(house: House) -> None:
+    half = UUID(int=1 << 127)
+    async with house.store.begin() as work:
+        for query in ("", "user7", "user77@", "nobody", "u_er", "user"):
+            for role in (None, Role.ADMIN, Role.MEMBER):
+                for after in (None, half):
+                    await work.users.page(query=query, role=role, limit=50, after=after)
+    assert by_index(await house.plans())
+
+
+async def test_users_are_proven_and_changed_by_index(house: House) -> None:
+    user = await user_of(house, 7)
+    claimed = replace(user, id=UUID(int=7), verified=False)
+    async with house.store.begin() as work:
+        await work.users.add(claimed)
+        await work.users.prove(claimed.id, credential_version=1, now=NOW)
+        await work.users.prove(user.id, credential_version=1, now=NOW)
+        await work.users.replace_password(user.id, "new", credential_version=1)
+        await work.users.rehash(user.id, old="new", new="newer")
+        await work.users.set_role(user.id, Role.ADMIN)
+        await work.users.set_disabled(user.id, True, now=NOW)
+        await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
+        await work.users.remove(user.id)
+    statements = [
+        (sql, given) for sql, given in house.statements if not sql.startswith(("INSERT", "SAVEPOINT", "ROLL"))
+    ]
+    house.statements[:] = [(sql, given) for sql, given in statements if not sql.startswith("RELEASE")]
+    assert by_index(await house.plans())
+
+
+async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
+    user, session = await user_of(house, 7), await session_of(house, 7)
+    async with house.store.begin() as work:
+        assert await work.sessions.open(opened(user), credential_version=1) is not None
+        assert await work.sessions.by_id(session) is not None
+        moved = await work.sessions.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES)
+        assert moved is not None
+        assert await work.sessions.outdate_all(user.id, now=NOW) == 2
+        assert await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
+        assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 1
+    assert by_index(await house.plans())
+
+
+async def test_floors_are_found_by_index(house: House) -> None:
+    session = await session_of(house, 7)
+    house.statements.clear()
+    assert await house.floors.floors([session]) == {session: 0}
+    many = [await session_of(house, number) for number in range(1, 60)]
+    assert len(await house.floors.floors(many)) == 59
+    assert len(await house.floors.raised(since=NOW - timedelta(minutes=11))) == 5
+    fresh = await house.floors.unpublished()
+    assert len(fresh) == MANY // 2000
+    await house.floors.published(fresh)
+    house.statements[:] = [(sql, given) for sql, given in house.statements if "md5" not in sql]
+    assert by_index(await house.plans())
+
+
+async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> None:
+    async with house.store.begin() as work:
+        for limit in (1, 10):
+            mails = await work.mails.lease(now=NOW, until=NOW + timedelta(seconds=45), limit=limit)
+            assert len(mails) == limit
+        await work.mails.lease(now=NOW, until=NOW, limit=1, only=mails[0].id)
+        await work.mails.settle(mails[0], Outcome.PARKED, now=NOW, note="refused")
+        await work.mails.postpone(mails[1], until=NOW, note="busy")
+        assert len(await work.mails.parked(limit=50)) == 41
+        assert await work.mails.redrive(mails[0].id, now=NOW)
+    assert by_index(await house.plans())

@@ -1,0 +1,124 @@
+"""The unit of work: all of it or none, apart from every other, and known outside only when it is done."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+import anyio
+import pytest
+
+from domain.mail import Outcome
+from domain.role import Role
+from domain.session import EndReason
+from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, new_id, opened, owed
+
+pytestmark = pytest.mark.anyio
+
+
+async def everything(stage: Stage) -> None:
+    """A change of each kind, in one work."""
+    user = claim("all@example.org", role=Role.ADMIN)
+    session = opened(user)
+    async with stage.begin() as work:
+        await work.users.add(user)
+        await work.users.prove(user.id, credential_version=1, now=NOW)
+        await work.sessions.open(session, credential_version=1)
+        await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+        await work.mails.add(owed())
+        (mail,) = await work.mails.lease(now=NOW, until=LATER, limit=1)
+        await work.mails.settle(mail, Outcome.PARKED, now=LATER)
+
+
+async def traces(stage: Stage) -> tuple[int, int, int, int, int]:
+    async with stage.begin() as work:
+        users = await work.users.page(query="all", role=None, limit=9, after=None)
+        mails = await work.mails.parked(limit=9)
+    raised = await stage.floors.raised(since=NOW)
+    return len(users), len(mails), len(raised), len(stage.blocklist.published), len(stage.nudged)
+
+
+async def test_a_work_that_is_done_has_happened_entirely(stage: Stage) -> None:
+    await everything(stage)
+    assert await traces(stage) == (1, 1, 1, 1, 1)
+
+
+async def test_a_work_sees_what_it_has_done_itself(stage: Stage) -> None:
+    user = claim()
+    async with stage.begin() as work:
+        await work.users.add(user)
+        assert await work.users.by_email(user.email) == user
+        session = opened(user)
+        assert await work.sessions.open(session, credential_version=1) == user
+        assert await work.sessions.by_id(session.id) == session
+
+
+async def test_nobody_sees_a_work_that_is_not_done(stage: Stage) -> None:
+    user = await stage.user()
+    session = await stage.session(user)
+    async with stage.begin() as work:
+        await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
+        await work.mails.add(owed())
+        assert await stage.floors.floors([session.id]) == {session.id: 0}
+        assert await stage.floors.unpublished() == {}
+        assert (stage.blocklist.published, stage.nudged) == ([], [])
+
+
+@pytest.mark.parametrize("error", [Undo, OSError, KeyError, anyio.EndOfStream])
+async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: Stage, error: type[Exception]) -> None:
+    user = claim("all@example.org")
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.users.add(user)
+            session = opened(user)
+            await work.sessions.open(session, credential_version=1)
+            await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+            await work.mails.add(owed())
+            raise error
+
+    with pytest.raises(Exception):  # noqa: B017, PT011 - which one is the caller's affair
+        await spoilt()
+    assert await traces(stage) == (0, 0, 0, 0, 0)
+
+
+async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(stage: Stage) -> None:
+    for number in range(10):
+        with anyio.CancelScope() as scope:
+            async with stage.begin() as work:
+                await work.users.add(claim(f"all{number}@example.org"))
+                await work.mails.add(owed())
+                scope.cancel()
+                await anyio.sleep(1)
+    assert await traces(stage) == (0, 0, 0, 0, 0)
+    await everything(stage)
+    assert await traces(stage) == (1, 1, 1, 1, 1)
+
+
+async def test_a_work_without_endings_or_mails_says_nothing(stage: Stage) -> None:
+    user = await stage.user()
+    await stage.session(user)
+    async with stage.begin() as work:
+        assert await work.sessions.end_all(new_id(), now=LATER, reason=EndReason.LOGOUT_ALL) == 0
+        assert await work.sessions.outdate_all(new_id(), now=LATER) == 0
+    assert (stage.blocklist.published, stage.nudged) == ([], [])
+
+
+async def test_works_that_meet_lose_none_of_what_they_did(stage: Stage) -> None:
+    def register(number: int) -> Callable[[], Awaitable[None]]:
+        async def add() -> None:
+            async with stage.begin() as work:
+                await work.users.add(claim(f"all{number}@example.org"))
+                await work.mails.add(owed())
+                if number % 3 == 0:
+                    raise Undo
+
+        async def add_unless_undone() -> None:
+            with suppress(Undo):
+                await add()
+
+        return add_unless_undone
+
+    await at_once(register(number) for number in range(60))
+    async with stage.begin() as work:
+        kept = await work.users.page(query="all", role=None, limit=100, after=None)
+    assert sorted(user.email for user in kept) == sorted(f"all{n}@example.org" for n in range(60) if n % 3)
+    assert len(stage.nudged) == 40

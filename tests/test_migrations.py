@@ -1,0 +1,294 @@
+"""Migrations on real PostgreSQL: up, down and up again, two at once, and never in everybody's way."""
+
+import asyncio
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from adapters.postgres.connecting import make_engine
+from entrypoints import engines
+from entrypoints.schema import SchemaError, head, insist_on_schema
+
+ROOT = Path(__file__).resolve().parent.parent
+REVISIONS = [
+    revision.revision
+    for revision in reversed(
+        list(ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml"))).walk_revisions())
+    )
+]
+LOCK = 7235501094318843
+
+T = TypeVar("T")
+
+
+@pytest.fixture
+def fresh(postgres: engines.Postgres) -> str:
+    """A database of its own, with nothing in it."""
+
+    async def create() -> None:
+        admin = await asyncpg.connect(postgres.url)
+        await admin.execute("DROP DATABASE IF EXISTS migrating WITH (FORCE)")
+        await admin.execute("CREATE DATABASE migrating")
+        await admin.close()
+
+    asyncio.run(create())
+    return postgres.url_of("migrating")
+
+
+def alembic(url: str, *arguments: str, root: Path = ROOT) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "alembic", *arguments],
+        cwd=root,
+        env={"LATCHKEY_DATABASE_URL": url, "PATH": os.defpath},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def migrate(url: str, *arguments: str) -> str:
+    done = alembic(url, *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def on(url: str, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
+    async def asked() -> T:
+        connection = await asyncpg.connect(url)
+        try:
+            return await ask(connection)
+        finally:
+            await connection.close()
+
+    return asyncio.run(asked())
+
+
+def shape(url: str) -> list[tuple[object, ...]]:
+    """Every column, index and constraint, to compare."""
+    questions = (
+        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_schema = 'public' AND table_name <> 'alembic_version' ORDER BY 1, 2",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public' AND tablename <> 'alembic_version'"
+        " ORDER BY 1",
+        "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE connamespace = 'public'::regnamespace"
+        " AND conrelid <> COALESCE(to_regclass('alembic_version'), 0) ORDER BY 1",
+    )
+
+    async def ask(connection: "asyncpg.Connection") -> list[tuple[object, ...]]:
+        return [tuple(row) for question in questions for row in await connection.fetch(question)]
+
+    return on(url, ask)
+
+
+# -- up and down ------------------------------------------------------------------------------------------
+
+
+def test_every_revision_goes_up_down_and_up_again(fresh: str) -> None:
+    assert shape(fresh) == []
+    for revision in REVISIONS:
+        before = shape(fresh)
+        migrate(fresh, "upgrade", revision)
+        after = shape(fresh)
+        assert after != before
+        migrate(fresh, "downgrade", "-1")
+        assert shape(fresh) == before
+        migrate(fresh, "upgrade", revision)
+        assert shape(fresh) == after
+    migrate(fresh, "downgrade", "base")
+    assert shape(fresh) == []
+
+
+def test_the_migrated_schema_is_the_one_that_the_code_expects(fresh: str) -> None:
+    migrate(fresh, "upgrade", "head")
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+def test_there_is_one_head(fresh: str) -> None:
+    assert head() == REVISIONS[-1]
+    assert len(alembic(fresh, "heads").stdout.splitlines()) == 1
+
+
+def test_upgrading_what_is_up_to_date_changes_nothing(fresh: str) -> None:
+    migrate(fresh, "upgrade", "head")
+    once = shape(fresh)
+    migrate(fresh, "upgrade", "head")
+    assert shape(fresh) == once
+
+
+def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> None:
+    script = migrate("postgresql://nobody@127.0.0.1:1/nowhere", "upgrade", "head", "--sql")
+    migrate(fresh, "upgrade", "head")
+    migrated = shape(fresh)
+    migrate(fresh, "downgrade", "base")
+
+    async def drop_and_run(connection: "asyncpg.Connection") -> object:
+        await connection.execute("DROP TABLE alembic_version")
+        return await connection.execute(script)
+
+    on(fresh, drop_and_run)
+    assert shape(fresh) == migrated
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+# -- others who are there at the same time ----------------------------------------------------------------
+
+
+def test_deployments_that_migrate_at_once_all_succeed(fresh: str) -> None:
+    async def at_once() -> list[int | None]:
+        runs = [
+            await asyncio.create_subprocess_exec(
+                *(sys.executable, "-m", "alembic", "upgrade", "head"),
+                cwd=ROOT,
+                env={"LATCHKEY_DATABASE_URL": fresh},
+                stderr=asyncio.subprocess.DEVNULL,
+            )
+            for _ in range(3)
+        ]
+        return [await run.wait() for run in runs]
+
+    assert asyncio.run(at_once()) == [0, 0, 0]
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -> None:
+    """The lock timeout is five seconds; a migration may take longer, and whoever comes second must not fail."""
+
+    async def hold(connection: "asyncpg.Connection") -> int | None:
+        await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
+        second = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", "upgrade", "head"),
+            cwd=ROOT,
+            env={"LATCHKEY_DATABASE_URL": fresh},
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+        while not await connection.fetchval(waiting):
+            assert second.returncode is None
+            await asyncio.sleep(0.05)
+        await asyncio.sleep(6)
+        assert await connection.fetchval(waiting) == 1
+        await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        return await second.wait()
+
+    assert on(fresh, hold) == 0
+
+
+def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_nothing(fresh: str, tmp_path: Path) -> None:
+    migrate(fresh, "upgrade", "head")
+    before = shape(fresh)
+    root = tmp_path / "house"
+    for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    (root / "migrations/versions/20990101_planted.py").write_text(
+        f'''"""planted"""
+import sqlalchemy as sa
+from alembic import op
+revision = "planted"
+down_revision = "{REVISIONS[-1]}"
+def upgrade():
+    op.create_table("planted", sa.Column("id", sa.Integer))
+    op.add_column("users", sa.Column("planted", sa.Text))
+def downgrade(): ...
+'''
+    )
+
+    async def block(connection: "asyncpg.Connection") -> str:
+        async with connection.transaction():
+            await connection.execute("SELECT count(*) FROM users")  # an open transaction of some report
+            done = await asyncio.to_thread(alembic, fresh, "upgrade", "head", root=root)
+            assert done.returncode != 0
+            # Nobody queues behind a migration that has given up.
+            await connection.execute("SELECT count(*) FROM users")
+        return done.stderr
+
+    assert "lock timeout" in on(fresh, block)
+    assert shape(fresh) == before
+    assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
+    assert shape(fresh) != before
+
+
+# -- is it as the code expects? ---------------------------------------------------------------------------
+
+
+def insisted(url: str, *, patience: float = 0.0) -> str:
+    """What it says; nothing where all is well."""
+
+    async def insist() -> str:
+        engine = make_engine(url, deadline=1.0)
+        try:
+            await insist_on_schema(engine, patience=patience)
+        except SchemaError as error:
+            return str(error)
+        finally:
+            await engine.dispose()
+        return ""
+
+    return asyncio.run(insist())
+
+
+def test_a_schema_at_the_head_is_fine(fresh: str) -> None:
+    migrate(fresh, "upgrade", "head")
+    assert insisted(fresh) == ""
+
+
+def test_a_database_without_a_schema_is_told_from_one_with_another(fresh: str) -> None:
+    missing = f"The database has no schema yet, this version needs {head()}. Run `make migrate`."
+    assert insisted(fresh) == missing
+    migrate(fresh, "upgrade", "head")
+
+    async def set_back(connection: "asyncpg.Connection") -> object:
+        return await connection.execute("UPDATE alembic_version SET version_num = 'abc123'")
+
+    on(fresh, set_back)
+    assert insisted(fresh) == f"The database has the schema abc123, this version needs {head()}. Run `make migrate`."
+    migrate_back = on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
+    assert migrate_back == "DELETE 1"
+    assert insisted(fresh) == missing
+
+
+@pytest.mark.parametrize("patience", [0.0, 0.5])
+def test_a_database_that_does_not_answer_is_named_without_its_password(patience: float) -> None:
+    said = insisted("postgresql://latchkey:hunter2@127.0.0.1:1/latchkey", patience=patience)
+    assert said.startswith("The database at 127.0.0.1:1 cannot be used, see LATCHKEY_DATABASE_URL: ")
+    assert "hunter2" not in said
+
+
+def test_a_database_that_does_not_let_us_in_is_not_one_without_a_schema(postgres: engines.Postgres) -> None:
+    assert insisted(postgres.url.replace("@", "x@")).endswith('password authentication failed for user "latchkey"')
+    assert insisted(postgres.url_of("nowhere")).endswith('database "nowhere" does not exist')
+
+
+def test_a_database_that_says_nothing_is_given_up() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        port = silent.getsockname()[1]
+        said = insisted(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
+    assert said == f"The database at 127.0.0.1:{port} cannot be used, see LATCHKEY_DATABASE_URL: it does not answer"
+
+
+def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
+    with engines.postgres(tmp_path / "late", durable=False) as late:
+        migrate(late.url, "upgrade", "head")
+        late.kill()
+
+        async def both() -> None:
+            engine = make_engine(late.url, deadline=1.0)
+            starting = asyncio.create_task(asyncio.to_thread(late.start))
+            try:
+                await insist_on_schema(engine, patience=30)
+            finally:
+                await starting
+                await engine.dispose()
+
+        asyncio.run(both())
