@@ -2,6 +2,8 @@
 
 import os
 import secrets
+import shutil
+import tempfile
 from pathlib import Path
 
 from adapters.pem_keys import make_key
@@ -25,7 +27,12 @@ def secret_key(folder: Path) -> bytes:
 def signing_keys(folder: Path) -> Path:
     keys = _home(folder) / "keys"
     if not list(keys.glob("*.pem")):
-        make_key(keys)
+        draft = Path(tempfile.mkdtemp(dir=folder, prefix=".keys."))
+        make_key(draft)
+        try:
+            draft.rename(keys)  # fails where another process was quicker; then its key is ours too
+        except OSError:
+            shutil.rmtree(draft)
     return keys
 
 

@@ -2,20 +2,26 @@
 
 import json
 import os
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Collection, Mapping
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 from msgspec import Struct, field
 
+from adapters.pem_keys import load_keys
+from adapters.postgres.connecting import driver_url
+from adapters.rfc5322 import sender
+from adapters.smtp_mailer import smtp_server
 from entrypoints.development_secrets import secret_key, signing_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network
+_EXAMPLES = (b"changeme", b"change-me", b"change_me", b"example", b"password", b"replace")
 
 
 class SettingsError(Exception):
@@ -62,7 +68,7 @@ def load(environ: Mapping[str, str] | None = None, *, default_env: str = "produc
 def database_url() -> str:
     """The one setting that migrations need. Raises SettingsError."""
     reader = _Reader(None, "development")
-    url: str = reader.text("DATABASE_URL", reader.running("DATABASE_URL"))
+    url: str = reader.parsed("DATABASE_URL", _postgres, reader.running("DATABASE_URL"))
     reader.complain()
     return url
 
@@ -82,20 +88,20 @@ class _Reader:
         production = self.env != "development"
         read = {
             "env": self.env,
-            "database_url": self.text("DATABASE_URL", self.running("DATABASE_URL")),
-            "redis_url": self.text("REDIS_URL", self.running("REDIS_URL")),
-            "smtp_url": self.text("SMTP_URL", self.running("SMTP_URL"), optional=True),  # the worker insists
+            "database_url": self.parsed("DATABASE_URL", _postgres, self.running("DATABASE_URL")),
+            "redis_url": self.parsed("REDIS_URL", _redis, self.running("REDIS_URL")),
+            "smtp_url": self.parsed("SMTP_URL", _smtp, self.running("SMTP_URL"), optional=True),  # the worker insists
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
-            "mail_from": self.text("MAIL_FROM", self._no_reply()),
+            "mail_from": self.parsed("MAIL_FROM", _sender, self._no_reply()),
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
             "secret_keys": self.parsed("SECRET_KEY", _secret_keys, None if production else self._made_secret),
-            "signing_keys": self.parsed("SIGNING_KEYS", lambda t: ROOT / t, None if production else self._made_keys),
+            "signing_keys": self.parsed("SIGNING_KEYS", _keys, None if production else self._made_keys),
             "access_ttl": self.seconds("ACCESS_TTL", 600),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
             "cors_origins": self.parsed("CORS_ORIGINS", _origins, ()),
-            "allowed_hosts": self.parsed("ALLOWED_HOSTS", lambda text: tuple(_words(text.lower())), ()),
+            "allowed_hosts": self.parsed("ALLOWED_HOSTS", _hosts, ()),
             "trusted_proxies": self.parsed("TRUSTED_PROXIES", _networks, ()),
             "host": self.text("HOST", "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
@@ -133,7 +139,7 @@ class _Reader:
         try:
             return parse(text)
         except ValueError as error:
-            self._problems.append(f"LATCHKEY_{name}: {error}")
+            self._problems.append(f"LATCHKEY_{name}: {str(error).removeprefix(f'LATCHKEY_{name} ')}")
             return default
 
     def running(self, name: str) -> str | None:
@@ -148,9 +154,9 @@ class _Reader:
         return found
 
     def _origin(self, text: str) -> str:
-        parts = urlsplit(text)
+        parts = _address(text, {"http", "https"}, "must be an address such as https://accounts.example.org")
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        if parts.query or parts.fragment or parts.username is not None:
             raise ValueError("must be an address such as https://accounts.example.org")
         if self.env == "production" and parts.scheme != "https" and not local:
             raise ValueError("must begin with https:// in production")
@@ -160,8 +166,12 @@ class _Reader:
         return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"
 
     def _no_reply(self) -> str:
-        host = urlsplit(self._values.get("LATCHKEY_PUBLIC_URL", "")).hostname or ""
-        return f"Latchkey <no-reply@{host if any(letter.isalpha() for letter in host) else 'localhost'}>"
+        try:
+            host = urlsplit(self._values.get("LATCHKEY_PUBLIC_URL", "")).hostname or ""
+        except ValueError:
+            host = ""
+        named = ":" not in host and any(letter.isalpha() for letter in host)
+        return f"Latchkey <no-reply@{host if named else 'localhost'}>"
 
     def _made_secret(self) -> tuple[bytes, ...]:
         return (secret_key(self.data_dir),)
@@ -174,24 +184,72 @@ def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
 
 
+def _address(text: str, schemes: Collection[str], wanted: str) -> SplitResult:
+    """What is wrong is said without the text: there may be a password in it."""
+    try:
+        parts = urlsplit(text)
+        fits = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        fits = False
+    if not fits or not text.isprintable() or not text.isascii() or " " in text:
+        raise ValueError(wanted)
+    return parts
+
+
+def _postgres(text: str) -> str:
+    driver_url(text)
+    return text
+
+
+def _redis(text: str) -> str:
+    if not text.startswith("unix://"):
+        _address(text, {"redis", "rediss"}, "must be an address such as redis://user:password@host:6379/0")
+    return text
+
+
+def _smtp(text: str) -> str:
+    smtp_server(text)
+    return text
+
+
+def _sender(text: str) -> str:
+    sender(text)
+    return text
+
+
+def _keys(text: str) -> Path:
+    load_keys(ROOT / text)
+    return ROOT / text
+
+
 def _secret_keys(text: str) -> tuple[bytes, ...]:
     """The first signs, all verify."""
     keys = tuple(word.encode() for word in _words(text))
     if len(set(keys)) != len(keys) or not keys:
         raise ValueError("must be a list of different secrets")
     for key in keys:
-        if len(key) < 32 or len(set(key)) < 10 or any(word in key.lower() for word in (b"changeme", b"change-me")):
+        repeats = key in (key + key)[1:-1]
+        if len(key) < 32 or len(set(key)) < 10 or repeats or any(word in key.lower() for word in _EXAMPLES):
             raise ValueError("each secret must be at least 32 random bytes, such as `openssl rand -hex 32` prints")
     return keys
 
 
 def _origins(text: str) -> tuple[str, ...]:
+    wanted = "must be a list of origins such as https://app.example.org"
     origins = tuple(_words(text))
     for origin in origins:
-        parts = urlsplit(origin)
-        if origin != f"{parts.scheme}://{parts.netloc}" or parts.scheme not in {"http", "https"} or "*" in origin:
-            raise ValueError("must be a list of origins such as https://app.example.org")
+        parts = _address(origin, {"http", "https"}, wanted)
+        if origin != f"{parts.scheme}://{parts.netloc}" or origin != origin.lower() or "*" in origin or "@" in origin:
+            raise ValueError(wanted)
     return origins
+
+
+def _hosts(text: str) -> tuple[str, ...]:
+    hosts = tuple(_words(text.lower()))
+    for host in hosts:
+        if not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", host):
+            raise ValueError("must be a list of names such as accounts.example.org, without scheme and port")
+    return hosts
 
 
 def _networks(text: str) -> tuple[Network, ...]:

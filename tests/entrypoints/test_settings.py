@@ -1,0 +1,379 @@
+"""Every setting works by default on a laptop and is checked where it is set; no secret has a default in production."""
+
+import os
+import secrets
+import shutil
+import subprocess
+import sys
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+
+import pytest
+
+from adapters.pem_keys import load_keys, make_key
+from entrypoints.container import Container
+from entrypoints.settings import Settings, SettingsError, load
+from tests.entrypoints.service import ROOT
+
+GOOD = secrets.token_hex(32)
+
+
+@pytest.fixture
+def development(tmp_path: Path) -> dict[str, str]:
+    """A newcomer's environment while `make run` runs."""
+    return {
+        "LATCHKEY_ENV": "development",
+        "LATCHKEY_DATA_DIR": str(tmp_path / "data"),
+        "LATCHKEY_DATABASE_URL": "postgresql://me:hunter2hunter2@127.0.0.1/latchkey",
+        "LATCHKEY_REDIS_URL": "redis://:hunter2hunter2@127.0.0.1:6379/0",
+    }
+
+
+@pytest.fixture
+def production(tmp_path: Path) -> dict[str, str]:
+    """The least that production asks for."""
+    make_key(tmp_path / "keys")
+    return {
+        "LATCHKEY_ENV": "production",
+        "LATCHKEY_DATA_DIR": str(tmp_path / "data"),
+        "LATCHKEY_DATABASE_URL": "postgresql://latchkey:hunter2hunter2@db.internal:5432/latchkey?sslmode=require",
+        "LATCHKEY_REDIS_URL": "rediss://:hunter2hunter2@redis.internal:6379/0",
+        "LATCHKEY_SMTP_URL": "smtp://mailer:hunter2hunter2@smtp.internal:587?tls=starttls",
+        "LATCHKEY_MAIL_FROM": "Accounts <no-reply@good.example>",
+        "LATCHKEY_PUBLIC_URL": "https://accounts.good.example",
+        "LATCHKEY_SECRET_KEY": GOOD,
+        "LATCHKEY_SIGNING_KEYS": str(tmp_path / "keys"),
+    }
+
+
+def complaints(environ: dict[str, str]) -> dict[str, str]:
+    """What is said about each variable."""
+    with pytest.raises(SettingsError) as caught:
+        load(environ)
+    lines = str(caught.value).splitlines()
+    assert "hunter2" not in str(caught.value)
+    return dict(line.split(": ", 1) for line in lines)
+
+
+def test_development_needs_nothing_but_the_engines(development: dict[str, str], tmp_path: Path) -> None:
+    settings = load(development)
+    assert settings.development
+    assert (settings.host, settings.port, settings.processes) == ("127.0.0.1", 8000, 1)
+    assert settings.public_url == "http://127.0.0.1:8000"
+    assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(minutes=10), timedelta(days=7))
+    assert settings.session_ttl == timedelta(days=30)
+    assert settings.password_min_length == 15
+    assert (settings.cors_origins, settings.allowed_hosts, settings.trusted_proxies) == ((), (), ())
+    assert (settings.smtp_url, settings.mail_dir) == (None, None)
+    assert settings.data_dir == tmp_path / "data"
+
+
+def test_what_make_run_has_started_is_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
+    url = development.pop("LATCHKEY_DATABASE_URL")
+    assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
+    running = tmp_path / "data" / "running.json"
+    running.write_text(f'{{"LATCHKEY_DATABASE_URL": "{url}"}}')
+    assert load(development).database_url == url
+    running.write_text("half a fi")
+    assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
+
+
+def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(development: dict[str, str]) -> None:
+    first, second = load(development), load(development)
+    assert first == second
+    assert len(first.secret_keys[0]) >= 32
+    assert len(load_keys(first.signing_keys)) == 1
+    for path in (first.data_dir, *first.data_dir.rglob("*")):
+        assert path.stat().st_mode & 0o077 == 0, path
+
+
+def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str, str]) -> None:
+    script = (
+        "import sys; from entrypoints.settings import load; from adapters.pem_keys import load_keys\n"
+        "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
+        "print(s.secret_keys[0].decode(), [key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
+    )
+    started = [
+        subprocess.Popen(
+            [sys.executable, "-c", script],
+            cwd=ROOT,
+            env={**os.environ, **development},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for _ in range(4)
+    ]
+    for process in started:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in started:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    said = [process.communicate(timeout=60)[0] for process in started]
+    assert len(set(said)) == 1, said
+    assert said[0].count("'") == 2
+    assert sorted(path.name for path in Path(development["LATCHKEY_DATA_DIR"]).iterdir()) == ["keys", "secret_key"]
+
+
+def test_production_takes_everything_from_the_environment(production: dict[str, str]) -> None:
+    settings = load(production | {"LATCHKEY_SECRET_KEY": f"{GOOD}, {GOOD[::-1]}"})
+    assert not settings.development
+    assert settings.secret_keys == (GOOD.encode(), GOOD[::-1].encode())
+    assert settings.processes == os.cpu_count()
+    assert settings.public_url == "https://accounts.good.example"
+    assert not settings.data_dir.exists()
+
+
+def test_production_is_what_nobody_says_otherwise(production: dict[str, str]) -> None:
+    del production["LATCHKEY_ENV"]
+    assert load(production).env == "production"
+    assert load(production, default_env="development").env == "development"
+    assert complaints(production | {"LATCHKEY_ENV": "staging"}) == {
+        "LATCHKEY_ENV": "must be development or production"
+    }
+
+
+def test_production_names_everything_that_is_missing_at_once() -> None:
+    for environ in ({}, {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_DATABASE_URL": ""}):
+        assert complaints({"LATCHKEY_ENV": "production", **environ}) == dict.fromkeys(
+            (
+                "LATCHKEY_DATABASE_URL",
+                "LATCHKEY_REDIS_URL",
+                "LATCHKEY_PUBLIC_URL",
+                "LATCHKEY_SECRET_KEY",
+                "LATCHKEY_SIGNING_KEYS",
+            ),
+            "must be set",
+        )
+
+
+def test_mail_comes_from_the_public_name_unless_something_else_is_set(production: dict[str, str]) -> None:
+    assert load(production).mail_from == "Accounts <no-reply@good.example>"
+    del production["LATCHKEY_MAIL_FROM"]
+    for url, host in (
+        ("https://accounts.good.example/x", "accounts.good.example"),
+        ("http://127.0.0.1:8000", "localhost"),
+        ("https://[2001:db8::1]", "localhost"),
+    ):
+        assert load(production | {"LATCHKEY_PUBLIC_URL": url}).mail_from == f"Latchkey <no-reply@{host}>"
+
+
+def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], tmp_path: Path) -> None:
+    del production["LATCHKEY_SMTP_URL"]
+    with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL: must be set"):
+        Container(settings=load(production)).mailer()
+    kept = load(production | {"LATCHKEY_MAIL_DIR": str(tmp_path)})
+    assert kept.mail_dir == tmp_path
+    assert Container(settings=kept).mailer()
+
+
+@pytest.mark.parametrize(
+    "weak",
+    [
+        *("x", "a" * 32, "a" * 100, "ab" * 32, "0123456789abcdef" * 2, GOOD[:31], f"{GOOD},x", f"{GOOD},{GOOD}", ","),
+        *(
+            f"{GOOD}changeme",
+            f"Change-Me-{GOOD}",
+            "changeme" * 8,
+            "an-example-secret-that-somebody-copied-0123456789",
+        ),
+        *("my-password-is-long-enough-0123456789", "please-replace-this-with-random-bytes-123"),
+    ],
+)
+def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], weak: str) -> None:
+    said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
+    assert set(said) == {"LATCHKEY_SECRET_KEY"}
+    assert weak not in said["LATCHKEY_SECRET_KEY"] or len(weak) < 3
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"),
+    [
+        ("DATABASE_URL", ["hunter2", "mysql://me:hunter2@h/d", "sqlite://", "http://h", "postgresql"]),
+        ("REDIS_URL", ["hunter2", "http://h", "redis://", "redis://:hunter2@h:x", "redis://h:99999", "redis://[h"]),
+        ("SMTP_URL", ["hunter2", "http://h", "smtp://", "smtp://u:hunter2@h:x", "smtp://u@h", "smtp://h?tls=maybe"]),
+        ("MAIL_FROM", ["nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b", "@", "Name <>"]),
+        (
+            "PUBLIC_URL",
+            [
+                *(
+                    "accounts.good.example",
+                    "//h",
+                    "https://",
+                    "ftp://h",
+                    "javascript://h",
+                    "https://h?x",
+                    "https://h#x",
+                ),
+                *("http://accounts.good.example", "http://localhost.evil.example", "https://h:x", "https://h:99999"),
+                *(
+                    "https://me:hunter2@h",
+                    "https://good.example evil.example",
+                    "https://h\n",
+                    "https://[h",
+                    "https://ı.example",
+                ),
+            ],
+        ),
+        ("SIGNING_KEYS", ["/nowhere/at/all", "/dev/null"]),
+        ("ACCESS_TTL", ["0", "-1", "x", "1.5", "600s", "٣", "1e3", "9" * 5000, "99999999999"]),
+        ("REFRESH_TTL", ["0", "-1", "x", "7d"]),
+        ("SESSION_TTL", ["0", "-1", "x"]),
+        ("PASSWORD_MIN_LENGTH", ["0", "7", "65", "x", "-15"]),
+        (
+            "CORS_ORIGINS",
+            [
+                *(
+                    "*",
+                    "https://*.good.example",
+                    "good.example",
+                    "null",
+                    "https://good.example/",
+                    "https://good.example/x",
+                ),
+                *(
+                    "https://me@good.example",
+                    "https://h:x",
+                    "ftp://h",
+                    "HTTPS://GOOD.example",
+                    "https://a.example b.example",
+                ),
+            ],
+        ),
+        (
+            "ALLOWED_HOSTS",
+            ["*", "https://good.example", "good.example:443", "good.example/", "a b", "::1", "*.good.example"],
+        ),
+        ("TRUSTED_PROXIES", ["*", "x", "10.0.0.1/8", "10.0.0.0/33", "all", "proxy.internal", "10.0.0.1-10.0.0.9"]),
+        ("PORT", ["0", "65536", "x", "-1", "80.0"]),
+        ("PROCESSES", ["0", "x", "257", "-1"]),
+    ],
+)
+def test_nonsense_is_refused_by_its_name(production: dict[str, str], name: str, bad: list[str]) -> None:
+    for value in bad:
+        assert set(complaints(production | {f"LATCHKEY_{name}": value})) == {f"LATCHKEY_{name}"}, value
+
+
+def test_everything_that_is_wrong_is_said_at_once(production: dict[str, str]) -> None:
+    wrong = {
+        "LATCHKEY_PORT": "x",
+        "LATCHKEY_SECRET_KEY": "short",
+        "LATCHKEY_TRUSTED_PROXIES": "x",
+        "LATCHKEY_ENV": "x",
+    }
+    assert set(complaints(production | wrong)) == set(wrong)
+
+
+def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> None:
+    settings = load(
+        production
+        | {
+            "LATCHKEY_ACCESS_TTL": "60",
+            "LATCHKEY_REFRESH_TTL": "3600",
+            "LATCHKEY_SESSION_TTL": "7200",
+            "LATCHKEY_PASSWORD_MIN_LENGTH": "20",
+            "LATCHKEY_CORS_ORIGINS": "https://app.good.example, http://localhost:3000",
+            "LATCHKEY_ALLOWED_HOSTS": "Accounts.good.example, [::1]",
+            "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8, 192.0.2.7",
+            "LATCHKEY_HOST": "0.0.0.0",
+            "LATCHKEY_PORT": "9000",
+            "LATCHKEY_PROCESSES": "3",
+            "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
+            "LATCHKEY_PUBLIC_URL": "https://good.example/accounts/",
+        }
+    )
+    assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
+    assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
+    assert settings.cors_origins == ("https://app.good.example", "http://localhost:3000")
+    assert settings.allowed_hosts == ("accounts.good.example", "[::1]")
+    assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.7")))
+    assert (settings.host, settings.port, settings.processes) == ("0.0.0.0", 9000, 3)
+    assert settings.mail_dir == tmp_path / "mail"
+    assert settings.public_url == "https://good.example/accounts"
+    for url in ("http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000"):
+        assert load(production | {"LATCHKEY_PUBLIC_URL": url}).public_url == url
+
+
+def test_the_newest_key_of_a_folder_signs_and_all_verify(production: dict[str, str], tmp_path: Path) -> None:
+    make_key(tmp_path / "keys")
+    newest = make_key(tmp_path / "keys")
+    os.utime(newest, (2**31, 2**31))
+    keys = load_keys(load(production).signing_keys)
+    assert len(keys) == 3
+    assert keys[0].kid in newest.name
+    alone = load(production | {"LATCHKEY_SIGNING_KEYS": str(newest)})
+    assert [key.kid for key in load_keys(alone.signing_keys)] == [keys[0].kid]
+
+
+def test_a_key_that_cannot_sign_is_refused_by_its_file(production: dict[str, str], tmp_path: Path) -> None:
+    for name, content in (
+        ("empty", b""),
+        ("noise", b"hunter2"),
+        ("broken", b"-----BEGIN PRIVATE KEY-----\nhunter2\n"),
+    ):
+        path = tmp_path / f"{name}.pem"
+        path.write_bytes(content)
+        said = complaints(production | {"LATCHKEY_SIGNING_KEYS": str(path)})
+        assert str(path) in said["LATCHKEY_SIGNING_KEYS"]
+    (tmp_path / "none").mkdir()
+    assert "LATCHKEY_SIGNING_KEYS" in complaints(production | {"LATCHKEY_SIGNING_KEYS": str(tmp_path / "none")})
+
+
+def test_nothing_secret_stands_in_any_representation(production: dict[str, str]) -> None:
+    settings = load(production)
+    container = Container(settings=settings)
+    parts: list[object] = [settings, container, container.settings(), container.access_sealer()]
+    parts += [container.link_sealer(), container.refresh_sealer(), container.mailer(), container.lifetimes()]
+    parts += [container.engine(), container.blocklist(), container.nudge()]
+    for part in parts:
+        for said in (repr(part), str(part), f"{part}"):
+            assert not any(word in said for word in ("hunter2", GOOD, "PRIVATE"))
+    container.nudge().close()
+
+
+@pytest.fixture(scope="module")
+def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the program, whose `.env` is nobody else's."""
+    copy = tmp_path_factory.mktemp("copy")
+    for package in ("domain", "application", "adapters", "entrypoints"):
+        shutil.copytree(ROOT / package, copy / package, ignore=shutil.ignore_patterns("__pycache__"))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"LATCHKEY_ENV": "development"}, "7001 127.0.0.1"),
+        ({"LATCHKEY_ENV": "development", "LATCHKEY_PORT": "7002"}, "7002 127.0.0.1"),
+        ({"LATCHKEY_ENV": "production", "LATCHKEY_PORT": "7003"}, "LATCHKEY_SECRET_KEY: must be set"),
+    ],
+)
+def test_a_file_is_read_in_development_only_and_the_environment_wins(
+    elsewhere: Path, environ: dict[str, str], expected: str, tmp_path: Path
+) -> None:
+    (elsewhere / ".env").write_text(
+        f"LATCHKEY_PORT=7001\nLATCHKEY_SECRET_KEY={GOOD}\nLATCHKEY_DATABASE_URL=postgresql://h/d\n"
+        f"LATCHKEY_REDIS_URL=redis://h\nLATCHKEY_ENV=production\nLATCHKEY_DATA_DIR={tmp_path}\nLATCHKEY_HOST=\n"
+    )
+    script = "from entrypoints.settings import load; s = load(); print(s.port, s.host, s.secret_keys[0].decode())"
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", script],
+        cwd=elsewhere,
+        env={**kept, **environ},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert expected in done.stdout + done.stderr
+    assert (GOOD in done.stdout) is (done.returncode == 0)
+
+
+def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str]) -> None:
+    settings = load(development)
+    with pytest.raises(AttributeError):
+        settings.port = 1  # type: ignore[misc]
+    assert isinstance(settings, Settings)
