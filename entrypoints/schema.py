@@ -3,21 +3,15 @@
 import asyncio
 import time
 
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from entrypoints.settings import ROOT
+from entrypoints.revisions import head
 
 
 class SchemaError(Exception):
     """What is wrong, and what to do about it."""
-
-
-def head() -> str | None:
-    return ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml"))).get_current_head()
 
 
 async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None:

@@ -17,7 +17,8 @@ from alembic.script import ScriptDirectory
 
 from adapters.postgres.connecting import make_engine
 from entrypoints import engines
-from entrypoints.schema import SchemaError, head, insist_on_schema
+from entrypoints.revisions import head
+from entrypoints.schema import SchemaError, insist_on_schema
 
 ROOT = Path(__file__).resolve().parent.parent
 REVISIONS = [

@@ -53,7 +53,7 @@ class House:
         urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
         write_private(self.data / "running.json", json.dumps(urls, indent=2) + "\n")
         # Another database than our own may need more to connect to than we know here.
-        if not (DATABASE in self._engines and is_current(self._environ[DATABASE], ROOT / "migrations" / "versions")):
+        if not (DATABASE in self._engines and is_current(self._environ[DATABASE])):
             self._migrate()
         self._start("api", "-m", "entrypoints.api")
         self._start("worker", "-m", "entrypoints.worker")
