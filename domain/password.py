@@ -16,7 +16,7 @@ _MOST_TYPED = 2048
 """Code points before NFC, where a byte of UTF-8 in NFC stands for at most 1.5: a longer text has too many bytes."""
 
 _RUNS = (
-    "abcdefghijklmnopqrstuvwxyz",
+    *("abcdefghijklmnopqrstuvwxyz", "0123456789"),
     *("`1234567890-=", "qwertyuiop[]", "asdfghjkl;'", "zxcvbnm,./", "!@#$%^&*()_+"),
     *("1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "8ik,", "9ol.", "0p;/"),
 )
@@ -96,7 +96,7 @@ def _period(text: str) -> int:
 
 def _is_sequence(text: str) -> bool:
     """Whether three quarters of the steps go to a neighbour, or nowhere."""
-    steps = [a == b or a + b in _STEPS or a + b in ("90", "09") for a, b in pairwise(text)]
+    steps = [a == b or a + b in _STEPS for a, b in pairwise(text)]
     return 4 * sum(steps) >= 3 * len(steps)
 
 

@@ -90,7 +90,7 @@ def test_times_are_exact() -> None:
 def test_generations_are_those_of_a_session_that_lives() -> None:
     for gen, expected in ((1, None), (ENDED - 1, None), (ENDED, Code.TOKEN_INVALID), (0, Code.TOKEN_INVALID)):
         assert claiming(gen=gen, jti=f"{SID}.{gen}") is expected
-    assert claiming(gen=8) is Code.TOKEN_INVALID
+    assert claiming(gen=8) is claiming(gen=True, jti=f"{SID}.True") is Code.TOKEN_INVALID
 
 
 def test_claims_are_one_json_object() -> None:

@@ -1,6 +1,7 @@
 """What all sealers promise: one text for one thing, nothing else accepted, and no text good for another purpose."""
 
 import string
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -38,7 +39,7 @@ def jwt_sealer(*private: object) -> JwtSealer:
 
 @dataclass(frozen=True)
 class Kind:
-    """One kind of sealed text: `make` seals under the newest secret or key, the other two under those beside it."""
+    """A kind of sealed text: `make` seals under the newest secret or key, the other two under those beside it."""
 
     thing: object
     code: Code
@@ -60,8 +61,8 @@ def kind_of_refresh() -> Kind:
     return Kind(REFRESH, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(REFRESH) for s in (new, old, foreign)])
 
 
-def kind_of_access(key: object, older: object) -> Kind:
-    new, old, foreign = jwt_sealer(key, older), jwt_sealer(older), jwt_sealer(ed25519.Ed25519PrivateKey.generate())
+def kind_of_access(*keys: object) -> Kind:
+    new, old, foreign = jwt_sealer(*keys), jwt_sealer(*keys[1:]), jwt_sealer(ed25519.Ed25519PrivateKey.generate())
     return Kind(ACCESS, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(ACCESS) for s in (new, old, foreign)])
 
 
@@ -77,20 +78,16 @@ kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 def refuses(kind: Kind, text: str) -> bool:
     with pytest.raises(Refusal) as refused:
         print("accepted:", kind.unseal(text))
-    assert text not in f"{refused.value!r}" or len(text) < 12
+    assert len(text) < 12 or text not in repr(refused.value)
     return refused.value.code is kind.code
 
 
 @kinds
-def test_what_is_sealed_comes_back_and_looks_the_same_each_time(kind: Kind) -> None:
+def test_what_is_sealed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind) -> None:
     assert kind.unseal(kind.make()) == kind.thing
     assert kind.make() == kind.make()
     assert len(kind.make()) < 700
     assert set(kind.make()) <= set(string.ascii_letters + string.digits + "-_.")
-
-
-@kinds
-def test_older_secrets_unseal_and_foreign_ones_do_not(kind: Kind) -> None:
     assert kind.older() != kind.make()
     assert kind.unseal(kind.older()) == kind.thing
     assert refuses(kind, kind.foreign())
@@ -112,13 +109,12 @@ def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
 @kinds
 def test_a_text_has_one_spelling(kind: Kind) -> None:
     text = kind.make()
-    alphabet = string.ascii_uppercase + string.ascii_lowercase + string.digits + "-_"
+    alphabet = string.ascii_letters + string.digits + "-_"
     ends = [at for at in range(len(text)) if text[at + 1 : at + 2] in (".", "")]
     for at in ends:  # the last character of a segment may have bits to spare
         for other in alphabet.replace(text[at], ""):
             assert refuses(kind, text[:at] + other + text[at + 1 :])
         assert refuses(kind, text[: at + 1] + "=" + text[at + 1 :])
-    assert refuses(kind, text.replace("-", "+").replace("_", "/") + ("" if set(text) & set("-_") else "+"))
     assert refuses(kind, text.swapcase())
 
 
@@ -132,9 +128,15 @@ def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
         assert refuses(kind, text)
 
 
+def test_a_long_text_is_not_even_read() -> None:
+    for kind in KINDS.values():
+        began = time.thread_time()
+        assert refuses(kind, "A" * 30_000_000 + ".A")
+        assert time.thread_time() - began < 0.05
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.text() | st.from_regex(r"[A-Za-z0-9_\-]{0,80}(\.[A-Za-z0-9_\-=]{0,80}){0,3}", fullmatch=True))
-@example("A" * 100_000)
 @example("." * 100_000)
 @example("e30." * 100_000)
 def test_arbitrary_text_is_refused_and_nothing_else_happens(text: str) -> None:
@@ -142,7 +144,7 @@ def test_arbitrary_text_is_refused_and_nothing_else_happens(text: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [[], [b""], [b"x" * 31], [b"x" * 32, b"short"]])
-def test_weak_secrets_are_refused(secrets: list[bytes]) -> None:
-    for sealer in (ItsDangerousLinkSealer, ItsDangerousRefreshSealer):
-        with pytest.raises(ValueError, match="32 bytes"):
-            sealer(secrets=secrets)
+@pytest.mark.parametrize("sealer", [ItsDangerousLinkSealer, ItsDangerousRefreshSealer])
+def test_weak_secrets_are_refused(sealer: Callable[..., object], secrets: list[bytes]) -> None:
+    with pytest.raises(ValueError, match="32 bytes"):
+        sealer(secrets=secrets)
