@@ -90,7 +90,7 @@ def _calls(app: Litestar) -> list[dict[str, Any]]:
             "who": _who(gates[path, method.upper()]),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "fields": _fields(schema, operation),
-            "answers": [(status, said.get("description", "")) for status, said in operation["responses"].items()],
+            "answers": sorted((status, said["description"]) for status, said in operation["responses"].items()),
         }
         for path, item in schema["paths"].items()
         for method, operation in item.items()

@@ -20,17 +20,25 @@ _LINK = re.compile(r"https?://\S+")
 
 def _mail(path: Path) -> dict[str, Any]:
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    body = message.get_body(("plain",))
-    text = "" if body is None else body.get_content()
-    said = {name: str(message[name] or "") for name in ("subject", "to", "date")}
-    return {"name": path.name, "text": text, "links": _LINK.findall(text), **said}
+    try:
+        body = message.get_body(("plain",))
+        text = "" if body is None else str(body.get_content())
+    except (LookupError, ValueError):
+        text = "This mail cannot be read."
+    said = {name: _readable(str(message[name] or "")) for name in ("subject", "to", "date")}
+    return {"name": path.name, "text": _readable(text), "links": _LINK.findall(text), **said}
+
+
+def _readable(text: str) -> str:
+    """What was no text comes out of the parser as lone surrogates, which no page can hold."""
+    return text.encode("utf-8", "replace").decode()
 
 
 @get("/dev/mail", guards=anybody(), include_in_schema=False, sync_to_thread=True)
 def look_into_mailbox(settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     folder = settings.data_dir / "mailbox"
     newest = sorted(folder.glob("*.eml"), reverse=True)[:100]
-    return page("mailbox.html", mails=[_mail(path) for path in newest], folder=f"Kept in {folder}.")
+    return page("mailbox.html", mails=[_mail(path) for path in newest], folder=folder)
 
 
 @get("/dev/mail/{name:str}", guards=anybody(), include_in_schema=False, sync_to_thread=True)

@@ -14,8 +14,6 @@ from entrypoints.http.guard import anybody
 from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE
 
-_DEAD_LINKS = {Code.LINK_INVALID, Code.LINK_EXPIRED}
-
 
 def _token(said: Any) -> str:
     return str(said.get("token") or "")
@@ -80,6 +78,8 @@ async def _send_link(email: str, ask_for_reset: AskForLink) -> Response[str]:
 def _refused(refusal: Refusal) -> Response[str]:
     status, title = CATALOGUE[refusal.code]
     text = refusal.detail or "Try again in a moment."
+    if refusal.code is Code.LINK_INVALID:
+        text = "It may have been used, or another has taken its place. Ask for a new one."
     answer = page("said.html", status=status, heading=title, text=text)
     if refusal.retry_after is not None:
         answer.headers["Retry-After"] = str(refusal.retry_after)

@@ -1,4 +1,4 @@
-"""Every setting works by default on a laptop and is checked where it is set; no secret has a default in production."""
+"""Every setting works by default on a laptop and is checked where it is set; production has no default secret."""
 
 import os
 import secrets
