@@ -39,7 +39,7 @@ def jwt_sealer(*private: object) -> JwtSealer:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of sealed text: `make` seals under the newest secret or key, the other two under those beside it."""
+    """A kind of sealed text: `make` seals under the newest secret or key, the others as they say."""
 
     thing: object
     code: Code
@@ -99,8 +99,7 @@ def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
     for at in range(len(text)):
         for bit in range(8):  # the eighth bit leaves ASCII
             assert refuses(kind, text[:at] + chr(ord(text[at]) ^ 1 << bit) + text[at + 1 :])
-        assert refuses(kind, text[:at] + text[at + 1 :])
-        assert refuses(kind, text[:at])
+        assert all([refuses(kind, text[:at] + rest) for rest in ("", text[at + 1 :])])
     for more in ("=", "==", "A", ".", " ", "\n", "\0", "%3D", "\u00e9", "\u0660", "\ud800"):
         assert all([refuses(kind, other) for other in (text + more, more + text, text[:20] + more + text[20:])])
     assert refuses(kind, text + text)
@@ -110,8 +109,9 @@ def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
 def test_a_text_has_one_spelling(kind: Kind) -> None:
     text = kind.make()
     alphabet = string.ascii_letters + string.digits + "-_"
-    ends = [at for at in range(len(text)) if text[at + 1 : at + 2] in (".", "")]
-    for at in ends:  # the last character of a segment may have bits to spare
+    for at in (
+        at for at in range(len(text)) if text[at + 1 : at + 2] in (".", "")
+    ):  # the last character of a segment may have bits to spare
         for other in alphabet.replace(text[at], ""):
             assert refuses(kind, text[:at] + other + text[at + 1 :])
         assert refuses(kind, text[: at + 1] + "=" + text[at + 1 :])
@@ -129,9 +129,11 @@ def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
 
 
 def test_a_long_text_is_not_even_read() -> None:
+    text = "A" * 30_000_000 + ".A"
     for kind in KINDS.values():
         began = time.thread_time()
-        assert refuses(kind, "A" * 30_000_000 + ".A")
+        with pytest.raises(Refusal):
+            kind.unseal(text)
         assert time.thread_time() - began < 0.05
 
 
