@@ -45,17 +45,19 @@ class House:
 
     def open(self) -> None:
         """Raises PartFailed, Leaving, or what an engine raises."""
+        running = self.data / "running.json"
+        running.unlink(missing_ok=True)
+        self._start("api", "-m", "entrypoints.local.late", "entrypoints.api", str(running))
         if SMTP not in self._environ:
             self._catch_mail()
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda engine: engine.start(), self._engines.values()))
         self._environ |= {name: engine.url for name, engine in self._engines.items()}
-        urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
-        write_private(self.data / "running.json", json.dumps(urls, indent=2) + "\n")
         # Another database than our own may need more to connect to than we know here.
         if not (DATABASE in self._engines and is_current(self._environ[DATABASE])):
             self._migrate()
-        self._start("api", "-m", "entrypoints.api")
+        urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
+        write_private(running, json.dumps(urls, indent=2) + "\n")
         self._start("worker", "-m", "entrypoints.worker")
 
     def wait_until_ready(self, host: str, port: int) -> None:
