@@ -132,12 +132,15 @@ def refusals(*codes: str) -> dict[int, ResponseSpec]:
 
 
 _PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _FIELD = re.compile(r"field `(?P<place>.*)`", re.DOTALL)
 
 
 def malformed(error: Exception) -> Refusal:
-    """From what the decoder says to a refusal that names the field."""
+    """From what the decoder says to a refusal that names the field, unless that is rather a value gone astray."""
     said = _PLACE.fullmatch(str(error))
     message, place = (said["message"], said["place"]) if said else ("", None)
     named = _FIELD.search(message)
+    if named and not _NAME.fullmatch(named["place"]):
+        return Refusal(Code.MALFORMED, "There is a field that is not asked for.", field="")
     return Refusal(Code.MALFORMED, message, field=place or (named["place"] if named else ""))

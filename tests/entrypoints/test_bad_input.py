@@ -40,7 +40,10 @@ class Sweep:
 
     def send(self, call: Call, content: bytes | Iterator[bytes] | None, query: str = "") -> httpx.Response:
         path = call.at(self.member_id) + (f"?{query}" if query else "")
-        return self.client(call).request(call.method, path, content=content, headers=JSON)
+        answer = self.client(call).request(call.method, path, content=content, headers=JSON)
+        if answer.status_code not in call.statuses:
+            self.surprises.append(f"{call}: {answer.status_code} is not documented")
+        return answer
 
     def expect(self, answer: httpx.Response, status: int, name: str, why: object) -> None:
         if answer.status_code != status or code(answer) != name:

@@ -1,0 +1,349 @@
+"""What is promised in writing is what there is: codes, calls, keys; and nothing secret is said anywhere."""
+
+import ast
+import asyncio
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import httpx
+import jwt
+import pytest
+from litestar import Litestar, get
+from litestar.routes import HTTPRoute
+from redis import Redis
+
+from domain.refusals import Code
+from entrypoints.container import Container, close
+from entrypoints.http.app import assemble
+from entrypoints.http.guard import anybody, gate_of, insist_on_gates, signed_in
+from entrypoints.http.problems import CATALOGUE
+from entrypoints.settings import load
+from tests.entrypoints.service import PASSWORD, ROOT, Service, address
+from tests.entrypoints.sweeping import calls, fetch, raw
+
+CONTRACT = {
+    400: {"malformed", "link_invalid", "link_expired"},
+    401: {
+        *("invalid_credentials", "token_missing", "token_invalid", "token_expired", "token_revoked"),
+        *("refresh_reused", "session_ended"),
+    },
+    403: {"not_verified", "role_required", "forbidden", "account_disabled"},
+    404: {"not_found"},
+    405: {"method_not_allowed"},
+    409: {"username_taken", "last_admin"},
+    413: {"too_large"},
+    415: {"unsupported_media_type"},
+    422: {"email_invalid", "username_invalid", "password_weak", "password_mismatch"},
+    500: {"internal"},
+    503: {"overloaded", "unavailable"},
+}
+HTTP_ONLY = {"method_not_allowed", "too_large", "unsupported_media_type", "internal"}
+
+
+# -- codes ---------------------------------------------------------------------------------------------
+
+
+def test_every_code_has_the_status_that_was_promised() -> None:
+    assert {code: status for code, (status, _) in CATALOGUE.items()} == {
+        code: status for status, codes in CONTRACT.items() for code in codes
+    }
+    assert set(CATALOGUE) - {code.value for code in Code} == HTTP_ONLY
+    assert {code.value for code in Code} <= set(CATALOGUE)
+    titles = [title for _, title in CATALOGUE.values()]
+    assert len(set(titles)) == len(titles)
+
+
+def _named(tree: ast.AST) -> Iterator[str]:
+    """The codes that a source names: as `Code.X`, or as text to what takes codes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
+            yield node.attr
+        if isinstance(node, ast.Call):
+            name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+            arguments = node.args if name == "refusals" else node.args[:1]
+            if name in {"refusals", "problem", "refuse"}:
+                yield from (str(it.value) for it in arguments if isinstance(it, ast.Constant))
+
+
+def test_no_source_names_a_code_outside_of_the_catalogue() -> None:
+    found: set[str] = set()
+    for folder in ("domain", "application", "adapters", "entrypoints"):
+        for path in (ROOT / folder).rglob("*.py"):
+            for name in _named(ast.parse(path.read_text())):
+                assert name in CATALOGUE or name in Code.__members__, f"{path}: {name}"
+                found.add(name)
+    assert len(found) > 20
+
+
+def test_every_promised_code_is_named_by_somebody() -> None:
+    texts = [
+        path.read_text()
+        for folder in ("domain", "application", "adapters", "entrypoints")
+        for path in (ROOT / folder).rglob("*.py")
+        if path.name not in {"refusals.py", "problems.py"}
+    ]
+    unheard = {code for code in Code if not any(f"Code.{code.name}" in text for text in texts)}
+    assert unheard <= {Code.UNAVAILABLE}  # which refusals.py itself makes
+
+
+# -- calls ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def application(service: Service) -> Iterator[Litestar]:
+    container = Container(settings=load(service.environ))
+    yield assemble(container)
+    asyncio.run(close(container))
+
+
+def test_every_route_is_described_with_what_it_asks_for(service: Service, application: Litestar) -> None:
+    schema = service.client().get("/openapi.json").json()
+    assert schema["openapi"].startswith("3.1.")
+    assert schema["info"]["title"] == "Latchkey"
+    routes = {
+        (str(handler_method), route.path_format): gate_of(handler)
+        for route in application.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+        for handler_method in handler.http_methods
+        if handler_method != "OPTIONS" and handler.include_in_schema is not False
+    }
+    described = {(call.method, call.path): call for call in calls(schema)}
+    assert set(described) == set(routes)
+    assert {path for _, path in routes} >= {"/health/live", "/health/ready", "/.well-known/jwks.json", "/v1/me"}
+    hidden = {route.path for route in application.routes} - {
+        path.replace("{user_id}", "{user_id:uuid}") for _, path in routes
+    }
+    assert hidden == {"/openapi.json", "/docs", "/verify", "/reset", "/dev/mail", "/dev/mail/{name:str}"}
+    for key, call in described.items():
+        gate = routes[key]
+        assert gate is not None
+        assert call.caller is gate.caller, key
+        assert {400, 500, 503} <= call.statuses, key
+        assert ({401} <= call.statuses) or not gate.caller
+        assert ({403} <= call.statuses) or gate.role is None
+        assert ({413, 415} <= call.statuses) is (call.fields is not None), key
+        assert ({404} <= call.statuses) or "{" not in call.path
+    operations = [operation for item in schema["paths"].values() for operation in item.values()]
+    assert all(operation["description"] for operation in operations)
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    text = json.dumps(schema)
+    names = {name for name in schema["components"]["schemas"] if f'"#/components/schemas/{name}"' in text}
+    assert names == set(schema["components"]["schemas"])
+    for operation in operations:
+        for status, said in operation["responses"].items():
+            for word in said["description"].split("`")[1::2]:
+                assert CATALOGUE[word][0] == int(status)
+            if int(status) >= 400:
+                assert list(said["content"]) == ["application/problem+json"]
+
+
+def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_starting() -> None:
+    @get("/open")
+    async def open_to_all() -> None: ...
+
+    @get("/twice", guards=[*anybody(), *signed_in()])
+    async def undecided() -> None: ...
+
+    for handler in (open_to_all, undecided):
+        with pytest.raises(TypeError, match="does not declare who may call it"):
+            insist_on_gates(Litestar([handler], openapi_config=None))
+
+    @get("/fine", guards=anybody())
+    async def fine() -> None: ...
+
+    insist_on_gates(Litestar([fine], openapi_config=None))
+
+
+def test_the_published_keys_are_all_that_anybody_needs_to_check_a_token(service: Service) -> None:
+    client = service.member()
+    document = client.get("/.well-known/jwks.json").json()
+    for key in document["keys"]:
+        assert set(key) in ({"kty", "crv", "x", "kid", "use", "alg"}, {"kty", "crv", "x", "y", "kid", "use", "alg"})
+        assert (key["use"], key["alg"]) in {("sig", "EdDSA"), ("sig", "ES256")}
+    token = client.pair["access_token"]
+    header = jwt.get_unverified_header(token)
+    assert header["typ"] == "at+jwt"
+    [key] = [jwt.PyJWK(key) for key in document["keys"] if key["kid"] == header["kid"]]
+    claims = jwt.decode(token, key, algorithms=[header["alg"]], audience=service.url, issuer=service.url)
+    assert (claims["sub"], claims["sid"]) == (client.get("/v1/me").json()["id"], client.pair["session_id"])
+    assert (claims["role"], claims["verified"]) == ("member", True)
+    with pytest.raises(jwt.InvalidSignatureError):
+        jwt.decode(token[:-8] + "AAAAAAAA", key, algorithms=[header["alg"]], audience=service.url)
+
+
+# -- secrets -------------------------------------------------------------------------------------------
+
+
+class Eavesdropper:
+    """Runs into everything it can, with canaries for secrets, and keeps what it was answered."""
+
+    def __init__(self, service: Service) -> None:
+        self.service = service
+        self.secrets: set[str] = set()
+        self.answers: list[httpx.Response] = []
+        self.client = service.client()
+
+    def secret(self, text: str) -> str:
+        self.secrets.add(text)
+        return text
+
+    def call(self, method: str, path: str, **more: Any) -> httpx.Response:
+        answer = self.client.request(method, path, **more)
+        self.answers.append(answer)
+        return answer
+
+    def run(self) -> None:
+        email = address("canary")
+        password = self.secret("canary: a password nobody else has")
+        wrong = self.secret("canary: a password that is wrong")
+        later = self.secret("canary: the password that comes later")
+        for body in (
+            {"email": email, "password": password},
+            {"email": email, "password": password, "username": "a b"},
+            {"email": "nonsense", "password": password},
+            {"email": email, "password": [password]},
+            {"email": email, "password": password, "role": "admin"},
+            {"email": email, "password": password + "\0"},
+            {"email": email, "password": 10 * password},
+        ):
+            self.call("POST", "/v1/register", json=body)
+        verify = self.secret(self.service.token(email))
+        login = {"login": email, "password": password}
+        pair = self.call("POST", "/v1/login", json=login).json()
+        self.answers.pop()
+        access, refresh = self.secret(pair["access_token"]), self.secret(pair["refresh_token"])
+        bearer = {"Authorization": f"Bearer {access}"}
+        self.call("POST", "/v1/login", json={**login, "password": wrong})
+        self.call("POST", "/v1/login", json={**login, "password": wrong}, params={"password": wrong})
+        self.call("POST", "/v1/login", content=json.dumps(login)[:-1], headers={"Content-Type": "application/json"})
+        self.call("POST", "/v1/login", data=login)
+        self.call("POST", "/v1/login", json={password: password})
+        self.call("POST", "/v1/login", json={"login": password, "password": wrong})
+        for path in ("/v1/me", "/v1/users", f"/v1/me?access_token={access}", f"/v1/users/{access}"):
+            self.call("GET", path, headers=bearer)
+            self.call("PUT", path, headers={"Authorization": f"Basic {access}"})
+        self.call("POST", "/v1/verify", json={"token": verify + "x"})
+        self.call("POST", "/v1/verify", json={"token": verify, "x": verify})
+        self.call("POST", "/v1/verify", json={"token": verify})
+        self.call(
+            "POST", "/v1/password/reset", json={"token": verify, "new_password": later, "confirm_password": later}
+        )
+        renewed = self.call("POST", "/v1/refresh", json={"refresh_token": refresh}).json()
+        self.answers.pop()
+        self.secrets |= {renewed["access_token"], renewed["refresh_token"]}
+        self.call("POST", "/v1/refresh", json={"refresh_token": renewed["access_token"]})
+        self.call("POST", "/v1/refresh", json={"refresh_token": refresh[:-1]})
+        bearer = {"Authorization": f"Bearer {renewed['access_token']}"}
+        change = {"current_password": wrong, "new_password": later}
+        self.call("POST", "/v1/password/change", json=change, headers=bearer)
+        self.call("POST", "/v1/password/change", json={**change, "confirm_password": password}, headers=bearer)
+        self.call("POST", "/v1/password/forgot", json={"email": email})
+        reset = self.secret(self.service.token(email, 2))
+        self.call("POST", "/reset", data={"token": verify, "new_password": later, "confirm_password": wrong})
+        self.call(
+            "POST", "/v1/password/reset", json={"token": reset, "new_password": later, "confirm_password": wrong}
+        )
+        self.call(
+            "POST", "/v1/password/reset", json={"token": reset, "new_password": later, "confirm_password": later}
+        )
+        self.call("GET", "/v1/me", headers=bearer)
+        self.call("GET", "/v1/nowhere/" + access, headers=bearer)
+        for header in (f"Bearer {access}\x01", f"Bearer {access}\r\n x", "Bearer " + access * 20):
+            raw(
+                self.service,
+                f"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\n\r\n".encode(),
+                patience=0.3,
+            )
+        rows = asyncio.run(fetch(self.service, "SELECT password_hash FROM users"))
+        self.secrets |= {row["password_hash"] for row in rows}
+
+
+@pytest.fixture
+def production(apart: Service) -> Service:
+    """A service as it runs in production, so that its logs are those of production."""
+    development = load(apart.environ)
+    apart.environ |= {
+        "LATCHKEY_ENV": "production",
+        "LATCHKEY_PUBLIC_URL": apart.url,
+        "LATCHKEY_SECRET_KEY": development.secret_keys[0].decode(),
+        "LATCHKEY_SIGNING_KEYS": str(development.signing_keys),
+    }
+    apart.start_worker()
+    apart.start_api()
+    return apart
+
+
+def test_no_secret_is_logged_kept_in_redis_or_answered(production: Service) -> None:
+    spy = Eavesdropper(production)
+    spy.secret(production.environ["LATCHKEY_SECRET_KEY"])
+    for pem in Path(production.environ["LATCHKEY_SIGNING_KEYS"]).iterdir():
+        spy.secrets |= {line for line in pem.read_text().splitlines() if "-----" not in line}
+    for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL"):
+        spy.secret(production.environ[name].split("@")[0].rsplit(":", 1)[-1])
+    spy.run()
+    assert len(spy.secrets) > 12
+    assert len({answer.status_code for answer in spy.answers}) >= 9
+    assert not any(answer.status_code >= 500 for answer in spy.answers)
+    for answer in spy.answers:
+        said = f"{answer.headers} {answer.text}"
+        assert not [secret for secret in spy.secrets if secret in said], answer.request.url.path
+    with Redis.from_url(
+        production.environ["LATCHKEY_REDIS_URL"], decode_responses=True, encoding_errors="replace"
+    ) as redis:
+        held = "".join(f"{key} {_value(redis, key)}\n" for key in redis.scan_iter("*"))
+        assert all("latchkey" in key for key in redis.scan_iter("*"))
+    assert held
+    production.stop()
+    logs = {path.name: path.read_text() for path in production.folder.glob("*.log")}
+    assert set(logs) == {"api.log", "worker.log"}
+    for name, text in {**logs, "redis": held}.items():
+        assert not [secret for secret in spy.secrets if secret in text], name
+        assert "canary" not in text, name
+
+
+def _value(redis: Redis, key: str) -> object:
+    read: dict[str, Any] = {
+        "string": lambda: redis.get(key),
+        "hash": lambda: redis.hgetall(key),
+        "list": lambda: redis.lrange(key, 0, -1),
+        "set": lambda: redis.smembers(key),
+        "zset": lambda: redis.zrange(key, 0, -1, withscores=True),
+    }
+    return read[str(redis.type(key))]()
+
+
+def test_whatever_is_sent_every_event_is_one_line_of_json(production: Service) -> None:
+    client = production.client()
+    for evil in ("\x1b[31mred", "\r\nforged: line", "\n{}", "\u2028{}", "\x85{}", '"}\n{"', "%0d%0a{}", "\x00"):
+        quoted = httpx.QueryParams({"x": evil})
+        client.get("/v1/nowhere", params=quoted)
+        client.get("/verify", params={"token": evil})
+        client.post("/v1/register", json={"email": f"a{evil}@example.org", "password": PASSWORD})
+        client.post("/v1/login", json={"login": evil, "password": PASSWORD})
+        agent = b"User-Agent: " + evil.encode() + b"\r\nX-Forwarded-For: " + evil.encode()
+        raw(
+            production,
+            b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + agent + b"\r\n\r\n",
+            patience=0.3,
+        )
+        client.get(f"/v1/{quote(evil)}")
+    production.stop()
+    for log in production.folder.glob("*.log"):
+        text = log.read_bytes()
+        lines = text.decode().splitlines()  # which also splits at U+2028 and U+0085
+        assert lines
+        assert b"\x1b" not in text
+        for line in lines:
+            event = json.loads(line)
+            assert event["event"]
+            assert event["level"] in {"info", "warning", "error"}
+            assert event["timestamp"].endswith("Z")
+            if event["event"] == "request":
+                assert set(event) == {
+                    *("event", "level", "timestamp", "request_id", "method", "route", "status", "ms", "ip"),
+                }
+                assert event["ip"] == "127.0.0.1"

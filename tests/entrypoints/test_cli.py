@@ -1,0 +1,138 @@
+"""What operators do from the command line, in processes of their own."""
+
+import asyncio
+from typing import Any
+
+import bcrypt
+import pytest
+
+from domain.role import Role
+from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+from tests.entrypoints.sweeping import fetch
+
+
+def ask(service: Service, question: str, *values: object) -> list[Any]:
+    return asyncio.run(fetch(service, question, *values))
+
+
+def test_an_admin_is_made_from_nothing_and_can_govern(service: Service) -> None:
+    email = address("root")
+    made = service.cli(
+        "create-user", "--email", email.upper(), "--role", "admin", "--verified", stdin=f"{PASSWORD}\n"
+    )
+    assert (made.returncode, made.stderr) == (0, "")
+    admin = service.client().log_in(email)
+    user = admin.get("/v1/me").json()
+    assert (user["id"], user["email"]) == (made.stdout.strip(), email)
+    assert (user["role"], user["verified"]) == ("admin", True)
+    assert admin.get("/v1/users").status_code == 200
+    assert ask(service, "SELECT 1 FROM mails WHERE recipient = $1", email) == []
+    again = service.cli("create-user", "--email", email, stdin=f"{PASSWORD}\n")
+    assert (again.returncode, again.stdout) == (1, "")
+    assert "already" in again.stderr
+
+
+def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
+    email = address("invited")
+    name = email.split("@")[0]
+    made = service.cli("create-user", "--email", email, "--username", name, stdin=PASSWORD)
+    assert (made.returncode, made.stderr) == (0, "")
+    [mail] = ask(service, "SELECT kind, user_id FROM mails WHERE recipient = $1", email)
+    assert (mail["kind"], str(mail["user_id"])) == ("verify", made.stdout.strip())
+    client = service.client()
+    user = client.post("/v1/verify", json={"token": service.token(email)}).json()
+    assert (user["username"], user["role"], user["verified"]) == (name, "member", True)
+    client.log_in(name)
+
+
+def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Service) -> None:
+    email = address("moved")
+    planted = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    assert planted.startswith("$2b$")
+    made = service.cli("create-user", "--email", email, "--verified", "--password-hash", planted)
+    assert (made.returncode, made.stderr) == (0, "")
+    [row] = ask(service, "SELECT password_hash FROM users WHERE email = $1", email)
+    assert row["password_hash"] == planted
+    service.client().log_in(email, "secret")
+    [row] = ask(service, "SELECT password_hash FROM users WHERE email = $1", email)
+    assert row["password_hash"].startswith("$argon2id$")
+    service.client().log_in(email, "secret")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stdin", "status", "said"),
+    [
+        (["--email", "nobody", "--verified"], PASSWORD, 1, "email_invalid"),
+        (["--email", "empty@example.org"], "", 1, "password_weak"),
+        (["--email", "x@example.org", "--password-hash", "secret"], "", 2, "--password-hash"),
+        (["--email", "x@example.org", "--role", "king"], PASSWORD, 2, "--role"),
+    ],
+    ids=str,
+)
+def test_what_cannot_be_made_is_refused_with_a_reason(
+    service: Service, arguments: list[str], stdin: str, status: int, said: str
+) -> None:
+    refused = service.cli("create-user", *arguments, stdin=stdin)
+    assert (refused.returncode, refused.stdout) == (status, "")
+    assert said in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert PASSWORD not in refused.stderr
+    assert ask(service, "SELECT 1 FROM users WHERE email LIKE '%@example.org' AND email NOT LIKE '%.%@%'") == []
+
+
+def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> None:
+    client = service.member()
+    granted = service.cli("grant", "--email", client.email, "--role", "moderator")
+    assert (granted.returncode, granted.stdout) == (0, f"{client.email} is moderator\n")
+    assert code(client.get("/v1/me")) == "token_revoked"
+    client.take(client.renew())
+    assert client.get("/v1/users").status_code == 200
+
+
+def test_the_last_admin_stays_even_for_the_operator(apart: Service) -> None:
+    email = "only@example.org"
+    apart.user(email, role=Role.ADMIN)
+    unproven = apart.cli("create-user", "--email", "unproven@example.org", "--role", "admin", stdin=PASSWORD)
+    assert unproven.returncode == 0
+    refused = apart.cli("grant", "--email", email, "--role", "member")
+    assert refused.returncode == 1
+    assert "last_admin" in refused.stderr
+
+
+def test_mails_that_were_given_up_are_listed_and_tried_again(service: Service) -> None:
+    client = service.member()
+    client.post("/v1/password/forgot", json={"email": client.email})
+    service.mail(client.email)
+    settled = "SELECT id FROM mails WHERE recipient = $1 AND outcome IS NOT NULL"
+    [row] = eventually(lambda: ask(service, settled, client.email))
+    ask(service, "UPDATE mails SET outcome = 'parked', note = '550 no such user' WHERE id = $1", row["id"])
+    listed = service.cli("mails", "list")
+    assert listed.returncode == 0
+    [line] = [line for line in listed.stdout.splitlines() if client.email in line]
+    mail_id, kind, recipient, when, note = line.split("\t")
+    assert (mail_id, kind, recipient, note) == (str(row["id"]), "reset", client.email, "550 no such user")
+    assert when.endswith("Z")
+    assert service.cli("mails", "redrive", mail_id).returncode == 0
+    assert len(eventually(lambda: ask(service, f"{settled} AND outcome <> 'parked'", client.email))) == 1
+    refused = service.cli("mails", "redrive", mail_id)
+    assert (refused.returncode, refused.stderr) == (1, "No parked mail has this id.\n")
+
+
+def test_help_names_every_command(service: Service) -> None:
+    said = service.cli("--help")
+    assert said.returncode == 0
+    assert all(command in said.stdout for command in ("create-user", "grant", "mails"))
+
+
+def test_a_setting_that_is_missing_is_named(apart: Service) -> None:
+    del apart.environ["LATCHKEY_DATABASE_URL"]
+    refused = apart.cli("mails")
+    assert refused.returncode == 1
+    assert "LATCHKEY_DATABASE_URL: must be set" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
+    refused = apart.cli("mails")
+    assert refused.returncode == 1
+    assert "unavailable" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert "hunter2" not in refused.stderr
