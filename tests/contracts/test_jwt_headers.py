@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -113,8 +114,12 @@ def test_a_signature_with_p256_has_no_twin() -> None:
         return r.to_bytes(32, "big") + sorted((s, order - s))[not low].to_bytes(32, "big")
 
     for _ in range(10):
-        assert code(forged(header=header, sign=lambda body: signature(body, low=True))) is None
-        assert code(forged(header=header, sign=lambda body: signature(body, low=False))) is Code.TOKEN_INVALID
+        assert code(forged(header=header, sign=partial(signature, low=True))) is None
+        assert code(forged(header=header, sign=partial(signature, low=False))) is Code.TOKEN_INVALID
+    ours = sealer(keys=KEYS[1:])
+    for generation in range(1, 30):
+        token = replace(ours.unseal(forged(header=header, sign=partial(signature, low=True))), generation=generation)
+        assert ours.unseal(ours.seal(token)) == token
 
 
 def test_the_first_private_key_signs_and_all_verify() -> None:
