@@ -72,9 +72,11 @@ class RedisBlocklist(Blocklist):
                 url, max_connections=1, timeout=deadline, redis_connect_func=self._met, protocol=2, **once
             )
         )
-        # Callers may be cancelled at any time, and the one connection must survive it.
+        # Callers may be cancelled at any time: the one connection must survive it, and none of them may miss it,
+        # as asyncio.wait_for inside of redis-py makes them on Python 3.11.
         self._asking = RoundTrip(self._ask)
         self._raising = RoundTrip(self._raise)
+        self._tending = RoundTrip(self._tend)
         self._greeting = RoundTrip(self._greet)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
@@ -95,24 +97,7 @@ class RedisBlocklist(Blocklist):
 
     async def tend(self) -> None:
         """One round: see that the copy is complete, and say so for one lease. Raises nothing but `unavailable`."""
-        try:
-            left, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
-            meetings = self._meetings
-            complete = self._trusted and 0 < left <= self._lease * 1000  # more is a clock that was set back
-            if complete and left > self._lease * 500:
-                return
-            if not complete:
-                await self._raising((await self._truth.raised(since=self._clock() - self._horizon)).items())
-            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
-            fresh = await self._truth.unpublished()
-            await self._raising(fresh.items())
-            until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
-            vouched = meetings == self._meetings and await self._vouch(server, until)
-            self._trusted = vouched and meetings == self._meetings
-            if vouched and fresh:
-                await self._truth.published(fresh)
-        except (RedisError, OSError):
-            self._trusted = False
+        await self._tending(())
 
     async def answers(self) -> bool:
         """Whether Redis is there, for the health page."""
@@ -121,7 +106,29 @@ class RedisBlocklist(Blocklist):
         return False
 
     async def close(self) -> None:
+        for under_way in (self._tending, self._asking, self._raising, self._greeting):
+            await under_way.landed()
         await self._redis.aclose()
+
+    async def _tend(self, _: Collection[None]) -> None:
+        try:
+            left, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
+            meetings = self._meetings
+            complete = self._trusted and 0 < left <= self._lease * 1000  # more is a clock that was set back
+            if complete and left > self._lease * 500:
+                return
+            if not complete:
+                await self._raise((await self._truth.raised(since=self._clock() - self._horizon)).items())
+            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
+            fresh = await self._truth.unpublished()
+            await self._raise(fresh.items())
+            until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
+            vouched = meetings == self._meetings and await self._vouch(server, until)
+            self._trusted = vouched and meetings == self._meetings
+            if vouched and fresh:
+                await self._truth.published(fresh)
+        except (RedisError, OSError):
+            self._trusted = False
 
     async def _met(self, connection: AbstractConnection) -> None:
         self._trusted = False

@@ -26,6 +26,11 @@ class RoundTrip(Generic[Key, Answer]):
             self._flight = asyncio.create_task(self._fly())
         return await asyncio.shield(answer)
 
+    async def landed(self) -> None:
+        """Returns when nothing is under way."""
+        while self._flight is not None:
+            await asyncio.wait([self._flight])
+
     async def _fly(self) -> None:
         try:
             while self._waiting is not None:

@@ -175,3 +175,19 @@ async def test_nothing_is_kept_of_questions_that_were_answered() -> None:
     gc.collect()
     assert [trace() for trace in traces] == [None] * 50
     assert asyncio.all_tasks() == others
+
+
+async def test_whoever_closes_can_wait_until_nothing_is_under_way() -> None:
+    counter = Counter()
+    ask = RoundTrip(counter)
+    await ask.landed()
+    counter.gate.clear()
+    early = asyncio.create_task(ask([1]))
+    await settled()
+    late = asyncio.create_task(ask([2]))
+    landing = asyncio.create_task(ask.landed())
+    await settled()
+    assert not landing.done()
+    counter.gate.set()
+    await landing
+    assert (await early, await late) == ({1: 0}, {2: 0})
