@@ -28,8 +28,10 @@ class FolderMailer(Mailer):
             raise MailDelayed(f"Mail folder: {problem.strerror}") from None
 
     def _keep(self, name: str, content: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        # Whoever reads a link may use it.
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._folder / f".{name}.tmp"
+        unfinished.touch(mode=0o600)
         unfinished.write_bytes(content)
         # Whoever watches for *.eml sees a whole letter or none.
         unfinished.replace(self._folder / f"{name}.eml")

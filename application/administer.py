@@ -46,6 +46,8 @@ class ChangeUser:
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
                 raise Refusal(Code.FORBIDDEN, "Nobody grants more than they hold.")
+            # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
+            await work.sessions.settled(user_id)
             changed: User | None = target
             if disabled is not None and disabled != target.disabled:
                 if disabled:

@@ -52,7 +52,10 @@ class CreateUser:
                 return None
             await work.users.add(user)
             if verified:
-                return await work.users.prove(user.id, credential_version=user.credential_version, now=now)
+                proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
+                if proven is None:
+                    raise Refusal(Code.FORBIDDEN, "Somebody has proven this address at this very moment.")
+                return proven
             await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
         return user
 
@@ -69,6 +72,11 @@ class GrantRole:
             user = await work.users.by_email(address)
             if user is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
+            if not user.verified:
+                raise Refusal(
+                    Code.NOT_VERIFIED, "This address has not been proven, so anybody may have claimed it."
+                )
+            await work.sessions.settled(user.id)
             if user.role is role:
                 return user
             await spare_last_admin(work, user)

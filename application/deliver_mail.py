@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.ports import Begin, Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, Users
-from domain.mail import Letter, Link, Mail, Outcome, Purpose, retry_delay
+from domain.mail import Kind, Letter, Link, Mail, Outcome, Purpose, retry_delay
 from domain.user import User
 
 _POISONED = 10
@@ -28,7 +28,7 @@ class DeliverMail:
     composer: Composer
     mailer: Mailer
     clock: Clock
-    lease: timedelta = timedelta(seconds=45)
+    lease: timedelta = timedelta(seconds=50)
     patience: timedelta = timedelta(seconds=30)
 
     async def __call__(
@@ -38,8 +38,8 @@ class DeliverMail:
         now = self.clock()
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
-            addressees = [await _addressee(work.users, mail) for mail in leased]
-        for done, (mail, user) in enumerate(zip(leased, addressees, strict=True)):
+            addressed = [await _addressed(work.users, mail) for mail in leased]
+        for done, (mail, user) in enumerate(addressed):
             if stopping() or self.clock() > now + self.lease - self.patience:
                 await self._give_back(leased[done:])
                 break
@@ -99,6 +99,18 @@ class DeliverMail:
     def _too_old(self, mail: Mail) -> bool:
         """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""
         return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE
+
+
+async def _addressed(users: Users, mail: Mail) -> tuple[Mail, User | None]:
+    """The mail, and whom its link is for.
+
+    Who asks for another verification cannot say which claim is meant. Where there are several, the newest may be
+    a stranger's with a planted password, so the link lets the owner of the mailbox choose one: that proves as well.
+    """
+    user = await _addressee(users, mail)
+    if mail.kind is Kind.VERIFY and mail.user_id is None and user is not None and await users.claims(user.email) > 1:
+        return replace(mail, kind=Kind.RESET), user
+    return mail, user
 
 
 async def _addressee(users: Users, mail: Mail) -> User | None:

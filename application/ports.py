@@ -93,6 +93,10 @@ class Users(Protocol):
         """The verified user of that address, or else the newest claim to it."""
         ...
 
+    async def claims(self, email: str) -> int:
+        """How many unverified users share the address."""
+        ...
+
     async def by_username(self, username: str) -> User | None:
         """The verified user of that name, whatever its case, or else the newest claim to it."""
         ...
@@ -151,6 +155,10 @@ class Sessions(Protocol):
 
     async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
         """Access tokens made so far stop working; the sessions go on."""
+        ...
+
+    async def settled(self, user_id: UUID) -> None:
+        """Wait, when the work is left, for whatever others have just ended or raised of this user's."""
         ...
 
 

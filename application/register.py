@@ -1,4 +1,4 @@
-"""Registering is a claim to an address: it costs and answers the same whether the address is known or not."""
+"""Registering is a claim to an address. A known address is answered like an unknown one, after the same hashing."""
 
 from dataclasses import dataclass
 

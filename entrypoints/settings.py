@@ -2,26 +2,18 @@
 
 import json
 import os
-import re
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from msgspec import Struct, field
 
-from adapters.pem_keys import load_keys
-from adapters.postgres.connecting import driver_url
-from adapters.rfc5322 import sender
-from adapters.smtp_mailer import smtp_server
+from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
-
-ROOT = Path(__file__).resolve().parent.parent
-Network = IPv4Network | IPv6Network
-_EXAMPLES = (b"changeme", b"change-me", b"change_me", b"example", b"password", b"replace")
+from entrypoints.setting_values import ROOT, Network
 
 
 class SettingsError(Exception):
@@ -68,7 +60,7 @@ def load(environ: Mapping[str, str] | None = None, *, default_env: str = "produc
 def database_url() -> str:
     """The one setting that migrations need. Raises SettingsError."""
     reader = _Reader(None, "development")
-    url: str = reader.parsed("DATABASE_URL", _postgres, reader.running("DATABASE_URL"))
+    url: str = reader.parsed("DATABASE_URL", written.postgres_url, reader.running("DATABASE_URL"))
     reader.complain()
     return url
 
@@ -88,21 +80,23 @@ class _Reader:
         production = self.env != "development"
         read = {
             "env": self.env,
-            "database_url": self.parsed("DATABASE_URL", _postgres, self.running("DATABASE_URL")),
-            "redis_url": self.parsed("REDIS_URL", _redis, self.running("REDIS_URL")),
-            "smtp_url": self.parsed("SMTP_URL", _smtp, self.running("SMTP_URL"), optional=True),  # the worker insists
+            "database_url": self.parsed("DATABASE_URL", written.postgres_url, self.running("DATABASE_URL")),
+            "redis_url": self.parsed("REDIS_URL", written.redis_url, self.running("REDIS_URL")),
+            "smtp_url": self.parsed(
+                "SMTP_URL", written.smtp_url, self.running("SMTP_URL"), optional=True
+            ),  # the worker insists
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
-            "mail_from": self.parsed("MAIL_FROM", _sender, self._no_reply()),
+            "mail_from": self.parsed("MAIL_FROM", written.sender_address, self._no_reply()),
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
-            "secret_keys": self.parsed("SECRET_KEY", _secret_keys, None if production else self._made_secret),
-            "signing_keys": self.parsed("SIGNING_KEYS", _keys, None if production else self._made_keys),
+            "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
+            "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
             "access_ttl": self.seconds("ACCESS_TTL", 600),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
-            "cors_origins": self.parsed("CORS_ORIGINS", _origins, ()),
-            "allowed_hosts": self.parsed("ALLOWED_HOSTS", _hosts, ()),
-            "trusted_proxies": self.parsed("TRUSTED_PROXIES", _networks, ()),
+            "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
+            "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),
+            "trusted_proxies": self.parsed("TRUSTED_PROXIES", written.networks, ()),
             "host": self.text("HOST", "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
@@ -154,7 +148,7 @@ class _Reader:
         return found
 
     def _origin(self, text: str) -> str:
-        parts = _address(text, {"http", "https"}, "must be an address such as https://accounts.example.org")
+        parts = written.address(text, {"http", "https"}, "must be an address such as https://accounts.example.org")
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
         if parts.query or parts.fragment or parts.username is not None:
             raise ValueError("must be an address such as https://accounts.example.org")
@@ -178,79 +172,3 @@ class _Reader:
 
     def _made_keys(self) -> Path:
         return signing_keys(self.data_dir)
-
-
-def _words(text: str) -> list[str]:
-    return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _address(text: str, schemes: Collection[str], wanted: str) -> SplitResult:
-    """What is wrong is said without the text: there may be a password in it."""
-    try:
-        parts = urlsplit(text)
-        fits = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or not text.isprintable() or not text.isascii() or " " in text:
-        raise ValueError(wanted)
-    return parts
-
-
-def _postgres(text: str) -> str:
-    driver_url(text)
-    return text
-
-
-def _redis(text: str) -> str:
-    if not text.startswith("unix://"):
-        _address(text, {"redis", "rediss"}, "must be an address such as redis://user:password@host:6379/0")
-    return text
-
-
-def _smtp(text: str) -> str:
-    smtp_server(text)
-    return text
-
-
-def _sender(text: str) -> str:
-    sender(text)
-    return text
-
-
-def _keys(text: str) -> Path:
-    load_keys(ROOT / text)
-    return ROOT / text
-
-
-def _secret_keys(text: str) -> tuple[bytes, ...]:
-    """The first signs, all verify."""
-    keys = tuple(word.encode() for word in _words(text))
-    if len(set(keys)) != len(keys) or not keys:
-        raise ValueError("must be a list of different secrets")
-    for key in keys:
-        repeats = key in (key + key)[1:-1]
-        if len(key) < 32 or len(set(key)) < 10 or repeats or any(word in key.lower() for word in _EXAMPLES):
-            raise ValueError("each secret must be at least 32 random bytes, such as `openssl rand -hex 32` prints")
-    return keys
-
-
-def _origins(text: str) -> tuple[str, ...]:
-    wanted = "must be a list of origins such as https://app.example.org"
-    origins = tuple(_words(text))
-    for origin in origins:
-        parts = _address(origin, {"http", "https"}, wanted)
-        if origin != f"{parts.scheme}://{parts.netloc}" or origin != origin.lower() or "*" in origin or "@" in origin:
-            raise ValueError(wanted)
-    return origins
-
-
-def _hosts(text: str) -> tuple[str, ...]:
-    hosts = tuple(_words(text.lower()))
-    for host in hosts:
-        if not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", host):
-            raise ValueError("must be a list of names such as accounts.example.org, without scheme and port")
-    return hosts
-
-
-def _networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(word) for word in _words(text))

@@ -140,10 +140,14 @@ def main() -> None:
     try:
         settings = load()
     except SettingsError as error:
-        sys.exit(str(error))
+        sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
     container = Container(settings=settings)
-    run(container.deliver_mail(), redis_url=settings.redis_url, close=partial(close, container))
+    try:
+        deliver = container.deliver_mail()
+    except ValueError as error:
+        sys.exit(f"Latchkey cannot start.\n{error}")
+    run(deliver, redis_url=settings.redis_url, close=partial(close, container))
 
 
 if __name__ == "__main__":

@@ -61,6 +61,12 @@ class MemorySessions(Sessions):
             self._raise(session.outdated(), now)
         return len(alive)
 
+    async def settled(self, user_id: UUID) -> None:
+        await checkpoint()
+        for session in self._rows.sessions.values():
+            if session.user_id == user_id and session.id in self._rows.unpublished:
+                self.raised[session.id] = session.lowest_welcome
+
     async def _alive(self, user_id: UUID) -> list[Session]:
         await checkpoint()
         return [s for s in self._rows.sessions.values() if s.user_id == user_id and s.ended_at is None]

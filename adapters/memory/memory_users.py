@@ -31,6 +31,10 @@ class MemoryUsers(Users):
     async def by_email(self, email: str) -> User | None:
         return await self._holder(lambda user: user.email == email)
 
+    async def claims(self, email: str) -> int:
+        await checkpoint()
+        return sum(user.email == email and not user.verified for user in self._rows.users.values())
+
     async def by_username(self, username: str) -> User | None:
         return await self._holder(
             lambda user: user.username is not None and user.username.lower() == username.lower()

@@ -5,10 +5,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, insert, select, update
+from sqlalchemy import and_, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.rows import row_of_session, session_of, user_of
+from adapters.postgres.rows import among, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, users
 from application.ports import Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
@@ -81,7 +81,7 @@ class PostgresSessions(Sessions):
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
         """The users are held still by the caller."""
-        theirs = sessions.c.user_id.in_(user_ids)
+        theirs = among(sessions.c.user_id, user_ids)
         ended = await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason)
         # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
         fresh = await self._connection.execute(select(sessions.c.id).where(theirs, sessions.c.unpublished))
@@ -99,11 +99,15 @@ class PostgresSessions(Sessions):
         self.raised.update(floors)
         return len(floors)
 
-    async def forget(self, user_id: UUID) -> None:
-        """Take out of a user's sessions what tells about a person."""
-        await self._connection.execute(
-            update(sessions).where(sessions.c.user_id == user_id).values(user_agent="", ip="")
-        )
+    async def forget(self, user_ids: Sequence[UUID]) -> None:
+        """Take out of the users' sessions what tells about a person."""
+        theirs = among(sessions.c.user_id, user_ids)
+        await self._connection.execute(update(sessions).where(theirs).values(user_agent="", ip=""))
+
+    async def settled(self, user_id: UUID) -> None:
+        floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
+        theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
+        self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
         ended = await self._connection.execute(

@@ -6,12 +6,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import delete, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.rows import row_of_user, user_of
+from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.tables import username_key, users
 from application.ports import Users
 from domain.role import Role
@@ -33,6 +33,10 @@ class PostgresUsers(Users):
     async def by_email(self, email: str) -> User | None:
         return await self._one(_holder_first(select(users).where(users.c.email == email)))
 
+    async def claims(self, email: str) -> int:
+        theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
+        return (await self._connection.execute(theirs)).scalar_one()
+
     async def by_username(self, username: str) -> User | None:
         return await self._one(_holder_first(select(users).where(username_key == username.lower())))
 
@@ -50,7 +54,7 @@ class PostgresUsers(Users):
         others = [claimant.id for claimant in claimants if claimant.id != user_id]
         if others:
             await self._sessions.end_all_of(others, now=now, reason=EndReason.SUPERSEDED)
-            await self._connection.execute(delete(users).where(users.c.id.in_(others)))
+            await self._remove(others)
         proven = update(users).where(users.c.id == user_id).values(verified_at=now).returning(users)
         # What stands in the way is a username that somebody else has proven first; if it is not that, it is the
         # address, proven by somebody who was made after we looked.
@@ -90,9 +94,7 @@ class PostgresUsers(Users):
         return await self._one(update(users).where(users.c.id == user_id).values(disabled_at=since).returning(users))
 
     async def remove(self, user_id: UUID) -> bool:
-        await self._sessions.forget(user_id)
-        gone = await self._connection.execute(delete(users).where(users.c.id == user_id))
-        return gone.rowcount == 1
+        return await self._remove([user_id]) == 1
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: UUID | None) -> Sequence[User]:
         wanted = select(users).order_by(users.c.id).limit(limit)
@@ -104,6 +106,10 @@ class PostgresUsers(Users):
         if after is not None:
             wanted = wanted.where(users.c.id > after)
         return [user_of(row) for row in await self._connection.execute(wanted)]
+
+    async def _remove(self, user_ids: Sequence[UUID]) -> int:
+        await self._sessions.forget(user_ids)
+        return (await self._connection.execute(delete(users).where(among(users.c.id, user_ids)))).rowcount
 
     async def _one(self, statement: Any) -> User | None:
         row = (await self._connection.execute(statement)).first()

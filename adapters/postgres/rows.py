@@ -1,13 +1,20 @@
 """Rows into entities and back: the one place that knows both."""
 
+from collections.abc import Sequence
 from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Row
+from sqlalchemy import ARRAY, Column, ColumnElement, Row, Uuid, any_, literal
 
 from domain.mail import Kind, Mail, Outcome
 from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
+
+
+def among(column: Column[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:
+    """As one parameter, however many: the protocol ends at 32,767."""
+    return column == any_(literal(list(ids), ARRAY(Uuid)))
 
 
 def user_of(row: Row[Any]) -> User:

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from litestar import Request
 from litestar.datastructures import FormMultiDict
-from litestar.exceptions import ClientException
+from litestar.exceptions import ClientException, InternalServerException
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.problems import malformed
@@ -18,6 +18,12 @@ class UnsupportedMediaType(ClientException):
 
 class StrictRequest(Request[Any, Any, Any]):
     """The framework parses JSON whatever its content type, lets unknown fields pass and turns "1" into 1."""
+
+    async def body(self) -> bytes:
+        try:
+            return await super().body()
+        except InternalServerException as error:  # the framework's word for a caller who hung up
+            raise Refusal(Code.MALFORMED, "The request ended before it was complete.") from error
 
     async def json(self) -> Any:
         self._insist_on("application/json")

@@ -116,3 +116,9 @@ async def test_the_operator_cannot_demote_the_last_admin_either(world: World) ->
 async def test_a_role_for_nobody_is_refused(world: World) -> None:
     with refused(Code.NOT_FOUND):
         await world.grant_role(email=ALICE, role=Role.ADMIN)
+
+
+async def test_a_role_is_granted_to_nobody_who_may_be_a_stranger(world: World) -> None:
+    await claim(world, ALICE, OTHER_PASSWORD)
+    with refused(Code.NOT_VERIFIED):
+        await world.grant_role(email=ALICE, role=Role.ADMIN)

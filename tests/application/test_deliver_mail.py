@@ -58,11 +58,17 @@ async def test_a_claim_gets_the_link_of_its_own_user(world: World) -> None:
         assert await token_of(world, Purpose.VERIFY) == (user.id, user.credential_version)
 
 
-async def test_a_resend_goes_to_the_newest_claim(world: World) -> None:
+async def test_a_resend_verifies_the_only_claim(world: World) -> None:
+    only = await claim(world)
+    assert await fate(world, await owe(world, Kind.VERIFY)) == (Outcome.SENT, "")
+    assert await token_of(world, Purpose.VERIFY) == (only.id, only.credential_version)
+
+
+async def test_a_resend_among_rival_claims_lets_the_owner_choose_a_password(world: World) -> None:
     await claim(world)
     newest = await claim(world)
     assert await fate(world, await owe(world, Kind.VERIFY)) == (Outcome.SENT, "")
-    assert await token_of(world, Purpose.VERIFY) == (newest.id, newest.credential_version)
+    assert await token_of(world, Purpose.RESET) == (newest.id, newest.credential_version)
 
 
 async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: World) -> None:

@@ -40,7 +40,7 @@ async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world:
     (mail,) = await owe_many(world, 1)
     with pytest.raises(Killed):
         await replace(world.deliver_mail, mailer=Acting(die))()
-    world.clock.advance(seconds=44)
+    world.clock.advance(seconds=49)
     assert await world.deliver_mail() == 0
     world.clock.advance(seconds=1)
     assert await fate(world, mail) == (Outcome.SENT, "")
@@ -48,12 +48,12 @@ async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world:
 
 async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
     async def dawdle(letter: Letter) -> None:
-        world.clock.advance(seconds=8)
+        world.clock.advance(seconds=11)
         await world.mailer.send(letter)
 
     mails, began = await owe_many(world, 5), world.clock()
     assert await replace(world.deliver_mail, mailer=Acting(dawdle))() == 5
-    assert world.clock() == began + timedelta(seconds=16)
+    assert world.clock() == began + timedelta(seconds=22)
     assert [kept(world, mail).outcome for mail in mails].count(Outcome.SENT) == len(world.mailer.letters) == 2
     assert await world.deliver_mail() == 3
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 5
