@@ -10,6 +10,7 @@ A witness is laid down first: whoever empties Redis while it is being filled tak
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -22,6 +23,8 @@ from redis.exceptions import RedisError
 
 from adapters.round_trip import RoundTrip
 from application.ports import Blocklist, Clock, Floors
+
+log = logging.getLogger(__name__)
 
 # One hash tag keeps all keys in one slot of a cluster, so that they can be asked together.
 _MARK = "{latchkey}:complete"
@@ -50,7 +53,8 @@ return 1
 
 
 class RedisBlocklist(Blocklist):
-    """`horizon` is how long a token can live, `lease` and `deadline` are seconds. Call `tend` often, forever."""
+    """`horizon` is longer than any token can live, and the same for all who share a Redis; `lease` and `deadline` are
+    seconds. Call `tend` often, forever."""
 
     def __init__(
         self, url: str, *, truth: Floors, clock: Clock, horizon: timedelta, lease: float = 1.0, deadline: float = 0.2
@@ -63,6 +67,7 @@ class RedisBlocklist(Blocklist):
         self._deadline = deadline
         self._witness = _WITNESS + uuid4().hex
         self._trusted = False
+        self._complained = False
         self._meetings = 0
         # redis-py retries ten times by default, for seconds; here a command answers within its deadline or fails.
         once = {"retry": Retry(NoBackoff(), 0), "socket_timeout": deadline, "socket_connect_timeout": deadline}
@@ -100,9 +105,9 @@ class RedisBlocklist(Blocklist):
         await self._tending(())
 
     async def answers(self) -> bool:
-        """Whether Redis is there, for the health page."""
+        """Whether Redis is there and believed, for the health page."""
         with contextlib.suppress(RedisError, OSError):
-            return await self._greeting(())
+            return await self._greeting(()) and self._trusted
         return False
 
     async def close(self) -> None:
@@ -127,8 +132,14 @@ class RedisBlocklist(Blocklist):
             self._trusted = vouched and meetings == self._meetings
             if vouched and fresh:
                 await self._truth.published(fresh)
-        except (RedisError, OSError):
+            if self._trusted and self._complained:
+                log.warning("Redis is believed again")
+                self._complained = False
+        except (RedisError, OSError) as error:
             self._trusted = False
+            if not self._complained:
+                log.warning("Redis is not believed, so every request asks the database: %s", error)
+            self._complained = True
 
     async def _met(self, connection: AbstractConnection) -> None:
         self._trusted = False

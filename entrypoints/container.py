@@ -41,7 +41,7 @@ from domain.mail import Kind
 from domain.password import PasswordPolicy
 from domain.session import Lifetimes
 from entrypoints.health import Health
-from entrypoints.settings import Settings
+from entrypoints.settings import LONGEST_ACCESS, Settings
 
 
 def _now() -> datetime:
@@ -55,9 +55,11 @@ def _make_hasher(settings: Settings) -> Argon2Hasher:
 
 
 def _make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:
-    """A minute more than a token lives covers clocks that differ."""
-    horizon = settings.access_ttl + timedelta(minutes=1)
-    return RedisBlocklist(settings.redis_url, truth=floors, clock=clock, horizon=horizon)
+    """Not by the setting: an operator's shell may not know it, and must not raise floors that are forgotten early.
+    Ten minutes more than the longest token lives cover clocks that differ."""
+    return RedisBlocklist(
+        settings.redis_url, truth=floors, clock=clock, horizon=LONGEST_ACCESS + timedelta(minutes=10)
+    )
 
 
 def _make_access_sealer(settings: Settings, clock: Clock) -> JwtSealer:

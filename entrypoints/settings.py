@@ -15,6 +15,8 @@ from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
 from entrypoints.setting_values import ROOT, Network
 
+LONGEST_ACCESS = timedelta(hours=1)
+
 
 class SettingsError(Exception):
     """One line for each setting that is missing or wrong."""
@@ -90,7 +92,7 @@ class _Reader:
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
             "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
-            "access_ttl": self.seconds("ACCESS_TTL", 600),
+            "access_ttl": self.seconds("ACCESS_TTL", 600, most=LONGEST_ACCESS),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
@@ -121,8 +123,8 @@ class _Reader:
 
         return self.parsed(name, parse, default)
 
-    def seconds(self, name: str, default: int) -> Any:
-        return timedelta(seconds=self.whole(name, default, least=1, most=366 * 86400))
+    def seconds(self, name: str, default: int, *, most: timedelta = timedelta(days=366)) -> Any:
+        return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
 
     def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
         text = self._values.get(f"LATCHKEY_{name}")
