@@ -73,9 +73,7 @@ class GrantRole:
             if user is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
             if not user.verified:
-                raise Refusal(
-                    Code.NOT_VERIFIED, "This address has not been proven, so anybody may have claimed it."
-                )
+                raise Refusal(Code.NOT_VERIFIED, "This address has not been proven, so anybody may have claimed it.")
             await work.sessions.settled(user.id)
             if user.role is role:
                 return user

@@ -21,6 +21,7 @@ _RUNS = (
     *("1qaz", "2wsx", "3edc", "4rfv", "5tgb", "6yhn", "7ujm", "8ik,", "9ol.", "0p;/"),
 )
 _STEPS = frozenset(step for run in _RUNS for a, b in pairwise(run) for step in (a + b, b + a))
+_WORD = re.compile(r"[^\W\d_].{8,}[^\W\d_]", re.DOTALL)
 _LEFT_OVER = 6
 """Letters that must remain of a password when the words that everybody knows of its owner are taken out."""
 
@@ -72,6 +73,9 @@ class PasswordPolicy:
             return "repeated"
         if _is_sequence(folded):
             return "sequence"
+        # Digits or signs around it make a repeated word no better.
+        if (word := _WORD.search(folded)) and _period(word[0]) < len(word[0]):
+            return "repeated"
         if any(map(self.common, _cores(folded))):
             return "common"
         return "context" if _is_about(folded, known) else None

@@ -3,9 +3,11 @@
 import asyncio
 import sys
 
+import structlog
 import uvicorn
 
 from entrypoints.container import Container
+from entrypoints.logs import configure_logs
 from entrypoints.schema import SchemaError, insist_on_schema
 from entrypoints.settings import SettingsError, load
 
@@ -18,6 +20,8 @@ def main() -> None:
         asyncio.run(_check(container))
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
+    configure_logs(settings)
+    structlog.get_logger().info("serving", host=settings.host, port=settings.port, processes=settings.processes)
     uvicorn.run(
         "entrypoints.http.app:serve",
         factory=True,

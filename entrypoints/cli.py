@@ -58,7 +58,10 @@ def _password() -> str:
     """From a prompt that does not show it, or from a pipe."""
     if sys.stdin.isatty():
         return getpass.getpass("Password: ")
-    return sys.stdin.readline().rstrip("\r\n")
+    password = sys.stdin.readline().rstrip("\r\n")
+    if not password:
+        sys.exit("There is no password on stdin.")
+    return password
 
 
 def _parser() -> argparse.ArgumentParser:

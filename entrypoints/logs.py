@@ -33,3 +33,5 @@ def configure_logs(settings: Settings) -> None:
         structlog.stdlib.ProcessorFormatter(processors=[remove, *errors, last], foreign_pre_chain=shared)
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    if settings.unknown:
+        structlog.get_logger().warning("settings that mean nothing", names=list(settings.unknown))

@@ -43,6 +43,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: int
     processes: int
     data_dir: Path
+    unknown: tuple[str, ...] = ()
     hash_deadline: float = field(default=2.0)
 
     def __repr__(self) -> str:
@@ -54,9 +55,12 @@ class Settings(Struct, frozen=True, kw_only=True):
         return self.env == "development"
 
 
-def load(environ: Mapping[str, str] | None = None, *, default_env: str = "production") -> Settings:
-    """Raises SettingsError. In development, what is missing is made up and kept in the data folder."""
-    return _Reader(environ, default_env).settings()
+def load(
+    environ: Mapping[str, str] | None = None, *, default_env: str = "production", mails: bool = False
+) -> Settings:
+    """Raises SettingsError. In development, what is missing is made up and kept in the data folder. Only who `mails`
+    needs somewhere to send to."""
+    return _Reader(environ, default_env, mails=mails).settings()
 
 
 def database_url() -> str:
@@ -68,12 +72,14 @@ def database_url() -> str:
 
 
 class _Reader:
-    def __init__(self, environ: Mapping[str, str] | None, default_env: str) -> None:
+    def __init__(self, environ: Mapping[str, str] | None, default_env: str, *, mails: bool = False) -> None:
         own = dict(os.environ if environ is None else environ)
         self.env = own.get("LATCHKEY_ENV") or default_env
         from_file = dotenv_values(ROOT / ".env") if self.env == "development" and environ is None else {}
         self._values = {name: value for name, value in {**from_file, **own}.items() if value}
         self._problems: list[str] = []
+        self._asked = {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR"}
+        self._mails = mails and "LATCHKEY_MAIL_DIR" not in self._values
         self.data_dir = ROOT / self._values.get("LATCHKEY_DATA_DIR", ".data")
 
     def settings(self) -> Settings:
@@ -84,9 +90,7 @@ class _Reader:
             "env": self.env,
             "database_url": self.parsed("DATABASE_URL", written.postgres_url, self.running("DATABASE_URL")),
             "redis_url": self.parsed("REDIS_URL", written.redis_url, self.running("REDIS_URL")),
-            "smtp_url": self.parsed(
-                "SMTP_URL", written.smtp_url, self.running("SMTP_URL"), optional=True
-            ),  # the worker insists
+            "smtp_url": self.parsed("SMTP_URL", written.smtp_url, self.running("SMTP_URL"), optional=not self._mails),
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
             "mail_from": self.parsed("MAIL_FROM", written.sender_address, self._no_reply()),
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
@@ -105,7 +109,8 @@ class _Reader:
             "data_dir": self.data_dir,
         }
         self.complain()
-        return Settings(**read)
+        unknown = {name for name in self._values if name.startswith("LATCHKEY_")} - self._asked
+        return Settings(**read, unknown=tuple(sorted(unknown)))
 
     def complain(self) -> None:
         if self._problems:
@@ -127,6 +132,7 @@ class _Reader:
         return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
 
     def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
+        self._asked.add(f"LATCHKEY_{name}")
         text = self._values.get(f"LATCHKEY_{name}")
         if text is None:
             if default is None and not optional:

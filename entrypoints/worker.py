@@ -138,16 +138,12 @@ def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[N
 
 def main() -> None:
     try:
-        settings = load()
+        settings = load(mails=True)
     except SettingsError as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
     container = Container(settings=settings)
-    try:
-        deliver = container.deliver_mail()
-    except ValueError as error:
-        sys.exit(f"Latchkey cannot start.\n{error}")
-    run(deliver, redis_url=settings.redis_url, close=partial(close, container))
+    run(container.deliver_mail(), redis_url=settings.redis_url, close=partial(close, container))
 
 
 if __name__ == "__main__":

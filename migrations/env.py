@@ -3,12 +3,13 @@
 import asyncio
 
 from alembic import context
+from alembic.util import CommandError
 from sqlalchemy import Connection, pool, text
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.postgres.connecting import driver_url
 from adapters.postgres.tables import metadata
-from entrypoints.settings import database_url
+from entrypoints.settings import SettingsError, database_url
 
 
 def _migrate(connection: Connection) -> None:
@@ -22,11 +23,18 @@ def _migrate(connection: Connection) -> None:
 
 
 async def _online() -> None:
-    url, arguments = driver_url(context.config.attributes.get("database_url") or database_url())
+    try:
+        url, arguments = driver_url(context.config.attributes.get("database_url") or database_url())
+    except SettingsError as error:
+        raise CommandError(str(error)) from error
     engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
-    async with engine.connect() as connection:
-        await connection.run_sync(_migrate)
-    await engine.dispose()
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(_migrate)
+    except OSError as error:
+        raise CommandError("The database does not answer: see LATCHKEY_DATABASE_URL.") from error
+    finally:
+        await engine.dispose()
 
 
 def _offline() -> None:

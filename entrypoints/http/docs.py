@@ -8,7 +8,7 @@ from litestar import Litestar, Request, Response, get
 from litestar.openapi import OpenAPIConfig
 from litestar.routes import HTTPRoute
 
-from domain.refusals import Code
+from domain.refusals import Code, Refusal
 from entrypoints.http.guard import Gate, anybody, gate_of
 from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON
@@ -19,6 +19,15 @@ _PROBLEM = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 @get("/openapi.json", guards=anybody(), include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
     return _schema(request.app)
+
+
+@get("/problems/{name:str}", guards=anybody(), include_in_schema=False)
+async def explain(name: str) -> Response[str]:
+    """Where the `type` of a problem document leads."""
+    if name not in CATALOGUE:
+        raise Refusal(Code.NOT_FOUND, "There is no such problem.")
+    status, title = CATALOGUE[name]
+    return page("said.html", heading=title, text=f"Answered with status {status} and the code {name}.")
 
 
 @get("/docs", guards=anybody(), include_in_schema=False)
@@ -112,4 +121,4 @@ def _who(gate: Gate) -> str:
     return "a caller" if gate.role is None else f"a verified {gate.role} or higher"
 
 
-handlers = [openapi, calls]
+handlers = [openapi, explain, calls]

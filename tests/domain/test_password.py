@@ -28,7 +28,7 @@ we were there before three|a stitch in time saves nine|unit of fifteen unit of f
 WEAK = """
 too_short||a|fourteen chars|éééééééééééééé|🔑🗝🚪🏠🪟🧱🔒🔓🛎🧹🪣🧽🧴🛋
 common|dragon1234567890|Password!!!!!!!!!|  123 Dragon 456 !|¡¡¡¡¡¡iloveyou!!!!!!|trustno1 20242024|hd764nw5d7e1vb1
-repeated|aaaaaaaaaaaaaaa|abcabcabcabcabc|passwordpassword|PasswordpassworD|7k!7k!7k!7k!7k!7k|🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑
+repeated|aaaaaaaaaaaaaaa|iloveyouiloveyou1|!!letmeinletmein2026|abcabcabcabcabc|passwordpassword|PasswordpassworD|7k!7k!7k!7k!7k!7k|🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑
 sequence|123456789012345|qwertyuiopasdfgh|1qaz2wsx3edc4rfv|111222333444555|zyxwvutsrqponml|ABCDEFGHIJKLMNOP
 sequence|098765432109876|abcdefgh12345678|4rfv3edc2wsx1qaz|aaaabbbbccccddddee|010123210100121|890109878901098|!@#$%^&*()_+!@#
 context|latchkey-alice-2026!|alice@example.org1|Latchkey 84-61-93-7|ALICE.EXAMPLE.ORG!!|2026 alice 1987 al
@@ -67,7 +67,7 @@ def test_too_long(password: str) -> None:
 
 def test_context_is_whatever_the_owner_is_known_by() -> None:
     email = "mary-jane.o_hara+shop@mail.weiland.co.uk"
-    for password in ("mary-jane-1999-2001", "shop shop shop! 77", "Weiland 2026-11-23", "hara & mail & jane"):
+    for password in ("mary-jane-1999-2001", "shop a shop e shop! 77", "Weiland 2026-11-23", "hara & mail & jane"):
         assert reason(password, email=email) == "context"
         assert reason(password.replace("a", "q").replace("o", "q"), email=email) is None
     assert reason("Bofrost99 1987-2003", username="bofrost99") == "context"

@@ -165,6 +165,8 @@ def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], t
     del production["LATCHKEY_SMTP_URL"]
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL: must be set"):
         Container(settings=load(production)).mailer()
+    with pytest.raises(SettingsError, match="LATCHKEY_SMTP_URL: must be set"):
+        load(production, mails=True)
     kept = load(production | {"LATCHKEY_MAIL_DIR": str(tmp_path)})
     assert kept.mail_dir == tmp_path
     assert Container(settings=kept).mailer()
@@ -377,3 +379,8 @@ def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str])
     with pytest.raises(AttributeError):
         settings.port = 1  # type: ignore[misc]
     assert isinstance(settings, Settings)
+
+
+def test_a_misspelt_setting_is_named(development: dict[str, str]) -> None:
+    assert load({**development, "LATCHKEY_ACESS_TTL": "5"}).unknown == ("LATCHKEY_ACESS_TTL",)
+    assert load(development).unknown == ()
