@@ -6,6 +6,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response, get
 from litestar.openapi import OpenAPIConfig
+from litestar.params import FromPath
 from litestar.routes import HTTPRoute
 
 from domain.refusals import Code, Refusal
@@ -22,7 +23,7 @@ async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
 
 
 @get("/problems/{name:str}", guards=anybody(), include_in_schema=False)
-async def explain(name: str) -> Response[str]:
+async def explain(name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
         raise Refusal(Code.NOT_FOUND, "There is no such problem.")

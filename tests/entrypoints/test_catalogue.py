@@ -21,7 +21,7 @@ from entrypoints.http.app import assemble
 from entrypoints.http.guard import anybody, gate_of, insist_on_gates, signed_in
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.settings import load
-from tests.entrypoints.service import PASSWORD, ROOT, Service, address
+from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code
 from tests.entrypoints.sweeping import calls, fetch, raw
 
 CONTRACT = {
@@ -117,7 +117,8 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     hidden = {route.path for route in application.routes} - {
         path.replace("{user_id}", "{user_id:uuid}") for _, path in routes
     }
-    assert hidden == {"/openapi.json", "/docs", "/verify", "/reset", "/dev/mail", "/dev/mail/{name:str}"}
+    pages = {"/docs", "/verify", "/reset", "/dev/mail", "/dev/mail/{name:str}", "/problems/{name:str}"}
+    assert hidden == {"/openapi.json", *pages}
     for key, call in described.items():
         gate = routes[key]
         assert gate is not None
@@ -347,3 +348,13 @@ def test_whatever_is_sent_every_event_is_one_line_of_json(production: Service) -
                     *("event", "level", "timestamp", "request_id", "method", "route", "status", "ms", "ip"),
                 }
                 assert event["ip"] == "127.0.0.1"
+
+
+def test_the_type_of_every_problem_leads_to_a_page_about_it(service: Service) -> None:
+    client = service.client()
+    for name, (status, title) in CATALOGUE.items():
+        answer = client.get(f"/problems/{name}")
+        assert answer.status_code == 200
+        assert title in answer.text
+        assert str(status) in answer.text
+    assert code(client.get("/problems/none")) == "not_found"
