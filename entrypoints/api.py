@@ -1,6 +1,5 @@
 """`make api`: the HTTP service, in as many processes as are set."""
 
-import asyncio
 import sys
 
 import structlog
@@ -8,7 +7,7 @@ import uvicorn
 
 from entrypoints.container import Container
 from entrypoints.logs import configure_logs
-from entrypoints.schema import SchemaError, insist_on_schema
+from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 
 
@@ -17,7 +16,7 @@ def main() -> None:
         settings = load()
         container = Container(settings=settings)
         container.access_sealer()
-        asyncio.run(_check(container))
+        insist_at_start(container.engine())
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
@@ -38,13 +37,6 @@ def main() -> None:
         log_config=None,
         timeout_graceful_shutdown=10,
     )
-
-
-async def _check(container: Container) -> None:
-    try:
-        await insist_on_schema(container.engine())
-    finally:
-        await container.engine().dispose()
 
 
 if __name__ == "__main__":

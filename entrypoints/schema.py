@@ -36,3 +36,15 @@ async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None
     if found != (expected := head()):
         state = "has no schema yet" if found is None else f"has the schema {found}"
         raise SchemaError(f"The database {state}, this version needs {expected}. Run `make migrate`.")
+
+
+def insist_at_start(engine: AsyncEngine) -> None:
+    """For a process that has no event loop yet; the engine is as new afterwards."""
+
+    async def insist() -> None:
+        try:
+            await insist_on_schema(engine)
+        finally:
+            await engine.dispose()
+
+    asyncio.run(insist())

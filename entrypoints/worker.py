@@ -25,6 +25,7 @@ from application.deliver_mail import DeliverMail
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
 from entrypoints.logs import configure_logs
+from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 
 SENDING = 8
@@ -139,10 +140,11 @@ def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[N
 def main() -> None:
     try:
         settings = load(mails=True)
-    except SettingsError as error:
+        container = Container(settings=settings)
+        insist_at_start(container.engine())
+    except (SettingsError, SchemaError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
-    container = Container(settings=settings)
     run(container.deliver_mail(), redis_url=settings.redis_url, close=partial(close, container))
 
 

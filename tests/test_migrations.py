@@ -293,3 +293,22 @@ def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
                 await engine.dispose()
 
         asyncio.run(both())
+
+
+@pytest.mark.parametrize("part", ["api", "worker"])
+def test_no_part_starts_on_a_schema_that_it_does_not_know(fresh: str, part: str, tmp_path: Path) -> None:
+    environ = {
+        **os.environ,
+        "LATCHKEY_ENV": "development",
+        "LATCHKEY_DATABASE_URL": fresh,
+        "LATCHKEY_REDIS_URL": "redis://127.0.0.1:1/0",
+        "LATCHKEY_DATA_DIR": str(tmp_path),
+        "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
+    }
+    command = [sys.executable, "-m", f"entrypoints.{part}"]
+    told = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, timeout=30, check=False)
+    assert told.returncode == 1
+    assert told.stderr.splitlines() == [
+        "Latchkey cannot start.",
+        f"The database has no schema yet, this version needs {head()}. Run `make migrate`.",
+    ]

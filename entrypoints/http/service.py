@@ -7,9 +7,9 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from adapters.jwt_sealer import JwtSealer
+from domain.refusals import Code, Refusal
 from entrypoints.health import Health
 from entrypoints.http.guard import anybody
-from entrypoints.http.problems import Problem, answer, problem
 
 
 class Alive(Struct, frozen=True):
@@ -23,12 +23,12 @@ async def live() -> Alive:
 
 
 @get("/health/ready", guards=anybody())
-async def ready(health: NamedDependency[Health]) -> Response[Alive | Problem]:
+async def ready(health: NamedDependency[Health]) -> Alive:
     """Whether requests can be served; 503 names what is down. Redis alone being down slows, and stops nothing."""
     down = await health.down()
     if "database" in down:
-        return answer(problem("unavailable", f"Down: {', '.join(down)}."))  # type: ignore[return-value]
-    return Response(Alive("ok" if not down else f"degraded: {', '.join(down)}"))
+        raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.", retry_after=2)
+    return Alive("ok" if not down else f"degraded: {', '.join(down)}")
 
 
 @get("/.well-known/jwks.json", guards=anybody())
