@@ -140,7 +140,9 @@ class Browser:
     def __init__(self, profile: Path, pictures: Path) -> None:
         for program in (CHROMIUM, CHROMEDRIVER):
             if not program.exists():
-                pytest.fail(f"{program} is missing: apt-get install chromium chromium-driver", pytrace=False)
+                # A laptop may do without, and is told; what CI lacks fails.
+                without = pytest.fail if os.environ.get("CI") else pytest.skip
+                without(f"{program} is missing: apt-get install chromium chromium-driver")
         options = ChromeOptions()
         options.binary_location = str(CHROMIUM)
         for argument in (
@@ -294,7 +296,9 @@ def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, 
 
 
 def test_the_mailbox_shows_even_what_is_hardly_a_mail(service: Service) -> None:
-    mailbox = Mailbox(Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox")
+    folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox"
+    folder.mkdir(exist_ok=True)
+    mailbox = Mailbox(folder)
     client = service.client()
     for content in (
         *(
