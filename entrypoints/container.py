@@ -51,7 +51,7 @@ def _now() -> datetime:
 def _make_hasher(settings: Settings) -> Argon2Hasher:
     """As many threads as there are cores, over all processes together: more would only wait for each other."""
     threads = max(1, (os.cpu_count() or 1) // settings.processes)
-    return Argon2Hasher(threads=threads, deadline=settings.hash_deadline)
+    return Argon2Hasher(threads=threads)
 
 
 def _make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
-from msgspec import Struct, field
+from msgspec import Struct
 
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
@@ -44,7 +44,6 @@ class Settings(Struct, frozen=True, kw_only=True):
     processes: int
     data_dir: Path
     unknown: tuple[str, ...] = ()
-    hash_deadline: float = field(default=2.0)
 
     def __repr__(self) -> str:
         """Half of these are secrets, so none is shown."""

@@ -14,7 +14,7 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, LIFETIMES, NOW, Stage, at_once, new_id
+from tests.contracts.stage import LATER, LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -103,7 +103,7 @@ async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way
 async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, floors, MemoryBlocklist(), [])  # type: ignore[arg-type]
+    stage = Stage(store.begin, floors, SpyingBlocklist(), [])
     user = await stage.user()
     held, free = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
@@ -132,7 +132,7 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
 async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, floors, MemoryBlocklist(), [])  # type: ignore[arg-type]
+    stage = Stage(store.begin, floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(40)]
     await outdate(stage, user)

@@ -107,10 +107,10 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
                 group.create_task(count(tally, stop))
             for _ in range(3):
                 served = len(tally)
-                await until(lambda: tally[served:].count(None) >= 30)  # noqa: B023
+                await until(lambda: tally[served:].count(None) >= 30)  # noqa: B023 - awaited before the loop goes on
                 await asyncio.to_thread(own_postgres.kill)
                 failed = len(tally)
-                await until(lambda: len(tally) >= failed + 30)  # noqa: B023
+                await until(lambda: len(tally) >= failed + 30)  # noqa: B023 - likewise
                 await asyncio.to_thread(own_postgres.start)
             served = len(tally)
             await until(lambda: tally[served:].count(None) >= 30)
@@ -120,7 +120,7 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
         assert troubles
         assert {str(error) for error in troubles if not _is_outage(error)} == set()
         await look()
-        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert checked_out(engine) == 0
 
 
 def _is_outage(error: BaseException) -> bool:
@@ -167,7 +167,7 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
         await refused(work_on())
         assert stage.blocklist.published == []
         assert stage.nudged == []
-        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert checked_out(engine) == 0
 
 
 async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_back(
@@ -219,7 +219,7 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
         await refused(run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
         await refused(run(stage, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
         await run(stage, "SELECT 1")
-        assert engine.pool.checkedout() == 0  # type: ignore[attr-defined]
+        assert checked_out(engine) == 0
 
 
 async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
