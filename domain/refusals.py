@@ -1,5 +1,7 @@
 """How the service says no: an exception with a stable code. Entrypoints turn codes into answers."""
 
+import math
+from datetime import timedelta
 from enum import StrEnum
 
 
@@ -27,6 +29,7 @@ class Code(StrEnum):
     NOT_FOUND = "not_found"
     LAST_ADMIN = "last_admin"
     MALFORMED = "malformed"
+    RATE_LIMITED = "rate_limited"
     OVERLOADED = "overloaded"
     UNAVAILABLE = "unavailable"
 
@@ -58,3 +61,9 @@ class Refusal(Exception):
 def unavailable(what: str) -> Refusal:
     """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
     return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)
+
+
+def rate_limited(wait: timedelta) -> Refusal:
+    """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome."""
+    seconds = max(1, math.ceil(wait.total_seconds()))
+    return Refusal(Code.RATE_LIMITED, "Too many attempts. Wait a moment, then try again.", retry_after=seconds)

@@ -38,6 +38,7 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     Code.USERNAME_INVALID: (422, "The username is not valid"),
     Code.PASSWORD_WEAK: (422, "The password is too weak"),
     Code.PASSWORD_MISMATCH: (422, "The passwords differ"),
+    Code.RATE_LIMITED: (429, "Too many attempts"),
     "internal": (500, "Something went wrong"),
     Code.OVERLOADED: (503, "Too busy"),
     Code.UNAVAILABLE: (503, "Not available"),

@@ -1,0 +1,25 @@
+"""Where a request comes from, as far as the house can tell."""
+
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv6Network, ip_address
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """`ip` is what the front door found out, `user_agent` the caller's own word; either may be empty."""
+
+    ip: str = ""
+    user_agent: str = ""
+
+    @property
+    def network(self) -> str:
+        """What one customer of a provider is given, and so what one limit counts: an IPv4 address, or of an IPv6
+        address its /64 (RFC 6177, RFC 7934). An IPv4 address written as IPv6 is the same address."""
+        if not self.ip:
+            return ""
+        address = ip_address(self.ip)
+        if isinstance(address, IPv4Address):
+            return str(address)
+        if address.ipv4_mapped is not None:
+            return str(address.ipv4_mapped)
+        return str(IPv6Network((int(address), 64), strict=False))

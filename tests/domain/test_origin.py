@@ -1,0 +1,27 @@
+"""Which addresses count as one."""
+
+import pytest
+
+from domain.origin import Origin
+
+
+@pytest.mark.parametrize(
+    ("ip", "network"),
+    [
+        ("203.0.113.7", "203.0.113.7"),
+        ("::ffff:203.0.113.7", "203.0.113.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("2001:db8:1:2::", "2001:db8:1:2::/64"),
+        ("", ""),
+    ],
+)
+def test_an_address_belongs_to_a_network(ip: str, network: str) -> None:
+    assert Origin(ip=ip).network == network
+
+
+def test_the_next_64_is_somebody_else() -> None:
+    assert Origin(ip="2001:db8:1:2::1").network != Origin(ip="2001:db8:1:3::1").network
+
+
+def test_a_neighbour_in_ipv4_is_somebody_else() -> None:
+    assert Origin(ip="203.0.113.7").network != Origin(ip="203.0.113.8").network
