@@ -8,7 +8,7 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.ports import Composer
-from domain.mail import Kind, Letter, Mail
+from domain.mail import Kind, Letter, Mail, Purpose
 
 SUBJECTS = {
     Kind.VERIFY: "Confirm your address for {product}",
@@ -16,10 +16,14 @@ SUBJECTS = {
     Kind.RESET: "Choose a new password for {product}",
     Kind.PASSWORD_CHANGED: "Your password for {product} was changed",
     Kind.SESSION_STOLEN: "A session of yours at {product} was ended",
+    Kind.CONFIRM_EMAIL: "Confirm your new address for {product}",
+    Kind.EMAIL_CHANGE_ASKED: "Your address for {product} is about to change",
+    Kind.EMAIL_CHANGED: "Your address for {product} was changed",
+    Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
 }
 """Nothing of what a user typed belongs into a subject."""
 
-_PAGES = {Kind.VERIFY: "verify", Kind.RESET: "reset"}
+_PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.EMAIL: "email", Purpose.RESTORE: "email"}
 
 
 class JinjaComposer(Composer):
@@ -53,7 +57,7 @@ class JinjaComposer(Composer):
             "recovery_url": f"{self._public_url}/reset",
         }
         if link is not None and mail.kind.purpose is not None:
-            values["link"] = f"{self._public_url}/{_PAGES[mail.kind]}?token={quote(link, safe='')}"
+            values["link"] = f"{self._public_url}/{_PAGES[mail.kind.purpose]}?token={quote(link, safe='')}"
             values["lifetime"] = spoken(mail.kind.purpose.lifetime)
         return Letter(
             id=mail.id,
@@ -67,7 +71,9 @@ class JinjaComposer(Composer):
 
 
 def spoken(lifetime: timedelta) -> str:
-    """A lifetime in whole hours where it has some, else in minutes."""
+    """A lifetime in days where it has several, else in whole hours or in minutes."""
+    if lifetime >= timedelta(days=2):
+        return f"{lifetime // timedelta(days=1)} days"
     hours, rest = divmod(lifetime, timedelta(hours=1))
     amount, unit = (lifetime // timedelta(minutes=1), "minute") if rest else (hours, "hour")
     return f"{amount} {unit}" + ("" if amount == 1 else "s")

@@ -15,7 +15,7 @@ from domain.refusals import Code, Refusal
 
 _LONGEST = 512
 _BODY = struct.Struct(">16sIQ")
-"""User id, credential version, time of issue in whole seconds since 1970."""
+"""Subject, credential version, time of issue in whole seconds since 1970."""
 
 
 class ItsDangerousLinkSealer(LinkSealer):
@@ -39,7 +39,7 @@ class ItsDangerousLinkSealer(LinkSealer):
         }
 
     def seal(self, link: Link) -> str:
-        body = _BODY.pack(link.user_id.bytes, link.credential_version, int(link.issued_at.timestamp()))
+        body = _BODY.pack(link.subject.bytes, link.credential_version, int(link.issued_at.timestamp()))
         return self._signers[link.purpose].sign(base64_encode(body)).decode()
 
     def unseal(self, text: str, purpose: Purpose) -> Link:
@@ -47,10 +47,10 @@ class ItsDangerousLinkSealer(LinkSealer):
             if len(text) > _LONGEST or not text.isascii() or not all(map(_is_canonical, text.split("."))):
                 raise ValueError("size or spelling")
             body = base64_decode(self._signers[purpose].unsign(text))
-            user_id, version, seconds = _BODY.unpack(body)
+            subject, version, seconds = _BODY.unpack(body)
             return Link(
                 purpose=purpose,
-                user_id=UUID(bytes=user_id),
+                subject=UUID(bytes=subject),
                 credential_version=version,
                 issued_at=datetime.fromtimestamp(seconds, UTC),
             )

@@ -3,7 +3,10 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Begin, Clock, Work
+from application.ports import Clock, NewId
+from application.store import Begin, Work
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -20,7 +23,7 @@ async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role
     if target is None:
         raise Refusal(Code.NOT_FOUND, "There is no such user.")
     if not actor.may_touch(target):
-        raise Refusal(Code.FORBIDDEN, "This user stands above you.")
+        raise Refusal(Code.FORBIDDEN, "This user does not stand below you.")
     return actor, target
 
 
@@ -36,9 +39,16 @@ class ChangeUser:
 
     begin: Begin
     clock: Clock
+    new_id: NewId
 
     async def __call__(
-        self, caller: AccessToken, user_id: UUID, *, role: Role | None = None, disabled: bool | None = None
+        self,
+        caller: AccessToken,
+        user_id: UUID,
+        *,
+        role: Role | None = None,
+        disabled: bool | None = None,
+        origin: Origin = NOWHERE,
     ) -> User:
         now = self.clock()
         async with self.begin() as work:
@@ -49,16 +59,23 @@ class ChangeUser:
             # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
             await work.sessions.settled(user_id)
             changed: User | None = target
+            acts: list[tuple[Action, str]] = []
             if disabled is not None and disabled != target.disabled:
                 if disabled:
                     await spare_last_admin(work, target)
                 changed = await work.users.set_disabled(user_id, disabled, now=now)
                 if disabled:
                     await work.sessions.end_all(user_id, now=now, reason=EndReason.DISABLED)
+                acts.append((Action.DISABLED if disabled else Action.ENABLED, ""))
             if role is not None and role is not target.role:
                 await spare_last_admin(work, target)
                 changed = await work.users.set_role(user_id, role)
                 await work.sessions.outdate_all(user_id, now=now)
+                acts.append((Action.ROLE_CHANGED, f"from {target.role} to {role}"))
+            for action, detail in acts:
+                await work.events.add(
+                    Event.of(action, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin, detail=detail)
+                )
             if changed is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
             return changed
@@ -66,15 +83,21 @@ class ChangeUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessions:
-    """End every session of somebody who does not stand higher."""
+    """End every session of somebody who stands lower."""
 
     begin: Begin
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, caller: AccessToken, user_id: UUID) -> None:
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+        now = self.clock()
         async with self.begin() as work:
-            await acting(work, caller, user_id, role=Role.MODERATOR)
-            await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
+            actor, _ = await acting(work, caller, user_id, role=Role.MODERATOR)
+            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
+            event = Event.of(
+                Action.LOGGED_OUT_EVERYWHERE, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin
+            )
+            await work.events.add(event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,11 +106,15 @@ class DeleteUser:
 
     begin: Begin
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, caller: AccessToken, user_id: UUID) -> None:
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+        now = self.clock()
         async with self.begin() as work:
             await work.users.governors()
-            _, target = await acting(work, caller, user_id, role=Role.ADMIN)
+            actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             await spare_last_admin(work, target)
-            await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.DELETED)
+            await work.sessions.end_all(user_id, now=now, reason=EndReason.DELETED)
             await work.users.remove(user_id)
+            event = Event.of(Action.DELETED, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin)
+            await work.events.add(event)

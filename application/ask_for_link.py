@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin, Clock, NewId
+from application.ports import Clock, NewId
+from application.store import Begin
 from domain.address import normal_email
 from domain.mail import Kind, Mail
 

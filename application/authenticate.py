@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import AccessSealer, Begin, Blocklist, Floors
+from application.ports import AccessSealer, Blocklist, Floors
+from application.store import Begin
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import ENDED

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from application.issue_tokens import IssueTokens
-from application.ports import Begin, Clock, Hasher, NewId
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
+from domain.event import Action, Event
 from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from domain.session import EndReason, Lifetimes, Session
@@ -28,8 +31,7 @@ class ChangePassword:
         current_password: str,
         new_password: str,
         confirm_password: str | None = None,
-        user_agent: str = "",
-        ip: str = "",
+        origin: Origin = NOWHERE,
     ) -> TokenPair:
         if confirm_password is not None and confirm_password != new_password:
             raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
@@ -43,9 +45,7 @@ class ChangePassword:
         password_hash = await self.hasher.hash(secret)
 
         now = self.clock()
-        session = Session.opened(
-            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, user_agent=user_agent, ip=ip
-        )
+        session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
         async with self.begin() as work:
             changed = await work.users.replace_password(
                 user.id, password_hash, credential_version=user.credential_version
@@ -53,12 +53,16 @@ class ChangePassword:
             if changed is None:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            holder = await work.sessions.open(session, credential_version=changed.credential_version)
-            if holder is None:
+            opened = await work.sessions.open(
+                session, credential_version=changed.credential_version, most=self.lifetimes.sessions
+            )
+            if opened is None:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
             notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
             await work.mails.add(notice)
-        return self.issue(session, holder)
+            event = Event.of(Action.PASSWORD_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
+            await work.events.add(event)
+        return self.issue(session, opened.user)
 
 
 def _wrong_password() -> Refusal:

@@ -3,8 +3,10 @@
 from dataclasses import dataclass
 
 from application.administer import spare_last_admin
-from application.ports import Begin, Clock, Hasher, NewId
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
 from domain.address import normal_email, normal_username
+from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
@@ -51,11 +53,12 @@ class CreateUser:
             if any(other is not None and other.verified for other in (namesake, holder)):
                 return None
             await work.users.add(user)
+            await work.events.add(Event.of(Action.CREATED, user.id, id=self.new_id(), now=now))
             if verified:
                 proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:
                     raise Refusal(Code.FORBIDDEN, "Somebody has proven this address at this very moment.")
-                return proven
+                return proven.user
             await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
         return user
 
@@ -64,6 +67,7 @@ class CreateUser:
 class GrantRole:
     begin: Begin
     clock: Clock
+    new_id: NewId
 
     async def __call__(self, *, email: str, role: Role) -> User:
         address = normal_email(email)
@@ -79,7 +83,10 @@ class GrantRole:
                 return user
             await spare_last_admin(work, user)
             changed = await work.users.set_role(user.id, role)
-            await work.sessions.outdate_all(user.id, now=self.clock())
+            now = self.clock()
+            await work.sessions.outdate_all(user.id, now=now)
+            detail = f"from {user.role} to {role}"
+            await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
             if changed is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
             return changed

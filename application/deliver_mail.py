@@ -5,7 +5,8 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from uuid import UUID
 
-from application.ports import Begin, Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, Users
+from application.ports import Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused
+from application.store import Begin, Users
 from domain.mail import Kind, Letter, Link, Mail, Outcome, Purpose, retry_delay
 from domain.user import User
 
@@ -75,7 +76,7 @@ class DeliverMail:
         # Issued when the mail was asked for, so that a second send carries the same link and none lives longer.
         link = Link(
             purpose=mail.kind.purpose,
-            user_id=user.id,
+            subject=user.id,
             credential_version=user.credential_version,
             issued_at=mail.created_at,
         )

@@ -3,8 +3,11 @@
 from dataclasses import dataclass
 
 from application.issue_tokens import IssueTokens
-from application.ports import Begin, Clock, Hasher, NewId
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
 from domain.address import normal_email, normal_username
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.session import Lifetimes, Session
 from domain.token import TokenPair
@@ -20,7 +23,7 @@ class Login:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, *, login: str, password: str, user_agent: str = "", ip: str = "") -> TokenPair:
+    async def __call__(self, *, login: str, password: str, origin: Origin = NOWHERE) -> TokenPair:
         user = await self._find(login)
         verdict = await self.hasher.verify(password, None if user is None else user.password_hash)
         if user is None or not verdict.fits:
@@ -28,21 +31,23 @@ class Login:
         if user.disabled:
             raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
         better_hash = await self.hasher.hash(password) if verdict.outdated else None
-        session = Session.opened(
-            id=self.new_id(),
-            user_id=user.id,
-            now=self.clock(),
-            lifetimes=self.lifetimes,
-            user_agent=user_agent,
-            ip=ip,
-        )
+        now = self.clock()
+        session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
         async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
-            holder = await work.sessions.open(session, credential_version=user.credential_version)
-        if holder is None:
+            opened = await work.sessions.open(
+                session, credential_version=user.credential_version, most=self.lifetimes.sessions
+            )
+            if opened is not None:
+                events = [Action.LOGGED_IN, *(Action.SESSION_EVICTED for _ in opened.evicted)]
+                for action in events:
+                    await work.events.add(
+                        Event.of(action, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
+                    )
+        if opened is None:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
-        return self.issue(session, holder)
+        return self.issue(session, opened.user)
 
     async def _find(self, login: str) -> User | None:
         """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""

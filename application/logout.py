@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin, Clock
+from application.ports import Clock, NewId
+from application.store import Begin
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -11,17 +14,27 @@ from domain.token import AccessToken
 class Logout:
     begin: Begin
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, caller: AccessToken) -> None:
+    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
+        now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
-            await work.sessions.end(caller.session_id, now=self.clock(), reason=EndReason.LOGOUT)
+            if await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT):
+                event = Event.of(Action.LOGGED_OUT, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+                await work.events.add(event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutEverywhere:
     begin: Begin
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, caller: AccessToken) -> None:
+    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
+        now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
-            await work.sessions.end_all(caller.user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
+            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
+            event = Event.of(
+                Action.LOGGED_OUT_EVERYWHERE, user_id, id=self.new_id(), now=now, by=user_id, origin=origin
+            )
+            await work.events.add(event)

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Begin, Clock
+from application.ports import Clock
+from application.store import Begin
 from domain.mail import Mail
 
 

@@ -3,11 +3,15 @@
 from dataclasses import dataclass
 
 from application.issue_tokens import IssueTokens
-from application.ports import Begin, Clock, NewId, RefreshSealer, Work
+from application.ports import Clock, NewId, RefreshSealer
+from application.store import Begin, Work
+from domain.event import Action, Event
 from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.session import EndReason, Lifetimes, Session, Standing
 from domain.token import TokenPair
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +23,7 @@ class Refresh:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, *, refresh_token: str) -> TokenPair:
+    async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
         token = self.sealer.unseal(refresh_token)
         now = self.clock()
         standing = Standing.CURRENT
@@ -37,7 +41,7 @@ class Refresh:
                     if standing is Standing.JUST_REPLACED:
                         renewed = session, user
                     elif standing is Standing.STOLEN:
-                        await self._end(work, session, user.email)
+                        await self._end(work, session, user, origin)
         if renewed is not None:
             return self.issue(*renewed)
         if standing is Standing.STOLEN:
@@ -46,9 +50,11 @@ class Refresh:
             raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
         raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")
 
-    async def _end(self, work: Work, session: Session, recipient: str) -> None:
+    async def _end(self, work: Work, session: Session, user: User, origin: Origin) -> None:
         """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""
         now = self.clock()
         if await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED):
-            mail = Mail.owed(Kind.SESSION_STOLEN, recipient, id=self.new_id(), now=now, user_id=session.user_id)
+            mail = Mail.owed(Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id)
             await work.mails.add(mail)
+            event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
+            await work.events.add(event)

@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin, Clock, Hasher, NewId
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
 from domain.address import normal_email, normal_username
+from domain.event import Action, Event
 from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from domain.user import User
@@ -18,7 +21,9 @@ class Register:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, *, email: str, password: str, username: str | None = None) -> None:
+    async def __call__(
+        self, *, email: str, password: str, username: str | None = None, origin: Origin = NOWHERE
+    ) -> None:
         address = normal_email(email)
         name = None if username is None else normal_username(username)
         secret = self.policy.accept(password, email=address, username=name)
@@ -30,8 +35,10 @@ class Register:
             if namesake is not None and namesake.verified:
                 raise Refusal(Code.USERNAME_TAKEN, "Somebody else has this username.", field="username")
             holder = await work.users.by_email(address)
-            known = holder is not None and holder.verified
-            if not known:
+            if holder is not None and holder.verified:
+                kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
+            else:
+                kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
                 await work.users.add(claim)
-            kind, subject = (Kind.ALREADY_REGISTERED, None) if known else (Kind.VERIFY, claim.id)
             await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject))
+            await work.events.add(Event.of(action, about, id=self.new_id(), now=now, origin=origin))

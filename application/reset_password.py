@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin, Clock, Hasher, LinkSealer, NewId
+from application.ports import Clock, Hasher, LinkSealer, NewId
+from application.store import Begin
+from domain.event import Action, Event
 from domain.mail import Kind, Mail, Purpose
+from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from domain.session import EndReason
@@ -18,14 +21,16 @@ class ResetPassword:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, *, token: str, new_password: str, confirm_password: str) -> None:
+    async def __call__(
+        self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
+    ) -> None:
         link = self.links.unseal(token, Purpose.RESET)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
         if new_password != confirm_password:
             raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
         async with self.begin() as work:
-            user = await work.users.by_id(link.user_id)
+            user = await work.users.by_id(link.subject)
         if user is None or user.disabled or user.credential_version != link.credential_version:
             raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
         secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
@@ -35,11 +40,14 @@ class ResetPassword:
         version = link.credential_version
         async with self.begin() as work:
             # Proving locks everybody who claims the address in one order, so it comes before the own row changes.
-            changed = await work.users.prove(user.id, credential_version=version, now=now)
-            if changed is not None:
+            proof = await work.users.prove(user.id, credential_version=version, now=now)
+            changed = None
+            if proof is not None:
                 changed = await work.users.replace_password(user.id, password_hash, credential_version=version)
             if changed is None:
                 raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
             await work.mails.add(notice)
+            event = Event.of(Action.PASSWORD_RESET, user.id, id=self.new_id(), now=now, origin=origin)
+            await work.events.add(event)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin
+from application.store import Begin
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 from domain.user import User

@@ -2,8 +2,11 @@
 
 from dataclasses import dataclass
 
-from application.ports import Begin, Clock, LinkSealer
+from application.ports import Clock, LinkSealer, NewId
+from application.store import Begin
+from domain.event import Action, Event
 from domain.mail import Purpose
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.user import User
 
@@ -13,14 +16,18 @@ class Verify:
     begin: Begin
     links: LinkSealer
     clock: Clock
+    new_id: NewId
 
-    async def __call__(self, *, token: str) -> User:
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
         link = self.links.unseal(token, Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
         async with self.begin() as work:
-            user = await work.users.prove(link.user_id, credential_version=link.credential_version, now=now)
-        if user is None:
+            proof = await work.users.prove(link.subject, credential_version=link.credential_version, now=now)
+            if proof is not None and proof.fresh:
+                event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
+                await work.events.add(event)
+        if proof is None:
             raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
-        return user
+        return proof.user

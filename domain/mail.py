@@ -12,11 +12,24 @@ class Purpose(StrEnum):
 
     VERIFY = "verify"
     RESET = "reset"
+    EMAIL = "email"
+    RESTORE = "restore"
 
     @property
     def lifetime(self) -> timedelta:
-        """How long a link lives after it was asked for (NIST SP 800-63B-4 caps mail at 24 hours)."""
-        return timedelta(hours=24) if self is Purpose.VERIFY else timedelta(minutes=30)
+        """How long a link lives after it was asked for (NIST SP 800-63B-4 caps mail at 24 hours).
+
+        Restoring gives an account back to somebody whom a thief has locked out, and who may be on holiday.
+        """
+        return _LIFETIMES[self]
+
+
+_LIFETIMES = {
+    Purpose.VERIFY: timedelta(hours=24),
+    Purpose.RESET: timedelta(minutes=30),
+    Purpose.EMAIL: timedelta(minutes=30),
+    Purpose.RESTORE: timedelta(days=7),
+}
 
 
 class Kind(StrEnum):
@@ -25,6 +38,10 @@ class Kind(StrEnum):
     RESET = "reset"
     PASSWORD_CHANGED = "password_changed"
     SESSION_STOLEN = "session_stolen"
+    CONFIRM_EMAIL = "confirm_email"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
+    ACCOUNT_DELETED = "account_deleted"
 
     @property
     def purpose(self) -> Purpose | None:
@@ -32,7 +49,13 @@ class Kind(StrEnum):
         return _LINKS.get(self)
 
 
-_LINKS = {Kind.VERIFY: Purpose.VERIFY, Kind.RESET: Purpose.RESET}
+_LINKS = {
+    Kind.VERIFY: Purpose.VERIFY,
+    Kind.RESET: Purpose.RESET,
+    Kind.CONFIRM_EMAIL: Purpose.EMAIL,
+    Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
+    Kind.EMAIL_CHANGED: Purpose.RESTORE,
+}
 
 
 class Outcome(StrEnum):
@@ -43,7 +66,8 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """A mail that is owed. `user_id` is None where only an address was given and nobody was looked up yet.
+    """A mail that is owed. `user_id` is None where only an address was given and nobody was looked up yet;
+    `change_id` names the change of address that it is about.
 
     `due_at` is when somebody should try: leasing a mail moves it ahead, so a worker that dies gives it back
     by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
@@ -53,6 +77,7 @@ class Mail:
     kind: Kind
     recipient: str
     user_id: UUID | None = None
+    change_id: UUID | None = None
     created_at: datetime
     due_at: datetime
     attempts: int = 0
@@ -60,16 +85,30 @@ class Mail:
     note: str = ""
 
     @classmethod
-    def owed(cls, kind: Kind, recipient: str, *, id: UUID, now: datetime, user_id: UUID | None = None) -> Self:
-        return cls(id=id, kind=kind, recipient=recipient, user_id=user_id, created_at=now, due_at=now)
+    def owed(
+        cls,
+        kind: Kind,
+        recipient: str,
+        *,
+        id: UUID,
+        now: datetime,
+        user_id: UUID | None = None,
+        change_id: UUID | None = None,
+    ) -> Self:
+        return cls(
+            id=id, kind=kind, recipient=recipient, user_id=user_id, change_id=change_id, created_at=now, due_at=now
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What a sealed link says. Using it asks for the same credential version, so it works once."""
+    """What a sealed link says. Using it asks for the same credential version, so it works once.
+
+    The `subject` is a user, or, where the purpose is about an address, a change of address.
+    """
 
     purpose: Purpose
-    user_id: UUID
+    subject: UUID
     credential_version: int
     issued_at: datetime
 

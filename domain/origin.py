@@ -23,3 +23,7 @@ class Origin:
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
         return str(IPv6Network((int(address), 64), strict=False))
+
+
+NOWHERE = Origin()
+"""For what does not come over the network."""

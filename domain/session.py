@@ -6,6 +6,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from domain.origin import NOWHERE, Origin
+
 ENDED = 2**31 - 1
 """The floor of a session that is over: no generation is ever welcome again."""
 
@@ -18,6 +20,8 @@ class EndReason(StrEnum):
     DISABLED = "disabled"
     DELETED = "deleted"
     SUPERSEDED = "superseded"
+    EVICTED = "evicted"
+    EMAIL_RESTORED = "email_restored"
 
 
 class Standing(StrEnum):
@@ -32,12 +36,14 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
-    """How long things live. `refresh` is the idle lifetime of a session, `session` its absolute one."""
+    """How long things live. `refresh` is the idle lifetime of a session, `session` its absolute one; of `sessions`
+    that are alive a user has at most so many, and a new one ends the oldest."""
 
     access: timedelta = timedelta(minutes=10)
     refresh: timedelta = timedelta(days=7)
     session: timedelta = timedelta(days=30)
     grace: timedelta = timedelta(seconds=10)
+    sessions: int = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,12 +59,11 @@ class Session:
     expires_at: datetime
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
-    user_agent: str = ""
-    ip: str = ""
+    origin: Origin = NOWHERE
 
     @classmethod
     def opened(
-        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, user_agent: str, ip: str
+        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, origin: Origin = NOWHERE
     ) -> Self:
         return cls(
             id=id,
@@ -66,9 +71,11 @@ class Session:
             created_at=now,
             rotated_at=now,
             expires_at=now + min(lifetimes.refresh, lifetimes.session),
-            user_agent=user_agent,
-            ip=ip,
+            origin=origin,
         )
+
+    def alive(self, now: datetime) -> bool:
+        return self.ended_at is None and now < self.expires_at
 
     def standing(self, generation: int, *, now: datetime, grace: timedelta) -> Standing:
         """Judge a presented generation: only the current one renews, its parent only for a moment."""

@@ -31,8 +31,11 @@ class User:
         return replace(self, password_hash=password_hash, credential_version=self.credential_version + 1)
 
     def may_touch(self, other: Self) -> bool:
-        """An actor never touches anybody who stands higher."""
-        return self.role.includes(other.role)
+        """An actor touches themselves, and those who stand lower: never a peer, never a superior.
+
+        Whose address is not proven holds no role, whatever is written down for them.
+        """
+        return self.id == other.id or not other.verified or not other.role.includes(self.role)
 
     @property
     def governs(self) -> bool:

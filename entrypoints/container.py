@@ -27,7 +27,7 @@ from application.change_password import ChangePassword
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
 from application.issue_tokens import IssueTokens
-from application.list_users import ListUsers, ShowUser
+from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
@@ -119,7 +119,7 @@ class Container(containers.DeclarativeContainer):
         IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock
     )
     register = providers.Factory(Register, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-    verify = providers.Factory(Verify, begin=begin, links=link_sealer, clock=clock)
+    verify = providers.Factory(Verify, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
     ask_for_verification = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
     ask_for_reset = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
     login = providers.Factory(
@@ -128,8 +128,8 @@ class Container(containers.DeclarativeContainer):
     refresh = providers.Factory(
         Refresh, begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
     )
-    logout = providers.Factory(Logout, begin=begin, clock=clock)
-    logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock)
+    logout = providers.Factory(Logout, begin=begin, clock=clock, new_id=new_id)
+    logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock, new_id=new_id)
     authenticate = providers.Factory(
         Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, begin=begin
     )
@@ -148,12 +148,13 @@ class Container(containers.DeclarativeContainer):
         new_id=new_id,
     )
     list_users = providers.Factory(ListUsers, begin=begin)
+    list_events = providers.Factory(ListEvents, begin=begin)
     show_user = providers.Factory(ShowUser, begin=begin)
-    change_user = providers.Factory(ChangeUser, begin=begin, clock=clock)
-    end_sessions = providers.Factory(EndSessions, begin=begin, clock=clock)
-    delete_user = providers.Factory(DeleteUser, begin=begin, clock=clock)
+    change_user = providers.Factory(ChangeUser, begin=begin, clock=clock, new_id=new_id)
+    end_sessions = providers.Factory(EndSessions, begin=begin, clock=clock, new_id=new_id)
+    delete_user = providers.Factory(DeleteUser, begin=begin, clock=clock, new_id=new_id)
     create_user = providers.Factory(CreateUser, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-    grant_role = providers.Factory(GrantRole, begin=begin, clock=clock)
+    grant_role = providers.Factory(GrantRole, begin=begin, clock=clock, new_id=new_id)
     deliver_mail = providers.Factory(
         DeliverMail, begin=begin, links=link_sealer, composer=composer, mailer=mailer, clock=clock
     )

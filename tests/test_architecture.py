@@ -134,7 +134,8 @@ def _is_value(node: ast.ClassDef) -> bool:
 
 PORTS = {
     node.name
-    for node in classes(ast.parse((ROOT / "application/ports.py").read_text()))
+    for page in ("ports", "store")
+    for node in classes(ast.parse((ROOT / f"application/{page}.py").read_text()))
     if "Protocol" in {name_of(base) for base in node.bases}
 }
 CALLABLES = {
@@ -303,8 +304,8 @@ def test_the_top_of_the_house_is_what_it_was_planned_to_be(tmp_path: Path) -> No
 
 
 LONGEST = 220
-ONE_PAGE = {"application/ports.py": 300}
-"""All roles on one page, so that page is longer than others."""
+ONE_PAGE = {"application/store.py": 300}
+"""All that is kept on one page, so that page is longer than others."""
 
 
 def too_long(root: Path) -> list[str]:

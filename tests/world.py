@@ -23,7 +23,7 @@ from application.change_password import ChangePassword
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
 from application.issue_tokens import IssueTokens
-from application.list_users import ListUsers, ShowUser
+from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
@@ -83,15 +83,15 @@ class World:
         issue = IssueTokens(access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock)
 
         self.register = Register(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-        self.verify = Verify(begin=begin, links=links, clock=clock)
+        self.verify = Verify(begin=begin, links=links, clock=clock, new_id=new_id)
         self.ask_for_verification = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
         self.ask_for_reset = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
         self.login = Login(begin=begin, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id)
         self.refresh = Refresh(
             begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
         )
-        self.logout = Logout(begin=begin, clock=clock)
-        self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock)
+        self.logout = Logout(begin=begin, clock=clock, new_id=new_id)
+        self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
             sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, begin=begin
         )
@@ -109,12 +109,13 @@ class World:
             new_id=new_id,
         )
         self.list_users = ListUsers(begin=begin)
+        self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)
-        self.change_user = ChangeUser(begin=begin, clock=clock)
-        self.end_sessions = EndSessions(begin=begin, clock=clock)
-        self.delete_user = DeleteUser(begin=begin, clock=clock)
+        self.change_user = ChangeUser(begin=begin, clock=clock, new_id=new_id)
+        self.end_sessions = EndSessions(begin=begin, clock=clock, new_id=new_id)
+        self.delete_user = DeleteUser(begin=begin, clock=clock, new_id=new_id)
         self.create_user = CreateUser(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-        self.grant_role = GrantRole(begin=begin, clock=clock)
+        self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
         self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
         self.redrive_mail = RedriveMail(begin=begin, clock=clock)

@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.ports import Mails
+from application.store import Mails
 from domain.mail import Mail, Outcome
 
 

@@ -1,12 +1,13 @@
 """Sessions in a dictionary; the domain itself moves them on."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.ports import Sessions
+from application.store import Opened, Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
 
@@ -16,17 +17,27 @@ class MemorySessions(Sessions):
         self._rows = rows
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
         await checkpoint()
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
         if user is None or user.disabled or user.credential_version != credential_version:
             return None
         self._rows.sessions[session.id] = session
-        return user
+        now = session.created_at
+        alive = [other for other in await self._alive(user.id) if other.alive(now)]
+        evicted = sorted(alive, key=lambda other: (other.created_at, other.id))[:-most]
+        for other in evicted:
+            self._raise(other.ended(now=now, reason=EndReason.EVICTED), now)
+        return Opened(user, tuple(other.id for other in evicted))
 
     async def by_id(self, session_id: UUID) -> Session | None:
         await checkpoint()
         return self._rows.sessions.get(session_id)
+
+    async def of(self, user_id: UUID) -> Sequence[Session]:
+        await checkpoint()
+        theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
+        return sorted(theirs, key=lambda session: session.id, reverse=True)
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes

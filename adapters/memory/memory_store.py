@@ -6,11 +6,13 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.lowlevel import checkpoint
 
+from adapters.memory.memory_events import MemoryClients, MemoryEvents
 from adapters.memory.memory_mails import MemoryMails
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.memory_users import MemoryUsers
 from adapters.memory.rows import Rows
-from application.ports import Blocklist, Nudge, Work
+from application.ports import Blocklist, Nudge
+from application.store import Work
 
 
 class MemoryWork(Work):
@@ -18,6 +20,8 @@ class MemoryWork(Work):
         self._sessions = MemorySessions(rows)
         self._users = MemoryUsers(rows, self._sessions)
         self._mails = MemoryMails(rows)
+        self._events = MemoryEvents(rows)
+        self._clients = MemoryClients(rows)
 
     @property
     def users(self) -> MemoryUsers:
@@ -30,6 +34,14 @@ class MemoryWork(Work):
     @property
     def mails(self) -> MemoryMails:
         return self._mails
+
+    @property
+    def events(self) -> MemoryEvents:
+        return self._events
+
+    @property
+    def clients(self) -> MemoryClients:
+        return self._clients
 
 
 class MemoryStore:

@@ -9,7 +9,8 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
-from application.ports import Users
+from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
+from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -40,13 +41,13 @@ class MemoryUsers(Users):
             lambda user: user.username is not None and user.username.lower() == username.lower()
         )
 
-    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> User | None:
+    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         await checkpoint()
         user = self._rows.users.get(user_id)
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
-            return user
+            return Proof(user, fresh=False)
         rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user_id]
         if any(rival.verified for rival in rivals):
             return None
@@ -55,7 +56,7 @@ class MemoryUsers(Users):
             await self.remove(rival.id)
         namesake = await self.by_username(user.username) if user.username else None
         taken = namesake is not None and namesake.verified
-        return self._keep(replace(user.proven(), username=None if taken else user.username))
+        return Proof(self._keep(replace(user.proven(), username=None if taken else user.username)), fresh=True)
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
         user = await self.by_id(user_id)
@@ -84,19 +85,29 @@ class MemoryUsers(Users):
         await checkpoint()
         for session in list(self._rows.sessions.values()):
             if session.user_id == user_id:
-                self._rows.sessions[session.id] = replace(session, user_id=None, user_agent="", ip="")
+                self._rows.sessions[session.id] = replace(session, user_id=None, origin=NOWHERE)
+        for event in list(self._rows.events.values()):
+            if event.user_id == user_id:
+                self._rows.events[event.id] = replace(event, origin=NOWHERE)
         return self._rows.users.pop(user_id, None) is not None
 
-    async def page(self, *, query: str, role: Role | None, limit: int, after: UUID | None) -> Sequence[User]:
+    async def rename(self, user_id: UUID, username: str | None) -> User | None:
+        user = await self.by_id(user_id)
+        namesake = None if username is None else await self.by_username(username)
+        rival = namesake is not None and namesake.verified and namesake.id != user_id
+        if user is None or (rival and user.verified):
+            return None
+        return self._keep(replace(user, username=username))
+
+    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         await checkpoint()
         found = [
-            user
-            for user in sorted(self._rows.users.values(), key=lambda user: user.id)
-            if (user.email.startswith(query.lower()) or (user.username or "").lower().startswith(query.lower()))
-            and role in (None, user.role)
-            and (after is None or user.id > after)
+            Found(user, key)
+            for user in self._rows.users.values()
+            if role in (None, user.role) and (key := _found_by(user, query)) is not None
         ]
-        return found[:limit]
+        found.sort(key=lambda it: (it.key, it.user.id))
+        return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
 
     async def _holder(self, fits: Callable[[User], bool]) -> User | None:
         await checkpoint()
@@ -105,3 +116,12 @@ class MemoryUsers(Users):
     def _keep(self, user: User) -> User:
         self._rows.users[user.id] = user
         return user
+
+
+def _found_by(user: User, query: str) -> str | None:
+    if not query:
+        return ""
+    if user.email.startswith(query):
+        return BY_EMAIL + user.email
+    name = (user.username or "").lower()
+    return BY_USERNAME + name if name.startswith(query) else None

@@ -4,6 +4,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from domain.address_change import AddressChange
+from domain.client import Client
+from domain.event import Event
 from domain.mail import Mail
 from domain.session import Session
 from domain.user import User
@@ -14,10 +17,20 @@ class Rows:
     users: dict[UUID, User] = field(default_factory=dict)
     sessions: dict[UUID, Session] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
+    events: dict[UUID, Event] = field(default_factory=dict)
+    clients: dict[UUID, Client] = field(default_factory=dict)
+    changes: dict[UUID, AddressChange] = field(default_factory=dict)
     raised_at: dict[UUID, datetime] = field(default_factory=dict)
     unpublished: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "Rows":
         return Rows(
-            dict(self.users), dict(self.sessions), dict(self.mails), dict(self.raised_at), set(self.unpublished)
+            users=dict(self.users),
+            sessions=dict(self.sessions),
+            mails=dict(self.mails),
+            events=dict(self.events),
+            clients=dict(self.clients),
+            changes=dict(self.changes),
+            raised_at=dict(self.raised_at),
+            unpublished=set(self.unpublished),
         )

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import mail_of, row_of_mail
 from adapters.postgres.tables import mails
-from application.ports import Mails
+from application.store import Mails
 from domain.mail import Mail, Outcome
 
 

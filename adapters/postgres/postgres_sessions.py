@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import among, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, users
-from application.ports import Sessions
+from application.store import Opened, Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
 
@@ -20,8 +20,9 @@ class PostgresSessions(Sessions):
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int) -> User | None:
-        # Shared with other logins, but not with a reset or a ban: either they see this session or it sees them.
+    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
+        # One login after another, so that each counts the sessions of those before it; and not together with a reset
+        # or a ban: either they see this session or it sees them.
         welcome = (
             select(users)
             .where(
@@ -29,17 +30,21 @@ class PostgresSessions(Sessions):
                 users.c.credential_version == credential_version,
                 users.c.disabled_at.is_(None),
             )
-            .with_for_update(read=True)
+            .with_for_update(key_share=True)
         )
         row = (await self._connection.execute(welcome)).first()
         if row is None:
             return None
         await self._connection.execute(insert(sessions).values(row_of_session(session)))
-        return user_of(row)
+        return Opened(user_of(row), await self._evict(row.id, now=session.created_at, most=most))
 
     async def by_id(self, session_id: UUID) -> Session | None:
         row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
         return None if row is None else session_of(row)
+
+    async def of(self, user_id: UUID) -> Sequence[Session]:
+        theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc())
+        return [session_of(row) for row in await self._connection.execute(theirs)]
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
@@ -108,6 +113,18 @@ class PostgresSessions(Sessions):
         floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
+
+    async def _evict(self, user_id: UUID, *, now: datetime, most: int) -> tuple[UUID, ...]:
+        alive = and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+        newest_first = sessions.c.created_at.desc(), sessions.c.id.desc()
+        found = await self._connection.execute(
+            select(sessions.c.id).where(alive).order_by(*newest_first).offset(most)
+        )
+        evicted = tuple(found.scalars())
+        if evicted:
+            await self._end(and_(among(sessions.c.id, evicted), alive), now=now, reason=EndReason.EVICTED)
+            self.raised.update(dict.fromkeys(evicted, ENDED))
+        return evicted
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
         ended = await self._connection.execute(

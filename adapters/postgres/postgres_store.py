@@ -6,10 +6,13 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.postgres_clients import PostgresClients
+from adapters.postgres.postgres_events import PostgresEvents
 from adapters.postgres.postgres_mails import PostgresMails
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
-from application.ports import Blocklist, Nudge, Work
+from application.ports import Blocklist, Nudge
+from application.store import Work
 
 
 class PostgresWork(Work):
@@ -17,6 +20,8 @@ class PostgresWork(Work):
         self._sessions = PostgresSessions(connection)
         self._users = PostgresUsers(connection, self._sessions)
         self._mails = PostgresMails(connection)
+        self._events = PostgresEvents(connection)
+        self._clients = PostgresClients(connection)
 
     @property
     def users(self) -> PostgresUsers:
@@ -29,6 +34,14 @@ class PostgresWork(Work):
     @property
     def mails(self) -> PostgresMails:
         return self._mails
+
+    @property
+    def events(self) -> PostgresEvents:
+        return self._events
+
+    @property
+    def clients(self) -> PostgresClients:
+        return self._clients
 
 
 class PostgresStore:

@@ -6,14 +6,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, or_, select, update
+from sqlalchemy import delete, func, insert, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, row_of_user, user_of
-from adapters.postgres.tables import username_key, users
-from application.ports import Users
+from adapters.postgres.tables import events, username_key, users
+from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -40,7 +40,7 @@ class PostgresUsers(Users):
     async def by_username(self, username: str) -> User | None:
         return await self._one(_holder_first(select(users).where(username_key == username.lower())))
 
-    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> User | None:
+    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
         everybody = select(users).where(users.c.email == address).order_by(users.c.id).with_for_update()
         claimants = [user_of(row) for row in await self._connection.execute(everybody)]
@@ -48,7 +48,7 @@ class PostgresUsers(Users):
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
-            return user
+            return Proof(user, fresh=False)
         if any(claimant.verified for claimant in claimants):
             return None
         others = [claimant.id for claimant in claimants if claimant.id != user_id]
@@ -61,7 +61,8 @@ class PostgresUsers(Users):
         for attempt in (proven, proven.values(username=None)):
             with suppress(IntegrityError):
                 async with self._connection.begin_nested():
-                    return await self._one(attempt)
+                    made = await self._one(attempt)
+                    return None if made is None else Proof(made, fresh=True)
         return None
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
@@ -96,19 +97,48 @@ class PostgresUsers(Users):
     async def remove(self, user_id: UUID) -> bool:
         return await self._remove([user_id]) == 1
 
-    async def page(self, *, query: str, role: Role | None, limit: int, after: UUID | None) -> Sequence[User]:
-        wanted = select(users).order_by(users.c.id).limit(limit)
-        if query:
-            start = query.lower().replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-            wanted = wanted.where(or_(users.c.email.like(start), username_key.like(start)))
-        if role is not None:
-            wanted = wanted.where(users.c.role == role.value)
-        if after is not None:
-            wanted = wanted.where(users.c.id > after)
-        return [user_of(row) for row in await self._connection.execute(wanted)]
+    async def rename(self, user_id: UUID, username: str | None) -> User | None:
+        renamed = update(users).where(users.c.id == user_id).values(username=username).returning(users)
+        with suppress(IntegrityError):
+            async with self._connection.begin_nested():
+                return await self._one(renamed)
+        return None
+
+    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+        if not query:
+            everybody = select(users).order_by(users.c.id).limit(limit)
+            everybody = everybody if after is None else everybody.where(users.c.id > after.id)
+            everybody = everybody if role is None else everybody.where(users.c.role == role.value)
+            return [Found(user_of(row)) for row in await self._connection.execute(everybody)]
+        found: list[Found] = []
+        if after is None or after.key.startswith(BY_EMAIL):
+            found += await self._walk(BY_EMAIL, query, role=role, limit=limit, after=after)
+            after = None
+        # Whoever was met by the address is passed over here and not in the statement: the planner would rather read
+        # everybody than walk past them, and they are no more than have been met already.
+        while len(found) < limit:
+            walked = await self._walk(BY_USERNAME, query, role=role, limit=limit, after=after)
+            found += [it for it in walked if not it.user.email.startswith(query)]
+            if len(walked) < limit:
+                break
+            after = Place(walked[-1].user.id, walked[-1].key)
+        return found[:limit]
+
+    async def _walk(
+        self, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
+    ) -> Sequence[Found]:
+        """Along one index, from wherever the page before has ended."""
+        key: Any = users.c.email if kind == BY_EMAIL else username_key
+        start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+        walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
+        walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))
+        walk = walk if role is None else walk.where(users.c.role == role.value)
+        return [Found(user_of(row), kind + row.key) for row in await self._connection.execute(walk)]
 
     async def _remove(self, user_ids: Sequence[UUID]) -> int:
         await self._sessions.forget(user_ids)
+        nowhere = update(events).where(among(events.c.user_id, user_ids)).values(ip="", user_agent="")
+        await self._connection.execute(nowhere)
         return (await self._connection.execute(delete(users).where(among(users.c.id, user_ids)))).rowcount
 
     async def _one(self, statement: Any) -> User | None:

@@ -6,7 +6,10 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Row, Uuid, any_, literal
 
+from domain.client import Client
+from domain.event import Action, Event
 from domain.mail import Kind, Mail, Outcome
+from domain.origin import Origin
 from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
@@ -55,8 +58,7 @@ def session_of(row: Row[Any]) -> Session:
         expires_at=row.expires_at,
         ended_at=row.ended_at,
         end_reason=None if row.end_reason is None else EndReason(row.end_reason),
-        user_agent=row.user_agent,
-        ip=row.ip,
+        origin=Origin(ip=row.ip, user_agent=row.user_agent),
     )
 
 
@@ -69,8 +71,8 @@ def row_of_session(session: Session) -> dict[str, Any]:
         "created_at": session.created_at,
         "rotated_at": session.rotated_at,
         "expires_at": session.expires_at,
-        "user_agent": session.user_agent,
-        "ip": session.ip,
+        "user_agent": session.origin.user_agent,
+        "ip": session.origin.ip,
     }
 
 
@@ -80,6 +82,7 @@ def mail_of(row: Row[Any]) -> Mail:
         kind=Kind(row.kind),
         recipient=row.recipient,
         user_id=row.user_id,
+        change_id=row.change_id,
         created_at=row.created_at,
         due_at=row.due_at,
         attempts=row.attempts,
@@ -94,8 +97,38 @@ def row_of_mail(mail: Mail) -> dict[str, Any]:
         "kind": mail.kind.value,
         "recipient": mail.recipient,
         "user_id": mail.user_id,
+        "change_id": mail.change_id,
         "created_at": mail.created_at,
         "due_at": mail.due_at,
         "attempts": mail.attempts,
         "note": mail.note,
     }
+
+
+def event_of(row: Row[Any]) -> Event:
+    return Event(
+        id=row.id,
+        action=Action(row.action),
+        user_id=row.user_id,
+        actor_id=row.actor_id,
+        created_at=row.created_at,
+        origin=Origin(ip=row.ip, user_agent=row.user_agent),
+        detail=row.detail,
+    )
+
+
+def row_of_event(event: Event) -> dict[str, Any]:
+    return {
+        "id": event.id,
+        "action": event.action.value,
+        "user_id": event.user_id,
+        "actor_id": event.actor_id,
+        "created_at": event.created_at,
+        "ip": event.origin.ip,
+        "user_agent": event.origin.user_agent,
+        "detail": event.detail,
+    }
+
+
+def client_of(row: Row[Any]) -> Client:
+    return Client(id=row.id, name=row.name, secret_digest=row.secret_digest, created_at=row.created_at)

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     Table,
     Text,
@@ -31,8 +32,9 @@ users = Table(
     "users",
     metadata,
     Column("id", Uuid, primary_key=True),
-    Column("email", Text, nullable=False),
-    Column("username", Text),
+    # Bytewise order: these are ASCII, and one index serves equality, prefixes and pages.
+    Column("email", Text(collation="C"), nullable=False),
+    Column("username", Text(collation="C")),
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False, server_default="member"),
     Column("verified_at", _moment),
@@ -46,8 +48,9 @@ username_key = func.lower(users.c.username)
 # Only the proven are unique: anybody may claim, one may hold.
 Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("uq_users_username_verified", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
-Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
-Index("ix_users_username", username_key.label("name_key"), postgresql_ops={"name_key": "text_pattern_ops"})
+Index("ix_users_email_id", users.c.email, users.c.id)
+Index("ix_users_username_id", username_key, users.c.id)
+Index("ix_users_claims", users.c.id, postgresql_where=users.c.verified_at.is_(None))
 Index("ix_users_role", users.c.role, users.c.id)
 
 sessions = Table(
@@ -55,7 +58,7 @@ sessions = Table(
     metadata,
     Column("id", Uuid, primary_key=True),
     # A session outlives its user, nameless: that it has ended must stay known as long as its tokens could live.
-    Column("user_id", Uuid, ForeignKey("users.id", ondelete="SET NULL"), index=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="SET NULL")),
     Column("generation", Integer, nullable=False),
     Column("floor", Integer, nullable=False),
     Column("created_at", _moment, nullable=False),
@@ -68,6 +71,7 @@ sessions = Table(
     Column("raised_at", _moment),
     Column("unpublished", Boolean, nullable=False, server_default=text("false")),
 )
+Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)
 Index("ix_sessions_raised_at", sessions.c.raised_at, postgresql_where=sessions.c.raised_at.is_not(None))
 Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.unpublished)
 
@@ -79,6 +83,7 @@ mails = Table(
     Column("recipient", Text, nullable=False),
     # No foreign key: a notice is owed even when its user is gone.
     Column("user_id", Uuid),
+    Column("change_id", Uuid),
     Column("created_at", _moment, nullable=False),
     Column("due_at", _moment, nullable=False),
     Column("attempts", Integer, nullable=False),
@@ -88,3 +93,43 @@ mails = Table(
 )
 Index("ix_mails_due_at", mails.c.due_at, postgresql_where=mails.c.outcome.is_(None))
 Index("ix_mails_parked", mails.c.id, postgresql_where=mails.c.outcome == "parked")
+Index("ix_mails_recipient", mails.c.recipient)
+Index("ix_mails_user_id", mails.c.user_id, postgresql_where=mails.c.user_id.is_not(None))
+
+address_changes = Table(
+    "address_changes",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("user_id", Uuid, ForeignKey("users.id", ondelete="CASCADE"), nullable=False),
+    Column("old_email", Text, nullable=False),
+    Column("new_email", Text, nullable=False),
+    Column("credential_version", Integer, nullable=False),
+    Column("asked_at", _moment, nullable=False),
+    Column("confirmed_at", _moment),
+    Column("closed_at", _moment),
+)
+Index("ix_address_changes_user_id_id", address_changes.c.user_id, address_changes.c.id)
+
+# No foreign key: what happened stays known when its user is gone.
+events = Table(
+    "events",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("action", Text, nullable=False),
+    Column("user_id", Uuid, nullable=False),
+    Column("actor_id", Uuid),
+    Column("created_at", _moment, nullable=False),
+    Column("ip", Text, nullable=False),
+    Column("user_agent", Text, nullable=False),
+    Column("detail", Text, nullable=False),
+)
+Index("ix_events_user_id_id", events.c.user_id, events.c.id)
+
+clients = Table(
+    "clients",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("secret_digest", LargeBinary, nullable=False),
+    Column("created_at", _moment, nullable=False),
+)

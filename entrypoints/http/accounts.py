@@ -9,6 +9,7 @@ from application.ask_for_link import AskForLink
 from application.register import Register
 from application.show_me import ShowMe
 from application.verify import Verify
+from domain.origin import Origin
 from domain.token import AccessToken
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
@@ -37,16 +38,20 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     status_code=202,
     responses=refusals("email_invalid", "username_invalid", "username_taken", "password_weak", "overloaded"),
 )
-async def register_account(data: JSONBody[RegisterBody], register: NamedDependency[Register]) -> Accepted:
+async def register_account(
+    data: JSONBody[RegisterBody], origin: NamedDependency[Origin], register: NamedDependency[Register]
+) -> Accepted:
     """Claim an address. The answer is the same for a known one; its owner is told by mail."""
-    await register(email=data.email, password=data.password, username=data.username)
+    await register(email=data.email, password=data.password, username=data.username, origin=origin)
     return SENT
 
 
 @post("/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired"))
-async def verify_address(data: JSONBody[TokenBody], verify: NamedDependency[Verify]) -> UserShape:
+async def verify_address(
+    data: JSONBody[TokenBody], origin: NamedDependency[Origin], verify: NamedDependency[Verify]
+) -> UserShape:
     """Prove an address by the token of the link that was mailed to it. Twice is as good as once."""
-    return UserShape.of(await verify(token=data.token))
+    return UserShape.of(await verify(token=data.token, origin=origin))
 
 
 @post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid"))

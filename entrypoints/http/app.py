@@ -15,9 +15,9 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
-from entrypoints.http import accounts, docs, mailbox, pages, passwords, service, sessions, users
+from entrypoints.http import accounts, docs, events, mailbox, pages, passwords, service, sessions, users
 from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import insist_on_gates, the_caller
+from entrypoints.http.guard import insist_on_gates, the_caller, the_origin
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs
@@ -49,7 +49,7 @@ def assemble(container: Container) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
-    version_1 = [*accounts.handlers, *sessions.handlers, *passwords.handlers, *users.handlers]
+    version_1 = [*accounts.handlers, *sessions.handlers, *passwords.handlers, *users.handlers, *events.handlers]
     routes: list[ControllerRouterHandler] = [
         Router("/v1", route_handlers=version_1),
         *service.handlers,
@@ -59,7 +59,7 @@ def assemble(container: Container) -> Litestar:
     ]
     app = Litestar(
         route_handlers=routes,
-        dependencies={**offers, "caller": Provide(the_caller)},
+        dependencies={**offers, "caller": Provide(the_caller), "origin": Provide(the_origin)},
         exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,

@@ -10,6 +10,7 @@ from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
 from litestar.types import Guard
 
 from application.authenticate import Authenticate
+from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken
@@ -44,8 +45,8 @@ def anybody(*, query: Collection[str] | None = ()) -> list[Guard]:
     return [Gate(caller=False, query=query)]
 
 
-def signed_in() -> list[Guard]:
-    return [Gate(caller=True)]
+def signed_in(*, query: Collection[str] = ()) -> list[Guard]:
+    return [Gate(caller=True, query=query)]
 
 
 def at_least(role: Role, *, query: Collection[str] = ()) -> list[Guard]:
@@ -56,6 +57,12 @@ async def the_caller(request: Connection) -> AccessToken:
     """For handlers behind a gate that asks for a caller."""
     caller: AccessToken = request.state.caller
     return caller
+
+
+async def the_origin(request: Connection) -> Origin:
+    """What the house remembers of where a request came from; the caller's own word is made printable and short."""
+    said = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
+    return Origin(ip=request.scope["state"].get("client_ip", ""), user_agent=said[:256])
 
 
 def gate_of(handler: BaseRouteHandler) -> Gate | None:

@@ -8,6 +8,7 @@ from litestar.di import NamedDependency
 from application.ask_for_link import AskForLink
 from application.reset_password import ResetPassword
 from application.verify import Verify
+from domain.origin import Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
@@ -25,10 +26,12 @@ async def ask_to_verify(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 @post("/verify", guards=anybody(query=None), status_code=200, include_in_schema=False)
-async def verify_by_button(request: Request[Any, Any, Any], verify: NamedDependency[Verify]) -> Response[str]:
+async def verify_by_button(
+    request: Request[Any, Any, Any], origin: NamedDependency[Origin], verify: NamedDependency[Verify]
+) -> Response[str]:
     form = await request.form()
     try:
-        await verify(token=_token(form))
+        await verify(token=_token(form), origin=origin)
     except Refusal as refusal:
         return _refused(refusal)
     return page("said.html", heading="Your address is confirmed", text="You can close this page and log in.")
@@ -45,6 +48,7 @@ async def ask_to_reset(request: Request[Any, Any, Any], policy: NamedDependency[
 @post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
 async def reset_by_button(
     request: Request[Any, Any, Any],
+    origin: NamedDependency[Origin],
     reset_password: NamedDependency[ResetPassword],
     ask_for_reset: NamedDependency[AskForLink],
     policy: NamedDependency[PasswordPolicy],
@@ -54,7 +58,7 @@ async def reset_by_button(
         return await _send_link(str(form.get("email") or ""), ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
-        await reset_password(token=_token(form), **passwords)
+        await reset_password(token=_token(form), **passwords, origin=origin)
     except Refusal as refusal:
         if refusal.field is None:
             return _refused(refusal)

@@ -1,8 +1,6 @@
 """Forgetting, resetting and changing a password."""
 
-from typing import Any
-
-from litestar import Request, post
+from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -10,11 +8,11 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
+from domain.origin import Origin
 from domain.token import AccessToken
 from entrypoints.http.accounts import EmailBody
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.sessions import device
 from entrypoints.http.shapes import Accepted, TokenPairShape
 
 
@@ -43,9 +41,13 @@ async def forget(data: JSONBody[EmailBody], ask_for_reset: NamedDependency[AskFo
     status_code=204,
     responses=refusals("link_invalid", "link_expired", "password_weak", "password_mismatch", "overloaded"),
 )
-async def reset(data: JSONBody[ResetBody], reset_password: NamedDependency[ResetPassword]) -> None:
+async def reset(
+    data: JSONBody[ResetBody], origin: NamedDependency[Origin], reset_password: NamedDependency[ResetPassword]
+) -> None:
     """Set a new password by the token of a mailed link, once. Every session is over."""
-    await reset_password(token=data.token, new_password=data.new_password, confirm_password=data.confirm_password)
+    await reset_password(
+        token=data.token, new_password=data.new_password, confirm_password=data.confirm_password, origin=origin
+    )
 
 
 @post(
@@ -56,7 +58,7 @@ async def reset(data: JSONBody[ResetBody], reset_password: NamedDependency[Reset
 )
 async def change(
     data: JSONBody[ChangeBody],
-    request: Request[Any, Any, Any],
+    origin: NamedDependency[Origin],
     caller: NamedDependency[AccessToken],
     change_password: NamedDependency[ChangePassword],
 ) -> TokenPairShape:
@@ -66,7 +68,7 @@ async def change(
         current_password=data.current_password,
         new_password=data.new_password,
         confirm_password=data.confirm_password,
-        **device(request),
+        origin=origin,
     )
     return TokenPairShape.of(pair)
 

@@ -1,6 +1,5 @@
 """The users, for those who look after them."""
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Annotated
 from uuid import UUID
 
@@ -11,9 +10,11 @@ from msgspec import UNSET, Struct, UnsetType
 
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.list_users import ListUsers, ShowUser
+from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken
+from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.guard import at_least
 from entrypoints.http.problems import refusals
 from entrypoints.http.shapes import UserShape
@@ -37,13 +38,13 @@ async def browse(
     start: Annotated[str, QueryParameter(name="query", max_length=254)] = "",
     role: FromQuery[Role | None] = None,
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, QueryParameter(max_length=64)] = None,
+    cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
 ) -> UserPage:
-    """Users, oldest first, whose address or username starts with `query`."""
+    """Users whose address or else username starts with `query`, sorted by these; without it, oldest first."""
     page, following = await list_users(
-        query=start, role=role, limit=limit, after=None if cursor is None else _from_cursor(cursor)
+        query=start, role=role, limit=limit, after=None if cursor is None else place_of(cursor)
     )
-    return UserPage([UserShape.of(user) for user in page], None if following is None else _to_cursor(following))
+    return UserPage([UserShape.of(user) for user in page], None if following is None else cursor_of(following))
 
 
 @get(
@@ -65,6 +66,7 @@ async def change(
     user_id: FromPath[UUID],
     data: JSONBody[ChangeUserBody],
     caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
     change_user: NamedDependency[ChangeUser],
 ) -> UserShape:
     """Grant a role, disable or enable. It is in force when the answer comes."""
@@ -75,6 +77,7 @@ async def change(
         user_id,
         role=None if data.role is UNSET else data.role,
         disabled=None if data.disabled is UNSET else data.disabled,
+        origin=origin,
     )
     return UserShape.of(changed)
 
@@ -86,10 +89,13 @@ async def change(
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
 )
 async def log_out(
-    user_id: FromPath[UUID], caller: NamedDependency[AccessToken], end_sessions: NamedDependency[EndSessions]
+    user_id: FromPath[UUID],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    end_sessions: NamedDependency[EndSessions],
 ) -> None:
     """End every session of a user."""
-    await end_sessions(caller, user_id)
+    await end_sessions(caller, user_id, origin=origin)
 
 
 @delete(
@@ -98,24 +104,13 @@ async def log_out(
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def remove(
-    user_id: FromPath[UUID], caller: NamedDependency[AccessToken], delete_user: NamedDependency[DeleteUser]
+    user_id: FromPath[UUID],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    delete_user: NamedDependency[DeleteUser],
 ) -> None:
     """Remove a user, with everything that could still speak for them."""
-    await delete_user(caller, user_id)
-
-
-def _to_cursor(user_id: UUID) -> str:
-    return urlsafe_b64encode(user_id.bytes).decode().rstrip("=")
-
-
-def _from_cursor(cursor: str) -> UUID:
-    try:
-        found = UUID(bytes=urlsafe_b64decode(cursor.encode("ascii") + b"=="))
-    except ValueError:
-        found = None
-    if found is None or _to_cursor(found) != cursor:
-        raise Refusal(Code.MALFORMED, "This cursor was not given out here.", field="cursor")
-    return found
+    await delete_user(caller, user_id, origin=origin)
 
 
 handlers = [browse, show, change, log_out, remove]

@@ -63,8 +63,9 @@ async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, t
     caller, user = await met(world, actor, target)
     before = world.store.rows.copy()
     code = await verdict(deed(world, caller, user.id))
-    assert code is (None if actor is ADMIN else Code.ROLE_REQUIRED)
-    assert actor is ADMIN or world.store.rows == before
+    below = None if target is not ADMIN else Code.FORBIDDEN
+    assert code is (below if actor is ADMIN else Code.ROLE_REQUIRED)
+    assert code is None or world.store.rows == before
 
 
 @pytest.mark.parametrize(
@@ -74,14 +75,14 @@ async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, t
         (MEMBER, MODERATOR, Code.ROLE_REQUIRED),
         (MEMBER, ADMIN, Code.ROLE_REQUIRED),
         (MODERATOR, MEMBER, None),
-        (MODERATOR, MODERATOR, None),
+        (MODERATOR, MODERATOR, Code.FORBIDDEN),
         (MODERATOR, ADMIN, Code.FORBIDDEN),
         (ADMIN, MEMBER, None),
         (ADMIN, MODERATOR, None),
-        (ADMIN, ADMIN, None),
+        (ADMIN, ADMIN, Code.FORBIDDEN),
     ],
 )
-async def test_moderators_end_sessions_of_whoever_does_not_stand_higher(
+async def test_sessions_are_ended_of_whoever_stands_lower(
     world: World, actor: Role, target: Role, code: Code | None
 ) -> None:
     caller, user = await met(world, actor, target)
@@ -235,15 +236,32 @@ async def test_an_admin_among_others_may_go(world: World, fall: Deed) -> None:
 
 @pytest.mark.parametrize("theirs", FALLS, ids=NAMES)
 @pytest.mark.parametrize("ours", FALLS, ids=NAMES)
-async def test_of_two_admins_who_fell_each_other_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
+async def test_of_two_admins_who_leave_at_once_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
     alice, bob = await world.user(ALICE, role=ADMIN), await world.user(BOB, role=ADMIN)
     one, other = await world.caller(ALICE), await world.caller(BOB)
 
-    outcomes = await at_once([partial(ours, world, one, bob.id), partial(theirs, world, other, alice.id)])
+    outcomes = await at_once([partial(ours, world, one, alice.id), partial(theirs, world, other, bob.id)])
 
     assert len(governing(world)) == 1
     (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Refusal))
-    assert refusal.code is Code.ROLE_REQUIRED
+    assert refusal.code is Code.LAST_ADMIN
+
+
+@pytest.mark.parametrize("fall", [*FALLS, _end], ids=[*NAMES, "end sessions"])
+async def test_admins_do_not_touch_each_other(world: World, fall: Deed) -> None:
+    caller, peer = await met(world, ADMIN, ADMIN)
+    before = world.store.rows.copy()
+    with refused(Code.FORBIDDEN):
+        await fall(world, caller, peer.id)
+    assert world.store.rows == before
+
+
+@pytest.mark.parametrize("deed", [*FALLS, _end], ids=[*NAMES, "end sessions"])
+async def test_an_admin_whose_address_was_never_proven_is_nobodys_peer(world: World, deed: Deed) -> None:
+    caller, _ = await met(world, ADMIN, MEMBER)
+    made = await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
+    assert made is not None
+    await deed(world, caller, made.id)
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)

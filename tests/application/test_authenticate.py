@@ -139,7 +139,7 @@ async def test_a_role_change_is_in_force_at_the_next_request(world: World, compl
     user = await world.user(ALICE, role=Role.ADMIN)
     await world.user(BOB, role=Role.ADMIN)
     token = (await world.enter(ALICE)).access_token
-    await world.change_user(await world.caller(BOB), user.id, role=Role.MEMBER)
+    await world.grant_role(email=user.email, role=Role.MEMBER)
     world.blocklist.complete = complete
     with refused(Code.TOKEN_REVOKED):
         await world.authenticate(token)

@@ -8,6 +8,7 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from domain.mail import Purpose
+from domain.origin import Origin
 from domain.refusals import Code
 from domain.role import Role
 from domain.user import User
@@ -20,10 +21,10 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("login", [ALICE, "ALICE@Example.Org", "queen.b", "Queen.B", "QUEEN.B"])
 async def test_address_and_username_open_the_door_in_any_case(world: World, login: str) -> None:
     user = await world.user(ALICE, username="Queen.B")
-    pair = await world.login(login=login, password=PASSWORD, user_agent="curl/8", ip="192.0.2.7")
+    pair = await world.login(login=login, password=PASSWORD, origin=Origin(user_agent="curl/8", ip="192.0.2.7"))
 
     session = session_of(world, pair)
-    assert (session.user_id, session.generation, session.user_agent, session.ip) == (
+    assert (session.user_id, session.generation, session.origin.user_agent, session.origin.ip) == (
         user.id,
         1,
         "curl/8",

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.mail import Kind
+from domain.origin import Origin
 from domain.refusals import Code
 from domain.role import Role
 from domain.session import EndReason, Standing
@@ -210,10 +211,10 @@ async def test_logging_out_ends_one_session_and_spares_the_others(world: World) 
 
 async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(world: World) -> None:
     boss, user = await world.user(BOB, role=Role.ADMIN), await world.user(ALICE)
-    pair = await world.login(login=ALICE, password=PASSWORD, user_agent="curl/8", ip="192.0.2.7")
+    pair = await world.login(login=ALICE, password=PASSWORD, origin=Origin(user_agent="curl/8", ip="192.0.2.7"))
     await _delete(world, user)
     session = session_of(world, pair)
-    assert (session.user_id, session.user_agent, session.ip) == (None, "", "")
+    assert (session.user_id, session.origin.user_agent, session.origin.ip) == (None, "", "")
     assert boss.id in world.store.rows.users
 
 
@@ -255,7 +256,7 @@ async def test_a_refresh_carries_the_role_of_now(world: World, before: Role, aft
     user = await world.user(ALICE, role=before)
     pair = await world.enter(ALICE)
 
-    await world.change_user(await world.caller(BOB), user.id, role=after)
+    await world.grant_role(email=user.email, role=after)
 
     with refused(Code.TOKEN_REVOKED):
         await world.authenticate(pair.access_token)
@@ -266,8 +267,7 @@ async def test_the_answer_that_was_lost_before_a_role_change_is_no_way_round_it(
     await world.user(BOB, role=Role.ADMIN)
     user = await world.user(ALICE, role=Role.ADMIN)
     first, _ = await rotated(world, 1)
-    boss = await world.caller(BOB)
-    await world.change_user(boss, user.id, role=Role.MEMBER)
+    await world.grant_role(email=user.email, role=Role.MEMBER)
 
     again = await renew(world, first)
 

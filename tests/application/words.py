@@ -71,7 +71,7 @@ def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = No
     """What a mail to that user, as it is now, would carry."""
     version = world.store.rows.users[user.id].credential_version
     issued_at = world.clock() if at is None else at
-    return world.links.seal(Link(purpose=purpose, user_id=user.id, credential_version=version, issued_at=issued_at))
+    return world.links.seal(Link(purpose=purpose, subject=user.id, credential_version=version, issued_at=issued_at))
 
 
 def owed(world: World, kind: Kind) -> list[Mail]:

@@ -10,8 +10,10 @@ from uuid import UUID
 import anyio
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from application.ports import Begin, Floors
+from application.ports import Floors
+from application.store import Begin, Proof
 from domain.mail import Kind, Mail
+from domain.origin import Origin
 from domain.role import Role
 from domain.session import Lifetimes, Session
 from domain.user import User
@@ -19,6 +21,7 @@ from domain.user import User
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 LIFETIMES = Lifetimes()
+MOST = LIFETIMES.sessions
 
 T = TypeVar("T")
 _numbers = count(1)
@@ -47,14 +50,18 @@ class Stage:
         user = claim(email, username=username, role=role)
         async with self.begin() as work:
             await work.users.add(user)
-            made = await work.users.prove(user.id, credential_version=1, now=NOW) if proven else user
-        assert made is not None
-        return made
+            proof = (
+                await work.users.prove(user.id, credential_version=1, now=NOW) if proven else Proof(user, fresh=False)
+            )
+        assert proof is not None
+        return proof.user
 
     async def session(self, user: User) -> Session:
         session = opened(user)
         async with self.begin() as work:
-            assert await work.sessions.open(session, credential_version=user.credential_version) is not None
+            assert (
+                await work.sessions.open(session, credential_version=user.credential_version, most=MOST) is not None
+            )
         return session
 
     async def mail(self, *, due_at: datetime = NOW) -> Mail:
@@ -98,7 +105,7 @@ def claim(email: str = "ada@example.org", *, username: str | None = None, role: 
 
 def opened(user: User, *, now: datetime = NOW) -> Session:
     return Session.opened(
-        id=new_id(), user_id=user.id, now=now, lifetimes=LIFETIMES, user_agent="Lynx", ip="203.0.113.7"
+        id=new_id(), user_id=user.id, now=now, lifetimes=LIFETIMES, origin=Origin(user_agent="Lynx", ip="203.0.113.7")
     )
 
 

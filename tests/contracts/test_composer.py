@@ -71,11 +71,13 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
         assert "nothing will happen" in body
 
 
-@pytest.mark.parametrize("kind", set(Kind) - set(PAGES))
+@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.purpose is None])
 def test_a_notice_carries_no_token(composer: Composer, kind: Kind) -> None:
     letter = compose(composer, kind)
     assert "token=" not in letter.text + letter.html
-    assert set(re.findall(r"https?://\S+", letter.text)) == set(Reader(letter.html).links) == {f"{ORIGIN}/reset"}
+    links = set(Reader(letter.html).links)
+    assert set(re.findall(r"https?://\S+", letter.text)) == links
+    assert links <= {f"{ORIGIN}/reset"}
 
 
 @pytest.mark.parametrize("kind", Kind)

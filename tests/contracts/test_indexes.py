@@ -14,11 +14,12 @@ from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
+from application.store import BY_EMAIL, BY_USERNAME, Place
 from domain.mail import Outcome
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
-from tests.contracts.stage import LIFETIMES, NOW, opened
+from tests.contracts.stage import LIFETIMES, MOST, NOW, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -81,7 +82,7 @@ async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
     )
     yield full
     async with made.begin() as connection:
-        await connection.execute(text("TRUNCATE users, sessions, mails"))
+        await connection.execute(text("TRUNCATE users, sessions, mails, events, clients, address_changes"))
     await made.dispose()
 
 
@@ -121,7 +122,11 @@ async def test_pages_are_turned_by_index(house: House) -> None:
     async with house.store.begin() as work:
         for query in ("", "user7", "user77@", "nobody", "u_er", "user"):
             for role in (None, Role.ADMIN, Role.MEMBER):
-                for after in (None, half):
+                for after in (
+                    None,
+                    Place(half, query and BY_EMAIL + query),
+                    Place(half, query and BY_USERNAME + query),
+                ):
                     await work.users.page(query=query, role=role, limit=50, after=after)
     assert by_index(await house.plans())
 
@@ -149,7 +154,7 @@ async def test_users_are_proven_and_changed_by_index(house: House) -> None:
 async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
     user, session = await user_of(house, 7), await session_of(house, 7)
     async with house.store.begin() as work:
-        assert await work.sessions.open(opened(user), credential_version=1) is not None
+        assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
         assert await work.sessions.by_id(session) is not None
         moved = await work.sessions.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES)
         assert moved is not None

@@ -16,7 +16,7 @@ from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
 from adapters.postgres.postgres_users import PostgresUsers
-from application.ports import Work
+from application.store import Work
 from domain.refusals import Code, Refusal
 from entrypoints import engines
 from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed

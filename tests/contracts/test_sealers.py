@@ -50,7 +50,7 @@ class Kind:
 
 
 def kind_of_link(purpose: Purpose) -> Kind:
-    thing = Link(purpose=purpose, user_id=USER, credential_version=3, issued_at=NOW)
+    thing = Link(purpose=purpose, subject=USER, credential_version=3, issued_at=NOW)
     new, old, foreign = (ItsDangerousLinkSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     seals = [lambda s=s: s.seal(thing) for s in (new, old, foreign)]
     return Kind(thing, Code.LINK_INVALID, lambda text: new.unseal(text, purpose), *seals)

@@ -6,10 +6,11 @@ from contextlib import suppress
 import anyio
 import pytest
 
+from application.store import Opened
 from domain.mail import Outcome
 from domain.role import Role
 from domain.session import EndReason
-from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, new_id, opened, owed
+from tests.contracts.stage import LATER, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened, owed
 
 pytestmark = pytest.mark.anyio
 
@@ -21,7 +22,7 @@ async def everything(stage: Stage) -> None:
     async with stage.begin() as work:
         await work.users.add(user)
         await work.users.prove(user.id, credential_version=1, now=NOW)
-        await work.sessions.open(session, credential_version=1)
+        await work.sessions.open(session, credential_version=1, most=MOST)
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())
         (mail,) = await work.mails.lease(now=NOW, until=LATER, limit=1)
@@ -47,7 +48,7 @@ async def test_a_work_sees_what_it_has_done_itself(stage: Stage) -> None:
         await work.users.add(user)
         assert await work.users.by_email(user.email) == user
         session = opened(user)
-        assert await work.sessions.open(session, credential_version=1) == user
+        assert await work.sessions.open(session, credential_version=1, most=MOST) == Opened(user)
         assert await work.sessions.by_id(session.id) == session
 
 
@@ -70,7 +71,7 @@ async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: S
         async with stage.begin() as work:
             await work.users.add(user)
             session = opened(user)
-            await work.sessions.open(session, credential_version=1)
+            await work.sessions.open(session, credential_version=1, most=MOST)
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
             await work.mails.add(owed())
             raise error
@@ -120,5 +121,5 @@ async def test_works_that_meet_lose_none_of_what_they_did(stage: Stage) -> None:
     await at_once(register(number) for number in range(60))
     async with stage.begin() as work:
         kept = await work.users.page(query="all", role=None, limit=100, after=None)
-    assert sorted(user.email for user in kept) == sorted(f"all{n}@example.org" for n in range(60) if n % 3)
+    assert sorted(found.user.email for found in kept) == sorted(f"all{n}@example.org" for n in range(60) if n % 3)
     assert len(stage.nudged) == 40

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from domain.origin import Origin
 from domain.session import ENDED, EndReason, Lifetimes, Session, Standing
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -18,7 +19,11 @@ GAPS = st.lists(st.timedeltas(timedelta(0), timedelta(days=8)), max_size=12)
 
 def opened(lifetimes: Lifetimes = LIFETIMES) -> Session:
     return Session.opened(
-        id=UUID(int=1), user_id=UUID(int=2), now=NOW, lifetimes=lifetimes, user_agent="curl/8", ip="192.0.2.7"
+        id=UUID(int=1),
+        user_id=UUID(int=2),
+        now=NOW,
+        lifetimes=lifetimes,
+        origin=Origin(user_agent="curl/8", ip="192.0.2.7"),
     )
 
 

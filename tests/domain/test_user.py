@@ -61,10 +61,12 @@ def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> No
 
 
 @pytest.mark.parametrize(("actor", "target"), [*product(Role, Role)])
-def test_nobody_touches_whoever_stands_higher(actor: Role, target: Role) -> None:
+def test_nobody_touches_a_peer_or_a_superior(actor: Role, target: Role) -> None:
     ladder = list(Role)
-    touches = replace(USER, role=actor).may_touch(replace(USER, role=target))
-    assert touches == (ladder.index(actor) >= ladder.index(target))
+    other = replace(USER, id=UUID(int=2), role=target, verified=True)
+    assert replace(USER, role=actor).may_touch(other) == (ladder.index(actor) > ladder.index(target))
+    assert replace(USER, role=actor).may_touch(replace(other, verified=False))
+    assert replace(USER, role=actor).may_touch(replace(USER, role=target, verified=True))
 
 
 @given(USERS)

@@ -174,7 +174,7 @@ def holdings(service: Service) -> dict[str, tuple[int, str]]:
                 return None
             return {
                 table: tuple(await connection.fetchrow(_DIGEST.format(table=table)))
-                for table in ("users", "sessions", "mails")
+                for table in ("users", "sessions", "mails", "events", "clients", "address_changes")
             }
         finally:
             await connection.close()

@@ -1,0 +1,47 @@
+"""Events in a list, and the programs that may ask in a dictionary."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from anyio.lowlevel import checkpoint
+
+from adapters.memory.rows import Rows
+from application.store import Clients, Events
+from domain.client import Client
+from domain.event import Event
+
+
+class MemoryEvents(Events):
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    async def add(self, event: Event) -> None:
+        await checkpoint()
+        self._rows.events[event.id] = event
+
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+        await checkpoint()
+        theirs = [event for event in self._rows.events.values() if event.user_id == user_id]
+        newest_first = sorted(theirs, key=lambda event: event.id, reverse=True)
+        return [event for event in newest_first if after is None or event.id < after][:limit]
+
+
+class MemoryClients(Clients):
+    def __init__(self, rows: Rows) -> None:
+        self._rows = rows
+
+    async def add(self, client: Client) -> None:
+        await checkpoint()
+        self._rows.clients[client.id] = client
+
+    async def by_id(self, client_id: UUID) -> Client | None:
+        await checkpoint()
+        return self._rows.clients.get(client_id)
+
+    async def all(self) -> Sequence[Client]:
+        await checkpoint()
+        return sorted(self._rows.clients.values(), key=lambda client: client.id)
+
+    async def remove(self, client_id: UUID) -> bool:
+        await checkpoint()
+        return self._rows.clients.pop(client_id, None) is not None

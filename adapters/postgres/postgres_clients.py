@@ -1,0 +1,34 @@
+"""The programs that may ask, as rows."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import client_of
+from adapters.postgres.tables import clients
+from application.store import Clients
+from domain.client import Client
+
+
+class PostgresClients(Clients):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, client: Client) -> None:
+        await self._connection.execute(
+            insert(clients).values(
+                id=client.id, name=client.name, secret_digest=client.secret_digest, created_at=client.created_at
+            )
+        )
+
+    async def by_id(self, client_id: UUID) -> Client | None:
+        row = (await self._connection.execute(select(clients).where(clients.c.id == client_id))).first()
+        return None if row is None else client_of(row)
+
+    async def all(self) -> Sequence[Client]:
+        return [client_of(row) for row in await self._connection.execute(select(clients).order_by(clients.c.id))]
+
+    async def remove(self, client_id: UUID) -> bool:
+        return (await self._connection.execute(delete(clients).where(clients.c.id == client_id))).rowcount == 1

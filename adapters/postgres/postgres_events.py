@@ -1,0 +1,26 @@
+"""Events as rows that are only ever added."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import event_of, row_of_event
+from adapters.postgres.tables import events
+from application.store import Events
+from domain.event import Event
+
+
+class PostgresEvents(Events):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, event: Event) -> None:
+        await self._connection.execute(insert(events).values(row_of_event(event)))
+
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+        wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)
+        if after is not None:
+            wanted = wanted.where(events.c.id < after)
+        return [event_of(row) for row in await self._connection.execute(wanted)]

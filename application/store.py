@@ -1,0 +1,207 @@
+"""What is kept, as collections, and the unit of work in which they change together.
+
+A docstring says what a signature cannot: what None means, what is locked, and what is promised when the work is left.
+Any of these may raise the refusal `unavailable`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.client import Client
+from domain.event import Event
+from domain.mail import Mail, Outcome
+from domain.role import Role
+from domain.session import EndReason, Lifetimes, Session
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A user whose address is proven; `fresh` where it was not before."""
+
+    user: User
+    fresh: bool
+
+
+BY_EMAIL, BY_USERNAME = "@", "~"
+"""What a key begins with: those found by their address come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: the key that it is sorted by (empty where that is the id alone), and the id."""
+
+    id: UUID
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user, and the key that it was found by."""
+
+    user: User
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The user of a session that was opened, and the sessions that had to end for it."""
+
+    user: User
+    evicted: tuple[UUID, ...] = ()
+
+
+class Users(Protocol):
+    async def add(self, user: User) -> None:
+        """Add a claim, however many there are to its address or username; `prove` makes it more than that."""
+        ...
+
+    async def by_id(self, user_id: UUID) -> User | None: ...
+
+    async def by_email(self, email: str) -> User | None:
+        """The verified user of that address, or else the newest claim to it."""
+        ...
+
+    async def claims(self, email: str) -> int:
+        """How many unverified users share the address."""
+        ...
+
+    async def by_username(self, username: str) -> User | None:
+        """The verified user of that name, whatever its case, or else the newest claim to it."""
+        ...
+
+    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
+        """Mark the address as proven and remove every other claim to it, with the claims' sessions.
+
+        None where the user is gone, its credentials have changed, or somebody else has proven the address.
+        Proving twice is proving once. A username that was taken meanwhile is given up.
+        """
+        ...
+
+    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
+        """The user with the new hash and the next version; None where the version has moved on."""
+        ...
+
+    async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
+        """Keep a better hash of the same password, unless the hash has changed meanwhile."""
+        ...
+
+    async def governors(self) -> Sequence[UUID]:
+        """Every user who can administer the service, held as they are until this work is done."""
+        ...
+
+    async def set_role(self, user_id: UUID, role: Role) -> User | None: ...
+
+    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None: ...
+
+    async def remove(self, user_id: UUID) -> bool:
+        """Remove the user. End its sessions first: their endings are kept, without a name. So are its events, without
+        the places that they came from."""
+        ...
+
+    async def rename(self, user_id: UUID, username: str | None) -> User | None:
+        """None where the user is gone, or a verified user has that name already."""
+        ...
+
+    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+        """Users whose address starts with the query (in lower case), in the order of their addresses; then those
+        whose username does, in the order of these. Without a query, everybody in the order of their ids."""
+        ...
+
+
+class Sessions(Protocol):
+    """Every ending, and every raised floor, is in force everywhere once the work that did it has been left."""
+
+    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
+        """Open a session, and end the oldest of the user's so that no more than `most` are alive. None, and nothing
+        done, where the user's credentials have changed or it is disabled."""
+        ...
+
+    async def by_id(self, session_id: UUID) -> Session | None: ...
+
+    async def of(self, user_id: UUID) -> Sequence[Session]:
+        """Every session of the user that is still kept, newest first, also those that are over."""
+        ...
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        """Move a session that is alive and stands at `generation` to the next, in one step; or None."""
+        ...
+
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool: ...
+
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
+
+    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+        """Access tokens made so far stop working; the sessions go on."""
+        ...
+
+    async def settled(self, user_id: UUID) -> None:
+        """Wait, when the work is left, for whatever others have just ended or raised of this user's."""
+        ...
+
+
+class Mails(Protocol):
+    async def add(self, mail: Mail) -> None:
+        """Owe a mail. Workers hear of it after the work is done, and find it even if they do not."""
+        ...
+
+    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
+        """Take due mails so that no other worker gets them before `until`; oldest first, never waiting."""
+        ...
+
+    async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
+        """Record how it ended, unless another worker has taken the mail over since it was leased."""
+        ...
+
+    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
+        """Give a leased mail back, unless another worker has taken it over."""
+        ...
+
+    async def parked(self, *, limit: int) -> Sequence[Mail]: ...
+
+    async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
+        """Make a parked mail due again, as if it were new."""
+        ...
+
+
+class Events(Protocol):
+    async def add(self, event: Event) -> None: ...
+
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+        """What happened to the user, newest first; `after` is the id of the last event seen."""
+        ...
+
+
+class Clients(Protocol):
+    async def add(self, client: Client) -> None: ...
+
+    async def by_id(self, client_id: UUID) -> Client | None: ...
+
+    async def all(self) -> Sequence[Client]: ...
+
+    async def remove(self, client_id: UUID) -> bool: ...
+
+
+class Work(Protocol):
+    """One piece of work: all of it happens, or none."""
+
+    @property
+    def users(self) -> Users: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def mails(self) -> Mails: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def clients(self) -> Clients: ...
+
+
+Begin = Callable[[], AbstractAsyncContextManager[Work]]
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything."""

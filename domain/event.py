@@ -1,0 +1,66 @@
+"""What happened to an account: kept in the same breath as what it tells of, and never changed afterwards."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Self
+from uuid import UUID
+
+from domain.origin import NOWHERE, Origin
+
+
+class Action(StrEnum):
+    """Every act upon credentials, and every act of somebody who administers. Public, and never changed in meaning."""
+
+    REGISTERED = "registered"
+    REGISTERED_AGAIN = "registered_again"
+    CREATED = "created"
+    IMPORTED = "imported"
+    VERIFIED = "verified"
+    LOGGED_IN = "logged_in"
+    LOGGED_OUT = "logged_out"
+    LOGGED_OUT_EVERYWHERE = "logged_out_everywhere"
+    SESSION_ENDED = "session_ended"
+    SESSION_EVICTED = "session_evicted"
+    REFRESH_REUSED = "refresh_reused"
+    PASSWORD_CHANGED = "password_changed"
+    PASSWORD_RESET = "password_reset"
+    USERNAME_CHANGED = "username_changed"
+    EMAIL_CHANGE_ASKED = "email_change_asked"
+    EMAIL_CHANGED = "email_changed"
+    EMAIL_LOST = "email_lost"
+    EMAIL_RESTORED = "email_restored"
+    EXPORTED = "exported"
+    ROLE_CHANGED = "role_changed"
+    DISABLED = "disabled"
+    ENABLED = "enabled"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """`actor_id` is None where nobody was logged in: a link was used, or the command line. `detail` is for people
+    and holds no address, no name and no secret, for events outlive what they tell of.
+    """
+
+    id: UUID
+    action: Action
+    user_id: UUID
+    actor_id: UUID | None = None
+    created_at: datetime
+    origin: Origin = NOWHERE
+    detail: str = ""
+
+    @classmethod
+    def of(
+        cls,
+        action: Action,
+        user_id: UUID,
+        *,
+        id: UUID,
+        now: datetime,
+        by: UUID | None = None,
+        origin: Origin = NOWHERE,
+        detail: str = "",
+    ) -> Self:
+        return cls(id=id, action=action, user_id=user_id, actor_id=by, created_at=now, origin=origin, detail=detail)

@@ -1,0 +1,23 @@
+"""Where a page ended, as a word that clients hand back. It grants nothing: it only says where to go on."""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from uuid import UUID
+
+from application.store import Place
+from domain.refusals import Code, Refusal
+
+
+def cursor_of(place: Place) -> str:
+    return urlsafe_b64encode(place.id.bytes + place.key.encode()).decode().rstrip("=")
+
+
+def place_of(cursor: str) -> Place:
+    """Raises `malformed`."""
+    try:
+        said = urlsafe_b64decode(cursor.encode("ascii") + b"==")
+        place = Place(UUID(bytes=said[:16]), said[16:].decode("ascii"))
+    except ValueError:
+        place = None
+    if place is None or cursor_of(place) != cursor or "\0" in place.key:
+        raise Refusal(Code.MALFORMED, "This cursor was not given out here.", field="cursor")
+    return place

@@ -1,0 +1,85 @@
+"""events, clients, changes of address; addresses and usernames in bytewise order"""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "7c1d0e5a94b2"
+down_revision = "33bd2ac7ed58"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "events",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("action", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("ip", sa.Text(), nullable=False),
+        sa.Column("user_agent", sa.Text(), nullable=False),
+        sa.Column("detail", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_events")),
+    )
+    op.create_index("ix_events_user_id_id", "events", ["user_id", "id"])
+    op.create_table(
+        "clients",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.Text(), nullable=False),
+        sa.Column("secret_digest", sa.LargeBinary(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
+    )
+    op.create_table(
+        "address_changes",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("user_id", sa.Uuid(), nullable=False),
+        sa.Column("old_email", sa.Text(), nullable=False),
+        sa.Column("new_email", sa.Text(), nullable=False),
+        sa.Column("credential_version", sa.Integer(), nullable=False),
+        sa.Column("asked_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("confirmed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("closed_at", sa.DateTime(timezone=True), nullable=True),
+        sa.ForeignKeyConstraint(
+            ["user_id"], ["users.id"], name=op.f("fk_address_changes_user_id"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_address_changes")),
+    )
+    op.create_index("ix_address_changes_user_id_id", "address_changes", ["user_id", "id"])
+    op.add_column("mails", sa.Column("change_id", sa.Uuid(), nullable=True))
+    op.create_index("ix_mails_recipient", "mails", ["recipient"])
+    op.create_index("ix_mails_user_id", "mails", ["user_id"], postgresql_where=sa.text("user_id IS NOT NULL"))
+    op.create_index("ix_sessions_user_id_id", "sessions", ["user_id", "id"])
+    op.drop_index("ix_sessions_user_id", table_name="sessions")
+    op.drop_index("ix_users_email", table_name="users")
+    op.drop_index("ix_users_username", table_name="users")
+    # Only the order changes, so no row is written; the indexes of the two columns are built anew.
+    op.alter_column("users", "email", type_=sa.Text(collation="C"))
+    op.alter_column("users", "username", type_=sa.Text(collation="C"))
+    op.create_index("ix_users_email_id", "users", ["email", "id"])
+    op.create_index("ix_users_username_id", "users", [sa.literal_column("lower(username)"), "id"])
+    op.create_index("ix_users_claims", "users", ["id"], postgresql_where=sa.text("verified_at IS NULL"))
+
+
+def downgrade() -> None:
+    op.drop_index("ix_users_claims", table_name="users")
+    op.drop_index("ix_users_username_id", table_name="users")
+    op.drop_index("ix_users_email_id", table_name="users")
+    op.alter_column("users", "username", type_=sa.Text(collation="default"))
+    op.alter_column("users", "email", type_=sa.Text(collation="default"))
+    op.create_index(
+        "ix_users_username",
+        "users",
+        [sa.literal_column("lower(username)").label("name_key")],
+        postgresql_ops={"name_key": "text_pattern_ops"},
+    )
+    op.create_index("ix_users_email", "users", ["email"], postgresql_ops={"email": "text_pattern_ops"})
+    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
+    op.drop_index("ix_sessions_user_id_id", table_name="sessions")
+    op.drop_index("ix_mails_user_id", table_name="mails")
+    op.drop_index("ix_mails_recipient", table_name="mails")
+    op.drop_column("mails", "change_id")
+    op.drop_table("address_changes")
+    op.drop_table("clients")
+    op.drop_table("events")
