@@ -53,7 +53,8 @@ class CreateUser:
             if any(other is not None and other.verified for other in (namesake, holder)):
                 return None
             await work.users.add(user)
-            await work.events.add(Event.of(Action.CREATED, user.id, id=self.new_id(), now=now))
+            detail = f"as {role}, verified" if verified else f"as {role}"
+            await work.events.add(Event.of(Action.CREATED, user.id, id=self.new_id(), now=now, detail=detail))
             if verified:
                 proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:

@@ -1,0 +1,170 @@
+"""Every act upon an account leaves its trace, in the same breath, and says who did it and from where."""
+
+from collections.abc import Sequence
+from uuid import UUID
+
+import pytest
+
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code
+from domain.role import Role
+from tests.application.words import ALICE, BOB, refused
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+
+
+async def told(world: World, user_id: UUID) -> list[Event]:
+    """Oldest first."""
+    page, _ = await world.list_events(user_id, limit=200)
+    return list(reversed(page))
+
+
+def actions(events: Sequence[Event]) -> list[Action]:
+    return [event.action for event in events]
+
+
+async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> None:
+    await world.register(email=ALICE, password=PASSWORD, origin=HERE)
+    await world.verify(token=await world.mailed_token(ALICE), origin=HERE)
+    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    caller = await world.authenticate(pair.access_token)
+    await world.deliver_mail(limit=100)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD, origin=HERE)
+    await world.deliver_mail(limit=100)
+    await world.ask_for_reset(email=ALICE)
+    await world.reset_password(
+        token=await world.mailed_token(ALICE), new_password=PASSWORD, confirm_password=PASSWORD, origin=HERE
+    )
+    caller = await world.authenticate((await world.login(login=ALICE, password=PASSWORD, origin=HERE)).access_token)
+    await world.logout(caller, origin=HERE)
+    caller = await world.authenticate((await world.login(login=ALICE, password=PASSWORD, origin=HERE)).access_token)
+    await world.logout_everywhere(caller, origin=HERE)
+
+    events = await told(world, caller.user_id)
+    assert actions(events) == [
+        Action.REGISTERED,
+        Action.VERIFIED,
+        Action.LOGGED_IN,
+        Action.PASSWORD_CHANGED,
+        Action.PASSWORD_RESET,
+        Action.LOGGED_IN,
+        Action.LOGGED_OUT,
+        Action.LOGGED_IN,
+        Action.LOGGED_OUT_EVERYWHERE,
+    ]
+    assert {event.origin for event in events} == {HERE}
+    assert {event.created_at for event in events} == {world.clock()}
+    by_nobody = {Action.REGISTERED, Action.VERIFIED, Action.PASSWORD_RESET}
+    assert all((event.actor_id is None) == (event.action in by_nobody) for event in events)
+    assert {event.actor_id for event in events} == {None, caller.user_id}
+
+
+async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
+    root = await world.user("root@example.org", role=Role.ADMIN)
+    caller = await world.caller("root@example.org")
+    user = await world.user(ALICE)
+    await world.change_user(caller, user.id, role=Role.MODERATOR, origin=HERE)
+    await world.change_user(caller, user.id, role=Role.MEMBER, disabled=True, origin=HERE)
+    await world.change_user(caller, user.id, disabled=False, origin=HERE)
+    await world.end_sessions(caller, user.id, origin=HERE)
+    await world.delete_user(caller, user.id, origin=HERE)
+
+    created, *done = await told(world, user.id)
+    assert (created.action, created.detail) == (Action.CREATED, "as member, verified")
+    assert [(event.action, event.detail) for event in done] == [
+        (Action.ROLE_CHANGED, "from member to moderator"),
+        (Action.DISABLED, ""),
+        (Action.ROLE_CHANGED, "from moderator to member"),
+        (Action.ENABLED, ""),
+        (Action.LOGGED_OUT_EVERYWHERE, ""),
+        (Action.DELETED, ""),
+    ]
+    assert {event.actor_id for event in done} == {root.id}
+    assert done[-1].origin == HERE
+
+
+async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.grant_role(email=ALICE, role=Role.ADMIN)
+    *_, granted = await told(world, user.id)
+    assert (granted.action, granted.actor_id, granted.origin) == (Action.ROLE_CHANGED, None, NOWHERE)
+    assert granted.detail == "from member to admin"
+
+
+async def test_somebody_who_registers_a_known_address_is_told_of_to_its_owner(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)
+    *_, last = await told(world, user.id)
+    assert (last.action, last.actor_id, last.origin) == (Action.REGISTERED_AGAIN, None, HERE)
+
+
+async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
+    user = await world.user(ALICE)
+    first = await world.enter(ALICE)
+    await world.refresh(refresh_token=first.refresh_token)
+    world.clock.advance(seconds=11)
+    with refused(Code.REFRESH_REUSED):
+        await world.refresh(refresh_token=first.refresh_token, origin=HERE)
+    *_, last = await told(world, user.id)
+    assert (last.action, last.actor_id, last.origin) == (Action.REFRESH_REUSED, None, HERE)
+    with refused(Code.SESSION_ENDED):
+        await world.refresh(refresh_token=first.refresh_token, origin=HERE)
+    assert actions(await told(world, user.id)).count(Action.REFRESH_REUSED) == 1
+
+
+async def test_what_has_no_effect_leaves_no_trace(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.user("root@example.org", role=Role.ADMIN)
+    boss = await world.caller("root@example.org")
+    pair = await world.enter(ALICE)
+    caller = await world.authenticate(pair.access_token)
+    await world.logout(caller)
+    before = await told(world, user.id)
+
+    await world.logout(caller)
+    await world.change_user(boss, user.id, role=Role.MEMBER, disabled=False)
+    await world.grant_role(email=ALICE, role=Role.MEMBER)
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.enter(ALICE, "not the password at all")
+    assert await told(world, user.id) == before
+
+
+async def test_proving_twice_is_told_once(world: World) -> None:
+    await world.register(email=ALICE, password=PASSWORD)
+    token = await world.mailed_token(ALICE)
+    user = await world.verify(token=token)
+    await world.verify(token=token)
+    assert actions(await told(world, user.id)) == [Action.REGISTERED, Action.VERIFIED]
+
+
+async def test_pages_go_back_in_time(world: World) -> None:
+    user = await world.user(ALICE)
+    for _ in range(5):
+        await world.enter(ALICE)
+    everything = await told(world, user.id)
+    seen: list[Event] = []
+    after: UUID | None = None
+    while True:
+        page, after = await world.list_events(user.id, limit=3, after=after)
+        assert len(page) <= 3
+        seen += page
+        if after is None:
+            break
+    assert list(reversed(seen)) == everything
+    assert len(everything) == 6
+
+
+async def test_nobody_has_no_events_and_a_deleted_user_still_has(world: World) -> None:
+    with refused(Code.NOT_FOUND):
+        await world.list_events(UUID(int=1))
+    user = await world.user(BOB)
+    await world.login(login=BOB, password=PASSWORD, origin=HERE)
+    await world.user("root@example.org", role=Role.ADMIN)
+    await world.delete_user(await world.caller("root@example.org"), user.id)
+    events = await told(world, user.id)
+    assert actions(events)[-1] is Action.DELETED
+    assert {event.origin for event in events} == {NOWHERE}

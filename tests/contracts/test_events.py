@@ -1,0 +1,93 @@
+"""Events and clients: what is kept comes back as it was, in order, and is undone with the work that told it."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.client import Client
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
+from domain.session import EndReason
+from tests.contracts.stage import LATER, NOW, Stage, Undo, new_id
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="2001:db8::1", user_agent="ünïcode \U0001f511")
+
+
+def event(user_id: UUID | None = None, *, action: Action = Action.LOGGED_IN) -> Event:
+    subject = user_id or new_id()
+    return Event.of(action, subject, id=new_id(), now=NOW, by=new_id(), origin=HERE, detail="from member to admin")
+
+
+def client(name: str = "billing") -> Client:
+    return Client(id=new_id(), name=name, secret_digest=bytes(range(32)), created_at=NOW)
+
+
+@pytest.mark.parametrize("action", Action)
+async def test_an_event_comes_back_as_it_was(stage: Stage, action: Action) -> None:
+    told = event(action=action)
+    async with stage.begin() as work:
+        await work.events.add(told)
+    async with stage.begin() as work:
+        assert list(await work.events.page(told.user_id, limit=9, after=None)) == [told]
+
+
+async def test_events_of_one_user_come_newest_first_a_page_at_a_time(stage: Stage) -> None:
+    user_id = new_id()
+    told = [event(user_id) for _ in range(5)]
+    async with stage.begin() as work:
+        for one in (*reversed(told), event(), event()):
+            await work.events.add(one)
+    newest_first = told[::-1]
+    async with stage.begin() as work:
+        assert list(await work.events.page(user_id, limit=9, after=None)) == newest_first
+        assert list(await work.events.page(user_id, limit=2, after=None)) == newest_first[:2]
+        assert list(await work.events.page(user_id, limit=2, after=newest_first[1].id)) == newest_first[2:4]
+        assert list(await work.events.page(user_id, limit=2, after=newest_first[4].id)) == []
+        assert list(await work.events.page(new_id(), limit=2, after=None)) == []
+
+
+async def test_a_work_that_is_undone_has_told_nothing(stage: Stage) -> None:
+    told, made = event(), client()
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.events.add(told)
+            await work.clients.add(made)
+            raise Undo
+
+    with pytest.raises(Undo):
+        await spoilt()
+    async with stage.begin() as work:
+        assert list(await work.events.page(told.user_id, limit=9, after=None)) == []
+        assert list(await work.clients.all()) == []
+
+
+async def test_events_outlive_their_user_without_the_places_they_came_from(stage: Stage) -> None:
+    user = await stage.user()
+    other = event()
+    async with stage.begin() as work:
+        await work.events.add(event(user.id))
+        await work.events.add(other)
+    async with stage.begin() as work:
+        await work.sessions.end_all(user.id, now=LATER, reason=EndReason.DELETED)
+        await work.users.remove(user.id)
+    async with stage.begin() as work:
+        (kept,) = await work.events.page(user.id, limit=9, after=None)
+        assert kept.origin == NOWHERE
+        assert list(await work.events.page(other.user_id, limit=9, after=None)) == [other]
+
+
+async def test_clients_are_added_found_listed_and_removed(stage: Stage) -> None:
+    one, other = client(), client("search")
+    async with stage.begin() as work:
+        await work.clients.add(one)
+        await work.clients.add(other)
+    async with stage.begin() as work:
+        assert await work.clients.by_id(one.id) == one
+        assert list(await work.clients.all()) == [one, other]
+        assert await work.clients.remove(one.id)
+        assert not await work.clients.remove(one.id)
+        assert await work.clients.by_id(one.id) is None
+    assert "secret" not in repr(one).replace("secret_digest", "")
