@@ -14,7 +14,7 @@ ifeq ($(ROOT),)
 $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
-TARGETS := help run test api worker migrate revision check format lock clean
+TARGETS := help run test api worker migrate revision check bench format lock clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -57,6 +57,9 @@ check: $(DEV) ## what CI runs: format, lint, types, import contracts, tests
 	$(BIN)/python -m mypy
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest $(a)
+
+bench: $(DEV) ## what is measured: figures and ratios, in minutes (ONLY=a_million_users)
+	@exec $(BIN)/python -m tests.benchmarks
 
 format: $(DEV) ## formats, and mends what can be mended
 	@$(BIN)/python -m ruff check --fix --exit-zero --quiet

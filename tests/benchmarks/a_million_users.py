@@ -1,0 +1,120 @@
+"""How much longer a page takes among a million users than among a hundred thousand: aim, at most three times."""
+
+import asyncio
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from uuid import UUID
+
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_store import PostgresStore
+from application.list_users import ListEvents, ListUsers
+from domain.role import Role
+from entrypoints import engines
+
+FEW, MANY = 100_000, 1_000_000
+ROUNDS = 40
+USERS = """
+INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at)
+SELECT uuidv7(), 'user' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'name' || n END, 'hash',
+       CASE WHEN n % 10000 = 0 THEN 'admin' WHEN n % 1000 = 0 THEN 'moderator' ELSE 'member' END,
+       CASE WHEN n % 20 > 0 THEN now() END, now()
+FROM generate_series(CAST(:first AS integer), CAST(:last AS integer)) n
+"""
+EVENTS = """
+INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+SELECT uuidv7(), 'logged_in', id, now(), '203.0.113.7', 'Lynx', '' FROM users
+"""
+OFTEN = """
+INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+SELECT uuidv7(), 'logged_in', id, now(), '203.0.113.7', 'Lynx', '' FROM users, generate_series(1, 10000)
+WHERE email = 'user1@example.org'
+"""
+BUSY = "SELECT id FROM users WHERE email = 'user1@example.org'"
+
+Page = Callable[[], Awaitable[object]]
+
+
+async def pages(engine: AsyncEngine) -> dict[str, Page]:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    users, events = ListUsers(begin=store.begin), ListEvents(begin=store.begin)
+    async with engine.connect() as connection:
+        busy: UUID = (await connection.execute(text(BUSY))).scalar_one()
+    middle = UUID(int=busy.int + (1 << 82))
+
+    async def deep() -> object:
+        """Behind the last of ten pages."""
+        after = None
+        for _ in range(10):
+            _, after = await users(query="user5", limit=50, after=after)
+        return after
+
+    return {
+        "the first page of all": lambda: users(),
+        "the page of one role": lambda: users(role=Role.ADMIN),
+        "a prefix that many have": lambda: users(query="user1"),
+        "a prefix that all have, and a role": lambda: users(query="user", role=Role.MODERATOR),
+        "a username that half have": lambda: users(query="name"),
+        "one address": lambda: users(query="user77777@example.org"),
+        "nobody": lambda: users(query="zebra"),
+        "ten pages of a prefix": deep,
+        "the events of a busy user": lambda: events(busy),
+        "the events of a user behind a cursor": lambda: events(busy, after=middle),
+    }
+
+
+async def timed(engine: AsyncEngine) -> dict[str, float]:
+    """The median of each, in milliseconds, taken in turns."""
+    asked = await pages(engine)
+    times: dict[str, list[float]] = {name: [] for name in asked}
+    for _ in range(ROUNDS):
+        for name, page in asked.items():
+            began = time.perf_counter()
+            await page()
+            times[name].append((time.perf_counter() - began) * 1000)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+async def fill(engine: AsyncEngine, first: int, last: int) -> None:
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(USERS), {"first": first, "last": last})
+        if first == 1:
+            await connection.execute(text(OFTEN))
+        await connection.execute(text(EVENTS))
+        for table in ("users", "events"):
+            await connection.execute(text(f"VACUUM ANALYZE {table}"))
+
+
+async def measure(url: str) -> None:
+    engine = make_engine(url, deadline=600)
+    await fill(engine, 1, FEW)
+    few = await timed(engine)
+    await fill(engine, FEW + 1, MANY)
+    many = await timed(engine)
+    await engine.dispose()
+    print(f"{'':38}{FEW:>12,}{MANY:>12,}{'ratio':>8}")
+    for name, time_of_few in few.items():
+        ratio = many[name] / time_of_few
+        met = "" if ratio <= 3 else "  above the aim of 3"
+        print(f"{name:38}{time_of_few:>9.2f} ms{many[name]:>9.2f} ms{ratio:>8.2f}{met}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder, engines.postgres(Path(folder) / "pg", durable=False) as postgres:
+        migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+        subprocess.run(migrate, env={**os.environ, "LATCHKEY_DATABASE_URL": postgres.url}, check=True)
+        asyncio.run(measure(postgres.url))
+
+
+if __name__ == "__main__":
+    main()
