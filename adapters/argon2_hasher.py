@@ -1,35 +1,31 @@
-"""Passwords as argon2id (RFC 9106), on threads of their own; bcrypt is understood and asked to be replaced."""
+"""Passwords as argon2id (RFC 9106), on threads of their own; what others made is understood, and to be replaced."""
 
 import asyncio
 import base64
 import os
-import re
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
+from hmac import compare_digest
 from typing import TypeVar
 
-import bcrypt
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from adapters.password_hashes.kept import Kept, wrapped
+from adapters.password_hashes.registry import foreign
+from adapters.password_hashes.scheme import Foreign
 from application.ports import Hasher, Verdict
 from domain.password import normal
 from domain.refusals import Code, Refusal
 
 T = TypeVar("T")
 
-_ARGON2 = re.compile(
-    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=(?P<m>[1-9]\d{0,6}),t=(?P<t>[1-9]\d{0,3}),p=(?:[1-9]|1[0-6])"
-    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}",
-    re.ASCII,
-)
-_BCRYPT = re.compile(r"\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{53}", re.ASCII)
-_DEAREST = 2**22
-"""KiB times passes, some seconds of work: a hash that somebody planted must not hold a thread for hours."""
+_UNUSABLE = "!"
+"""In front of what Django, like Unix before it, keeps for a user without a password."""
 
 
 class Argon2Hasher(Hasher):
@@ -56,22 +52,32 @@ class Argon2Hasher(Hasher):
         # Random bytes in the place of a tag: nothing fits it, and finding that out costs what it always costs.
         salt, tag = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (salt_size, tag_size))
         self._decoy = f"$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}"
+        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hasher", initializer=_step_back)
         self._room = threading.Semaphore(threads + (64 * threads if queue is None else queue))
         self._deadline = deadline
 
     async def hash(self, password: str) -> str:
-        return await self._run(lambda: self._argon2.hash(_encoded(password)))
+        return await self._run(lambda: self._argon2.hash(_encoded(normal(password))))
 
     async def verify(self, password: str, password_hash: str | None) -> Verdict:
         """A hash that is not known never fits, and costs as much as a wrong password."""
         return await self._run(partial(self._judge, password, password_hash))
 
+    async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
+        """Only as many are made at a time as there are threads, so that none waits for its deadline."""
+        adopted = [_adopted(text) for text in password_hashes]
+        weak = [(place, found) for place, found in enumerate(adopted) if isinstance(found, Foreign)]
+        for start in range(0, len(weak), self._threads):
+            batch = weak[start : start + self._threads]
+            made = await asyncio.gather(*(self._run(partial(self._argon2.hash, found.tag)) for _, found in batch))
+            for (place, found), argon2id in zip(batch, made, strict=True):
+                adopted[place] = wrapped(found, argon2id)
+        return [None if isinstance(kept, Foreign) else kept for kept in adopted]
+
     def knows(self, password_hash: str) -> bool:
         """Whether a password can be verified against such a hash, at a price that is bearable."""
-        if argon2 := _ARGON2.fullmatch(password_hash):
-            return int(argon2["m"]) * int(argon2["t"]) <= _DEAREST
-        return _BCRYPT.fullmatch(password_hash) is not None
+        return Kept.read(password_hash) is not None
 
     def close(self) -> None:
         """Waits for the hashes that have begun; those that wait are refused."""
@@ -103,37 +109,50 @@ class Argon2Hasher(Hasher):
         return future
 
     def _judge(self, password: str, password_hash: str | None) -> Verdict:
-        secret = _encoded(password)
-        try:
-            if password_hash is None or not self.knows(password_hash):
-                return self._reject(secret)
-            if password_hash.startswith("$2"):
-                fits = _fits_bcrypt(secret, password_hash)
-                return Verdict(fits=fits, outdated=fits)
-            self._argon2.verify(password_hash, secret)
-            return Verdict(fits=True, outdated=self._argon2.check_needs_rehash(password_hash))
-        except VerifyMismatchError:
+        # Ours are of the normal form. Others hashed what was typed, on a keyboard that may have had another form.
+        forms = (normal(password), password)
+        kept = Kept.read(password_hash or "")
+        if kept is None:
+            for text in dict.fromkeys(forms):
+                self._work_for_nothing(_encoded(text))
             return Verdict(fits=False)
-        except (VerificationError, InvalidHashError, ValueError):
-            return self._reject(secret)
-
-    def _reject(self, secret: bytes) -> Verdict:
-        with suppress(VerificationError):
-            self._argon2.verify(self._decoy, secret)
+        for text in dict.fromkeys(map(kept.spelling, forms)):
+            if self._fits(_encoded(text), kept):
+                return Verdict(fits=True, outdated=text != forms[0] or self._is_old(kept))
         return Verdict(fits=False)
 
+    def _fits(self, secret: bytes, kept: Kept) -> bool:
+        try:
+            digest = kept.digest(secret)
+            return (
+                compare_digest(digest, kept.tag) if kept.argon2 is None else self._argon2.verify(kept.argon2, digest)
+            )
+        except VerifyMismatchError:
+            return False
+        except (VerificationError, InvalidHashError, ValueError):
+            self._work_for_nothing(secret)
+            return False
 
-def _fits_bcrypt(secret: bytes, password_hash: str) -> bool:
-    # bcrypt repeats the secret, with a NUL behind it, until it is full: a secret with a NUL may stand for another.
-    if b"\0" in secret:
-        raise ValueError("NUL")
-    # It reads 72 bytes, and whoever made this hash dropped the rest.
-    return bcrypt.checkpw(secret[:72], password_hash.encode())
+    def _work_for_nothing(self, secret: bytes) -> None:
+        """What cannot be judged costs what a wrong password costs."""
+        with suppress(VerificationError):
+            self._argon2.verify(self._decoy, secret)
+
+    def _is_old(self, kept: Kept) -> bool:
+        return kept.argon2 is None or not kept.bare or self._argon2.check_needs_rehash(kept.argon2)
+
+
+def _adopted(text: str) -> str | Foreign | None:
+    """As it may be kept, or a weak one that has to be wrapped first; None where nothing could ever fit it."""
+    if not text or text.startswith(_UNUSABLE):
+        return ""
+    found = foreign(text)
+    return found if found is not None and found.weak else text if Kept.read(text) is not None else None
 
 
 def _encoded(password: str) -> bytes:
     # A lone surrogate has no UTF-8 of its own; it gets bytes that no other text has, rather than an exception.
-    return normal(password).encode("utf-8", "surrogatepass")
+    return password.encode("utf-8", "surrogatepass")
 
 
 def _overloaded() -> Refusal:

@@ -40,6 +40,13 @@ class Hasher(Protocol):
         """None stands for a user that does not exist, and costs as much as a wrong password."""
         ...
 
+    async def adopt(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
+        """Hashes that others made, as they may be kept: a strong one as it is, a weak one inside one of ours.
+
+        "" for a user without a password, None where no password could ever be verified.
+        """
+        ...
+
 
 class AccessSealer(Protocol):
     """Access tokens into signed text (RFC 9068) and back."""

@@ -1,6 +1,7 @@
 """A hash that costs nothing, for tests of everything but hashing."""
 
 import hashlib
+from collections.abc import Sequence
 
 from anyio.lowlevel import checkpoint
 
@@ -17,10 +18,22 @@ class MemoryHasher(Hasher):
         return "memory$" + _digest(password)
 
     async def verify(self, password: str, password_hash: str | None) -> Verdict:
-        """A hash that begins with `old$` is one that should be replaced."""
+        """A hash that begins with `old$` or `wrapped$` is one that should be replaced."""
         await self._work()
         kind, _, digest = (password_hash or "").partition("$")
-        return Verdict(fits=digest == _digest(password), outdated=kind == "old")
+        fits = kind != "weak" and digest == _digest(password)
+        return Verdict(fits=fits, outdated=fits and kind != "memory")
+
+    async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
+        """A hash that begins with `weak$` is wrapped."""
+        return [await self._adopted(text) for text in password_hashes]
+
+    async def _adopted(self, text: str) -> str | None:
+        kind, _, digest = text.partition("$")
+        if kind == "weak":
+            await self._work()
+            return f"wrapped${digest}"
+        return text if kind in {"", "memory", "old", "wrapped"} else None
 
     async def _work(self) -> None:
         self.calls += 1

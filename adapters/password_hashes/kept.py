@@ -1,0 +1,68 @@
+"""Whatever stands in a user's row: an argon2, a hash of somebody else's, or the one around the other.
+
+A weak hash never stands there bare. Its tag is hashed by argon2id, and its settings are put in front of that:
+`$wrapped$md5$salt$argon2id$v=19$…` is the argon2id of the MD5 of salt and password.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Self
+
+from adapters.password_hashes.registry import foreign, foreign_settings
+from adapters.password_hashes.scheme import Foreign
+
+_ARGON2 = re.compile(
+    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=(?P<m>[1-9]\d{0,6}),t=(?P<t>[1-9]\d{0,3}),p=(?:[1-9]|1[0-6])"
+    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}",
+    re.ASCII,
+)
+_DEAREST = 2**22
+"""KiB times passes, some seconds of work: a hash that somebody planted must not hold a thread for hours."""
+_WRAPPED, _ARGON2ID = "$wrapped$", "argon2id$"
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A hash that a password can be verified against at a bearable price. With `argon2` goes what `foreign` makes of
+    the password, or where there is none the password itself; without it, what `foreign` makes has to be its tag.
+    """
+
+    argon2: str | None = None
+    foreign: Foreign | None = None
+    bare: bool = False
+    """Whether it is the argon2 alone."""
+
+    @classmethod
+    def read(cls, text: str) -> Self | None:
+        """None for all else, a weak hash that stands bare among it."""
+        if text.startswith(_WRAPPED):
+            settings, mark, rest = text.removeprefix(_WRAPPED).rpartition(_ARGON2ID)
+            argon2, inner = f"${mark}{rest}", foreign_settings(settings)
+            return cls(argon2, inner) if inner is not None and inner.weak and _is_argon2(argon2) else None
+        argon2 = text.removeprefix("argon2")  # Django writes the name once more
+        if _is_argon2(argon2):
+            return cls(argon2, bare=argon2 == text)
+        found = foreign(text)
+        return None if found is None or found.weak else cls(foreign=found)
+
+    @property
+    def tag(self) -> bytes:
+        return b"" if self.foreign is None else self.foreign.tag
+
+    def spelling(self, password: str) -> str:
+        """What its maker made of a password before it became bytes."""
+        return password if self.foreign is None else self.foreign.scheme.spelling(password)
+
+    def digest(self, secret: bytes) -> bytes:
+        """Raises ValueError for what its maker had for nobody's password."""
+        return secret if self.foreign is None else self.foreign.digest(secret)
+
+
+def wrapped(weak: Foreign, argon2id: str) -> str:
+    """The text to keep for a weak hash; `argon2id` is one of its tag."""
+    return f"{_WRAPPED}{weak.settings}{argon2id.removeprefix('$')}"
+
+
+def _is_argon2(text: str) -> bool:
+    argon2 = _ARGON2.fullmatch(text)
+    return argon2 is not None and int(argon2["m"]) * int(argon2["t"]) <= _DEAREST

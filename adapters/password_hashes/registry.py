@@ -1,0 +1,93 @@
+"""The hashes of other systems that are known: one scheme a line or a few."""
+
+import re
+from functools import partial
+
+from adapters.password_hashes.digests import (
+    bcrypted,
+    bcrypted_sha256,
+    better_auth,
+    firebase,
+    from_base64,
+    hashed,
+    md5_crypted,
+    pbkdf2,
+    scrypt,
+)
+from adapters.password_hashes.scheme import Foreign, Scheme, blocks, compatible, fast, rounds
+
+
+def foreign(text: str) -> Foreign | None:
+    """The row that this is; None where it is unknown, malformed, or too dear to be computed."""
+    if len(text) in _BARE and _HEX.fullmatch(text):
+        text = f"{_BARE[len(text)]}$${text}"
+    return next(filter(None, (Foreign.of(scheme, text) for scheme in SCHEMES)), None)
+
+
+def foreign_settings(text: str) -> Foreign | None:
+    """The same for the settings of a row, without its tag."""
+    return next(filter(None, (Foreign.of(scheme, text, tag="") for scheme in SCHEMES)), None)
+
+
+def _base64(size: int) -> str:
+    """Exactly so many bytes, without padding."""
+    return f"[A-Za-z0-9./+]{{{(size * 8 + 5) // 6}}}"
+
+
+def _hex(size: int) -> str:
+    return f"[0-9a-fA-F]{{{2 * size}}}"
+
+
+_HEX = re.compile(r"[0-9a-fA-F]+")
+_BARE = {32: "md5", 40: "sha1", 64: "sha256", 128: "sha512"}
+_TEXT = r"(?P<salt>[!-#%-~]{1,128})"
+_TEXT_OR_NONE = r"(?P<salt>[!-#%-~]{0,128})"
+_BASE64 = r"(?P<salt64>[A-Za-z0-9./+]{0,1024}={0,2})"
+_ROUNDS = r"(?P<rounds>[1-9]\d{0,7})"
+_N, _LN = r"(?P<n>[1-9]\d{0,6})", r"(?P<log_n>[1-9]\d?)"
+_R, _P = r"(?P<r>[1-9]\d{0,6})", r"(?P<p>[1-9]\d{0,6})"
+_BCRYPT, _BCRYPT_TAG = r"(?P<salt>\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{22})", r"[./A-Za-z0-9]{31}"
+_SEPARATOR = r"(?P<separator64>[A-Za-z0-9+/]{0,64}={0,2})"
+_SIGNER = rf"(?P<signer64>{_base64(64)}==)"
+
+SCHEMES = (
+    # bcrypt, bare or as Django writes it.
+    Scheme(rf"(?:bcrypt\$)?{_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted),
+    Scheme(rf"bcrypt_sha256\${_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted_sha256),
+    # Django (django/contrib/auth/hashers.py).
+    Scheme(rf"pbkdf2_(?P<hash>sha256)\${_ROUNDS}\${_TEXT}\$", f"{_base64(32)}=", from_base64, pbkdf2, rounds),
+    Scheme(rf"pbkdf2_(?P<hash>sha1)\${_ROUNDS}\${_TEXT}\$", f"{_base64(20)}=", from_base64, pbkdf2, rounds),
+    Scheme(
+        rf"scrypt\${_N}\${_TEXT}\${_R}\${_P}\$", f"{_base64(64)}==", from_base64, partial(scrypt, size=64), blocks
+    ),
+    # passlib (passlib/handlers/pbkdf2.py, scrypt.py).
+    Scheme(rf"\$pbkdf2\${_ROUNDS}\${_BASE64}\$", _base64(20), from_base64, pbkdf2, rounds),
+    Scheme(rf"\$pbkdf2-(?P<hash>sha256)\${_ROUNDS}\${_BASE64}\$", _base64(32), from_base64, pbkdf2, rounds),
+    Scheme(rf"\$pbkdf2-(?P<hash>sha512)\${_ROUNDS}\${_BASE64}\$", _base64(64), from_base64, pbkdf2, rounds),
+    Scheme(
+        rf"\$scrypt\$ln={_LN},r={_R},p={_P}\${_BASE64}\$", _base64(32), from_base64, partial(scrypt, size=32), blocks
+    ),
+    # Firebase, as Supabase keeps it (supabase/auth, internal/crypto/password.go).
+    Scheme(
+        rf"\$fbscrypt\$v=1,n={_LN},r={_R},p={_P}(?:,ss={_SEPARATOR})?,sk={_SIGNER}\${_BASE64}\$",
+        f"{_base64(64)}==",
+        from_base64,
+        firebase,
+        blocks,
+    ),
+    # better-auth (@better-auth/utils, src/password.ts).
+    Scheme("(?P<salt>[0-9a-f]{32}):", "[0-9a-f]{128}", bytes.fromhex, better_auth, spelling=compatible),
+    # The weak: hexadecimal with a salt before it, or with none; md5-crypt, and Apache's.
+    Scheme(rf"(?P<hash>md5)\${_TEXT_OR_NONE}\$", _hex(16), bytes.fromhex, hashed, fast),
+    Scheme(rf"(?P<hash>sha1)\${_TEXT_OR_NONE}\$", _hex(20), bytes.fromhex, hashed, fast),
+    Scheme(r"(?P<hash>sha256)\$(?P<salt>)\$", _hex(32), bytes.fromhex, hashed, fast),
+    Scheme(r"(?P<hash>sha512)\$(?P<salt>)\$", _hex(64), bytes.fromhex, hashed, fast),
+    Scheme(
+        r"(?P<magic>\$(?:1|apr1)\$)(?P<salt>[./A-Za-z0-9]{0,8})\$",
+        "[./A-Za-z0-9]{22}",
+        str.encode,
+        md5_crypted,
+        fast,
+    ),
+)
+"""The first that fits a row speaks for it. A bare hexadecimal digest is read as one with its name and no salt."""

@@ -1,0 +1,268 @@
+"""Hashes from elsewhere: each format against what its makers published, and nothing but the right password fits."""
+
+import hashlib
+import threading
+from base64 import b64encode
+from collections.abc import AsyncIterator
+from unicodedata import normalize
+
+import pytest
+from argon2 import PasswordHasher
+from hypothesis import given
+from hypothesis import strategies as some
+
+from adapters.argon2_hasher import Argon2Hasher
+from adapters.password_hashes.kept import Kept
+from application.ports import Verdict
+from tests.contracts.foreign_vectors import STRONG, WEAK, Vector, base64
+
+pytestmark = pytest.mark.anyio
+
+FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)
+NFC, NFD = "l\u00e8tmein", "le\u0300tmein"
+OURS = PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
+SALT64 = b64encode(b"some salt of it").decode().rstrip("=")
+TAG64 = base64("00" * 64)
+
+
+@pytest.fixture
+async def hasher() -> AsyncIterator[Argon2Hasher]:
+    hasher = Argon2Hasher(threads=2, deadline=60, memory=64, passes=1)
+    yield hasher
+    hasher.close()
+
+
+@pytest.fixture
+def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every argon2 that is computed, in order."""
+    found: list[str] = []
+    real = PasswordHasher.verify
+
+    def verify(self: PasswordHasher, kept: str, secret: bytes) -> bool:
+        found.append(kept)
+        return real(self, kept, secret)
+
+    monkeypatch.setattr(PasswordHasher, "verify", verify)
+    return found
+
+
+def with_another_end(row: str) -> str:
+    """The same settings, another tag."""
+    signs = row.rstrip("=")
+    return signs[:-8] + ("a" * 8 if signs[-8:] != "a" * 8 else "b" * 8) + row[len(signs) :]
+
+
+def pbkdf2(password: str, *, rounds: int = 1000) -> str:
+    tag = hashlib.pbkdf2_hmac("sha256", password.encode(), b"salt", rounds)
+    return f"pbkdf2_sha256${rounds}$salt${b64encode(tag).decode()}"
+
+
+# -- formats ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("vector", STRONG, ids=str)
+async def test_a_published_hash_fits_its_password_alone(hasher: Argon2Hasher, vector: Vector) -> None:
+    assert hasher.knows(vector.row)
+    assert await hasher.adopt([vector.row]) == [vector.row]
+    assert await hasher.verify(vector.password, vector.row) == OUTDATED
+    # bcrypt reads 72 bytes, so what is wrong stands in front.
+    assert await hasher.verify("x" + vector.password, vector.row) == WRONG
+    assert await hasher.verify(vector.password, with_another_end(vector.row)) == WRONG
+
+
+@pytest.mark.parametrize("vector", WEAK, ids=str)
+async def test_a_weak_hash_fits_only_inside_one_of_ours(hasher: Argon2Hasher, vector: Vector) -> None:
+    assert not hasher.knows(vector.row)
+    assert await hasher.verify(vector.password, vector.row) == WRONG
+    [wrapped] = await hasher.adopt([vector.row])
+    assert wrapped is not None
+    assert wrapped.startswith("$wrapped$")
+    assert vector.row.rpartition("$")[2].lower() not in wrapped.lower()
+    assert hasher.knows(wrapped)
+    assert await hasher.verify(vector.password, wrapped) == OUTDATED
+    assert await hasher.verify("x" + vector.password, wrapped) == WRONG
+    assert await hasher.adopt([wrapped]) == [wrapped]
+
+
+async def test_a_wrapped_hash_says_what_it_is_made_of(hasher: Argon2Hasher) -> None:
+    [bare, salted] = await hasher.adopt(["5f4dcc3b5aa765d61d8327deb882cf99", "$1$ssssssss$YgmLTApYTv12qgTwBoj8i/"])
+    assert str(bare).startswith("$wrapped$md5$$argon2id$v=19$m=64,t=1,p=1$")
+    assert str(salted).startswith("$wrapped$$1$ssssssss$argon2id$v=19$m=64,t=1,p=1$")
+
+
+async def test_what_is_adopted_keeps_its_place(hasher: Argon2Hasher) -> None:
+    weak, strong, ours = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
+    adopted = await hasher.adopt([weak, strong, "", "plain text", weak, "!", "!AbCd", ours, weak])
+    assert [text is not None and text.startswith("$wrapped$") for text in adopted] == [
+        place in {0, 4, 8} for place in range(9)
+    ]
+    assert adopted[1:4] + adopted[5:8] == [strong, "", None, "", "", ours]
+    assert len(set(adopted)) == 7  # each wrapping has a salt of its own
+    assert await hasher.adopt([]) == []
+
+
+async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads = set()
+    real = PasswordHasher.hash
+
+    def make(self: PasswordHasher, secret: bytes) -> str:
+        threads.add(threading.current_thread())
+        return real(self, secret)
+
+    monkeypatch.setattr(PasswordHasher, "hash", make)
+    narrow = Argon2Hasher(threads=2, queue=0, deadline=60, memory=64, passes=1)
+    adopted = await narrow.adopt(["5f4dcc3b5aa765d61d8327deb882cf99"] * 20)
+    assert all(text is not None for text in adopted)
+    assert threading.current_thread() not in threads
+    narrow.close()
+
+
+# -- which bytes they hashed ------------------------------------------------------------------------------
+
+
+async def test_others_hashed_what_was_typed(hasher: Argon2Hasher) -> None:
+    assert normalize("NFC", NFD) == NFC
+    for row, decomposed in ((pbkdf2(NFC), pbkdf2(NFD)), (OURS.hash(NFC), OURS.hash(NFD))):
+        assert (await hasher.verify(NFC, row)).fits
+        assert (await hasher.verify(NFD, row)).fits
+        assert await hasher.verify(NFD, decomposed) == OUTDATED
+        assert await hasher.verify(NFC, decomposed) == WRONG
+    assert await hasher.verify(NFD, OURS.hash(NFC)) == FITS
+    [wrapped] = await hasher.adopt([hashlib.md5(NFD.encode()).hexdigest()])
+    assert await hasher.verify(NFD, wrapped) == OUTDATED
+
+
+async def test_better_auth_hashed_the_compatible_form(hasher: Argon2Hasher) -> None:
+    [ligature] = [vector.row for vector in STRONG if vector.password == "\ufb01"]
+    assert await hasher.verify("fi", ligature) == OUTDATED
+    assert await hasher.verify("f\u0131", ligature) == WRONG
+
+
+async def test_both_forms_are_paid_for_whoever_is_asked_about(hasher: Argon2Hasher, judged: list[str]) -> None:
+    ours = OURS.hash("x")
+    for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
+        judged.clear()
+        assert await hasher.verify(NFD, kept) == WRONG
+        assert judged == [ours if kept == ours else hasher._decoy] * 2
+
+
+@pytest.mark.parametrize("row", [pbkdf2("secret"), *(vector.row for vector in STRONG if vector.password == "test")])
+async def test_a_password_that_nobody_had_costs_a_hash_of_ours(
+    hasher: Argon2Hasher, judged: list[str], row: str
+) -> None:
+    """HMAC takes a secret with NULs behind it for the secret."""
+    for password in ("secret\0", "test\0", "\0", "x" * 2049):
+        judged.clear()
+        assert await hasher.verify(password, row) == WRONG
+        assert judged == [row if row.startswith("$argon2") else hasher._decoy]
+
+
+async def test_no_password_is_no_password(hasher: Argon2Hasher, judged: list[str]) -> None:
+    for password in ("", "!", "x"):
+        for kept in ("", "!", "!AbCdEf", " "):
+            judged.clear()
+            assert await hasher.verify(password, kept) == WRONG
+            assert judged == [hasher._decoy]
+
+
+# -- what is not taken ------------------------------------------------------------------------------------
+
+DEAR = [
+    f"pbkdf2_sha256$4194305$salt${base64('00' * 32)}",
+    f"pbkdf2_sha1$16777216$salt${base64('eefe3d61cd4da4e4e9945b3d6ba2158c2634e984')}",  # RFC 6070
+    f"$pbkdf2-sha512$99999999${SALT64}${TAG64.rstrip('=')}",
+    "scrypt$1048576$SodiumChloride$8$1$"  # RFC 7914 section 12: a GiB
+    + base64(
+        "2101cb9b6a511aaeaddbbe09cf70f881ec568d574a2ffd4dabe5ee9820adaa47"
+        "8e56fd8f4ba5d09ffa1c6d927c40f4c337304049e8a952fbcbf45c6fa77a41a4"
+    ),
+    f"scrypt$131072$salt$8$5${TAG64}",
+    f"scrypt$2$salt$1$2097152${TAG64}",
+    f"$scrypt$ln=17,r=9,p=1${SALT64}${TAG64[:43]}",
+    f"$scrypt$ln=99,r=8,p=1${SALT64}${TAG64[:43]}",
+    f"$scrypt$ln=10,r=1048576,p=1${SALT64}${TAG64[:43]}",
+    f"$fbscrypt$v=1,n=18,r=8,p=1,ss=Bw==,sk={TAG64}$C0sHCg9ek77hsg==${TAG64}",
+    f"$2b$16${'.' * 53}",
+    "argon2$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+]
+BEARABLE = [
+    f"pbkdf2_sha256$4194304$salt${base64('00' * 32)}",
+    f"scrypt$65536$salt$15$4${TAG64}",
+    f"$scrypt$ln=16,r=8,p=2${SALT64}${TAG64[:43]}",
+    f"bcrypt$$2b$15${'.' * 53}",
+]
+MALFORMED = [
+    f"scrypt$16383$salt$8$1${TAG64}",
+    f"scrypt$1$salt$8$1${TAG64}",
+    f"scrypt$65536$salt$1$1${TAG64}",
+    f"scrypt$0$salt$8$1${TAG64}",
+    f"scrypt$16384$$8$1${TAG64}",
+    f"scrypt$16384$salt$8$1${TAG64[:-4]}",
+    "pbkdf2_sha256$1000$salt$",
+    "pbkdf2_sha256$0$salt$" + base64("00" * 32),
+    "pbkdf2_sha256$01000$salt$" + base64("00" * 32),
+    "pbkdf2_sha256$1000$sa\u00e9lt$" + base64("00" * 32),
+    "pbkdf2_sha256$1000$sa$lt$" + base64("00" * 32),
+    "pbkdf2_sha256$\u0661000$salt$" + base64("00" * 32),
+    "pbkdf2_sha256$1000$salt$" + base64("00" * 31),
+    "pbkdf2_sha512$1000$salt$" + base64("00" * 64),
+    "pbkdf2_sha256$1000$salt$" + base64("00" * 32) + "\n",
+    "pbkdf2_sha256$1000$salt$" + "A" * 21 + "=" + "A" * 21 + "=",
+    "$pbkdf2-sha256$1212$A$" + base64("00" * 32)[:-1],
+    "$pbkdf2-sha256$1212$A=A$" + base64("00" * 32)[:-1],
+    "$pbkdf2-md5$1212$4vjV83LKPjQzk31VI4E0Vw$" + base64("00" * 16)[:-2],
+    f"$scrypt$ln=10,r=8${SALT64}${TAG64[:43]}",
+    f"$scrypt$ln=0,r=8,p=1${SALT64}${TAG64[:43]}",
+    f"$fbscrypt$v=2,n=14,r=8,p=1,ss=Bw==,sk={TAG64}$C0sHCg9ek77hsg==${TAG64}",
+    f"$fbscrypt$v=1,n=14,r=8,p=1,ss=!!!,sk={TAG64}$C0sHCg9ek77hsg==${TAG64}",
+    f"$fbscrypt$v=1,n=14,r=8,p=1,ss=A,sk={TAG64}$C0sHCg9ek77hsg==${TAG64}",
+    f"$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk=AAAA$C0sHCg9ek77hsg==${TAG64}",
+    f"$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==$C0sHCg9ek77hsg==${TAG64}",
+    f"$fbscrypt$v=1,n=14,r=8,p=1,ss=Bw==,sk={TAG64}$!!!${TAG64}",
+    "A" * 32 + ":" + "0" * 128,
+    "0" * 32 + ":" + "0" * 126,
+    "bcrypt$" + "$2b$04$" + "." * 52,
+    "bcrypt_sha256$$$2b$04$" + "." * 53,
+    "bcrypt_sha1$$2b$04$" + "." * 53,
+    "argon2$argon2id$",
+    "argon2$$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+    "0" * 31,
+    "0" * 32 + "g",
+    "sha256$salt$" + "0" * 64,
+    "md5$sa$lt$" + "0" * 32,
+    "$1$toolongasalt$YgmLTApYTv12qgTwBoj8i/",
+    "$wrapped$",
+    "$wrapped$md5$$",
+    "$wrapped$md5$$argon2id$",
+    "$wrapped$nonsense" + OURS.hash("x"),
+    "$wrapped$" + OURS.hash("x"),
+    "$wrapped$md5$" + OURS.hash("x").replace("m=64", "m=9999999"),
+    "$wrapped$$2b$04$" + "." * 22 + OURS.hash("x"),
+    "$wrapped$pbkdf2_sha256$1000$salt" + OURS.hash("x"),
+]
+
+
+@pytest.mark.parametrize("row", [*DEAR, *MALFORMED])
+async def test_what_is_too_dear_or_malformed_never_fits_and_costs_a_hash_of_ours(
+    hasher: Argon2Hasher, judged: list[str], row: str
+) -> None:
+    assert not hasher.knows(row)
+    assert await hasher.adopt([row]) == [None]
+    for password in ("", "password", "\ud800", "\0"):
+        judged.clear()
+        assert await hasher.verify(password, row) == WRONG
+        assert judged == [hasher._decoy]
+
+
+async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher) -> None:
+    assert all(map(hasher.knows, BEARABLE))
+    assert hasher.knows(pbkdf2("x"))
+    assert not hasher.knows(pbkdf2("x", rounds=999))
+
+
+@given(
+    vector=some.sampled_from([*STRONG, *WEAK]), at=some.integers(0, 200), much=some.integers(0, 3), new=some.text()
+)
+def test_no_row_whatever_is_more_than_unknown(vector: Vector, at: int, much: int, new: str) -> None:
+    kept = Kept.read(vector.row[:at] + new + vector.row[at + much :])
+    assert kept is None or kept.argon2 is not None or kept.tag
