@@ -53,7 +53,7 @@ def register(commands: Commands) -> None:
     create.add_argument("--username")
     create.add_argument("--role", type=Role, choices=list(Role), default=Role.MEMBER, metavar="|".join(Role))
     create.add_argument("--verified", action="store_true", help="the address needs no proof")
-    create.add_argument("--password-hash", help="keep this hash (argon2 or bcrypt) instead of asking for a password")
+    create.add_argument("--password-hash", help="keep this hash of another system instead of asking for a password")
 
     promote = commands.add("grant", with_container(grant), "Give a user a role.")
     promote.add_argument("--email", required=True)

@@ -84,6 +84,12 @@ async def test_a_weak_hash_fits_only_inside_one_of_ours(hasher: Argon2Hasher, ve
     assert await hasher.adopt([wrapped]) == [wrapped]
 
 
+async def test_ours_with_django_s_name_before_it_becomes_ours(hasher: Argon2Hasher) -> None:
+    kept = OURS.hash("x")
+    assert await hasher.verify("x", kept) == FITS
+    assert await hasher.verify("x", f"argon2{kept}") == OUTDATED
+
+
 async def test_a_wrapped_hash_says_what_it_is_made_of(hasher: Argon2Hasher) -> None:
     [bare, salted] = await hasher.adopt(["5f4dcc3b5aa765d61d8327deb882cf99", "$1$ssssssss$YgmLTApYTv12qgTwBoj8i/"])
     assert str(bare).startswith("$wrapped$md5$$argon2id$v=19$m=64,t=1,p=1$")
@@ -190,6 +196,7 @@ BEARABLE = [
     f"scrypt$65536$salt$15$4${TAG64}",
     f"$scrypt$ln=16,r=8,p=2${SALT64}${TAG64[:43]}",
     f"bcrypt$$2b$15${'.' * 53}",
+    f"pbkdf2_sha1$1000${'s' * 18}${base64('00' * 20)}",  # 64 signs, like SHA-256 in hexadecimal
 ]
 MALFORMED = [
     f"scrypt$16383$salt$8$1${TAG64}",
@@ -203,7 +210,7 @@ MALFORMED = [
     "pbkdf2_sha256$01000$salt$" + base64("00" * 32),
     "pbkdf2_sha256$1000$sa\u00e9lt$" + base64("00" * 32),
     "pbkdf2_sha256$1000$sa$lt$" + base64("00" * 32),
-    "pbkdf2_sha256$\u0661000$salt$" + base64("00" * 32),
+    "pbkdf2_sha256$1\u0661\u0661\u0661$salt$" + base64("00" * 32),
     "pbkdf2_sha256$1000$salt$" + base64("00" * 31),
     "pbkdf2_sha512$1000$salt$" + base64("00" * 64),
     "pbkdf2_sha256$1000$salt$" + base64("00" * 32) + "\n",
@@ -254,8 +261,10 @@ async def test_what_is_too_dear_or_malformed_never_fits_and_costs_a_hash_of_ours
         assert judged == [hasher._decoy]
 
 
-async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher) -> None:
+async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher, judged: list[str]) -> None:
     assert all(map(hasher.knows, BEARABLE))
+    assert await hasher.verify("x", f"$scrypt$ln=16,r=8,p=1${SALT64}${TAG64[:43]}") == WRONG
+    assert judged == []  # 64 MiB were there for it
     assert hasher.knows(pbkdf2("x"))
     assert not hasher.knows(pbkdf2("x", rounds=999))
 
