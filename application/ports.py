@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.limits import Bucket
 from domain.mail import Letter, Link, Mail, Purpose
 from domain.token import AccessToken, RefreshToken
 
@@ -114,6 +115,34 @@ class Blocklist(Protocol):
 
     async def publish(self, floors: Mapping[UUID, int]) -> None:
         """Raise floors, never lower them. Returns when they are in force everywhere, which may take a second."""
+        ...
+
+
+# -- limits -----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """One attempt as it was counted; `mark` tells it from all others."""
+
+    buckets: tuple[Bucket, ...]
+    mark: str
+
+
+class Limits(Protocol):
+    """How often is too often. Whatever fails, it goes on counting, perhaps less exactly, and raises nothing else."""
+
+    async def spend(self, *buckets: Bucket) -> Receipt:
+        """Count an attempt in all of these, or in none: raises `rate_limited` where one is full. `retry_after` says
+        when all have room again, unless others come first; `reason` is the limit of the one that takes longest."""
+        ...
+
+    async def refund(self, receipt: Receipt) -> None:
+        """As if this one attempt had not been made."""
+        ...
+
+    async def forget(self, bucket: Bucket) -> None:
+        """Count anew, from nought."""
         ...
 
 

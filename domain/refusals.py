@@ -63,7 +63,9 @@ def unavailable(what: str) -> Refusal:
     return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)
 
 
-def rate_limited(wait: timedelta) -> Refusal:
-    """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome."""
+def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
+    """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
+    that makes it so long."""
     seconds = max(1, math.ceil(wait.total_seconds()))
-    return Refusal(Code.RATE_LIMITED, "Too many attempts. Wait a moment, then try again.", retry_after=seconds)
+    text = "Too many attempts. Wait a moment, then try again."
+    return Refusal(Code.RATE_LIMITED, text, reason=reason, retry_after=seconds)

@@ -11,11 +11,14 @@ from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.mail_folder import CopyingMailer, FolderMailer
+from adapters.no_limits import NoLimits
 from adapters.pem_keys import load_keys
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
+from adapters.redis_limits import RedisLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
 from adapters.smtp_mailer import SmtpMailer, smtp_server
 from adapters.uuid7 import uuid7
@@ -31,7 +34,7 @@ from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
-from application.ports import Clock, Mailer
+from application.ports import Clock, Limits, Mailer
 from application.refresh import Refresh
 from application.register import Register
 from application.reset_password import ResetPassword
@@ -60,6 +63,13 @@ def _make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) ->
     return RedisBlocklist(
         settings.redis_url, truth=floors, clock=clock, horizon=LONGEST_ACCESS + timedelta(minutes=10)
     )
+
+
+def _make_limits(settings: Settings, clock: Clock) -> Limits:
+    if not settings.rate_limits:
+        return NoLimits()
+    stand_in = ProcessLimits(clock=clock, processes=settings.processes)
+    return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
 
 
 def _make_access_sealer(settings: Settings, clock: Clock) -> JwtSealer:
@@ -105,6 +115,7 @@ class Container(containers.DeclarativeContainer):
     engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
     floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
     blocklist = providers.ThreadSafeSingleton(_make_blocklist, settings, floors, clock)
+    limits = providers.ThreadSafeSingleton(_make_limits, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin = store.provided.begin
@@ -168,4 +179,7 @@ async def close(container: Container) -> None:
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()
+    limits = container.limits()
+    if isinstance(limits, RedisLimits):
+        await limits.close()
     await container.engine().dispose()

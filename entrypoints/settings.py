@@ -39,6 +39,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
+    rate_limits: bool
     host: str
     port: int
     processes: int
@@ -102,6 +103,7 @@ class _Reader:
             "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),
             "trusted_proxies": self.parsed("TRUSTED_PROXIES", written.networks, ()),
+            "rate_limits": self.parsed("RATE_LIMITS", self._switch, True),
             "host": self.text("HOST", "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
@@ -162,6 +164,13 @@ class _Reader:
         if self.env == "production" and parts.scheme != "https" and not local:
             raise ValueError("must begin with https:// in production")
         return text.rstrip("/")
+
+    def _switch(self, text: str) -> bool:
+        if text not in {"on", "off"}:
+            raise ValueError("must be on or off")
+        if text == "off" and self.env == "production":
+            raise ValueError("must be on in production")
+        return text == "on"
 
     def _local_origin(self) -> str:
         return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from adapters.no_limits import NoLimits
 from adapters.pem_keys import load_keys, make_key
+from adapters.redis_limits import RedisLimits
 from entrypoints.container import Container
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
@@ -66,6 +68,7 @@ def test_development_needs_nothing_but_the_engines(development: dict[str, str], 
     assert settings.password_min_length == 15
     assert (settings.cors_origins, settings.allowed_hosts, settings.trusted_proxies) == ((), (), ())
     assert (settings.smtp_url, settings.mail_dir) == (None, None)
+    assert settings.rate_limits
     assert settings.data_dir == tmp_path / "data"
 
 
@@ -250,6 +253,7 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
             ["*", "https://good.example", "good.example:443", "good.example/", "a b", "::1", "*.good.example"],
         ),
         ("TRUSTED_PROXIES", ["*", "x", "10.0.0.1/8", "10.0.0.0/33", "all", "proxy.internal", "10.0.0.1-10.0.0.9"]),
+        ("RATE_LIMITS", ["off", "ON", "true", "0", "no", "none"]),
         ("PORT", ["0", "65536", "x", "-1", "80.0"]),
         ("PROCESSES", ["0", "x", "257", "-1"]),
     ],
@@ -329,7 +333,7 @@ def test_nothing_secret_stands_in_any_representation(production: dict[str, str])
     container = Container(settings=settings)
     parts: list[object] = [settings, container, container.settings(), container.access_sealer()]
     parts += [container.link_sealer(), container.refresh_sealer(), container.mailer(), container.lifetimes()]
-    parts += [container.engine(), container.blocklist(), container.nudge()]
+    parts += [container.engine(), container.blocklist(), container.nudge(), container.limits()]
     for part in parts:
         for said in (repr(part), str(part), f"{part}"):
             assert not any(word in said for word in ("hunter2", GOOD, "PRIVATE"))
@@ -372,6 +376,19 @@ def test_a_file_is_read_in_development_only_and_the_environment_wins(
     )
     assert expected in done.stdout + done.stderr
     assert (GOOD in done.stdout) is (done.returncode == 0)
+
+
+def test_limits_are_on_unless_a_developer_says_off(production: dict[str, str], development: dict[str, str]) -> None:
+    for environ in (production, development, production | {"LATCHKEY_RATE_LIMITS": "on"}):
+        assert isinstance(Container(settings=load(environ)).limits(), RedisLimits)
+    off = load(development | {"LATCHKEY_RATE_LIMITS": "off"})
+    assert isinstance(Container(settings=off).limits(), NoLimits)
+    assert complaints(production | {"LATCHKEY_RATE_LIMITS": "off"}) == {
+        "LATCHKEY_RATE_LIMITS": "must be on in production"
+    }
+    assert complaints(development | {"LATCHKEY_RATE_LIMITS": "maybe"}) == {
+        "LATCHKEY_RATE_LIMITS": "must be on or off"
+    }
 
 
 def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str]) -> None:

@@ -1,0 +1,15 @@
+"""Nothing is ever too often: for load tests, never in production."""
+
+from application.ports import Limits, Receipt
+from domain.limits import Bucket
+
+
+class NoLimits(Limits):
+    async def spend(self, *buckets: Bucket) -> Receipt:
+        return Receipt(buckets, "")
+
+    async def refund(self, receipt: Receipt) -> None:
+        pass
+
+    async def forget(self, bucket: Bucket) -> None:
+        pass

@@ -1,0 +1,105 @@
+"""What the contract tests of the limits play on: each player, and a way to let its time pass."""
+
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from redis.asyncio import Redis
+
+from adapters import redis_limits
+from adapters.process_limits import ProcessLimits
+from adapters.redis_limits import RedisLimits
+from application.ports import Limits, Receipt
+from domain.limits import RATES, Bucket, Limit, Rate
+from domain.refusals import Code, Refusal
+from tests.contracts.stage import NOW
+
+SECRET = b"0123456789abcdef0123456789abcdef"
+NOBODY = "redis://127.0.0.1:1"
+KEYS = "{latchkey}:limit:*"
+CLOCK = "the clock of the tests"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Clock:
+    """Stands still until it is moved, and so does Redis, where it has been `stopped`."""
+
+    def __init__(self) -> None:
+        self.now = NOW
+        self.redis: Redis | None = None
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    async def move(self, delta: timedelta) -> None:
+        self.now += delta
+        if self.redis is not None:
+            micros = (self.now - EPOCH) // timedelta(microseconds=1)
+            await self.redis.delete(CLOCK)
+            await self.redis.rpush(CLOCK, *map(str, divmod(micros, 1_000_000)))
+
+    @contextlib.asynccontextmanager
+    async def stopped(self, redis: "Redis") -> AsyncIterator[None]:
+        """Redis makes its own time; from here on its scripts take this clock's."""
+        script = redis_limits._SPEND.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
+        assert script != redis_limits._SPEND
+        self.redis = redis
+        await self.move(timedelta(0))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redis_limits, "_SPEND", script)
+            yield
+
+
+@dataclass
+class Player:
+    """`limits` as they play, and the clock that they play by."""
+
+    limits: Limits
+    clock: Clock
+
+    async def wait(self, delta: timedelta) -> None:
+        await self.clock.move(delta)
+
+    async def passes(self, *buckets: Bucket) -> Receipt:
+        return await self.limits.spend(*buckets)
+
+    async def refuses(self, *buckets: Bucket) -> Refusal:
+        return await refused(self.limits, *buckets)
+
+    async def room(self, bucket: Bucket, *, most: int = 300) -> int:
+        """How many attempts still pass, without making any."""
+        receipts: list[Receipt] = []
+        with contextlib.suppress(Refusal):
+            while len(receipts) < most:
+                receipts.append(await self.limits.spend(bucket))
+        for receipt in receipts:
+            await self.limits.refund(receipt)
+        return len(receipts)
+
+
+async def refused(limits: Limits, *buckets: Bucket) -> Refusal:
+    with pytest.raises(Refusal) as caught:
+        await limits.spend(*buckets)
+    assert caught.value.code is Code.RATE_LIMITED
+    return caught.value
+
+
+@contextlib.asynccontextmanager
+async def counting(
+    url: str,
+    *,
+    rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
+    stand_in: Limits | None = None,
+    clock: Clock | None = None,
+    secret: bytes = SECRET,
+    deadline: float = 5.0,
+    pause: float = 0.05,
+) -> AsyncIterator[RedisLimits]:
+    other = stand_in or ProcessLimits(clock=clock or Clock(), rates=rates)
+    limits = RedisLimits(url, secret=secret, stand_in=other, rates=rates, deadline=deadline, pause=pause)
+    try:
+        yield limits
+    finally:
+        await limits.close()

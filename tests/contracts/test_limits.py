@@ -1,0 +1,332 @@
+"""How often is too often: exactly as often as the table says, whoever counts."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from redis.asyncio import Redis
+
+from adapters.no_limits import NoLimits
+from adapters.process_limits import ProcessLimits
+from application.ports import Receipt
+from domain.limits import RATES, Bucket, Limit, Rate
+from domain.origin import Origin
+from domain.refusals import Refusal
+from entrypoints import engines
+from tests.contracts.limiting import NOBODY, Clock, Player, counting
+from tests.contracts.stage import at_once
+
+pytestmark = pytest.mark.anyio
+
+SECOND = timedelta(seconds=1)
+MINUTE = timedelta(minutes=1)
+LOGIN = Bucket(Limit.LOGIN, ("ada@example.org", "203.0.113.7"))
+NETWORK = Bucket(Limit.LOGIN_NETWORK, ("203.0.113.7",))
+MAIL = Bucket(Limit.MAIL, ("reset", "ada@example.org", "203.0.113.7"))
+
+
+@pytest.fixture(params=["process", "redis", "stand-in"])
+async def player(request: pytest.FixtureRequest, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[Player]:
+    clock = Clock()
+    if request.param == "process":
+        yield Player(ProcessLimits(clock=clock), clock)
+        return
+    if request.param == "stand-in":
+        async with counting(NOBODY, clock=clock) as limits:
+            yield Player(limits, clock)
+        return
+    async with clock.stopped(redis), counting(valkey.url, stand_in=_Broken()) as limits:
+        yield Player(limits, clock)
+
+
+@pytest.mark.parametrize("limit", Limit)
+async def test_exactly_as_many_pass_as_the_table_says(player: Player, limit: Limit) -> None:
+    bucket = Bucket(limit, ("somebody",))
+    times = min(rate.times for rate in RATES[limit])
+    for _ in range(times):
+        await player.passes(bucket)
+    assert (await player.refuses(bucket)).reason == limit
+    assert await player.room(Bucket(limit, ("somebody else",))) == times
+
+
+@pytest.mark.parametrize("limit", Limit)
+async def test_after_the_wait_that_was_said_one_is_welcome_and_a_second_earlier_is_not(
+    player: Player, limit: Limit
+) -> None:
+    bucket = Bucket(limit, ("somebody",))
+    rate = min(RATES[limit], key=lambda rate: rate.times)
+    await player.passes(bucket)
+    await player.wait(MINUTE)
+    for _ in range(rate.times - 1):
+        await player.passes(bucket)
+    wait = (await player.refuses(bucket)).retry_after
+    assert wait == (rate.per - MINUTE).total_seconds()
+
+    await player.wait((wait - 1) * SECOND)
+    assert (await player.refuses(bucket)).retry_after == 1
+    await player.wait(SECOND)
+    await player.passes(bucket)
+    assert (await player.refuses(bucket)).retry_after == (MINUTE if rate.times > 1 else rate.per).total_seconds()
+
+
+async def test_of_two_rates_each_holds(player: Player) -> None:
+    for _ in range(3):
+        await player.passes(MAIL)
+    assert (await player.refuses(MAIL)).retry_after == 3600
+    await player.wait(60 * MINUTE)
+    for _ in range(2):
+        await player.passes(MAIL)
+    assert (await player.refuses(MAIL)).retry_after == 23 * 3600
+    await player.wait(60 * MINUTE)
+    assert (await player.refuses(MAIL)).retry_after == 22 * 3600
+    await player.wait(22 * 60 * MINUTE)
+    assert await player.room(MAIL) == 3
+
+
+async def test_an_attempt_counts_in_every_bucket_or_in_none(player: Player) -> None:
+    for _ in range(10):
+        await player.passes(LOGIN)
+    for buckets in ((LOGIN, NETWORK), (NETWORK, LOGIN), (NETWORK, LOGIN, MAIL)):
+        assert (await player.refuses(*buckets)).reason == Limit.LOGIN
+    assert await player.room(NETWORK) == 50
+    assert await player.room(MAIL) == 3
+    await player.passes(NETWORK, MAIL)
+    assert (await player.room(NETWORK), await player.room(MAIL)) == (49, 2)
+
+
+async def test_of_several_full_buckets_the_one_that_takes_longest_is_waited_for(player: Player) -> None:
+    for _ in range(3):
+        await player.passes(MAIL)
+    await player.wait(MINUTE)
+    for _ in range(10):
+        await player.passes(LOGIN)
+    for buckets in ((LOGIN, MAIL), (MAIL, LOGIN)):
+        refusal = await player.refuses(*buckets)
+        assert (refusal.retry_after, refusal.reason) == (59 * 60, Limit.MAIL)
+    await player.wait(59 * MINUTE - SECOND)
+    await player.refuses(LOGIN, MAIL)
+    await player.wait(SECOND)
+    await player.passes(LOGIN, MAIL)
+
+
+async def test_a_refund_gives_back_one_attempt_and_no_other(player: Player) -> None:
+    first = await player.passes(LOGIN, NETWORK)
+    for _ in range(9):
+        await player.passes(LOGIN, NETWORK)
+    await player.refuses(LOGIN, NETWORK)
+    await player.limits.refund(first)
+    assert (await player.room(LOGIN), await player.room(NETWORK)) == (1, 41)
+    await player.limits.refund(first)
+    await player.limits.refund(Receipt((LOGIN, MAIL), "of nobody"))
+    assert (await player.room(LOGIN), await player.room(NETWORK)) == (1, 41)
+    await player.passes(LOGIN, NETWORK)
+    await player.refuses(LOGIN, NETWORK)
+
+
+async def test_to_forget_is_to_begin_anew_in_that_bucket_alone(player: Player) -> None:
+    for _ in range(10):
+        await player.passes(LOGIN, NETWORK)
+    await player.limits.forget(LOGIN)
+    await player.limits.forget(MAIL)
+    assert (await player.room(LOGIN), await player.room(NETWORK)) == (10, 40)
+
+
+async def test_going_on_while_one_is_refused_costs_nothing(player: Player) -> None:
+    for _ in range(10):
+        await player.passes(LOGIN)
+    await player.wait(4 * MINUTE)
+    for _ in range(50):
+        await player.refuses(LOGIN)
+    await player.wait(MINUTE)
+    assert await player.room(LOGIN) == 10
+
+
+async def test_a_clock_that_is_set_back_begins_anew(player: Player) -> None:
+    for _ in range(10):
+        await player.passes(LOGIN)
+    await player.wait(timedelta(hours=-1))
+    await player.passes(LOGIN)
+    assert await player.room(LOGIN) == 9
+    await player.wait(timedelta(hours=1))
+    assert await player.room(LOGIN) == 10
+
+
+async def test_of_200_at_once_exactly_as_many_pass_as_may(player: Player) -> None:
+    async def attempt() -> bool:
+        try:
+            return bool(await player.limits.spend(NETWORK, LOGIN))
+        except Refusal:
+            return False
+
+    assert sum(await at_once([attempt] * 200)) == 10
+    assert await player.room(NETWORK) == 40
+
+
+async def test_buckets_that_are_written_alike_are_not_the_same(player: Player) -> None:
+    for _ in range(10):
+        await player.passes(Bucket(Limit.LOGIN, ("ab", "c")))
+    for other in (("a", "bc"), ("abc",), ("ab", "c", ""), ('ab","c',), ("ab,c",), ("",), ()):
+        assert await player.room(Bucket(Limit.LOGIN, other)) == 10
+    assert await player.room(Bucket(Limit.LOGIN_NETWORK, ("ab", "c"))) == 50
+
+
+async def test_all_addresses_of_one_customer_share_a_bucket(player: Player) -> None:
+    for number in range(10):
+        for ip in (f"2001:db8:1:2:{number:x}::{number:x}", "203.0.113.7", "::ffff:203.0.113.7"):
+            if (number % 2 == 0) is (ip != "203.0.113.7") or ip.startswith("2001"):
+                await player.passes(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network)))
+    for ip in ("2001:db8:1:2:ffff:ffff:ffff:ffff", "203.0.113.7", "::ffff:203.0.113.7"):
+        await player.refuses(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network)))
+    for ip in ("2001:db8:1:3::1", "203.0.113.8", ""):
+        assert await player.room(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network))) == 10
+
+
+# -- against a model --------------------------------------------------------------------------------------
+
+RULES = {
+    Limit.LOGIN: (Rate(2, 3 * SECOND),),
+    Limit.LINK: (Rate(1, 2 * SECOND), Rate(2, 5 * SECOND), Rate(3, 9 * SECOND)),
+    Limit.MAIL: (Rate(3, 6 * SECOND), Rate(4, 7 * SECOND)),
+}
+BUCKETS = [Bucket(limit, (who,)) for limit in (Limit.LOGIN, Limit.LINK, Limit.MAIL) for who in ("ada", "bob")]
+
+
+class Model:
+    """What the table says, in the fewest words: every attempt that passed, and a look back."""
+
+    def __init__(self) -> None:
+        self.now = 0 * SECOND
+        self.passed: dict[Bucket, list[tuple[timedelta, int]]] = defaultdict(list)
+
+    def full(self, bucket: Bucket) -> bool:
+        ages = [self.now - at for at, _ in self.passed[bucket]]
+        return any(sum(age < rate.per for age in ages) >= rate.times for rate in RULES[bucket.limit])
+
+    def wait(self, buckets: tuple[Bucket, ...]) -> timedelta:
+        """Tried out, a second at a time."""
+        began = self.now
+        while any(map(self.full, buckets)):
+            self.now += SECOND
+        waited, self.now = self.now - began, began
+        return waited
+
+
+STEPS = st.lists(
+    st.one_of(
+        st.tuples(st.just("spend"), st.lists(st.sampled_from(BUCKETS), min_size=1, max_size=3, unique=True)),
+        st.tuples(st.just("wait"), st.integers(1, 6)),
+        st.tuples(st.just("refund"), st.integers(0, 30)),
+        st.tuples(st.just("forget"), st.sampled_from(BUCKETS)),
+    ),
+    max_size=40,
+)
+
+
+async def follows_the_model(player: Player, steps: list[tuple[str, object]]) -> None:
+    model, receipts = Model(), list[Receipt]()
+    for verb, what in steps:
+        if verb == "spend" and isinstance(what, list):
+            wait = model.wait(tuple(what))
+            if wait:
+                assert (await player.refuses(*what)).retry_after == wait.total_seconds()
+                continue
+            for bucket in what:
+                model.passed[bucket].append((model.now, len(receipts)))
+            receipts.append(await player.passes(*what))
+        if verb == "wait" and isinstance(what, int):
+            model.now += what * SECOND
+            await player.wait(what * SECOND)
+        if verb == "refund" and isinstance(what, int) and receipts:
+            number = what % len(receipts)
+            for bucket in BUCKETS:
+                model.passed[bucket] = [it for it in model.passed[bucket] if it[1] != number]
+            await player.limits.refund(receipts[number])
+        if verb == "forget" and isinstance(what, Bucket):
+            model.passed[what].clear()
+            await player.limits.forget(what)
+
+
+@given(steps=STEPS)
+@settings(max_examples=150)
+def test_a_process_counts_as_the_model_does(steps: list[tuple[str, object]]) -> None:
+    clock = Clock()
+    asyncio.run(follows_the_model(Player(ProcessLimits(clock=clock, rates=RULES), clock), steps))
+
+
+@given(steps=STEPS)
+@settings(max_examples=60)
+def test_redis_counts_as_the_model_does(valkey: engines.Valkey, steps: list[tuple[str, object]]) -> None:
+    async def run() -> None:
+        client = Redis.from_url(valkey.url)
+        await client.flushall()
+        clock = Clock()
+        async with clock.stopped(client), counting(valkey.url, rates=RULES, stand_in=_Broken()) as limits:
+            await follows_the_model(Player(limits, clock), steps)
+        await client.aclose()
+
+    asyncio.run(run())
+
+
+class _Broken(ProcessLimits):
+    """Nobody may ask it to count."""
+
+    def __init__(self) -> None:
+        super().__init__(clock=Clock())
+
+    async def spend(self, *buckets: Bucket) -> Receipt:
+        raise AssertionError("Redis was not asked, or did not answer")
+
+
+# -- a process by itself ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("processes", "passing"), [(1, 10), (2, 5), (3, 3), (10, 1), (99, 1)])
+async def test_processes_share_a_limit_and_each_has_one_at_the_least(processes: int, passing: int) -> None:
+    clock = Clock()
+    assert await Player(ProcessLimits(clock=clock, processes=processes), clock).room(LOGIN) == passing
+
+
+async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_lately() -> None:
+    clock = Clock()
+    limits = ProcessLimits(clock=clock, most=100)
+    player = Player(limits, clock)
+    for _ in range(10):
+        await player.passes(LOGIN)
+    for number in range(85):
+        await player.passes(Bucket(Limit.LINK, (str(number),)))
+    assert await player.room(LOGIN) == 0
+    for number in range(85, 100):
+        await player.passes(Bucket(Limit.LINK, (str(number),)))
+    assert await player.room(LOGIN) == 10
+    assert sum(map(len, limits._logs.values())) == limits._remembered <= 100
+
+
+async def test_what_is_over_is_not_remembered() -> None:
+    clock = Clock()
+    limits = ProcessLimits(clock=clock)
+    player = Player(limits, clock)
+    receipt = await player.passes(LOGIN, NETWORK)
+    await player.wait(5 * MINUTE)
+    await player.limits.refund(receipt)
+    assert (limits._remembered, len(limits._logs)) == (0, 0)
+    for _ in range(40):
+        await player.passes(LOGIN)
+        await player.wait(MINUTE)
+    assert (limits._remembered, len(limits._logs)) == (5, 1)
+    await player.limits.forget(LOGIN)
+    assert (limits._remembered, len(limits._logs)) == (0, 0)
+
+
+# -- nobody counts ----------------------------------------------------------------------------------------
+
+
+async def test_without_limits_everything_passes() -> None:
+    limits = NoLimits()
+    for _ in range(1000):
+        receipt = await limits.spend(LOGIN, NETWORK)
+    await limits.refund(receipt)
+    await limits.forget(LOGIN)

@@ -1,0 +1,368 @@
+"""Attempts counted in Redis: by all processes together, namelessly, and never at the price of an answer."""
+
+import asyncio
+import json
+import logging
+import random
+import re
+import sys
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+
+from adapters.process_limits import ProcessLimits
+from adapters.redis_limits import RedisLimits
+from application.ports import Limits, Receipt
+from domain.limits import RATES, Bucket, Limit
+from domain.refusals import Refusal
+from entrypoints import engines
+from tests.contracts.limiting import KEYS, NOBODY, SECRET, Clock, Player, counting, refused
+from tests.contracts.proxy import proxy
+
+pytestmark = pytest.mark.anyio
+
+ROOT = Path(__file__).resolve().parents[2]
+ADA = "ada.lovelace@example.org"
+LOGIN = Bucket(Limit.LOGIN, (ADA, "203.0.113.77"))
+NETWORK = Bucket(Limit.LOGIN_NETWORK, ("203.0.113.77",))
+
+
+@pytest.fixture
+def own_valkey(tmp_path: Path) -> Iterator[engines.Valkey]:
+    with engines.valkey(tmp_path / "valkey") as started:
+        yield started
+
+
+class Counter(ProcessLimits):
+    """A stand-in that says how often it was asked to count."""
+
+    def __init__(self, processes: int = 1) -> None:
+        super().__init__(clock=Clock(), processes=processes)
+        self.asked = 0
+
+    async def spend(self, *buckets: Bucket) -> Receipt:
+        self.asked += 1
+        return await super().spend(*buckets)
+
+
+# -- what is kept -----------------------------------------------------------------------------------------
+
+
+async def test_who_is_counted_stands_nowhere_and_everything_expires(valkey: engines.Valkey, redis: "Redis") -> None:
+    async with counting(valkey.url) as limits:
+        for limit in Limit:
+            receipt = await limits.spend(Bucket(limit, (ADA, "203.0.113.77", "2001:db8:1:2::/64")))
+            await limits.spend(Bucket(limit, (ADA,)))
+        await limits.refund(receipt)
+    keys = [key async for key in redis.scan_iter()]
+    assert len(keys) == 2 * len(Limit) - 1
+    for key in keys:
+        found = re.fullmatch(r"\{latchkey\}:limit:([a-z_]+):[0-9a-f]{32}", key.decode())
+        assert found is not None, key
+        longest = max(rate.per for rate in RATES[Limit(found[1])]) / timedelta(milliseconds=1)
+        assert longest - 60_000 < await redis.pttl(key) <= longest + 1
+        for mark in await redis.zrange(key, 0, -1):
+            assert isinstance(mark, bytes)
+            assert re.fullmatch(rb"[0-9a-f]{16}", mark)
+
+
+async def test_a_key_tells_nothing_without_the_secret_and_its_change_begins_anew(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    for secret in (SECRET, SECRET[::-1]):
+        async with counting(valkey.url, secret=secret) as limits:
+            assert await Player(limits, Clock()).room(LOGIN) == 10
+            await limits.spend(LOGIN)
+    assert len(await redis.keys(KEYS)) == 2
+
+
+async def test_a_bucket_keeps_no_more_than_it_may_need(valkey: engines.Valkey, redis: "Redis") -> None:
+    bucket, clock = Bucket(Limit.MAIL, (ADA,)), Clock()
+    async with clock.stopped(redis), counting(valkey.url) as limits:
+        for _ in range(12):
+            await limits.spend(bucket)
+            await clock.move(timedelta(hours=5))
+            await Player(limits, clock).room(bucket)
+        [key] = await redis.keys(KEYS)
+        assert await redis.zcard(key) <= 5
+
+
+# -- many at once -----------------------------------------------------------------------------------------
+
+SCRIPT = """
+import asyncio, sys
+from domain.limits import Bucket, Limit
+from domain.refusals import Refusal
+from tests.contracts.limiting import counting
+
+async def main(url):
+    async with counting(url) as limits:
+        async def attempt():
+            try:
+                return bool(await limits.spend(Bucket(Limit.LOGIN, ("ada",)), Bucket(Limit.LINK, ("there",))))
+            except Refusal:
+                return False
+        print("ready", flush=True)
+        sys.stdin.readline()
+        print(sum(await asyncio.gather(*(attempt() for _ in range(100)))), flush=True)
+
+asyncio.run(main(sys.argv[1]))
+"""
+
+
+async def test_of_200_at_once_in_two_processes_exactly_as_many_pass_as_may(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    pipe = asyncio.subprocess.PIPE
+    command = [sys.executable, "-c", SCRIPT, valkey.url]
+    both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe) for _ in range(2)]
+    for process in both:
+        assert process.stdout is not None
+        assert await process.stdout.readline() == b"ready\n"
+    said = await asyncio.gather(*(process.communicate(b"go\n") for process in both))
+    assert sum(int(passed) for passed, _ in said) == 10
+
+
+async def test_hundreds_of_callers_share_round_trips_and_one_connection(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    async with counting(valkey.url) as limits:
+        await limits.spend(LOGIN)
+        buckets = [Bucket(Limit.LOGIN, (str(number % 40),)) for number in range(400)]
+        receipts = await asyncio.gather(*(limits.spend(bucket) for bucket in buckets))
+        assert [receipt.buckets[0] for receipt in receipts] == buckets
+        assert len(await redis.client_list()) == 2
+
+
+async def test_a_thousand_callers_that_leave_at_random_disturb_nobody(valkey: engines.Valkey, redis: "Redis") -> None:
+    dice = random.Random(7)
+    counter = Counter()
+    async with counting(valkey.url, stand_in=counter) as limits:
+
+        async def attempt(bucket: Bucket) -> None:
+            receipt = await limits.spend(bucket)
+            assert receipt.buckets == (bucket,)
+            await limits.refund(receipt)
+
+        calls: list[asyncio.Task[None]] = []
+        for number in range(1000):
+            bucket = Bucket(Limit.REGISTER, (str(number % 10),))
+            calls.append(asyncio.create_task(attempt(bucket)))
+            if dice.random() < 0.3:
+                await asyncio.sleep(dice.choice((0, 0, 0.0005)))
+            if dice.random() < 0.6:
+                dice.choice(calls[-6:]).cancel()
+        ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert sum(isinstance(end, asyncio.CancelledError) for end in ends) > 300
+        assert [end for end in ends if end is not None and not isinstance(end, asyncio.CancelledError)] == []
+        assert counter.asked == 0
+
+
+async def test_who_leaves_before_the_answer_has_spent_all_the_same(valkey: engines.Valkey, redis: "Redis") -> None:
+    async with counting(valkey.url) as limits:
+        for _ in range(10):
+            leaving = asyncio.create_task(limits.spend(LOGIN))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            await asyncio.gather(leaving, return_exceptions=True)
+        await limits.forget(NETWORK)  # what is under way has landed
+        await refused(limits, LOGIN)
+
+
+# -- a Redis in trouble -----------------------------------------------------------------------------------
+
+
+async def fills(limits: Limits, times: int) -> None:
+    """So many pass, and the next does not."""
+    player = Player(limits, Clock())
+    for _ in range(times):
+        await player.passes(LOGIN, NETWORK)
+    assert (await player.refuses(LOGIN, NETWORK)).reason == Limit.LOGIN
+
+
+async def test_while_redis_is_gone_the_process_counts_its_part(caplog: pytest.LogCaptureFixture) -> None:
+    counter = Counter(processes=2)
+    with caplog.at_level(logging.WARNING):
+        async with counting(NOBODY, stand_in=counter, pause=0.0) as limits:
+            await fills(limits, 5)
+            receipt = Receipt((LOGIN,), next(iter(counter._logs[LOGIN])))
+            await limits.refund(receipt)
+            await fills(limits, 1)
+            await limits.forget(LOGIN)
+            await fills(limits, 5)
+    assert len(caplog.records) == 1
+    assert "every process counts its own" in caplog.text
+
+
+async def test_a_redis_that_is_killed_is_stood_in_for_and_heals_with_what_it_knew(
+    own_valkey: engines.Valkey, caplog: pytest.LogCaptureFixture
+) -> None:
+    client = Redis.from_url(own_valkey.url)
+    await client.config_set("appendfsync", "always")
+    await client.aclose()
+    async with counting(own_valkey.url) as limits:
+        await fills(limits, 10)
+        own_valkey.kill()
+        await fills(limits, 10)
+        own_valkey.start()
+        await healed(limits)
+        assert (await refused(limits, LOGIN)).retry_after in range(200, 301)
+    assert [record.message for record in caplog.records][1:] == ["Redis counts attempts again"]
+
+
+async def healed(limits: RedisLimits) -> None:
+    async with asyncio.timeout(10):
+        while limits._down:
+            await limits.forget(Bucket(Limit.CLIENT, ()))
+            await asyncio.sleep(0.01)
+
+
+async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines.Valkey) -> None:
+    client = Redis.from_url(own_valkey.url)
+    await client.config_set("appendfsync", "always")
+    await client.aclose()
+    counter = Counter()
+    async with counting(own_valkey.url, stand_in=counter) as limits:
+        before = await limits.spend(LOGIN)
+        own_valkey.kill()
+        during = await limits.spend(LOGIN)
+        assert counter.asked == 1
+        own_valkey.start()
+        await healed(limits)
+        for receipt in (before, during):
+            await limits.refund(receipt)
+        assert await Player(limits, Clock()).room(LOGIN) == 10
+        assert await Player(counter, Clock()).room(LOGIN) == 10
+
+
+async def test_a_redis_that_is_emptied_begins_anew(valkey: engines.Valkey, redis: "Redis") -> None:
+    counter = Counter()
+    async with counting(valkey.url, stand_in=counter) as limits:
+        await fills(limits, 10)
+        await redis.flushall()
+        await redis.script_flush()
+        await fills(limits, 10)
+    assert counter.asked == 0
+
+
+async def test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    counter = Counter()
+    async with (
+        proxy(valkey.url) as wire,
+        counting(wire.url, stand_in=counter, deadline=0.2, pause=30.0) as limits,
+    ):
+        await limits.spend(LOGIN)
+        wire.cut()
+        async with asyncio.timeout(5):
+            ends = await asyncio.gather(*(limits.spend(LOGIN) for _ in range(200)), return_exceptions=True)
+        assert [end for end in ends if not isinstance(end, Receipt | Refusal)] == []
+        assert sum(isinstance(end, Receipt) for end in ends) == 10
+        # Nothing but the stand-in is asked any more: a call that waits for nobody ends without a pause.
+        asked = counter.asked
+        for _ in range(100):
+            call = asyncio.create_task(limits.spend(NETWORK))
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+            assert call.done()
+            assert isinstance(call.exception(), Refusal | None)
+        assert counter.asked == asked + 100
+
+
+async def test_whoever_came_while_redis_failed_others_does_not_wait_for_it_as_well(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    async with proxy(valkey.url) as wire, counting(wire.url, deadline=0.5, pause=30.0) as limits:
+        await limits.spend(LOGIN)
+        wire.cut()
+        first = asyncio.create_task(limits.spend(LOGIN))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(limits.spend(NETWORK)) for _ in range(20)]
+        await first
+        await asyncio.sleep(0.05)
+        assert all(other.done() for other in others)
+
+
+async def test_while_one_looks_whether_redis_speaks_again_nobody_else_waits(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    async with proxy(valkey.url) as wire, counting(wire.url, deadline=0.5, pause=0.5) as limits:
+        wire.cut()
+        await limits.spend(LOGIN)
+        await asyncio.sleep(0.55)
+        looking = asyncio.create_task(limits.spend(LOGIN))
+        await asyncio.sleep(0.05)
+        others = [asyncio.create_task(limits.spend(NETWORK)) for _ in range(20)]
+        await asyncio.sleep(0.05)
+        assert all(other.done() for other in others)
+        assert not looking.done()
+        await looking
+
+
+async def test_a_silent_redis_that_speaks_again_counts_again_by_itself(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
+    counter = Counter()
+    async with proxy(valkey.url) as wire, counting(wire.url, stand_in=counter, deadline=0.2) as limits:
+        for _ in range(2):
+            wire.cut()
+            await limits.spend(LOGIN)
+            wire.mend()
+            await healed(limits)
+            asked = counter.asked
+            await limits.spend(LOGIN)
+            assert counter.asked == asked
+
+
+async def test_a_redis_that_stands_still_is_stood_in_for(valkey: engines.Valkey, redis: "Redis") -> None:
+    counter = Counter()
+    async with counting(valkey.url, stand_in=counter, deadline=0.2) as limits:
+        await limits.spend(LOGIN)
+        await redis.client_pause(600)
+        async with asyncio.timeout(5):
+            await limits.spend(LOGIN)
+        assert counter.asked == 1
+        await redis.client_unpause()
+        await healed(limits)
+
+
+@pytest.mark.parametrize("trouble", ["full", "a replica", "another kind", "wrong password"])
+async def test_whatever_redis_refuses_the_process_counts(
+    own_valkey: engines.Valkey, valkey: engines.Valkey, trouble: str
+) -> None:
+    client = Redis.from_url(own_valkey.url)
+    counter = Counter()
+    url = own_valkey.url
+    if trouble == "full":
+        await client.config_set("maxmemory", "1")
+    elif trouble == "a replica":
+        await client.config_set("masterauth", valkey.password)
+        await client.replicaof("127.0.0.1", valkey.port)
+    elif trouble == "another kind":
+        async with counting(url) as limits:
+            await limits.spend(LOGIN)
+        [key] = await client.keys(KEYS)
+        await client.set(key, "word")
+    else:
+        url = url.replace(own_valkey.password, "wrong")
+    async with counting(url, stand_in=counter, deadline=1.0) as limits:
+        await fills(limits, 10)
+        assert counter.asked == 11
+    await client.aclose()
+
+
+async def test_what_is_said_about_trouble_names_nobody(
+    valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    async with counting(valkey.url) as limits:
+        await limits.spend(LOGIN)
+        [key] = await redis.keys(KEYS)
+        await redis.set(key, "word")
+        await limits.spend(LOGIN)
+        said = json.dumps([repr(limits), caplog.text])
+    assert "WRONGTYPE" in said
+    assert not any(secret in said for secret in (ADA, "203.0.113", SECRET.decode(), valkey.password))
