@@ -53,6 +53,8 @@ def _schema(app: Litestar) -> dict[str, Any]:
             gate = gates[path, method.upper()]
             if gate.caller:
                 operation["security"] = [{"bearer": []}]
+            if gate.role is not None:
+                operation["x-required-role"] = gate.role
             _tell(operation["responses"], _everywhere(gate, takes_body="requestBody" in operation))
     return schema
 

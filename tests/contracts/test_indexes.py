@@ -178,6 +178,32 @@ async def test_floors_are_found_by_index(house: House) -> None:
     assert by_index(await house.plans())
 
 
+EVENTS = """
+INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+SELECT md5('event' || n)::uuid, 'logged_in', md5('user' || n % 2000)::uuid, :now, '203.0.113.7', 'Lynx', ''
+FROM generate_series(1, :many) n
+"""
+
+
+async def test_events_are_listed_and_forgotten_by_index(house: House) -> None:
+    async with house.engine.begin() as connection:
+        await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
+    async with house.engine.connect() as connection:
+        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
+    user = await user_of(house, 7)
+    house.statements.clear()
+    async with house.store.begin() as work:
+        first = await work.events.page(user.id, limit=5, after=None)
+        assert len(first) == 5
+        assert len(await work.events.page(user.id, limit=50, after=first[-1].id)) == 5
+        await work.users.rename(user.id, "somebody")
+        await work.users.remove(user.id)
+    house.statements[:] = [
+        (sql, given) for sql, given in house.statements if sql.startswith(("SELECT", "UPDATE", "DELETE"))
+    ]
+    assert by_index(await house.plans())
+
+
 async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> None:
     async with house.store.begin() as work:
         for limit in (1, 10):
