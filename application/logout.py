@@ -1,11 +1,13 @@
-"""End the session that calls, or every session of its user. When the call returns it is so everywhere."""
+"""End the session that calls, one of its siblings, or all of them. When the call returns it is so everywhere."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.store import Begin
 from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -21,6 +23,27 @@ class Logout:
         async with self.begin() as work:
             if await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT):
                 event = Event.of(Action.LOGGED_OUT, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+                await work.events.add(event)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSession:
+    """End one session of the caller, whichever. One that is over already is ended as well: whoever asks is told
+    only when that is in force."""
+
+    begin: Begin
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, caller: AccessToken, session_id: UUID, *, origin: Origin = NOWHERE) -> None:
+        """Raises `not_found`, for another user's session too."""
+        now, user_id = self.clock(), caller.user_id
+        async with self.begin() as work:
+            session = await work.sessions.by_id(session_id)
+            if session is None or session.user_id != user_id:
+                raise Refusal(Code.NOT_FOUND, "You have no such session.")
+            if await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT) and session.alive(now):
+                event = Event.of(Action.SESSION_ENDED, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
                 await work.events.add(event)
 
 

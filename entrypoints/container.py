@@ -30,9 +30,10 @@ from application.change_password import ChangePassword
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
 from application.issue_tokens import IssueTokens
+from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
-from application.logout import Logout, LogoutEverywhere
+from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.ports import Clock, Limits, Mailer
 from application.refresh import Refresh
@@ -141,6 +142,8 @@ class Container(containers.DeclarativeContainer):
     )
     logout = providers.Factory(Logout, begin=begin, clock=clock, new_id=new_id)
     logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock, new_id=new_id)
+    list_sessions = providers.Factory(ListSessions, begin=begin, clock=clock)
+    end_session = providers.Factory(EndSession, begin=begin, clock=clock, new_id=new_id)
     authenticate = providers.Factory(
         Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, begin=begin
     )

@@ -23,9 +23,10 @@ from application.change_password import ChangePassword
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
 from application.issue_tokens import IssueTokens
+from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
-from application.logout import Logout, LogoutEverywhere
+from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.refresh import Refresh
 from application.register import Register
@@ -92,6 +93,8 @@ class World:
         )
         self.logout = Logout(begin=begin, clock=clock, new_id=new_id)
         self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)
+        self.list_sessions = ListSessions(begin=begin, clock=clock)
+        self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
             sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, begin=begin
         )

@@ -1,14 +1,19 @@
-"""Logging in, staying logged in, logging out."""
+"""Logging in, staying logged in, logging out; and where one is logged in."""
 
-from litestar import post
+from datetime import datetime
+from uuid import UUID
+
+from litestar import delete, get, post
 from litestar.di import NamedDependency
-from litestar.params import JSONBody
+from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
+from application.list_sessions import ListSessions
 from application.login import Login
-from application.logout import Logout, LogoutEverywhere
+from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
 from domain.origin import Origin
+from domain.session import Session
 from domain.token import AccessToken
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
@@ -22,6 +27,33 @@ class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 class RefreshBody(Struct, frozen=True, forbid_unknown_fields=True):
     refresh_token: str
+
+
+class SessionShape(Struct, frozen=True, kw_only=True):
+    """`last_used_at` is the last login or renewal: a request in between leaves no trace. `ip` and `user_agent` are
+    those of the login."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    user_agent: str
+    ip: str
+    current: bool
+
+    @classmethod
+    def of(cls, session: Session, *, current: UUID) -> "SessionShape":
+        return cls(
+            id=session.id,
+            created_at=session.created_at,
+            last_used_at=session.rotated_at,
+            user_agent=session.origin.user_agent,
+            ip=session.origin.ip,
+            current=session.id == current,
+        )
+
+
+class SessionList(Struct, frozen=True):
+    items: list[SessionShape]
 
 
 @post(
@@ -68,4 +100,28 @@ async def log_out_everywhere(
     await logout_everywhere(caller, origin=origin)
 
 
-handlers = [log_in, renew, log_out, log_out_everywhere]
+@get("/sessions", guards=signed_in(), responses=refusals("token_missing", "token_revoked"))
+async def my_sessions(
+    caller: NamedDependency[AccessToken], list_sessions: NamedDependency[ListSessions]
+) -> SessionList:
+    """The caller's own sessions that are alive, newest first; `last_used_at` is the last login or renewal."""
+    found = await list_sessions(caller)
+    return SessionList([SessionShape.of(session, current=caller.session_id) for session in found])
+
+
+@delete(
+    "/sessions/{session_id:uuid}",
+    guards=signed_in(),
+    responses=refusals("token_missing", "token_revoked", "not_found"),
+)
+async def end_my_session(
+    session_id: FromPath[UUID],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    end_session: NamedDependency[EndSession],
+) -> None:
+    """End one session of the caller's own. When the answer comes, no process accepts its tokens."""
+    await end_session(caller, session_id, origin=origin)
+
+
+handlers = [log_in, renew, log_out, log_out_everywhere, my_sessions, end_my_session]

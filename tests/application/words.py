@@ -12,6 +12,7 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from application.ports import Verdict
+from domain.event import Action
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.refusals import Code, Refusal
 from domain.session import Session
@@ -76,6 +77,11 @@ def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = No
 
 def owed(world: World, kind: Kind) -> list[Mail]:
     return [mail for mail in world.store.rows.mails.values() if mail.kind is kind]
+
+
+def acts(world: World, user: User) -> list[Action]:
+    """What happened to a user, oldest first."""
+    return [event.action for event in world.store.rows.events.values() if event.user_id == user.id]
 
 
 def session_of(world: World, pair: TokenPair) -> Session:

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ SAMPLES: dict[str, Any] = {
 }
 """A value of the right type for each field that any body has."""
 
+_ID = re.compile(r"\{\w+_id\}")
 _WRONG: dict[str, list[Any]] = {
     "string": [True, 1, 1.5, [], {}, None, ["x"], {"x": "x"}],
     "boolean": ["true", "false", "", 1, 0, [], {}, None],
@@ -56,8 +58,8 @@ class Call:
         """Right in every type, and about nobody."""
         return {name: SAMPLES[name] for name in self.fields or {}}
 
-    def at(self, user_id: str) -> str:
-        return self.path.replace("{user_id}", user_id)
+    def at(self, some_id: str) -> str:
+        return _ID.sub(lambda _: some_id, self.path)
 
 
 def calls(openapi: dict[str, Any]) -> list[Call]:

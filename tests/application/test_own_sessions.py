@@ -1,0 +1,126 @@
+"""Where one is logged in: one's own, alive, newest first; and ending one of them, which is over when it says so."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.event import Action
+from domain.origin import Origin
+from domain.refusals import Code
+from domain.session import ENDED, EndReason
+from tests.application.words import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+
+
+async def listed(world: World, email: str = ALICE) -> list[UUID]:
+    """Looked at with a session that is ended again, so that it does not count."""
+    caller = await world.caller(email)
+    found = [session.id for session in await world.list_sessions(caller)]
+    await world.logout(caller)
+    assert found[0] == caller.session_id
+    return found[1:]
+
+
+async def test_the_list_is_what_is_alive_newest_first(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    pairs = []
+    for _ in range(3):
+        pairs.append(await world.enter(ALICE))
+        world.clock.advance(minutes=1)
+    await world.enter(BOB)
+    assert await listed(world) == [pair.session_id for pair in reversed(pairs)]
+
+    await world.logout(await world.authenticate(pairs[1].access_token))
+    assert await listed(world) == [pairs[2].session_id, pairs[0].session_id]
+
+    world.clock.advance(days=6)
+    await world.refresh(refresh_token=pairs[2].refresh_token)
+    world.clock.advance(days=1)
+    assert await listed(world) == [pairs[2].session_id]
+
+
+async def test_a_session_tells_where_it_was_opened_and_when_it_was_last_renewed(world: World) -> None:
+    await world.user(ALICE)
+    opened_at = world.clock()
+    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    world.clock.advance(hours=1)
+    await world.refresh(refresh_token=pair.refresh_token, origin=Origin(ip="198.51.100.1", user_agent="Lynx"))
+    _, session = await world.list_sessions(await world.caller())
+    assert (session.created_at, session.rotated_at) == (opened_at, opened_at + timedelta(hours=1))
+    assert session.origin == HERE
+
+
+async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> None:
+    alice = await world.user(ALICE)
+    here, there, elsewhere = [await world.enter(ALICE) for _ in range(3)]
+    caller = await world.authenticate(here.access_token)
+
+    await world.end_session(caller, there.session_id, origin=HERE)
+
+    assert await ways_in(world, there) == DEAD
+    assert [await ways_in(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
+    assert session_of(world, there).end_reason is EndReason.LOGOUT
+    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
+    [event] = [event for event in world.store.rows.events.values() if event.action is Action.SESSION_ENDED]
+    assert (event.actor_id, event.origin, event.created_at) == (alice.id, HERE, world.clock())
+
+
+async def test_ending_the_session_that_calls_is_a_logout(world: World) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    await world.end_session(await world.authenticate(pair.access_token), pair.session_id)
+    assert await ways_in(world, pair) == DEAD
+
+
+async def test_somebody_elses_session_is_like_none_at_all(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    theirs = await world.enter(BOB)
+    caller = await world.caller(ALICE)
+    before, said = world.store.rows.copy(), []
+    for session_id in (theirs.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
+        with refused(Code.NOT_FOUND) as no:
+            await world.end_session(caller, session_id)
+        said.append(str(no.value))
+    assert said[0] == said[1]
+    assert world.store.rows == before
+    assert world.blocklist.raised == {}
+    assert await ways_in(world, theirs) == (None, None)
+
+
+async def test_what_is_over_is_ended_again_and_waits_until_that_is_in_force(world: World) -> None:
+    alice = await world.user(ALICE)
+    caller, other = await world.caller(), await world.caller()
+    await world.end_session(caller, other.session_id)
+    before = world.store.rows.copy()
+    world.blocklist.raised.clear()  # as if the first had not been heard yet
+
+    world.clock.advance(minutes=1)
+    await world.end_session(caller, other.session_id)
+
+    assert world.blocklist.raised == {other.session_id: ENDED}
+    assert world.store.rows == before
+    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
+
+
+async def test_an_expired_session_may_be_ended_and_is_no_event(world: World) -> None:
+    alice = await world.user(ALICE)
+    pair = await world.enter()
+    world.clock.advance(days=7)
+    await world.end_session(await world.caller(), pair.session_id)
+    assert Action.SESSION_ENDED not in acts(world, alice)
+
+
+async def test_of_many_who_end_one_session_at_once_all_succeed_and_one_is_told_of(world: World) -> None:
+    alice = await world.user(ALICE)
+    caller, pair = await world.caller(), await world.enter()
+    outcomes = await at_once([lambda: world.end_session(caller, pair.session_id)] * 10)
+    assert outcomes == [None] * 10
+    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
+    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is Code.SESSION_ENDED

@@ -1,0 +1,79 @@
+"""Where one is logged in, as a caller sees it; and sessions that end by themselves."""
+
+from uuid import uuid4
+
+from tests.entrypoints.service import PASSWORD, Service, address, code
+
+
+def test_the_own_sessions_are_listed_with_the_one_that_calls_marked(service: Service) -> None:
+    phone = service.member()
+    laptop = service.client()
+    laptop.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux) ünïcode\t\u200b"
+    laptop.log_in(phone.email)
+    service.member()  # somebody else
+    answer = laptop.get("/v1/sessions")
+    assert answer.status_code == 200
+    assert set(answer.json()) == {"items"}
+    newest, oldest = answer.json()["items"]
+    fields = {"id", "created_at", "last_used_at", "user_agent", "ip", "current"}
+    assert set(newest) == set(oldest) == fields
+    assert (newest["id"], newest["current"]) == (laptop.pair["session_id"], True)
+    assert (oldest["id"], oldest["current"]) == (phone.pair["session_id"], False)
+    assert newest["ip"] == "127.0.0.1"
+    assert newest["user_agent"].startswith("Mozilla/5.0 (X11; Linux)")
+    assert newest["created_at"] == newest["last_used_at"]
+    assert newest["created_at"].endswith("Z")
+
+    phone.take(phone.renew())
+    renewed, untouched = phone.get("/v1/sessions").json()["items"][::-1]
+    assert renewed["current"] is True
+    assert renewed["last_used_at"] > renewed["created_at"] == oldest["created_at"]
+    assert untouched == {**newest, "current": False}
+
+
+def test_an_ended_session_is_over_everywhere_and_the_others_go_on(service: Service) -> None:
+    here = service.member()
+    there, elsewhere = service.client().log_in(here.email), service.client().log_in(here.email)
+    path = f"/v1/sessions/{there.pair['session_id']}"
+    answer = here.delete(path)
+    assert (answer.status_code, answer.content) == (204, b"")
+    for _ in range(8):
+        with service.client() as fresh:
+            assert code(fresh.get("/v1/me", headers=dict(there.headers))) == "token_revoked"
+    assert code(there.renew()) == "session_ended"
+    assert [client.get("/v1/me").status_code for client in (here, elsewhere)] == [200, 200]
+    left = [session["id"] for session in here.get("/v1/sessions").json()["items"]]
+    assert left == [elsewhere.pair["session_id"], here.pair["session_id"]]
+    assert here.delete(path).status_code == 204
+    events = [event["action"] for event in here.get("/v1/me/events").json()["items"]]
+    assert events.count("session_ended") == 1
+
+
+def test_ending_the_session_that_calls_is_a_logout(service: Service) -> None:
+    member = service.member()
+    assert member.delete(f"/v1/sessions/{member.pair['session_id']}").status_code == 204
+    assert code(member.get("/v1/sessions")) == "token_revoked"
+    assert code(member.renew()) == "session_ended"
+
+
+def test_another_users_session_is_not_found_like_one_that_does_not_exist(service: Service) -> None:
+    """Not even by an admin, who has another call for that."""
+    member, stranger, admin = service.member(), service.member(), service.admin()
+    for client in (stranger, admin):
+        theirs = client.delete(f"/v1/sessions/{member.pair['session_id']}")
+        none = client.delete(f"/v1/sessions/{uuid4()}")
+        assert code(theirs) == code(none) == "not_found"
+        assert theirs.content == none.content
+    assert member.get("/v1/me").status_code == 200
+    assert member.renew().status_code == 200
+
+
+def test_a_caller_whose_address_is_unproven_sees_and_ends_sessions_too(service: Service) -> None:
+    email = address("unproven")
+    client = service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    client.log_in(email)
+    lost = service.client().log_in(email)
+    assert len(client.get("/v1/sessions").json()["items"]) == 2
+    assert client.delete(f"/v1/sessions/{lost.pair['session_id']}").status_code == 204
+    assert code(lost.get("/v1/me")) == "token_revoked"
