@@ -105,7 +105,7 @@ class Service:
             except httpx.TransportError:
                 return False
 
-        eventually(ready)
+        eventually(ready, within=120)
         return api
 
     def start_worker(self) -> Part:
