@@ -38,6 +38,7 @@ from application.mails import ParkedMails, RedriveMail
 from application.ports import Clock, Limits, Mailer
 from application.refresh import Refresh
 from application.register import Register
+from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
 from application.show_me import ShowMe
 from application.verify import Verify
@@ -106,6 +107,7 @@ class Container(containers.DeclarativeContainer):
         access=settings.provided.access_ttl,
         refresh=settings.provided.refresh_ttl,
         session=settings.provided.session_ttl,
+        sessions=settings.provided.max_sessions,
     )
     common_passwords = providers.ThreadSafeSingleton(ZxcvbnWordlist)
     policy = providers.ThreadSafeSingleton(

@@ -30,6 +30,7 @@ from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.refresh import Refresh
 from application.register import Register
+from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
 from application.show_me import ShowMe
 from application.verify import Verify
@@ -99,6 +100,7 @@ class World:
             sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, begin=begin
         )
         self.show_me = ShowMe(begin=begin)
+        self.rename_me = RenameMe(begin=begin, clock=clock, new_id=new_id)
         self.reset_password = ResetPassword(
             begin=begin, hasher=hasher, links=links, policy=policy, clock=clock, new_id=new_id
         )

@@ -1,17 +1,15 @@
-"""Registering, proving an address, and looking at oneself."""
+"""Registering, and proving an address."""
 
-from litestar import get, post
+from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
 from application.ask_for_link import AskForLink
 from application.register import Register
-from application.show_me import ShowMe
 from application.verify import Verify
 from domain.origin import Origin
-from domain.token import AccessToken
-from entrypoints.http.guard import anybody, signed_in
+from entrypoints.http.guard import anybody
 from entrypoints.http.problems import refusals
 from entrypoints.http.shapes import Accepted, UserShape
 
@@ -63,10 +61,4 @@ async def resend_verification(
     return SENT
 
 
-@get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
-async def me(caller: NamedDependency[AccessToken], show_me: NamedDependency[ShowMe]) -> UserShape:
-    """Who is calling."""
-    return UserShape.of(await show_me(caller))
-
-
-handlers = [register_account, verify_address, resend_verification, me]
+handlers = [register_account, verify_address, resend_verification]

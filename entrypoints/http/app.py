@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
-from entrypoints.http import accounts, docs, events, mailbox, pages, passwords, service, sessions, users
+from entrypoints.http import accounts, docs, events, mailbox, me, pages, passwords, service, sessions, users
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates, the_caller, the_origin
 from entrypoints.http.problems import failed, misread, refused
@@ -49,7 +49,14 @@ def assemble(container: Container) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
-    version_1 = [*accounts.handlers, *sessions.handlers, *passwords.handlers, *users.handlers, *events.handlers]
+    version_1 = [
+        *accounts.handlers,
+        *me.handlers,
+        *sessions.handlers,
+        *passwords.handlers,
+        *users.handlers,
+        *events.handlers,
+    ]
     routes: list[ControllerRouterHandler] = [
         Router("/v1", route_handlers=version_1),
         *service.handlers,

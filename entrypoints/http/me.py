@@ -1,0 +1,44 @@
+"""The caller's own account."""
+
+from litestar import get, patch
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from application.rename_me import RenameMe
+from application.show_me import ShowMe
+from domain.origin import Origin
+from domain.token import AccessToken
+from entrypoints.http.guard import signed_in
+from entrypoints.http.problems import refusals
+from entrypoints.http.shapes import UserShape
+
+
+class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
+    """Null gives the username up."""
+
+    username: str | None
+
+
+@get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
+async def me(caller: NamedDependency[AccessToken], show_me: NamedDependency[ShowMe]) -> UserShape:
+    """Who is calling."""
+    return UserShape.of(await show_me(caller))
+
+
+@patch(
+    "/me",
+    guards=signed_in(),
+    responses=refusals("token_missing", "token_revoked", "username_invalid", "username_taken"),
+)
+async def rename(
+    data: JSONBody[RenameBody],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    rename_me: NamedDependency[RenameMe],
+) -> UserShape:
+    """Take another username, or with null give it up."""
+    return UserShape.of(await rename_me(caller, username=data.username, origin=origin))
+
+
+handlers = [me, rename]

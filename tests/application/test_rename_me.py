@@ -1,0 +1,103 @@
+"""A username is given by its owner, taken from nobody who is proven, and may be given up."""
+
+from functools import partial
+
+import pytest
+
+from domain.event import Action
+from domain.origin import Origin
+from domain.refusals import Code
+from tests.application.words import ALICE, BOB, acts, at_once, claim, refused
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+
+
+@pytest.mark.parametrize(("before", "after"), [(None, "queen"), ("queen", "Bee.2"), ("queen", None)])
+async def test_a_name_is_taken_changed_and_given_up(world: World, before: str | None, after: str | None) -> None:
+    alice = await world.user(ALICE, username=before)
+    renamed = await world.rename_me(await world.caller(), username=after, origin=HERE)
+    assert renamed.username == after
+    assert await world.show_user(alice.id) == renamed
+    event = list(world.store.rows.events.values())[-1]
+    assert (event.action, event.user_id, event.actor_id) == (Action.USERNAME_CHANGED, alice.id, alice.id)
+    assert (event.origin, event.detail) == (HERE, "")
+    if after is not None:
+        assert await world.login(login=after.upper(), password=PASSWORD)
+    if before is not None:
+        with refused(Code.INVALID_CREDENTIALS):
+            await world.login(login=before, password=PASSWORD)
+
+
+@pytest.mark.parametrize("name", [None, "queen"])
+async def test_the_name_one_has_is_no_change_and_no_event(world: World, name: str | None) -> None:
+    alice = await world.user(ALICE, username=name)
+    caller = await world.caller()
+    before = world.store.rows.copy()
+    assert await world.rename_me(caller, username=name) == alice
+    assert world.store.rows == before
+
+
+async def test_ones_own_name_may_be_written_differently(world: World) -> None:
+    alice = await world.user(ALICE, username="queen")
+    assert (await world.rename_me(await world.caller(), username="QUEEN")).username == "QUEEN"
+    assert acts(world, alice)[-1] is Action.USERNAME_CHANGED
+
+
+@pytest.mark.parametrize(
+    "name", ["", "ab", "a" * 33, "a b", "ada@example.org", ".ada", "ada-", "ädä", "a\0da", "ａda"]
+)
+async def test_what_is_no_username_is_refused(world: World, name: str) -> None:
+    await world.user(ALICE, username="queen")
+    with refused(Code.USERNAME_INVALID, field="username"):
+        await world.rename_me(await world.caller(), username=name)
+
+
+@pytest.mark.parametrize("name", ["queen", "QUEEN", "Queen"])
+async def test_the_name_of_somebody_proven_is_taken_also_for_the_unproven(world: World, name: str) -> None:
+    await world.user(ALICE, username="queen")
+    await world.user(BOB)
+    await claim(world, "carol@example.org", PASSWORD)
+    before = world.store.rows.copy()
+    for email in (BOB, "carol@example.org"):
+        caller = await world.caller(email)
+        before = world.store.rows.copy()
+        with refused(Code.USERNAME_TAKEN, field="username"):
+            await world.rename_me(caller, username=name)
+        assert world.store.rows == before
+
+
+async def test_the_name_of_a_mere_claim_stands_in_nobodys_way(world: World) -> None:
+    await claim(world, "carol@example.org", PASSWORD, username="queen")
+    await claim(world, "dave@example.org", PASSWORD)
+    await world.user(ALICE)
+    assert (await world.rename_me(await world.caller("dave@example.org"), username="Queen")).username == "Queen"
+    assert (await world.rename_me(await world.caller(ALICE), username="queen")).username == "queen"
+
+
+async def test_a_name_that_was_given_up_is_free(world: World) -> None:
+    await world.user(ALICE, username="queen")
+    await world.user(BOB)
+    await world.rename_me(await world.caller(ALICE), username=None)
+    assert (await world.rename_me(await world.caller(BOB), username="Queen")).username == "Queen"
+
+
+async def test_of_twenty_who_want_one_name_at_once_one_gets_it(world: World) -> None:
+    callers = []
+    for number in range(20):
+        await world.user(f"user{number}@example.org")
+        callers.append(await world.caller(f"user{number}@example.org"))
+    outcomes = await at_once([partial(world.rename_me, caller, username="queen") for caller in callers])
+    assert [getattr(outcome, "code", None) for outcome in outcomes].count(Code.USERNAME_TAKEN) == 19
+    assert [user.username for user in world.store.rows.users.values()].count("queen") == 1
+
+
+async def test_whoever_is_gone_is_nobody(world: World) -> None:
+    alice = await world.user(ALICE)
+    caller = await world.caller()
+    async with world.begin() as work:
+        await work.users.remove(alice.id)
+    with refused(Code.TOKEN_REVOKED):
+        await world.rename_me(caller, username="queen")
