@@ -150,6 +150,7 @@ class Container(containers.DeclarativeContainer):
         Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, begin=begin
     )
     show_me = providers.Factory(ShowMe, begin=begin)
+    rename_me = providers.Factory(RenameMe, begin=begin, clock=clock, new_id=new_id)
     reset_password = providers.Factory(
         ResetPassword, begin=begin, hasher=hasher, links=link_sealer, policy=policy, clock=clock, new_id=new_id
     )

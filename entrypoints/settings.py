@@ -35,6 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     access_ttl: timedelta
     refresh_ttl: timedelta
     session_ttl: timedelta
+    max_sessions: int
     password_min_length: int
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
@@ -99,6 +100,7 @@ class _Reader:
             "access_ttl": self.seconds("ACCESS_TTL", 600, most=LONGEST_ACCESS),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
+            "max_sessions": self.whole("MAX_SESSIONS", 100, least=1, most=1000),
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
             "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),

@@ -1,8 +1,15 @@
 """Where one is logged in, as a caller sees it; and sessions that end by themselves."""
 
-from uuid import uuid4
+import asyncio
+from collections.abc import Iterator
+from uuid import UUID, uuid4
 
-from tests.entrypoints.service import PASSWORD, Service, address, code
+import jwt
+import pytest
+
+from tests.entrypoints.conftest import Places
+from tests.entrypoints.service import PASSWORD, Client, Service, address, code
+from tests.entrypoints.sweeping import fetch
 
 
 def test_the_own_sessions_are_listed_with_the_one_that_calls_marked(service: Service) -> None:
@@ -77,3 +84,74 @@ def test_a_caller_whose_address_is_unproven_sees_and_ends_sessions_too(service: 
     assert len(client.get("/v1/sessions").json()["items"]) == 2
     assert client.delete(f"/v1/sessions/{lost.pair['session_id']}").status_code == 204
     assert code(lost.get("/v1/me")) == "token_revoked"
+
+
+# -- sessions that end by themselves -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def brief(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """A service with room for two sessions a user, which last 100 seconds unused and 150 in all."""
+    made = Service(tmp_path_factory.mktemp("brief"), *places(), processes=1)
+    made.environ |= {
+        "LATCHKEY_REFRESH_TTL": "100",
+        "LATCHKEY_SESSION_TTL": "150",
+        "LATCHKEY_MAX_SESSIONS": "2",
+    }
+    made.start_api()
+    yield made
+    made.close_clients()
+    made.stop()
+
+
+def pass_by(client: Client, seconds: int) -> None:
+    """Let time pass for one session: everything about it was that much earlier."""
+    moments = ("created_at", "rotated_at", "expires_at")
+    earlier = ", ".join(f"{moment} = {moment} - make_interval(secs => $1)" for moment in moments)
+    change = f"UPDATE sessions SET {earlier} WHERE id = $2"
+    asyncio.run(fetch(client.service, change, float(seconds), UUID(client.pair["session_id"])))
+
+
+def test_a_session_that_is_not_used_ends(brief: Service) -> None:
+    member = brief.member()
+    assert int(member.pair["refresh_expires_in"]) == 100
+    pass_by(member, 60)
+    member.take(member.renew())
+    assert 70 < int(member.pair["refresh_expires_in"]) <= 90  # for the whole has an end too
+    pass_by(member, 95)
+    assert code(member.renew()) == "token_expired"
+    assert code(member.renew()) == "token_expired"
+
+
+def test_a_session_ends_however_often_it_is_used(brief: Service) -> None:
+    member = brief.member()
+    for left in (100, 100, 90, 60, 30):
+        member.take(member.renew())
+        assert left - 10 < int(member.pair["refresh_expires_in"]) <= left
+        assert int(member.pair["expires_in"]) <= left
+        pass_by(member, 30)
+    assert code(member.renew()) == "token_expired"
+    other = brief.client().log_in(member.email)
+    listed = [session["id"] for session in other.get("/v1/sessions").json()["items"]]
+    assert listed == [other.pair["session_id"]]
+
+
+def test_no_token_outlives_its_session(brief: Service) -> None:
+    """An access token lives ten minutes, but a session of 100 seconds is over before."""
+    member = brief.member()
+    claims = jwt.decode(member.pair["access_token"], options={"verify_signature": False})
+    assert claims["exp"] - claims["iat"] == 100
+
+
+def test_the_oldest_session_makes_room_and_is_refused_at_once(brief: Service) -> None:
+    oldest = brief.member()
+    second, third = brief.client().log_in(oldest.email), brief.client().log_in(oldest.email)
+    assert code(oldest.get("/v1/me")) == "token_revoked"
+    assert code(oldest.renew()) == "session_ended"
+    for client in (second, third):
+        assert client.get("/v1/me").status_code == 200
+        client.take(client.renew())
+    events = [event["action"] for event in third.get("/v1/me/events").json()["items"]]
+    assert events[:3] == ["session_evicted", "logged_in", "logged_in"]
+    listed = [session["id"] for session in third.get("/v1/sessions").json()["items"]]
+    assert listed == [third.pair["session_id"], second.pair["session_id"]]

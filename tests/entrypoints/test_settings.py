@@ -64,7 +64,7 @@ def test_development_needs_nothing_but_the_engines(development: dict[str, str], 
     assert (settings.host, settings.port, settings.processes) == ("127.0.0.1", 8000, 1)
     assert settings.public_url == "http://127.0.0.1:8000"
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(minutes=10), timedelta(days=7))
-    assert settings.session_ttl == timedelta(days=30)
+    assert (settings.session_ttl, settings.max_sessions) == (timedelta(days=30), 100)
     assert settings.password_min_length == 15
     assert (settings.cors_origins, settings.allowed_hosts, settings.trusted_proxies) == ((), (), ())
     assert (settings.smtp_url, settings.mail_dir) == (None, None)
@@ -227,6 +227,7 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
         ("ACCESS_TTL", ["0", "-1", "x", "1.5", "600s", "٣", "1e3", "9" * 5000, "99999999999"]),
         ("REFRESH_TTL", ["0", "-1", "x", "7d"]),
         ("SESSION_TTL", ["0", "-1", "x"]),
+        ("MAX_SESSIONS", ["0", "1001", "-1", "x", "5.0"]),
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65", "x", "-15"]),
         (
             "CORS_ORIGINS",
@@ -280,6 +281,7 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
             "LATCHKEY_ACCESS_TTL": "60",
             "LATCHKEY_REFRESH_TTL": "3600",
             "LATCHKEY_SESSION_TTL": "7200",
+            "LATCHKEY_MAX_SESSIONS": "5",
             "LATCHKEY_PASSWORD_MIN_LENGTH": "20",
             "LATCHKEY_CORS_ORIGINS": "https://app.good.example, http://localhost:3000",
             "LATCHKEY_ALLOWED_HOSTS": "Accounts.good.example, [::1]",
@@ -293,6 +295,8 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
     )
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
     assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
+    assert settings.max_sessions == 5
+    assert Container(settings=settings).lifetimes().sessions == 5
     assert settings.cors_origins == ("https://app.good.example", "http://localhost:3000")
     assert settings.allowed_hosts == ("accounts.good.example", "[::1]")
     assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "fd00::/8", "192.0.2.7")))

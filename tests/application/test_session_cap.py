@@ -1,0 +1,90 @@
+"""So many sessions and no more: a new one ends the oldest, and its owner can read that it did."""
+
+from dataclasses import replace
+
+import pytest
+
+from domain.event import Action
+from domain.session import EndReason
+from domain.token import TokenPair
+from tests.application.words import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def world() -> World:
+    """A house with room for three sessions a user."""
+    made = World()
+    few = replace(made.lifetimes, sessions=3)
+    made.login = replace(made.login, lifetimes=few)
+    made.change_password = replace(made.change_password, lifetimes=few)
+    return made
+
+
+async def entered(world: World, count: int, email: str = ALICE) -> list[TokenPair]:
+    pairs = []
+    for _ in range(count):
+        world.clock.advance(seconds=1)
+        pairs.append(await world.enter(email))
+    return pairs
+
+
+async def test_the_oldest_sessions_make_room_however_lately_they_were_used(world: World) -> None:
+    alice = await world.user(ALICE)
+    await world.user(BOB)
+    (stranger,) = await entered(world, 1, BOB)
+    oldest, *others = await entered(world, 3)
+    oldest = await world.refresh(refresh_token=oldest.refresh_token)
+    assert Action.SESSION_EVICTED not in acts(world, alice)
+
+    others += await entered(world, 1)
+    assert await ways_in(world, oldest) == DEAD
+    assert [await ways_in(world, pair) for pair in (*others, stranger)] == [(None, None)] * 4
+    assert session_of(world, oldest).end_reason is EndReason.EVICTED
+    assert acts(world, alice)[-2:] == [Action.LOGGED_IN, Action.SESSION_EVICTED]
+    event = list(world.store.rows.events.values())[-1]
+    assert event.actor_id == alice.id
+
+
+async def test_what_is_over_takes_no_room(world: World) -> None:
+    alice = await world.user(ALICE)
+    expired, ended, lasting = await entered(world, 3)
+    await world.logout(await world.authenticate(ended.access_token))
+    world.clock.advance(days=6)
+    lasting = await world.refresh(refresh_token=lasting.refresh_token)
+    world.clock.advance(days=1)
+    young = await entered(world, 2)
+    assert [await ways_in(world, pair) for pair in young] == [(None, None)] * 2
+    assert session_of(world, lasting).ended_at is None
+    assert session_of(world, expired).ended_at is None
+    assert Action.SESSION_EVICTED not in acts(world, alice)
+
+
+async def test_a_cap_that_was_lowered_holds_from_the_next_login(world: World) -> None:
+    alice = await world.user(ALICE)
+    pairs = await entered(world, 3)
+    world.login = replace(world.login, lifetimes=replace(world.lifetimes, sessions=1))
+    (last,) = await entered(world, 1)
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert await ways_in(world, last) == (None, None)
+    assert acts(world, alice).count(Action.SESSION_EVICTED) == 3
+
+
+async def test_a_new_password_leaves_one_session(world: World) -> None:
+    alice = await world.user(ALICE)
+    pairs = await entered(world, 3)
+    caller = await world.authenticate(pairs[-1].access_token)
+    last = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert await ways_in(world, last) == (None, None)
+    assert Action.SESSION_EVICTED not in acts(world, alice)  # their ends have another name
+
+
+async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> None:
+    alice = await world.user(ALICE)
+    pairs = await at_once([lambda: world.enter(ALICE)] * 20)
+    alive = [pair for pair in pairs if isinstance(pair, TokenPair) and await ways_in(world, pair) == (None, None)]
+    assert len(alive) == 3
+    assert acts(world, alice).count(Action.SESSION_EVICTED) == 17
