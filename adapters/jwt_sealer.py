@@ -1,9 +1,10 @@
 """Access tokens as JWTs (RFC 9068), each with one spelling only."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -13,6 +14,7 @@ from jwt.algorithms import ECAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.utils import base64url_decode, base64url_encode
 
+from adapters.live_keys import KeySet
 from adapters.pem_keys import SigningKey
 from application.ports import AccessSealer, Clock
 from domain.refusals import Code, Refusal
@@ -30,22 +32,42 @@ _CLAIMS: dict[str, type] = {
 _P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
+@dataclass(frozen=True, slots=True)
+class _Ring:
+    """All that follows from a set of keys; whatever else is remembered of a key belongs in here, to go with it."""
+
+    keys: KeySet
+    headers: dict[str, SigningKey]
+    jwks: dict[str, list[dict[str, str]]]
+
+    @classmethod
+    def of(cls, keys: KeySet) -> Self:
+        # A header is compared, never interpreted: whatever it says besides (another alg, a crit, a jwk) is refused.
+        headers = {base64url_encode(_json(_header(key))).decode(): key for key in keys.verifying}
+        return cls(keys, headers, {"keys": [key.jwk for key in keys.verifying]})
+
+
 class JwtSealer(AccessSealer):
-    """`keys` run from newest to oldest: the first with a private part signs, all verify. `horizon` is the longest
-    lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and `expires_at` come back without
-    their fractions. Raises ValueError for settings under which a check would be empty.
+    """`keys` tells the keys of the moment, the same object while they are the same; `unknown` is called before a
+    token is refused because its key is not among them. `horizon` is the longest lifetime a token may claim. Times in
+    tokens are whole seconds: `issued_at` and `expires_at` come back without their fractions. Raises ValueError for
+    settings under which a check would be empty.
     """
 
     def __init__(
-        self, *, keys: Sequence[SigningKey], issuer: str, audience: str, clock: Clock, horizon: timedelta
+        self,
+        *,
+        keys: Callable[[], KeySet],
+        unknown: Callable[[], None],
+        issuer: str,
+        audience: str,
+        clock: Clock,
+        horizon: timedelta,
     ) -> None:
-        signing = next(((key, key.private) for key in keys if key.private), None)
-        if not (signing and issuer and audience and horizon > timedelta()):
-            raise ValueError("an access token needs a private key, an issuer, an audience and a horizon")
-        self._signing, self._private = signing
-        self._jwks = {"keys": [key.jwk for key in keys]}
-        # A header is compared, never interpreted: whatever it says besides (another alg, a crit, a jwk) is refused.
-        self._headers = {base64url_encode(_json(_header(key))).decode(): key for key in keys}
+        if not (issuer and audience and horizon > timedelta()):
+            raise ValueError("an access token needs an issuer, an audience and a horizon")
+        self._keys, self._unknown = keys, unknown
+        self._last = _Ring.of(keys())
         self._fixed = {"iss": issuer, "aud": audience, "client_id": "latchkey"}
         self._clock, self._horizon = clock, int(horizon.total_seconds())
         self._jws = PyJWS(algorithms=["EdDSA"])
@@ -63,7 +85,8 @@ class JwtSealer(AccessSealer):
             "verified": token.verified,
             "gen": token.generation,
         }
-        return self._jws.encode(_json(claims), self._private, self._signing.alg, _header(self._signing))
+        keys = self._keys()
+        return self._jws.encode(_json(claims), keys.private, keys.signing.alg, _header(keys.signing))
 
     def unseal(self, text: str) -> AccessToken:
         now = self._clock().timestamp()
@@ -78,13 +101,26 @@ class JwtSealer(AccessSealer):
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
         """Every key that still verifies, public parts only (RFC 7517)."""
-        return self._jwks
+        return self._ring().jwks
+
+    def _ring(self) -> _Ring:
+        keys, ring = self._keys(), self._last
+        if ring.keys is not keys:
+            self._last = ring = _Ring.of(keys)
+        return ring
+
+    def _key(self, header: str) -> SigningKey:
+        key = self._ring().headers.get(header)
+        if key is None:
+            self._unknown()
+            key = self._ring().headers[header]
+        return key
 
     def _read(self, text: str, now: float) -> AccessToken:
         if len(text) > _LONGEST or not text.isascii():
             raise ValueError("size or alphabet")
         header, payload, signature = text.split(".")
-        key = self._headers[header]
+        key = self._key(header)
         algorithm = self._jws.get_algorithm_by_name(key.alg)
         if not algorithm.verify(f"{header}.{payload}".encode(), key.public, _decoded(signature)):
             raise ValueError("signature")

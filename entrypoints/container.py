@@ -10,9 +10,9 @@ from adapters.dramatiq_queue import DramatiqNudge
 from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.live_keys import LiveKeys
 from adapters.mail_folder import CopyingMailer, FolderMailer
 from adapters.no_limits import NoLimits
-from adapters.pem_keys import load_keys
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
@@ -74,9 +74,10 @@ def _make_limits(settings: Settings, clock: Clock) -> Limits:
     return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
 
 
-def _make_access_sealer(settings: Settings, clock: Clock) -> JwtSealer:
+def _make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
     return JwtSealer(
-        keys=load_keys(settings.signing_keys),
+        keys=keys.now,
+        unknown=keys.glance,
         issuer=settings.public_url,
         audience=settings.public_url,
         clock=clock,
@@ -123,7 +124,10 @@ class Container(containers.DeclarativeContainer):
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin = store.provided.begin
 
-    access_sealer = providers.ThreadSafeSingleton(_make_access_sealer, settings, clock)
+    signing_keys = providers.ThreadSafeSingleton(
+        LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
+    )
+    access_sealer = providers.ThreadSafeSingleton(_make_access_sealer, settings, signing_keys, clock)
     refresh_sealer = providers.ThreadSafeSingleton(ItsDangerousRefreshSealer, secrets=settings.provided.secret_keys)
     link_sealer = providers.ThreadSafeSingleton(ItsDangerousLinkSealer, secrets=settings.provided.secret_keys)
     composer = providers.ThreadSafeSingleton(JinjaComposer, settings.provided.public_url)

@@ -16,6 +16,7 @@ from entrypoints.development_secrets import secret_key, signing_keys
 from entrypoints.setting_values import ROOT, Network
 
 LONGEST_ACCESS = timedelta(hours=1)
+LONGEST_KEY_DELAY = timedelta(minutes=10)
 
 
 class SettingsError(Exception):
@@ -32,6 +33,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     public_url: str
     secret_keys: tuple[bytes, ...]
     signing_keys: Path
+    key_delay: timedelta
     access_ttl: timedelta
     refresh_ttl: timedelta
     session_ttl: timedelta
@@ -72,6 +74,16 @@ def database_url() -> str:
     return url
 
 
+def key_folder() -> tuple[Path, timedelta]:
+    """Where the signing keys lie, were there none yet, and how long a new one waits. Raises SettingsError."""
+    reader = _Reader(None, "development")
+    made = None if reader.env == "production" else reader.data_dir / "keys"
+    path = reader.parsed("SIGNING_KEYS", lambda text: ROOT / text, made)
+    delay = reader.seconds("KEY_DELAY", 60, most=LONGEST_KEY_DELAY)
+    reader.complain()
+    return path, delay
+
+
 class _Reader:
     def __init__(self, environ: Mapping[str, str] | None, default_env: str, *, mails: bool = False) -> None:
         own = dict(os.environ if environ is None else environ)
@@ -97,6 +109,7 @@ class _Reader:
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
             "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
+            "key_delay": self.seconds("KEY_DELAY", 60, most=LONGEST_KEY_DELAY),
             "access_ttl": self.seconds("ACCESS_TTL", 600, most=LONGEST_ACCESS),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),

@@ -140,6 +140,7 @@ PORTS = {
 }
 CALLABLES = {
     "DramatiqNudge": "the callable Nudge",
+    "LiveKeys": "the keys that a sealer is told",
     "MemoryStore": "its begin is the callable Begin",
     "PostgresStore": "its begin is the callable Begin",
     "RoundTrip": "a tool of two adapters",

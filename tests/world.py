@@ -40,6 +40,7 @@ from domain.role import Role
 from domain.session import Lifetimes
 from domain.token import AccessToken, TokenPair
 from domain.user import User
+from tests.contracts.forging import fixed
 
 PASSWORD = "a perfectly fine passphrase"
 OTHER_PASSWORD = "another quite fine passphrase"
@@ -73,7 +74,7 @@ class World:
         self.links = links = ItsDangerousLinkSealer(secrets=[secret])
         self.refresh_sealer = refresh_sealer = ItsDangerousRefreshSealer(secrets=[secret])
         self.access_sealer = access_sealer = JwtSealer(
-            keys=[_KEY],
+            **fixed([_KEY]),
             issuer="https://accounts.example.org",
             audience="https://accounts.example.org",
             clock=clock,

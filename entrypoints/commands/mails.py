@@ -1,7 +1,5 @@
 """Mails that were given up."""
 
-# ruff: noqa: T201 - commands print what they were asked for
-
 import argparse
 import sys
 from uuid import UUID

@@ -1,7 +1,5 @@
 """Users made and raised by the operator: the first admin comes from here."""
 
-# ruff: noqa: T201 - commands print what they were asked for
-
 import argparse
 import getpass
 import sys

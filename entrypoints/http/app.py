@@ -27,6 +27,7 @@ log = structlog.get_logger()
 
 BODY_LIMIT = 32 * 1024
 TEND_EVERY = 0.25
+LOOK_EVERY = 1.0
 
 T = TypeVar("T")
 
@@ -102,7 +103,7 @@ def _cors(settings: Settings) -> CORSConfig | None:
 def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def house(_: Litestar) -> AsyncIterator[None]:
-        blocklist = container.blocklist()
+        blocklist, keys = container.blocklist(), container.signing_keys()
 
         async def tend_once() -> None:
             """An outage is for requests to hear of. Whatever else goes wrong must not end the tending: without it
@@ -119,15 +120,25 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
                 await asyncio.sleep(TEND_EVERY)
                 await tend_once()
 
+        async def watch() -> None:
+            """In a thread: the keys may lie on a mount that hangs."""
+            while True:
+                await asyncio.sleep(LOOK_EVERY)
+                try:
+                    await asyncio.to_thread(keys.look)
+                except Exception as error:
+                    log.error("signing keys not looked at", exc_info=error)
+
         await tend_once()
-        tending = asyncio.create_task(tend())
+        chores = [asyncio.create_task(chore()) for chore in (tend, watch)]
         # What is there now stays; the collector need not look at it again (it costs tens of milliseconds each time).
         gc.freeze()
         try:
             yield
         finally:
-            tending.cancel()
-            await asyncio.gather(tending, return_exceptions=True)
+            for chore in chores:
+                chore.cancel()
+            await asyncio.gather(*chores, return_exceptions=True)
             await close(container)
 
     return house

@@ -10,6 +10,7 @@ from adapters.jwt_sealer import JwtSealer
 from domain.refusals import Code, Refusal
 from entrypoints.health import Health
 from entrypoints.http.guard import anybody
+from entrypoints.settings import Settings
 
 
 class Alive(Struct, frozen=True):
@@ -32,9 +33,14 @@ async def ready(health: NamedDependency[Health]) -> Alive:
 
 
 @get("/.well-known/jwks.json", guards=anybody())
-async def key_set(access_sealer: NamedDependency[JwtSealer]) -> Response[dict[str, Any]]:
+async def key_set(
+    access_sealer: NamedDependency[JwtSealer], settings: NamedDependency[Settings]
+) -> Response[dict[str, Any]]:
     """Every public key that still verifies an access token (RFC 7517)."""
-    return Response(access_sealer.jwks(), headers={"Cache-Control": "public, max-age=300"})
+    # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
+    # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
+    seconds = min(15, int(settings.key_delay.total_seconds()) // 4)
+    return Response(access_sealer.jwks(), headers={"Cache-Control": f"public, max-age={seconds}"})
 
 
 handlers = [live, ready, key_set]

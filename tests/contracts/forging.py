@@ -2,13 +2,14 @@
 
 import base64
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519
 
 from adapters.jwt_sealer import JwtSealer
+from adapters.live_keys import KeySet
 from adapters.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
 
@@ -25,9 +26,15 @@ CLAIMS: dict[str, Any] = {
 HEADER = {"alg": "EdDSA", "kid": KEYS[0].kid, "typ": "at+jwt"}
 
 
-def sealer(now: datetime = NOW, **other: Any) -> JwtSealer:
+def sealer(now: datetime = NOW, keys: Sequence[SigningKey] = KEYS, **other: Any) -> JwtSealer:
     where = {"issuer": "https://id.example.org", "audience": "example", "horizon": timedelta(hours=1)}
-    return JwtSealer(**{"keys": KEYS, "clock": lambda: now, **where, **other})
+    return JwtSealer(**{**fixed(keys), "clock": lambda: now, **where, **other})
+
+
+def fixed(keys: Sequence[SigningKey]) -> dict[str, Any]:
+    """What a sealer is told of keys that never change."""
+    always = KeySet.of(keys)
+    return {"keys": lambda: always, "unknown": lambda: None}
 
 
 def segment(value: object) -> str:

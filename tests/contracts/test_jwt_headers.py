@@ -132,7 +132,7 @@ def test_the_first_private_key_signs_and_all_verify() -> None:
     assert code(text, keys=[KEYS[0]]) is Code.TOKEN_INVALID
     wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ""}]
     for wrong in (*wrongs, {"horizon": timedelta()}):
-        with pytest.raises(ValueError, match="an access token needs"):
+        with pytest.raises(ValueError, match=r"an access token needs|no private key"):
             sealer(**wrong)
 
 

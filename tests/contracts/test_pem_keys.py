@@ -9,31 +9,13 @@ from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, r
 from cryptography.hazmat.primitives.serialization import (
     BestAvailableEncryption,
     Encoding,
-    NoEncryption,
     PrivateFormat,
-    PublicFormat,
 )
 
-from adapters.pem_keys import SigningKey, load_keys, make_key
+from adapters.pem_keys import SigningKey, held_keys, load_keys, make_key, read_keys
+from tests.contracts.key_files import AT, private_pem, public_pem, put
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
-Private = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | ed448.Ed448PrivateKey | x25519.X25519PrivateKey
-Other = rsa.RSAPrivateKey | dsa.DSAPrivateKey
-
-
-def private_pem(key: Private | Other, form: PrivateFormat = PrivateFormat.PKCS8) -> bytes:
-    return key.private_bytes(Encoding.PEM, form, NoEncryption())
-
-
-def public_pem(key: Private | Other) -> bytes:
-    return key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def put(folder: Path, name: str, pem: bytes, *, age: int = 0) -> Path:
-    file = folder / name
-    file.write_bytes(pem)
-    os.utime(file, (1_800_000_000 - age, 1_800_000_000 - age))
-    return file
 
 
 def test_a_file_is_one_key(tmp_path: Path) -> None:
@@ -117,3 +99,42 @@ def test_a_new_key_is_private_whole_and_first(tmp_path: Path) -> None:
     assert keys[0].kid in made[-1].name
     assert {key.kid for key in keys} == {file.stem.partition("Z-")[2] for file in made}
     assert {key.alg for key in keys} == {"EdDSA"}
+
+
+def test_a_new_key_is_the_first_whatever_the_clock_says(tmp_path: Path) -> None:
+    put(tmp_path, "future.pem", private_pem(P256))
+    for _ in range(3):
+        made = make_key(tmp_path)
+        assert load_keys(tmp_path)[0].kid in made.name
+
+
+def test_a_new_key_belongs_to_whom_the_last_belonged(tmp_path: Path) -> None:
+    owner = (4711, 4712) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
+    os.chown(put(tmp_path, "old.pem", private_pem(P256)), *owner)
+    made = make_key(tmp_path).stat()
+    assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (*owner, 0o600)
+
+
+def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
+    put(tmp_path, "a.pem", private_pem(ED))
+    put(tmp_path, "b.pem", b"")
+    (tmp_path / "c.pem").mkdir()
+    (tmp_path / "d.pem").symlink_to(tmp_path / "gone")
+    first = read_keys(tmp_path)
+    again = read_keys(tmp_path, first)
+    names = {file.name: it is first[file] for file, it in again.items()}
+    assert names == {"a.pem": True, "b.pem": True, "c.pem": False}
+    assert [it.problem for it in again.values()] == [it.problem for it in first.values()]
+    # The same size and the same time of writing: still another file.
+    put(tmp_path, "new", private_pem(ed25519.Ed25519PrivateKey.generate())).rename(tmp_path / "a.pem")
+    [key] = held_keys(read_keys(tmp_path, first).values())
+    assert key.key.kid != SigningKey.of(ED).kid
+
+
+def test_since_when_a_key_lies_there(tmp_path: Path) -> None:
+    made_long_ago = put(tmp_path, "a.pem", private_pem(ED), age=AT - 1)
+    [key] = held_keys(read_keys(tmp_path).values())
+    assert key.since.timestamp() == pytest.approx(made_long_ago.stat().st_ctime)
+    put(tmp_path, "b.pem", public_pem(ED), age=5)
+    [key] = held_keys(read_keys(tmp_path).values())
+    assert (key.since.timestamp(), len(key.files)) == (AT - 5, 2)

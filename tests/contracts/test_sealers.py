@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -20,6 +21,7 @@ from domain.mail import Link, Purpose
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken, RefreshToken
+from tests.contracts.forging import fixed
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 USER, SESSION = UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"), UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b6")
@@ -33,8 +35,8 @@ ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP
 
 
 def jwt_sealer(*private: object) -> JwtSealer:
-    keys = [SigningKey.of(key) for key in private]
-    return JwtSealer(keys=keys, issuer="us", audience="you", clock=lambda: NOW, horizon=timedelta(hours=1))
+    keys = fixed([SigningKey.of(key) for key in private])
+    return JwtSealer(**keys, issuer="us", audience="you", clock=lambda: NOW, horizon=timedelta(hours=1))
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,27 @@ def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
         assert kind.unseal(text) == kind.thing
     else:
         assert refuses(kind, text)
+
+
+@pytest.mark.parametrize("sealer", [ItsDangerousLinkSealer, ItsDangerousRefreshSealer])
+def test_a_secret_is_replaced_in_steps_of_which_neighbours_understand_each_other(sealer: Callable[..., Any]) -> None:
+    new, old = SECRET, OLDER
+    thing = Link(purpose=Purpose.RESET, user_id=USER, credential_version=3, issued_at=NOW)
+    kind = (thing, Purpose.RESET) if sealer is ItsDangerousLinkSealer else (REFRESH,)
+    steps = [sealer(secrets=secrets) for secrets in ([old], [old, new], [new, old], [new])]
+
+    def understands(one: Any, other: Any) -> bool:
+        try:
+            return bool(one.unseal(other.seal(kind[0]), *kind[1:]) == kind[0])
+        except Refusal:
+            return False
+
+    assert [[understands(one, other) for other in steps] for one in steps] == [
+        [True, True, False, False],  # which is why the new secret is not put in front at once
+        [True, True, True, True],
+        [True, True, True, True],
+        [False, False, True, True],
+    ]
 
 
 def test_a_long_text_is_not_even_read() -> None:

@@ -1,0 +1,128 @@
+"""The signing keys as they lie in a folder at the moment: a new one is taken up, a removed one dropped, while we run.
+
+A key that comes verifies at once and signs a `delay` later: until then some process, some slow mount or somebody's
+copy of our key set may not know it. What cannot be read changes nothing: the keys that were read before stay, and a
+log line says so, once. A key is dropped when its file is gone, unless nothing would be left to sign with.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Self
+
+from adapters.pem_keys import HeldKey, KeyFile, PrivateKey, SigningKey, held_keys, load_keys, read_keys
+from application.ports import Clock
+
+log = logging.getLogger(__name__)
+
+GLANCES = 0.25
+"""Seconds that pass at least between two looks that strangers' tokens cause."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeySet:
+    """The keys of one moment: `private` is the part of `signing` that signs, `verifying` are all, newest first."""
+
+    signing: SigningKey
+    private: PrivateKey = field(repr=False)
+    verifying: tuple[SigningKey, ...]
+
+    @classmethod
+    def of(cls, keys: Sequence[SigningKey]) -> Self:
+        """The first with a private part signs. Raises ValueError where none has one."""
+        for key in keys:
+            if key.private is not None:
+                return cls(key, key.private, tuple(keys))
+        raise ValueError("no private key to sign with")
+
+
+class LiveKeys:
+    """Call `look` about once a second. `ticks` are seconds that never go back. Raises what `load_keys` raises."""
+
+    def __init__(
+        self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
+    ) -> None:
+        load_keys(path)
+        self._path, self._delay, self._ticks = path, delay.total_seconds(), ticks
+        self._files = read_keys(path)
+        self._complaint = ""
+        self._looking = threading.Lock()
+        self._looked = ticks()
+        held = held_keys(self._files.values())
+        # Whoever runs already saw a key when it came to lie there.
+        self._seen = {it.key.kid: self._looked - _age(it, clock()) for it in held}
+        self._now = self._chosen(held)
+
+    def now(self) -> KeySet:
+        """The same object as long as nothing has changed."""
+        return self._now
+
+    def glance(self) -> None:
+        """A token names a key that is unknown: perhaps it has just come. Costs nothing where it is called often."""
+        if self._ticks() - self._looked >= GLANCES:
+            self.look()
+
+    def look(self) -> None:
+        """Take up what has changed. Reads names and times of files, and what is new. Never raises, never waits for
+        another look, which on a mount that hangs may last."""
+        if not self._looking.acquire(blocking=False):
+            return
+        try:
+            self._looked = self._ticks()
+            self._take_up()
+        finally:
+            self._looking.release()
+
+    def _take_up(self) -> None:
+        problems = []
+        try:
+            self._files = {it.file: self._kept(it) for it in read_keys(self._path, self._files).values()}
+        except OSError as error:
+            problems.append(f"{self._path}: cannot be read ({error.strerror})")
+        problems += sorted(it.problem for it in self._files.values() if it.problem)
+        held = held_keys(self._files.values())
+        if any(it.key.private for it in held):
+            self._seen = {it.key.kid: self._seen.get(it.key.kid, self._looked) for it in held}
+            self._change(self._chosen(held))
+        else:
+            problems.append(f"{self._path}: no private key to sign with")
+        self._complain("; ".join(problems))
+
+    def _kept(self, it: KeyFile) -> KeyFile:
+        """A file that has become unreadable stays what it was."""
+        before = self._files.get(it.file)
+        return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
+
+    def _chosen(self, held: Iterable[HeldKey]) -> KeySet:
+        """The newest that has been here long enough signs, or where none has, the one that has been here longest."""
+        keys = tuple(it.key for it in held)
+        private = [key for key in keys if key.private]
+        known = [key for key in private if self._looked - self._seen[key.kid] >= self._delay]
+        signing = known[:1] or sorted(private, key=lambda key: self._seen[key.kid])[:1]
+        return replace(KeySet.of(signing), verifying=keys)
+
+    def _change(self, chosen: KeySet) -> None:
+        if _names(chosen) == _names(self._now):
+            return
+        self._now = chosen
+        log.warning("signing keys changed: %s signs, %s verify", chosen.signing.kid, ", ".join(_names(chosen)[1]))
+
+    def _complain(self, problem: str) -> None:
+        if problem and problem != self._complaint:
+            log.error("the signing keys that were read before stay in use: %s", problem)
+        elif self._complaint and not problem:
+            log.warning("the signing keys can be read again")
+        self._complaint = problem
+
+
+def _age(it: HeldKey, now: datetime) -> float:
+    """Seconds; a file from the future has just come."""
+    return max(0.0, (now - it.since).total_seconds())
+
+
+def _names(keys: KeySet) -> tuple[str, list[str]]:
+    return keys.signing.kid, [key.kid for key in keys.verifying]

@@ -1,0 +1,114 @@
+"""The keys that sign access tokens: a new one, and what becomes of the old."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from adapters.pem_keys import HeldKey, held_keys, make_key, read_keys
+from entrypoints.commands.registry import Commands, Run
+from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
+
+MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
+"""How long a newer key has lain there when the last token of the older is surely dead, whatever a process is set to.
+Ten minutes are for clocks that differ, and for processes that learn late of the newer."""
+
+
+def superseded(keys: Sequence[HeldKey]) -> dict[str, datetime]:
+    """Since when the keys, newest first, can have been followed by another that signs; by kid, where they can sign.
+
+    A key without a private part verifies what somebody else signs, so nothing here tells when that has ended.
+    """
+    found: dict[str, datetime] = {}
+    followed: datetime | None = None
+    for it in keys:
+        if it.key.private is None:
+            continue
+        if followed is not None:
+            found[it.key.kid] = max(it.since, followed)
+        followed = it.since if followed is None else min(it.since, followed)
+    return found
+
+
+def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tuple[HeldKey, str]]:
+    """What each key does at the moment, in words."""
+    private = [it for it in keys if it.key.private]
+    known = [it for it in private if now - it.since >= delay]
+    signs = known[0] if known else min(private, key=lambda it: it.since, default=None)
+    ends = superseded(keys)
+    lines, waiting = [], signs is not None
+    for it in keys:
+        waiting = waiting and it is not signs
+        if it is signs:
+            word = "signs"
+        elif it.key.private is None:
+            word = "verifies"
+        elif waiting:
+            word = f"verifies, signs from {it.since + delay:%Y-%m-%dT%H:%M:%SZ}"
+        elif now - ends[it.key.kid] < MAY_GO_AFTER:
+            word = f"verifies, may go from {ends[it.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
+        else:
+            word = "verifies, may go"
+        lines.append((it, word))
+    return lines
+
+
+def rotate(folder: Path, *, now: datetime, delay: timedelta) -> None:
+    """Raises OSError where the folder cannot be read or written."""
+    made = make_key(folder)
+    keys = held_keys(read_keys(folder).values())
+    # Our clock may be ahead of the one by which files are dated.
+    at = min([now, *(it.since for it in keys if made in it.files)])
+    ends = superseded(keys)
+    gone = [it for it in keys if at - ends.get(it.key.kid, at) >= MAY_GO_AFTER]
+    for file in (file for it in gone for file in it.files):
+        # Another rotation may have been quicker.
+        file.unlink(missing_ok=True)
+    show(folder, now=now, delay=delay)
+    for it in gone:
+        _say(it, "removed: every token that it signed is dead")
+
+
+def show(path: Path, *, now: datetime, delay: timedelta) -> None:
+    """A line for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
+    files = read_keys(path).values()
+    for it, word in told(held_keys(files), now=now, delay=delay):
+        _say(it, word)
+    for file in files:
+        if file.problem:
+            print(file.problem, file=sys.stderr)
+
+
+def _say(it: HeldKey, word: str) -> None:
+    print(it.key.kid, it.key.alg, f"{it.since:%Y-%m-%dT%H:%M:%SZ}", word, sep="\t")
+
+
+def _with_folder(act: Callable[..., None]) -> Run:
+    def run(_: argparse.Namespace) -> int:
+        path, delay = key_folder()
+        if act is rotate and not path.is_dir():
+            lies = "is a file" if path.exists() else "is not there"
+            print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
+            return 1
+        try:
+            act(path, now=datetime.now(UTC), delay=delay)
+        except OSError as error:
+            print(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}", file=sys.stderr)
+            return 1
+        return 0
+
+    return run
+
+
+_ONLY_FOLDERS = (
+    "Keys are rotated in a folder: make one that only the service's user can read, move the key into it if there is"
+    " one, and name the folder here and to the service."
+)
+
+
+def register(commands: Commands) -> None:
+    keys = commands.group("keys", "List the keys that sign access tokens, or make a new one; no restart is needed.")
+    keys.add("list", _with_folder(show), "One line each, newest first: kid, algorithm, since when, what it does.")
+    text = "Make a key, which signs soon; remove those of which every token is dead. Says what `keys list` says then."
+    keys.add("rotate", _with_folder(rotate), text)

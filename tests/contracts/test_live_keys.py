@@ -1,0 +1,307 @@
+"""Keys that come and go while a process runs: what verifies, what signs, and what others can cause."""
+
+import os
+import shutil
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.jwt_sealer import JwtSealer
+from adapters.live_keys import GLANCES, LiveKeys
+from adapters.pem_keys import SigningKey
+from domain.refusals import Code, Refusal
+from tests.contracts.forging import HEADER, NOW, forged, sealer
+from tests.contracts.key_files import AT, private_pem, public_pem, put
+from tests.entrypoints.service import eventually
+
+A, B, C = (Ed25519PrivateKey.generate() for _ in range(3))
+OLD, DELAY, SECOND = 10_000, 60, 1.0
+TOKEN = sealer().unseal(forged())
+
+
+def kid(key: Ed25519PrivateKey) -> str:
+    return SigningKey.of(key).kid
+
+
+def signed_by(key: Ed25519PrivateKey) -> str:
+    return forged(header={**HEADER, "kid": kid(key)}, sign=key.sign)
+
+
+class Process:
+    """One that signs and verifies; its time passes when it is told."""
+
+    def __init__(self, path: Path) -> None:
+        self.ticks = 500.0
+        self.keys = LiveKeys(
+            path,
+            delay=timedelta(seconds=DELAY),
+            clock=lambda: datetime.fromtimestamp(AT, UTC),
+            ticks=lambda: self.ticks,
+        )
+        self.sealer = JwtSealer(
+            keys=self.keys.now,
+            unknown=self.keys.glance,
+            issuer="https://id.example.org",
+            audience="example",
+            clock=lambda: NOW,
+            horizon=timedelta(hours=1),
+        )
+
+    def look(self, *, after: float = SECOND) -> None:
+        self.ticks += after
+        self.keys.look()
+
+    def verifies(self, key: Ed25519PrivateKey) -> bool:
+        """By token, which is always right but for its key."""
+        try:
+            return self.sealer.unseal(signed_by(key)) == TOKEN
+        except Refusal as refusal:
+            return refusal.code is not Code.TOKEN_INVALID
+
+    def signs(self, key: Ed25519PrivateKey) -> bool:
+        """And says so in the header."""
+        try:
+            return sealer(keys=[SigningKey.of(key)]).unseal(self.sealer.seal(TOKEN)) == TOKEN
+        except Refusal:
+            return False
+
+    def shown(self) -> list[str]:
+        return [jwk["kid"] for jwk in self.sealer.jwks()["keys"]]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    put(tmp_path, "a.pem", private_pem(A), age=OLD)
+    return tmp_path
+
+
+@pytest.fixture
+def process(folder: Path) -> Process:
+    return Process(folder)
+
+
+def test_a_new_key_verifies_at_once_and_signs_later(folder: Path, process: Process) -> None:
+    before = process.sealer.seal(TOKEN)
+    assert process.shown() == [kid(A)]
+    put(folder, "b.pem", private_pem(B))
+    process.look()
+    assert (process.verifies(B), process.signs(A), process.shown()) == (True, True, [kid(B), kid(A)])
+    process.look(after=DELAY - 0.001)
+    assert process.signs(A)
+    process.look(after=0.001)
+    assert (process.signs(B), process.verifies(A), process.shown()) == (True, True, [kid(B), kid(A)])
+    assert process.sealer.unseal(before) == TOKEN
+
+
+def test_nothing_new_is_the_same_object(folder: Path, process: Process) -> None:
+    now = process.keys.now()
+    process.look(after=DELAY)
+    assert process.keys.now() is now
+
+
+def test_each_of_several_new_keys_waits_for_itself(folder: Path, process: Process) -> None:
+    put(folder, "b.pem", private_pem(B))
+    process.look()
+    put(folder, "c.pem", private_pem(C))
+    process.look(after=20)
+    assert process.signs(A)
+    process.look(after=DELAY - 20)
+    assert process.signs(B)
+    process.look(after=20)
+    assert process.signs(C)
+
+
+def test_a_removed_key_is_dropped_with_its_tokens(folder: Path, process: Process) -> None:
+    put(folder, "b.pem", private_pem(B), age=OLD + 1)
+    process.look()
+    assert process.verifies(B)
+    (folder / "b.pem").unlink()
+    process.look()
+    assert (process.verifies(B), process.verifies(A), process.shown()) == (False, True, [kid(A)])
+    put(folder, "b.pem", private_pem(B))
+    process.look()
+    assert (process.verifies(B), process.signs(A)) == (True, True)
+    process.look(after=DELAY)
+    assert process.signs(B)
+
+
+def test_after_a_leak_there_is_no_waiting(folder: Path, process: Process) -> None:
+    put(folder, "b.pem", private_pem(B))
+    put(folder, "c.pem", private_pem(C))
+    (folder / "a.pem").unlink()
+    process.look()
+    assert (process.verifies(A), process.signs(C), process.shown()) == (False, True, [kid(C), kid(B)])
+
+
+def test_the_signing_key_can_be_left_to_verify(folder: Path, process: Process) -> None:
+    put(folder, "b.pem", private_pem(B), age=OLD + 1)
+    put(folder, "a.pem", public_pem(A), age=OLD)
+    process.look()
+    assert (process.verifies(A), process.signs(A), process.signs(B)) == (True, False, True)
+
+
+def test_a_single_file_can_be_replaced(tmp_path: Path) -> None:
+    file = put(tmp_path, "key", private_pem(A))
+    process = Process(file)
+    put(tmp_path, "draft", private_pem(B)).rename(file)
+    process.look()
+    assert (process.verifies(A), process.signs(B)) == (False, True)
+
+
+# -- a process that starts --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ages", "signs"),
+    [
+        ({"a": OLD}, "a"),
+        ({"a": OLD, "b": DELAY}, "b"),
+        ({"a": OLD, "b": DELAY - 0.1}, "a"),
+        ({"a": DELAY, "b": -3600}, "a"),
+        ({"a": 20, "b": 10}, "a"),
+        ({"b": 0}, "b"),
+    ],
+    ids=str,
+)
+def test_whoever_starts_signs_with_what_others_know(tmp_path: Path, ages: dict[str, float], signs: str) -> None:
+    for name, age in ages.items():
+        put(tmp_path, f"{name}.pem", private_pem({"a": A, "b": B}[name]), age=age)
+    process = Process(tmp_path)
+    assert process.signs({"a": A, "b": B}[signs])
+    process.look(after=DELAY)
+    assert process.signs(B if "b" in ages else A)
+
+
+def test_whoever_starts_needs_usable_files(folder: Path) -> None:
+    put(folder, "b.pem", b"")
+    with pytest.raises(ValueError, match=r"b\.pem: not one PEM key"):
+        Process(folder)
+
+
+# -- unknown keys -----------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_looked_for_at_once(folder: Path, process: Process) -> None:
+    put(folder, "b.pem", private_pem(B))
+    process.ticks += GLANCES
+    assert process.verifies(B)
+    assert process.signs(A)
+
+
+def test_random_keys_cost_nothing_and_push_nothing_out(folder: Path, process: Process) -> None:
+    process.look()
+    put(folder, "b.pem", private_pem(B))
+    strangers = [Ed25519PrivateKey.generate() for _ in range(1000)]
+    assert not any(map(process.verifies, strangers))
+    process.ticks += GLANCES - 0.001
+    # Nobody has looked: the new key would be known otherwise.
+    assert not process.verifies(B)
+    assert (process.verifies(A), process.shown()) == (True, [kid(A)])
+    process.ticks += 0.001
+    assert not process.verifies(strangers[0])
+    assert (process.verifies(B), process.verifies(A), process.shown()) == (True, True, [kid(B), kid(A)])
+    process.ticks += GLANCES - 0.001
+    (folder / "b.pem").unlink()
+    assert not any(map(process.verifies, strangers))
+    assert process.verifies(B)
+
+
+# -- trouble ----------------------------------------------------------------------------------------------
+
+
+def swap_for_file(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.write_bytes(b"not a folder")
+
+
+HALF = private_pem(B)[:60]
+TROUBLES: dict[str, Callable[[Path], object]] = {
+    "a broken new file": lambda folder: put(folder, "b.pem", HALF),
+    "an empty new file": lambda folder: put(folder, "b.pem", b""),
+    "a file that cannot be read": lambda folder: (folder / "b.pem").mkdir(),
+    "a key half overwritten": lambda folder: put(folder, "a.pem", HALF),
+    "a key overwritten with nothing": lambda folder: put(folder, "a.pem", b""),
+    "an empty folder": lambda folder: (folder / "a.pem").unlink(),
+    "a public half alone": lambda folder: put(folder, "a.pem", public_pem(A)),
+    "no folder": shutil.rmtree,
+    "a file for a folder": swap_for_file,
+    "a ring of links": lambda folder: (folder / "b.pem").symlink_to(folder / "b.pem"),
+}
+
+
+@pytest.mark.parametrize("trouble", TROUBLES)
+def test_trouble_changes_nothing_and_is_named_once(
+    tmp_path: Path, trouble: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "keys"
+    folder.mkdir()
+    put(folder, "a.pem", private_pem(A), age=OLD)
+    process = Process(folder)
+    TROUBLES[trouble](folder)
+    for _ in range(3):
+        process.look()
+        assert (process.verifies(A), process.signs(A), process.shown()) == (True, True, [kid(A)])
+    [record] = caplog.records
+    assert (record.levelname, str(folder) in record.getMessage()) == ("ERROR", True)
+    assert not any(line in caplog.text for line in (private_pem(A) + HALF).decode().splitlines()[1:-1])
+    # What is put right is taken up.
+    folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    put(folder, "b.pem", private_pem(B))
+    process.look()
+    assert (process.verifies(B), process.signs(B), process.verifies(A)) == (True, True, False)
+    assert [record.levelname for record in caplog.records[1:]] == ["WARNING", "WARNING"]
+
+
+def test_trouble_with_one_file_does_not_keep_a_leaked_key_alive(folder: Path) -> None:
+    put(folder, "b.pem", private_pem(B), age=OLD + 1)
+    process = Process(folder)
+    put(folder, "a.pem", HALF)
+    process.look()
+    assert (process.signs(A), process.verifies(B)) == (True, True)
+    (folder / "b.pem").unlink()
+    process.look()
+    assert (process.signs(A), process.verifies(B)) == (True, False)
+    # Later trouble with the same file is trouble still, and its order is that of the key that it was.
+    put(folder, "a.pem", HALF + b"more")
+    put(folder, "c.pem", private_pem(C), age=OLD - 1)
+    process.look()
+    process.look(after=DELAY)
+    assert (process.signs(C), process.shown()) == (True, [kid(C), kid(A)])
+
+
+def test_new_trouble_is_named_too(folder: Path, process: Process, caplog: pytest.LogCaptureFixture) -> None:
+    for name in ("b.pem", "c.pem"):
+        put(folder, name, b"")
+        process.look()
+        process.look()
+    assert [name in caplog.records[-1].getMessage() for name in ("b.pem", "c.pem")] == [True, True]
+    assert len(caplog.records) == 2
+
+
+def test_a_mount_that_hangs_holds_up_nobody_else(folder: Path, process: Process) -> None:
+    os.mkfifo(folder / "z.pem")
+    looking = threading.Thread(target=process.look)
+    looking.start()
+    # Can be opened as soon as somebody reads it, who then waits for us.
+    pipe = eventually(lambda: opened(folder / "z.pem"))
+    try:
+        process.look()
+        assert (process.verifies(A), process.verifies(B), process.signs(A)) == (True, False, True)
+        assert looking.is_alive()
+    finally:
+        os.write(pipe, private_pem(B))
+        os.close(pipe)
+        looking.join()
+    assert process.verifies(B)
+
+
+def opened(pipe: Path) -> int | None:
+    try:
+        return os.open(pipe, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None

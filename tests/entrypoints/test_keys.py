@@ -1,0 +1,219 @@
+"""What `keys list` and `keys rotate` say and do, at a given time and from the command line."""
+
+import stat
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.pem_keys import SigningKey, load_keys
+from entrypoints.cli import main
+from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show
+from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
+from tests.contracts.key_files import AT, private_pem, public_pem, put
+
+NOW, DELAY = datetime.fromtimestamp(AT, UTC), timedelta(seconds=60)
+DEAD = MAY_GO_AFTER.total_seconds()
+PRIVATE = {name: Ed25519PrivateKey.generate() for name in "abcd"}
+KID = {SigningKey.of(key).kid: name for name, key in PRIVATE.items()}
+
+
+class Folder:
+    def __init__(self, path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.path, self._capsys = path, capsys
+
+    def put(self, name: str, age: float, *, public: bool = False) -> None:
+        key = PRIVATE[name]
+        put(self.path, f"{name}{'.pub' * public}.pem", (public_pem if public else private_pem)(key), age=age)
+
+    def said(self) -> list[tuple[str, str]]:
+        """Of each key what is said of it; a key that has just been made is `new`."""
+        lines = [line.split("\t") for line in self._capsys.readouterr().out.splitlines()]
+        assert {line[1] for line in lines} <= {"EdDSA"}
+        return [(KID.get(line[0], "new"), line[3]) for line in lines]
+
+    def listed(self) -> list[tuple[str, str]]:
+        show(self.path, now=NOW, delay=DELAY)
+        return self.said()
+
+    def rotated(self) -> list[tuple[str, str]]:
+        """With a key there that is as new as can be, so that the clock of the made one is that of the test."""
+        self.put("d", 0, public=True)
+        rotate(self.path, now=NOW, delay=DELAY)
+        return self.said()
+
+    def left(self) -> str:
+        return " ".join(sorted(KID.get(key.kid, "new") for key in load_keys(self.path)))
+
+
+@pytest.fixture
+def folder(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Folder:
+    return Folder(tmp_path, capsys)
+
+
+def at(seconds: float) -> str:
+    return f"{NOW + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def test_a_token_outlives_its_key_by_no_means() -> None:
+    assert LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=5) <= MAY_GO_AFTER
+
+
+def test_what_each_key_does(folder: Folder) -> None:
+    folder.put("a", DEAD + 500)
+    folder.put("b", DEAD)
+    folder.put("c", 100)
+    folder.put("d", 10)
+    assert folder.listed() == [
+        ("d", f"verifies, signs from {at(50)}"),
+        ("c", "signs"),
+        ("b", f"verifies, may go from {at(DEAD - 100)}"),
+        ("a", "verifies, may go"),
+    ]
+
+
+def test_a_key_that_only_verifies_is_not_ours_to_judge(folder: Folder) -> None:
+    folder.put("a", 10 * DEAD, public=True)
+    folder.put("b", 5 * DEAD)
+    folder.put("c", DEAD, public=True)
+    assert folder.listed() == [("c", "verifies"), ("b", "signs"), ("a", "verifies")]
+    folder.rotated()
+    assert folder.left() == "a b c d new"
+
+
+def test_the_oldest_signs_where_none_is_known_everywhere(folder: Folder) -> None:
+    folder.put("a", 20)
+    folder.put("b", 10)
+    assert folder.listed() == [("b", f"verifies, signs from {at(50)}"), ("a", "signs")]
+
+
+def test_a_rotation_makes_a_key_and_removes_what_is_dead(folder: Folder) -> None:
+    folder.put("a", 3 * DEAD)
+    folder.put("a", 3 * DEAD, public=True)
+    folder.put("b", 2 * DEAD)
+    folder.put("c", DEAD)
+    assert folder.rotated() == [
+        ("new", f"verifies, signs from {at(60)}"),
+        ("d", "verifies"),
+        ("c", "signs"),
+        ("b", "removed: every token that it signed is dead"),
+        ("a", "removed: every token that it signed is dead"),
+    ]
+    assert folder.left() == "c d new"
+
+
+def test_a_key_whose_tokens_may_live_is_kept(folder: Folder) -> None:
+    folder.put("a", 3 * DEAD)
+    folder.put("b", DEAD - 0.001)
+    folder.rotated()
+    assert folder.left() == "a b d new"
+
+
+def test_a_key_that_was_made_long_ago_and_put_there_now_has_followed_nobody_yet(folder: Folder) -> None:
+    """Its time of writing is old, that of its coming is not."""
+    now = datetime.now(UTC)
+    folder.put("a", AT - now.timestamp() + 3 * DEAD)
+    folder.put("b", AT - now.timestamp() + 2 * DEAD)
+    rotate(folder.path, now=now, delay=DELAY)
+    assert folder.left() == "a b new"
+
+
+def test_a_clock_that_is_ahead_of_that_of_the_files_removes_nothing(folder: Folder) -> None:
+    now = datetime.now(UTC)
+    folder.put("a", AT - now.timestamp())
+    folder.put("b", AT - now.timestamp() - 1)
+    rotate(folder.path, now=now + timedelta(days=1), delay=DELAY)
+    assert folder.left() == "a b new"
+
+
+def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+    broken = put(folder.path, "broken.pem", b"")
+    folder.put("a", 100)
+    folder.put("d", 0, public=True)
+    rotate(folder.path, now=NOW, delay=DELAY)
+    said = capsys.readouterr()
+    assert said.err == f"{broken}: not one PEM key\n"
+    assert len(said.out.splitlines()) == 3
+    assert broken.exists()
+
+
+def test_rotations_at_once_do_no_harm(folder: Folder) -> None:
+    folder.put("a", 3 * DEAD)
+    folder.put("b", 2 * DEAD)
+    folder.put("d", 0, public=True)
+    with ThreadPoolExecutor(8) as several:
+        done = [several.submit(rotate, folder.path, now=NOW, delay=DELAY) for _ in range(24)]
+    assert [it.exception() for it in done] == [None] * 24
+    assert folder.left() == " ".join(["b", "d", *["new"] * 24])
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.path.glob("2*.pem")} == {0o600}
+
+
+# -- the command itself -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ended:
+    status: object
+    out: str
+    err: str
+
+
+Cli = Callable[..., Ended]
+
+
+@pytest.fixture
+def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
+    def run(keys: Path | None, action: str, **environ: str) -> Ended:
+        known = {} if keys is None else {"LATCHKEY_SIGNING_KEYS": str(keys)}
+        for name, value in {"LATCHKEY_ENV": "production", **known, **environ}.items():
+            monkeypatch.setenv(name, value)
+        monkeypatch.setattr(sys, "argv", ["cli", "keys", action])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        monkeypatch.undo()
+        return Ended(ended.value.code, *capsys.readouterr())
+
+    return run
+
+
+def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
+    keys = tmp_path / "keys"
+    keys.mkdir(mode=0o700)
+    assert cli(keys, "list").out == ""
+    first = cli(keys, "rotate")
+    assert (first.status, first.err) == (0, "")
+    [old] = load_keys(keys)
+    kid, alg, since, does = first.out.rstrip("\n").split("\t")
+    assert (kid, alg, does) == (old.kid, "EdDSA", "signs")
+    assert abs(datetime.now(UTC) - datetime.fromisoformat(since)) < timedelta(minutes=1)
+    second = cli(keys, "rotate", LATCHKEY_KEY_DELAY="600")
+    [new, _] = load_keys(keys)
+    lines = [line.split("\t") for line in second.out.splitlines()]
+    assert [(line[0], line[3].split(" from ")[0]) for line in lines] == [
+        (new.kid, "verifies, signs"),
+        (old.kid, "signs"),
+    ]
+    assert cli(keys, "list", LATCHKEY_KEY_DELAY="600").out == second.out
+
+
+def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None:
+    file = put(tmp_path, "key.pem", private_pem(PRIVATE["a"]))
+    listed = cli(file, "list")
+    assert (listed.status, listed.out.split("\t")[0]) == (0, SigningKey.of(PRIVATE["a"]).kid)
+    for path, why in ((file, "is a file. Keys are rotated in a folder"), (tmp_path / "gone", "is not there")):
+        refused = cli(path, "rotate")
+        assert (refused.status, refused.out) == (1, "")
+        assert refused.err.startswith(f"LATCHKEY_SIGNING_KEYS: {path} {why}")
+        assert len(refused.err.splitlines()) == 1
+    assert str(cli(None, "rotate").status).startswith("LATCHKEY_SIGNING_KEYS: must be set\n")
+    refused = cli(tmp_path / "gone", "list")
+    assert refused.err == f"LATCHKEY_SIGNING_KEYS: {tmp_path / 'gone'}: No such file or directory\n"
+    assert refused.status == 1
+    wrong = cli(tmp_path, "list", LATCHKEY_KEY_DELAY="601")
+    assert str(wrong.status).startswith("LATCHKEY_KEY_DELAY: must be a whole number from 1 to 600")
+    assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
