@@ -14,7 +14,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from adapters.pem_keys import HeldKey, KeyFile, PrivateKey, SigningKey, held_keys, load_keys, read_keys
+from adapters.key_files import HeldKey, KeyFile, held_keys, load_keys, read_keys
+from adapters.pem_keys import PrivateKey, SigningKey
 from application.ports import Clock
 
 log = logging.getLogger(__name__)

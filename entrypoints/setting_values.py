@@ -6,7 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
-from adapters.pem_keys import load_keys
+from adapters.key_files import load_keys
 from adapters.postgres.connecting import driver_url
 from adapters.rfc5322 import sender
 from adapters.smtp_mailer import smtp_server

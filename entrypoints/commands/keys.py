@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adapters.pem_keys import HeldKey, held_keys, make_key, read_keys
+from adapters.key_files import HeldKey, held_keys, make_key, read_keys
 from entrypoints.commands.registry import Commands, Run
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
 

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.pem_keys import SigningKey, load_keys
+from adapters.key_files import load_keys
+from adapters.pem_keys import SigningKey
 from entrypoints.cli import main
 from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
-from adapters.pem_keys import load_keys, make_key
 from adapters.redis_limits import RedisLimits
 from entrypoints.container import Container
 from entrypoints.settings import Settings, SettingsError, load
@@ -93,7 +93,7 @@ def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(dev
 
 def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str, str]) -> None:
     script = (
-        "import sys; from entrypoints.settings import load; from adapters.pem_keys import load_keys\n"
+        "import sys; from entrypoints.settings import load; from adapters.key_files import load_keys\n"
         "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
         "print(s.secret_keys[0].decode(), [key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
     )

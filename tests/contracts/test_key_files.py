@@ -12,7 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from adapters.pem_keys import SigningKey, held_keys, load_keys, make_key, read_keys
+from adapters.key_files import held_keys, load_keys, make_key, read_keys
+from adapters.pem_keys import SigningKey
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
