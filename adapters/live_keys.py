@@ -48,7 +48,7 @@ class LiveKeys:
         self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
     ) -> None:
         load_keys(path)
-        self._path, self._delay, self._ticks = path, delay.total_seconds(), ticks
+        self._path, self.delay, self._ticks = path, delay, ticks
         self._files = read_keys(path)
         self._complaint = ""
         self._looking = threading.Lock()
@@ -102,7 +102,7 @@ class LiveKeys:
         """The newest that has been here long enough signs, or where none has, the one that has been here longest."""
         keys = tuple(it.key for it in held)
         private = [key for key in keys if key.private]
-        known = [key for key in private if self._looked - self._seen[key.kid] >= self._delay]
+        known = [key for key in private if self._looked - self._seen[key.kid] >= self.delay.total_seconds()]
         signing = known[:1] or sorted(private, key=lambda key: self._seen[key.kid])[:1]
         return replace(KeySet.of(signing), verifying=keys)
 

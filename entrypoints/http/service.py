@@ -7,10 +7,10 @@ from litestar.di import NamedDependency
 from msgspec import Struct
 
 from adapters.jwt_sealer import JwtSealer
+from adapters.live_keys import LiveKeys
 from domain.refusals import Code, Refusal
 from entrypoints.health import Health
 from entrypoints.http.guard import anybody
-from entrypoints.settings import Settings
 
 
 class Alive(Struct, frozen=True):
@@ -34,12 +34,12 @@ async def ready(health: NamedDependency[Health]) -> Alive:
 
 @get("/.well-known/jwks.json", guards=anybody())
 async def key_set(
-    access_sealer: NamedDependency[JwtSealer], settings: NamedDependency[Settings]
+    access_sealer: NamedDependency[JwtSealer], signing_keys: NamedDependency[LiveKeys]
 ) -> Response[dict[str, Any]]:
     """Every public key that still verifies an access token (RFC 7517)."""
     # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
     # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
-    seconds = min(15, int(settings.key_delay.total_seconds()) // 4)
+    seconds = min(15, int(signing_keys.delay.total_seconds()) // 4)
     return Response(access_sealer.jwks(), headers={"Cache-Control": f"public, max-age={seconds}"})
 
 

@@ -1,0 +1,148 @@
+"""API processes that each have a port, and people who use all of them while something is changed under way."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from typing import Any
+
+import httpx
+
+from tests.entrypoints.service import PASSWORD, Service, eventually, free_port
+
+
+class Api:
+    def __init__(self, service: Service) -> None:
+        port = free_port()
+        service.environ["LATCHKEY_PORT"] = str(port)
+        self._part = service.start("entrypoints.api")
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30)
+        self.busy = 0
+
+    def ready(self) -> bool:
+        assert self._part.process.poll() is None, self._part.log.read_text()
+        try:
+            return self.client.get("/health/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def get(self, path: str, token: str) -> httpx.Response:
+        return self.client.get(path, headers=bearer(token))
+
+    def stop(self) -> None:
+        self.client.close()
+        self._part.stop()
+
+
+class Fleet:
+    """API processes over one store, under one public address."""
+
+    def __init__(self, service: Service, size: int = 2) -> None:
+        service.environ |= {"LATCHKEY_PUBLIC_URL": "http://accounts.example.org", "LATCHKEY_PROCESSES": "1"}
+        self._service = service
+        self._change = threading.Condition()
+        self.apis = self._started(size)
+
+    def __enter__(self) -> "Fleet":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for api in self.apis:
+            api.stop()
+
+    def replace_each(self, **environ: str) -> None:
+        """As a rolling change does it: one by one a new process takes over, the old one ends when it has answered."""
+        self._service.environ |= environ
+        for old, new in zip(list(self.apis), self._started(len(self.apis)), strict=True):
+            with self._change:
+                self.apis[self.apis.index(old)] = new
+                self._change.wait_for(partial(_is_idle, old))
+            old.stop()
+            time.sleep(0.5)  # for some use of both generations together
+
+    def _started(self, size: int) -> list[Api]:
+        apis = [Api(self._service) for _ in range(size)]
+        for api in apis:
+            eventually(api.ready)
+        return apis
+
+    @contextmanager
+    def any(self) -> Iterator[Api]:
+        """One of the processes, which stays while it is used."""
+        with self._change:
+            api = random.choice(self.apis)
+            api.busy += 1
+        try:
+            yield api
+        finally:
+            with self._change:
+                api.busy -= 1
+                self._change.notify_all()
+
+
+class Load:
+    """People who log in, ask who they are, refresh, log out and come again, until the block is left."""
+
+    def __init__(self, fleet: Fleet, emails: list[str]) -> None:
+        self._fleet = fleet
+        self._threads = [threading.Thread(target=self._person, args=(email,)) for email in emails]
+        self._over = threading.Event()
+        self.answers: Counter[str] = Counter()
+        self.unexpected: list[str] = []
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _person(self, email: str) -> None:
+        while not self._over.is_set():
+            try:
+                self._visit(email)
+            except Exception as error:
+                self.unexpected.append(repr(error))
+
+    def _visit(self, email: str) -> None:
+        pair = self._ask(200, "POST", "/v1/login", json={"login": email, "password": PASSWORD})
+        tokens = []
+        for _ in range(20):
+            tokens.append(pair["access_token"])
+            # The first of the session too, which another key has signed perhaps.
+            for token in (tokens[0], tokens[-1]):
+                self._ask(200, "GET", "/v1/me", token)
+            pair = self._ask(200, "POST", "/v1/refresh", json={"refresh_token": pair["refresh_token"]})
+            if self._over.wait(0.05):
+                break
+        self._ask(204, "POST", "/v1/logout", pair["access_token"])
+        for token in (tokens[0], pair["access_token"]):
+            self._ask(401, "GET", "/v1/me", token)
+
+    def _ask(self, status: int, method: str, path: str, token: str = "", **content: Any) -> dict[str, str]:
+        while True:
+            with self._fleet.any() as api:
+                answer = api.client.request(method, path, headers=bearer(token) if token else {}, **content)
+            self.answers[f"{method} {path} {answer.status_code}"] += 1
+            said: dict[str, str] = answer.json() if answer.content else {}
+            # More logins than the machine can hash are told to come again, and do.
+            if said.get("code") != "overloaded":
+                break
+            self._over.wait(int(answer.headers["retry-after"]))
+        assert answer.status_code == status, f"{method} {path} {answer.status_code} {answer.text}"
+        assert status != 401 or said["code"] == "token_revoked"
+        return said
+
+
+def _is_idle(api: Api) -> bool:
+    return api.busy == 0
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}

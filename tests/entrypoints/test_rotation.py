@@ -1,0 +1,170 @@
+"""Keys and secrets that are changed while people use two API processes: nobody notices."""
+
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import jwt
+import pytest
+
+from adapters.key_files import make_key
+from tests.entrypoints.conftest import Places
+from tests.entrypoints.rolling import Api, Fleet, Load, bearer
+from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+
+DELAY = 2
+OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory, places: Places) -> Iterator[Service]:
+    """Processes that have yet to start, with one key."""
+    made = Service(tmp_path_factory.mktemp("rotation"), *places())
+    keys = made.folder / "keys"
+    make_key(keys)
+    made.environ |= {"LATCHKEY_SIGNING_KEYS": str(keys), "LATCHKEY_KEY_DELAY": str(DELAY)}
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="module")
+def fleet(shared: Service) -> Iterator[Fleet]:
+    with Fleet(shared) as made:
+        yield made
+
+
+@pytest.fixture
+def keys(shared: Service) -> Path:
+    return shared.folder / "keys"
+
+
+def rotated(service: Service) -> str:
+    """The kid of the new key."""
+    done = service.cli("keys", "rotate")
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split("\t")[0]
+
+
+def pair_of(api: Api, email: str) -> dict[str, str]:
+    answer = api.client.post("/v1/login", json={"login": email, "password": PASSWORD})
+    assert answer.status_code == 200, answer.text
+    pair: dict[str, str] = answer.json()
+    return pair
+
+
+def renewed(api: Api, pair: dict[str, str]) -> dict[str, str]:
+    answer = api.client.post("/v1/refresh", json={"refresh_token": pair["refresh_token"]})
+    assert answer.status_code == 200, answer.text
+    return {**pair, **answer.json()}
+
+
+def signer(pair: dict[str, str]) -> str:
+    kid: str = jwt.get_unverified_header(pair["access_token"])["kid"]
+    return kid
+
+
+def shown(api: Api) -> list[str]:
+    answer = api.client.get("/.well-known/jwks.json")
+    assert not any(set(key) & {"d", "p", "q", "k"} for key in answer.json()["keys"])
+    return [key["kid"] for key in answer.json()["keys"]]
+
+
+def shows(api: Api, kids: list[str]) -> bool:
+    return shown(api) == kids
+
+
+def test_keys_are_rotated_under_load_and_nobody_notices(shared: Service, keys: Path, fleet: Fleet) -> None:
+    people = [shared.user("someone") for _ in range(4)]
+    witnesses = [pair_of(api, shared.user("witness")) for api in fleet.apis]
+    kids = shown(fleet.apis[0])
+    assert {signer(pair) for pair in witnesses} == {kids[0]}
+    with Load(fleet, people) as load:
+        for _ in range(3):
+            kids.insert(0, rotated(shared))
+            for at, api in enumerate(fleet.apis):
+
+                def signs_anew(at: int = at, api: Api = api) -> bool:
+                    witnesses[at] = renewed(api, witnesses[at])
+                    assert signer(witnesses[at]) in kids
+                    return signer(witnesses[at]) == kids[0]
+
+                eventually(signs_anew)
+                assert shown(api) == kids
+                for pair in witnesses:
+                    assert api.get("/v1/me", pair["access_token"]).status_code == 200
+    assert load.unexpected == []
+    assert {"POST /v1/login 200", "POST /v1/refresh 200", "GET /v1/me 200", "POST /v1/logout 204"} <= set(
+        load.answers
+    )
+    logged = (shared.folder / "api.log").read_text()
+    assert logged.count(f"{kids[0]} signs") == 2
+    assert not any(line in logged for file in keys.iterdir() for line in file.read_text().splitlines())
+
+
+def test_a_token_lives_as_long_as_its_key(shared: Service, keys: Path, fleet: Fleet) -> None:
+    pair = pair_of(fleet.apis[0], shared.user("member"))
+    old, new = shown(fleet.apis[0]), rotated(shared)
+    for api in fleet.apis:
+        eventually(partial(shows, api, [new, *old]))
+        assert api.get("/v1/me", pair["access_token"]).status_code == 200
+    # As after a leak: the new key has no time to wait, and signs at once.
+    for kid in old:
+        next(keys.glob(f"*{kid}.pem")).unlink()
+    for api in fleet.apis:
+        eventually(partial(shows, api, [new]))
+        assert code(api.get("/v1/me", pair["access_token"])) == "token_invalid"
+        fresh = renewed(api, pair)
+        assert signer(fresh) == new
+        for other in fleet.apis:
+            assert other.get("/v1/me", fresh["access_token"]).status_code == 200
+
+
+def test_a_broken_file_stops_nobody(shared: Service, keys: Path, fleet: Fleet) -> None:
+    member, broken = shared.user("member"), keys / "broken.pem"
+    broken.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n")
+    log = shared.folder / "api.log"
+    eventually(lambda: log.read_text().count("broken.pem: not an unencrypted") == 2)
+    old, new = shown(fleet.apis[0]), rotated_beside(shared, broken)
+    for api in fleet.apis:
+        eventually(partial(shows, api, [new, *old]))
+        assert api.get("/v1/me", pair_of(api, member)["access_token"]).status_code == 200
+    broken.unlink()
+    eventually(lambda: log.read_text().count("can be read again") == 2)
+    assert log.read_text().count("broken.pem") == 2
+    assert "MC4C" not in log.read_text()
+
+
+def rotated_beside(service: Service, broken: Path) -> str:
+    done = service.cli("keys", "rotate")
+    assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted Ed25519 or P-256 key in PEM\n")
+    return done.stdout.split("\t")[0]
+
+
+def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> None:
+    apart.environ["LATCHKEY_SECRET_KEY"] = OLD
+    people = [apart.user("someone") for _ in range(4)]
+    with Fleet(apart) as fleet:
+        resting = pair_of(fleet.apis[0], apart.user("resting"))
+        new = address("new")
+        registered = {"email": new, "password": PASSWORD}
+        assert fleet.apis[0].client.post("/v1/register", json=registered).status_code == 202
+        worker = apart.start_worker()
+        link = apart.token(new)
+        worker.stop()
+        with Load(fleet, people) as load:
+            fleet.replace_each(LATCHKEY_SECRET_KEY=f"{OLD},{NEW}")
+            fleet.replace_each(LATCHKEY_SECRET_KEY=f"{NEW},{OLD}")
+        assert load.unexpected == []
+        assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
+        # What was sealed before lives on, and is sealed anew when it is used.
+        again = renewed(fleet.apis[0], resting)
+        asleep = pair_of(fleet.apis[1], apart.user("asleep"))
+        assert fleet.apis[0].client.post("/v1/verify", json={"token": link}).status_code == 200
+        fleet.replace_each(LATCHKEY_SECRET_KEY=NEW)
+        for api in fleet.apis:
+            again = renewed(api, again)
+            asleep = renewed(api, asleep)
+            lost = api.client.post("/v1/refresh", json={"refresh_token": resting["refresh_token"]})
+            assert code(lost) == "token_invalid"
+            assert code(api.client.post("/v1/verify", json={"token": link})) == "link_invalid"
+            assert api.client.get("/v1/me", headers=bearer(again["access_token"])).status_code == 200
