@@ -42,6 +42,7 @@ class Fleet:
 
     def __init__(self, service: Service, size: int = 2) -> None:
         service.environ |= {"LATCHKEY_PUBLIC_URL": "http://accounts.example.org", "LATCHKEY_PROCESSES": "1"}
+        service.environ["LATCHKEY_RATE_LIMITS"] = "off"  # a few people, who log in all the time
         self._service = service
         self._change = threading.Condition()
         self.apis = self._started(size)
