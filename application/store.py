@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.address_change import AddressChange
 from domain.client import Client
 from domain.event import Event
 from domain.mail import Mail, Outcome
@@ -80,6 +81,21 @@ class Users(Protocol):
         None where the user is gone, its credentials have changed, or somebody else has proven the address.
         Proving twice is proving once. A username that was taken meanwhile is given up.
         """
+        ...
+
+    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
+        """The user and everybody of that address, held as they are until this work is done; and with somebody who can
+        administer the service, all who can."""
+        ...
+
+    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
+        """The user at an address that they have proven, with the next version; every other claim to it is removed,
+        as `prove` does. None where they are gone, or somebody else has proven it. Hold them first."""
+        ...
+
+    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+        """The user as an unverified claim to another address, with the next version. As long as a change to it waits
+        to be confirmed, nobody who proves that address removes them: they were more than a claim. Hold them first."""
         ...
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
@@ -170,6 +186,31 @@ class Mails(Protocol):
         ...
 
 
+class AddressChanges(Protocol):
+    """They go with their user, and change only in a work that holds the user."""
+
+    async def add(self, change: AddressChange) -> None: ...
+
+    async def by_id(self, change_id: UUID) -> AddressChange | None: ...
+
+    async def newest(self, user_id: UUID) -> AddressChange | None:
+        """The last that the user asked for, whatever has become of it."""
+        ...
+
+    async def keep(self, change: AddressChange) -> None:
+        """Keep one that was added as it is now."""
+        ...
+
+    async def close(self, user_id: UUID, *, now: datetime, since: int = 0, back_to: str | None = None) -> None:
+        """Those of the user that were asked for at this credential version or later lead back no more; where an
+        address is given, those alone that lead back to it."""
+        ...
+
+    async def forget(self, user_id: UUID) -> None:
+        """Remove those of the user that have not been confirmed."""
+        ...
+
+
 class Events(Protocol):
     async def add(self, event: Event) -> None: ...
 
@@ -199,6 +240,8 @@ class Work(Protocol):
     def mails(self) -> Mails: ...
     @property
     def events(self) -> Events: ...
+    @property
+    def changes(self) -> AddressChanges: ...
     @property
     def clients(self) -> Clients: ...
 

@@ -28,6 +28,8 @@ class Verify:
             if proof is not None and proof.fresh:
                 event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
                 await work.events.add(event)
+                # Whoever claimed the address may have planted more than a password.
+                await work.changes.forget(proof.user.id)
         if proof is None:
             raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
         return proof.user

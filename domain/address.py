@@ -9,22 +9,22 @@ _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,30}[A-Za-z0-9]")
 
 
-def normal_email(text: str) -> str:
-    """The address in lower case. Raises `email_invalid`.
+def normal_email(text: str, *, field: str = "email") -> str:
+    """The address in lower case. Raises `email_invalid`, for the field that it stood in.
 
     Only the plain form is taken: a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. It is ASCII
     on purpose, so that no two addresses differ by a look-alike; an international domain comes as A-labels (`xn--`).
     """
     # The length is looked at first (RFC 5321 section 4.5.3.1): nothing below sees more than 254 characters.
     if len(text) > 254 or not text.isascii():
-        raise _email_invalid()
+        raise _email_invalid(field)
     address = text.lower()
     local, _, domain = address.rpartition("@")
     labels = domain.split(".")
     if len(local) > 64 or not _LOCAL.fullmatch(local):
-        raise _email_invalid()
+        raise _email_invalid(field)
     if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
-        raise _email_invalid()
+        raise _email_invalid(field)
     return address
 
 
@@ -43,5 +43,5 @@ def normal_username(text: str) -> str:
     return text
 
 
-def _email_invalid() -> Refusal:
-    return Refusal(Code.EMAIL_INVALID, "This is not an e-mail address that can be used here.", field="email")
+def _email_invalid(field: str) -> Refusal:
+    return Refusal(Code.EMAIL_INVALID, "This is not an e-mail address that can be used here.", field=field)

@@ -1,14 +1,19 @@
 """A user on the way from one address to another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Self
 from uuid import UUID
+
+from domain.mail import Purpose
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressChange:
     """Asked for by somebody who knew the password at `credential_version`; confirmed by whoever reads the new
-    mailbox. It is closed when it can do nothing any more: another was asked for, or the old address was restored.
+    mailbox. It leads back, for whoever reads the old one, until it is closed: when that has been done, or when the
+    old address has become somebody else's.
     """
 
     id: UUID
@@ -19,3 +24,20 @@ class AddressChange:
     asked_at: datetime
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
+
+    def confirmable(self, user: User, *, now: datetime) -> bool:
+        """Whether it may still move its user. Whatever happened to the user's credentials since has ended it."""
+        alive = self.confirmed_at is None and now < self.asked_at + Purpose.EMAIL.lifetime
+        return alive and not user.disabled and user.credential_version == self.credential_version
+
+    def fulfilled(self, user: User) -> bool:
+        """Whether its user is where it led, and nothing has happened to their credentials since."""
+        moved = self.confirmed_at is not None and user.credential_version == self.credential_version + 1
+        return moved and not user.disabled and user.email == self.new_email
+
+    def confirmed(self, now: datetime) -> Self:
+        return replace(self, confirmed_at=now)
+
+    def carried(self, user: User) -> Self:
+        """Still good for its user, whose credentials have moved on for a reason that does not end it."""
+        return replace(self, credential_version=user.credential_version)

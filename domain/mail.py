@@ -104,7 +104,8 @@ class Mail:
 class Link:
     """What a sealed link says. Using it asks for the same credential version, so it works once.
 
-    The `subject` is a user, or, where the purpose is about an address, a change of address.
+    The `subject` is a user, or, where the purpose is about an address, a change of address: that knows its version
+    itself, and here it is 0.
     """
 
     purpose: Purpose

@@ -7,6 +7,9 @@ from uuid import UUID
 
 from domain.role import Role
 
+NO_PASSWORD = ""
+"""In the place of a hash: no password fits it, so a new one has to be chosen by mail."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
@@ -29,6 +32,14 @@ class User:
     def with_password(self, password_hash: str) -> Self:
         """A new password; every link made before it is dead."""
         return replace(self, password_hash=password_hash, credential_version=self.credential_version + 1)
+
+    def moved(self, email: str) -> Self:
+        """At another address, which has been proven; every link made before it is dead."""
+        return replace(self, email=email, verified=True, credential_version=self.credential_version + 1)
+
+    def displaced(self, email: str) -> Self:
+        """Without the address, which somebody else has proven: no more than a claim to another."""
+        return replace(self, email=email, verified=False, credential_version=self.credential_version + 1)
 
     def may_touch(self, other: Self) -> bool:
         """An actor touches themselves, and those who stand lower: never a peer, never a superior.

@@ -26,9 +26,12 @@ from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
+from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
+from application.follow_email_link import FollowEmailLink
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
@@ -40,6 +43,7 @@ from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
+from application.restore_email import RestoreEmail
 from application.show_me import ShowMe
 from application.verify import Verify
 from domain.mail import Kind
@@ -167,6 +171,12 @@ class Container(containers.DeclarativeContainer):
         lifetimes=lifetimes,
         clock=clock,
         new_id=new_id,
+    )
+    change_email = providers.Factory(ChangeEmail, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+    confirm_email = providers.Factory(ConfirmEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
+    restore_email = providers.Factory(RestoreEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
+    follow_email_link = providers.Factory(
+        FollowEmailLink, links=link_sealer, confirm=confirm_email, restore=restore_email
     )
     list_users = providers.Factory(ListUsers, begin=begin)
     list_events = providers.Factory(ListEvents, begin=begin)

@@ -19,9 +19,12 @@ from adapters.uuid7 import uuid7
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
+from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.deliver_mail import DeliverMail
+from application.follow_email_link import FollowEmailLink
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
@@ -32,6 +35,7 @@ from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
+from application.restore_email import RestoreEmail
 from application.show_me import ShowMe
 from application.verify import Verify
 from domain.mail import Kind
@@ -114,6 +118,10 @@ class World:
             clock=clock,
             new_id=new_id,
         )
+        self.change_email = ChangeEmail(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+        self.confirm_email = ConfirmEmail(begin=begin, links=links, clock=clock, new_id=new_id)
+        self.restore_email = RestoreEmail(begin=begin, links=links, clock=clock, new_id=new_id)
+        self.follow_email_link = FollowEmailLink(links=links, confirm=self.confirm_email, restore=self.restore_email)
         self.list_users = ListUsers(begin=begin)
         self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio.lowlevel import checkpoint
 
+from adapters.memory.memory_address_changes import MemoryAddressChanges
 from adapters.memory.memory_events import MemoryClients, MemoryEvents
 from adapters.memory.memory_mails import MemoryMails
 from adapters.memory.memory_sessions import MemorySessions
@@ -21,6 +22,7 @@ class MemoryWork(Work):
         self._users = MemoryUsers(rows, self._sessions)
         self._mails = MemoryMails(rows)
         self._events = MemoryEvents(rows)
+        self._changes = MemoryAddressChanges(rows)
         self._clients = MemoryClients(rows)
 
     @property
@@ -38,6 +40,10 @@ class MemoryWork(Work):
     @property
     def events(self) -> MemoryEvents:
         return self._events
+
+    @property
+    def changes(self) -> MemoryAddressChanges:
+        return self._changes
 
     @property
     def clients(self) -> MemoryClients:

@@ -48,15 +48,23 @@ class MemoryUsers(Users):
             return None
         if user.verified:
             return Proof(user, fresh=False)
-        rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user_id]
-        if any(rival.verified for rival in rivals):
-            return None
-        for rival in rivals:
-            await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
-            await self.remove(rival.id)
-        namesake = await self.by_username(user.username) if user.username else None
-        taken = namesake is not None and namesake.verified
-        return Proof(self._keep(replace(user.proven(), username=None if taken else user.username)), fresh=True)
+        made = await self._settle(user.proven(), now=now)
+        return None if made is None else Proof(made, fresh=True)
+
+    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
+        await checkpoint()
+        theirs = [user for user in self._rows.users.values() if user.id == user_id or user.email == email]
+        if any(user.governs and user.email == email for user in theirs):
+            theirs += [user for user in self._rows.users.values() if user.governs and user not in theirs]
+        return sorted(theirs, key=lambda user: user.id)
+
+    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
+        user = await self.by_id(user_id)
+        return None if user is None else await self._settle(user.moved(email), now=now)
+
+    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+        user = await self.by_id(user_id)
+        return None if user is None else self._keep(user.displaced(to))
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
         user = await self.by_id(user_id)
@@ -89,6 +97,9 @@ class MemoryUsers(Users):
         for event in list(self._rows.events.values()):
             if event.user_id == user_id:
                 self._rows.events[event.id] = replace(event, origin=NOWHERE)
+        for change in list(self._rows.changes.values()):
+            if change.user_id == user_id:
+                del self._rows.changes[change.id]
         return self._rows.users.pop(user_id, None) is not None
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
@@ -108,6 +119,26 @@ class MemoryUsers(Users):
         ]
         found.sort(key=lambda it: (it.key, it.user.id))
         return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
+
+    async def _settle(self, user: User, *, now: datetime) -> User | None:
+        """The user, as given, at an address that is proven; None where somebody else has proven it."""
+        rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user.id]
+        if any(rival.verified for rival in rivals):
+            return None
+        for rival in rivals:
+            if not self._on_their_way(rival):
+                await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
+                await self.remove(rival.id)
+        namesake = await self.by_username(user.username) if user.username else None
+        taken = namesake is not None and namesake.verified and namesake.id != user.id
+        return self._keep(replace(user, username=None if taken else user.username))
+
+    def _on_their_way(self, user: User) -> bool:
+        """Displaced by whoever proved their former address, and on their way to this one: more than a claim."""
+        return any(
+            (change.user_id, change.new_email, change.confirmed_at) == (user.id, user.email, None)
+            for change in self._rows.changes.values()
+        )
 
     async def _holder(self, fits: Callable[[User], bool]) -> User | None:
         await checkpoint()

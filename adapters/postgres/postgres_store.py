@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.postgres_address_changes import PostgresAddressChanges
 from adapters.postgres.postgres_clients import PostgresClients
 from adapters.postgres.postgres_events import PostgresEvents
 from adapters.postgres.postgres_mails import PostgresMails
@@ -21,6 +22,7 @@ class PostgresWork(Work):
         self._users = PostgresUsers(connection, self._sessions)
         self._mails = PostgresMails(connection)
         self._events = PostgresEvents(connection)
+        self._changes = PostgresAddressChanges(connection)
         self._clients = PostgresClients(connection)
 
     @property
@@ -38,6 +40,10 @@ class PostgresWork(Work):
     @property
     def events(self) -> PostgresEvents:
         return self._events
+
+    @property
+    def changes(self) -> PostgresAddressChanges:
+        return self._changes
 
     @property
     def clients(self) -> PostgresClients:

@@ -6,17 +6,28 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, insert, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, row_of_user, user_of
-from adapters.postgres.tables import events, username_key, users
+from adapters.postgres.tables import address_changes, events, username_key, users
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
+
+# Displaced by whoever proved their former address, and on their way to this one: more than a claim.
+_ON_THEIR_WAY = (
+    select(address_changes.c.id)
+    .where(
+        address_changes.c.user_id == users.c.id,
+        address_changes.c.new_email == users.c.email,
+        address_changes.c.confirmed_at.is_(None),
+    )
+    .exists()
+)
 
 
 class PostgresUsers(Users):
@@ -42,28 +53,34 @@ class PostgresUsers(Users):
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
-        everybody = select(users).where(users.c.email == address).order_by(users.c.id).with_for_update()
-        claimants = [user_of(row) for row in await self._connection.execute(everybody)]
+        claimants = await self._held(users.c.email == address)
         user = next((claimant for claimant in claimants if claimant.id == user_id), None)
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
             return Proof(user, fresh=False)
-        if any(claimant.verified for claimant in claimants):
-            return None
-        others = [claimant.id for claimant in claimants if claimant.id != user_id]
-        if others:
-            await self._sessions.end_all_of(others, now=now, reason=EndReason.SUPERSEDED)
-            await self._remove(others)
-        proven = update(users).where(users.c.id == user_id).values(verified_at=now).returning(users)
-        # What stands in the way is a username that somebody else has proven first; if it is not that, it is the
-        # address, proven by somebody who was made after we looked.
-        for attempt in (proven, proven.values(username=None)):
-            with suppress(IntegrityError):
-                async with self._connection.begin_nested():
-                    made = await self._one(attempt)
-                    return None if made is None else Proof(made, fresh=True)
-        return None
+        made = await self._settle(user, claimants, now=now)
+        return None if made is None else Proof(made, fresh=True)
+
+    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
+        if email is None:
+            return await self._held(users.c.id == user_id)
+        # All in one order, in one statement: those who govern too, lest two works wait for each other.
+        theirs = users.alias()
+        among_them = select(theirs.c.id).where(theirs.c.email == email, _governs(theirs)).exists()
+        return await self._held(or_(users.c.id == user_id, users.c.email == email, and_(_governs(users), among_them)))
+
+    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
+        claimants = await self._held(users.c.email == email)
+        user = await self.by_id(user_id)
+        return None if user is None else await self._settle(user.moved(email), claimants, now=now)
+
+    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+        version = users.c.credential_version + 1
+        displaced = update(users).where(users.c.id == user_id)
+        return await self._one(
+            displaced.values(email=to, verified_at=None, credential_version=version).returning(users)
+        )
 
     async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
         return await self._one(
@@ -79,13 +96,7 @@ class PostgresUsers(Users):
         )
 
     async def governors(self) -> Sequence[UUID]:
-        found = await self._connection.execute(
-            select(users.c.id)
-            .where(users.c.role == Role.ADMIN.value, users.c.verified_at.is_not(None), users.c.disabled_at.is_(None))
-            .order_by(users.c.id)
-            .with_for_update()
-        )
-        return list(found.scalars())
+        return [user.id for user in await self._held(_governs(users))]
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         return await self._one(update(users).where(users.c.id == user_id).values(role=role.value).returning(users))
@@ -135,6 +146,37 @@ class PostgresUsers(Users):
         walk = walk if role is None else walk.where(users.c.role == role.value)
         return [Found(user_of(row), kind + row.key) for row in await self._connection.execute(walk)]
 
+    async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
+        """In one order, so that nobody who holds some waits for somebody who holds others."""
+        held = select(users).where(which).order_by(users.c.id).with_for_update()
+        return [user_of(row) for row in await self._connection.execute(held)]
+
+    async def _settle(self, user: User, claimants: Sequence[User], *, now: datetime) -> User | None:
+        """The user, as given, at an address that is proven; all claimants to it are held. None where one has proven
+        it first."""
+        rivals = [claimant.id for claimant in claimants if claimant.id != user.id]
+        if any(claimant.verified and claimant.id != user.id for claimant in claimants):
+            return None
+        if rivals:
+            mere = select(users.c.id).where(among(users.c.id, rivals), ~_ON_THEIR_WAY)
+            rivals = list((await self._connection.execute(mere)).scalars())
+        if rivals:
+            await self._sessions.end_all_of(rivals, now=now, reason=EndReason.SUPERSEDED)
+            await self._remove(rivals)
+        settled = (
+            update(users)
+            .where(users.c.id == user.id)
+            .values(email=user.email, credential_version=user.credential_version, verified_at=now)
+            .returning(users)
+        )
+        # What stands in the way is a username that somebody else has proven first; if it is not that, it is the
+        # address, proven by somebody who was made after we looked.
+        for attempt in (settled, settled.values(username=None)):
+            with suppress(IntegrityError):
+                async with self._connection.begin_nested():
+                    return await self._one(attempt)
+        return None
+
     async def _remove(self, user_ids: Sequence[UUID]) -> int:
         await self._sessions.forget(user_ids)
         nowhere = update(events).where(among(events.c.user_id, user_ids)).values(ip="", user_agent="")
@@ -144,6 +186,11 @@ class PostgresUsers(Users):
     async def _one(self, statement: Any) -> User | None:
         row = (await self._connection.execute(statement)).first()
         return None if row is None else user_of(row)
+
+
+def _governs(table: Any) -> ColumnElement[bool]:
+    proven, allowed = table.c.verified_at.is_not(None), table.c.disabled_at.is_(None)
+    return and_(table.c.role == Role.ADMIN.value, proven, allowed)
 
 
 def _holder_first(statement: Any) -> Any:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Column, ColumnElement, Row, Uuid, any_, literal
 
+from domain.address_change import AddressChange
 from domain.client import Client
 from domain.event import Action, Event
 from domain.mail import Kind, Mail, Outcome
@@ -102,6 +103,32 @@ def row_of_mail(mail: Mail) -> dict[str, Any]:
         "due_at": mail.due_at,
         "attempts": mail.attempts,
         "note": mail.note,
+    }
+
+
+def change_of(row: Row[Any]) -> AddressChange:
+    return AddressChange(
+        id=row.id,
+        user_id=row.user_id,
+        old_email=row.old_email,
+        new_email=row.new_email,
+        credential_version=row.credential_version,
+        asked_at=row.asked_at,
+        confirmed_at=row.confirmed_at,
+        closed_at=row.closed_at,
+    )
+
+
+def row_of_change(change: AddressChange) -> dict[str, Any]:
+    return {
+        "id": change.id,
+        "user_id": change.user_id,
+        "old_email": change.old_email,
+        "new_email": change.new_email,
+        "credential_version": change.credential_version,
+        "asked_at": change.asked_at,
+        "confirmed_at": change.confirmed_at,
+        "closed_at": change.closed_at,
     }
 
 

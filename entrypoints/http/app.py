@@ -15,7 +15,19 @@ from litestar.types import ASGIApp, ControllerRouterHandler
 
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
-from entrypoints.http import accounts, docs, events, mailbox, me, pages, passwords, service, sessions, users
+from entrypoints.http import (
+    accounts,
+    addresses,
+    docs,
+    events,
+    mailbox,
+    me,
+    pages,
+    passwords,
+    service,
+    sessions,
+    users,
+)
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates, the_caller, the_origin
 from entrypoints.http.problems import failed, misread, refused
@@ -55,6 +67,7 @@ def assemble(container: Container) -> Litestar:
         *me.handlers,
         *sessions.handlers,
         *passwords.handlers,
+        *addresses.handlers,
         *users.handlers,
         *events.handlers,
     ]

@@ -6,8 +6,10 @@ from litestar import Request, Response, post, route
 from litestar.di import NamedDependency
 
 from application.ask_for_link import AskForLink
+from application.follow_email_link import FollowEmailLink
 from application.reset_password import ResetPassword
 from application.verify import Verify
+from domain.mail import Purpose
 from domain.origin import Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
@@ -69,6 +71,32 @@ async def reset_by_button(
     return page("said.html", heading="Your password is set", text="You have been logged out everywhere. Log in anew.")
 
 
+@route("/email", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+async def ask_about_address(
+    request: Request[Any, Any, Any], follow_email_link: NamedDependency[FollowEmailLink]
+) -> Response[str]:
+    token = _token(request.query_params)
+    return page("email.html", token=token, purpose=follow_email_link.purpose(token))
+
+
+@post("/email", guards=anybody(query=None), status_code=200, include_in_schema=False)
+async def follow_by_button(
+    request: Request[Any, Any, Any],
+    origin: NamedDependency[Origin],
+    follow_email_link: NamedDependency[FollowEmailLink],
+) -> Response[str]:
+    form = await request.form()
+    token = _token(form)
+    try:
+        await follow_email_link(token=token, origin=origin)
+    except Refusal as refusal:
+        return _refused(refusal)
+    if follow_email_link.purpose(token) is Purpose.RESTORE:
+        text = "Everybody has been logged out. Look into your mailbox for a link to choose a new password."
+        return page("said.html", heading="Your address is restored", text=text)
+    return page("said.html", heading="Your address is changed", text="You can close this page.")
+
+
 async def _send_link(email: str, ask_for_reset: AskForLink) -> Response[str]:
     try:
         await ask_for_reset(email=email)
@@ -90,4 +118,4 @@ def _refused(refusal: Refusal) -> Response[str]:
     return answer
 
 
-handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button]
+handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button, ask_about_address, follow_by_button]

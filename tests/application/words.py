@@ -12,13 +12,14 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from application.ports import Verdict
+from domain.address_change import AddressChange
 from domain.event import Action
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.refusals import Code, Refusal
 from domain.session import Session
 from domain.token import TokenPair
 from domain.user import User
-from tests.world import World
+from tests.world import PASSWORD, World
 
 T = TypeVar("T")
 
@@ -73,6 +74,22 @@ def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = No
     version = world.store.rows.users[user.id].credential_version
     issued_at = world.clock() if at is None else at
     return world.links.seal(Link(purpose=purpose, subject=user.id, credential_version=version, issued_at=issued_at))
+
+
+async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
+    """Ask for another address in the user's name. Of two changes the later one is the newer, however quick."""
+    address = world.store.rows.users[user.id].email
+    ask = replace(world.change_email, new_id=lambda: next(_ids))
+    before = set(world.store.rows.changes)
+    await ask(await world.caller(address), new_email=new_email, password=password)
+    (made,) = set(world.store.rows.changes) - before
+    return world.store.rows.changes[made]
+
+
+def change_link(world: World, change: AddressChange, purpose: Purpose, *, at: datetime | None = None) -> str:
+    """What a mail about that change would carry."""
+    issued_at = world.clock() if at is None else at
+    return world.links.seal(Link(purpose=purpose, subject=change.id, credential_version=0, issued_at=issued_at))
 
 
 def owed(world: World, kind: Kind) -> list[Mail]:

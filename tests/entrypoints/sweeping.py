@@ -16,6 +16,7 @@ from tests.entrypoints.service import PASSWORD, Service, eventually
 SAMPLES: dict[str, Any] = {
     "email": "sweep@example.org",
     "password": PASSWORD,
+    "new_email": "swept@example.org",
     "username": "sweeper",
     "login": "sweep@example.org",
     "token": "a.link.of.nobody",

@@ -1,0 +1,52 @@
+"""Changes of address as rows. Whoever changes one holds its user, so none is conditional."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import change_of, row_of_change
+from adapters.postgres.tables import address_changes
+from application.store import AddressChanges
+from domain.address_change import AddressChange
+
+
+class PostgresAddressChanges(AddressChanges):
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def add(self, change: AddressChange) -> None:
+        await self._connection.execute(insert(address_changes).values(row_of_change(change)))
+
+    async def by_id(self, change_id: UUID) -> AddressChange | None:
+        return await self._one(select(address_changes).where(address_changes.c.id == change_id))
+
+    async def newest(self, user_id: UUID) -> AddressChange | None:
+        theirs = select(address_changes).where(address_changes.c.user_id == user_id)
+        return await self._one(theirs.order_by(address_changes.c.id.desc()).limit(1))
+
+    async def keep(self, change: AddressChange) -> None:
+        kept = update(address_changes).where(address_changes.c.id == change.id)
+        await self._connection.execute(kept.values(row_of_change(change)))
+
+    async def close(self, user_id: UUID, *, now: datetime, since: int = 0, back_to: str | None = None) -> None:
+        closed = update(address_changes).where(
+            address_changes.c.user_id == user_id,
+            address_changes.c.credential_version >= since,
+            address_changes.c.closed_at.is_(None),
+        )
+        if back_to is not None:
+            closed = closed.where(address_changes.c.old_email == back_to)
+        await self._connection.execute(closed.values(closed_at=now))
+
+    async def forget(self, user_id: UUID) -> None:
+        theirs = address_changes.c.user_id == user_id
+        await self._connection.execute(
+            delete(address_changes).where(theirs, address_changes.c.confirmed_at.is_(None))
+        )
+
+    async def _one(self, statement: Any) -> AddressChange | None:
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else change_of(row)

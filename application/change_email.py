@@ -1,0 +1,65 @@
+"""Ask for another address. Whoever reads the new mailbox confirms it; whoever reads the old one can take it back."""
+
+from dataclasses import dataclass
+
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
+from domain.address import normal_email
+from domain.address_change import AddressChange
+from domain.event import Action, Event
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeEmail:
+    """Nobody is looked up by the new address, so the answer cannot tell whether somebody has it."""
+
+    begin: Begin
+    hasher: Hasher
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, caller: AccessToken, *, new_email: str, password: str, origin: Origin = NOWHERE) -> None:
+        address = normal_email(new_email, field="new_email")
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        if address == user.email:
+            raise Refusal(Code.EMAIL_INVALID, "This is your address already.", field="new_email", reason="unchanged")
+        if not (await self.hasher.verify(password, user.password_hash)).fits:
+            raise _wrong_password()
+
+        now = self.clock()
+        change = AddressChange(
+            id=self.new_id(),
+            user_id=user.id,
+            old_email=user.email,
+            new_email=address,
+            credential_version=user.credential_version,
+            asked_at=now,
+        )
+        async with self.begin() as work:
+            # The password was compared with what the user had then, and a ban may have come since.
+            held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
+            if held is None or held.credential_version != user.credential_version:
+                raise _wrong_password()
+            if held.disabled:
+                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+            await work.changes.add(change)
+            letters = {Kind.CONFIRM_EMAIL: address}
+            if held.verified:
+                # An address that was never proven may be a slip of the fingers: nothing leads back to it.
+                letters[Kind.EMAIL_CHANGE_ASKED] = user.email
+            for kind, recipient in letters.items():
+                mail = Mail.owed(kind, recipient, id=self.new_id(), now=now, user_id=user.id, change_id=change.id)
+                await work.mails.add(mail)
+            event = Event.of(Action.EMAIL_CHANGE_ASKED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
+            await work.events.add(event)
+
+
+def _wrong_password() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "The password is not right.", field="password")

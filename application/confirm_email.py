@@ -1,0 +1,81 @@
+"""Whoever uses the link reads the new mailbox: the address is theirs from now on, and their sessions go on."""
+
+from dataclasses import dataclass
+
+from application.administer import spare_last_admin
+from application.ports import Clock, LinkSealer, NewId
+from application.store import Begin, Work
+from domain.event import Action, Event
+from domain.mail import Kind, Mail, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmEmail:
+    """Only the newest change can be confirmed. Confirming it again, while nothing else has happened, is fine."""
+
+    begin: Begin
+    links: LinkSealer
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        link = self.links.unseal(token, Purpose.EMAIL)
+        now = self.clock()
+        if link.expired(now):
+            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for the change again.")
+        async with self.begin() as work:
+            asked = await work.changes.by_id(link.subject)
+            if asked is None:
+                raise _dead_link()
+            people = await work.users.hold(asked.user_id, email=asked.new_email)
+            # Read anew now that everybody is held: the other side of a swap may just have been here.
+            change = await work.changes.newest(asked.user_id)
+            user = next((one for one in people if one.id == asked.user_id), None)
+            if user is None or change is None or change.id != asked.id:
+                raise _dead_link()
+            if change.fulfilled(user):
+                return user
+            if not change.confirmable(user, now=now):
+                raise _dead_link()
+            for other in people:
+                if other.verified and other.email == change.new_email and other.id != user.id:
+                    await self._trade(work, user, other, origin)
+            moved = await work.users.move(user.id, change.new_email, now=now)
+            if moved is None:
+                raise _dead_link()
+            await work.changes.keep(change.confirmed(now))
+            if user.verified:
+                notice = Mail.owed(
+                    Kind.EMAIL_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, change_id=change.id
+                )
+                await work.mails.add(notice)
+            await work.events.add(Event.of(Action.EMAIL_CHANGED, user.id, id=self.new_id(), now=now, origin=origin))
+        return moved
+
+    async def _trade(self, work: Work, user: User, holder: User, origin: Origin) -> None:
+        """A holder keeps their address, unless they are on their way to the very one that is given up for it.
+
+        Whoever reads the mailbox has it then. The holder is a claim to the other address, and their own link, which
+        proves them again, stays good; nothing leads back to the address that is not theirs any more.
+        """
+        now = self.clock()
+        theirs = await work.changes.newest(holder.id)
+        if theirs is None or not theirs.confirmable(holder, now=now):
+            raise _dead_link()
+        if not user.verified or theirs.new_email != user.email:
+            raise _dead_link()
+        await spare_last_admin(work, holder)
+        displaced = await work.users.displace(holder.id, to=user.email)
+        if displaced is None:
+            raise _dead_link()
+        await work.changes.keep(theirs.carried(displaced))
+        await work.changes.close(holder.id, now=now, back_to=holder.email)
+        await work.sessions.outdate_all(holder.id, now=now)
+        await work.events.add(Event.of(Action.EMAIL_LOST, holder.id, id=self.new_id(), now=now, origin=origin))
+
+
+def _dead_link() -> Refusal:
+    return Refusal(Code.LINK_INVALID, "This link is not valid any more.")

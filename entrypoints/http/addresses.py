@@ -1,0 +1,55 @@
+"""Changing one's address, and taking it back."""
+
+from litestar import post
+from litestar.di import NamedDependency
+from litestar.params import JSONBody
+from msgspec import Struct
+
+from application.change_email import ChangeEmail
+from application.follow_email_link import FollowEmailLink
+from domain.origin import Origin
+from domain.token import AccessToken
+from entrypoints.http.accounts import SENT, TokenBody
+from entrypoints.http.guard import anybody, signed_in
+from entrypoints.http.problems import refusals
+from entrypoints.http.shapes import Accepted, UserShape
+
+
+class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
+    new_email: str
+    password: str
+
+
+@post(
+    "/email/change",
+    guards=signed_in(),
+    status_code=202,
+    responses=refusals("token_missing", "invalid_credentials", "account_disabled", "email_invalid", "overloaded"),
+)
+async def ask_for_change(
+    data: JSONBody[ChangeEmailBody],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    change_email: NamedDependency[ChangeEmail],
+) -> Accepted:
+    """Ask for another address. A link goes to the new one, a notice that can undo it to the old one; the answer is
+    the same whoever has the new one."""
+    await change_email(caller, new_email=data.new_email, password=data.password, origin=origin)
+    return SENT
+
+
+@post(
+    "/email/confirm",
+    guards=anybody(),
+    status_code=200,
+    responses=refusals("link_invalid", "link_expired", "last_admin"),
+)
+async def follow_link(
+    data: JSONBody[TokenBody], origin: NamedDependency[Origin], follow_email_link: NamedDependency[FollowEmailLink]
+) -> UserShape:
+    """Do what the token of a link about an address says. That from the new mailbox confirms the change; twice is as
+    good as once. That from the old one restores the address, ends every session and asks for a new password."""
+    return UserShape.of(await follow_email_link(token=data.token, origin=origin))
+
+
+handlers = [ask_for_change, follow_link]

@@ -1,0 +1,155 @@
+"""Asking for another address: the password is needed, nothing moves yet, and the answer tells nothing of others."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+
+from domain.address_change import AddressChange
+from domain.event import Action
+from domain.mail import Kind
+from domain.origin import Origin
+from domain.refusals import Code, Refusal
+from domain.user import User
+from tests.application.words import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+NEW = "alice@example.net"
+
+
+async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World) -> None:
+    user = await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    caller = await world.authenticate(pair.access_token)
+    await world.change_email(caller, new_email="Alice@Example.NET", password=PASSWORD, origin=Origin(ip="192.0.2.7"))
+
+    (change,) = world.store.rows.changes.values()
+    assert change == AddressChange(
+        id=change.id,
+        user_id=user.id,
+        old_email=ALICE,
+        new_email=NEW,
+        credential_version=user.credential_version,
+        asked_at=world.clock(),
+    )
+    (link,), (notice,) = owed(world, Kind.CONFIRM_EMAIL), owed(world, Kind.EMAIL_CHANGE_ASKED)
+    assert [(mail.recipient, mail.user_id, mail.change_id) for mail in (link, notice)] == [
+        (NEW, user.id, change.id),
+        (ALICE, user.id, change.id),
+    ]
+    assert {link.id, notice.id} <= set(world.nudged)
+    assert world.store.rows.users[user.id] == user
+    assert await ways_in(world, pair) == (None, None)
+    asked = [event for event in world.store.rows.events.values() if event.action is Action.EMAIL_CHANGE_ASKED]
+    assert [(event.user_id, event.actor_id, event.origin.ip, event.detail) for event in asked] == [
+        (user.id, user.id, "192.0.2.7", "")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("new_email", "password", "code", "field", "paid"),
+    [
+        (NEW, OTHER_PASSWORD, Code.INVALID_CREDENTIALS, "password", 1),
+        (NEW, "", Code.INVALID_CREDENTIALS, "password", 1),
+        ("alice", PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
+        ("alice@example.net, eve@example.net", OTHER_PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
+        (ALICE, PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
+        (ALICE.upper(), OTHER_PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
+    ],
+)
+async def test_a_refused_request_changes_nothing(
+    world: World, new_email: str, password: str, code: Code, field: str, paid: int
+) -> None:
+    await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    before, calls = world.store.rows.copy(), world.hasher.calls
+    with refused(code, field=field):
+        await world.change_email(caller, new_email=new_email, password=password)
+    assert world.store.rows == before
+    assert world.hasher.calls == calls + paid
+
+
+async def test_asking_for_the_address_that_one_has_is_told_apart_from_a_slip(world: World) -> None:
+    await world.user(ALICE)
+    with pytest.raises(Refusal) as refusal:
+        await world.change_email(await world.caller(ALICE), new_email=ALICE, password=PASSWORD)
+    assert refusal.value.reason == "unchanged"
+
+
+async def test_whoever_has_the_new_address_the_answer_and_the_work_are_the_same(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.user("taken@example.net")
+    await claim(world, "claimed@example.net", PASSWORD)
+    done = []
+    for new_email in ("taken@example.net", "claimed@example.net", "free@example.net"):
+        before, calls = world.store.rows.copy(), world.hasher.calls
+        change = await moving(world, user, new_email)
+        rows = world.store.rows
+        mails = [(mail.kind, mail.recipient) for mail in rows.mails.values() if mail.id not in before.mails]
+        assert mails == [(Kind.CONFIRM_EMAIL, new_email), (Kind.EMAIL_CHANGE_ASKED, ALICE)]
+        assert rows.users == before.users
+        done.append((world.hasher.calls - calls, len(rows.events) - len(before.events), change.old_email))
+    assert len(set(done)) == 1
+
+
+async def test_an_address_that_was_never_proven_hears_nothing_and_leads_nowhere(world: World) -> None:
+    """It may be a slip of the fingers: its reader must not get what is put right now."""
+    slip = await claim(world, ALICE, PASSWORD)
+    await moving(world, slip, NEW)
+    assert owed(world, Kind.EMAIL_CHANGE_ASKED) == []
+    assert [mail.recipient for mail in owed(world, Kind.CONFIRM_EMAIL)] == [NEW]
+    moved = await world.confirm_email(token=await world.mailed_token(NEW))
+    assert (moved.email, moved.verified) == (NEW, True)
+    assert owed(world, Kind.EMAIL_CHANGED) == []
+
+
+async def _change(world: World, user: User) -> None:
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+async def _move(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.hold(user.id)
+        await work.users.move(user.id, BOB, now=world.clock())
+
+
+async def _disable(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.set_disabled(user.id, True, now=world.clock())
+
+
+async def _remove(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+
+
+@pytest.mark.parametrize(
+    ("meanwhile", "code", "field"),
+    [
+        (_change, Code.INVALID_CREDENTIALS, "password"),
+        (_move, Code.INVALID_CREDENTIALS, "password"),
+        (_remove, Code.INVALID_CREDENTIALS, "password"),
+        (_disable, Code.ACCOUNT_DISABLED, None),
+    ],
+)
+async def test_what_happens_while_the_password_is_compared_wins(
+    world: World, meanwhile: Callable[[World, User], Awaitable[None]], code: Code, field: str | None
+) -> None:
+    user = await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    slow = replace(world.change_email, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+    with refused(code, field=field):
+        await slow(caller, new_email=NEW, password=PASSWORD)
+    assert world.store.rows.changes == {}
+    assert owed(world, Kind.CONFIRM_EMAIL) == []
+
+
+async def test_somebody_who_is_gone_asks_for_nothing(world: World) -> None:
+    user = await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    await _remove(world, user)
+    with refused(Code.TOKEN_REVOKED):
+        await world.change_email(caller, new_email=NEW, password=PASSWORD)

@@ -1,0 +1,469 @@
+"""Confirming another address: by whoever reads it, for the newest request only, and never over somebody's head."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from domain.event import Action
+from domain.mail import Kind, Outcome, Purpose
+from domain.refusals import Code
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import User
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    at_once,
+    change_link,
+    claim,
+    link,
+    moving,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+NEW = "alice@example.net"
+
+
+def acts(world: World, action: Action) -> list[User | None]:
+    """Whom this has happened to."""
+    events = [event for event in world.store.rows.events.values() if event.action is action]
+    assert all(event.actor_id is None and event.detail == "" for event in events)
+    return [world.store.rows.users.get(event.user_id) for event in events]
+
+
+def kept(world: World, user: User) -> User:
+    return world.store.rows.users[user.id]
+
+
+async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(world: World) -> None:
+    user = await world.user(ALICE, role=Role.MODERATOR, username="queen")
+    pair = await world.enter(ALICE)
+    change = await moving(world, user, NEW)
+
+    moved = await world.confirm_email(token=await world.mailed_token(NEW))
+
+    assert moved == user.moved(NEW) == kept(world, user)
+    assert moved.credential_version == user.credential_version + 1
+    assert world.store.rows.changes[change.id] == change.confirmed(world.clock())
+    assert await ways_in(world, pair) == (None, None)
+    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(NEW)) is None
+    assert acts(world, Action.EMAIL_CHANGED) == [moved]
+    (notice,) = owed(world, Kind.EMAIL_CHANGED)
+    assert (notice.recipient, notice.user_id, notice.change_id) == (ALICE, user.id, change.id)
+
+
+async def test_confirming_twice_is_confirming_once(world: World) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    outcomes = await at_once([partial(world.confirm_email, token=token)] * 40)
+    assert outcomes == [kept(world, user)] * 40
+    assert kept(world, user) == user.moved(NEW)
+    assert acts(world, Action.EMAIL_CHANGED) == [kept(world, user)]
+    assert len(owed(world, Kind.EMAIL_CHANGED)) == 1
+
+
+async def test_confirming_again_is_refused_once_anything_has_happened_since(world: World) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    await world.confirm_email(token=token)
+    caller = await world.caller(NEW)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
+async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: Code | None) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    world.clock.advance(minutes=30, seconds=seconds)
+    assert await verdict(world.confirm_email(token=token)) is code
+
+
+async def test_a_link_that_was_sealed_later_does_not_make_the_change_younger(world: World) -> None:
+    change = await moving(world, await world.user(ALICE), NEW)
+    world.clock.advance(minutes=30)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+
+
+async def test_of_several_changes_only_the_newest_can_be_confirmed(world: World) -> None:
+    user = await world.user(ALICE)
+    changes = [await moving(world, user, f"alice{number}@example.net") for number in range(3)]
+    tokens = [change_link(world, change, Purpose.EMAIL) for change in changes]
+    for token in tokens[:2]:
+        with refused(Code.LINK_INVALID):
+            await world.confirm_email(token=token)
+    assert (await world.confirm_email(token=tokens[2])).email == "alice2@example.net"
+    for token in tokens[:2]:
+        with refused(Code.LINK_INVALID):
+            await world.confirm_email(token=token)
+
+
+async def _change(world: World, user: User) -> None:
+    caller = await world.caller(user.email)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+async def _reset(world: World, user: User) -> None:
+    token = link(world, user, Purpose.RESET)
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+
+
+async def _disable(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.set_disabled(user.id, True, now=world.clock())
+
+
+async def _remove(world: World, user: User) -> None:
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+
+
+async def _remove_and_return(world: World, user: User) -> None:
+    await _remove(world, user)
+    await world.user(user.email)
+
+
+@pytest.mark.parametrize("first", [_change, _reset, _disable, _remove, _remove_and_return])
+async def test_a_link_of_somebody_changed_disabled_or_gone_is_dead(
+    world: World, first: Callable[[World, User], Awaitable[None]]
+) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    await first(world, user)
+    before = world.store.rows.copy()
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+    assert world.store.rows == before
+
+
+async def test_a_confirmed_link_says_nothing_of_somebody_who_was_disabled_since(world: World) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    await world.confirm_email(token=token)
+    await _disable(world, user)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+
+
+async def test_every_link_that_went_to_the_old_address_is_dead(world: World) -> None:
+    user = await world.user(ALICE)
+    tokens = [link(world, user, purpose) for purpose in (Purpose.VERIFY, Purpose.RESET)]
+    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), Purpose.EMAIL))
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=tokens[0])
+    with refused(Code.LINK_INVALID):
+        await world.reset_password(token=tokens[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+    assert await verdict(world.enter(NEW)) is None
+
+
+# -- other people -----------------------------------------------------------------------------------------
+
+
+async def test_claims_to_the_new_address_are_void_with_their_passwords_and_sessions(world: World) -> None:
+    squatter = await claim(world, NEW, OTHER_PASSWORD)
+    planted = await world.enter(NEW, OTHER_PASSWORD)
+    pending = link(world, squatter, Purpose.VERIFY)
+    user = await world.user(ALICE)
+
+    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), Purpose.EMAIL))
+
+    assert squatter.id not in world.store.rows.users
+    assert await ways_in(world, planted) == DEAD
+    assert session_of(world, planted).end_reason is EndReason.SUPERSEDED
+    assert await verdict(world.enter(NEW, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=pending)
+
+
+async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
+    user = await world.user(ALICE)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    holder = await claim(world, NEW, OTHER_PASSWORD)
+    await world.verify(token=link(world, holder, Purpose.VERIFY))
+    before = world.store.rows.copy()
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+    assert world.store.rows == before
+
+
+async def test_who_claimed_an_address_and_asked_for_another_has_nothing_once_it_is_proven(world: World) -> None:
+    """The museum's c06a56d: what was prepared before the proof must not outlive it, whichever link proves."""
+    for prove in (Purpose.VERIFY, Purpose.RESET):
+        planted = await claim(world, BOB, PASSWORD)
+        change = await moving(world, planted, f"eve.{prove}@example.net")
+        token = change_link(world, change, Purpose.EMAIL)
+        if prove is Purpose.VERIFY:
+            await world.verify(token=link(world, planted, prove))
+        else:
+            await _reset(world, planted)
+        with refused(Code.LINK_INVALID):
+            await world.confirm_email(token=token)
+        assert kept(world, planted).email == BOB
+        await _remove(world, planted)
+
+
+async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
+    squatter = await claim(world, BOB, PASSWORD)
+    token = change_link(world, await moving(world, squatter, NEW), Purpose.EMAIL)
+    owner = await claim(world, BOB, OTHER_PASSWORD)
+    await world.verify(token=link(world, owner, Purpose.VERIFY))
+    assert world.store.rows.changes == {}
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+
+
+async def test_verifying_again_leaves_a_change_as_it_is(world: World) -> None:
+    user = await claim(world, ALICE, PASSWORD)
+    verified = link(world, user, Purpose.VERIFY)
+    await world.verify(token=verified)
+    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    await world.verify(token=verified)
+    assert (await world.confirm_email(token=token)).email == NEW
+
+
+async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> None:
+    late = await claim(world, ALICE, PASSWORD, username="queen")
+    token = change_link(world, await moving(world, late, NEW), Purpose.EMAIL)
+    await world.user(BOB, username="Queen")
+    assert (await world.confirm_email(token=token)).username is None
+
+
+# -- two who swap -----------------------------------------------------------------------------------------
+
+
+async def swapping(world: World, *, roles: tuple[Role, Role] = (Role.MEMBER, Role.MEMBER)) -> list[tuple[User, str]]:
+    """Two users on their way to each other's address, and their links."""
+    people = [await world.user(email, role=role) for email, role in zip((ALICE, BOB), roles, strict=True)]
+    changes = [await moving(world, user, new) for user, new in zip(people, (BOB, ALICE), strict=True)]
+    return [(user, change_link(world, change, Purpose.EMAIL)) for user, change in zip(people, changes, strict=True)]
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+async def test_two_users_swap_their_addresses_in_either_order(world: World, order: tuple[int, int]) -> None:
+    people = await swapping(world)
+    for place in order:
+        await world.confirm_email(token=people[place][1])
+    assert [(kept(world, user).email, kept(world, user).verified) for user, _ in people] == [
+        (BOB, True),
+        (ALICE, True),
+    ]
+    assert acts(world, Action.EMAIL_LOST) == [kept(world, people[order[1]][0])]
+    for _, token in people:
+        assert (await world.confirm_email(token=token)).verified
+    assert len(acts(world, Action.EMAIL_CHANGED)) == 2
+
+
+async def test_two_users_swap_their_addresses_at_once(world: World) -> None:
+    people = await swapping(world)
+    outcomes = await at_once([partial(world.confirm_email, token=token) for _, token in people])
+    assert all(isinstance(outcome, User) for outcome in outcomes)
+    assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
+
+
+async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(world: World) -> None:
+    (_, alices_link), (bob, bobs_link) = await swapping(world)
+    pair = await world.enter(BOB)
+    stale = [link(world, bob, purpose) for purpose in (Purpose.VERIFY, Purpose.RESET)]
+    assert await world.deliver_mail(limit=100)
+
+    await world.confirm_email(token=alices_link)
+
+    displaced = kept(world, bob)
+    assert displaced == bob.displaced(ALICE)
+    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED
+    renewed = await world.refresh(refresh_token=pair.refresh_token)
+    assert (await world.authenticate(renewed.access_token)).verified is False
+    # Links that went to the lost mailbox prove nothing about the other.
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=stale[0])
+    with refused(Code.LINK_INVALID):
+        await world.reset_password(token=stale[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+    proven = await world.confirm_email(token=bobs_link)
+    assert proven == displaced.moved(ALICE)
+    # Nobody tells the new reader of the lost mailbox, and nothing leads back to it.
+    assert [mail.recipient for mail in owed(world, Kind.EMAIL_CHANGED)] == [ALICE]
+    assert {change.closed_at is None for change in world.store.rows.changes.values() if change.user_id == bob.id} == {
+        False
+    }
+
+
+async def test_nothing_leads_a_displaced_user_back_even_when_the_address_is_free_again(world: World) -> None:
+    alice, bob = await world.user(ALICE), await world.user(BOB)
+    notices = [change_link(world, await moving(world, bob, to), Purpose.RESTORE) for to in (NEW, ALICE)]
+    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), Purpose.EMAIL))
+    world.clock.advance(seconds=1)
+    await world.confirm_email(token=change_link(world, await moving(world, alice, NEW), Purpose.EMAIL))
+    for notice in notices:
+        with refused(Code.LINK_INVALID):
+            await world.restore_email(token=notice)
+    assert kept(world, bob).email == ALICE
+
+
+async def test_a_displaced_user_may_also_verify_in_the_ordinary_way(world: World) -> None:
+    (_, alices_link), (bob, bobs_link) = await swapping(world)
+    await world.confirm_email(token=alices_link)
+    await world.ask_for_verification(email=ALICE)
+    user = await world.verify(token=await world.mailed_token(ALICE))
+    assert (user.id, user.verified) == (bob.id, True)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=bobs_link)
+
+
+async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(world: World) -> None:
+    (alice, alices_link), (bob, bobs_link) = await swapping(world)
+    pair = await world.enter(BOB)
+    await world.confirm_email(token=alices_link)
+    (notice,) = owed(world, Kind.EMAIL_CHANGED)
+    back = world.store.rows.changes[notice.change_id or alice.id]
+    await world.restore_email(token=change_link(world, back, Purpose.RESTORE))
+    assert kept(world, alice).email == ALICE
+    assert kept(world, bob) == bob.displaced(ALICE)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=bobs_link)
+    renewed = await world.refresh(refresh_token=pair.refresh_token)
+    caller = await world.authenticate(renewed.access_token)
+    await world.change_email(caller, new_email=BOB, password=PASSWORD)
+    home = await world.confirm_email(token=await world.mailed_token(BOB))
+    assert (home.id, home.email, home.verified) == (bob.id, BOB, True)
+
+
+async def _elsewhere(world: World, bob: User) -> None:
+    await moving(world, bob, NEW)
+
+
+async def _too_late(world: World, bob: User) -> None:
+    await moving(world, bob, ALICE)
+    world.clock.advance(minutes=30)
+
+
+async def _reconsidered(world: World, bob: User) -> None:
+    await moving(world, bob, ALICE)
+    await moving(world, bob, NEW)
+
+
+async def _password_changed(world: World, bob: User) -> None:
+    await moving(world, bob, ALICE)
+    await _change(world, bob)
+
+
+async def _banned(world: World, bob: User) -> None:
+    await moving(world, bob, ALICE)
+    await _disable(world, bob)
+
+
+async def _stays(world: World, bob: User) -> None:
+    pass
+
+
+@pytest.mark.parametrize("first", [_elsewhere, _too_late, _reconsidered, _password_changed, _banned, _stays])
+async def test_a_holder_who_does_not_swap_keeps_the_address(
+    world: World, first: Callable[[World, User], Awaitable[None]]
+) -> None:
+    alice, bob = await world.user(ALICE), await world.user(BOB)
+    await first(world, bob)
+    token = change_link(world, await moving(world, alice, BOB), Purpose.EMAIL)
+    before = world.store.rows.copy()
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+    assert world.store.rows == before
+
+
+async def test_nobody_swaps_for_an_address_that_they_have_not_proven(world: World) -> None:
+    squatter, bob = await claim(world, ALICE, PASSWORD), await world.user(BOB)
+    await moving(world, bob, ALICE)
+    token = change_link(world, await moving(world, squatter, BOB), Purpose.EMAIL)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+
+
+async def test_an_address_is_free_once_its_holder_has_left_it(world: World) -> None:
+    alice, bob = await world.user(ALICE), await world.user(BOB)
+    leaving = change_link(world, await moving(world, bob, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, alice, BOB), Purpose.EMAIL)
+    with refused(Code.LINK_INVALID):
+        await world.confirm_email(token=token)
+    await world.confirm_email(token=leaving)
+    assert (await world.confirm_email(token=token)).email == BOB
+
+
+async def test_the_last_admin_is_not_displaced(world: World) -> None:
+    (member, members_link), (_, admins_link) = await swapping(world, roles=(Role.MEMBER, Role.ADMIN))
+    before = world.store.rows.copy()
+    with refused(Code.LAST_ADMIN):
+        await world.confirm_email(token=members_link)
+    assert world.store.rows == before
+    assert (await world.confirm_email(token=admins_link)).email == ALICE
+    assert kept(world, member).verified is False
+    assert (await world.confirm_email(token=members_link)).email == BOB
+
+
+async def test_an_admin_is_displaced_while_there_is_another(world: World) -> None:
+    await world.user("root@example.org", role=Role.ADMIN)
+    people = await swapping(world, roles=(Role.MEMBER, Role.ADMIN))
+    for _, token in people:
+        await world.confirm_email(token=token)
+    assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
+
+
+# -- the mail ---------------------------------------------------------------------------------------------
+
+
+async def test_a_mail_whose_link_could_do_nothing_is_not_sent(world: World) -> None:
+    alice, bob = await world.user(ALICE), await world.user(BOB)
+    await moving(world, alice, "first@example.net")
+    await moving(world, alice, NEW)
+    await moving(world, bob, "late@example.net")
+    await _change(world, bob)
+    await moving(world, await world.user("gone@example.org"), "gone@example.net")
+    async with world.begin() as work:
+        gone = await work.users.by_email("gone@example.org")
+        assert gone is not None
+        await work.users.remove(gone.id)
+    await world.deliver_mail(limit=100)
+    fates = {mail.recipient: mail.outcome for mail in owed(world, Kind.CONFIRM_EMAIL)}
+    assert fates == {
+        NEW: Outcome.SENT,
+        "first@example.net": Outcome.DROPPED,
+        "late@example.net": Outcome.DROPPED,
+        "gone@example.net": Outcome.DROPPED,
+    }
+    notices = {mail.recipient: mail.outcome for mail in owed(world, Kind.EMAIL_CHANGE_ASKED)}
+    assert notices == {ALICE: Outcome.SENT, BOB: Outcome.SENT, "gone@example.org": Outcome.DROPPED}
+
+
+async def test_a_link_that_waited_too_long_is_not_sent(world: World) -> None:
+    await moving(world, await world.user(ALICE), NEW)
+    world.clock.advance(minutes=30)
+    await world.deliver_mail(limit=100)
+    (link_mail,), (notice,) = owed(world, Kind.CONFIRM_EMAIL), owed(world, Kind.EMAIL_CHANGE_ASKED)
+    assert (link_mail.outcome, notice.outcome) == (Outcome.DROPPED, Outcome.SENT)
+
+
+async def test_a_second_send_carries_the_same_link(world: World) -> None:
+    alice = await world.user(ALICE)
+    change = await moving(world, alice, NEW)
+    tokens = [await world.mailed_token(email) for email in (NEW, ALICE)]
+    world.clock.advance(minutes=5)
+    for mail in [*owed(world, Kind.CONFIRM_EMAIL), *owed(world, Kind.EMAIL_CHANGE_ASKED)]:
+        async with world.begin() as work:
+            await work.mails.add(mail)
+    assert [await world.mailed_token(email) for email in (NEW, ALICE)] == tokens
+    sealed = [
+        world.links.unseal(token, purpose)
+        for token, purpose in zip(tokens, (Purpose.EMAIL, Purpose.RESTORE), strict=True)
+    ]
+    assert [(one.subject, one.credential_version, one.issued_at) for one in sealed] == [
+        (change.id, 0, change.asked_at)
+    ] * 2

@@ -1,0 +1,92 @@
+"""Every kind of link against everything that takes one: only what it was made for accepts it."""
+
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from domain.mail import Purpose
+from domain.refusals import Code
+from domain.token import RefreshToken
+from tests.application.words import ALICE, change_link, link, moving, verdict
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+Use = Callable[[World, str], Awaitable[object]]
+
+
+async def _verify(world: World, token: str) -> object:
+    return await world.verify(token=token)
+
+
+async def _reset(world: World, token: str) -> None:
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+
+
+async def _confirm(world: World, token: str) -> object:
+    return await world.confirm_email(token=token)
+
+
+async def _restore(world: World, token: str) -> object:
+    return await world.restore_email(token=token)
+
+
+async def _follow(world: World, token: str) -> object:
+    return await world.follow_email_link(token=token)
+
+
+USES: dict[Use, set[Purpose]] = {
+    _verify: {Purpose.VERIFY},
+    _reset: {Purpose.RESET},
+    _confirm: {Purpose.EMAIL},
+    _restore: {Purpose.RESTORE},
+    _follow: {Purpose.EMAIL, Purpose.RESTORE},
+}
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("purpose", Purpose)
+async def test_a_link_is_good_for_its_purpose_alone(world: World, purpose: Purpose, use: Use) -> None:
+    user = await world.user(ALICE)
+    change = await moving(world, user, "alice@example.net")
+    about_a_change = purpose in {Purpose.EMAIL, Purpose.RESTORE}
+    token = change_link(world, change, purpose) if about_a_change else link(world, user, purpose)
+    before = world.store.rows.copy()
+    right = purpose in USES[use]
+    assert await verdict(use(world, token)) is (None if right else Code.LINK_INVALID)
+    assert right or world.store.rows == before
+
+
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("purpose", Purpose)
+async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose: Purpose, use: Use) -> None:
+    """Sealed for the right purpose, about the wrong thing."""
+    user = await world.user(ALICE)
+    change = await moving(world, user, "alice@example.net")
+    about_a_change = purpose in {Purpose.EMAIL, Purpose.RESTORE}
+    token = link(world, user, purpose) if about_a_change else change_link(world, change, purpose)
+    assert await verdict(use(world, token)) is Code.LINK_INVALID
+
+
+@pytest.mark.parametrize("use", USES)
+async def test_nothing_else_that_is_sealed_is_a_link(world: World, use: Use) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    refresh = world.refresh_sealer.seal(RefreshToken(session_id=pair.session_id, generation=1))
+    for text in (pair.access_token, pair.refresh_token, refresh, PASSWORD, "", ".", "a.b", "\0", "\ud800"):
+        assert await verdict(use(world, text)) is Code.LINK_INVALID
+
+
+async def test_what_a_link_would_do_can_be_told_before_it_is_done(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moving(world, user, "alice@example.net")
+    before = world.store.rows.copy()
+    told = {purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in Purpose}
+    assert told == {
+        Purpose.VERIFY: None,
+        Purpose.RESET: None,
+        Purpose.EMAIL: Purpose.EMAIL,
+        Purpose.RESTORE: Purpose.RESTORE,
+    }
+    assert world.follow_email_link.purpose("nonsense") is None
+    assert world.store.rows == before

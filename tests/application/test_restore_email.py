@@ -1,0 +1,272 @@
+"""Taking an address back: whoever reads the mailbox that the account had undoes all that was done without them."""
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from domain.address_change import AddressChange
+from domain.event import Action
+from domain.mail import Kind, Outcome, Purpose
+from domain.refusals import Code, Refusal
+from domain.session import EndReason
+from domain.token import TokenPair
+from domain.user import NO_PASSWORD, User
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    at_once,
+    change_link,
+    claim,
+    link,
+    moving,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+THIEF = "thief@example.net"
+FENCE = "fence@example.net"
+
+
+def kept(world: World, user: User) -> User:
+    return world.store.rows.users[user.id]
+
+
+def back(world: World, change: AddressChange) -> str:
+    return change_link(world, change, Purpose.RESTORE)
+
+
+async def moved(world: World, user: User, new_email: str) -> AddressChange:
+    """A change that was asked for and confirmed."""
+    change = await moving(world, user, new_email)
+    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    return world.store.rows.changes[change.id]
+
+
+async def before_it_was_confirmed(world: World, user: User) -> AddressChange:
+    return await moving(world, user, THIEF)
+
+
+async def after_it_was_confirmed(world: World, user: User) -> AddressChange:
+    return await moved(world, user, THIEF)
+
+
+async def after_the_password_was_changed_too(world: World, user: User) -> AddressChange:
+    change = await moved(world, user, THIEF)
+    caller = await world.caller(THIEF)
+    await world.change_password(caller, current_password=PASSWORD, new_password="the password of a thief")
+    return change
+
+
+async def after_asking_again_and_again(world: World, user: User) -> AddressChange:
+    change = await moving(world, user, FENCE)
+    for number in range(3):
+        await moving(world, user, f"thief{number}@example.net")
+    await moved(world, user, THIEF)
+    return change
+
+
+EARLIER = [
+    before_it_was_confirmed,
+    after_it_was_confirmed,
+    after_the_password_was_changed_too,
+    after_asking_again_and_again,
+]
+
+
+@pytest.mark.parametrize("thieving", EARLIER)
+async def test_the_account_is_its_owners_again_and_nobody_elses(
+    world: World, thieving: Callable[[World, User], Awaitable[AddressChange]]
+) -> None:
+    user = await world.user(ALICE, username="queen")
+    change = await thieving(world, user)
+    pairs = [await somebody_inside(world, user) for _ in range(2)]
+    loose = [link(world, user, Purpose.RESET), link(world, user, Purpose.VERIFY)]
+
+    restored = await world.restore_email(token=back(world, change))
+
+    assert restored == kept(world, user)
+    assert (restored.email, restored.verified, restored.username) == (ALICE, True, "queen")
+    assert restored.password_hash == NO_PASSWORD
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.EMAIL_RESTORED}
+    for email in (ALICE, THIEF, "queen"):
+        for password in (PASSWORD, "the password of a thief", "", NO_PASSWORD):
+            assert await verdict(world.enter(email, password)) is Code.INVALID_CREDENTIALS
+    with refused(Code.LINK_INVALID):
+        await world.reset_password(token=loose[0], new_password=PASSWORD, confirm_password=PASSWORD)
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=loose[1])
+    for known in world.store.rows.changes.values():
+        for act, purpose in ((world.confirm_email, Purpose.EMAIL), (world.restore_email, Purpose.RESTORE)):
+            assert await verdict(act(token=change_link(world, known, purpose))) is Code.LINK_INVALID
+    events = [event for event in world.store.rows.events.values() if event.action is Action.EMAIL_RESTORED]
+    assert [(event.user_id, event.actor_id, event.detail) for event in events] == [(user.id, None, "")]
+
+    (mail,) = owed(world, Kind.RESET)
+    assert (mail.recipient, mail.user_id) == (ALICE, user.id)
+    token = await world.mailed_token(ALICE)
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
+async def somebody_inside(world: World, user: User) -> TokenPair:
+    """Somebody gets in, whatever the password is by now."""
+    for password in (PASSWORD, "the password of a thief"):
+        try:
+            return await world.enter(kept(world, user).email, password)
+        except Refusal:
+            continue
+    raise AssertionError("nobody gets in")
+
+
+async def test_the_links_in_both_notices_lead_back(world: World) -> None:
+    for kind in (Kind.EMAIL_CHANGE_ASKED, Kind.EMAIL_CHANGED):
+        user = await world.user(ALICE)
+        await moving(world, user, THIEF)
+        asked = await world.mailed_token(ALICE)
+        await world.confirm_email(token=await world.mailed_token(THIEF))
+        changed = await world.mailed_token(ALICE)
+        token = asked if kind is Kind.EMAIL_CHANGE_ASKED else changed
+        assert (await world.restore_email(token=token)).email == ALICE
+        for dead in (asked, changed):
+            with refused(Code.LINK_INVALID):
+                await world.restore_email(token=dead)
+        async with world.begin() as work:
+            await work.users.remove(user.id)
+
+
+async def test_of_forty_at_once_one_restores(world: World) -> None:
+    user = await world.user(ALICE)
+    token = back(world, await moved(world, user, THIEF))
+    outcomes = await at_once([partial(world.restore_email, token=token)] * 40)
+    assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [kept(world, user)]
+    assert len(owed(world, Kind.RESET)) == 1
+
+
+async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: World) -> None:
+    user = await world.user(ALICE)
+    first = await moved(world, user, THIEF)
+    world.clock.advance(seconds=5)
+    second = await moved(world, user, FENCE)
+    await world.restore_email(token=back(world, first))
+    with refused(Code.LINK_INVALID):
+        await world.restore_email(token=back(world, second))
+    assert kept(world, user).email == ALICE
+
+
+async def test_a_thief_who_goes_back_first_does_not_keep_the_owner_out(world: World) -> None:
+    user = await world.user(ALICE)
+    first = await moved(world, user, THIEF)
+    world.clock.advance(seconds=5)
+    second = await moved(world, user, FENCE)
+    assert (await world.restore_email(token=back(world, second))).email == THIEF
+    await world.ask_for_reset(email=THIEF)
+    token = await world.mailed_token(THIEF)
+    assert (await world.restore_email(token=back(world, first))).email == ALICE
+    with refused(Code.LINK_INVALID):
+        await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+
+
+async def test_mails_that_are_still_owed_to_the_thief_are_not_sent(world: World) -> None:
+    user = await world.user(ALICE)
+    first = await moved(world, user, THIEF)
+    await moved(world, user, FENCE)
+    await moving(world, user, "another@example.net")
+    await world.restore_email(token=back(world, first))
+    await world.deliver_mail(limit=100)
+    sent = {(mail.kind, mail.recipient) for mail in world.store.rows.mails.values() if mail.outcome is Outcome.SENT}
+    assert sent == {(Kind.RESET, ALICE)}
+
+
+async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moved(world, user, THIEF)
+    await world.user(ALICE)
+    before = world.store.rows.copy()
+    with refused(Code.LINK_INVALID):
+        await world.restore_email(token=back(world, change))
+    assert world.store.rows == before
+
+
+async def test_claims_that_were_made_meanwhile_are_void(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moved(world, user, THIEF)
+    squatter = await claim(world, ALICE, OTHER_PASSWORD)
+    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    await world.restore_email(token=back(world, change))
+    assert squatter.id not in world.store.rows.users
+    assert await ways_in(world, planted) == DEAD
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
+async def test_a_link_works_for_seven_days(world: World, seconds: int, code: Code | None) -> None:
+    token = back(world, await moved(world, await world.user(ALICE), THIEF))
+    world.clock.advance(days=7, seconds=seconds)
+    assert await verdict(world.restore_email(token=token)) is code
+
+
+async def test_a_link_of_somebody_disabled_is_dead_until_they_are_enabled(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moved(world, user, THIEF)
+    for disabled, code in ((True, Code.LINK_INVALID), (False, None)):
+        async with world.begin() as work:
+            await work.users.set_disabled(user.id, disabled, now=world.clock())
+        assert await verdict(world.restore_email(token=back(world, change))) is code
+
+
+async def test_a_link_of_somebody_who_is_gone_is_dead_for_whoever_comes_after(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moved(world, user, THIEF)
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+    successors = [await world.user(email) for email in (ALICE, THIEF)]
+    with refused(Code.LINK_INVALID):
+        await world.restore_email(token=back(world, change))
+    assert [kept(world, one) for one in successors] == successors
+
+
+async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> None:
+    change = await moved(world, await world.user(ALICE), THIEF)
+    bob = await world.user(BOB)
+    await moved(world, bob, "bob@example.net")
+    await world.restore_email(token=back(world, change))
+    assert kept(world, bob).email == "bob@example.net"
+    assert {known.closed_at is None for known in world.store.rows.changes.values() if known.user_id == bob.id} == {
+        True
+    }
+
+
+async def test_without_a_password_a_login_costs_what_it_always_costs(world: World) -> None:
+    change = await moving(world, await world.user(ALICE), THIEF)
+    await world.restore_email(token=back(world, change))
+    for password in ("", NO_PASSWORD, PASSWORD):
+        calls = world.hasher.calls
+        assert await verdict(world.enter(ALICE, password)) is Code.INVALID_CREDENTIALS
+        assert world.hasher.calls == calls + 1
+
+
+async def test_what_led_back_to_an_older_address_still_does(world: World) -> None:
+    user = await world.user(ALICE)
+    own = await moved(world, user, BOB)
+    theirs = await moving(world, user, THIEF)
+    await world.restore_email(token=back(world, theirs))
+    assert (await world.restore_email(token=back(world, own))).email == ALICE
+
+
+async def test_a_restored_account_can_change_its_address_again(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.restore_email(token=back(world, await moved(world, user, THIEF)))
+    token = await world.mailed_token(ALICE)
+    await world.reset_password(token=token, new_password=PASSWORD, confirm_password=PASSWORD)
+    change = await moved(world, user, BOB)
+    assert kept(world, user).email == BOB
+    assert (await world.restore_email(token=back(world, change))).email == ALICE

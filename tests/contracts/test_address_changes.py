@@ -1,0 +1,322 @@
+"""Changes of address as they are kept, and the users whom they move."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from datetime import timedelta
+
+import anyio
+import pytest
+
+from domain.address_change import AddressChange
+from domain.role import Role
+from domain.session import ENDED, EndReason, Session
+from domain.user import User
+from tests.contracts.stage import LATER, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened
+
+pytestmark = pytest.mark.anyio
+
+
+def change_of(user: User, new_email: str = "new@example.org") -> AddressChange:
+    return AddressChange(
+        id=new_id(),
+        user_id=user.id,
+        old_email=user.email,
+        new_email=new_email,
+        credential_version=user.credential_version,
+        asked_at=NOW,
+    )
+
+
+async def added(stage: Stage, change: AddressChange) -> AddressChange:
+    async with stage.begin() as work:
+        await work.changes.add(change)
+    return change
+
+
+async def kept(stage: Stage, change: AddressChange) -> AddressChange | None:
+    async with stage.begin() as work:
+        return await work.changes.by_id(change.id)
+
+
+def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
+    async def move() -> User | None:
+        async with stage.begin() as work:
+            await work.users.hold(user.id, email=email)
+            return await work.users.move(user.id, email, now=NOW)
+
+    return move
+
+
+# -- changes ----------------------------------------------------------------------------------------------
+
+
+async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(stage: Stage) -> None:
+    change = await added(stage, change_of(await stage.user()))
+    assert await kept(stage, change) == change
+    later = replace(change, confirmed_at=LATER, closed_at=LATER + timedelta(hours=1), credential_version=7)
+    async with stage.begin() as work:
+        await work.changes.keep(later)
+    assert await kept(stage, change) == later
+    stranger = change_of(await stage.user("bob@example.org"))
+    async with stage.begin() as work:
+        await work.changes.keep(stranger)
+        assert await work.changes.by_id(stranger.id) is None
+
+
+async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_of_it(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    async with stage.begin() as work:
+        assert await work.changes.newest(user.id) is None
+    await added(stage, change_of(user))
+    newest = await added(stage, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
+    await added(stage, change_of(other))
+    async with stage.begin() as work:
+        assert await work.changes.newest(user.id) == newest
+
+
+async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    changes = [await added(stage, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
+    closed = await added(stage, replace(change_of(user), credential_version=9, closed_at=NOW))
+    theirs = await added(stage, replace(change_of(other), credential_version=9))
+    async with stage.begin() as work:
+        await work.changes.close(user.id, now=LATER, since=2)
+    found = [await kept(stage, change) for change in changes]
+    assert found == [changes[0], *(replace(change, closed_at=LATER) for change in changes[1:])]
+    assert [await kept(stage, closed), await kept(stage, theirs)] == [closed, theirs]
+
+
+async def test_changes_are_closed_by_the_address_that_they_lead_back_to(stage: Stage) -> None:
+    user = await stage.user()
+    here, there = change_of(user), replace(change_of(user), old_email="older@example.org")
+    for change in (here, there):
+        await added(stage, change)
+    async with stage.begin() as work:
+        await work.changes.close(user.id, now=LATER, back_to=user.email)
+    assert await kept(stage, here) == replace(here, closed_at=LATER)
+    assert await kept(stage, there) == there
+
+
+async def test_only_what_was_not_confirmed_is_forgotten(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    waiting = await added(stage, change_of(user))
+    done = await added(stage, replace(change_of(user), confirmed_at=NOW))
+    theirs = await added(stage, change_of(other))
+    async with stage.begin() as work:
+        await work.changes.forget(user.id)
+    assert [await kept(stage, change) for change in (waiting, done, theirs)] == [None, done, theirs]
+
+
+async def test_changes_go_with_their_user(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    change, theirs = await added(stage, change_of(user)), await added(stage, change_of(other))
+    async with stage.begin() as work:
+        await work.users.remove(user.id)
+    assert [await kept(stage, change), await kept(stage, theirs)] == [None, theirs]
+
+
+# -- holding ----------------------------------------------------------------------------------------------
+
+
+async def test_the_user_and_everybody_of_the_address_are_held_in_order(stage: Stage) -> None:
+    claims = [await stage.user("new@example.org", proven=False) for _ in range(2)]
+    user = await stage.user()
+    await stage.user("bob@example.org", role=Role.ADMIN)
+    async with stage.begin() as work:
+        assert await work.users.hold(user.id) == [user]
+        assert await work.users.hold(user.id, email="new@example.org") == [*claims, user]
+        assert await work.users.hold(user.id, email=user.email) == [user]
+        assert await work.users.hold(user.id, email="nobody@example.org") == [user]
+        assert await work.users.hold(new_id(), email="nobody@example.org") == []
+
+
+async def test_with_somebody_who_governs_all_are_held_who_do(stage: Stage) -> None:
+    admins = [await stage.user(f"admin{number}@example.org", role=Role.ADMIN) for number in range(3)]
+    await stage.user("claims@example.org", role=Role.ADMIN, proven=False)
+    banned = await stage.user("banned@example.org", role=Role.ADMIN)
+    async with stage.begin() as work:
+        banned = await work.users.set_disabled(banned.id, True, now=NOW) or banned
+    user = await stage.user()
+    async with stage.begin() as work:
+        assert await work.users.hold(user.id, email="admin1@example.org") == [*admins, user]
+        assert await work.users.hold(user.id, email="banned@example.org") == [banned, user]
+        assert await work.users.hold(admins[0].id, email=user.email) == [admins[0], user]
+
+
+async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    held, seen = anyio.Event(), list[User | None]()
+
+    async def hold() -> None:
+        async with stage.begin() as work:
+            await work.users.hold(user.id, email=other.email)
+            held.set()
+            await anyio.sleep(0.05)
+            seen.extend([await work.users.by_id(user.id), await work.users.by_id(other.id)])
+
+    async def change(target: User) -> None:
+        await held.wait()
+        async with stage.begin() as work:
+            await work.users.replace_password(target.id, "new", credential_version=1)
+
+    async with anyio.create_task_group() as group:
+        for doing in (hold, lambda: change(user), lambda: change(other)):
+            group.start_soon(doing)
+    assert seen == [user, other]
+
+
+# -- moving -----------------------------------------------------------------------------------------------
+
+
+async def test_moving_proves_the_address_and_counts_the_version_on(stage: Stage) -> None:
+    for proven in (True, False):
+        user = await stage.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
+        moved = await moving(stage, user, f"new-{proven}@example.org".lower())()
+        assert moved == user.moved(f"new-{proven}@example.org".lower())
+        assert await stage.kept_user(user.id) == moved
+    assert await moving(stage, claim(), "other@example.org")() is None
+
+
+async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(stage: Stage) -> None:
+    squatter = await stage.user("new@example.org", proven=False)
+    planted = await stage.session(squatter)
+    own = await stage.user("ada@example.org", proven=False)
+    user = await stage.user("bob@example.org")
+    session = await stage.session(user)
+    assert await moving(stage, user, "new@example.org")() is not None
+    assert await stage.kept_user(squatter.id) is None
+    kept = await stage.kept_session(planted.id)
+    assert (kept.user_id, kept.ended_at, kept.end_reason) == (None, NOW, EndReason.SUPERSEDED)
+    assert stage.blocklist.raised == {planted.id: ENDED}
+    assert await stage.kept_session(session.id) == session
+    assert await stage.kept_user(own.id) == own
+
+
+async def test_nobody_moves_to_an_address_that_somebody_has_proven(stage: Stage) -> None:
+    holder, user = await stage.user("new@example.org"), await stage.user()
+    assert await moving(stage, user, "new@example.org")() is None
+    assert [await stage.kept_user(one.id) for one in (holder, user)] == [holder, user]
+
+
+async def test_a_username_that_was_taken_is_given_up_in_moving(stage: Stage) -> None:
+    user = await stage.user(username="ada", proven=False)
+    await stage.user("bob@example.org", username="ADA")
+    assert await moving(stage, user, "new@example.org")() == replace(user.moved("new@example.org"), username=None)
+
+
+async def test_of_many_who_move_to_one_address_at_once_one_gets_there(stage: Stage) -> None:
+    for number in range(5):
+        users = [await stage.user(f"mover{number}-{place}@example.org") for place in range(12)]
+        address = f"new{number}@example.org"
+        answers = await at_once(moving(stage, user, address) for user in users)
+        moved = [user for user in answers if user is not None]
+        assert len(moved) == 1
+        async with stage.begin() as work:
+            assert await work.users.by_email(address) == moved[0]
+
+
+async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_index(stage: Stage) -> None:
+    """Neither sees the other's row before it is too late to hold it."""
+
+    def making(user: User) -> Callable[[], Awaitable[User | None]]:
+        async def make() -> User | None:
+            async with stage.begin() as work:
+                await work.users.add(user)
+                await anyio.sleep(0.005)
+                proof = await work.users.prove(user.id, credential_version=1, now=NOW)
+                return None if proof is None else proof.user
+
+        return make
+
+    for number in range(10):
+        address = f"new{number}@example.org"
+        user, late = await stage.user(f"mover{number}@example.org"), claim(address)
+        answers = await at_once([moving(stage, user, address), making(late)])
+        async with stage.begin() as work:
+            holder = await work.users.by_email(address)
+        assert [one for one in answers if one is not None] == [holder]
+
+
+async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(stage: Stage) -> None:
+    user = await stage.user(username="ada", role=Role.ADMIN)
+    session = await stage.session(user)
+    async with stage.begin() as work:
+        displaced = await work.users.displace(user.id, to="new@example.org")
+        assert await work.users.displace(new_id(), to="new@example.org") is None
+    assert displaced == user.displaced("new@example.org")
+    assert await stage.kept_user(user.id) == displaced
+    assert await stage.kept_session(session.id) == session
+    async with stage.begin() as work:
+        assert await work.users.governors() == []
+        assert await work.users.by_email(user.email) is None
+    await stage.user(user.email, username="ada")
+
+
+async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(stage: Stage) -> None:
+    for way in ("prove", "move"):
+        address = f"{way}@example.org"
+        user = await stage.user(f"{way}.former@example.org")
+        session = await stage.session(user)
+        await added(stage, change_of(user, address))
+        async with stage.begin() as work:
+            displaced = await work.users.displace(user.id, to=address)
+        squatter = await stage.user(address, proven=False)
+        await added(stage, change_of(squatter, "elsewhere@example.org"))
+        if way == "prove":
+            winner: User | None = await stage.user(address)
+        else:
+            winner = await moving(stage, await stage.user("mover@example.org"), address)()
+        assert winner is not None
+        assert await stage.kept_user(user.id) == displaced
+        assert await stage.kept_session(session.id) == session
+        assert await stage.kept_user(squatter.id) is None
+        assert await moving(stage, user, address)() is None
+
+
+async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_live_on(stage: Stage) -> None:
+    for number in range(30):
+        address = f"planted{number}@example.org"
+        squatter = await stage.user(address, proven=False)
+        user = await stage.user(f"mover{number}@example.org")
+        planted = opened(squatter)
+
+        async def enter(planted: Session = planted) -> User | None:
+            async with stage.begin() as work:
+                entered = await work.sessions.open(planted, credential_version=1, most=MOST)
+                return None if entered is None else entered.user
+
+        entered, moved = await at_once([enter, moving(stage, user, address)])
+        assert moved is not None
+        async with stage.begin() as work:
+            kept = await work.sessions.by_id(planted.id)
+        assert (kept is None) == (entered is None)
+        assert kept is None or kept.ended_at is not None
+
+
+# -- undoing ----------------------------------------------------------------------------------------------
+
+
+async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user("bob@example.org")
+    squatter = await stage.user("new@example.org", proven=False)
+    waiting, done = change_of(user), replace(change_of(user), confirmed_at=NOW)
+    for change in (waiting, done):
+        await added(stage, change)
+    fresh = change_of(user)
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.users.hold(user.id, email="new@example.org")
+            await work.changes.add(fresh)
+            await work.changes.keep(replace(done, confirmed_at=None))
+            await work.changes.close(user.id, now=NOW)
+            await work.changes.forget(user.id)
+            await work.users.displace(other.id, to="new@example.org")
+            await work.users.move(user.id, "new@example.org", now=NOW)
+            raise Undo
+
+    with pytest.raises(Undo):
+        await spoilt()
+    assert [await kept(stage, change) for change in (waiting, done, fresh)] == [waiting, done, None]
+    assert [await stage.kept_user(one.id) for one in (user, other, squatter)] == [user, other, squatter]
+    assert stage.blocklist.published == []

@@ -1,0 +1,63 @@
+"""When a change of address may still move somebody, and when it has."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.address_change import AddressChange
+from domain.user import User
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+USER = User(id=UUID(int=1), email="a@example.org", username=None, password_hash="x", verified=True, created_at=NOW)
+CHANGE = AddressChange(
+    id=UUID(int=2),
+    user_id=USER.id,
+    old_email=USER.email,
+    new_email="b@example.org",
+    credential_version=USER.credential_version,
+    asked_at=NOW,
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "user", "age", "may"),
+    [
+        (CHANGE, USER, 0, True),
+        (CHANGE, USER, 1799, True),
+        (CHANGE, USER, 1800, False),
+        (CHANGE, replace(USER, disabled=True), 0, False),
+        (CHANGE, replace(USER, credential_version=2), 0, False),
+        (CHANGE, USER.with_password("y"), 0, False),
+        (CHANGE, USER.moved("c@example.org"), 0, False),
+        (CHANGE.confirmed(NOW), USER, 0, False),
+        (CHANGE, USER.displaced("b@example.org"), 0, False),
+        (CHANGE.carried(USER.displaced("b@example.org")), USER.displaced("b@example.org"), 0, True),
+    ],
+)
+def test_a_change_moves_who_asked_for_it_while_nothing_else_happens(
+    change: AddressChange, user: User, age: int, may: bool
+) -> None:
+    assert change.confirmable(user, now=NOW + timedelta(seconds=age)) is may
+
+
+@pytest.mark.parametrize(
+    ("change", "user", "done"),
+    [
+        (CHANGE, USER, False),
+        (CHANGE, USER.moved(CHANGE.new_email), False),
+        (CHANGE.confirmed(NOW), USER.moved(CHANGE.new_email), True),
+        (CHANGE.confirmed(NOW), replace(USER.moved(CHANGE.new_email), disabled=True), False),
+        (CHANGE.confirmed(NOW), USER.moved(CHANGE.new_email).with_password("y"), False),
+        (CHANGE.confirmed(NOW), USER.moved("c@example.org"), False),
+    ],
+)
+def test_a_change_is_fulfilled_while_its_user_is_where_it_led(change: AddressChange, user: User, done: bool) -> None:
+    assert change.fulfilled(user) is done
+
+
+def test_moving_and_being_displaced_both_make_every_link_worthless() -> None:
+    moved, displaced = USER.moved("b@example.org"), USER.displaced("b@example.org")
+    assert (moved.email, moved.verified, moved.credential_version) == ("b@example.org", True, 2)
+    assert (displaced.email, displaced.verified, displaced.credential_version) == ("b@example.org", False, 2)
