@@ -1,11 +1,13 @@
 """What moderators and admins do to others. The store's word about the actor counts, not the token's."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.store import Begin, Work
 from domain.event import Action, Event
+from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -31,6 +33,17 @@ async def spare_last_admin(work: Work, target: User) -> None:
     """Raises `last_admin`. Whoever asks holds all admins still until the work is done, so two cannot both go."""
     if target.governs and list(await work.users.governors()) == [target.id]:
         raise Refusal(Code.LAST_ADMIN, "Somebody has to remain who can administer the service.")
+
+
+async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId) -> None:
+    """Remove a user with everything that could still speak for them, and tell their mailbox, if it was proven to be
+    theirs. Raises `last_admin`. Whoever asks holds the user and all admins still."""
+    await spare_last_admin(work, user)
+    await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
+    await work.mails.forget(user.id, address=user.email if user.verified else None)
+    await work.users.remove(user.id)
+    if user.verified:
+        await work.mails.add(Mail.owed(Kind.ACCOUNT_DELETED, user.email, id=new_id(), now=now))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,7 +115,7 @@ class EndSessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteUser:
-    """Remove a user with everything that could still speak for them."""
+    """Remove somebody who stands lower, or oneself."""
 
     begin: Begin
     clock: Clock
@@ -112,9 +125,8 @@ class DeleteUser:
         now = self.clock()
         async with self.begin() as work:
             await work.users.governors()
+            await work.users.hold(user_id)
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
-            await spare_last_admin(work, target)
-            await work.sessions.end_all(user_id, now=now, reason=EndReason.DELETED)
-            await work.users.remove(user_id)
+            await remove_user(work, target, now=now, new_id=self.new_id)
             event = Event.of(Action.DELETED, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin)
             await work.events.add(event)

@@ -179,6 +179,10 @@ class Mails(Protocol):
         """Give a leased mail back, unless another worker has taken it over."""
         ...
 
+    async def forget(self, user_id: UUID, *, address: str | None) -> None:
+        """Remove the mails to the user that are settled; where an address is given, all to it that are."""
+        ...
+
     async def parked(self, *, limit: int) -> Sequence[Mail]: ...
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:

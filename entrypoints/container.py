@@ -30,6 +30,7 @@ from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
+from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
 from application.issue_tokens import IssueTokens
@@ -178,6 +179,7 @@ class Container(containers.DeclarativeContainer):
     follow_email_link = providers.Factory(
         FollowEmailLink, links=link_sealer, confirm=confirm_email, restore=restore_email
     )
+    delete_me = providers.Factory(DeleteMe, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
     list_users = providers.Factory(ListUsers, begin=begin)
     list_events = providers.Factory(ListEvents, begin=begin)
     show_user = providers.Factory(ShowUser, begin=begin)

@@ -23,6 +23,7 @@ from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
+from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
 from application.issue_tokens import IssueTokens
@@ -122,6 +123,7 @@ class World:
         self.confirm_email = ConfirmEmail(begin=begin, links=links, clock=clock, new_id=new_id)
         self.restore_email = RestoreEmail(begin=begin, links=links, clock=clock, new_id=new_id)
         self.follow_email_link = FollowEmailLink(links=links, confirm=self.confirm_email, restore=self.restore_email)
+        self.delete_me = DeleteMe(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
         self.list_users = ListUsers(begin=begin)
         self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)

@@ -43,6 +43,12 @@ class MemoryMails(Mails):
         if self._ours(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=until, note=note)
 
+    async def forget(self, user_id: UUID, *, address: str | None) -> None:
+        await checkpoint()
+        for mail in list(self._rows.mails.values()):
+            if mail.outcome is not None and (mail.user_id == user_id or mail.recipient == address):
+                del self._rows.mails[mail.id]
+
     async def parked(self, *, limit: int) -> Sequence[Mail]:
         await checkpoint()
         parked = [mail for mail in self._rows.mails.values() if mail.outcome is Outcome.PARKED]

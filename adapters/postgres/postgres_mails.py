@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import insert, select, update
+from sqlalchemy import delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import mail_of, row_of_mail
@@ -48,6 +48,11 @@ class PostgresMails(Mails):
 
     async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
         await self._change(mail, due_at=until, note=note)
+
+    async def forget(self, user_id: UUID, *, address: str | None) -> None:
+        theirs = mails.c.user_id == user_id
+        theirs = theirs if address is None else or_(theirs, mails.c.recipient == address)
+        await self._connection.execute(delete(mails).where(theirs, mails.c.outcome.is_not(None)))
 
     async def parked(self, *, limit: int) -> Sequence[Mail]:
         found = await self._connection.execute(

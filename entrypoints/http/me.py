@@ -1,10 +1,11 @@
 """The caller's own account."""
 
-from litestar import get, patch
+from litestar import delete, get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
+from application.delete_me import DeleteMe
 from application.rename_me import RenameMe
 from application.show_me import ShowMe
 from domain.origin import Origin
@@ -18,6 +19,10 @@ class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Null gives the username up."""
 
     username: str | None
+
+
+class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
+    password: str
 
 
 @get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
@@ -41,4 +46,16 @@ async def rename(
     return UserShape.of(await rename_me(caller, username=data.username, origin=origin))
 
 
-handlers = [me, rename]
+@delete(
+    "/me",
+    guards=signed_in(),
+    responses=refusals("token_missing", "token_revoked", "invalid_credentials", "last_admin", "overloaded"),
+)
+async def remove(
+    data: JSONBody[PasswordBody], caller: NamedDependency[AccessToken], delete_me: NamedDependency[DeleteMe]
+) -> None:
+    """Delete the account, by its password, with its sessions and links. Nothing of it comes back."""
+    await delete_me(caller, password=data.password)
+
+
+handlers = [me, rename, remove]

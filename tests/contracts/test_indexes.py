@@ -214,4 +214,6 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
         await work.mails.postpone(mails[1], until=NOW, note="busy")
         assert len(await work.mails.parked(limit=50)) == 41
         assert await work.mails.redrive(mails[0].id, now=NOW)
+        for address in ("user7@example.org", None):
+            await work.mails.forget(UUID(int=7), address=address)
     assert by_index(await house.plans())

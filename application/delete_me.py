@@ -1,0 +1,42 @@
+"""The end of an account, by its owner, who says the password once more."""
+
+from dataclasses import dataclass
+
+from application.administer import remove_user
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin
+from domain.event import Action, Event
+from domain.refusals import Code, Refusal
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteMe:
+    begin: Begin
+    hasher: Hasher
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, caller: AccessToken, *, password: str) -> None:
+        """Raises `invalid_credentials` or `last_admin`. The event tells no place: it outlives whoever it was."""
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        if not (await self.hasher.verify(password, user.password_hash)).fits:
+            raise _wrong_password()
+        now = self.clock()
+        async with self.begin() as work:
+            await work.users.governors()
+            # The password was compared with what the user had then, and a ban may have come since.
+            held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
+            if held is None or held.credential_version != user.credential_version:
+                raise _wrong_password()
+            if held.disabled:
+                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+            await remove_user(work, held, now=now, new_id=self.new_id)
+            await work.events.add(Event.of(Action.DELETED, user.id, id=self.new_id(), now=now, by=user.id))
+
+
+def _wrong_password() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "The password is not right.", field="password")
