@@ -73,8 +73,9 @@ class JwtSealer(AccessSealer):
         self._jws = PyJWS(algorithms=["EdDSA"])
         self._jws.register_algorithm("ES256", _PlainES256(SHA256, ec.SECP256R1))
 
-    def seal(self, token: AccessToken) -> str:
-        claims: dict[str, Any] = {
+    def claims(self, token: AccessToken) -> dict[str, Any]:
+        """What the text of a token says (RFC 9068, section 2.2); times are seconds since 1970."""
+        return {
             **self._fixed,
             "sub": str(token.user_id),
             "sid": str(token.session_id),
@@ -85,8 +86,10 @@ class JwtSealer(AccessSealer):
             "verified": token.verified,
             "gen": token.generation,
         }
+
+    def seal(self, token: AccessToken) -> str:
         keys = self._keys()
-        return self._jws.encode(_json(claims), keys.private, keys.signing.alg, _header(keys.signing))
+        return self._jws.encode(_json(self.claims(token)), keys.private, keys.signing.alg, _header(keys.signing))
 
     def unseal(self, text: str) -> AccessToken:
         now = self._clock().timestamp()

@@ -24,10 +24,13 @@ class Authenticate:
         caller = self.sealer.unseal(text)
         if caller.generation < await self._floor(caller):
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
-        if role is not None:
-            if not caller.verified:
-                caller = await self._seen_again(caller)
-            caller.require(role)
+        return caller if role is None else await self.insist(caller, role)
+
+    async def insist(self, caller: AccessToken, role: Role) -> AccessToken:
+        """The caller, who holds the role. Raises `token_revoked`, `not_verified` or `role_required`."""
+        if not caller.verified:
+            caller = await self._seen_again(caller)
+        caller.require(role)
         return caller
 
     async def _floor(self, caller: AccessToken) -> int:

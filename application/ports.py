@@ -20,6 +20,9 @@ Clock = Callable[[], datetime]
 NewId = Callable[[], UUID]
 """A fresh UUIDv7 (RFC 9562): unique, and ordered by time of making."""
 
+NewSecret = Callable[[], str]
+"""At least 256 random bits as text that needs no quoting in a URL."""
+
 
 # -- secrets ----------------------------------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from hashlib import sha256
 from uuid import UUID
 
 
@@ -13,3 +14,7 @@ class Client:
     name: str
     secret_digest: bytes = field(repr=False)
     created_at: datetime
+
+
+def digest_of(secret: str) -> bytes:
+    return sha256(secret.encode()).digest()

@@ -1,6 +1,7 @@
 """Where roles meet technology: the one place that knows which adapter plays which role."""
 
 import os
+import secrets
 from datetime import UTC, datetime, timedelta
 
 from dependency_injector import containers, providers
@@ -28,11 +29,14 @@ from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
+from application.identify_client import IdentifyClient
+from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
@@ -45,6 +49,7 @@ from application.register import Register
 from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
 from application.restore_email import RestoreEmail
+from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.verify import Verify
 from domain.mail import Kind
@@ -56,6 +61,10 @@ from entrypoints.settings import LONGEST_ACCESS, Settings
 
 def _now() -> datetime:
     return datetime.now(UTC)
+
+
+def _new_secret() -> str:
+    return secrets.token_urlsafe(32)
 
 
 def _make_hasher(settings: Settings) -> Argon2Hasher:
@@ -107,6 +116,7 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(_now)
     new_id = providers.Object(uuid7)
+    new_secret = providers.Object(_new_secret)
 
     lifetimes = providers.ThreadSafeSingleton(
         Lifetimes,
@@ -193,6 +203,14 @@ class Container(containers.DeclarativeContainer):
     )
     parked_mails = providers.Factory(ParkedMails, begin=begin)
     redrive_mail = providers.Factory(RedriveMail, begin=begin, clock=clock)
+    add_client = providers.Factory(AddClient, begin=begin, clock=clock, new_id=new_id, new_secret=new_secret)
+    list_clients = providers.Factory(ListClients, begin=begin)
+    remove_client = providers.Factory(RemoveClient, begin=begin)
+    identify_client = providers.Factory(IdentifyClient, begin=begin)
+    introspect = providers.Factory(Introspect, authenticate=authenticate, begin=begin)
+    revoke = providers.Factory(
+        Revoke, begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id
+    )
     health = providers.Factory(Health, floors, blocklist)
 
 

@@ -21,11 +21,14 @@ from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
+from application.identify_client import IdentifyClient
+from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
@@ -37,6 +40,7 @@ from application.register import Register
 from application.rename_me import RenameMe
 from application.reset_password import ResetPassword
 from application.restore_email import RestoreEmail
+from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.verify import Verify
 from domain.mail import Kind
@@ -135,6 +139,14 @@ class World:
         self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
         self.redrive_mail = RedriveMail(begin=begin, clock=clock)
+        self.add_client = AddClient(
+            begin=begin, clock=clock, new_id=new_id, new_secret=lambda: f"secret of {new_id()}"
+        )
+        self.list_clients = ListClients(begin=begin)
+        self.remove_client = RemoveClient(begin=begin)
+        self.identify_client = IdentifyClient(begin=begin)
+        self.introspect = Introspect(authenticate=self.authenticate, begin=begin)
+        self.revoke = Revoke(begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id)
 
     async def user(
         self, email: str = "alice@example.org", *, role: Role = Role.MEMBER, username: str | None = None

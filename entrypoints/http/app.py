@@ -22,6 +22,7 @@ from entrypoints.http import (
     events,
     mailbox,
     me,
+    other_services,
     pages,
     passwords,
     service,
@@ -29,7 +30,7 @@ from entrypoints.http import (
     users,
 )
 from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import insist_on_gates, the_caller, the_origin
+from entrypoints.http.guard import insist_on_gates, the_caller, the_client, the_origin
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs
@@ -62,17 +63,9 @@ def assemble(container: Container) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
-    version_1 = [
-        *accounts.handlers,
-        *me.handlers,
-        *sessions.handlers,
-        *passwords.handlers,
-        *addresses.handlers,
-        *users.handlers,
-        *events.handlers,
-    ]
+    version_1 = (accounts, me, sessions, passwords, addresses, users, events, other_services)
     routes: list[ControllerRouterHandler] = [
-        Router("/v1", route_handlers=version_1),
+        Router("/v1", route_handlers=[handler for resource in version_1 for handler in resource.handlers]),
         *service.handlers,
         *pages.handlers,
         *docs.handlers,
@@ -80,7 +73,12 @@ def assemble(container: Container) -> Litestar:
     ]
     app = Litestar(
         route_handlers=routes,
-        dependencies={**offers, "caller": Provide(the_caller), "origin": Provide(the_origin)},
+        dependencies={
+            **offers,
+            "caller": Provide(the_caller),
+            "client": Provide(the_client),
+            "origin": Provide(the_origin),
+        },
         exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
@@ -90,6 +88,7 @@ def assemble(container: Container) -> Litestar:
         logging_config=None,
     )
     app.state.authenticate = container.authenticate()
+    app.state.identify_client = container.identify_client()
     app.state.routes = routes
     insist_on_gates(app)
     return app

@@ -46,13 +46,18 @@ def _schema(app: Litestar) -> dict[str, Any]:
         logging_config=None,
     )
     schema = twin.openapi_schema.to_schema()
-    schema["components"]["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}}
+    schema["components"]["securitySchemes"] = {
+        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
+        "basic": {"type": "http", "scheme": "basic", "description": "A client made by `clients add`."},
+    }
     gates = _gates(app)
     for path, item in schema["paths"].items():
         for method, operation in item.items():
             gate = gates[path, method.upper()]
             if gate.caller:
                 operation["security"] = [{"bearer": []}]
+            if gate.client:
+                operation["security"] = [{"basic": []}]
             if gate.role is not None:
                 operation["x-required-role"] = gate.role
             _tell(operation["responses"], _everywhere(gate, takes_body="requestBody" in operation))
@@ -75,6 +80,8 @@ def _everywhere(gate: Gate, *, takes_body: bool) -> Iterator[str]:
     yield "malformed"
     if gate.caller:
         yield from (Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED)
+    if gate.client:
+        yield Code.INVALID_CREDENTIALS
     if gate.role is not None:
         yield from (Code.NOT_VERIFIED, Code.ROLE_REQUIRED)
     if takes_body:
@@ -119,6 +126,8 @@ def _fields(schema: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str
 
 
 def _who(gate: Gate) -> str:
+    if gate.client:
+        return "a client, by HTTP Basic"
     if not gate.caller:
         return "anybody"
     return "a caller" if gate.role is None else f"a verified {gate.role} or higher"

@@ -1,7 +1,9 @@
 """Who may call what. Every handler declares one of these; an application with one that does not will not start."""
 
+from base64 import b64decode
 from collections.abc import Collection
 from typing import Any
+from urllib.parse import unquote_plus
 from uuid import UUID
 
 from litestar import Litestar
@@ -10,6 +12,8 @@ from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
 from litestar.types import Guard
 
 from application.authenticate import Authenticate
+from application.identify_client import IdentifyClient
+from domain.client import Client
 from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -19,15 +23,27 @@ Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 class Gate:
-    """A guard that knows what it asks for: nothing, a caller, or a caller with a role. `query` are the parameters
-    that the handler takes; any other, or one given twice, is refused."""
+    """A guard that knows what it asks for: nothing, a caller, a caller with a role, or a client (a program, not a
+    person). `query` are the parameters that the handler takes; any other, or one given twice, is refused."""
 
-    def __init__(self, *, caller: bool, role: Role | None = None, query: Collection[str] | None = ()) -> None:
+    def __init__(
+        self,
+        *,
+        caller: bool = False,
+        role: Role | None = None,
+        client: bool = False,
+        query: Collection[str] | None = (),
+    ) -> None:
         self.caller = caller
         self.role = role
+        self.client = client
         self._query = None if query is None else frozenset(query)
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
+        if self.client:
+            connection.state.challenge = 'Basic realm="latchkey"'
+            identify: IdentifyClient = connection.app.state.identify_client
+            connection.state.client = await identify(*_basic(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
             connection.state.caller = await authenticate(_bearer(connection), role=self.role)
@@ -42,7 +58,7 @@ class Gate:
 
 def anybody(*, query: Collection[str] | None = ()) -> list[Guard]:
     """`query=None` takes whatever parameters come: links from mails collect strange ones on their way."""
-    return [Gate(caller=False, query=query)]
+    return [Gate(query=query)]
 
 
 def signed_in(*, query: Collection[str] = ()) -> list[Guard]:
@@ -53,10 +69,20 @@ def at_least(role: Role, *, query: Collection[str] = ()) -> list[Guard]:
     return [Gate(caller=True, role=role, query=query)]
 
 
+def a_client() -> list[Guard]:
+    return [Gate(client=True)]
+
+
 async def the_caller(request: Connection) -> AccessToken:
     """For handlers behind a gate that asks for a caller."""
     caller: AccessToken = request.state.caller
     return caller
+
+
+async def the_client(request: Connection) -> Client:
+    """For handlers behind a gate that asks for a client."""
+    client: Client = request.state.client
+    return client
 
 
 async def the_origin(request: Connection) -> Origin:
@@ -93,3 +119,19 @@ def _bearer(connection: Connection) -> str:
     if len(said) != 1 or not token:
         raise Refusal(Code.TOKEN_INVALID, "The access token is not valid.")
     return token
+
+
+def _basic(connection: Connection) -> tuple[str, str]:
+    """The id and the secret of a client (RFC 6749, section 2.3.1: each is form-encoded before they are joined)."""
+    said = connection.headers.getall("authorization", [])
+    scheme, _, sealed = said[0].partition(" ") if len(said) == 1 else ("", "", "")
+    try:
+        if scheme.lower() != "basic":
+            raise ValueError("another scheme")
+        client_id, colon, secret = b64decode(sealed, validate=True).decode().partition(":")
+        if not colon:
+            raise ValueError("one word only")
+        return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except ValueError:
+        refusal = "Send the id and the secret of a client: Authorization: Basic …"
+        raise Refusal(Code.INVALID_CREDENTIALS, refusal) from None

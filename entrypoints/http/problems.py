@@ -82,18 +82,21 @@ def problem(code: str, detail: str = "", errors: Sequence[FieldProblem] = ()) ->
 def answer(document: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
     headers = dict(headers or {})
     if document.status == HTTPStatus.UNAUTHORIZED:
-        headers["WWW-Authenticate"] = "Bearer"
+        headers.setdefault("WWW-Authenticate", "Bearer")
     if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
         headers.setdefault("Retry-After", "2")
     return Response(document, status_code=document.status, media_type=PROBLEM_JSON, headers=headers)
 
 
-def refused(_: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
     errors = []
     if refusal.field is not None:
         errors = [FieldProblem(refusal.field, refusal.reason or refusal.code, refusal.detail)]
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    return answer(problem(refusal.code, refusal.detail, errors), headers)
+    document = problem(refusal.code, refusal.detail, errors)
+    if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
+        headers["WWW-Authenticate"] = request.state.challenge
+    return answer(document, headers)
 
 
 def misread(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

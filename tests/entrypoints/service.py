@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -165,21 +165,38 @@ class Service:
         """A fresh verified user, logged in."""
         return self.client().log_in(self.user("member"))
 
+    def program(self, name: str = "a program") -> httpx.BasicAuth:
+        """What a program that the operator has just made a client of says who it is with."""
+
+        async def make(container: Container) -> httpx.BasicAuth:
+            client, secret = await container.add_client()(name=name)
+            return httpx.BasicAuth(str(client.id), secret)
+
+        return self._inside(make)
+
     def user(self, who: str, *, role: Role = Role.MEMBER, username: str | None = None) -> str:
         """The address of a fresh verified user with PASSWORD: what the command line makes, without a process."""
         email = who if "@" in who else address(who)
 
-        async def make() -> None:
+        async def make(container: Container) -> None:
+            create = container.create_user()
+            assert await create(email=email, username=username, role=role, verified=True, password=PASSWORD)
+
+        self._inside(make)
+        return email
+
+    def _inside(self, act: Callable[[Container], Awaitable[T]]) -> T:
+        """What an operator would do by the command line, without a process."""
+
+        async def run() -> T:
             container = Container(settings=load(self.environ))
             try:
-                create = container.create_user()
-                assert await create(email=email, username=username, role=role, verified=True, password=PASSWORD)
+                return await act(container)
             finally:
                 await close(container)
 
         with ThreadPoolExecutor(1) as elsewhere:  # the caller may have a loop of its own
-            elsewhere.submit(asyncio.run, make()).result()
-        return email
+            return elsewhere.submit(asyncio.run, run()).result()
 
 
 def address(who: str = "someone") -> str:
@@ -220,7 +237,8 @@ def code(answer: httpx.Response) -> str:
     assert document["title"]
     assert document["detail"]
     if answer.status_code == 401:
-        assert answer.headers["www-authenticate"] == "Bearer"
+        basic = answer.request.url.path in {"/v1/introspect", "/v1/revoke"}
+        assert answer.headers.get_list("www-authenticate") == ['Basic realm="latchkey"' if basic else "Bearer"]
     if answer.status_code in {429, 503}:
         assert int(answer.headers["retry-after"]) > 0
     found: str = document["code"]

@@ -7,11 +7,14 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlencode
 
 import asyncpg
 import httpx
 
 from tests.entrypoints.service import PASSWORD, Service, eventually
+
+FORM = "application/x-www-form-urlencoded"
 
 SAMPLES: dict[str, Any] = {
     "email": "sweep@example.org",
@@ -20,6 +23,7 @@ SAMPLES: dict[str, Any] = {
     "username": "sweeper",
     "login": "sweep@example.org",
     "token": "a.link.of.nobody",
+    "token_type_hint": "access_token",
     "refresh_token": "nobody-has-this-token",
     "new_password": "another fine passphrase",
     "confirm_password": "another fine passphrase",
@@ -39,11 +43,14 @@ _WRONG: dict[str, list[Any]] = {
 
 @dataclass(frozen=True)
 class Call:
-    """One operation of the OpenAPI document; `fields` names a kind for each field of its body."""
+    """One operation of the OpenAPI document; `fields` names a kind for each field of its body, which is written as
+    `media`. It asks for a `caller`, for a `client`, or for nobody."""
 
     method: str
     path: str
     caller: bool
+    client: bool
+    media: str
     fields: dict[str, str] | None
     required: frozenset[str]
     statuses: frozenset[int]
@@ -59,6 +66,13 @@ class Call:
         """Right in every type, and about nobody."""
         return {name: SAMPLES[name] for name in self.fields or {}}
 
+    @property
+    def form(self) -> bool:
+        return self.media == FORM
+
+    def encoded(self) -> bytes:
+        return (urlencode(self.body()) if self.form else json.dumps(self.body())).encode()
+
     def at(self, some_id: str) -> str:
         return _ID.sub(lambda _: some_id, self.path)
 
@@ -68,7 +82,9 @@ def calls(openapi: dict[str, Any]) -> list[Call]:
         Call(
             method=method.upper(),
             path=path,
-            caller=bool(operation.get("security")),
+            caller={"bearer": []} in operation.get("security", []),
+            client={"basic": []} in operation.get("security", []),
+            media="".join(operation.get("requestBody", {}).get("content", {"application/json": {}})),
             fields=_fields(openapi, operation),
             required=frozenset(_shape(openapi, operation).get("required", [])),
             statuses=frozenset(map(int, operation["responses"])),
@@ -101,6 +117,9 @@ def _kind(openapi: dict[str, Any], said: dict[str, Any]) -> str:
 
 def malformed_bodies(call: Call) -> Iterator[tuple[str, bytes]]:
     """Bodies that are not what the call asks for, each in one respect only."""
+    if call.form:
+        yield from _malformed_forms(call)
+        return
     right = call.body()
     text = json.dumps(right)
     yield "empty", b""
@@ -158,6 +177,51 @@ def malformed_bodies(call: Call) -> Iterator[tuple[str, bytes]]:
             ("a bare newline", b"a\nb"),
         ):
             yield f"{name} with {what}", f'{ahead}"{name}": "'.encode() + word + b'"}'
+
+
+def _malformed_forms(call: Call) -> Iterator[tuple[str, bytes]]:
+    right = call.body()
+    text = call.encoded()
+    yield "empty", b""
+    yield "blank", b" \n"
+    yield "nothing but signs", b"&" * 2000
+    yield "JSON", json.dumps(right).encode()
+    yield "two lines", text + b"\r\n" + text
+    for encoding in ("utf-16", "utf-32"):
+        yield encoding, text.decode().encode(encoding)
+    for unknown in (
+        "client_id",
+        "client_secret",
+        "client_assertion",
+        "role",
+        "scope",
+        "Token",
+        "token[]",
+        "token.x",
+        "",
+    ):
+        yield f"unknown {unknown!r}", text + f"&{unknown}=x".encode()
+    yield "many", text + b"".join(b"&x%d=" % number for number in range(3000))
+    for name in right:
+        rest = urlencode({other: value for other, value in right.items() if other != name}).encode()
+        if name in call.required:
+            yield f"without {name}", rest
+            yield f"{name} without a value", rest + f"&{name}=".encode()
+            yield f"{name} without a sign", rest + f"&{name}".encode()
+        yield f"{name} in capitals", rest + f"&{name.upper()}=x".encode()
+        yield f"{name} twice", text + f"&{name}={right[name]}".encode()
+        yield f"{name} twice, once empty", text + f"&{name}=".encode()
+        yield f"{name} twice, spelled differently", text + f"&%{ord(name[0]):02x}{name[1:]}=x".encode()
+        for what, word in (
+            ("a NUL", b"a%00b"),
+            ("a bare NUL", b"a\0b"),
+            ("a lone surrogate", b"a%ED%A0%80b"),
+            ("an overlong slash", b"a%C0%AFb"),
+            ("a stray byte", b"a%FFb"),
+            ("a bare byte", b"a\xffb"),
+            ("bare UTF-8", "é".encode()),
+        ):
+            yield f"{name} with {what}", rest + f"&{name}=".encode() + word
 
 
 _DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"

@@ -121,9 +121,9 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     for key, call in described.items():
         gate = routes[key]
         assert gate is not None
-        assert call.caller is gate.caller, key
+        assert (call.caller, call.client) == (gate.caller, gate.client), key
         assert {400, 500, 503} <= call.statuses, key
-        assert ({401} <= call.statuses) or not gate.caller
+        assert ({401} <= call.statuses) or not (gate.caller or gate.client)
         assert ({403} <= call.statuses) or gate.role is None
         assert ({413, 415} <= call.statuses) is (call.fields is not None), key
         assert ({404} <= call.statuses) or "{" not in call.path

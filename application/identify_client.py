@@ -1,0 +1,35 @@
+"""Which of our programs is asking?"""
+
+from dataclasses import dataclass
+from hmac import compare_digest
+from uuid import UUID
+
+from application.store import Begin
+from domain.client import Client, digest_of
+from domain.refusals import Code, Refusal
+
+_NOBODYS = bytes(32)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentifyClient:
+    begin: Begin
+
+    async def __call__(self, client_id: str, secret: str) -> Client:
+        """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret."""
+        client = await self._find(client_id)
+        fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
+        if client is None or not fits:
+            raise Refusal(Code.INVALID_CREDENTIALS, "No client has this id and secret.")
+        return client
+
+    async def _find(self, client_id: str) -> Client | None:
+        """An id has one spelling."""
+        try:
+            found = UUID(client_id)
+        except ValueError:
+            return None
+        if str(found) != client_id:
+            return None
+        async with self.begin() as work:
+            return await work.clients.by_id(found)

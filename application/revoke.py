@@ -1,0 +1,42 @@
+"""A program gives a token back (RFC 7009): the session that it belongs to ends."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import AccessSealer, Clock, NewId, RefreshSealer
+from application.store import Begin
+from domain.client import Client
+from domain.event import Action, Event
+from domain.refusals import Refusal
+from domain.session import EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revoke:
+    begin: Begin
+    access: AccessSealer
+    refresh: RefreshSealer
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, client: Client, text: str) -> None:
+        """Returns when it is so everywhere. What is no token, or has expired, is nothing to revoke."""
+        session_id = self._session(text)
+        if session_id is None:
+            return
+        now = self.clock()
+        async with self.begin() as work:
+            if await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT):
+                session = await work.sessions.by_id(session_id)
+                if session is not None and session.user_id is not None:
+                    said = f"by client {client.id}"
+                    event = Event.of(Action.SESSION_ENDED, session.user_id, id=self.new_id(), now=now, detail=said)
+                    await work.events.add(event)
+
+    def _session(self, text: str) -> UUID | None:
+        for sealer in (self.access, self.refresh):
+            try:
+                return sealer.unseal(text).session_id
+            except Refusal:
+                continue
+        return None

@@ -1,0 +1,78 @@
+"""The programs that may ask: their secret is shown once, and nothing else lets them in."""
+
+from hashlib import sha256
+from uuid import UUID
+
+import pytest
+
+from domain.refusals import Code
+from tests.application.words import refused, verdict
+from tests.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_client_is_known_by_the_secret_that_it_was_given(world: World) -> None:
+    client, secret = await world.add_client(name=" billing ")
+    other, others = await world.add_client(name="billing")
+    assert client.name == other.name == "billing"
+    assert client.created_at == world.clock()
+    assert client != other
+    assert secret != others
+    assert await world.identify_client(str(client.id), secret) == client
+    assert await world.identify_client(str(other.id), others) == other
+
+
+async def test_a_secret_is_kept_as_a_digest_only(world: World) -> None:
+    client, secret = await world.add_client(name="billing")
+    [kept] = await world.list_clients()
+    assert kept == client
+    assert kept.secret_digest == sha256(secret.encode()).digest()
+    assert secret not in repr(vars(world.store))
+    assert "secret_digest" not in repr(kept)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", "secret", "\0", "é", "x" * 10_000])
+async def test_a_wrong_secret_is_refused(world: World, wrong: str) -> None:
+    client, secret = await world.add_client(name="billing")
+    _, others = await world.add_client(name="search")
+    for given in (wrong, secret[:-1], secret + " ", secret.upper(), others):
+        with refused(Code.INVALID_CREDENTIALS):
+            await world.identify_client(str(client.id), given)
+
+
+async def test_an_id_has_one_spelling_and_has_to_be_known(world: World) -> None:
+    client, secret = await world.add_client(name="billing")
+    plain = str(client.id)
+    for other in (
+        "",
+        "x",
+        "billing",
+        plain.upper(),
+        plain.replace("-", ""),
+        f"{{{plain}}}",
+        f" {plain}",
+        str(UUID(int=7)),
+    ):
+        with refused(Code.INVALID_CREDENTIALS):
+            await world.identify_client(other, secret)
+
+
+async def test_nobody_is_let_in_by_the_digest_that_stands_for_nobody(world: World) -> None:
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.identify_client(str(UUID(int=7)), "")
+
+
+async def test_a_client_that_was_removed_is_refused_at_once(world: World) -> None:
+    client, secret = await world.add_client(name="billing")
+    assert await world.remove_client(client.id)
+    assert not await world.remove_client(client.id)
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.identify_client(str(client.id), secret)
+    assert await world.list_clients() == []
+
+
+@pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "a\tb", "\x1b[31m", "\u202e"])
+async def test_a_name_can_be_printed_on_one_line(world: World, name: str) -> None:
+    assert await verdict(world.add_client(name=name)) is Code.MALFORMED
+    assert await world.list_clients() == []

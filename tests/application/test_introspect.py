@@ -1,0 +1,104 @@
+"""A program asks about a token: yes only for an access token that is welcome at this moment."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from domain.mail import Purpose
+from domain.refusals import Code, unavailable
+from domain.role import Role
+from tests.application.words import ALICE, claim, link, refused
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+class LostBlocklist(MemoryBlocklist):
+    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+        raise unavailable("The blocklist")
+
+
+async def test_a_token_is_active_until_it_expires_and_is_told_with_its_user(world: World) -> None:
+    user = await world.user(ALICE, role=Role.MODERATOR, username="alice")
+    text = (await world.enter(ALICE)).access_token
+    world.clock.advance(seconds=599)
+    assert await world.introspect(text) == (await world.authenticate(text), user)
+    world.clock.advance(seconds=1)
+    assert await world.introspect(text) is None
+
+
+async def test_nothing_but_an_access_token_is_active(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    pair = await world.enter(ALICE)
+    for text in (
+        "",
+        "x",
+        "a.b.c",
+        "é",
+        pair.refresh_token,
+        link(world, made, Purpose.VERIFY),
+        pair.access_token + "=",
+    ):
+        assert await world.introspect(text) is None
+
+
+async def test_whatever_ends_a_session_is_seen_at_once(world: World) -> None:
+    user = await world.user(ALICE)
+    admin = await world.create_user(email="admin@example.org", role=Role.ADMIN, verified=True, password=PASSWORD)
+    assert admin is not None
+    boss = await world.caller("admin@example.org")
+
+    async def outlives(act: str) -> bool:
+        text = (await world.enter(ALICE)).access_token
+        caller = await world.authenticate(text)
+        if act == "logout":
+            await world.logout(caller)
+        elif act == "logout everywhere":
+            await world.logout_everywhere(caller)
+        elif act == "a new password":
+            await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+            caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+            await world.change_password(caller, current_password=OTHER_PASSWORD, new_password=PASSWORD)
+        elif act == "a role":
+            await world.change_user(boss, user.id, role=Role.MODERATOR, disabled=None)
+        elif act == "a ban":
+            await world.change_user(boss, user.id, role=None, disabled=True)
+            await world.change_user(boss, user.id, role=None, disabled=False)
+        elif act == "the end":
+            await world.delete_user(boss, user.id)
+        return await world.introspect(text) is not None
+
+    for act in ("logout", "logout everywhere", "a new password", "a role", "a ban", "the end"):
+        assert not await outlives(act), act
+
+
+async def test_who_has_proven_their_address_meanwhile_is_told_so(world: World) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    text = (await world.enter(ALICE)).access_token
+    before = await world.introspect(text)
+    await world.verify(token=link(world, made, Purpose.VERIFY))
+    after = await world.introspect(text)
+    assert before is not None
+    assert after is not None
+    assert (before[0].verified, after[0].verified) == (False, True)
+    assert before[0] == replace(after[0], verified=False)
+
+
+async def test_when_nobody_knows_it_is_neither_yes_nor_no(world: World) -> None:
+    await world.user(ALICE)
+    text = (await world.enter(ALICE)).access_token
+    introspect = replace(world.introspect, authenticate=replace(world.authenticate, blocklist=LostBlocklist()))
+    with refused(Code.UNAVAILABLE):
+        await introspect(text)
+    assert await introspect("garbage") is None
+
+
+async def test_a_user_who_went_in_the_meantime_is_nobody(world: World) -> None:
+    user = await world.user(ALICE)
+    text = (await world.enter(ALICE)).access_token
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+    assert await world.introspect(text) is None

@@ -1,0 +1,90 @@
+"""A program gives a token back: its session ends, everywhere, and whoever looks finds out who did it."""
+
+import pytest
+
+from domain.client import Client
+from domain.event import Action
+from domain.mail import Purpose
+from domain.refusals import Code
+from domain.session import EndReason
+from tests.application.words import ALICE, claim, link, refused, verdict
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+async def client(world: World) -> Client:
+    made, _ = await world.add_client(name="billing")
+    return made
+
+
+@pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
+async def test_either_token_ends_its_session_and_no_other(world: World, client: Client, kind: str) -> None:
+    user = await world.user(ALICE)
+    pair, other = await world.enter(ALICE), await world.enter(ALICE)
+    await world.revoke(client, getattr(pair, kind))
+    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED
+    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is Code.SESSION_ENDED
+    assert await verdict(world.authenticate(other.access_token)) is None
+    async with world.begin() as work:
+        session = await work.sessions.by_id(pair.session_id)
+    assert session is not None
+    assert session.end_reason is EndReason.LOGOUT
+    [event] = (await world.list_events(user.id, limit=1))[0]
+    assert (event.action, event.actor_id, event.detail) == (Action.SESSION_ENDED, None, f"by client {client.id}")
+
+
+async def test_twice_is_once(world: World, client: Client) -> None:
+    user = await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    for text in (pair.refresh_token, pair.refresh_token, pair.access_token):
+        await world.revoke(client, text)
+    page, _ = await world.list_events(user.id, limit=200)
+    assert [event.action for event in page].count(Action.SESSION_ENDED) == 1
+
+
+async def test_a_refresh_token_that_has_been_replaced_ends_the_session_too(world: World, client: Client) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    renewed = await world.refresh(refresh_token=pair.refresh_token)
+    world.clock.advance(seconds=11)
+    await world.revoke(client, pair.refresh_token)
+    with refused(Code.TOKEN_REVOKED):
+        await world.authenticate(renewed.access_token)
+
+
+async def test_what_is_no_token_changes_nothing(world: World, client: Client) -> None:
+    made = await claim(world, ALICE, PASSWORD)
+    pair = await world.enter(ALICE)
+    for text in (
+        "",
+        "x",
+        "a.b.c",
+        "é",
+        link(world, made, Purpose.VERIFY),
+        pair.access_token[:-1],
+        pair.refresh_token[:-1],
+    ):
+        await world.revoke(client, text)
+    assert await verdict(world.authenticate(pair.access_token)) is None
+    page, _ = await world.list_events(made.id, limit=200)
+    assert Action.SESSION_ENDED not in {event.action for event in page}
+
+
+async def test_an_access_token_that_has_expired_is_nothing_to_revoke(world: World, client: Client) -> None:
+    await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    world.clock.advance(seconds=600)
+    await world.revoke(client, pair.access_token)
+    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is None
+
+
+async def test_the_tokens_of_somebody_who_is_gone_are_nothing_to_revoke(world: World, client: Client) -> None:
+    user = await world.user(ALICE)
+    pair = await world.enter(ALICE)
+    async with world.begin() as work:
+        await work.users.remove(user.id)
+    await world.revoke(client, pair.access_token)
+    await world.revoke(client, pair.refresh_token)
+    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED

@@ -1,0 +1,201 @@
+"""Real proxies before a program that only listens, set as README.md shows."""
+
+import http.client
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.entrypoints.readme import block, with_places
+from tests.entrypoints.service import eventually, free_port
+
+AROUND = """daemon off; master_process off; pid nginx.pid; error_log stderr info;
+events {{}}
+http {{
+access_log off;
+client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_temp_path u; scgi_temp_path s;
+{}
+}}
+"""
+"""What a distribution's nginx.conf says around a site, here without a place outside of its folder."""
+
+
+@dataclass
+class Heard:
+    """A request as it arrived."""
+
+    method: str
+    path: str
+    headers: list[tuple[str, str]]
+    body: bytes
+
+    def header(self, name: str) -> list[str]:
+        """What stands in a header for programs that take every other sign in its name for a dash."""
+        return [value for said, value in self.headers if _dashed(said) == name.lower()]
+
+
+def _dashed(name: str) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in name.lower())
+
+
+class Listener:
+    """A program that hears everything and answers what it is told to."""
+
+    def __init__(self) -> None:
+        self.heard: list[Heard] = []
+        self.status = 200
+        self.answer_headers: dict[str, str] = {}
+        listener = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def _answer(self) -> None:
+                listener.heard.append(Heard(self.command, self.path, self.headers.items(), b"".join(self._body())))
+                self.send_response(listener.status)
+                for name, value in {**listener.answer_headers, "Content-Length": "2"}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                self.wfile.write(b"ok")
+                self.close_connection = True
+
+            def _body(self) -> Iterator[bytes]:
+                yield self.rfile.read(int(self.headers.get("content-length", 0)))
+                while "transfer-encoding" in self.headers:
+                    size = int(self.rfile.readline(), 16)
+                    yield self.rfile.read(size + 2)[:-2]
+                    if size == 0:
+                        break
+
+            do_GET = do_POST = do_DELETE = _answer
+
+            def log_message(self, format: str, *args: object) -> None: ...
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = False  # so that closing waits for whoever is still answering
+        self.port: int = self._server.server_port
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+
+@dataclass
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@dataclass
+class Proxy:
+    name: str
+    port: int
+    log: Path
+    upstream: Listener
+    _connection: http.client.HTTPConnection = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=20)
+
+    def ask(
+        self,
+        path: str = "/notes",
+        headers: Sequence[tuple[str, str]] = (),
+        *,
+        method: str = "GET",
+        body: bytes | None = None,
+        chunked: bool = False,
+    ) -> Answer:
+        """The path is sent as it is written, and each header, however often it stands there."""
+        named = any(name == "Host" for name, _ in headers)
+        self._connection.putrequest(method, path, skip_host=named, skip_accept_encoding=True)
+        for name, value in headers:
+            self._connection.putheader(name, value)
+        if body is not None:
+            self._connection.putheader(
+                *(("Transfer-Encoding", "chunked") if chunked else ("Content-Length", len(body)))
+            )
+        self._connection.endheaders(body, encode_chunked=chunked)
+        answer = self._connection.getresponse()
+        return Answer(answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read())
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def program(name: str) -> str:
+    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
+    if found is None:
+        # A laptop may do without, and is told; what CI lacks fails.
+        without = pytest.fail if os.environ.get("CI") else pytest.skip
+        without(f"{name} is missing: apt-get install {name}")
+    return str(found)
+
+
+@contextmanager
+def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+    port, upstream = free_port(), Listener()
+    site = with_places(
+        block("nginx"),
+        {"127.0.0.1:8000": f"127.0.0.1:{latchkey}", ":9000": f":{upstream.port}", ":8080": f":{port}"},
+    )
+    (folder / "nginx.conf").write_text(AROUND.format(site))
+    command = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
+    with _running(Proxy("nginx", port, folder / "nginx.log", upstream), command, folder) as proxy:
+        yield proxy
+
+
+@contextmanager
+def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+    port, upstream = free_port(), Listener()
+    site = with_places(
+        block("caddyfile"),
+        {
+            "notes.example.org": f"http://127.0.0.1:{port}",
+            "127.0.0.1:8000": f"127.0.0.1:{latchkey}",
+            ":9000": f":{upstream.port}",
+        },
+    )
+    (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + site)
+    command = [program("caddy"), "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
+    with _running(Proxy("caddy", port, folder / "caddy.log", upstream), command, folder) as proxy:
+        yield proxy
+
+
+@contextmanager
+def _running(proxy: Proxy, command: list[str], folder: Path) -> Iterator[Proxy]:
+    with proxy.log.open("wb") as output:
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+        )
+
+    def listening() -> bool:
+        assert process.poll() is None, proxy.log.read_text()
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", proxy.port)) == 0
+
+    try:
+        eventually(listening)
+        yield proxy
+    finally:
+        proxy.close()
+        process.terminate()
+        process.wait(20)
+        proxy.upstream.close()

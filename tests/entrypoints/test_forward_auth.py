@@ -1,0 +1,120 @@
+"""A proxy asks who is calling: the answer stands in headers, and every no is a no."""
+
+import httpx
+import pytest
+
+from domain.role import Role
+from tests.entrypoints.service import PASSWORD, Client, Service, address, code
+
+ASK = "/v1/forward-auth"
+
+
+def said(answer: httpx.Response) -> dict[str, str]:
+    """What a yes says of the caller, which has no body."""
+    assert (answer.status_code, answer.content) == (200, b""), answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    return {name: value for name, value in answer.headers.items() if name.startswith("x-auth-")}
+
+
+def who(client: Client, role: str, *, verified: bool = True) -> dict[str, str]:
+    return {
+        "x-auth-user": client.get("/v1/me").json()["id"],
+        "x-auth-role": role,
+        "x-auth-session": client.pair["session_id"],
+        "x-auth-verified": "true" if verified else "false",
+    }
+
+
+@pytest.mark.parametrize("held", Role)
+def test_a_caller_passes_with_their_role_and_those_below(service: Service, held: Role) -> None:
+    client = service.client().log_in(service.user(held, role=held))
+    assert said(client.get(ASK)) == who(client, held)
+    for asked in Role:
+        answer = client.get(ASK, params={"role": asked})
+        if held.includes(asked):
+            assert said(answer) == who(client, held)
+        else:
+            assert (answer.status_code, code(answer)) == (403, "role_required")
+
+
+def test_who_has_not_proven_their_address_passes_only_where_no_role_is_asked_for(service: Service) -> None:
+    email = address("unproven")
+    client = service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    client.log_in(email)
+    assert said(client.get(ASK)) == who(client, "member", verified=False)
+    answer = client.get(ASK, params={"role": "member"})
+    assert (answer.status_code, code(answer)) == (403, "not_verified")
+
+    client.post("/v1/verify", json={"token": service.token(email)})
+    assert said(client.get(ASK, params={"role": "member"})) == who(client, "member")
+    assert code(client.get(ASK, params={"role": "moderator"})) == "role_required"
+
+
+QUESTIONS = [
+    "role=",
+    "role",
+    "role=king",
+    "role=ADMIN",
+    "role=admin%20",
+    "role=%61dmin,member",
+    "role=member&role=admin",
+]
+QUESTIONS += [
+    "role=member&role=member",
+    "role=member&r%6fle=admin",
+    "Role=admin",
+    "ROLE=admin",
+    "roles=admin",
+    "role[]=x",
+]
+QUESTIONS += [
+    "role=member;role=admin",
+    "role=member&x=1",
+    "min_role=admin",
+    "role%00=admin",
+    "role=admin%00",
+    "role=%ff",
+]
+QUESTIONS += [
+    "role=null",
+    "role=None",
+    "role=0",
+    "+role=admin",
+    "role+=admin",
+    "&role",
+    "=admin",
+    "role==admin",
+    "role%3Dadmin",
+]
+
+
+def test_a_question_that_is_not_understood_is_never_answered_with_yes(service: Service) -> None:
+    admin = service.admin()
+    for question in QUESTIONS:
+        answer = admin.get(f"{ASK}?{question}")
+        assert answer.status_code == 400, question
+        assert code(answer) == "malformed"
+
+
+def test_nobody_passes_without_a_welcome_token_whatever_is_asked(service: Service) -> None:
+    client = service.member()
+    tokens = {"token_missing": None, "token_invalid": f"Bearer {client.pair['refresh_token']}"}
+    client.get(ASK)
+    client.post("/v1/logout")
+    tokens["token_revoked"] = client.headers.pop("authorization")
+    for question in ("", "?role=member", "?role=king", "?x"):
+        for expected, token in tokens.items():
+            answer = client.get(ASK + question, headers={} if token is None else {"Authorization": token})
+            assert (answer.status_code, code(answer)) == (401, expected)
+            assert not {name for name in answer.headers if name.startswith("x-auth-")}
+
+
+def test_a_role_that_was_taken_is_gone_at_the_next_question(service: Service) -> None:
+    moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
+    said(moderator.get(ASK, params={"role": "moderator"}))
+    user_id = moderator.get("/v1/me").json()["id"]
+    service.admin().patch(f"/v1/users/{user_id}", json={"role": "member"})
+    assert code(moderator.get(ASK)) == "token_revoked"
+    moderator.take(moderator.renew())
+    assert code(moderator.get(ASK, params={"role": "moderator"})) == "role_required"

@@ -1,0 +1,249 @@
+"""nginx and Caddy as README.md sets them: only who is welcome gets through, and only as themselves."""
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing
+from pathlib import Path
+
+import pytest
+
+from domain.role import Role
+from tests.entrypoints.proxies import Answer, Heard, Listener, Proxy, caddy, nginx
+from tests.entrypoints.service import PASSWORD, Client, Service, address, free_port
+
+KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {"nginx": nginx, "caddy": caddy}
+SAID = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def either(
+    request: pytest.FixtureRequest, running: Service, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Proxy]:
+    with KINDS[request.param](tmp_path_factory.mktemp("proxy"), latchkey=running.port) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def member(running: Service) -> Iterator[Client]:
+    with closing(Client(running).log_in(running.user("member"))) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def moderator(running: Service) -> Iterator[Client]:
+    with closing(Client(running).log_in(running.user("moderator", role=Role.MODERATOR))) as client:
+        yield client
+
+
+@pytest.fixture
+def proxy(either: Proxy) -> Proxy:
+    either.upstream.heard.clear()
+    return either
+
+
+def bearer(client: Client) -> tuple[str, str]:
+    return "Authorization", client.headers["authorization"]
+
+
+def heard(proxy: Proxy, answer: Answer) -> Heard:
+    """The one request that came through."""
+    assert (answer.status, answer.body) == (200, b"ok"), proxy.log.read_text()
+    [found] = proxy.upstream.heard
+    return found
+
+
+def kept_out(proxy: Proxy, answer: Answer, status: int) -> None:
+    assert answer.status == status
+    assert proxy.upstream.heard == []
+    assert (answer.headers.get("www-authenticate") == "Bearer") is (status == 401)
+
+
+def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
+    said = client.get("/v1/me").json()["id"], role.value, client.pair["session_id"], "true"
+    return {name: [value] for name, value in zip(SAID, said, strict=True)}
+
+
+def test_without_a_token_nobody_gets_through(member: Client, proxy: Proxy) -> None:
+    refresh = member.pair["refresh_token"]
+    for headers in ([], [("Authorization", f"Bearer {refresh}")], [("Authorization", "Basic eDp4")]):
+        kept_out(proxy, proxy.ask(headers=headers), 401)
+        kept_out(proxy, proxy.ask(headers=headers, method="POST", body=b"x"), 401)
+
+
+def test_a_caller_arrives_with_who_they_are_and_without_their_token(
+    member: Client, moderator: Client, proxy: Proxy
+) -> None:
+    request = heard(proxy, proxy.ask("/notes?a=b&role=admin", [bearer(member)]))
+    assert (request.method, request.path) == ("GET", "/notes?a=b&role=admin")
+    assert {name: request.header(name) for name in SAID} == identity(member)
+    assert request.header("authorization") == []
+    proxy.upstream.heard.clear()
+    request = heard(proxy, proxy.ask(headers=[bearer(moderator)]))
+    assert {name: request.header(name) for name in SAID} == identity(moderator, Role.MODERATOR)
+
+
+@pytest.mark.parametrize(
+    "spelling", ["X-Auth-", "x-auth-", "X-AUTH-", "X_Auth_", "X-Auth_", "X_Auth-", "X.Auth.", "X-Auth."]
+)
+def test_who_a_client_says_it_is_never_arrives(member: Client, proxy: Proxy, spelling: str) -> None:
+    names = {"User": "root", "Role": "admin", "Session": "x", "Verified": "false"}
+    forged = [(f"{spelling}{name}", value) for name, value in names.items()]
+    request = heard(proxy, proxy.ask(headers=[*forged, bearer(member), *forged]))
+    assert {name: request.header(name) for name in SAID} == identity(member)
+    proxy.upstream.heard.clear()
+    kept_out(proxy, proxy.ask(headers=forged), 401)
+
+
+def test_a_client_that_calls_a_header_a_matter_of_the_connection_gains_nothing(member: Client, proxy: Proxy) -> None:
+    for name, value in identity(member).items():
+        request = heard(proxy, proxy.ask(headers=[("Connection", name), (name, "forged"), bearer(member)]))
+        assert request.header(name) in ([], value)
+        proxy.upstream.heard.clear()
+
+
+def test_after_logout_the_very_next_request_is_refused(service: Service, proxy: Proxy) -> None:
+    for _ in range(3):
+        client = service.member()
+        for _ in range(3):
+            assert proxy.ask(headers=[bearer(client)]).status == 200
+        assert client.post("/v1/logout").status_code == 204
+        proxy.upstream.heard.clear()
+        for _ in range(5):
+            kept_out(proxy, proxy.ask(headers=[bearer(client)]), 401)
+
+
+@pytest.mark.parametrize("size", [0, 7, 40_000, 900_000])
+@pytest.mark.parametrize("chunked", [False, True])
+def test_a_body_comes_through_as_it_is(member: Client, proxy: Proxy, size: int, chunked: bool) -> None:
+    body = bytes(number % 251 for number in range(size))
+    request = heard(proxy, proxy.ask(headers=[bearer(member)], method="POST", body=body, chunked=chunked))
+    assert request.method == "POST"
+    assert request.body == body
+
+
+def test_who_has_not_proven_their_address_stays_out_until_they_have(service: Service, proxy: Proxy) -> None:
+    email, client = address("unproven"), service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    client.log_in(email)
+    kept_out(proxy, proxy.ask(headers=[bearer(client)]), 403)
+    client.post("/v1/verify", json={"token": service.token(email)})
+    assert heard(proxy, proxy.ask(headers=[bearer(client)])).header("x-auth-verified") == ["true"]
+
+
+def test_two_tokens_are_none(member: Client, moderator: Client, proxy: Proxy) -> None:
+    for headers in (
+        [bearer(member), bearer(moderator)],
+        [bearer(member)] * 2,
+        [("authorization", "x"), bearer(member)],
+    ):
+        answer = proxy.ask(headers=headers)
+        assert answer.status in {400, 401}
+        assert proxy.upstream.heard == []
+
+
+# -- nginx, place by place -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def started_site(running: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with nginx(tmp_path_factory.mktemp("nginx"), latchkey=running.port) as started:
+        yield started
+
+
+@pytest.fixture
+def site(started_site: Proxy) -> Proxy:
+    started_site.upstream.heard.clear()
+    return started_site
+
+
+MODERATED = [
+    "/moderation",
+    "/moderation/x",
+    "/moderation?x",
+    "//moderation",
+    "/public/../moderation",
+    "/%6doderation",
+]
+MODERATED += [
+    "/moderation%2fx",
+    "/public/%2e%2e/moderation/x",
+    "/./moderation",
+    "/notes/..//moderation/x?role=member",
+]
+
+
+@pytest.mark.parametrize("path", MODERATED)
+def test_a_place_may_ask_for_a_role_however_it_is_written(
+    member: Client, moderator: Client, site: Proxy, path: str
+) -> None:
+    kept_out(site, site.ask(path), 401)
+    kept_out(site, site.ask(path, [bearer(member)]), 403)
+    assert heard(site, site.ask(path, [bearer(moderator)])).header("x-auth-role") == ["moderator"]
+
+
+def test_a_public_place_hears_of_nobody(member: Client, site: Proxy) -> None:
+    for headers in ([], [("X-Auth-User", "root"), ("X-Auth-Role", "admin")], [bearer(member)]):
+        request = heard(site, site.ask("/public/x", headers))
+        assert not any(request.header(name) for name in (*SAID, "authorization"))
+        site.upstream.heard.clear()
+    for path in ("/publicity", "/Public/x", "/x/../publi%63ity"):
+        kept_out(site, site.ask(path), 401)
+
+
+def test_the_question_itself_is_not_open_to_clients(member: Client, site: Proxy) -> None:
+    for path in ("/_auth/", "/_auth/member", "/_auth/admin", "/_auth/x", "/%5fauth/member"):
+        kept_out(site, site.ask(path, [bearer(member)]), 404)
+
+
+def test_a_long_request_is_no_matter_to_latchkey(member: Client, site: Proxy) -> None:
+    path = "/notes?" + "x" * 7000
+    long = [("Cookie", "x" * 7000), ("X-Long", "x" * 7000)]
+    assert heard(site, site.ask(path, [bearer(member), *long])).path == path
+
+
+# -- when Latchkey does not say yes --------------------------------------------------------------------
+
+
+@pytest.fixture
+def latchkey() -> Iterator[Listener]:
+    """What says whatever a test wants it to say in the place of Latchkey."""
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+def test_latchkey_hears_the_token_and_its_own_name_and_nothing_else_of_the_request(
+    tmp_path: Path, latchkey: Listener
+) -> None:
+    with nginx(tmp_path, latchkey=latchkey.port) as proxy:
+        headers = [
+            ("Authorization", "Bearer x"),
+            ("Cookie", "secret"),
+            ("Host", "notes.example.org"),
+            ("Range", "bytes=0-0"),
+        ]
+        proxy.ask("/secret?secret", headers, method="POST", body=b"secret")
+        [request] = latchkey.heard
+        assert (request.method, request.path, request.body) == ("GET", "/v1/forward-auth?role=member", b"")
+        assert sorted(request.headers) == [("Authorization", "Bearer x"), ("Host", "accounts.example.org")]
+
+
+def test_whatever_is_no_answer_lets_nobody_through(tmp_path: Path, latchkey: Listener) -> None:
+    with nginx(tmp_path, latchkey=latchkey.port) as proxy:
+        assert proxy.ask().status == 200
+        proxy.upstream.heard.clear()
+        for latchkey.status in (301, 302, 304, 400, 404, 405, 413, 429, 500, 502, 503, 504):
+            answer = proxy.ask()
+            kept_out(proxy, answer, 503)
+            assert answer.headers["retry-after"] == "2"
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_when_latchkey_is_down_the_door_is_shut(tmp_path: Path, kind: str) -> None:
+    with KINDS[kind](tmp_path, latchkey=free_port()) as proxy:
+        kept_out(proxy, proxy.ask(headers=[("Authorization", "Bearer x")]), {"nginx": 503, "caddy": 502}[kind])
+
+
+def test_what_the_program_itself_answers_is_left_alone(member: Client, site: Proxy) -> None:
+    for site.upstream.status in (500, 503, 401, 404):
+        assert site.ask(headers=[bearer(member)]).status == site.upstream.status
+    site.upstream.status = 200

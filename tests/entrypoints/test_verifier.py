@@ -1,0 +1,212 @@
+"""The program that README.md shows for other services, run as a process beside a real service."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from adapters.key_files import load_keys, make_key
+from adapters.pem_keys import SigningKey
+from entrypoints.settings import load
+from tests.contracts.forging import forged, segment
+from tests.entrypoints.readme import block
+from tests.entrypoints.service import PASSWORD, Client, Service, address, eventually, free_port
+
+
+class Notes(httpx.Client):
+    """The program, asked with a token."""
+
+    def read(self, token: str) -> httpx.Response:
+        return self.get("/notes", headers={b"Authorization": f"Bearer {token}".encode()})
+
+    def burn(self, token: str) -> httpx.Response:
+        return self.delete("/notes", headers={b"Authorization": f"Bearer {token}".encode()})
+
+
+@contextmanager
+def program(folder: Path, service: Service) -> Iterator[Notes]:
+    (folder / "notes.py").write_text(block("python"))
+    port, log = free_port(), folder / "notes.log"
+    command = [sys.executable, "-W", "error", "-m", "uvicorn", "notes:app", "--port", str(port), "--no-access-log"]
+    with log.open("wb") as output:
+        environ = {**os.environ, "LATCHKEY_PUBLIC_URL": service.url}
+        process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT)
+
+    def ready(client: httpx.Client) -> bool:
+        assert process.poll() is None, log.read_text()
+        try:
+            return client.get("/notes").status_code == 401
+        except httpx.TransportError:
+            return False
+
+    try:
+        with Notes(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+            eventually(lambda: ready(client))
+            yield client
+        assert "Traceback" not in log.read_text(), log.read_text()
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@pytest.fixture(scope="module")
+def notes(running: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    with program(tmp_path_factory.mktemp("notes"), running) as client:
+        yield client
+
+
+def refused(answer: httpx.Response) -> bool:
+    return (answer.status_code, answer.headers.get("www-authenticate")) == (401, "Bearer")
+
+
+def test_who_is_logged_in_is_let_in_by_either_check(service: Service, notes: Notes) -> None:
+    client = service.member()
+    token = client.pair["access_token"]
+    answer = notes.read(token)
+    assert (answer.status_code, answer.text) == (200, f"The notes of {client.get('/v1/me').json()['id']}")
+    assert notes.burn(token).status_code == 200
+
+
+def test_who_has_not_proven_their_address_is_known_but_not_welcome(service: Service, notes: Notes) -> None:
+    email, client = address("unproven"), service.client()
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    token = client.log_in(email).pair["access_token"]
+    assert notes.read(token).status_code == 200
+    assert notes.burn(token).status_code == 403
+    client.post("/v1/verify", json={"token": service.token(email)})
+    assert notes.burn(token).status_code == 200
+
+
+def test_after_logout_the_check_by_key_says_yes_until_the_token_expires_and_the_question_says_no(
+    service: Service, notes: Notes
+) -> None:
+    client = service.member()
+    token = client.pair["access_token"]
+    client.post("/v1/logout")
+    assert refused(notes.burn(token))
+    assert notes.read(token).status_code == 200
+
+
+# -- what is no token ----------------------------------------------------------------------------------
+
+
+def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
+    """Each is right but in one respect, and signed with the service's own key where nothing else is said."""
+    [key] = load_keys(load(service.environ).signing_keys)
+    assert isinstance(key.private, Ed25519PrivateKey)
+    sign, now = key.private.sign, int(time.time())
+    header = {"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}
+    claims: dict[str, Any] = {
+        **{"iss": service.url, "aud": service.url, "client_id": "latchkey", "sub": str(uuid4()), "sid": str(uuid4())},
+        **{"jti": "x", "gen": 1, "iat": now, "exp": now + 600, "role": "admin", "verified": True},
+    }
+    yield "", forged(claims, header, sign)
+    for name, value in (
+        ("aud", "https://another.example.org"),
+        ("aud", None),
+        ("iss", "https://another.example.org"),
+        ("iss", service.url + "/"),
+        ("exp", now - 10),
+        ("exp", "soon"),
+        ("iat", now + 60),
+        ("nbf", now + 60),
+    ):
+        yield f"{name} {value}", forged({**claims, name: value}, header, sign)
+    for name in ("iss", "aud", "sub", "sid", "jti", "iat", "exp", "role", "verified"):
+        yield f"no {name}", forged({other: claims[other] for other in claims if other != name}, header, sign)
+    for name, value in (
+        ("typ", "JWT"),
+        ("typ", "refresh+jwt"),
+        ("alg", "ES256"),
+        ("alg", "HS256"),
+        ("kid", "unknown"),
+    ):
+        yield f"{name} {value}", forged(claims, {**header, name: value}, sign)
+    for name in header:
+        yield f"no {name}", forged(claims, {other: header[other] for other in header if other != name}, sign)
+    yield "crit", forged(claims, {**header, "crit": ["exp"]}, sign)
+    stranger = Ed25519PrivateKey.generate()
+    yield "another key", forged(claims, header, stranger.sign)
+    own = {"jwk": SigningKey.of(stranger).jwk, "kid": SigningKey.of(stranger).kid}
+    yield "a key of its own", forged(claims, {**header, **own}, stranger.sign)
+    for alg in ("none", "None", "NONE"):
+        yield alg, f"{segment({**header, 'alg': alg})}.{segment(claims)}."
+    yield "deep", f"{segment(b'[' * 5000)}.{segment(claims)}.x"
+    yield "deep claims", forged(b"[" * 2000 + b"]" * 2000, header, sign)
+    genuine = client.pair["access_token"]
+    head, payload, signature = genuine.split(".")
+    yield "cut off", genuine[:-1]
+    yield "changed", f"{head}.{segment(claims)}.{signature}"
+    yield "without a signature", f"{head}.{payload}."
+    yield "padded", genuine + "=="
+    yield "with spare bits", genuine[:-1] + chr(ord(genuine[-1]) + 1)
+    yield "refresh", client.pair["refresh_token"]
+    client.post("/v1/password/forgot", json={"email": client.email})
+    yield "link", service.token(client.email)
+    yield from (
+        ("dots", ".."),
+        ("text", "x"),
+        ("no ASCII", "é.é.é"),
+        ("two", f"{genuine} {genuine}"),
+        ("long", "x" * 8000),
+    )
+
+
+def test_what_is_no_token_of_latchkey_lets_nobody_in(service: Service, notes: Notes) -> None:
+    tokens = list(forgeries(service, service.member()))
+    assert notes.read(tokens[0][1]).status_code == 200  # so that what follows is refused for what is wrong with it
+    for what, token in tokens[1:]:
+        assert refused(notes.read(token)), what
+    for what, token in tokens:
+        assert refused(notes.burn(token)), what
+
+
+def test_tokens_with_invented_keys_do_not_make_it_ask_without_end(service: Service, notes: Notes) -> None:
+    def asked() -> int:
+        return (service.folder / "api.log").read_text().count("/.well-known/jwks.json")
+
+    genuine = service.member().pair["access_token"]
+    before, began = asked(), time.monotonic()
+    for number in range(300):
+        assert refused(notes.read(forged(header={"alg": "EdDSA", "kid": f"invented-{number}", "typ": "at+jwt"})))
+    assert notes.read(genuine).status_code == 200
+    assert asked() - before <= time.monotonic() - began + 2
+
+
+# -- what changes over there ---------------------------------------------------------------------------
+
+
+def test_a_new_key_is_taken_up_and_an_outage_is_lived_through(apart: Service, tmp_path: Path) -> None:
+    apart.environ["LATCHKEY_KEY_DELAY"] = "1"
+    api = apart.start_api()
+    with program(tmp_path, apart) as notes:
+        client = apart.member()
+        old = client.pair["access_token"]
+        assert notes.read(old).status_code == 200
+
+        make_key(load(apart.environ).signing_keys)
+
+        def renewed() -> str | None:
+            client.take(client.renew())
+            token = client.pair["access_token"]
+            return token if token.split(".")[0] != old.split(".")[0] else None
+
+        new = eventually(renewed)
+        eventually(lambda: notes.read(new).status_code == 200)
+        assert notes.read(old).status_code == 200
+
+        api.stop()
+        assert notes.read(new).status_code == 200
+        assert notes.burn(new).status_code == 503
+        assert refused(notes.read("x"))
+        unknown = forged(header={"alg": "EdDSA", "kid": "unknown", "typ": "at+jwt"})
+        eventually(lambda: notes.read(unknown).status_code == 503)
