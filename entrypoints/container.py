@@ -1,27 +1,16 @@
 """Where roles meet technology: the one place that knows which adapter plays which role."""
 
-import os
-import secrets
-from datetime import UTC, datetime, timedelta
-
 from dependency_injector import containers, providers
 
-from adapters.argon2_hasher import Argon2Hasher
 from adapters.dramatiq_queue import DramatiqNudge
 from adapters.jinja_composer import JinjaComposer
-from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.live_keys import LiveKeys
-from adapters.mail_folder import CopyingMailer, FolderMailer
-from adapters.no_limits import NoLimits
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.process_limits import ProcessLimits
-from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
-from adapters.smtp_mailer import SmtpMailer, smtp_server
 from adapters.uuid7 import uuid7
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.administer import ChangeUser, DeleteUser, EndSessions
@@ -43,7 +32,6 @@ from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
-from application.ports import Clock, Limits, Mailer
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -55,68 +43,18 @@ from application.verify import Verify
 from domain.mail import Kind
 from domain.password import PasswordPolicy
 from domain.session import Lifetimes
+from entrypoints import making
 from entrypoints.health import Health
-from entrypoints.settings import LONGEST_ACCESS, Settings
-
-
-def _now() -> datetime:
-    return datetime.now(UTC)
-
-
-def _new_secret() -> str:
-    return secrets.token_urlsafe(32)
-
-
-def _make_hasher(settings: Settings) -> Argon2Hasher:
-    """As many threads as there are cores, over all processes together: more would only wait for each other."""
-    threads = max(1, (os.cpu_count() or 1) // settings.processes)
-    return Argon2Hasher(threads=threads)
-
-
-def _make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:
-    """Not by the setting: an operator's shell may not know it, and must not raise floors that are forgotten early.
-    Ten minutes more than the longest token lives cover clocks that differ."""
-    return RedisBlocklist(
-        settings.redis_url, truth=floors, clock=clock, horizon=LONGEST_ACCESS + timedelta(minutes=10)
-    )
-
-
-def _make_limits(settings: Settings, clock: Clock) -> Limits:
-    if not settings.rate_limits:
-        return NoLimits()
-    stand_in = ProcessLimits(clock=clock, processes=settings.processes)
-    return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
-
-
-def _make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
-    return JwtSealer(
-        keys=keys.now,
-        unknown=keys.glance,
-        issuer=settings.public_url,
-        audience=settings.public_url,
-        clock=clock,
-        horizon=settings.access_ttl,
-    )
-
-
-def _make_mailer(settings: Settings) -> Mailer:
-    """Raises ValueError where there is nowhere to send to."""
-    folder = None if settings.mail_dir is None else FolderMailer(settings.mail_dir, mail_from=settings.mail_from)
-    if settings.smtp_url is None:
-        if folder is None:
-            raise ValueError("LATCHKEY_SMTP_URL: must be set")
-        return folder
-    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=settings.mail_from)
-    return smtp if folder is None else CopyingMailer(smtp, folder)
+from entrypoints.settings import Settings
 
 
 class Container(containers.DeclarativeContainer):
     """Everything is built when it is first asked for, synchronously, once. `settings` has to be given."""
 
     settings = providers.Dependency(instance_of=Settings)
-    clock = providers.Object(_now)
+    clock = providers.Object(making.now)
     new_id = providers.Object(uuid7)
-    new_secret = providers.Object(_new_secret)
+    new_secret = providers.Object(making.new_secret)
 
     lifetimes = providers.ThreadSafeSingleton(
         Lifetimes,
@@ -129,12 +67,12 @@ class Container(containers.DeclarativeContainer):
     policy = providers.ThreadSafeSingleton(
         PasswordPolicy, min_length=settings.provided.password_min_length, common=common_passwords
     )
-    hasher = providers.ThreadSafeSingleton(_make_hasher, settings)
+    hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
 
     engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
     floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
-    blocklist = providers.ThreadSafeSingleton(_make_blocklist, settings, floors, clock)
-    limits = providers.ThreadSafeSingleton(_make_limits, settings, clock)
+    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors, clock)
+    limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin = store.provided.begin
@@ -142,11 +80,11 @@ class Container(containers.DeclarativeContainer):
     signing_keys = providers.ThreadSafeSingleton(
         LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
     )
-    access_sealer = providers.ThreadSafeSingleton(_make_access_sealer, settings, signing_keys, clock)
+    access_sealer = providers.ThreadSafeSingleton(making.make_access_sealer, settings, signing_keys, clock)
     refresh_sealer = providers.ThreadSafeSingleton(ItsDangerousRefreshSealer, secrets=settings.provided.secret_keys)
     link_sealer = providers.ThreadSafeSingleton(ItsDangerousLinkSealer, secrets=settings.provided.secret_keys)
     composer = providers.ThreadSafeSingleton(JinjaComposer, settings.provided.public_url)
-    mailer = providers.ThreadSafeSingleton(_make_mailer, settings)
+    mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
 
     issue = providers.Factory(
         IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock

@@ -1,0 +1,69 @@
+"""How what needs more than a constructor is made from the settings."""
+
+import os
+import secrets
+from datetime import UTC, datetime, timedelta
+
+from adapters.argon2_hasher import Argon2Hasher
+from adapters.jwt_sealer import JwtSealer
+from adapters.live_keys import LiveKeys
+from adapters.mail_folder import CopyingMailer, FolderMailer
+from adapters.no_limits import NoLimits
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.process_limits import ProcessLimits
+from adapters.redis_blocklist import RedisBlocklist
+from adapters.redis_limits import RedisLimits
+from adapters.smtp_mailer import SmtpMailer, smtp_server
+from application.ports import Clock, Limits, Mailer
+from entrypoints.settings import LONGEST_ACCESS, Settings
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+def new_secret() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def make_hasher(settings: Settings) -> Argon2Hasher:
+    """As many threads as there are cores, over all processes together: more would only wait for each other."""
+    threads = max(1, (os.cpu_count() or 1) // settings.processes)
+    return Argon2Hasher(threads=threads)
+
+
+def make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:
+    """Not by the setting: an operator's shell may not know it, and must not raise floors that are forgotten early.
+    Ten minutes more than the longest token lives cover clocks that differ."""
+    return RedisBlocklist(
+        settings.redis_url, truth=floors, clock=clock, horizon=LONGEST_ACCESS + timedelta(minutes=10)
+    )
+
+
+def make_limits(settings: Settings, clock: Clock) -> Limits:
+    if not settings.rate_limits:
+        return NoLimits()
+    stand_in = ProcessLimits(clock=clock, processes=settings.processes)
+    return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
+
+
+def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
+    return JwtSealer(
+        keys=keys.now,
+        unknown=keys.glance,
+        issuer=settings.public_url,
+        audience=settings.public_url,
+        clock=clock,
+        horizon=settings.access_ttl,
+    )
+
+
+def make_mailer(settings: Settings) -> Mailer:
+    """Raises ValueError where there is nowhere to send to."""
+    folder = None if settings.mail_dir is None else FolderMailer(settings.mail_dir, mail_from=settings.mail_from)
+    if settings.smtp_url is None:
+        if folder is None:
+            raise ValueError("LATCHKEY_SMTP_URL: must be set")
+        return folder
+    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=settings.mail_from)
+    return smtp if folder is None else CopyingMailer(smtp, folder)
