@@ -3,7 +3,8 @@
 import os
 import shutil
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -118,6 +119,7 @@ def test_each_of_several_new_keys_waits_for_itself(folder: Path, process: Proces
 def test_a_removed_key_is_dropped_with_its_tokens(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B), age=OLD + 1)
     process.look()
+    process.look(after=DELAY)
     assert process.verifies(B)
     (folder / "b.pem").unlink()
     process.look()
@@ -255,6 +257,33 @@ def test_trouble_changes_nothing_and_is_named_once(
     process.look()
     assert (process.verifies(B), process.signs(B), process.verifies(A)) == (True, True, False)
     assert [record.levelname for record in caplog.records[1:]] == ["WARNING", "WARNING"]
+
+
+def test_a_folder_that_may_not_be_read_is_no_empty_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tmp_path.chmod(0o755)
+    monkeypatch.chdir(tmp_path)
+    folder = Path("keys")
+    folder.mkdir()
+    put(folder, "a.pem", private_pem(A))
+    process = Process(folder)
+    folder.chmod(0o111)
+    with unprivileged():
+        process.look()
+    assert process.verifies(A)
+    assert "keys: cannot be read (Permission denied)" in caplog.text
+
+
+@contextmanager
+def unprivileged() -> Iterator[None]:
+    """Root reads whatever it likes."""
+    me = os.geteuid()
+    os.seteuid(65534 if me == 0 else me)
+    try:
+        yield
+    finally:
+        os.seteuid(me)
 
 
 def test_trouble_with_one_file_does_not_keep_a_leaked_key_alive(folder: Path) -> None:

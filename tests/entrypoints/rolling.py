@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import httpx
+import jwt
 
 from tests.entrypoints.service import PASSWORD, Service, eventually, free_port
 
@@ -93,6 +94,7 @@ class Load:
         self._over = threading.Event()
         self.answers: Counter[str] = Counter()
         self.unexpected: list[str] = []
+        self.signers: set[str] = set()
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -116,6 +118,7 @@ class Load:
         tokens = []
         for _ in range(20):
             tokens.append(pair["access_token"])
+            self.signers.add(signer(pair))
             # The first of the session too, which another key has signed perhaps.
             for token in (tokens[0], tokens[-1]):
                 self._ask(200, "GET", "/v1/me", token)
@@ -139,6 +142,12 @@ class Load:
         assert answer.status_code == status, f"{method} {path} {answer.status_code} {answer.text}"
         assert status != 401 or said["code"] == "token_revoked"
         return said
+
+
+def signer(pair: dict[str, str]) -> str:
+    """The key that signed the access token."""
+    kid: str = jwt.get_unverified_header(pair["access_token"])["kid"]
+    return kid
 
 
 def _is_idle(api: Api) -> bool:

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.key_files import load_keys
+from adapters.key_files import HeldKey, load_keys
 from adapters.pem_keys import SigningKey
 from entrypoints.cli import main
-from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show
+from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show, superseded
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
@@ -63,6 +63,25 @@ def at(seconds: float) -> str:
 
 def test_a_token_outlives_its_key_by_no_means() -> None:
     assert LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=5) <= MAY_GO_AFTER
+
+
+@pytest.mark.parametrize(
+    ("ages", "followed"),
+    [
+        ({"b": 20, "a": 30}, {"a": 20}),
+        ({"c": 20, "b": 50, "a": 70}, {"b": 20, "a": 50}),
+        # The last written was there before the other, so it has followed it for longer.
+        ({"c": 50, "b": 20, "a": 70}, {"b": 20, "a": 50}),
+        # What came after its follower may have signed elsewhere until then.
+        ({"b": 30, "a": 10}, {"a": 10}),
+    ],
+)
+def test_since_when_a_key_is_followed(ages: dict[str, float], followed: dict[str, float]) -> None:
+    keys = [
+        HeldKey(key=SigningKey.of(PRIVATE[name]), files=(), since=NOW - timedelta(seconds=age))
+        for name, age in ages.items()
+    ]
+    assert {KID[kid]: (NOW - at).total_seconds() for kid, at in superseded(keys).items()} == followed
 
 
 def test_what_each_key_does(folder: Folder) -> None:
@@ -144,7 +163,9 @@ def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.Capture
 
 
 def test_rotations_at_once_do_no_harm(folder: Folder) -> None:
-    folder.put("a", 3 * DEAD)
+    for at in range(100):
+        dead = private_pem(Ed25519PrivateKey.generate())
+        put(folder.path, f"dead{at}.pem", dead, age=3 * DEAD)
     folder.put("b", 2 * DEAD)
     folder.put("d", 0, public=True)
     with ThreadPoolExecutor(8) as several:

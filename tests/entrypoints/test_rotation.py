@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-import jwt
 import pytest
 
 from adapters.key_files import make_key
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.rolling import Api, Fleet, Load, bearer
+from tests.entrypoints.rolling import Api, Fleet, Load, bearer, signer
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
 
 DELAY = 2
@@ -58,11 +57,6 @@ def renewed(api: Api, pair: dict[str, str]) -> dict[str, str]:
     return {**pair, **answer.json()}
 
 
-def signer(pair: dict[str, str]) -> str:
-    kid: str = jwt.get_unverified_header(pair["access_token"])["kid"]
-    return kid
-
-
 def shown(api: Api) -> list[str]:
     answer = api.client.get("/.well-known/jwks.json")
     assert not any(set(key) & {"d", "p", "q", "k"} for key in answer.json()["keys"])
@@ -93,6 +87,7 @@ def test_keys_are_rotated_under_load_and_nobody_notices(shared: Service, keys: P
                 for pair in witnesses:
                     assert api.get("/v1/me", pair["access_token"]).status_code == 200
     assert load.unexpected == []
+    assert load.signers == set(kids)
     assert {"POST /v1/login 200", "POST /v1/refresh 200", "GET /v1/me 200", "POST /v1/logout 204"} <= set(
         load.answers
     )

@@ -1,0 +1,144 @@
+"""Keys and secrets changed under load: what fails (aim: nothing), and what keys that may change cost a request."""
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from uuid import uuid4
+
+from adapters.jwt_sealer import JwtSealer
+from adapters.key_files import make_key
+from adapters.live_keys import LiveKeys
+from adapters.pem_keys import SigningKey
+from domain.refusals import Refusal
+from domain.role import Role
+from domain.token import AccessToken
+from entrypoints import engines
+from tests.entrypoints.conftest import migrate
+from tests.entrypoints.rolling import Fleet, Load
+from tests.entrypoints.service import Service
+
+ROTATIONS, PEOPLE, DELAY = 5, 6, 2
+ROUNDS, TIMES = 60, 200
+OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"
+
+
+class KeysForGood(JwtSealer):
+    """As it would be if keys never changed: the key of a header is looked up, and nothing else."""
+
+    def _key(self, header: str) -> SigningKey:
+        return self._last.headers[header]
+
+
+def cost(folder: Path) -> None:
+    for _ in range(3):
+        make_key(folder)
+    keys = LiveKeys(folder, delay=timedelta(), clock=_now)
+    before, after = (
+        kind(keys=keys.now, unknown=keys.glance, issuer="us", audience="us", clock=_now, horizon=timedelta(hours=1))
+        for kind in (KeysForGood, JwtSealer)
+    )
+    now = _now()
+    token = AccessToken(
+        user_id=uuid4(),
+        session_id=uuid4(),
+        generation=1,
+        role=Role.MEMBER,
+        verified=True,
+        issued_at=now,
+        expires_at=now + timedelta(hours=1),
+    )
+    stranger = JwtSealer(
+        keys=LiveKeys(make_key(folder / "other"), delay=timedelta(), clock=_now).now,
+        unknown=keys.glance,
+        issuer="us",
+        audience="us",
+        clock=_now,
+        horizon=timedelta(hours=1),
+    )
+    known, unknown = after.seal(token), stranger.seal(token)
+
+    def refused(sealer: JwtSealer) -> Callable[[], object]:
+        def ask() -> None:
+            with suppress(Refusal):
+                sealer.unseal(unknown)
+
+        return ask
+
+    print(f"{'':44}{'keys for good':>16}{'live keys':>14}{'ratio':>8}")
+    _compare("a token is unsealed", lambda: before.unseal(known), lambda: after.unseal(known))
+    _compare("a token is sealed", lambda: before.seal(token), lambda: after.seal(token))
+    _compare("a token of an unknown key is refused", refused(before), refused(after))
+    look = statistics.median(_times(keys.look))
+    print(f"a look at the folder of three keys, once a second: {look:.0f} µs")
+
+
+def _compare(name: str, one: Callable[[], object], other: Callable[[], object]) -> None:
+    """In turns, so that whatever else the machine does disturbs both."""
+    both = [(_time(one), _time(other)) for _ in range(ROUNDS)]
+    medians = [statistics.median(times) for times in zip(*both, strict=True)]
+    print(f"{name:44}{medians[0]:>13.1f} µs{medians[1]:>11.1f} µs{medians[1] / medians[0]:>8.3f}")
+
+
+def _time(act: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    for _ in range(TIMES):
+        act()
+    return (time.perf_counter() - began) / TIMES * 1e6
+
+
+def _times(act: Callable[[], object]) -> list[float]:
+    return [_time(act) for _ in range(ROUNDS // 10)]
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def changed_under_load(service: Service) -> None:
+    keys = service.folder / "keys"
+    make_key(keys)
+    service.environ |= {
+        "LATCHKEY_SIGNING_KEYS": str(keys),
+        "LATCHKEY_KEY_DELAY": str(DELAY),
+        "LATCHKEY_SECRET_KEY": OLD,
+    }
+    people = [service.user("someone") for _ in range(PEOPLE)]
+    with Fleet(service) as fleet:
+        with Load(fleet, people) as load:
+            for _ in range(ROTATIONS):
+                service.cli("keys", "rotate").check_returncode()
+                time.sleep(DELAY + 2)
+        _say(f"{ROTATIONS} rotations, {len(load.signers)} keys that signed", load)
+        with Load(fleet, people) as load:
+            for secrets in (f"{OLD},{NEW}", f"{NEW},{OLD}"):
+                fleet.replace_each(LATCHKEY_SECRET_KEY=secrets)
+        _say("a secret replaced in two steps", load)
+
+
+def _say(what: str, load: Load) -> None:
+    print(
+        f"{what}, two processes, {PEOPLE} people: {load.answers.total():,} requests, {len(load.unexpected)} failures"
+    )
+    for answer, times in sorted(load.answers.items()):
+        print(f"    {answer:28}{times:>8,}")
+    for failure in load.unexpected[:5]:
+        print(f"    {failure}")
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        cost(home / "keys")
+        with engines.postgres(home / "pg", durable=False) as postgres, engines.valkey(home / "valkey") as valkey:
+            migrate(postgres.url)
+            service = Service(home / "service", postgres.url, valkey.url)
+            service.folder.mkdir()
+            changed_under_load(service)
+
+
+if __name__ == "__main__":
+    main()
