@@ -8,7 +8,7 @@ import pytest
 
 from adapters.key_files import make_key
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.rolling import Api, Fleet, Load, bearer, signer
+from tests.entrypoints.rolling import Api, Fleet, Load, signer
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
 
 DELAY = 2
@@ -137,13 +137,13 @@ def rotated_beside(service: Service, broken: Path) -> str:
 
 def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> None:
     apart.environ["LATCHKEY_SECRET_KEY"] = OLD
+    worker = apart.start_worker()
     people = [apart.user("someone") for _ in range(4)]
+    new = address("new")
     with Fleet(apart) as fleet:
-        resting = pair_of(fleet.apis[0], apart.user("resting"))
-        new = address("new")
+        used, unused = (pair_of(fleet.apis[0], apart.user("resting")) for _ in range(2))
         registered = {"email": new, "password": PASSWORD}
         assert fleet.apis[0].client.post("/v1/register", json=registered).status_code == 202
-        worker = apart.start_worker()
         link = apart.token(new)
         worker.stop()
         with Load(fleet, people) as load:
@@ -151,15 +151,14 @@ def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> N
             fleet.replace_each(LATCHKEY_SECRET_KEY=f"{NEW},{OLD}")
         assert load.unexpected == []
         assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
-        # What was sealed before lives on, and is sealed anew when it is used.
-        again = renewed(fleet.apis[0], resting)
-        asleep = pair_of(fleet.apis[1], apart.user("asleep"))
-        assert fleet.apis[0].client.post("/v1/verify", json={"token": link}).status_code == 200
-        fleet.replace_each(LATCHKEY_SECRET_KEY=NEW)
-        for api in fleet.apis:
-            again = renewed(api, again)
-            asleep = renewed(api, asleep)
-            lost = api.client.post("/v1/refresh", json={"refresh_token": resting["refresh_token"]})
-            assert code(lost) == "token_invalid"
-            assert code(api.client.post("/v1/verify", json={"token": link})) == "link_invalid"
-            assert api.client.get("/v1/me", headers=bearer(again["access_token"])).status_code == 200
+        # What was sealed before lives on, and what is used is sealed anew.
+        used = renewed(fleet.apis[0], used)
+        assert fleet.apis[1].client.post("/v1/verify", json={"token": link}).status_code == 200
+    apart.environ["LATCHKEY_SECRET_KEY"] = NEW
+    with Fleet(apart, size=1) as fleet:
+        [api] = fleet.apis
+        used = renewed(api, used)
+        assert api.get("/v1/me", used["access_token"]).status_code == 200
+        lost = api.client.post("/v1/refresh", json={"refresh_token": unused["refresh_token"]})
+        assert code(lost) == "token_invalid"
+        assert code(api.client.post("/v1/verify", json={"token": link})) == "link_invalid"
