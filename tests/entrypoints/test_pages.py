@@ -61,9 +61,11 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
     client = service.client()
     client.post("/v1/password/forgot", json={"email": email})
     service.mail(email, 2)
+    mover, new = service.member(), address("new")
+    mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
+    links = [link(service, email, 1), link(service, email, 2), link(service, new), link(service, mover.email)]
     before = holdings(service)
-    for number in (1, 2):
-        url = link(service, email, number)
+    for url in links:
         for method in ("GET", "HEAD", "GET", "OPTIONS"):
             answer = client.request(method, url + "&utm_source=mail&utm_source=twice")
             assert answer.status_code in {200, 204}
@@ -77,7 +79,7 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
 
 def test_whatever_the_token_is_the_page_shows_it_as_text(service: Service) -> None:
     client = service.client()
-    for path in ("/verify", "/reset"):
+    for path in ("/verify", "/reset", "/email"):
         plain = client.get(path, params={"token": "x"}).text
         for evil in EVIL:
             page = client.get(path, params={"token": evil})
@@ -101,8 +103,14 @@ def test_whatever_the_token_is_the_page_shows_it_as_text(service: Service) -> No
 
 def test_pages_are_forms_and_nothing_that_runs(service: Service) -> None:
     client = service.client()
+    mover, new = service.member(), address("new")
+    mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     pages = [client.get(path) for path in ("/verify?token=x", "/reset?token=x", "/reset", "/docs", "/dev/mail")]
-    pages += [client.post(path, data={"token": "x"}) for path in ("/verify", "/reset")]
+    pages += [
+        client.get("/email?token=x"),
+        *(client.get(url) for url in (link(service, new), link(service, mover.email))),
+    ]
+    pages += [client.post(path, data={"token": "x"}) for path in ("/verify", "/reset", "/email")]
     for page in pages:
         policy = page.headers["content-security-policy"]
         assert "unsafe" not in policy
@@ -111,13 +119,14 @@ def test_pages_are_forms_and_nothing_that_runs(service: Service) -> None:
         assert set(re.findall(r"<form[^>]*>", page.text)) <= {
             '<form method="post" action="verify">',
             '<form method="post" action="reset">',
+            '<form method="post" action="email">',
         }
 
 
 def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
     client = service.client()
     before = holdings(service)
-    for path in ("/verify", "/reset"):
+    for path in ("/verify", "/reset", "/email"):
         for token in ("", "x", "x" * 3000, "é.é", "a.b.c"):
             page = client.post(path, data={"token": token})
             assert page.status_code == 400, page.text
@@ -129,6 +138,25 @@ def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
         assert 'role="alert"' in page.text
         assert "<script>" not in page.text
     assert holdings(service) == before
+
+
+def test_the_page_about_an_address_says_what_its_link_would_do(service: Service) -> None:
+    client, new = service.member(), address("new")
+    client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
+    words = {
+        link(service, new): "Use this address?",
+        link(service, client.email): "Was it not you?",
+        f"{service.url}/email?token=x": "Your address",
+        f"{service.url}/email": "Your address",
+        f"{service.url}/email?token={service.token(new)}x": "Your address",
+    }
+    for url, heading in words.items():
+        assert f"<h1>{heading}</h1>" in client.get(url).text
+    other = registered(service)
+    for path in ("/verify", "/reset"):
+        assert client.post(path, data={"token": service.token(new), "new_password": "x"}).status_code in {400, 422}
+    assert client.post("/email", data={"token": service.token(other)}).status_code == 400
+    assert client.get("/v1/me").json()["email"] == client.email
 
 
 # -- in a browser --------------------------------------------------------------------------------------
@@ -213,6 +241,35 @@ def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: 
     browser.driver.get(url)
     browser.press()
     assert "Your address is confirmed" in browser.text()
+
+
+def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Service, browser: Browser) -> None:
+    client, new = service.member(), address("new")
+    client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
+    browser.driver.get(link(service, new))
+    assert "Use this address?" in browser.text()
+    browser.see("email")
+    assert client.get("/v1/me").json()["email"] == client.email
+    browser.press()
+    assert "Your address is changed" in browser.text()
+    assert "token" not in browser.driver.current_url
+    browser.see("email-changed")
+    assert client.get("/v1/me").json()["email"] == new
+
+    url = link(service, client.email, 2)
+    browser.driver.get(url)
+    assert "Was it not you?" in browser.text()
+    browser.see("restore")
+    assert client.get("/v1/me").json()["email"] == new
+    browser.press()
+    assert "Your address is restored" in browser.text()
+    browser.see("restored")
+    assert code(client.get("/v1/me")) == "token_revoked"
+    browser.driver.get(link(service, client.email, 3))
+    browser.fill(new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
+    browser.press()
+    assert "Your password is set" in browser.text()
+    assert client.log_in(client.email, NEW_PASSWORD).get("/v1/me").json()["email"] == client.email
 
 
 def test_a_dead_link_says_so(service: Service, browser: Browser) -> None:
