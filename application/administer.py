@@ -65,7 +65,7 @@ class ChangeUser:
     ) -> User:
         now = self.clock()
         async with self.begin() as work:
-            await work.users.governors()
+            await work.users.hold(user_id, governors=True)
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
                 raise Refusal(Code.FORBIDDEN, "Nobody grants more than they hold.")

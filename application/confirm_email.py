@@ -40,10 +40,11 @@ class ConfirmEmail:
                 return user
             if not change.confirmable(user, now=now):
                 raise _dead_link()
-            for other in people:
-                if other.verified and other.email == change.new_email and other.id != user.id:
-                    await self._trade(work, user, other, origin)
-            moved = await work.users.move(user.id, change.new_email, now=now)
+            others = [one for one in people if one.email == change.new_email and one.id != user.id]
+            for holder in filter(lambda one: one.verified, others):
+                await self._trade(work, user, holder, origin)
+            claims = [one for one in others if not one.verified]
+            moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
             if moved is None:
                 raise _dead_link()
             await work.changes.keep(change.confirmed(now))

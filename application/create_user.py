@@ -73,7 +73,9 @@ class GrantRole:
     async def __call__(self, *, email: str, role: Role) -> User:
         address = normal_email(email)
         async with self.begin() as work:
-            await work.users.governors()
+            named = await work.users.by_email(address)
+            if named is not None:
+                await work.users.hold(named.id, governors=True)
             user = await work.users.by_email(address)
             if user is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")

@@ -40,7 +40,8 @@ class RestoreEmail:
             if user is None or user.disabled or change is None or change.closed_at is not None:
                 raise _dead_link()
             if user.email != change.old_email:
-                user = await work.users.move(user.id, change.old_email, now=now)
+                others = [one for one in people if one.email == change.old_email]
+                user = await work.users.move(user.id, change.old_email, over=others, now=now)
             if user is not None:
                 user = await work.users.replace_password(
                     user.id, NO_PASSWORD, credential_version=user.credential_version

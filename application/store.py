@@ -4,7 +4,7 @@ A docstring says what a signature cannot: what None means, what is locked, and w
 Any of these may raise the refusal `unavailable`.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -83,14 +83,15 @@ class Users(Protocol):
         """
         ...
 
-    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
-        """The user and everybody of that address, held as they are until this work is done; and with somebody who can
-        administer the service, all who can."""
+    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+        """The user and everybody of that address, held as they are until this work is done; and all who can
+        administer the service, where that is asked for or one of that address can. Nobody waits in a circle who
+        holds in one step all that they need."""
         ...
 
-    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
-        """The user at an address that they have proven, with the next version; every other claim to it is removed,
-        as `prove` does. None where they are gone, or somebody else has proven it. Hold them first."""
+    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+        """The user at an address that they have proven, with the next version; the claims to it that they go over are
+        removed, as `prove` does. None where they are gone, or somebody else has proven it. Hold all of them first."""
         ...
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:

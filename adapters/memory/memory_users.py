@@ -1,6 +1,6 @@
 """Users in a dictionary."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -51,14 +51,14 @@ class MemoryUsers(Users):
         made = await self._settle(user.proven(), now=now)
         return None if made is None else Proof(made, fresh=True)
 
-    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
+    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
         await checkpoint()
         theirs = [user for user in self._rows.users.values() if user.id == user_id or user.email == email]
-        if any(user.governs and user.email == email for user in theirs):
+        if governors or any(user.governs and user.email == email for user in theirs):
             theirs += [user for user in self._rows.users.values() if user.governs and user not in theirs]
         return sorted(theirs, key=lambda user: user.id)
 
-    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
+    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         user = await self.by_id(user_id)
         return None if user is None else await self._settle(user.moved(email), now=now)
 

@@ -1,6 +1,6 @@
 """Users as rows. A change is one conditional statement; where several rows matter, they are locked in one order."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -62,18 +62,23 @@ class PostgresUsers(Users):
         made = await self._settle(user, claimants, now=now)
         return None if made is None else Proof(made, fresh=True)
 
-    async def hold(self, user_id: UUID, *, email: str | None = None) -> Sequence[User]:
-        if email is None:
-            return await self._held(users.c.id == user_id)
-        # All in one order, in one statement: those who govern too, lest two works wait for each other.
-        theirs = users.alias()
-        among_them = select(theirs.c.id).where(theirs.c.email == email, _governs(theirs)).exists()
-        return await self._held(or_(users.c.id == user_id, users.c.email == email, and_(_governs(users), among_them)))
+    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+        wanted = [users.c.id == user_id]
+        if email is not None:
+            wanted.append(users.c.email == email)
+        if governors:
+            wanted.append(_governs(users))
+        elif email is not None:
+            theirs = users.alias()
+            among_them = select(theirs.c.id).where(theirs.c.email == email, _governs(theirs)).exists()
+            wanted.append(and_(_governs(users), among_them))
+        return await self._held(or_(*wanted))
 
-    async def move(self, user_id: UUID, email: str, *, now: datetime) -> User | None:
-        claimants = await self._held(users.c.email == email)
+    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+        # Who has come to the address since they were held is not looked for: to wait for them now would be out of
+        # order. Those who have proven it are met by the index, and a claim beside a proof is worth nothing.
         user = await self.by_id(user_id)
-        return None if user is None else await self._settle(user.moved(email), claimants, now=now)
+        return None if user is None else await self._settle(user.moved(email), over, now=now)
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:
         version = users.c.credential_version + 1
@@ -151,7 +156,7 @@ class PostgresUsers(Users):
         held = select(users).where(which).order_by(users.c.id).with_for_update()
         return [user_of(row) for row in await self._connection.execute(held)]
 
-    async def _settle(self, user: User, claimants: Sequence[User], *, now: datetime) -> User | None:
+    async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
         """The user, as given, at an address that is proven; all claimants to it are held. None where one has proven
         it first."""
         rivals = [claimant.id for claimant in claimants if claimant.id != user.id]

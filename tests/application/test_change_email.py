@@ -113,7 +113,7 @@ async def _change(world: World, user: User) -> None:
 async def _move(world: World, user: User) -> None:
     async with world.begin() as work:
         await work.users.hold(user.id)
-        await work.users.move(user.id, BOB, now=world.clock())
+        await work.users.move(user.id, BOB, over=[], now=world.clock())
 
 
 async def _disable(world: World, user: User) -> None:

@@ -41,8 +41,8 @@ async def kept(stage: Stage, change: AddressChange) -> AddressChange | None:
 def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
     async def move() -> User | None:
         async with stage.begin() as work:
-            await work.users.hold(user.id, email=email)
-            return await work.users.move(user.id, email, now=NOW)
+            others = [one for one in await work.users.hold(user.id, email=email) if one.email == email]
+            return await work.users.move(user.id, email, over=others, now=NOW)
 
     return move
 
@@ -141,6 +141,8 @@ async def test_with_somebody_who_governs_all_are_held_who_do(stage: Stage) -> No
         assert await work.users.hold(user.id, email="admin1@example.org") == [*admins, user]
         assert await work.users.hold(user.id, email="banned@example.org") == [banned, user]
         assert await work.users.hold(admins[0].id, email=user.email) == [admins[0], user]
+        assert await work.users.hold(user.id, governors=True) == [*admins, user]
+        assert await work.users.hold(admins[0].id, email="nobody@example.org", governors=True) == admins
 
 
 async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) -> None:
@@ -312,7 +314,7 @@ async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None
             await work.changes.close(user.id, now=NOW)
             await work.changes.forget(user.id)
             await work.users.displace(other.id, to="new@example.org")
-            await work.users.move(user.id, "new@example.org", now=NOW)
+            await work.users.move(user.id, "new@example.org", over=[squatter], now=NOW)
             raise Undo
 
     with pytest.raises(Undo):
