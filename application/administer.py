@@ -124,8 +124,7 @@ class DeleteUser:
     async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
         now = self.clock()
         async with self.begin() as work:
-            await work.users.governors()
-            await work.users.hold(user_id)
+            await work.users.hold(user_id, governors=True)
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             await remove_user(work, target, now=now, new_id=self.new_id)
             event = Event.of(Action.DELETED, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin)

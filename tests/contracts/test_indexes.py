@@ -15,6 +15,7 @@ from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, BY_USERNAME, Place
+from domain.address_change import AddressChange
 from domain.mail import Outcome
 from domain.role import Role
 from domain.session import EndReason
@@ -175,6 +176,51 @@ async def test_floors_are_found_by_index(house: House) -> None:
     assert len(fresh) == MANY // 2000
     await house.floors.published(fresh)
     house.statements[:] = [(sql, given) for sql, given in house.statements if "md5" not in sql]
+    assert by_index(await house.plans())
+
+
+CHANGES = """
+INSERT INTO address_changes (id, user_id, old_email, new_email, credential_version, asked_at, confirmed_at)
+SELECT md5('change' || n)::uuid, md5('user' || 1 + n % 2000)::uuid, 'user' || n || '@example.org',
+       'new' || n || '@example.org', 1, :now, CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) END
+FROM generate_series(1, :many) n
+"""
+
+
+async def test_addresses_are_changed_by_index(house: House) -> None:
+    async with house.engine.begin() as connection:
+        await connection.execute(text(CHANGES), {"now": NOW, "many": MANY})
+    async with house.engine.connect() as connection:
+        analyse = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await analyse.execute(text("ANALYZE address_changes"))
+    user, admin = await user_of(house, 7), await user_of(house, 1000)
+    squatter = replace(user, id=UUID(int=7), email="new@example.org", verified=False)
+    change = AddressChange(
+        id=UUID(int=8),
+        user_id=user.id,
+        old_email=user.email,
+        new_email=squatter.email,
+        credential_version=1,
+        asked_at=NOW,
+    )
+    async with house.store.begin() as work:
+        await work.users.add(squatter)
+        await work.changes.add(change)
+        assert await work.users.hold(user.id, email=squatter.email) == [squatter, user]
+        assert len(await work.users.hold(user.id, email=admin.email)) == 1 + MANY // 1000
+        assert len(await work.users.hold(user.id, governors=True)) == 1 + MANY // 1000
+        assert await work.changes.by_id(change.id) == change
+        assert await work.changes.newest(user.id) is not None
+        await work.changes.keep(change.confirmed(NOW))
+        await work.changes.close(user.id, now=NOW, since=1)
+        await work.changes.close(user.id, now=NOW, back_to=user.email)
+        await work.changes.forget(user.id)
+        assert await work.users.move(user.id, squatter.email, over=[squatter], now=NOW) is not None
+        assert await work.users.displace(admin.id, to="elsewhere@example.org") is not None
+    house.statements[:] = [
+        (sql, given) for sql, given in house.statements if sql.startswith(("SELECT", "UPDATE", "DELETE"))
+    ]
+    assert len(house.statements) > 15
     assert by_index(await house.plans())
 
 
