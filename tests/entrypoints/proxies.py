@@ -51,8 +51,7 @@ class Listener:
 
     def __init__(self) -> None:
         self.heard: list[Heard] = []
-        self.status = 200
-        self.answer_headers: dict[str, str] = {}
+        self.status, self.body = 200, b"ok"
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,10 +60,9 @@ class Listener:
             def _answer(self) -> None:
                 listener.heard.append(Heard(self.command, self.path, self.headers.items(), b"".join(self._body())))
                 self.send_response(listener.status)
-                for name, value in {**listener.answer_headers, "Content-Length": "2"}.items():
-                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(listener.body)))
                 self.end_headers()
-                self.wfile.write(b"ok")
+                self.wfile.write(listener.body)
                 self.close_connection = True
 
             def _body(self) -> Iterator[bytes]:
@@ -146,19 +144,20 @@ def program(name: str) -> str:
 
 @contextmanager
 def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+    command = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     port, upstream = free_port(), Listener()
     site = with_places(
         block("nginx"),
         {"127.0.0.1:8000": f"127.0.0.1:{latchkey}", ":9000": f":{upstream.port}", ":8080": f":{port}"},
     )
     (folder / "nginx.conf").write_text(AROUND.format(site))
-    command = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     with _running(Proxy("nginx", port, folder / "nginx.log", upstream), command, folder) as proxy:
         yield proxy
 
 
 @contextmanager
 def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
+    command = [program("caddy"), "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
     port, upstream = free_port(), Listener()
     site = with_places(
         block("caddyfile"),
@@ -169,7 +168,6 @@ def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
         },
     )
     (folder / "Caddyfile").write_text("{\n\tadmin off\n}\n" + site)
-    command = [program("caddy"), "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
     with _running(Proxy("caddy", port, folder / "caddy.log", upstream), command, folder) as proxy:
         yield proxy
 

@@ -1,5 +1,6 @@
 """The program that README.md shows for other services, run as a process beside a real service."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.key_files import load_keys, make_key
 from adapters.pem_keys import SigningKey
 from entrypoints.settings import load
-from tests.contracts.forging import forged, segment
+from tests.contracts.forging import CLAIMS, forged, segment
+from tests.entrypoints.proxies import Listener
 from tests.entrypoints.readme import block
 from tests.entrypoints.service import PASSWORD, Client, Service, address, eventually, free_port
 
@@ -33,12 +35,12 @@ class Notes(httpx.Client):
 
 
 @contextmanager
-def program(folder: Path, service: Service) -> Iterator[Notes]:
+def program(folder: Path, latchkey: str) -> Iterator[Notes]:
     (folder / "notes.py").write_text(block("python"))
     port, log = free_port(), folder / "notes.log"
     command = [sys.executable, "-W", "error", "-m", "uvicorn", "notes:app", "--port", str(port), "--no-access-log"]
     with log.open("wb") as output:
-        environ = {**os.environ, "LATCHKEY_PUBLIC_URL": service.url}
+        environ = {**os.environ, "LATCHKEY_PUBLIC_URL": latchkey}
         process = subprocess.Popen(command, cwd=folder, env=environ, stdout=output, stderr=subprocess.STDOUT)
 
     def ready(client: httpx.Client) -> bool:
@@ -60,7 +62,7 @@ def program(folder: Path, service: Service) -> Iterator[Notes]:
 
 @pytest.fixture(scope="module")
 def notes(running: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
-    with program(tmp_path_factory.mktemp("notes"), running) as client:
+    with program(tmp_path_factory.mktemp("notes"), running.url) as client:
         yield client
 
 
@@ -182,13 +184,30 @@ def test_tokens_with_invented_keys_do_not_make_it_ask_without_end(service: Servi
     assert asked() - before <= time.monotonic() - began + 2
 
 
+def test_nothing_but_a_yes_is_a_yes(tmp_path: Path) -> None:
+    private = Ed25519PrivateKey.generate()
+    key, latchkey = SigningKey.of(private), Listener()
+    latchkey.body = json.dumps({"keys": [key.jwk]}).encode()
+    where, now = f"http://127.0.0.1:{latchkey.port}", int(time.time())
+    said = {**CLAIMS, "iss": where, "aud": where, "iat": now, "exp": now + 600}
+    token = forged(said, {"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}, private.sign)
+    try:
+        with program(tmp_path, where) as notes:
+            assert notes.burn(token).status_code == 200
+            for latchkey.status in (301, 302, 400, 401, 403, 404, 405, 413, 429, 500, 502, 503):
+                expected = latchkey.status if latchkey.status in {401, 403} else 503
+                assert notes.burn(token).status_code == expected, latchkey.status
+    finally:
+        latchkey.close()
+
+
 # -- what changes over there ---------------------------------------------------------------------------
 
 
 def test_a_new_key_is_taken_up_and_an_outage_is_lived_through(apart: Service, tmp_path: Path) -> None:
     apart.environ["LATCHKEY_KEY_DELAY"] = "1"
     api = apart.start_api()
-    with program(tmp_path, apart) as notes:
+    with program(tmp_path, apart.url) as notes:
         client = apart.member()
         old = client.pair["access_token"]
         assert notes.read(old).status_code == 200
