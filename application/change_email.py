@@ -2,11 +2,13 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Hasher, NewId
+from application.check_password import CheckPassword
+from application.ports import Clock, Limits, NewId
 from application.store import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.event import Action, Event
+from domain.limits import mail_buckets
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -18,7 +20,8 @@ class ChangeEmail:
     """Nobody is looked up by the new address, so the answer cannot tell whether somebody has it."""
 
     begin: Begin
-    hasher: Hasher
+    check: CheckPassword
+    limits: Limits
     clock: Clock
     new_id: NewId
 
@@ -30,8 +33,12 @@ class ChangeEmail:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
         if address == user.email:
             raise Refusal(Code.EMAIL_INVALID, "This is your address already.", field="new_email", reason="unchanged")
-        if not (await self.hasher.verify(password, user.password_hash)).fits:
+        if not await self.check.of_user(user, password, origin=origin):
             raise _wrong_password()
+        await self.limits.spend(
+            *mail_buckets(Kind.CONFIRM_EMAIL, address, origin),
+            *mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin),
+        )
 
         now = self.clock()
         change = AddressChange(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Hasher, NewId
 from application.store import Begin
@@ -17,6 +18,7 @@ from domain.token import AccessToken, TokenPair
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePassword:
     begin: Begin
+    check: CheckPassword
     hasher: Hasher
     policy: PasswordPolicy
     issue: IssueTokens
@@ -39,7 +41,7 @@ class ChangePassword:
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
-        if not (await self.hasher.verify(current_password, user.password_hash)).fits:
+        if not await self.check.of_user(user, current_password, origin=origin):
             raise _wrong_password()
         secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
         password_hash = await self.hasher.hash(secret)

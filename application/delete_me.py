@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 
 from application.administer import remove_user
-from application.ports import Clock, Hasher, NewId
+from application.check_password import CheckPassword
+from application.ports import Clock, NewId
 from application.store import Begin
 from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 
@@ -13,17 +15,17 @@ from domain.token import AccessToken
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteMe:
     begin: Begin
-    hasher: Hasher
+    check: CheckPassword
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, caller: AccessToken, *, password: str) -> None:
+    async def __call__(self, caller: AccessToken, *, password: str, origin: Origin = NOWHERE) -> None:
         """Raises `invalid_credentials` or `last_admin`. The event tells no place: it outlives whoever it was."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
-        if not (await self.hasher.verify(password, user.password_hash)).fits:
+        if not await self.check.of_user(user, password, origin=origin):
             raise _wrong_password()
         now = self.clock()
         async with self.begin() as work:

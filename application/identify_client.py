@@ -4,8 +4,11 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from uuid import UUID
 
+from application.ports import Limits
 from application.store import Begin
 from domain.client import Client, digest_of
+from domain.limits import Bucket, Limit
+from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 
 _NOBODYS = bytes(32)
@@ -14,12 +17,18 @@ _NOBODYS = bytes(32)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifyClient:
     begin: Begin
+    limits: Limits
 
-    async def __call__(self, client_id: str, secret: str) -> Client:
-        """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret."""
+    async def __call__(self, client_id: str, secret: str, *, origin: Origin = NOWHERE) -> Client:
+        """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret.
+
+        Only what is wrong is counted, and only it is told to wait. A secret has 256 random bits, so that nobody
+        guesses it; and whoever shares a network with a client must not be able to lock it out.
+        """
         client = await self._find(client_id)
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
         if client is None or not fits:
+            await self.limits.spend(Bucket(Limit.CLIENT, (origin.network,)))
             raise Refusal(Code.INVALID_CREDENTIALS, "No client has this id and secret.")
         return client
 

@@ -2,21 +2,21 @@
 
 from dataclasses import dataclass
 
+from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Hasher, NewId
 from application.store import Begin
-from domain.address import normal_email, normal_username
 from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.session import Lifetimes, Session
 from domain.token import TokenPair
-from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     begin: Begin
+    check: CheckPassword
     hasher: Hasher
     issue: IssueTokens
     lifetimes: Lifetimes
@@ -24,8 +24,7 @@ class Login:
     new_id: NewId
 
     async def __call__(self, *, login: str, password: str, origin: Origin = NOWHERE) -> TokenPair:
-        user = await self._find(login)
-        verdict = await self.hasher.verify(password, None if user is None else user.password_hash)
+        user, verdict = await self.check.of_login(login, password, origin=origin)
         if user is None or not verdict.fits:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
         if user.disabled:
@@ -48,12 +47,3 @@ class Login:
         if opened is None:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
         return self.issue(session, opened.user)
-
-    async def _find(self, login: str) -> User | None:
-        """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
-        try:
-            name = normal_email(login) if "@" in login else normal_username(login)
-        except Refusal:
-            return None
-        async with self.begin() as work:
-            return await (work.users.by_email(name) if "@" in name else work.users.by_username(name))

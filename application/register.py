@@ -1,11 +1,12 @@
 """Registering is a claim to an address. A known address is answered like an unknown one, after the same hashing."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from application.ports import Clock, Hasher, NewId
+from application.ports import Clock, Hasher, Limits, NewId
 from application.store import Begin
 from domain.address import normal_email, normal_username
 from domain.event import Action, Event
+from domain.limits import Bucket, Limit, mail_buckets
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
@@ -17,6 +18,7 @@ from domain.user import User
 class Register:
     begin: Begin
     hasher: Hasher
+    limits: Limits
     policy: PasswordPolicy
     clock: Clock
     new_id: NewId
@@ -27,6 +29,15 @@ class Register:
         address = normal_email(email)
         name = None if username is None else normal_username(username)
         secret = self.policy.accept(password, email=address, username=name)
+        mails = mail_buckets("register", address, origin)
+        receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)
+        try:
+            await self._claim(address, name, secret, origin)
+        except Refusal:
+            await self.limits.refund(replace(receipt, buckets=mails))  # none was owed
+            raise
+
+    async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
         password_hash = await self.hasher.hash(secret)
         now = self.clock()
         claim = User(id=self.new_id(), email=address, username=name, password_hash=password_hash, created_at=now)

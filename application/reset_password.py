@@ -2,14 +2,17 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Hasher, LinkSealer, NewId
+from application.count_failures import BAD_LINK, count_failures
+from application.ports import Clock, Hasher, Limits, LinkSealer, NewId
 from application.store import Begin
 from domain.event import Action, Event
+from domain.limits import link_bucket, login_buckets
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from domain.session import EndReason
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,6 +20,7 @@ class ResetPassword:
     begin: Begin
     hasher: Hasher
     links: LinkSealer
+    limits: Limits
     policy: PasswordPolicy
     clock: Clock
     new_id: NewId
@@ -24,6 +28,11 @@ class ResetPassword:
     async def __call__(
         self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
     ) -> None:
+        async with count_failures(self.limits, link_bucket(Purpose.RESET, origin), BAD_LINK):
+            user = await self._use(token, new_password, confirm_password, origin)
+        await self._welcome(user, origin)
+
+    async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
         link = self.links.unseal(token, Purpose.RESET)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
@@ -51,3 +60,12 @@ class ResetPassword:
             await work.mails.add(notice)
             event = Event.of(Action.PASSWORD_RESET, user.id, id=self.new_id(), now=now, origin=origin)
             await work.events.add(event)
+        return changed
+
+    async def _welcome(self, user: User, origin: Origin) -> None:
+        """Whoever has read the mail is the owner, and may log in at once however much was guessed before."""
+        for name in (user.email, user.username):
+            if name is not None:
+                (from_there, _), from_everywhere = login_buckets(name, origin)
+                await self.limits.forget(from_there)
+                await self.limits.forget(from_everywhere)

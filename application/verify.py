@@ -2,9 +2,11 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, LinkSealer, NewId
+from application.count_failures import BAD_LINK, count_failures
+from application.ports import Clock, Limits, LinkSealer, NewId
 from application.store import Begin
 from domain.event import Action, Event
+from domain.limits import link_bucket
 from domain.mail import Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -15,10 +17,15 @@ from domain.user import User
 class Verify:
     begin: Begin
     links: LinkSealer
+    limits: Limits
     clock: Clock
     new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        async with count_failures(self.limits, link_bucket(Purpose.VERIFY, origin), BAD_LINK):
+            return await self._use(token, origin)
+
+    async def _use(self, token: str, origin: Origin) -> User:
         link = self.links.unseal(token, Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):

@@ -18,6 +18,7 @@ from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.check_password import CheckPassword
 from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
@@ -89,12 +90,26 @@ class Container(containers.DeclarativeContainer):
     issue = providers.Factory(
         IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock
     )
-    register = providers.Factory(Register, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-    verify = providers.Factory(Verify, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
-    ask_for_verification = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
-    ask_for_reset = providers.Factory(AskForLink, begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
+    check = providers.Factory(CheckPassword, begin=begin, hasher=hasher, limits=limits, clock=clock)
+    register = providers.Factory(
+        Register, begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id
+    )
+    verify = providers.Factory(Verify, begin=begin, links=link_sealer, limits=limits, clock=clock, new_id=new_id)
+    ask_for_verification = providers.Factory(
+        AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.VERIFY
+    )
+    ask_for_reset = providers.Factory(
+        AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET
+    )
     login = providers.Factory(
-        Login, begin=begin, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+        Login,
+        begin=begin,
+        check=check,
+        hasher=hasher,
+        issue=issue,
+        lifetimes=lifetimes,
+        clock=clock,
+        new_id=new_id,
     )
     refresh = providers.Factory(
         Refresh, begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
@@ -109,11 +124,19 @@ class Container(containers.DeclarativeContainer):
     show_me = providers.Factory(ShowMe, begin=begin)
     rename_me = providers.Factory(RenameMe, begin=begin, clock=clock, new_id=new_id)
     reset_password = providers.Factory(
-        ResetPassword, begin=begin, hasher=hasher, links=link_sealer, policy=policy, clock=clock, new_id=new_id
+        ResetPassword,
+        begin=begin,
+        hasher=hasher,
+        links=link_sealer,
+        limits=limits,
+        policy=policy,
+        clock=clock,
+        new_id=new_id,
     )
     change_password = providers.Factory(
         ChangePassword,
         begin=begin,
+        check=check,
         hasher=hasher,
         policy=policy,
         issue=issue,
@@ -121,13 +144,13 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         new_id=new_id,
     )
-    change_email = providers.Factory(ChangeEmail, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+    change_email = providers.Factory(ChangeEmail, begin=begin, check=check, limits=limits, clock=clock, new_id=new_id)
     confirm_email = providers.Factory(ConfirmEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
     restore_email = providers.Factory(RestoreEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
     follow_email_link = providers.Factory(
-        FollowEmailLink, links=link_sealer, confirm=confirm_email, restore=restore_email
+        FollowEmailLink, links=link_sealer, limits=limits, confirm=confirm_email, restore=restore_email
     )
-    delete_me = providers.Factory(DeleteMe, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+    delete_me = providers.Factory(DeleteMe, begin=begin, check=check, clock=clock, new_id=new_id)
     list_users = providers.Factory(ListUsers, begin=begin)
     list_events = providers.Factory(ListEvents, begin=begin)
     show_user = providers.Factory(ShowUser, begin=begin)
@@ -144,7 +167,7 @@ class Container(containers.DeclarativeContainer):
     add_client = providers.Factory(AddClient, begin=begin, clock=clock, new_id=new_id, new_secret=new_secret)
     list_clients = providers.Factory(ListClients, begin=begin)
     remove_client = providers.Factory(RemoveClient, begin=begin)
-    identify_client = providers.Factory(IdentifyClient, begin=begin)
+    identify_client = providers.Factory(IdentifyClient, begin=begin, limits=limits)
     introspect = providers.Factory(Introspect, authenticate=authenticate, begin=begin)
     revoke = providers.Factory(
         Revoke, begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id

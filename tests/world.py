@@ -14,6 +14,7 @@ from adapters.memory.memory_hasher import MemoryHasher
 from adapters.memory.memory_mailer import MemoryMailer
 from adapters.memory.memory_store import MemoryStore
 from adapters.pem_keys import SigningKey
+from adapters.process_limits import ProcessLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
 from adapters.uuid7 import uuid7
 from application.administer import ChangeUser, DeleteUser, EndSessions
@@ -21,6 +22,7 @@ from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
+from application.check_password import CheckPassword
 from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
@@ -76,6 +78,7 @@ class World:
         self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend)
         self.floors = MemoryFloors(self.store)
         self.hasher = hasher = MemoryHasher()
+        self.limits = limits = ProcessLimits(clock=clock)
         self.mailer = MemoryMailer()
         self.lifetimes = lifetimes = Lifetimes()
         self.policy = policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
@@ -92,13 +95,18 @@ class World:
         begin = self.begin = self.store.begin
         new_id = uuid7
         self.composer = composer = JinjaComposer("https://accounts.example.org")
+        self.check = check = CheckPassword(begin=begin, hasher=hasher, limits=limits, clock=clock)
         issue = IssueTokens(access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock)
 
-        self.register = Register(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-        self.verify = Verify(begin=begin, links=links, clock=clock, new_id=new_id)
-        self.ask_for_verification = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.VERIFY)
-        self.ask_for_reset = AskForLink(begin=begin, clock=clock, new_id=new_id, kind=Kind.RESET)
-        self.login = Login(begin=begin, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id)
+        self.register = Register(begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id)
+        self.verify = Verify(begin=begin, links=links, limits=limits, clock=clock, new_id=new_id)
+        self.ask_for_verification = AskForLink(
+            begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.VERIFY
+        )
+        self.ask_for_reset = AskForLink(begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET)
+        self.login = Login(
+            begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+        )
         self.refresh = Refresh(
             begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
         )
@@ -112,10 +120,11 @@ class World:
         self.show_me = ShowMe(begin=begin)
         self.rename_me = RenameMe(begin=begin, clock=clock, new_id=new_id)
         self.reset_password = ResetPassword(
-            begin=begin, hasher=hasher, links=links, policy=policy, clock=clock, new_id=new_id
+            begin=begin, hasher=hasher, links=links, limits=limits, policy=policy, clock=clock, new_id=new_id
         )
         self.change_password = ChangePassword(
             begin=begin,
+            check=check,
             hasher=hasher,
             policy=policy,
             issue=issue,
@@ -123,11 +132,13 @@ class World:
             clock=clock,
             new_id=new_id,
         )
-        self.change_email = ChangeEmail(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+        self.change_email = ChangeEmail(begin=begin, check=check, limits=limits, clock=clock, new_id=new_id)
         self.confirm_email = ConfirmEmail(begin=begin, links=links, clock=clock, new_id=new_id)
         self.restore_email = RestoreEmail(begin=begin, links=links, clock=clock, new_id=new_id)
-        self.follow_email_link = FollowEmailLink(links=links, confirm=self.confirm_email, restore=self.restore_email)
-        self.delete_me = DeleteMe(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
+        self.follow_email_link = FollowEmailLink(
+            links=links, limits=limits, confirm=self.confirm_email, restore=self.restore_email
+        )
+        self.delete_me = DeleteMe(begin=begin, check=check, clock=clock, new_id=new_id)
         self.list_users = ListUsers(begin=begin)
         self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)
@@ -144,7 +155,7 @@ class World:
         )
         self.list_clients = ListClients(begin=begin)
         self.remove_client = RemoveClient(begin=begin)
-        self.identify_client = IdentifyClient(begin=begin)
+        self.identify_client = IdentifyClient(begin=begin, limits=limits)
         self.introspect = Introspect(authenticate=self.authenticate, begin=begin)
         self.revoke = Revoke(begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id)
 

@@ -34,7 +34,9 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/register",
     guards=anybody(),
     status_code=202,
-    responses=refusals("email_invalid", "username_invalid", "username_taken", "password_weak", "overloaded"),
+    responses=refusals(
+        "email_invalid", "username_invalid", "username_taken", "password_weak", "rate_limited", "overloaded"
+    ),
 )
 async def register_account(
     data: JSONBody[RegisterBody], origin: NamedDependency[Origin], register: NamedDependency[Register]
@@ -44,7 +46,9 @@ async def register_account(
     return SENT
 
 
-@post("/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired"))
+@post(
+    "/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired", "rate_limited")
+)
 async def verify_address(
     data: JSONBody[TokenBody], origin: NamedDependency[Origin], verify: NamedDependency[Verify]
 ) -> UserShape:
@@ -52,12 +56,12 @@ async def verify_address(
     return UserShape.of(await verify(token=data.token, origin=origin))
 
 
-@post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid"))
+@post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
 async def resend_verification(
-    data: JSONBody[EmailBody], ask_for_verification: NamedDependency[AskForLink]
+    data: JSONBody[EmailBody], origin: NamedDependency[Origin], ask_for_verification: NamedDependency[AskForLink]
 ) -> Accepted:
     """Ask for another link. The answer is always the same."""
-    await ask_for_verification(email=data.email)
+    await ask_for_verification(email=data.email, origin=origin)
     return SENT
 
 

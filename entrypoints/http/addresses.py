@@ -24,7 +24,9 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/email/change",
     guards=signed_in(),
     status_code=202,
-    responses=refusals("token_missing", "invalid_credentials", "account_disabled", "email_invalid", "overloaded"),
+    responses=refusals(
+        "token_missing", "invalid_credentials", "account_disabled", "email_invalid", "rate_limited", "overloaded"
+    ),
 )
 async def ask_for_change(
     data: JSONBody[ChangeEmailBody],
@@ -42,7 +44,7 @@ async def ask_for_change(
     "/email/confirm",
     guards=anybody(),
     status_code=200,
-    responses=refusals("link_invalid", "link_expired", "last_admin"),
+    responses=refusals("link_invalid", "link_expired", "last_admin", "rate_limited"),
 )
 async def follow_link(
     data: JSONBody[TokenBody], origin: NamedDependency[Origin], follow_email_link: NamedDependency[FollowEmailLink]

@@ -43,7 +43,7 @@ class Gate:
         if self.client:
             connection.state.challenge = 'Basic realm="latchkey"'
             identify: IdentifyClient = connection.app.state.identify_client
-            connection.state.client = await identify(*_basic(connection))
+            connection.state.client = await identify(*_basic(connection), origin=await the_origin(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
             connection.state.caller = await authenticate(_bearer(connection), role=self.role)

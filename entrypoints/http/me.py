@@ -49,13 +49,18 @@ async def rename(
 @delete(
     "/me",
     guards=signed_in(),
-    responses=refusals("token_missing", "token_revoked", "invalid_credentials", "last_admin", "overloaded"),
+    responses=refusals(
+        "token_missing", "token_revoked", "invalid_credentials", "last_admin", "rate_limited", "overloaded"
+    ),
 )
 async def remove(
-    data: JSONBody[PasswordBody], caller: NamedDependency[AccessToken], delete_me: NamedDependency[DeleteMe]
+    data: JSONBody[PasswordBody],
+    caller: NamedDependency[AccessToken],
+    origin: NamedDependency[Origin],
+    delete_me: NamedDependency[DeleteMe],
 ) -> None:
     """Delete the account, by its password, with its sessions and links. Nothing of it comes back."""
-    await delete_me(caller, password=data.password)
+    await delete_me(caller, password=data.password, origin=origin)
 
 
 handlers = [me, rename, remove]

@@ -92,7 +92,9 @@ class Introspection(Struct, frozen=True, kw_only=True):
     username: str | UnsetType = UNSET
 
 
-@post("/introspect", guards=a_client(), before_request=strict_form, status_code=200, responses=refusals())
+@post(
+    "/introspect", guards=a_client(), before_request=strict_form, status_code=200, responses=refusals("rate_limited")
+)
 async def introspect_token(
     data: URLEncodedBody[TokenForm],
     introspect: NamedDependency[Introspect],
@@ -114,7 +116,7 @@ async def introspect_token(
     before_request=strict_form,
     media_type=MediaType.TEXT,
     status_code=200,
-    responses=refusals(),
+    responses=refusals("rate_limited"),
 )
 async def revoke_token(
     data: URLEncodedBody[TokenForm], client: NamedDependency[Client], revoke: NamedDependency[Revoke]

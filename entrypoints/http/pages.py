@@ -57,7 +57,7 @@ async def reset_by_button(
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(str(form.get("email") or ""), ask_for_reset)
+        return await _send_link(str(form.get("email") or ""), origin, ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
         await reset_password(token=_token(form), **passwords, origin=origin)
@@ -97,9 +97,9 @@ async def follow_by_button(
     return page("said.html", heading="Your address is changed", text="You can close this page.")
 
 
-async def _send_link(email: str, ask_for_reset: AskForLink) -> Response[str]:
+async def _send_link(email: str, origin: Origin, ask_for_reset: AskForLink) -> Response[str]:
     try:
-        await ask_for_reset(email=email)
+        await ask_for_reset(email=email, origin=origin)
     except Refusal as refusal:
         if refusal.field is None:
             return _refused(refusal)

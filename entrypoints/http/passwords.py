@@ -28,10 +28,12 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
     confirm_password: str | None = None
 
 
-@post("/password/forgot", guards=anybody(), status_code=202, responses=refusals("email_invalid"))
-async def forget(data: JSONBody[EmailBody], ask_for_reset: NamedDependency[AskForLink]) -> Accepted:
+@post("/password/forgot", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
+async def forget(
+    data: JSONBody[EmailBody], origin: NamedDependency[Origin], ask_for_reset: NamedDependency[AskForLink]
+) -> Accepted:
     """Ask for a link to set a new password. The answer is always the same."""
-    await ask_for_reset(email=data.email)
+    await ask_for_reset(email=data.email, origin=origin)
     return Accepted("reset_sent")
 
 
@@ -39,7 +41,9 @@ async def forget(data: JSONBody[EmailBody], ask_for_reset: NamedDependency[AskFo
     "/password/reset",
     guards=anybody(),
     status_code=204,
-    responses=refusals("link_invalid", "link_expired", "password_weak", "password_mismatch", "overloaded"),
+    responses=refusals(
+        "link_invalid", "link_expired", "password_weak", "password_mismatch", "rate_limited", "overloaded"
+    ),
 )
 async def reset(
     data: JSONBody[ResetBody], origin: NamedDependency[Origin], reset_password: NamedDependency[ResetPassword]
@@ -54,7 +58,9 @@ async def reset(
     "/password/change",
     guards=signed_in(),
     status_code=200,
-    responses=refusals("token_missing", "invalid_credentials", "password_weak", "password_mismatch", "overloaded"),
+    responses=refusals(
+        "token_missing", "invalid_credentials", "password_weak", "password_mismatch", "rate_limited", "overloaded"
+    ),
 )
 async def change(
     data: JSONBody[ChangeBody],

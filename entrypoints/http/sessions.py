@@ -60,7 +60,7 @@ class SessionList(Struct, frozen=True):
     "/login",
     guards=anybody(),
     status_code=200,
-    responses=refusals("invalid_credentials", "account_disabled", "overloaded"),
+    responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
 )
 async def log_in(
     data: JSONBody[LoginBody], origin: NamedDependency[Origin], login: NamedDependency[Login]

@@ -140,7 +140,8 @@ async def test_what_happens_while_the_password_is_compared_wins(
 ) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
-    slow = replace(world.change_email, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+    interrupted = Interrupted(by=lambda: meanwhile(world, user))
+    slow = replace(world.change_email, check=replace(world.check, hasher=interrupted))
     with refused(code, field=field):
         await slow(caller, new_email=NEW, password=PASSWORD)
     assert world.store.rows.changes == {}

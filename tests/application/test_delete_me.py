@@ -191,11 +191,11 @@ async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(wor
 
     for meanwhile, code in ((ban, Code.ACCOUNT_DISABLED), (reset, Code.INVALID_CREDENTIALS)):
         alice = await world.user(f"{code}@example.org")
-        delete = replace(world.delete_me, hasher=Interrupted(meanwhile))
+        delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(meanwhile)))
         assert await verdict(delete(await world.caller(alice.email), password=PASSWORD)) is code
         assert not gone(world, alice)
     alice = await world.user(ALICE)
-    delete = replace(world.delete_me, hasher=Interrupted(end))
+    delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(end)))
     assert await verdict(delete(await world.caller(), password=PASSWORD)) is Code.INVALID_CREDENTIALS
     assert owed(world, Kind.ACCOUNT_DELETED) == []
 

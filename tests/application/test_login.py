@@ -176,7 +176,8 @@ async def test_what_happens_while_the_password_is_looked_at_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    login = replace(world.login, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+    interrupted = Interrupted(by=lambda: meanwhile(world, user))
+    login = replace(world.login, check=replace(world.check, hasher=interrupted))
     before = set(world.store.rows.sessions)
 
     with refused(Code.INVALID_CREDENTIALS):
@@ -200,7 +201,8 @@ async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(w
 async def test_a_role_granted_while_the_password_is_looked_at_stands_in_the_token(world: World) -> None:
     await world.user(ALICE)
     grant = Interrupted(by=lambda: world.grant_role(email=ALICE, role=Role.ADMIN))
-    pair = await replace(world.login, hasher=grant)(login=ALICE, password=PASSWORD)
+    login = replace(world.login, check=replace(world.check, hasher=grant))
+    pair = await login(login=ALICE, password=PASSWORD)
     assert (await world.authenticate(pair.access_token)).role is Role.ADMIN
 
 

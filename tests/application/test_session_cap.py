@@ -1,10 +1,12 @@
 """So many sessions and no more: a new one ends the oldest, and its owner can read that it did."""
 
 from dataclasses import replace
+from functools import partial
 
 import pytest
 
 from domain.event import Action
+from domain.origin import Origin
 from domain.session import EndReason
 from domain.token import TokenPair
 from tests.application.words import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
@@ -84,7 +86,8 @@ async def test_a_new_password_leaves_one_session(world: World) -> None:
 
 async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> None:
     alice = await world.user(ALICE)
-    pairs = await at_once([lambda: world.enter(ALICE)] * 20)
+    places = [Origin(ip=f"192.0.2.{number}") for number in range(20)]
+    pairs = await at_once([partial(world.login, login=ALICE, password=PASSWORD, origin=place) for place in places])
     alive = [pair for pair in pairs if isinstance(pair, TokenPair) and await ways_in(world, pair) == (None, None)]
     assert len(alive) == 3
     assert acts(world, alice).count(Action.SESSION_EVICTED) == 17

@@ -11,6 +11,7 @@ import anyio
 import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
+from adapters.no_limits import NoLimits
 from application.ports import Verdict
 from domain.address_change import AddressChange
 from domain.event import Action
@@ -63,7 +64,7 @@ _ids = (UUID(int=number) for number in count(1))
 async def claim(world: World, email: str, password: str, *, username: str | None = None) -> User:
     """Register, and look at the claim that came of it. Of two claims the later one is the newer, however quick."""
     before = set(world.store.rows.users)
-    register = replace(world.register, new_id=lambda: next(_ids))
+    register = replace(world.register, new_id=lambda: next(_ids), limits=NoLimits())
     await register(email=email, password=password, username=username)
     (made,) = set(world.store.rows.users) - before
     return world.store.rows.users[made]
@@ -79,7 +80,7 @@ def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = No
 async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
     """Ask for another address in the user's name. Of two changes the later one is the newer, however quick."""
     address = world.store.rows.users[user.id].email
-    ask = replace(world.change_email, new_id=lambda: next(_ids))
+    ask = replace(world.change_email, new_id=lambda: next(_ids), limits=NoLimits())
     before = set(world.store.rows.changes)
     await ask(await world.caller(address), new_email=new_email, password=password)
     (made,) = set(world.store.rows.changes) - before

@@ -86,6 +86,7 @@ class Service:
             "LATCHKEY_MAIL_DIR": str(self.mail_dir),
             "LATCHKEY_PORT": str(self.port),
             "LATCHKEY_PROCESSES": str(processes),
+            "LATCHKEY_RATE_LIMITS": "off",
         }
         self._parts: list[Part] = []
         self._clients: list[Client] = []

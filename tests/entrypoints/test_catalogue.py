@@ -268,6 +268,7 @@ def production(apart: Service) -> Service:
     development = load(apart.environ)
     apart.environ |= {
         "LATCHKEY_ENV": "production",
+        "LATCHKEY_RATE_LIMITS": "on",
         "LATCHKEY_PUBLIC_URL": apart.url,
         "LATCHKEY_SECRET_KEY": development.secret_keys[0].decode(),
         "LATCHKEY_SIGNING_KEYS": str(development.signing_keys),

@@ -1,0 +1,78 @@
+"""Whether a password fits, and how often one may ask. Every verb that wants a current password asks here, so that
+none of them is an easier place to guess than another."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Clock, Hasher, Limits, Receipt, Verdict
+from application.store import Begin
+from domain.address import normal_email, normal_username
+from domain.limits import Limit, login_buckets
+from domain.origin import Origin
+from domain.refusals import Refusal
+from domain.user import User
+
+_NOBODY = UUID(int=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPassword:
+    """Attempts are counted before the password is looked at, and given back where it fits: asking many times at once
+    brings no more answers than asking one by one. Raises `rate_limited`.
+
+    They are counted by the name that was given, not by the user that it leads to. So somebody who does not exist is
+    counted like anybody else, without being looked for; and a name that is full does not tell whose other name it is.
+    """
+
+    begin: Begin
+    hasher: Hasher
+    limits: Limits
+    clock: Clock
+
+    async def of_login(self, login: str, password: str, *, origin: Origin) -> tuple[User | None, Verdict]:
+        """The user who goes by that address or username, if any. Nobody's password costs as much as a wrong one."""
+        receipt = await self._spend(login, origin)
+        user = await self._find(login)
+        return user, await self._verify(password, None if user is None else user.password_hash, receipt)
+
+    async def of_user(self, user: User, password: str, *, origin: Origin) -> bool:
+        receipt = await self._spend(user.email, origin)
+        return (await self._verify(password, user.password_hash, receipt)).fits
+
+    async def _verify(self, password: str, password_hash: str | None, receipt: Receipt) -> Verdict:
+        try:
+            verdict = await self.hasher.verify(password, password_hash)
+        except Refusal:
+            await self.limits.refund(receipt)  # too busy to look: nothing was learnt
+            raise
+        if verdict.fits:
+            await self.limits.refund(receipt)
+        return verdict
+
+    async def _spend(self, login: str, origin: Origin) -> Receipt:
+        network, account = login_buckets(login, origin)
+        try:
+            return await self.limits.spend(*network, account)
+        except Refusal as refusal:
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_at_home(login, origin):
+                raise
+        return await self.limits.spend(*network)
+
+    async def _is_at_home(self, login: str, origin: Origin) -> bool:
+        """Whether somebody who goes by that name is logged in from there. Nobody is asked after like everybody."""
+        user = await self._find(login)
+        async with self.begin() as work:
+            sessions = await work.sessions.of(_NOBODY if user is None else user.id)
+        now = self.clock()
+        return bool(origin.network) and origin.network in {
+            session.origin.network for session in sessions if session.alive(now)
+        }
+
+    async def _find(self, login: str) -> User | None:
+        """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
+        try:
+            name = normal_email(login) if "@" in login else normal_username(login)
+        except Refusal:
+            return None
+        async with self.begin() as work:
+            return await (work.users.by_email(name) if "@" in name else work.users.by_username(name))

@@ -1,0 +1,591 @@
+"""How often is too often, verb by verb: guessing stops, and the owner still gets in."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, replace
+from functools import partial
+
+import pytest
+
+from adapters.memory.memory_hasher import MemoryHasher
+from application.ports import Verdict
+from domain.mail import Kind, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
+from domain.token import TokenPair
+from tests.application.words import (
+    ALICE,
+    BOB,
+    at_once,
+    change_link,
+    claim,
+    link,
+    moving,
+    owed,
+    refused,
+    verdict,
+)
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="203.0.113.7", user_agent="Lynx")
+THERE = Origin(ip="198.51.100.20")
+WRONG = "not the passphrase at all"
+NOBODY = "nobody@example.org"
+
+
+def network(number: int) -> Origin:
+    return Origin(ip=f"2001:db8:0:{number:x}::1")
+
+
+async def enter(world: World, login: str = ALICE, password: str = PASSWORD, origin: Origin = HERE) -> TokenPair:
+    return await world.login(login=login, password=password, origin=origin)
+
+
+async def guess(world: World, times: int, login: str = ALICE, origin: Origin = HERE) -> None:
+    for _ in range(times):
+        with refused(Code.INVALID_CREDENTIALS):
+            await enter(world, login, WRONG, origin)
+
+
+async def guess_everywhere(world: World, login: str = ALICE, times: int = 50) -> None:
+    """From so many networks that only the last stop is left."""
+    for number in range(times // 5):
+        await guess(world, 5, login, network(number))
+
+
+async def wait_of(attempt: Awaitable[object]) -> int | None:
+    """How long the caller is asked to wait."""
+    with pytest.raises(Refusal) as caught:
+        await attempt
+    assert caught.value.code is Code.RATE_LIMITED
+    return caught.value.retry_after
+
+
+# -- passwords --------------------------------------------------------------------------------------------
+
+
+async def test_after_ten_wrong_passwords_the_right_one_has_to_wait_and_is_not_looked_at(world: World) -> None:
+    await world.user(ALICE)
+    await guess(world, 10)
+    paid = world.hasher.calls
+    world.clock.advance(seconds=10)
+    assert await wait_of(enter(world)) == 290
+    assert world.hasher.calls == paid
+    world.clock.advance(seconds=289)
+    assert await wait_of(enter(world)) == 1
+    world.clock.advance(seconds=1)
+    assert await enter(world)
+
+
+async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
+    await world.user(ALICE)
+    await guess(world, 10)
+    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await enter(world, origin=THERE)
+    assert await enter(world, origin=NOWHERE)
+
+
+async def test_whoever_does_not_exist_is_limited_like_anybody_else(world: World) -> None:
+    """To the letter, and for the same number of looks into the store and the limits."""
+    await world.user(ALICE, username="Alice")
+    await claim(world, BOB, PASSWORD)
+    admin = await world.user("admin@example.org")
+    await world.user("banned@example.org")
+    async with world.begin() as work:
+        banned = await work.users.by_email("banned@example.org")
+        assert banned is not None
+        await work.users.set_disabled(banned.id, True, now=world.clock())
+    begun = Counted(world)
+    stories = []
+    for number, login in enumerate((ALICE, "Alice", BOB, admin.email, banned.email, NOBODY, "nobody", "no name")):
+        begun.clear()
+        story = []
+        for attempt in range(13):
+            try:
+                await enter(begun.world, login, WRONG, replace(HERE, ip=f"198.51.100.{number}"))
+            except Refusal as refusal:
+                story.append((*refusal.args, refusal.code, refusal.field, refusal.retry_after, begun.calls))
+            assert len(story) == attempt + 1
+        stories.append(story)
+    proper, nonsense = stories[:-1], stories[-1]
+    assert all(story == proper[0] for story in proper)
+    assert [told[:-1] for told in nonsense] == [told[:-1] for told in proper[0]]
+    assert [told[2] for told in proper[0]] == [Code.INVALID_CREDENTIALS] * 10 + [Code.RATE_LIMITED] * 3
+    assert proper[0][-1][-1] == proper[0][9][-1], "a refusal looks nobody up"
+
+
+class Counted:
+    """A world that counts how often its store is opened for a login."""
+
+    def __init__(self, world: World) -> None:
+        self.world, self.calls, begin = world, 0, world.begin
+
+        def counted() -> object:
+            self.calls += 1
+            return begin()
+
+        world.check = replace(world.check, begin=counted)  # type: ignore[arg-type] # it gives what begin gives
+        world.login = replace(world.login, check=world.check)
+
+    def clear(self) -> None:
+        self.calls = 0
+
+
+async def test_the_last_stop_looks_for_nobody_as_it_looks_for_anybody(world: World) -> None:
+    await world.user(ALICE)
+    begun, looks = Counted(world), set()
+    for login in (ALICE, NOBODY):
+        await guess_everywhere(world, login)
+        begun.clear()
+        assert await verdict(enter(world, login)) is Code.RATE_LIMITED
+        looks.add(begun.calls)
+    assert looks == {2}
+
+
+async def test_one_name_in_any_case_is_one_and_another_name_of_the_same_user_tells_nothing(world: World) -> None:
+    """If they shared a count, whoever filled one would learn whose address the other is."""
+    await world.user(ALICE, username="Queen.B")
+    await guess(world, 5, "queen.b")
+    await guess(world, 5, "QUEEN.B")
+    assert await verdict(enter(world, "Queen.B")) is Code.RATE_LIMITED
+    await guess(world, 5, ALICE)
+    await guess(world, 5, ALICE.upper())
+    assert await verdict(enter(world, ALICE)) is Code.RATE_LIMITED
+
+
+async def test_names_too_long_to_be_any_are_counted_and_kept_short(world: World) -> None:
+    await guess(world, 5, "x" * 30_000)
+    await guess(world, 5, "x" * 20_000)
+    assert await verdict(enter(world, "x" * 10_000)) is Code.RATE_LIMITED
+    assert max(len(part) for bucket in world.limits._logs for part in bucket.key) <= 254
+
+
+async def test_a_network_has_fifty_wrong_passwords_for_everybody(world: World) -> None:
+    await world.user(ALICE)
+    for number in range(50):
+        await guess(world, 1, f"user{number}@example.org")
+    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await enter(world, origin=THERE)
+
+
+async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    for number in range(12):
+        await guess(world, 4, f"user{number}@example.org")
+        await enter(world, BOB)
+    assert await verdict(enter(world, NOBODY, WRONG)) is Code.INVALID_CREDENTIALS
+    assert await verdict(enter(world, NOBODY, WRONG)) is Code.INVALID_CREDENTIALS
+    assert await verdict(enter(world, BOB)) is Code.RATE_LIMITED
+    for _ in range(60):
+        await enter(world, ALICE, origin=THERE)
+
+
+async def test_somebody_who_succeeds_leaves_the_failures_of_others_where_they_are(world: World) -> None:
+    await world.user(ALICE)
+    await guess(world, 9)
+    for _ in range(3):
+        await enter(world)
+    await guess(world, 1)
+    assert await verdict(enter(world)) is Code.RATE_LIMITED
+
+
+async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) -> None:
+    await world.user(ALICE)
+    paid = world.hasher.calls
+    outcomes = await at_once([partial(enter, world, ALICE, f"{WRONG} {n}") for n in range(200)])
+    codes = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert world.hasher.calls == paid + 10
+    assert (codes.count(Code.INVALID_CREDENTIALS), codes.count(Code.RATE_LIMITED)) == (10, 190)
+
+
+class Overloaded(MemoryHasher):
+    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+        raise Refusal(Code.OVERLOADED, retry_after=2)
+
+
+async def test_an_attempt_that_nobody_looked_at_is_given_back(world: World) -> None:
+    await world.user(ALICE)
+    busy = replace(world.login, check=replace(world.check, hasher=Overloaded()))
+    for _ in range(30):
+        with refused(Code.OVERLOADED):
+            await busy(login=ALICE, password=PASSWORD, origin=HERE)
+    await guess(world, 10)
+
+
+async def test_a_banned_user_with_the_right_password_is_told_so_however_often(world: World) -> None:
+    user = await world.user(ALICE)
+    async with world.begin() as work:
+        await work.users.set_disabled(user.id, True, now=world.clock())
+    for _ in range(20):
+        with refused(Code.ACCOUNT_DISABLED):
+            await enter(world)
+
+
+async def test_all_addresses_of_one_customer_are_one_network(world: World) -> None:
+    await world.user(ALICE)
+    for number in range(10):
+        await guess(world, 1, origin=Origin(ip=f"2001:db8:1:2:{number:x}::{number:x}"))
+    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:2:ffff::"))) is Code.RATE_LIMITED
+    assert await enter(world, origin=Origin(ip="2001:db8:1:3::"))
+
+
+# -- the last stop ----------------------------------------------------------------------------------------
+
+
+async def test_after_fifty_wrong_passwords_from_everywhere_a_stranger_has_to_wait_for_a_day(world: World) -> None:
+    await world.user(ALICE)
+    await guess_everywhere(world)
+    assert await wait_of(enter(world)) == 24 * 3600
+    assert await wait_of(enter(world, origin=NOWHERE)) == 24 * 3600
+    world.clock.advance(hours=24)
+    assert await enter(world)
+
+
+async def test_where_the_owner_is_logged_in_the_last_stop_does_not_count(world: World) -> None:
+    await world.user(ALICE)
+    await enter(world, origin=Origin(ip="2001:db8:1:2::1"))
+    await guess_everywhere(world)
+    at_home = Origin(ip="2001:db8:1:2:3::4")
+    assert await enter(world, origin=at_home)
+    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:3::1"))) is Code.RATE_LIMITED
+    await guess(world, 10, origin=at_home)
+    assert await wait_of(enter(world, origin=at_home)) == 300
+
+
+async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
+    await world.user(ALICE)
+    pair = await enter(world)
+    await enter(world, origin=THERE)
+    await world.logout(await world.authenticate(pair.access_token))
+    await guess_everywhere(world)
+    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await enter(world, origin=THERE)
+    world.clock.advance(days=7, hours=-1)
+    await guess_everywhere(world)
+    world.clock.advance(hours=2)
+    assert await verdict(enter(world, origin=THERE)) is Code.RATE_LIMITED
+
+
+async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown_network(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    await enter(world, BOB)
+    await enter(world, ALICE, origin=NOWHERE)
+    await guess_everywhere(world)
+    for origin in (HERE, NOWHERE):
+        assert await verdict(enter(world, origin=origin)) is Code.RATE_LIMITED
+
+
+async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
+    await world.user(ALICE)
+    pair = await enter(world)
+    await guess_everywhere(world)
+    await guess(world, 10)
+    for _ in range(100):
+        world.clock.advance(seconds=1)
+        pair = await world.refresh(refresh_token=pair.refresh_token, origin=HERE)
+    assert await world.authenticate(pair.access_token)
+
+
+@pytest.mark.parametrize("login", [ALICE, "queen.b"])
+async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, login: str) -> None:
+    user = await world.user(ALICE, username="Queen.B")
+    await guess(world, 10, login)
+    await guess_everywhere(world, login, times=40)
+    for origin in (HERE, THERE):
+        assert await verdict(enter(world, login, origin=origin)) is Code.RATE_LIMITED
+
+    await world.ask_for_reset(email=ALICE, origin=HERE)
+    token = link(world, user, Purpose.RESET)
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
+    assert await enter(world, login, OTHER_PASSWORD)
+    assert await enter(world, login, OTHER_PASSWORD, THERE)
+
+
+async def test_a_reset_that_fails_clears_nothing(world: World) -> None:
+    await world.user(ALICE)
+    await guess(world, 10)
+    for token in ("nonsense", link(world, await world.user(BOB), Purpose.VERIFY)):
+        with refused(Code.LINK_INVALID):
+            await world.reset_password(
+                token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE
+            )
+    assert await verdict(enter(world)) is Code.RATE_LIMITED
+
+
+# -- a current password, wherever it is asked for ---------------------------------------------------------
+
+
+@dataclass
+class Inside:
+    """Somebody who holds a session of Alice's, from a third place, and does not know the password."""
+
+    world: World
+    pair: TokenPair
+
+    async def change(self, password: str) -> object:
+        caller = await self.world.authenticate(self.pair.access_token)
+        return await self.world.change_password(
+            caller, current_password=password, new_password=OTHER_PASSWORD, origin=HERE
+        )
+
+    async def move(self, password: str) -> None:
+        caller = await self.world.authenticate(self.pair.access_token)
+        await self.world.change_email(caller, new_email=BOB, password=password, origin=HERE)
+
+    async def leave(self, password: str) -> None:
+        caller = await self.world.authenticate(self.pair.access_token)
+        await self.world.delete_me(caller, password=password, origin=HERE)
+
+    async def log_in(self, password: str) -> object:
+        return await enter(self.world, ALICE, password)
+
+
+@pytest.fixture
+async def inside(world: World) -> Inside:
+    await world.user(ALICE)
+    return Inside(world, await enter(world, origin=THERE))
+
+
+VERBS = [Inside.change, Inside.move, Inside.leave, Inside.log_in]
+
+
+@pytest.mark.parametrize("first", VERBS)
+@pytest.mark.parametrize("then", VERBS)
+async def test_every_verb_that_asks_for_the_password_counts_with_the_others(
+    inside: Inside,
+    first: Callable[[Inside, str], Awaitable[object]],
+    then: Callable[[Inside, str], Awaitable[object]],
+) -> None:
+    for _ in range(10):
+        assert await verdict(first(inside, WRONG)) is Code.INVALID_CREDENTIALS
+    paid = inside.world.hasher.calls
+    assert await wait_of(then(inside, PASSWORD)) == 300
+    assert inside.world.hasher.calls == paid
+
+
+async def test_a_right_current_password_is_not_counted(inside: Inside) -> None:
+    caller = await inside.world.authenticate(inside.pair.access_token)
+    for _ in range(30):
+        with refused(Code.PASSWORD_WEAK, field="new_password"):
+            await inside.world.change_password(caller, current_password=PASSWORD, new_password="x", origin=HERE)
+    await inside.change(PASSWORD)
+
+
+# -- registering ------------------------------------------------------------------------------------------
+
+
+async def register(world: World, email: str, *, origin: Origin = HERE, **more: str) -> None:
+    await world.register(**{"email": email, "password": PASSWORD, **more}, origin=origin)
+
+
+async def test_a_network_registers_two_hundred_an_hour(world: World) -> None:
+    for number in range(200):
+        await register(world, f"user{number}@example.org")
+    paid = world.hasher.calls
+    assert await wait_of(register(world, ALICE)) == 3600
+    assert world.hasher.calls == paid
+    await register(world, ALICE, origin=THERE)
+
+
+async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_or_not(world: World) -> None:
+    await world.user(ALICE)
+    for email in (ALICE, BOB):
+        for _ in range(3):
+            await register(world, email)
+        assert await wait_of(register(world, email)) == 3600
+        for number in range(3):
+            await register(world, email, origin=network(number))
+        assert await wait_of(register(world, email, origin=THERE)) == 20 * 60
+
+
+async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
+    for _ in range(10):
+        with refused(Code.PASSWORD_WEAK, field="password"):
+            await register(world, ALICE, password="short")
+        with refused(Code.USERNAME_INVALID, field="username"):
+            await register(world, ALICE, username="!")
+    for _ in range(3):
+        await register(world, ALICE)
+
+
+async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_the_same(world: World) -> None:
+    await world.user(BOB, username="bob")
+    for _ in range(200):
+        with refused(Code.USERNAME_TAKEN, field="username"):
+            await register(world, ALICE, username="bob")
+    assert await wait_of(register(world, ALICE, username="bob")) == 3600
+    for _ in range(3):
+        await register(world, ALICE, origin=THERE)
+    assert await verdict(register(world, ALICE, origin=THERE)) is Code.RATE_LIMITED
+
+
+# -- asking for mails -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", [Kind.RESET, Kind.VERIFY])
+async def test_a_network_has_three_links_an_hour_and_five_a_day_sent_to_somebody(world: World, kind: Kind) -> None:
+    """Known or not, proven or not."""
+    await world.user(ALICE)
+    await claim(world, BOB, PASSWORD)
+    ask = world.ask_for_reset if kind is Kind.RESET else world.ask_for_verification
+    before = len(owed(world, kind))
+    people = (ALICE, BOB, NOBODY)
+    for passing, wait in ((3, 3600), (2, 23 * 3600)):
+        for email in people:
+            for _ in range(passing):
+                await ask(email=email.upper(), origin=HERE)
+            assert await wait_of(ask(email=email, origin=HERE)) == wait
+            assert await wait_of(ask(email=email.title(), origin=HERE)) == wait
+        world.clock.advance(hours=1)
+    assert len(owed(world, kind)) == before + 5 * len(people)
+    await ask(email=ALICE, origin=THERE)
+
+
+async def test_links_of_different_kinds_are_counted_apart(world: World) -> None:
+    for ask in (world.ask_for_reset, world.ask_for_verification, partial(register, world)):
+        for _ in range(3):
+            await ask(email=ALICE, origin=HERE)
+    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+
+
+async def test_what_is_no_address_costs_nothing(world: World) -> None:
+    for _ in range(10):
+        with refused(Code.EMAIL_INVALID, field="email"):
+            await world.ask_for_reset(email="nobody", origin=HERE)
+
+
+async def test_however_many_strangers_ask_the_owner_has_a_link_that_works(world: World) -> None:
+    """Strangers from everywhere ask as often as they may; the owner tries at the worst moment."""
+    await world.user(ALICE)
+    for number in range(6):
+        await world.ask_for_reset(email=ALICE, origin=network(number))
+    world.clock.advance(minutes=19, seconds=59)
+    assert await wait_of(world.ask_for_reset(email=ALICE, origin=HERE)) == 1
+    token = await world.mailed_token(ALICE)
+    world.clock.advance(minutes=10)
+    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
+    assert await enter(world, ALICE, OTHER_PASSWORD)
+
+
+async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_new_one(world: World) -> None:
+    users = [await world.user(email) for email in (ALICE, BOB)]
+    alice, bob = [await world.authenticate((await enter(world, user.email)).access_token) for user in users]
+    for number in range(3):
+        await world.change_email(alice, new_email=f"new{number}@example.org", password=PASSWORD, origin=HERE)
+    with refused(Code.RATE_LIMITED):
+        await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=HERE)
+    await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=THERE)
+    for _ in range(2):
+        await world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)
+    assert await wait_of(world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)) == 3600
+    assert len(owed(world, Kind.CONFIRM_EMAIL)) == len(owed(world, Kind.EMAIL_CHANGE_ASKED)) == 6
+
+
+async def test_who_does_not_know_the_password_uses_up_no_mails(world: World) -> None:
+    await world.user(ALICE)
+    alice = await world.authenticate((await enter(world)).access_token)
+    for _ in range(9):
+        with refused(Code.INVALID_CREDENTIALS, field="password"):
+            await world.change_email(alice, new_email=BOB, password=WRONG, origin=HERE)
+    await world.change_email(alice, new_email=BOB, password=PASSWORD, origin=HERE)
+
+
+# -- links ------------------------------------------------------------------------------------------------
+
+
+async def verify(world: World, token: str, origin: Origin = HERE) -> object:
+    return await world.verify(token=token, origin=origin)
+
+
+async def reset(world: World, token: str, origin: Origin = HERE) -> None:
+    await world.reset_password(
+        token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=origin
+    )
+
+
+async def follow(world: World, token: str, origin: Origin = HERE) -> object:
+    return await world.follow_email_link(token=token, origin=origin)
+
+
+def token_for(world: World, purpose: Purpose) -> Callable[[str], Awaitable[str]]:
+    """A good token for somebody, by their address."""
+
+    async def make(email: str) -> str:
+        if purpose is Purpose.EMAIL:
+            change = await moving(world, await world.user(email), f"new.{email}")
+            return change_link(world, change, purpose)
+        return link(world, await claim(world, email, PASSWORD), purpose)
+
+    return make
+
+
+LINKS = [(verify, Purpose.VERIFY), (reset, Purpose.RESET), (follow, Purpose.EMAIL)]
+
+
+@pytest.mark.parametrize(("use", "purpose"), LINKS)
+async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
+    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+) -> None:
+    token = token_for(world, purpose)
+    expired = await token(BOB)
+    world.clock.advance(days=1)
+    good = await token(ALICE)
+    for number in range(20):
+        assert await verdict(use(world, expired if number % 2 else "nonsense")) in {
+            Code.LINK_INVALID,
+            Code.LINK_EXPIRED,
+        }
+    assert await wait_of(use(world, good)) == 600
+    for other, _ in LINKS:
+        if other is not use:
+            assert await verdict(other(world, "nonsense")) is Code.LINK_INVALID
+    assert await verdict(use(world, good, THERE)) is None
+
+
+@pytest.mark.parametrize(("use", "purpose"), LINKS)
+async def test_good_links_are_not_counted_and_clear_nothing(
+    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+) -> None:
+    token = token_for(world, purpose)
+    for number in range(30):
+        await use(world, await token(f"user{number}@example.org"))
+    for number in range(20):
+        assert await verdict(use(world, "nonsense")) is Code.LINK_INVALID
+        if number < 19:
+            await use(world, await token(f"more{number}@example.org"))
+    assert await verdict(use(world, "nonsense")) is Code.RATE_LIMITED
+
+
+async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) -> None:
+    token = link(world, await world.user(ALICE), Purpose.RESET)
+    for _ in range(15):
+        with refused(Code.PASSWORD_WEAK, field="new_password"):
+            await world.reset_password(token=token, new_password="x", confirm_password="x", origin=HERE)
+        with refused(Code.PASSWORD_MISMATCH, field="confirm_password"):
+            await world.reset_password(token=token, new_password="x", confirm_password="y", origin=HERE)
+    await reset(world, token)
+
+
+async def test_of_a_hundred_bad_links_at_once_twenty_are_looked_at(world: World) -> None:
+    outcomes = await at_once([partial(verify, world, "nonsense")] * 100)
+    codes = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
+    assert (codes.count(Code.LINK_INVALID), codes.count(Code.RATE_LIMITED)) == (20, 80)
+
+
+# -- clients ----------------------------------------------------------------------------------------------
+
+
+async def test_after_twenty_wrong_secrets_a_network_has_to_wait_but_no_client_does(world: World) -> None:
+    client, secret = await world.add_client(name="billing")
+    for number in range(20):
+        with refused(Code.INVALID_CREDENTIALS):
+            await world.identify_client(str(client.id) if number % 2 else "nobody", WRONG, origin=HERE)
+        assert await world.identify_client(str(client.id), secret, origin=HERE)
+    for somebody in (str(client.id), "nobody"):
+        assert await wait_of(world.identify_client(somebody, WRONG, origin=HERE)) == 600
+    assert await world.identify_client(str(client.id), secret, origin=HERE)
+    with refused(Code.INVALID_CREDENTIALS):
+        await world.identify_client(str(client.id), WRONG, origin=THERE)
