@@ -10,7 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import partial
 from hmac import compare_digest
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
@@ -52,9 +52,10 @@ class Argon2Hasher(Hasher):
         # Random bytes in the place of a tag: nothing fits it, and finding that out costs what it always costs.
         salt, tag = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (salt_size, tag_size))
         self._decoy = f"$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}"
-        self._threads = threads
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hasher", initializer=_step_back)
-        self._room = threading.Semaphore(threads + (64 * threads if queue is None else queue))
+        self._threads = threads
+        self._room = threads + (64 * threads if queue is None else queue)
+        self._jobs = set[Future[Any]]()
         self._deadline = deadline
 
     async def hash(self, password: str) -> str:
@@ -79,6 +80,12 @@ class Argon2Hasher(Hasher):
         """Whether a password can be verified against such a hash, at a price that is bearable."""
         return Kept.read(password_hash) is not None
 
+    def load(self) -> tuple[int, int]:
+        """How many jobs run, and how many wait, at this moment."""
+        jobs = len(self._jobs)
+        running = min(jobs, self._threads)
+        return running, jobs - running
+
     def close(self) -> None:
         """Waits for the hashes that have begun; those that wait are refused."""
         self._pool.shutdown(wait=True, cancel_futures=True)
@@ -97,15 +104,15 @@ class Argon2Hasher(Hasher):
         return await outcome
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
-        if not self._room.acquire(blocking=False):
+        if len(self._jobs) >= self._room:
             raise _overloaded()
         try:
             future = self._pool.submit(job)
         except RuntimeError:  # closed meanwhile
-            self._room.release()
             raise _overloaded() from None
+        self._jobs.add(future)
         # Runs once whatever becomes of the job: done, failed, or taken back by a caller who left.
-        future.add_done_callback(lambda _: self._room.release())
+        future.add_done_callback(self._jobs.discard)
         return future
 
     def _judge(self, password: str, password_hash: str | None) -> Verdict:

@@ -7,6 +7,7 @@ from adapters.jinja_composer import JinjaComposer
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.live_keys import LiveKeys
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_limits import RedisLimits
@@ -45,7 +46,7 @@ from domain.mail import Kind
 from domain.password import PasswordPolicy
 from domain.session import Lifetimes
 from entrypoints import making
-from entrypoints.health import Health
+from entrypoints.health import Health, Lookout
 from entrypoints.settings import Settings
 
 
@@ -173,6 +174,8 @@ class Container(containers.DeclarativeContainer):
         Revoke, begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id
     )
     health = providers.Factory(Health, floors, blocklist)
+    backlog = providers.ThreadSafeSingleton(PostgresBacklog, engine, clock=clock)
+    lookout = providers.Factory(Lookout, backlog, blocklist)
 
 
 async def close(container: Container) -> None:

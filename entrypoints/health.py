@@ -1,11 +1,17 @@
-"""Which parts of the house answer, for the readiness page."""
+"""Which parts of the house answer, for the readiness page and for who watches the numbers."""
 
 import asyncio
+from collections.abc import Awaitable
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import TypeVar
 
+from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.redis_blocklist import RedisBlocklist
 from application.ports import Floors
 from domain.refusals import Refusal
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,3 +30,25 @@ class Health:
         except Refusal:
             return False
         return True
+
+
+@dataclass(frozen=True, slots=True)
+class Lookout:
+    """What no process can count by itself. A part that does not answer within `deadline` seconds is down."""
+
+    backlog: PostgresBacklog
+    blocklist: RedisBlocklist
+    deadline: float = 1.0
+
+    async def look(self) -> tuple[dict[str, bool], Backlog | None]:
+        """Which parts are up, and what the database says. Raises nothing."""
+        backlog, redis = await asyncio.gather(
+            self._in_time(self.backlog.look()), self._in_time(self.blocklist.answers())
+        )
+        return {"database": backlog is not None, "redis": redis or False}, backlog
+
+    async def _in_time(self, asked: Awaitable[T]) -> T | None:
+        with suppress(Exception):
+            async with asyncio.timeout(self.deadline):
+                return await asked
+        return None

@@ -142,6 +142,7 @@ CALLABLES = {
     "DramatiqNudge": "the callable Nudge",
     "LiveKeys": "the keys that a sealer is told",
     "MemoryStore": "its begin is the callable Begin",
+    "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
     "RoundTrip": "a tool of two adapters",
     "Rows": "what the memory adapters share",

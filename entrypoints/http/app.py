@@ -3,7 +3,9 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator, Callable
+import os
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -11,6 +13,7 @@ from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
+from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from domain.refusals import Refusal
@@ -34,6 +37,7 @@ from entrypoints.http.guard import insist_on_gates, the_caller, the_client, the_
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs
+from entrypoints.metrics import COUNTS, Call, Metrics
 from entrypoints.settings import Settings, load
 
 log = structlog.get_logger()
@@ -54,12 +58,14 @@ def offer(make: Callable[[], T]) -> Provide:
     return Provide(provide, sync_to_thread=False)
 
 
-def create(container: Container) -> ASGIApp:
+def create(container: Container, counts: Path | None = None) -> ASGIApp:
+    """`counts` is the folder where processes that serve together count together."""
     settings = container.settings()
-    return FrontDoor(assemble(container), hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
+    app = assemble(container, counts)
+    return FrontDoor(app, metrics=app.state.metrics, hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
 
 
-def assemble(container: Container) -> Litestar:
+def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
@@ -90,15 +96,24 @@ def assemble(container: Container) -> Litestar:
     app.state.authenticate = container.authenticate()
     app.state.identify_client = container.identify_client()
     app.state.routes = routes
+    app.state.metrics = Metrics(_calls(app), counts)
     insist_on_gates(app)
     return app
+
+
+def _calls(app: Litestar) -> Iterator[Call]:
+    """Every method and route that there is."""
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            yield from ((str(method), route.path_format) for method in route.methods)
 
 
 def serve() -> ASGIApp:
     """What a server process is told to call."""
     settings = load()
     configure_logs(settings)
-    return create(Container(settings=settings))
+    counts = os.environ.get(COUNTS)
+    return create(Container(settings=settings), Path(counts) if counts else None)
 
 
 def _cors(settings: Settings) -> CORSConfig | None:
@@ -114,8 +129,9 @@ def _cors(settings: Settings) -> CORSConfig | None:
 
 def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
-    async def house(_: Litestar) -> AsyncIterator[None]:
+    async def house(app: Litestar) -> AsyncIterator[None]:
         blocklist, keys = container.blocklist(), container.signing_keys()
+        hasher, metrics = container.hasher(), app.state.metrics
 
         async def tend_once() -> None:
             """An outage is for requests to hear of. Whatever else goes wrong must not end the tending: without it
@@ -130,6 +146,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
         async def tend() -> None:
             while True:
                 await asyncio.sleep(TEND_EVERY)
+                metrics.hashing(*hasher.load())
                 await tend_once()
 
         async def watch() -> None:

@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
 from entrypoints.http.problems import problem
+from entrypoints.metrics import Metrics
 
 _ALWAYS = {
     b"strict-transport-security": b"max-age=31536000; includeSubDomains",
@@ -35,16 +36,22 @@ log = structlog.get_logger()
 
 
 class FrontDoor:
-    """Request ids, one log line a request, security headers, allowed hosts, and who is really calling.
+    """Request ids, one log line and one count a request, security headers, allowed hosts, and who is really calling.
 
     A forwarded header counts only from a trusted proxy, and of it only what trusted proxies have written. With no
     `hosts` any Host is served: nothing here is ever built from it.
     """
 
     def __init__(
-        self, app: ASGIApp, *, hosts: Sequence[str] = (), proxies: Sequence[IPv4Network | IPv6Network] = ()
+        self,
+        app: ASGIApp,
+        *,
+        metrics: Metrics,
+        hosts: Sequence[str] = (),
+        proxies: Sequence[IPv4Network | IPv6Network] = (),
     ) -> None:
         self._app = app
+        self._metrics = metrics
         self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
         self._proxies = tuple(proxies)
 
@@ -76,12 +83,15 @@ class FrontDoor:
             log.error("internal error", exc_info=error)
             await answered.refuse("internal", "")
         finally:
+            method, route, seconds = scope["method"], scope.get("path_template"), time.perf_counter() - began
+            code = answered.code or state.get("refusal")
+            self._metrics.answered(method, route, answered.status, seconds=seconds, refusal=code)
             log.info(
                 "request",
-                method=scope["method"],
-                route=scope.get("path_template") or "-",
+                method=method,
+                route=route or "-",
                 status=answered.status,
-                ms=round((time.perf_counter() - began) * 1000, 1),
+                ms=round(seconds * 1000, 1),
                 ip=state["client_ip"],
             )
 
@@ -137,12 +147,13 @@ def _is_text(quoted: bytes) -> bool:
 
 
 class _Answered:
-    """A send that adds what every answer carries, and remembers the status."""
+    """A send that adds what every answer carries, and remembers the status, and the code if it has refused itself."""
 
     def __init__(self, send: Send, request_id: bytes) -> None:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
+        self.code: str | None = None
 
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -157,6 +168,7 @@ class _Answered:
     async def refuse(self, code: str, detail: str) -> None:
         if self.status is not None:
             return
+        self.code = code
         document = problem(code, detail)
         body = msgspec.json.encode(document)
         headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]

@@ -79,7 +79,10 @@ def problem(code: str, detail: str = "", errors: Sequence[FieldProblem] = ()) ->
     )
 
 
-def answer(document: Problem, headers: dict[str, str] | None = None) -> Response[Problem]:
+def answer(
+    request: Request[Any, Any, Any], document: Problem, headers: dict[str, str] | None = None
+) -> Response[Problem]:
+    request.scope["state"]["refusal"] = document.code  # for the front door, which counts
     headers = dict(headers or {})
     if document.status == HTTPStatus.UNAUTHORIZED:
         headers.setdefault("WWW-Authenticate", "Bearer")
@@ -96,10 +99,10 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Probl
     document = problem(refusal.code, refusal.detail, errors)
     if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
         headers["WWW-Authenticate"] = request.state.challenge
-    return answer(document, headers)
+    return answer(request, document, headers)
 
 
-def misread(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """What the framework refuses: routes, methods, sizes, parameters."""
     errors: list[FieldProblem] = []
     detail = ""
@@ -109,14 +112,14 @@ def misread(_: Request[Any, Any, Any], error: HTTPException) -> Response[Problem
         errors = [FieldProblem(str(it.get("key", "")), "malformed", str(it.get("message", ""))) for it in extras]
     headers = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return failed(_, error)
-    return answer(problem(_BY_STATUS.get(error.status_code, "malformed"), detail, errors), headers)
+        return failed(request, error)
+    return answer(request, problem(_BY_STATUS.get(error.status_code, "malformed"), detail, errors), headers)
 
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The last resort: everything about it goes to the log, nothing to the caller."""
     log.error("internal error", path=request.scope["path"], exc_info=error)
-    return answer(problem("internal"))
+    return answer(request, problem("internal"))
 
 
 def refusals(*codes: str) -> dict[int, ResponseSpec]:

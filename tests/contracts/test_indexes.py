@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, BY_USERNAME, Place
@@ -262,4 +263,11 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
         assert await work.mails.redrive(mails[0].id, now=NOW)
         for address in ("user7@example.org", None):
             await work.mails.forget(UUID(int=7), address=address)
+    assert by_index(await house.plans())
+
+
+async def test_the_backlog_is_counted_by_index(house: House) -> None:
+    backlog = PostgresBacklog(house.engine, clock=lambda: NOW + timedelta(hours=1))
+    assert await backlog.look() == Backlog(owed=160, parked=40, overdue=timedelta(hours=1))
+    assert [given for _, given in house.statements] == [()]  # so that it is planned as here however often it comes
     assert by_index(await house.plans())

@@ -1,0 +1,80 @@
+"""The numbers as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0.0 for who asks for that."""
+
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
+from adapters.postgres.postgres_backlog import Backlog
+from entrypoints.metrics import BOUNDS, Counted
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+def exposition(counted: Counted, up: dict[str, bool], backlog: Backlog | None, *, openmetrics: bool) -> bytes:
+    families = _Families([*_counted(counted), *_looked_up(up, backlog)])
+    if openmetrics:
+        written: bytes = generate_openmetrics(families)  # type: ignore[no-untyped-call]  # the library says no types
+        return written
+    return generate_latest(families)
+
+
+def _counted(counted: Counted) -> Iterator[Metric]:
+    requests = CounterMetricFamily(
+        "latchkey_http_requests", "Requests that were answered.", labels=["method", "route", "status"]
+    )
+    for ((method, route), status), number in counted.requests.items():
+        requests.add_metric([method, route, status], number)
+    yield requests
+    durations = HistogramMetricFamily(
+        "latchkey_http_request_duration_seconds",
+        "From the last of a request's head to the last of its answer.",
+        labels=["method", "route"],
+    )
+    for call, buckets in counted.buckets.items():
+        durations.add_metric(list(call), list(_cumulated(buckets)), counted.seconds[call])
+    yield durations
+    refusals = CounterMetricFamily("latchkey_refusals", "Problem documents that were answered.", labels=["code"])
+    for code, number in counted.refusals.items():
+        refusals.add_metric([code], number)
+    yield refusals
+    logins = CounterMetricFamily("latchkey_logins", "Logins that were tried.", labels=["outcome"])
+    for outcome, number in counted.logins.items():
+        logins.add_metric([outcome], number)
+    yield logins
+    hashes = GaugeMetricFamily("latchkey_password_hashes", "Passwords that are being hashed now.", labels=["state"])
+    for state, number in counted.hashes.items():
+        hashes.add_metric([state], number)
+    yield hashes
+
+
+def _cumulated(buckets: list[float]) -> Iterator[tuple[str, float]]:
+    below = 0.0
+    for bound, number in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
+        below += number
+        yield bound, below
+
+
+def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]:
+    parts = GaugeMetricFamily("latchkey_up", "Whether a part answers in time.", labels=["part"])
+    for part, answers in up.items():
+        parts.add_metric([part], float(answers))
+    yield parts
+    if backlog is None:  # nobody knows, which is not the same as none
+        return
+    yield GaugeMetricFamily("latchkey_mails_owed", "Mails that have to be sent yet.", backlog.owed)
+    yield GaugeMetricFamily("latchkey_mails_parked", "Mails that were given up.", backlog.parked)
+    yield GaugeMetricFamily(
+        "latchkey_mails_overdue_seconds",
+        "How long the mail that is due for longest has been due.",
+        backlog.overdue / timedelta(seconds=1),
+    )

@@ -1,0 +1,60 @@
+"""How much mail waits, as the outbox has it."""
+
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
+from adapters.postgres.postgres_store import PostgresStore
+from domain.mail import Outcome
+from domain.refusals import Code, Refusal
+from tests.contracts.stage import LATER, NOW, at_once, owed
+
+pytestmark = pytest.mark.anyio
+
+NOTHING = timedelta()
+MINUTE = LATER - NOW
+
+
+def backlog(engine: AsyncEngine, *, after: timedelta = NOTHING) -> PostgresBacklog:
+    return PostgresBacklog(engine, clock=lambda: NOW + after)
+
+
+async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    assert await backlog(engine, after=MINUTE).look() == Backlog(0, 0, NOTHING)
+    async with store.begin() as work:
+        for late in (0, 20, 40, 90):
+            await work.mails.add(owed(due_at=NOW + timedelta(seconds=late)))
+    assert await backlog(engine, after=MINUTE).look() == Backlog(4, 0, MINUTE)
+    async with store.begin() as work:
+        for outcome in (Outcome.PARKED, Outcome.SENT):
+            [mail] = await work.mails.lease(now=LATER, until=LATER, limit=1)
+            await work.mails.settle(mail, outcome, now=LATER)
+    assert await backlog(engine, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20))
+    assert await backlog(engine, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING)
+
+
+async def test_a_mail_that_somebody_is_sending_is_not_overdue(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    async with store.begin() as work:
+        await work.mails.add(owed())
+        await work.mails.lease(now=NOW, until=LATER, limit=1)
+    assert await backlog(engine, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING)
+
+
+async def test_however_many_look_one_asks(engine: AsyncEngine) -> None:
+    asked = backlog(make_engine(engine.url.render_as_string(hide_password=False), pool_size=1))
+    assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING)] * 50
+    await asked._engine.dispose()
+
+
+async def test_a_database_that_is_gone_is_an_outage() -> None:
+    gone = make_engine("postgresql://nobody:hunter2@127.0.0.1:1/none")
+    with pytest.raises(Refusal) as refused:
+        await backlog(gone).look()
+    assert refused.value.code is Code.UNAVAILABLE
+    await gone.dispose()

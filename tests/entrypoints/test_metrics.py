@@ -1,0 +1,333 @@
+"""The page of numbers: right whichever process answers, bounded whatever is asked, and there whatever is down."""
+
+import asyncio
+import contextlib
+import os
+import re
+import signal
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+from dependency_injector import providers
+from litestar.types import ASGIApp
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
+from prometheus_client.parser import text_string_to_metric_families as read_text
+
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_backlog import PostgresBacklog
+from entrypoints.container import Container, close
+from entrypoints.health import Lookout
+from entrypoints.http.app import create
+from entrypoints.http.problems import CATALOGUE
+from entrypoints.metrics import BOUNDS, Metrics
+from entrypoints.settings import load
+from tests.contracts.hash_gate import Gate
+from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
+from tests.entrypoints.test_front_door import inside
+
+Samples = dict[tuple[str, ...], float]
+
+
+def samples(answer: httpx.Response) -> Samples:
+    """Each number by its name and the values of its labels, in the order of their names."""
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    found: Samples = {}
+    for family in read_text(answer.text):
+        assert family.documentation
+        for sample in family.samples:
+            key = (sample.name, *(sample.labels[name] for name in sorted(sample.labels)))
+            assert key not in found
+            found[key] = sample.value
+    return found
+
+
+def scrape(service: Service) -> Samples:
+    """On a connection of its own, and so from any process."""
+    return samples(httpx.get(f"{service.url}/metrics", timeout=30))
+
+
+def requests(found: Samples, method: str, route: str, status: int) -> float:
+    return found.get(("latchkey_http_requests_total", method, route, str(status)), 0)
+
+
+# -- what is counted -----------------------------------------------------------------------------------
+
+
+def test_requests_are_counted_by_method_route_and_status_and_timed(service: Service) -> None:
+    client = service.member()
+    before = scrape(service)
+    for _ in range(3):
+        client.get("/v1/me")
+    client.get("/v1/users")
+    client.get("/v1/users/01900000-0000-7000-8000-000000000000")
+    client.get("/v1/nowhere")
+    client.put("/v1/me")
+    after = scrape(service)
+    for method, route, status, more in (
+        ("GET", "/v1/me", 200, 3),
+        ("GET", "/v1/users", 403, 1),
+        ("GET", "/v1/users/{user_id}", 403, 1),
+        ("GET", "-", 404, 1),
+        ("PUT", "-", 405, 1),
+        ("GET", "/metrics", 200, 1),
+    ):
+        assert requests(after, method, route, status) - requests(before, method, route, status) == more, route
+    name = "latchkey_http_request_duration_seconds"
+    buckets = [after[f"{name}_bucket", bound, "GET", "/v1/me"] for bound in (*map(str, BOUNDS), "+Inf")]
+    assert buckets == sorted(buckets)
+    assert buckets[-1] == after[f"{name}_count", "GET", "/v1/me"] >= 3
+    assert after[f"{name}_sum", "GET", "/v1/me"] > before.get((f"{name}_sum", "GET", "/v1/me"), 0)
+
+
+def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) -> None:
+    client = service.member()
+    before = scrape(service)
+    for name in CATALOGUE:
+        assert ("latchkey_refusals_total", name) in before  # from the start, or nobody sees the first
+    for _ in range(2):
+        client.log_in(client.email)
+    client.post("/v1/login", json={"login": client.email, "password": "wrong"})
+    client.post("/v1/login", json={"login": client.email})
+    client.post("/v1/login", content=b"{}")
+    client.get("/health/live", headers={"Host": "a@b"})
+    client.get("/v1/login")
+    httpx.get(f"{service.url}/v1/me")
+    after = scrape(service)
+    assert {key: after[key] - before.get(key, 0) for key in after if key[0] == "latchkey_logins_total"} | {} == {
+        **{key: 0 for key in before if key[0] == "latchkey_logins_total"},
+        ("latchkey_logins_total", "success"): 2,
+        ("latchkey_logins_total", "invalid_credentials"): 1,
+        ("latchkey_logins_total", "malformed"): 1,
+        ("latchkey_logins_total", "unsupported_media_type"): 1,
+    }
+    grown = {key[1]: after[key] - before[key] for key in before if key[0] == "latchkey_refusals_total"}
+    assert {name: number for name, number in grown.items() if number} == {
+        **{"invalid_credentials": 1, "malformed": 2, "unsupported_media_type": 1},
+        **{"method_not_allowed": 1, "token_missing": 1},
+    }
+
+
+def test_mails_wait_until_a_worker_comes(apart: Service) -> None:
+    apart.start_api()
+    names = ("latchkey_mails_owed", "latchkey_mails_parked", "latchkey_mails_overdue_seconds")
+    assert [scrape(apart)[name,] for name in names] == [0, 0, 0]
+    for _ in range(3):
+        apart.client().post("/v1/password/forgot", json={"email": address("waiting")})
+    owed, parked, overdue = (scrape(apart)[name,] for name in names)
+    assert (owed, parked) == (3, 0)
+    assert 0 < overdue < 60
+    apart.start_worker()
+    eventually(lambda: scrape(apart)["latchkey_mails_owed",] == 0)
+    assert scrape(apart)["latchkey_mails_overdue_seconds",] == 0
+
+
+@pytest.mark.anyio
+async def test_passwords_that_are_hashed_or_wait_for_it_are_seen(service: Service) -> None:
+    gate = Gate()
+
+    def build(container: Container) -> ASGIApp:
+        container.hasher.override(providers.Object(gate.hasher(threads=2)))
+        return create(container)
+
+    async with inside(service, build=build) as client:
+
+        async def hashes() -> list[float]:
+            found = samples(await client.get("/metrics"))
+            return [found["latchkey_password_hashes", state] for state in ("running", "waiting")]
+
+        assert await hashes() == [0, 0]
+        login = {"login": address(), "password": PASSWORD}
+        logins = [asyncio.create_task(client.post("/v1/login", json=login)) for _ in range(5)]
+        await gate.begun()
+        await gate.begun()
+        for _ in range(1000):
+            if await hashes() == [2, 3]:
+                break
+        assert await hashes() == [2, 3]
+        gate.free.set()
+        assert {(await answered).status_code for answered in logins} == {401}
+        assert await hashes() == [0, 0]
+
+
+# -- who counts ----------------------------------------------------------------------------------------
+
+
+KEYS = "/.well-known/jwks.json"
+
+
+def siblings(parent: int, folder: Path) -> set[int] | None:
+    """The two processes that count there, once there are two."""
+    found = set()
+    with contextlib.suppress(psutil.Error):
+        for child in psutil.Process(parent).children():
+            if any(it.path.startswith(str(folder)) for it in child.memory_maps()):
+                found.add(child.pid)
+    return found if len(found) == 2 else None
+
+
+def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(apart: Service) -> None:
+    apart.environ |= {"LATCHKEY_PROCESSES": "2", "TMPDIR": str(apart.folder)}
+    api = apart.start_api()
+    [folder] = apart.folder.glob("latchkey-*")
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+    def ask(times: int) -> None:
+        """Each on a connection of its own, so that both processes have a share."""
+        for _ in range(times):
+            httpx.get(f"{apart.url}{KEYS}", timeout=30)
+
+    def counts() -> set[float]:
+        return {requests(scrape(apart), "GET", KEYS, 200) for _ in range(12)}
+
+    old = eventually(lambda: siblings(api.process.pid, folder), within=120)
+    ask(12)
+    assert counts() == {12}
+    dead = old.pop()
+    os.kill(dead, signal.SIGKILL)
+    assert counts() == {12}
+    new = eventually(lambda: siblings(api.process.pid, folder), within=120)
+    assert old < new
+    assert dead not in new
+    ask(12)
+    assert counts() == {24}
+    assert len(list(folder.iterdir())) == 2
+    assert api.stop() == 0
+    assert not folder.exists()
+
+
+def test_a_row_belongs_to_one_at_a_time_and_outlives_it(tmp_path: Path) -> None:
+    calls = [("GET", "/a")]
+
+    def count(metrics: Metrics) -> float:
+        metrics.answered("GET", "/a", 200, seconds=0.3, refusal=None)
+        return metrics.counted().requests[("GET", "/a"), "200"]
+
+    first, second = Metrics(calls, tmp_path), Metrics(calls, tmp_path)
+    assert [count(first), count(second), count(first)] == [1, 2, 3]
+    first.hashing(2, 5)
+    second.hashing(1, 0)
+    assert second.counted().hashes == {"running": 3, "waiting": 5}
+    del first
+    third = Metrics(calls, tmp_path)
+    assert third.counted().requests == second.counted().requests
+    assert count(third) == 4
+    assert second.counted().buckets == {("GET", "/a"): [0] * 8 + [4] + [0] * 4}
+    assert second.counted().seconds["GET", "/a"] == pytest.approx(1.2)
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / "2").write_bytes(b"")  # of one who has only just come
+    assert third.counted() == second.counted()
+    for path in tmp_path.iterdir():
+        path.unlink()
+    tmp_path.rmdir()
+    assert third.counted().requests == {(("GET", "/a"), "200"): 3}
+    assert count(Metrics(calls, tmp_path)) == 1
+
+
+# -- what is never shown -------------------------------------------------------------------------------
+
+
+def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service: Service) -> None:
+    client = service.member()
+    user_id = client.get("/v1/me").json()["id"]
+
+    def ask(nonce: str) -> None:
+        for path in (f"/{nonce}", f"/v1/{nonce}", f"/v1/users/{user_id}", f"/v1/users/{nonce}", f"/problems/{nonce}"):
+            for method in ("GET", "PUT", "OPTIONS", "PROPFIND", "M-SEARCH"):
+                client.request(method, path, headers={"User-Agent": nonce, "X-Request-ID": nonce})
+        client.get(f"/verify?token={nonce}")
+        client.post("/v1/login", json={"login": f"{nonce}@example.org", "password": nonce})
+        client.get("/v1/me", headers={"Authorization": f"Bearer {nonce}"})
+
+    ask("first")
+    scrape(service)
+    before = scrape(service)
+    for _ in range(5):
+        ask(f"n{os.urandom(6).hex()}")
+    after = scrape(service)
+    assert set(before) == set(after)
+    assert requests(after, "other", "-", 404) + requests(after, "other", "-", 405) >= 20
+    routes = {"-", *(call for call in service.client().get("/openapi.json").json()["paths"])}
+    routes |= {"/docs", "/openapi.json", "/verify", "/reset", "/dev/mail", "/dev/mail/{name}", "/problems/{name}"}
+    for key in after:
+        for value in key[1:]:
+            assert value in routes or re.fullmatch(r"[A-Za-z_]+|[0-9.]+|\+Inf", value), key
+    assert not [word for word in (user_id, client.email, "127.0.0.1") if word in str(after)]
+
+
+# -- how it is asked and told --------------------------------------------------------------------------
+
+
+def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -> None:
+    client = service.client()
+    for accept in (
+        "application/openmetrics-text",
+        "text/plain;version=0.0.4;q=0.5, Application/OpenMetrics-Text; version=1.0.0; charset=utf-8;q=0.6, */*;q=0.1",
+        "application/openmetrics-text; version=x.y; escaping=nonsense",
+    ):
+        answer = client.get("/metrics", headers={"Accept": accept})
+        assert answer.status_code == 200
+        assert answer.headers["content-type"] == "application/openmetrics-text; version=1.0.0; charset=utf-8"
+        found = read_openmetrics(answer.text)  # type: ignore[no-untyped-call]  # the library says no types
+        families = {family.name: family for family in found}
+        assert families["latchkey_http_requests"].type == "counter"
+        assert families["latchkey_http_request_duration_seconds"].type == "histogram"
+    for accept in ("", "*/*", "text/html", "text/plain; version=1.0.0", ",;q=,", "application/openmetrics-textual"):
+        assert samples(client.get("/metrics", headers={"Accept": accept}))
+    for query in ("name[]=latchkey_up", "name%5B%5D=x", "x", "=", "name[]=a&name[]=b"):
+        assert code(client.get(f"/metrics?{query}")) == "malformed", query
+        assert client.head(f"/metrics?{query}").status_code == 400
+    head = client.head("/metrics")
+    assert (head.status_code, head.content) == (200, b"")
+    assert code(client.post("/metrics")) == "method_not_allowed"
+    assert client.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 200
+
+
+# -- what is down --------------------------------------------------------------------------------------
+
+
+def test_a_part_that_is_up_is_said_to_be(service: Service) -> None:
+    found = scrape(service)
+    assert (found["latchkey_up", "database"], found["latchkey_up", "redis"]) == (1, 1)
+
+
+def test_without_redis_the_page_says_so(apart: Service) -> None:
+    apart.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    apart.start_api()
+    found = scrape(apart)
+    assert (found["latchkey_up", "database"], found["latchkey_up", "redis"]) == (1, 0)
+    assert ("latchkey_mails_owed",) in found
+
+
+@pytest.mark.anyio
+async def test_without_the_database_nobody_says_that_no_mail_waits(service: Service) -> None:
+    nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
+    async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
+        found = samples(await client.get("/metrics"))
+        assert found["latchkey_up", "database"] == 0
+        assert not [key for key in found if key[0].startswith("latchkey_mails")]
+        assert ("latchkey_refusals_total", "unavailable") in found
+
+
+@pytest.mark.anyio
+async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
+    async def never(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await deaf.wait()
+        writer.close()
+
+    deaf = asyncio.Event()
+    async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        engine = make_engine(f"postgresql://nobody:x@127.0.0.1:{port}/none", deadline=60)
+        backlog = PostgresBacklog(engine, clock=lambda: pytest.fail("there is nothing to reckon with"))
+        container = Container(settings=load({**service.environ, "LATCHKEY_REDIS_URL": f"redis://127.0.0.1:{port}"}))
+        lookout = Lookout(backlog, container.blocklist(), deadline=0.05)
+        async with asyncio.timeout(20):
+            for _ in range(3):
+                assert await lookout.look() == ({"database": False, "redis": False}, None)
+        deaf.set()
+        await close(container)
+        await backlog._shared.landed()
+        await engine.dispose()
