@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 
 from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.no_limits import NoLimits
 from application.administer import spare_last_admin
 from application.confirm_email import ConfirmEmail
 from application.restore_email import RestoreEmail
@@ -55,7 +56,7 @@ class Town:
         return partial(restore, token=self._sealed(Purpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
-        verify = Verify(begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id)
+        verify = Verify(begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id)
         link = Link(purpose=Purpose.VERIFY, subject=user.id, credential_version=1, issued_at=NOW)
         return partial(verify, token=self.links.seal(link))
 
