@@ -15,6 +15,10 @@ from entrypoints.metrics import COUNTS
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 
+PATIENCE = 30
+"""Seconds until a process that says nothing is killed. It says nothing while it loads, and on a busy machine that
+takes longer than the usual five: then the next is killed too, and so on, and nobody is ever served."""
+
 
 def main() -> None:
     try:
@@ -42,6 +46,7 @@ def main() -> None:
             proxy_headers=False,
             log_config=None,
             timeout_graceful_shutdown=10,
+            timeout_worker_healthcheck=PATIENCE,
         )
 
 
