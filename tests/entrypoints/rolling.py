@@ -68,7 +68,7 @@ class Fleet:
     def _started(self, size: int) -> list[Api]:
         apis = [Api(self._service) for _ in range(size)]
         for api in apis:
-            eventually(api.ready)
+            eventually(api.ready, within=90)
         return apis
 
     @contextmanager
