@@ -153,8 +153,7 @@ def _adopted(text: str) -> str | Foreign | None:
     """As it may be kept, or a weak one that has to be wrapped first; None where nothing could ever fit it."""
     if not text or text.startswith(_UNUSABLE):
         return ""
-    found = foreign(text)
-    return found if found is not None and found.weak else text if Kept.read(text) is not None else None
+    return foreign(text) if Kept.read(text) is None else text
 
 
 def _encoded(password: str) -> bytes:

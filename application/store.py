@@ -4,7 +4,7 @@ A docstring says what a signature cannot: what None means, what is locked, and w
 Any of these may raise the refusal `unavailable`.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -54,6 +54,16 @@ class Opened:
 
     user: User
     evicted: tuple[UUID, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose an address is already: its verified user's, or else a claim's that was imported. `imported_at` is None
+    for who came by themselves.
+    """
+
+    user: User
+    imported_at: datetime | None
 
 
 class Users(Protocol):
@@ -122,6 +132,18 @@ class Users(Protocol):
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         """None where the user is gone, or a verified user has that name already."""
+        ...
+
+    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
+        """Of these addresses, those that belong to somebody already."""
+        ...
+
+    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
+        """Add many at once, verified or not as they say, and return those who are in now, as they are in. No two of
+        them have one address. Where an address belongs to somebody verified, or to an imported claim and the newcomer
+        is not verified either, the newcomer is left out. Somebody verified takes the place of every claim, as with
+        `prove`; a username that somebody verified has is given up.
+        """
         ...
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
@@ -217,7 +239,7 @@ class AddressChanges(Protocol):
 
 
 class Events(Protocol):
-    async def add(self, event: Event) -> None: ...
+    async def add(self, *events: Event) -> None: ...
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         """What happened to the user, newest first; `after` is the id of the last event seen."""

@@ -27,6 +27,7 @@ from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
 from application.identify_client import IdentifyClient
+from application.import_users import ImportUsers
 from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
@@ -159,6 +160,7 @@ class Container(containers.DeclarativeContainer):
     end_sessions = providers.Factory(EndSessions, begin=begin, clock=clock, new_id=new_id)
     delete_user = providers.Factory(DeleteUser, begin=begin, clock=clock, new_id=new_id)
     create_user = providers.Factory(CreateUser, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+    import_users = providers.Factory(ImportUsers, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
     grant_role = providers.Factory(GrantRole, begin=begin, clock=clock, new_id=new_id)
     deliver_mail = providers.Factory(
         DeliverMail, begin=begin, links=link_sealer, composer=composer, mailer=mailer, clock=clock

@@ -30,6 +30,7 @@ from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.follow_email_link import FollowEmailLink
 from application.identify_client import IdentifyClient
+from application.import_users import ImportUsers
 from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
 from application.list_sessions import ListSessions
@@ -146,6 +147,7 @@ class World:
         self.end_sessions = EndSessions(begin=begin, clock=clock, new_id=new_id)
         self.delete_user = DeleteUser(begin=begin, clock=clock, new_id=new_id)
         self.create_user = CreateUser(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
+        self.import_users = ImportUsers(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
         self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
         self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
         self.parked_mails = ParkedMails(begin=begin)

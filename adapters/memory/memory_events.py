@@ -15,9 +15,9 @@ class MemoryEvents(Events):
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    async def add(self, event: Event) -> None:
+    async def add(self, *events: Event) -> None:
         await checkpoint()
-        self._rows.events[event.id] = event
+        self._rows.events.update((event.id, event) for event in events)
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         await checkpoint()

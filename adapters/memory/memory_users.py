@@ -1,6 +1,6 @@
 """Users in a dictionary."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +9,8 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
+from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
+from domain.event import Action
 from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import EndReason
@@ -110,6 +111,33 @@ class MemoryUsers(Users):
             return None
         return self._keep(replace(user, username=username))
 
+    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
+        await checkpoint()
+        wanted = set(emails)
+        met = [user for user in self._rows.users.values() if user.email in wanted]
+        imported = {
+            event.user_id: event.created_at for event in self._rows.events.values() if event.action is Action.IMPORTED
+        }
+        met.sort(key=lambda user: (user.verified, user.id))
+        return {
+            user.email: Standing(user, imported.get(user.id)) for user in met if user.verified or user.id in imported
+        }
+
+    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
+        standing = await self.standing([newcomer.email for newcomer in newcomers])
+        admitted = []
+        for newcomer in newcomers:
+            holder = standing.get(newcomer.email)
+            if holder is not None and (holder.user.verified or not newcomer.verified):
+                continue
+            namesake = await self.by_username(newcomer.username) if newcomer.username else None
+            taken = namesake is not None and namesake.verified
+            if newcomer.verified:
+                claims = [user for user in self._rows.users.values() if user.email == newcomer.email]
+                await self._supersede(claims, now=now)
+            admitted.append(self._keep(replace(newcomer, username=None if taken else newcomer.username)))
+        return admitted
+
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         await checkpoint()
         found = [
@@ -125,13 +153,16 @@ class MemoryUsers(Users):
         rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user.id]
         if any(rival.verified for rival in rivals):
             return None
+        await self._supersede(rivals, now=now)
+        namesake = await self.by_username(user.username) if user.username else None
+        taken = namesake is not None and namesake.verified and namesake.id != user.id
+        return self._keep(replace(user, username=None if taken else user.username))
+
+    async def _supersede(self, rivals: Sequence[User], *, now: datetime) -> None:
         for rival in rivals:
             if not self._on_their_way(rival):
                 await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
                 await self.remove(rival.id)
-        namesake = await self.by_username(user.username) if user.username else None
-        taken = namesake is not None and namesake.verified and namesake.id != user.id
-        return self._keep(replace(user, username=None if taken else user.username))
 
     def _on_their_way(self, user: User) -> bool:
         """Displaced by whoever proved their former address, and on their way to this one: more than a claim."""

@@ -1,6 +1,6 @@
 """Users as rows. A change is one conditional statement; where several rows matter, they are locked in one order."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from typing import Any
@@ -10,10 +10,11 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, t
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.admission import admit, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.tables import address_changes, events, username_key, users
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
+from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -120,6 +121,16 @@ class PostgresUsers(Users):
                 return await self._one(renamed)
         return None
 
+    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
+        return await standing(self._connection, emails)
+
+    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
+        async def give_way(user_ids: Sequence[UUID]) -> None:
+            claims = await self._held(among(users.c.id, user_ids) & users.c.verified_at.is_(None))
+            await self._supersede([claim.id for claim in claims], now=now)
+
+        return await admit(self._connection, newcomers, give_way=give_way, now=now)
+
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         if not query:
             everybody = select(users).order_by(users.c.id).limit(limit)
@@ -162,12 +173,7 @@ class PostgresUsers(Users):
         rivals = [claimant.id for claimant in claimants if claimant.id != user.id]
         if any(claimant.verified and claimant.id != user.id for claimant in claimants):
             return None
-        if rivals:
-            mere = select(users.c.id).where(among(users.c.id, rivals), ~_ON_THEIR_WAY)
-            rivals = list((await self._connection.execute(mere)).scalars())
-        if rivals:
-            await self._sessions.end_all_of(rivals, now=now, reason=EndReason.SUPERSEDED)
-            await self._remove(rivals)
+        await self._supersede(rivals, now=now)
         settled = (
             update(users)
             .where(users.c.id == user.id)
@@ -181,6 +187,15 @@ class PostgresUsers(Users):
                 async with self._connection.begin_nested():
                     return await self._one(attempt)
         return None
+
+    async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
+        """Claims that are held, and give way to whoever has proven their address."""
+        if claims:
+            mere = select(users.c.id).where(among(users.c.id, claims), ~_ON_THEIR_WAY)
+            claims = list((await self._connection.execute(mere)).scalars())
+        if claims:
+            await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
+            await self._remove(claims)
 
     async def _remove(self, user_ids: Sequence[UUID]) -> int:
         await self._sessions.forget(user_ids)

@@ -1,10 +1,12 @@
 """Rows into entities and back: the one place that knows both."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Row, Uuid, any_, literal
+from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, Text, Uuid, any_, func, literal, select
+from sqlalchemy.dialects.postgresql import Insert, insert
+from sqlalchemy.types import TypeEngine
 
 from domain.address_change import AddressChange
 from domain.client import Client
@@ -19,6 +21,22 @@ from domain.user import User
 def among(column: Column[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:
     """As one parameter, however many: the protocol ends at 32,767."""
     return column == any_(literal(list(ids), ARRAY(Uuid)))
+
+
+def among_texts(expression: ColumnElement[Any], texts: Collection[str]) -> ColumnElement[bool]:
+    return expression == any_(literal(list(texts), ARRAY(Text)))
+
+
+def insert_all(table: Table, rows: Sequence[Mapping[str, Any]]) -> Insert:
+    """As one parameter a column, however many rows there are: a statement that is planned once."""
+    arrays = {name: literal([row[name] for row in rows], ARRAY(_plain(table.c[name].type))) for name in rows[0]}
+    unnested = func.unnest(*arrays.values()).table_valued(*arrays, name="added").render_derived()
+    return insert(table).from_select(list(arrays), select(unnested))
+
+
+def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
+    """An array has no collation of its own."""
+    return Text() if isinstance(kind, Text) else kind
 
 
 def user_of(row: Row[Any]) -> User:

@@ -153,6 +153,28 @@ async def test_users_are_proven_and_changed_by_index(house: House) -> None:
     assert by_index(await house.plans())
 
 
+async def test_many_are_admitted_by_index(house: House) -> None:
+    user = await user_of(house, 7)
+    known = [replace(user, id=UUID(int=n), email=f"user{n}@example.org") for n in range(1, 11)]
+    fresh = [
+        replace(user, id=UUID(int=n), email=f"new{n}@example.org", username=f"User{n}", verified=n % 2 > 0)
+        for n in range(11, 21)
+    ]
+    async with house.engine.begin() as connection:
+        await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
+    async with house.engine.connect() as connection:
+        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
+    house.statements.clear()
+    async with house.store.begin() as work:
+        await work.users.add(replace(fresh[0], id=UUID(int=21), username=None))
+        assert len(await work.users.standing([user.email for user in (*known, *fresh)])) == 10
+        admitted = await work.users.admit([*known, *fresh], now=NOW)
+        assert {user.username for user in admitted} == {None}
+        assert len(admitted) == 10
+    house.statements[:] = [(sql, given) for sql, given in house.statements if not sql.startswith("INSERT")]
+    assert by_index(await house.plans())
+
+
 async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
     user, session = await user_of(house, 7), await session_of(house, 7)
     async with house.store.begin() as work:

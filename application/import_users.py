@@ -1,0 +1,162 @@
+"""Users of another system, a batch at a time. Again and again is as good as once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from application.ports import Clock, Hasher, NewId
+from application.store import Begin, Standing
+from domain.address import normal_email, normal_username
+from domain.event import Action, Event
+from domain.refusals import Refusal
+from domain.role import Role
+from domain.user import User
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Newcomer:
+    """A user of another system, as its row says and nobody has judged yet; `line` is where the row begins.
+
+    `password_hash` is "" for a user without a password, who can ask for a link that sets one.
+    """
+
+    line: int
+    email: str
+    username: str | None = None
+    password_hash: str = ""
+    role: Role = Role.MEMBER
+    verified: bool = False
+    disabled: bool = False
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What an operator has to know of a row. `lost` where its user has not come in."""
+
+    line: int
+    reason: str
+    lost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """Of a batch: how many have come in, how many had come in before, and what is to be said of others."""
+
+    added: int
+    known: int
+    remarks: tuple[Remark, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportUsers:
+    begin: Begin
+    hasher: Hasher
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, rows: Sequence[Newcomer], *, since: datetime, highest: Role = Role.MEMBER) -> Imported:
+        """`since` is when the import began: who came in before is known, who came in after is in the file twice.
+        Nobody gets a role above `highest`, and nobody gets a mail.
+        """
+        remarks: list[Remark] = []
+        wanted = self._wanted(rows, remarks, highest=highest)
+        async with self.begin() as work:
+            standing = await work.users.standing(wanted)
+        new, known = [], 0
+        for email, row in wanted.items():
+            holder = standing.get(email)
+            if holder is None or (row.verified and not holder.user.verified):
+                new.append((email, row))
+            elif _came_before(row, holder, since=since):
+                known += 1
+            else:
+                remarks.append(Remark(row.line, "Somebody else has this address already."))
+        added = await self._admit(new, remarks)
+        return Imported(added, known, tuple(sorted(remarks, key=lambda remark: remark.line)))
+
+    def _wanted(self, rows: Sequence[Newcomer], remarks: list[Remark], *, highest: Role) -> dict[str, Newcomer]:
+        """One row for each address: the first, or the first that is verified."""
+        now = self.clock()
+        wanted: dict[str, Newcomer] = {}
+        for row in rows:
+            try:
+                email = normal_email(row.email)
+            except Refusal as refusal:
+                remarks.append(Remark(row.line, refusal.detail))
+                continue
+            if not highest.includes(row.role):
+                remarks.append(Remark(row.line, f"The role {row.role} is higher than is to be given."))
+            elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
+                remarks.append(Remark(row.line, "No user can have been made at that time."))
+            else:
+                first = wanted.setdefault(email, row)
+                better, other = (row, first) if row.verified and not first.verified else (first, row)
+                wanted[email] = better
+                if other is not better:
+                    remarks.append(Remark(other.line, f"Line {better.line} has the same address."))
+        return wanted
+
+    async def _admit(self, new: Sequence[tuple[str, Newcomer]], remarks: list[Remark]) -> int:
+        # Weak hashes cost their time here, before anything is locked.
+        hashes = await self.hasher.adopt([row.password_hash for _, row in new])
+        now = self.clock()
+        rows: dict[UUID, Newcomer] = {}
+        users: list[User] = []
+        for (email, row), password_hash in zip(new, hashes, strict=True):
+            if password_hash is None:
+                remarks.append(Remark(row.line, "No password can be verified against this hash."))
+                continue
+            user = User(
+                id=self.new_id(),
+                email=email,
+                username=_usable(row.username),
+                password_hash=password_hash,
+                role=row.role,
+                verified=row.verified,
+                disabled=row.disabled,
+                created_at=row.created_at or now,
+            )
+            users.append(user)
+            rows[user.id] = row
+        if not users:
+            return 0
+        async with self.begin() as work:
+            admitted = await work.users.admit(users, now=now)
+            await work.events.add(*(self._event(user, rows[user.id], now=now) for user in admitted))
+        for user in admitted:
+            row = rows.pop(user.id)
+            if row.username is not None and _lacks_name(user, row):
+                remarks.append(Remark(row.line, _without_name(row.username), lost=False))
+        remarks += [Remark(row.line, "Somebody else has taken this address just now.") for row in rows.values()]
+        return len(admitted)
+
+    def _event(self, user: User, row: Newcomer, *, now: datetime) -> Event:
+        signs = ", verified" * user.verified + ", disabled" * user.disabled
+        signs += ", without the username it had" * _lacks_name(user, row)
+        return Event.of(Action.IMPORTED, user.id, id=self.new_id(), now=now, detail=f"as {user.role}{signs}")
+
+
+def _came_before(row: Newcomer, holder: Standing, *, since: datetime) -> bool:
+    """Whether this very row brought the holder. A row that says when its user was made is known by that too."""
+    imported = holder.imported_at is not None and holder.imported_at < since
+    return imported and row.created_at in (None, holder.user.created_at)
+
+
+def _usable(username: str | None) -> str | None:
+    try:
+        return normal_username(username) if username else None
+    except Refusal:
+        return None
+
+
+def _lacks_name(user: User, row: Newcomer) -> bool:
+    return bool(row.username) and user.username is None
+
+
+def _without_name(username: str) -> str:
+    why = "This is no username that can be used here" if _usable(username) is None else "Somebody has this username"
+    return f"{why}; the user has come in without it."

@@ -1,0 +1,158 @@
+"""Users of another system, taken over from a file. Stopped anywhere, it is simply run again."""
+
+import argparse
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import BinaryIO
+
+from application.import_users import Newcomer, Remark
+from domain.refusals import Refusal
+from domain.role import Role
+from entrypoints.commands.registry import Commands, with_container
+from entrypoints.container import Container
+from entrypoints.progress import Progress
+from entrypoints.user_files import Found, read_cells, read_lines
+from entrypoints.user_rows import COLUMNS, from_better_auth, from_firebase, from_json
+
+_LEAST, _FIRST, _MOST = 10, 500, 2000
+"""Rows of a batch, which is one transaction."""
+_PATIENCE = 1.0
+"""Seconds that a batch should take. Weak hashes take long, and what they took would be lost with their batch."""
+
+_ABOUT = f"""\
+Take over users of another system, from JSON Lines (one object a line) or CSV (whose first row names the columns):
+{", ".join(COLUMNS)}.
+
+All but email may be left out or empty. Without password_hash a user has to ask for a link that sets a password.
+role is member, moderator or admin, and member by default; verified and disabled are true or false, and false by
+default; created_at is ISO 8601, in UTC where it names no zone, and now by default.
+
+Hashes of bcrypt, argon2, Django, passlib (pbkdf2, scrypt), Firebase and better-auth are kept until the next login.
+Bare MD5 and SHA, md5-crypt and whatever else is guessed quickly is hashed once more on its way in, at the pace of
+logins. No mail is sent to anybody.
+
+Run it again after any interruption: who came in before is known by the address, and passed over. A verified address
+that somebody else has stays theirs. A username that somebody has, or that cannot be one here, is given up, and its
+user comes in without it. Such rows, and those that are no users, are listed with their line and the reason.
+
+Exit status: 0 where none is listed, 1 where some are or the import had to stop, 2 where the file cannot be read.
+"""
+_FORMATS = """by default csv where the file is called so, or else jsonl. better-auth: one object a line, with email,
+emailVerified, createdAt, username, role, banned, and the password of its account. firebase: one object a line, each
+one of `users` in what `firebase auth:export users.json` writes"""
+_PARAMETERS = "the hash parameters of the project, as its console shows them: signer key, salt separator, and so on"
+_HIGHEST = "list whoever has a higher role, instead of giving it; member by default"
+
+Report = Callable[[Sequence[Remark]], None]
+
+
+@dataclass
+class Tally:
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    listed: int = 0
+
+
+async def import_users(container: Container, asked: argparse.Namespace) -> int:
+    tally, trouble = Tally(), ""
+    with ExitStack() as opened:
+        try:
+            file = opened.enter_context(asked.file.open("rb"))
+            listing = opened.enter_context(asked.list.open("a")) if asked.list else sys.stderr
+            rows = _rows(file, asked)
+        except OSError as error:
+            print(f"{error.filename}: {error.strerror}", file=sys.stderr)
+            return 2
+        except ValueError as error:
+            print(f"{asked.file}: {error}", file=sys.stderr)
+            return 2
+        progress = Progress(sys.stderr, asked.file.stat().st_size)
+
+        def report(remarks: Sequence[Remark]) -> None:
+            if remarks:
+                progress.clear()
+            for remark in remarks:
+                print(f"line {remark.line}: {remark.reason}", file=listing, flush=True)
+            progress.tell(file.tell(), tally.read)
+
+        try:
+            if await _take_over(rows, container, asked, tally, report):
+                progress.tell(0, tally.read, done=True)
+            else:
+                trouble = "Stopped."
+        except Refusal as refusal:
+            trouble = f"{refusal.code}: {refusal.detail}"
+    print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed")
+    if trouble:
+        progress.clear()
+        print(f"{trouble} Run it again for the rest.", file=sys.stderr)
+    return 1 if trouble or tally.listed else 0
+
+
+async def _take_over(
+    rows: Iterator[Found], container: Container, asked: argparse.Namespace, tally: Tally, report: Report
+) -> bool:
+    """Whether it came to the end, and was not asked to stop before."""
+    take = container.import_users()
+    since, size = container.clock()(), _FIRST
+    while batch := list(islice(rows, size)):
+        began = time.monotonic()
+        newcomers = [row for row in batch if isinstance(row, Newcomer)]
+        imported = await take(newcomers, since=since, highest=asked.highest_role)
+        remarks = [*imported.remarks, *(row for row in batch if isinstance(row, Remark))]
+        tally.read += len(batch)
+        tally.added += imported.added
+        tally.known += imported.known
+        tally.listed += len(remarks)
+        report(sorted(remarks, key=lambda remark: remark.line))
+        took = time.monotonic() - began
+        size = max(_LEAST, min(_MOST, 2 * size, int(size * _PATIENCE / max(took, 0.001))))
+        if asked.stop.is_set():
+            return False
+    return True
+
+
+def _rows(file: BinaryIO, asked: argparse.Namespace) -> Iterator[Found]:
+    match asked.format or ("csv" if asked.file.suffix == ".csv" else "jsonl"):
+        case "csv":
+            return read_cells(file)
+        case "better-auth":
+            return read_lines(file, from_better_auth)
+        case "firebase":
+            if asked.firebase_parameters is None:
+                raise ValueError("--firebase-parameters has to name the file with the hash parameters of the project")
+            return read_lines(file, from_firebase(asked.firebase_parameters.read_text()))
+        case _:
+            return read_lines(file, from_json)
+
+
+def _run(asked: argparse.Namespace) -> int:
+    """Whoever interrupts it waits for the batch that is under way; who does so twice does not wait."""
+    asked.stop = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        asked.stop.set()
+        signal.signal(number, signal.SIG_DFL)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, stop)
+    return with_container(import_users)(asked)
+
+
+def register(commands: Commands) -> None:
+    text = "Take over users, and their passwords' hashes, from a file of another system."
+    taking = commands.add("import-users", _run, text)
+    taking.description, taking.formatter_class = _ABOUT, argparse.RawDescriptionHelpFormatter
+    taking.add_argument("file", type=Path)
+    taking.add_argument("--format", choices=("jsonl", "csv", "better-auth", "firebase"), help=_FORMATS)
+    taking.add_argument("--firebase-parameters", type=Path, metavar="FILE", help=_PARAMETERS)
+    taking.add_argument("--highest-role", type=Role, choices=list(Role), default=Role.MEMBER, help=_HIGHEST)
+    taking.add_argument("--list", type=Path, metavar="FILE", help="append the list of rows to this file")

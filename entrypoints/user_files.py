@@ -1,0 +1,68 @@
+"""Files of other systems' users, read a row at a time: what is no user is told with its line."""
+
+import csv
+from collections.abc import Iterator
+from io import TextIOWrapper
+from typing import Any, BinaryIO
+
+from application.import_users import Newcomer, Remark
+from entrypoints.user_rows import COLUMNS, Read, from_cells
+
+LONGEST = 65_536
+"""Bytes of a line, signs of a cell. A longer one is no user's, and must not fill the memory."""
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+
+Found = Newcomer | Remark
+
+
+def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
+    """JSON Lines, each a user as `read` understands it. Empty lines are passed over."""
+    number = 0
+    while text := file.readline(LONGEST + 1):
+        number += 1
+        if len(text) > LONGEST:
+            while text and not text.endswith(b"\n"):
+                text = file.readline(LONGEST)
+            yield Remark(number, f"The line is longer than {LONGEST} bytes.")
+            continue
+        text = text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
+        if text.strip():
+            try:
+                yield read(text, number)
+            except (ValueError, OverflowError) as error:
+                yield Remark(number, f"{error}.")
+
+
+def read_cells(file: BinaryIO) -> Iterator[Found]:
+    """CSV (RFC 4180) in UTF-8, whose first row names the columns. Raises ValueError where that is no such row."""
+    csv.field_size_limit(LONGEST)
+    # What is no UTF-8 becomes lone surrogates, which nothing accepts: a bad row and not the end.
+    text = TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
+    rows = csv.reader(text, strict=True)
+    try:
+        columns = next(rows, [])
+    except csv.Error as error:
+        raise ValueError(f"the first row is no row: {error}") from None
+    if unknown := [name for name in columns if name not in COLUMNS]:
+        raise ValueError(f"the first row names {unknown[0]!r}, and the columns are {', '.join(COLUMNS)}")
+    if "email" not in columns or len(set(columns)) < len(columns):
+        raise ValueError("the first row has to name each column once, and `email` among them")
+    return _cells(text, rows, columns)
+
+
+def _cells(text: TextIOWrapper, rows: Any, columns: list[str]) -> Iterator[Found]:
+    while True:
+        first = rows.line_num + 1
+        try:
+            cells = next(rows, None)
+            if cells is None:
+                text.detach()  # the file is the caller's to close
+                return
+            if not cells:
+                continue
+            if len(cells) != len(columns):
+                raise ValueError(f"there are {len(cells)} cells for {len(columns)} columns")
+            yield from_cells(dict(zip(columns, cells, strict=True)), first)
+        except (ValueError, OverflowError, csv.Error) as error:
+            last = rows.line_num
+            yield Remark(first, f"{error}." if last <= first else f"{error}, from here to line {last}.")

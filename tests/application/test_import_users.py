@@ -1,0 +1,242 @@
+"""Users of another system come in once, whatever happens in between, and nobody is lost without a word."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from adapters.memory.memory_hasher import MemoryHasher
+from application.import_users import Imported, Newcomer, Remark
+from domain.event import Action
+from domain.role import Role
+from domain.user import User
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+ADA = "ada@example.org"
+LONG_AGO = datetime(2019, 5, 6, 7, 8, 9, tzinfo=UTC)
+
+
+def row(email: str = ADA, *, line: int = 1, username: str | None = None, verified: bool = True) -> Newcomer:
+    return Newcomer(line=line, email=email, username=username, verified=verified)
+
+
+async def imported(world: World, *rows: Newcomer, highest: Role = Role.MEMBER) -> Imported:
+    """A run of its own, a moment after whatever was before."""
+    world.clock.advance(seconds=1)
+    return await world.import_users(rows, since=world.clock(), highest=highest)
+
+
+def kept(world: World, email: str = ADA) -> list[User]:
+    return [user for user in world.store.rows.users.values() if user.email == email]
+
+
+def lost(line: int, reason: str) -> Remark:
+    return Remark(line, reason)
+
+
+# -- coming in --------------------------------------------------------------------------------------------
+
+
+async def test_a_user_comes_in_as_it_was(world: World) -> None:
+    strong = await world.hasher.hash(PASSWORD)
+    newcomer = replace(
+        row("ADA@example.org", username="Ada"), password_hash=strong, disabled=True, created_at=LONG_AGO
+    )
+    assert await imported(world, newcomer) == Imported(1, 0, ())
+    [user] = kept(world)
+    assert (user.username, user.password_hash, user.role) == ("Ada", strong, Role.MEMBER)
+    assert (user.verified, user.disabled, user.created_at, user.credential_version) == (True, True, LONG_AGO, 1)
+    assert world.store.rows.mails == {}
+
+
+async def test_what_a_row_leaves_out_is_the_least(world: World) -> None:
+    assert await imported(world, Newcomer(line=1, email=ADA)) == Imported(1, 0, ())
+    [user] = kept(world)
+    assert (user.username, user.password_hash, user.role) == (None, "", Role.MEMBER)
+    assert (user.verified, user.disabled, user.created_at) == (False, False, world.clock())
+    assert world.store.rows.mails == {}
+
+
+async def test_each_has_an_event_that_says_so(world: World) -> None:
+    admin = replace(row("root@example.org", username="-", line=2), role=Role.ADMIN, disabled=True)
+    await imported(world, row(verified=False), admin, highest=Role.ADMIN)
+    told = {(event.user_id, event.action, event.actor_id, event.detail) for event in world.store.rows.events.values()}
+    [ada], [root] = kept(world), kept(world, "root@example.org")
+    assert told == {
+        (ada.id, Action.IMPORTED, None, "as member"),
+        (root.id, Action.IMPORTED, None, "as admin, verified, disabled, without the username it had"),
+    }
+
+
+async def test_a_password_from_elsewhere_opens_the_door_and_gets_a_hash_of_ours(world: World) -> None:
+    ours = await world.hasher.hash(PASSWORD)
+    weak = (await world.hasher.hash(OTHER_PASSWORD)).replace("memory$", "weak$")
+    bob = replace(row("bob@example.org", line=2), password_hash=weak)
+    assert (await imported(world, replace(row(), password_hash=ours.replace("memory$", "old$")), bob)).added == 2
+    assert [user.password_hash for user in kept(world, bob.email)] == [weak.replace("weak$", "wrapped$")]
+    await world.enter(ADA, PASSWORD)
+    await world.enter(bob.email, OTHER_PASSWORD)
+    assert kept(world)[0].password_hash == ours
+    assert kept(world, bob.email)[0].password_hash == await world.hasher.hash(OTHER_PASSWORD)
+
+
+async def test_nothing_that_is_in_already_is_hashed_again(world: World) -> None:
+    weak = replace(row(), password_hash="weak$x")
+    await imported(world, weak)
+    paid = world.hasher.calls
+    assert await imported(world, weak) == Imported(0, 1, ())
+    assert world.hasher.calls == paid
+
+
+# -- again and again --------------------------------------------------------------------------------------
+
+
+async def test_importing_twice_is_importing_once(world: World) -> None:
+    rows = [row(), row("bob@example.org", username="bob", line=2, verified=False)]
+    rows += [replace(row("eve@example.org", username="BOB", line=3), created_at=LONG_AGO)]
+    assert await imported(world, *rows) == Imported(3, 0, ())
+    before = dict(world.store.rows.users)
+    for _ in range(3):
+        assert await imported(world, *rows) == Imported(0, 3, ())
+    assert world.store.rows.users == before
+    assert len(world.store.rows.events) == 3
+
+
+async def test_a_run_that_was_broken_off_is_taken_up(world: World) -> None:
+    rows = [row(f"user{number}@example.org", line=number, verified=number % 2 > 0) for number in range(10)]
+    await imported(world, *rows[:4])
+    assert await imported(world, *rows) == Imported(6, 4, ())
+    assert len(world.store.rows.users) == 10
+
+
+async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> None:
+    waiting = row(verified=False)
+    await imported(world, waiting)
+    [claim] = kept(world)
+    async with world.begin() as work:
+        await work.users.prove(claim.id, credential_version=1, now=world.clock())
+        await work.users.replace_password(claim.id, "new", credential_version=1)
+    assert await imported(world, waiting) == Imported(0, 1, ())
+    assert await imported(world, row()) == Imported(0, 1, ())
+    assert [user.password_hash for user in kept(world)] == ["new"]
+
+
+async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World) -> None:
+    await imported(world, row(verified=False))
+    assert await imported(world, row()) == Imported(1, 0, ())
+    assert [user.verified for user in kept(world)] == [True]
+    assert await imported(world, row()) == Imported(0, 1, ())
+    assert await imported(world, row(verified=False)) == Imported(0, 1, ())
+
+
+# -- what has to be told ----------------------------------------------------------------------------------
+
+ELSE = "Somebody else has this address already."
+
+
+async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
+    holder = await world.user(ADA)
+    for verified in (True, False):
+        assert await imported(world, row(line=7, verified=verified)) == Imported(0, 0, (lost(7, ELSE),))
+    assert kept(world) == [holder]
+
+
+async def test_a_strangers_claim_is_no_obstacle(world: World) -> None:
+    await world.register(email=ADA, password=PASSWORD)
+    assert (await imported(world, row(verified=False))).added == 1
+    assert [user.verified for user in kept(world)] == [False, False]
+    assert (await imported(world, row())).added == 1
+    assert [user.verified for user in kept(world)] == [True]
+
+
+async def test_of_two_rows_with_one_address_the_verified_comes_in_and_the_other_is_told(world: World) -> None:
+    rows = [
+        row(line=1, username="first", verified=False),
+        row("Ada@Example.org", line=2, username="second"),
+        row(line=3, username="third"),
+        row(line=4, verified=False),
+    ]
+    same = tuple(lost(line, "Line 2 has the same address.") for line in (1, 3, 4))
+    assert await imported(world, *rows) == Imported(1, 0, same)
+    assert [user.username for user in kept(world)] == ["second"]
+
+
+async def test_one_address_twice_in_one_run_is_told_even_far_apart(world: World) -> None:
+    since = world.clock()
+    for line, told in ((1, ()), (2, (lost(2, ELSE),))):
+        done = await world.import_users([row(line=line)], since=since)
+        assert done.remarks == told
+
+
+async def test_another_user_of_the_same_address_is_told_by_the_time_it_was_made(world: World) -> None:
+    await imported(world, replace(row(), created_at=LONG_AGO))
+    other = replace(row(line=2), created_at=LONG_AGO + timedelta(microseconds=1))
+    assert await imported(world, other) == Imported(0, 0, (lost(2, ELSE),))
+
+
+async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World) -> None:
+    await world.user("holder@example.org", username="ada")
+    rows = [row("a@example.org", line=1, username="ADA"), row("b@example.org", line=2, username="no name")]
+    rows += [row("c@example.org", line=3, username=""), row("d@example.org", line=4, username="free")]
+    done = await imported(world, *rows)
+    assert (done.added, done.known) == (4, 0)
+    assert done.remarks == (
+        Remark(1, "Somebody has this username; the user has come in without it.", lost=False),
+        Remark(2, "This is no username that can be used here; the user has come in without it.", lost=False),
+    )
+    assert [user.username for email in "abcd" for user in kept(world, f"{email}@example.org")] == [
+        None,
+        None,
+        None,
+        "free",
+    ]
+
+
+async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> None:
+    class Slow(MemoryHasher):
+        async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
+            await world.user(ADA)
+            return await super().adopt(password_hashes)
+
+    slow = replace(world.import_users, hasher=Slow())
+    done = await slow([row(), row("bob@example.org", line=2)], since=world.clock())
+    assert done == Imported(1, 0, (lost(1, "Somebody else has taken this address just now."),))
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (row("nobody"), "not an e-mail address"),
+        (row("a\0@example.org"), "not an e-mail address"),
+        (row("a\ud800@example.org"), "not an e-mail address"),
+        (row(""), "not an e-mail address"),
+        (replace(row(), password_hash="secret"), "No password can be verified"),
+        (replace(row(), role=Role.MODERATOR), "role moderator is higher"),
+        (replace(row(), role=Role.ADMIN), "role admin is higher"),
+        (replace(row(), created_at=datetime(2038, 1, 1, tzinfo=UTC)), "at that time"),
+        (replace(row(), created_at=datetime(1969, 12, 31, tzinfo=UTC)), "at that time"),
+    ],
+    ids=str,
+)
+async def test_a_bad_row_is_told_and_the_others_come_in(world: World, bad: Newcomer, reason: str) -> None:
+    done = await imported(world, row("b@example.org"), replace(bad, line=2), row("c@example.org", line=3))
+    assert (done.added, done.known) == (2, 0)
+    [remark] = done.remarks
+    assert (remark.line, remark.lost) == (2, True)
+    assert reason in remark.reason
+    assert "secret" not in remark.reason
+    assert len(world.store.rows.users) == 2
+
+
+async def test_nobody_rises_above_what_the_operator_allows(world: World) -> None:
+    admin, moderator = (replace(row(f"{role}@example.org"), role=role) for role in (Role.ADMIN, Role.MODERATOR))
+    assert (await imported(world, admin, moderator, highest=Role.MODERATOR)).added == 1
+    assert [user.role for user in world.store.rows.users.values()] == [Role.MODERATOR]
+    assert (await imported(world, admin, moderator, highest=Role.ADMIN)).added == 1
+
+
+async def test_nobody_at_all_is_a_batch_too(world: World) -> None:
+    assert await imported(world) == Imported(0, 0, ())

@@ -1,0 +1,177 @@
+"""Users taken over from a file, by the command as operators run it."""
+
+import asyncio
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from domain.role import Role
+from tests.contracts.foreign_vectors import STRONG, WEAK
+from tests.entrypoints.service import ROOT, Service, address, code, eventually
+from tests.entrypoints.sweeping import fetch
+
+DJANGO = "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs="
+"""Of «not a password»."""
+
+
+def ask(service: Service, question: str, *values: object) -> list[Any]:
+    return asyncio.run(fetch(service, question, *values))
+
+
+def written(folder: Path, rows: Iterable[Mapping[str, object]], name: str = "users.jsonl") -> str:
+    path = folder / name
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(path)
+
+
+def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours(
+    service: Service, tmp_path: Path
+) -> None:
+    vectors = [vector for vector in (*STRONG, *WEAK) if vector.password]
+    emails = [address("moved") for _ in vectors]
+    rows = [
+        {"email": email, "password_hash": vector.row, "verified": True}
+        for email, vector in zip(emails, vectors, strict=True)
+    ]
+    done = service.cli("import-users", written(tmp_path, rows))
+    assert (done.returncode, done.stdout) == (0, f"{len(rows)} came in, 0 had come in before, 0 are listed\n")
+    hashes = "SELECT password_hash FROM users WHERE email = ANY($1)"
+    bare = {vector.row.lower() for vector in WEAK}
+    assert not any(row["password_hash"].lower() in bare for row in ask(service, hashes, emails))
+    some = [0, len(vectors) - 1, next(n for n, vector in enumerate(vectors) if "fbscrypt" in vector.row)]
+    for number in some:
+        service.client().log_in(emails[number], vectors[number].password)
+        client = service.client().log_in(emails[number], vectors[number].password)
+        assert client.get("/v1/me").json()["verified"] is True
+    kept = [row["password_hash"] for row in ask(service, hashes, [emails[number] for number in some])]
+    assert all(text.startswith("$argon2id$") for text in kept)
+    wrong = service.client().post("/v1/login", json={"login": emails[1], "password": "another password"})
+    assert code(wrong) == "invalid_credentials"
+
+
+def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
+    service: Service, tmp_path: Path
+) -> None:
+    holder, guest, boss = address("holder"), address("guest"), address("boss")
+    taken = holder.split("@")[0].replace("holder", "name")
+    service.user(holder, username=taken)
+    path = tmp_path / "users.csv"
+    path.write_text(
+        "email,username,password_hash,role,verified,disabled,created_at\r\n"
+        f"{guest},{taken.upper()},{DJANGO},,true,,2019-05-06T07:08:09Z\r\n"
+        f"{holder},,{DJANGO},,true,,\r\n"
+        f"{boss},,{DJANGO},admin,true,,\r\n"
+        "nobody,,,,,,\r\n"
+        f"{address()},,hunter2,,,,\r\n"
+        f"{address()},,,,perhaps,,\r\n"
+    )
+    listed = [
+        "line 2: Somebody has this username; the user has come in without it.",
+        "line 3: Somebody else has this address already.",
+        "line 4: The role admin is higher than is to be given.",
+        "line 5: This is not an e-mail address that can be used here.",
+        "line 6: No password can be verified against this hash.",
+        "line 7: verified is neither true nor false.",
+    ]
+    done = service.cli("import-users", str(path))
+    assert (done.returncode, done.stdout) == (1, "1 came in, 0 had come in before, 6 are listed\n")
+    assert done.stderr.splitlines()[:6] == listed
+    assert re.fullmatch(r"100%  6 rows, \d+ a second", done.stderr.splitlines()[6])
+    assert "hunter2" not in done.stderr
+    user = service.client().log_in(guest, "not a password").get("/v1/me").json()
+    assert (user["username"], user["created_at"]) == (None, "2019-05-06T07:08:09Z")
+
+    there = tmp_path / "listed.txt"
+    there.write_text("line 0: from before\n")
+    again = service.cli("import-users", str(path), "--list", str(there), "--highest-role", "admin")
+    assert (again.returncode, again.stdout) == (1, "1 came in, 1 had come in before, 4 are listed\n")
+    assert there.read_text().splitlines() == ["line 0: from before", listed[1], *listed[3:]]
+    [row] = ask(service, "SELECT role FROM users WHERE email = $1", boss)
+    assert row["role"] == Role.ADMIN
+
+
+MANY = 8_000
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
+    apart: Service, tmp_path: Path, how: signal.Signals
+) -> None:
+    rows = ({"email": f"u{n}@example.org", "password_hash": DJANGO, "verified": n % 2 > 0} for n in range(MANY))
+    path = written(tmp_path, rows)
+    command = [sys.executable, "-m", "entrypoints.cli", "import-users", path]
+    environ = {**os.environ, **apart.environ}
+    running = subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+    def count() -> int:
+        number: int = ask(apart, "SELECT count(*) FROM users")[0]["count"]
+        return number
+
+    try:
+        eventually(count)
+    finally:
+        running.send_signal(how)
+        said = running.communicate(timeout=30)
+    there = count()
+    assert 0 < there < MANY
+    if how is signal.SIGINT:
+        came = f"{there:,} came in, 0 had come in before, 0 are listed\n"
+        assert (running.returncode, *said) == (1, came, "Stopped. Run it again for the rest.\n")
+    again = apart.cli("import-users", path)
+    rest = f"{MANY - there:,} came in, {there:,} had come in before, 0 are listed\n"
+    assert (again.returncode, again.stdout) == (0, rest)
+    assert count() == MANY
+    events = "SELECT count(*), count(DISTINCT user_id) AS users FROM events WHERE action = 'imported'"
+    [told] = ask(apart, events)
+    assert (told["count"], told["users"]) == (MANY, MANY)
+
+
+def test_an_import_that_has_to_stop_says_how_to_go_on(apart: Service, tmp_path: Path) -> None:
+    apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
+    done = apart.cli("import-users", written(tmp_path, [{"email": "a@example.org"}]))
+    assert (done.returncode, done.stdout) == (1, "0 came in, 0 had come in before, 0 are listed\n")
+    assert done.stderr.startswith("unavailable: ")
+    assert done.stderr.endswith("Run it again for the rest.\n")
+    assert "hunter2" not in done.stderr
+
+
+def test_a_file_that_is_none_is_refused_in_one_line(apart: Service, tmp_path: Path) -> None:
+    csv = tmp_path / "users.csv"
+    csv.write_text("mail\na@example.org\n")
+    lines = written(tmp_path, [{"email": "a@example.org"}])
+    for arguments, said in (
+        ([str(tmp_path / "none")], "No such file"),
+        ([str(csv)], "the first row names 'mail'"),
+        ([lines, "--format", "firebase"], "--firebase-parameters"),
+    ):
+        refused = apart.cli("import-users", *arguments)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert said in refused.stderr
+        assert refused.stderr.count("\n") == 1
+
+
+def test_who_watches_sees_a_bar(apart: Service, tmp_path: Path) -> None:
+    rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
+    command = [sys.executable, "-m", "entrypoints.cli", "import-users", written(tmp_path, rows)]
+    ours, theirs = pty.openpty()
+    with os.fdopen(ours, "rb", buffering=0) as watched:
+        done = subprocess.run(
+            command, cwd=ROOT, env={**os.environ, **apart.environ}, stdout=subprocess.PIPE, stderr=theirs, check=False
+        )
+        os.close(theirs)
+        shown = watched.read(100_000).decode()
+    assert (done.returncode, done.stdout) == (1, b"1,200 came in, 0 had come in before, 1 are listed\n")
+    assert "\r[" in shown
+    assert "\r\x1b[Kline 1201: This is not" in shown
+    assert re.search(r"\r\[#{30}\] 100%  1,201 rows, [\d,]+ a second\r\n$", shown)
