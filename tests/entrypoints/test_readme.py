@@ -36,7 +36,8 @@ def told_by_readme() -> Iterator[tuple[str, Told]]:
             role = re.search(r"moderator|admin", who)
             fields = frozenset((name, not optional) for optional, name in _FIELD.findall(body))
             asked = frozenset(re.findall(r"([a-z_]+)=", query))
-            status = int(re.match(r"\d+", cells[2])[0])  # type: ignore[index]
+            said = re.match(r"\d+", cells[2])
+            status = int(said[0]) if said else 200
             told = Told("bearer" in who, role[0] if role else None, fields, asked, status)
             yield f"{method} {_ID.sub('{id}', path)}", told
 
