@@ -166,6 +166,10 @@ class Sessions(Protocol):
         """Every session of the user that is still kept, newest first, also those that are over."""
         ...
 
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
+        """The same a page at a time; `after` is the id of the last session seen."""
+        ...
+
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:
@@ -202,6 +206,11 @@ class Mails(Protocol):
         """Give a leased mail back, unless another worker has taken it over."""
         ...
 
+    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
+        """The mails that name the user, newest first; and of a user whose address is proven, those to it that name
+        nobody, unless they are older than the user. `after` is the id of the last mail seen."""
+        ...
+
     async def forget(self, user_id: UUID, *, address: str | None) -> None:
         """Remove the mails to the user that are settled; where an address is given, all to it that are."""
         ...
@@ -219,6 +228,10 @@ class AddressChanges(Protocol):
     async def add(self, change: AddressChange) -> None: ...
 
     async def by_id(self, change_id: UUID) -> AddressChange | None: ...
+
+    async def of(self, user_id: UUID) -> Sequence[AddressChange]:
+        """Every change of the user that is still kept, newest first."""
+        ...
 
     async def newest(self, user_id: UUID) -> AddressChange | None:
         """The last that the user asked for, whatever has become of it."""

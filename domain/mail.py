@@ -82,6 +82,7 @@ class Mail:
     due_at: datetime
     attempts: int = 0
     outcome: Outcome | None = None
+    settled_at: datetime | None = None
     note: str = ""
 
     @classmethod

@@ -25,6 +25,7 @@ from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
+from application.export_me import ExportMe
 from application.follow_email_link import FollowEmailLink
 from application.identify_client import IdentifyClient
 from application.import_users import ImportUsers
@@ -153,6 +154,7 @@ class Container(containers.DeclarativeContainer):
         FollowEmailLink, links=link_sealer, limits=limits, confirm=confirm_email, restore=restore_email
     )
     delete_me = providers.Factory(DeleteMe, begin=begin, check=check, clock=clock, new_id=new_id)
+    export_me = providers.Factory(ExportMe, begin=begin, clock=clock, new_id=new_id)
     list_users = providers.Factory(ListUsers, begin=begin)
     list_events = providers.Factory(ListEvents, begin=begin)
     show_user = providers.Factory(ShowUser, begin=begin)

@@ -28,6 +28,7 @@ from application.confirm_email import ConfirmEmail
 from application.create_user import CreateUser, GrantRole
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
+from application.export_me import ExportMe
 from application.follow_email_link import FollowEmailLink
 from application.identify_client import IdentifyClient
 from application.import_users import ImportUsers
@@ -140,6 +141,7 @@ class World:
             links=links, limits=limits, confirm=self.confirm_email, restore=self.restore_email
         )
         self.delete_me = DeleteMe(begin=begin, check=check, clock=clock, new_id=new_id)
+        self.export_me = ExportMe(begin=begin, clock=clock, new_id=new_id)
         self.list_users = ListUsers(begin=begin)
         self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)

@@ -1,5 +1,6 @@
 """Changes of address in a dictionary."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -22,6 +23,10 @@ class MemoryAddressChanges(AddressChanges):
     async def by_id(self, change_id: UUID) -> AddressChange | None:
         await checkpoint()
         return self._rows.changes.get(change_id)
+
+    async def of(self, user_id: UUID) -> Sequence[AddressChange]:
+        await checkpoint()
+        return sorted(self._of(user_id), key=lambda change: change.id, reverse=True)
 
     async def newest(self, user_id: UUID) -> AddressChange | None:
         await checkpoint()

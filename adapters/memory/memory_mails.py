@@ -10,6 +10,7 @@ from anyio.lowlevel import checkpoint
 from adapters.memory.rows import Rows
 from application.store import Mails
 from domain.mail import Mail, Outcome
+from domain.user import User
 
 
 class MemoryMails(Mails):
@@ -36,12 +37,18 @@ class MemoryMails(Mails):
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
         await checkpoint()
         if self._ours(mail):
-            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, note=note)
+            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, settled_at=now, note=note)
 
     async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
         await checkpoint()
         if self._ours(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=until, note=note)
+
+    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
+        await checkpoint()
+        theirs = [mail for mail in self._rows.mails.values() if _is_about(mail, user)]
+        newest_first = sorted(theirs, key=lambda mail: mail.id, reverse=True)
+        return [mail for mail in newest_first if after is None or mail.id < after][:limit]
 
     async def forget(self, user_id: UUID, *, address: str | None) -> None:
         await checkpoint()
@@ -59,10 +66,15 @@ class MemoryMails(Mails):
         mail = self._rows.mails.get(mail_id)
         if mail is None or mail.outcome is not Outcome.PARKED:
             return False
-        self._rows.mails[mail_id] = replace(mail, outcome=None, attempts=0, due_at=now)
+        self._rows.mails[mail_id] = replace(mail, outcome=None, settled_at=None, attempts=0, due_at=now)
         self.owed.append(mail_id)
         return True
 
     def _ours(self, mail: Mail) -> bool:
         kept = self._rows.mails.get(mail.id)
         return kept is not None and kept.attempts == mail.attempts and kept.outcome is None
+
+
+def _is_about(mail: Mail, user: User) -> bool:
+    to_them = user.verified and mail.recipient == user.email and mail.created_at >= user.created_at
+    return mail.user_id == user.id or (mail.user_id is None and to_them)

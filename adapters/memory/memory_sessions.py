@@ -39,6 +39,9 @@ class MemorySessions(Sessions):
         theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
         return sorted(theirs, key=lambda session: session.id, reverse=True)
 
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
+        return [session for session in await self.of(user_id) if after is None or session.id < after][:limit]
+
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:

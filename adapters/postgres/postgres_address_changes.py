@@ -1,5 +1,6 @@
 """Changes of address as rows. Whoever changes one holds its user, so none is conditional."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,11 @@ class PostgresAddressChanges(AddressChanges):
 
     async def by_id(self, change_id: UUID) -> AddressChange | None:
         return await self._one(select(address_changes).where(address_changes.c.id == change_id))
+
+    async def of(self, user_id: UUID) -> Sequence[AddressChange]:
+        theirs = select(address_changes).where(address_changes.c.user_id == user_id)
+        found = await self._connection.execute(theirs.order_by(address_changes.c.id.desc()))
+        return [change_of(row) for row in found]
 
     async def newest(self, user_id: UUID) -> AddressChange | None:
         theirs = select(address_changes).where(address_changes.c.user_id == user_id)

@@ -5,13 +5,14 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import and_, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import mail_of, row_of_mail
 from adapters.postgres.tables import mails
 from application.store import Mails
 from domain.mail import Mail, Outcome
+from domain.user import User
 
 
 class PostgresMails(Mails):
@@ -48,6 +49,16 @@ class PostgresMails(Mails):
 
     async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
         await self._change(mail, due_at=until, note=note)
+
+    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
+        named = mails.c.user_id == user.id
+        to_them = and_(
+            mails.c.recipient == user.email, mails.c.user_id.is_(None), mails.c.created_at >= user.created_at
+        )
+        theirs = select(mails).where(or_(named, to_them) if user.verified else named)
+        theirs = theirs if after is None else theirs.where(mails.c.id < after)
+        found = await self._connection.execute(theirs.order_by(mails.c.id.desc()).limit(limit))
+        return [mail_of(row) for row in found]
 
     async def forget(self, user_id: UUID, *, address: str | None) -> None:
         theirs = mails.c.user_id == user_id

@@ -46,6 +46,11 @@ class PostgresSessions(Sessions):
         theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
+        theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
+        theirs = theirs if after is None else theirs.where(sessions.c.id < after)
+        return [session_of(row) for row in await self._connection.execute(theirs)]
+
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:

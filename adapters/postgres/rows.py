@@ -106,6 +106,7 @@ def mail_of(row: Row[Any]) -> Mail:
         due_at=row.due_at,
         attempts=row.attempts,
         outcome=None if row.outcome is None else Outcome(row.outcome),
+        settled_at=row.settled_at,
         note=row.note,
     )
 

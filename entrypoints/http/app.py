@@ -23,6 +23,7 @@ from entrypoints.http import (
     addresses,
     docs,
     events,
+    export,
     mailbox,
     me,
     other_services,
@@ -69,7 +70,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
-    version_1 = (accounts, me, sessions, passwords, addresses, users, events, other_services)
+    version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, other_services)
     routes: list[ControllerRouterHandler] = [
         Router("/v1", route_handlers=[handler for resource in version_1 for handler in resource.handlers]),
         *service.handlers,

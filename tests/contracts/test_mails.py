@@ -263,6 +263,6 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
     with pytest.raises(Undo):
         await spoilt()
     assert stage.nudged == []
-    assert await parked(stage) == [replace(over, outcome=Outcome.PARKED)]
+    assert await parked(stage) == [replace(over, outcome=Outcome.PARKED, settled_at=LATER)]
     assert [mail.id for mail in await leasing(stage)()] == [due.id]
     assert [mail.id for mail in await leasing(stage, now=NOW + LEASE)()] == [due.id, held.id, given.id]

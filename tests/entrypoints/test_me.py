@@ -1,13 +1,18 @@
-"""The caller's own account over HTTP: another name, and the end."""
+"""The caller's own account over HTTP: another name, the end, and what is kept."""
 
 import asyncio
 from collections import Counter
-from uuid import uuid4
+from collections.abc import Iterator
+from pathlib import Path
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 
-from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+from entrypoints import engines
+from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.service import PASSWORD, Client, Service, address, code, eventually
+from tests.entrypoints.sweeping import fetch
 
 LATER = "the password that comes later"
 
@@ -167,3 +172,102 @@ async def test_nothing_survives_the_end_of_an_account_that_it_races(service: Ser
                 assert (await client.get("/v1/me", headers=bearer)).status_code == 401
                 again = await client.post("/v1/refresh", json={"refresh_token": pair["refresh_token"]})
                 assert again.status_code == 401
+
+
+# -- what is kept --------------------------------------------------------------------------------------
+
+
+def test_everything_that_is_kept_is_a_file_to_take_away(service: Service) -> None:
+    member = service.member()
+    member.post("/v1/password/forgot", json={"email": member.email})
+    new_email = address("new")
+    member.post("/v1/email/change", json={"new_email": new_email, "password": PASSWORD})
+    links = [service.token(member.email, 1), service.token(member.email, 2), service.token(new_email)]
+    other = service.client().log_in(member.email)
+    other.post("/v1/logout")
+    answer = member.get("/v1/me/export")
+    assert answer.status_code == 200
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.headers["content-disposition"] == 'attachment; filename="latchkey-export.json"'
+    assert answer.headers["cache-control"] == "no-store"
+    found = answer.json()
+    assert set(found) == {"user", "address_changes", "sessions", "events", "mails"}
+    assert found["user"] == member.get("/v1/me").json()
+    assert [change["new_email"] for change in found["address_changes"]] == [new_email]
+    assert [session["id"] for session in found["sessions"]] == [other.pair["session_id"], member.pair["session_id"]]
+    assert [session["end_reason"] for session in found["sessions"]] == ["logout", None]
+    assert found["events"] == member.get("/v1/me/events").json()["items"]
+    assert found["events"][0]["action"] == "exported"
+    kinds = {(mail["kind"], mail["recipient"]) for mail in found["mails"]}
+    assert kinds == {("reset", member.email), ("email_change_asked", member.email), ("confirm_email", new_email)}
+    assert {mail["outcome"] for mail in found["mails"]} == {"sent"}
+    secrets = {*links, PASSWORD, *(member.pair[name] for name in ("access_token", "refresh_token"))}
+    rows = asyncio.run(fetch(service, "SELECT password_hash FROM users WHERE email = $1", member.email))
+    assert not [secret for secret in (*secrets, rows[0]["password_hash"]) if secret in answer.text]
+
+
+def test_the_document_is_what_openapi_says(service: Service) -> None:
+    client = service.member()
+    schema = client.get("/openapi.json").json()["components"]["schemas"]
+    client.post("/v1/password/forgot", json={"email": client.email})
+    eventually(lambda: client.get("/v1/me/export").json()["mails"])
+    found = client.get("/v1/me/export").json()
+    assert set(found) == set(schema["ExportShape"]["properties"])
+    for name, shape in (("sessions", "KeptSession"), ("events", "EventShape"), ("mails", "KeptMail")):
+        assert set(found[name][0]) == set(schema[shape]["properties"])
+
+
+@pytest.fixture(scope="module")
+def storied(running: Service) -> Iterator[Client]:
+    """Somebody to whom a lot has happened."""
+    client = Client(running).log_in(running.user("storied"))
+    happened = """
+        INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+        SELECT gen_random_uuid(), 'logged_in', $1, now(), '192.0.2.7', repeat('Mozilla ', 30), ''
+        FROM generate_series(1, 20000)
+    """
+    asyncio.run(fetch(running, happened, UUID(client.get("/v1/me").json()["id"])))
+    yield client
+    client.close()
+
+
+def test_a_long_story_is_told_whole(storied: Client) -> None:
+    found = storied.get("/v1/me/export").json()["events"]
+    ids = [event["id"] for event in found]
+    assert len(ids) > 20000
+    assert ids == sorted(set(ids), reverse=True)
+
+
+def test_a_caller_who_hangs_up_takes_nothing_down(service: Service, storied: Client) -> None:
+    for _ in range(20):
+        with storied.stream("GET", "/v1/me/export") as answer:
+            next(answer.iter_raw())
+    assert storied.get("/v1/me").status_code == 200
+    assert storied.get("/health/ready").json() == {"status": "ok"}
+
+
+def test_an_outage_is_answered_or_breaks_the_document_off(places: Places, tmp_path: Path) -> None:
+    """A document that is cut short never looks whole."""
+    with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
+        migrate(postgres.url)
+        made = Service(tmp_path, postgres.url, places()[1], processes=1)
+        try:
+            made.start_api()
+            client = made.member()
+            happened = """
+                INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+                SELECT gen_random_uuid(), 'logged_in', id, now(), '192.0.2.7', repeat('Mozilla ', 30), ''
+                FROM users, generate_series(1, 100000)
+            """
+            asyncio.run(fetch(made, happened))
+            with client.stream("GET", "/v1/me/export") as answer:
+                assert answer.status_code == 200
+                pieces = answer.iter_raw()
+                next(pieces)
+                postgres.kill()
+                with pytest.raises(httpx.RemoteProtocolError):
+                    list(pieces)
+            assert code(client.get("/v1/me/export")) == "unavailable"
+        finally:
+            made.close_clients()
+            made.stop()

@@ -1,0 +1,69 @@
+"""Everything that is kept about the caller. It is read a page at a time, while it is written out: there may be a lot
+of it, and whoever takes it may be slow."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+from uuid import UUID
+
+from application.ports import Clock, NewId
+from application.store import Begin, Work
+from domain.address_change import AddressChange
+from domain.event import Action, Event
+from domain.mail import Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
+from domain.session import Session
+from domain.token import AccessToken
+from domain.user import User
+
+Kept = TypeVar("Kept", Event, Mail, Session)
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Everything newest first. Pages are read when they are asked for, each in a work of its own."""
+
+    user: User
+    changes: Sequence[AddressChange]
+    sessions: AsyncIterator[Sequence[Session]]
+    events: AsyncIterator[Sequence[Event]]
+    mails: AsyncIterator[Sequence[Mail]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportMe:
+    begin: Begin
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> Export:
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+            if user is None:
+                raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            event = Event.of(Action.EXPORTED, user.id, id=self.new_id(), now=self.clock(), by=user.id, origin=origin)
+            await work.events.add(event)
+            changes = await work.changes.of(user.id)
+        return Export(
+            user=user,
+            changes=changes,
+            sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
+            events=self._pages(lambda work, after: work.events.page(user.id, limit=PAGE, after=after)),
+            mails=self._pages(lambda work, after: work.mails.page(user, limit=PAGE, after=after)),
+        )
+
+    async def _pages(
+        self, read: Callable[[Work, UUID | None], Awaitable[Sequence[Kept]]]
+    ) -> AsyncIterator[Sequence[Kept]]:
+        after: UUID | None = None
+        while True:
+            async with self.begin() as work:
+                page = await read(work, after)
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id

@@ -1,0 +1,159 @@
+"""Everything that is kept about the caller, as one document that is written while it is read."""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime
+from typing import TypeVar
+from uuid import UUID
+
+import msgspec
+from litestar import get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.response import Stream
+from msgspec import Struct
+
+from application.export_me import Export, ExportMe
+from domain.address_change import AddressChange
+from domain.mail import Kind, Mail, Outcome
+from domain.origin import Origin
+from domain.session import EndReason, Session
+from domain.token import AccessToken
+from entrypoints.http.events import EventShape
+from entrypoints.http.guard import signed_in
+from entrypoints.http.problems import refusals
+from entrypoints.http.shapes import UserShape
+
+Kept = TypeVar("Kept")
+
+
+class KeptSession(Struct, frozen=True, kw_only=True):
+    """`last_used_at` is the last login or renewal."""
+
+    id: UUID
+    created_at: datetime
+    last_used_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None
+    end_reason: EndReason | None
+    user_agent: str
+    ip: str
+
+    @classmethod
+    def of(cls, session: Session) -> "KeptSession":
+        return cls(
+            id=session.id,
+            created_at=session.created_at,
+            last_used_at=session.rotated_at,
+            expires_at=session.expires_at,
+            ended_at=session.ended_at,
+            end_reason=session.end_reason,
+            user_agent=session.origin.user_agent,
+            ip=session.origin.ip,
+        )
+
+
+class KeptChange(Struct, frozen=True, kw_only=True):
+    id: UUID
+    old_email: str
+    new_email: str
+    asked_at: datetime
+    confirmed_at: datetime | None
+    closed_at: datetime | None
+
+    @classmethod
+    def of(cls, change: AddressChange) -> "KeptChange":
+        return cls(
+            id=change.id,
+            old_email=change.old_email,
+            new_email=change.new_email,
+            asked_at=change.asked_at,
+            confirmed_at=change.confirmed_at,
+            closed_at=change.closed_at,
+        )
+
+
+class KeptMail(Struct, frozen=True, kw_only=True):
+    """That it was owed, and what became of it; its text is made when it is sent, and kept by nobody here."""
+
+    id: UUID
+    kind: Kind
+    recipient: str
+    created_at: datetime
+    settled_at: datetime | None
+    outcome: Outcome | None
+
+    @classmethod
+    def of(cls, mail: Mail) -> "KeptMail":
+        return cls(
+            id=mail.id,
+            kind=mail.kind,
+            recipient=mail.recipient,
+            created_at=mail.created_at,
+            settled_at=mail.settled_at,
+            outcome=mail.outcome,
+        )
+
+
+class ExportShape(Struct, frozen=True, kw_only=True):
+    """Everything newest first."""
+
+    user: UserShape
+    address_changes: list[KeptChange]
+    sessions: list[KeptSession]
+    events: list[EventShape]
+    mails: list[KeptMail]
+
+
+@get(
+    "/me/export",
+    guards=signed_in(),
+    responses={
+        200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep"),
+        **refusals("token_missing", "token_revoked"),
+    },
+)
+async def export(
+    caller: NamedDependency[AccessToken], origin: NamedDependency[Origin], export_me: NamedDependency[ExportMe]
+) -> Stream:
+    """Everything that is kept about the caller. The document breaks off where it cannot be read to its end."""
+    written = _written(await export_me(caller, origin=origin))
+    beginning = await anext(written)  # an outage until here is answered as one
+    return Stream(
+        _joined(beginning, written),
+        media_type="application/json",
+        headers={"Content-Disposition": 'attachment; filename="latchkey-export.json"'},
+    )
+
+
+async def _written(export: Export) -> AsyncIterator[bytes]:
+    """An `ExportShape`, a page a piece."""
+    changes = [KeptChange.of(change) for change in export.changes]
+    text = b'{"user":' + msgspec.json.encode(UserShape.of(export.user))
+    text += b',"address_changes":' + msgspec.json.encode(changes)
+    for name, pages in (
+        (b"sessions", _encoded(export.sessions, KeptSession.of)),
+        (b"events", _encoded(export.events, EventShape.of)),
+        (b"mails", _encoded(export.mails, KeptMail.of)),
+    ):
+        text += b',"' + name + b'":['
+        between = b""
+        async for page in pages:
+            yield text + between + page
+            text, between = b"", b","
+        text += b"]"
+    yield text + b"}"
+
+
+async def _encoded(pages: AsyncIterator[Sequence[Kept]], shape: Callable[[Kept], Struct]) -> AsyncIterator[bytes]:
+    """The items of each page, without the brackets around them."""
+    async for page in pages:
+        yield msgspec.json.encode([shape(item) for item in page])[1:-1]
+
+
+async def _joined(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    yield beginning
+    async for piece in rest:
+        yield piece
+
+
+handlers = [export]

@@ -1,0 +1,131 @@
+"""Everything that is kept about the caller, and nothing about anybody else; a page at a time."""
+
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar
+
+import pytest
+
+from application.export_me import PAGE, Export
+from domain.event import Action, Event
+from domain.mail import Kind, Mail
+from domain.origin import Origin
+from domain.refusals import Code
+from tests.application.words import ALICE, BOB, acts, claim, moving, refused
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+T = TypeVar("T")
+
+
+async def everything(pages: AsyncIterator[Sequence[T]]) -> list[T]:
+    return [item async for page in pages for item in page]
+
+
+async def mails(export: Export) -> list[tuple[Kind, str]]:
+    return [(mail.kind, mail.recipient) for mail in await everything(export.mails)]
+
+
+async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
+    alice = await world.user(ALICE, username="queen")
+    await world.change_email(await world.caller(), new_email="elsewhere@example.org", password=PASSWORD)
+    over = await world.caller()
+    await world.logout(over)
+    await world.ask_for_reset(email=ALICE)
+    await world.deliver_mail(limit=10)
+    caller = await world.caller()
+
+    export = await world.export_me(caller, origin=HERE)
+
+    assert (export.user, export.changes) == (alice, list(world.store.rows.changes.values()))
+    sessions = [session.id for session in await everything(export.sessions)]
+    assert sessions[:2] == [caller.session_id, over.session_id]
+    assert len(sessions) == 3
+    events = await everything(export.events)
+    assert [event.action for event in events] == list(reversed(acts(world, alice)))
+    assert (events[0].action, events[0].actor_id, events[0].origin) == (Action.EXPORTED, alice.id, HERE)
+    assert await mails(export) == [
+        (Kind.RESET, ALICE),
+        (Kind.EMAIL_CHANGE_ASKED, ALICE),
+        (Kind.CONFIRM_EMAIL, "elsewhere@example.org"),
+    ]
+
+
+async def test_nothing_of_others_is_in_it(world: World) -> None:
+    await world.user(ALICE)
+    bob = await world.user(BOB)
+    await moving(world, bob, ALICE)
+    await world.ask_for_reset(email=BOB)
+    caller = await world.caller(ALICE)
+    export = await world.export_me(caller)
+    assert export.changes == []
+    assert [session.id for session in await everything(export.sessions)] == [caller.session_id]
+    assert {event.user_id for event in await everything(export.events)} == {caller.user_id}
+    assert await mails(export) == []
+
+
+async def test_a_claim_does_not_see_what_was_sent_to_the_address_for_others(world: World) -> None:
+    await claim(world, ALICE, PASSWORD)
+    await world.ask_for_verification(email=ALICE)
+    squatter = await claim(world, ALICE, PASSWORD)
+    export = await world.export_me(await world.caller())
+    assert export.user == squatter
+    assert [mail.user_id for mail in await everything(export.mails)] == [squatter.id]
+
+
+async def test_an_heir_to_the_address_sees_nothing_of_the_account_before(world: World) -> None:
+    await world.user(ALICE)
+    await world.ask_for_reset(email=ALICE)
+    await world.delete_me(await world.caller(), password=PASSWORD)
+    world.clock.advance(seconds=1)
+    await world.user(ALICE)
+    caller = await world.caller()
+    await world.ask_for_reset(email=ALICE)
+    export = await world.export_me(caller)
+    assert len(world.store.rows.mails) == 3
+    assert await mails(export) == [(Kind.RESET, ALICE)]
+    assert [event.action for event in await everything(export.events)] == [
+        Action.EXPORTED,
+        Action.LOGGED_IN,
+        Action.CREATED,
+    ]
+
+
+@pytest.mark.parametrize("count", [0, 1, PAGE - 1, PAGE, PAGE + 1, 3 * PAGE])
+async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -> None:
+    alice = await world.user(ALICE)
+    caller = await world.caller()
+    async with world.begin() as work:
+        for _ in range(count):
+            now, new_id = world.clock(), world.export_me.new_id()
+            await work.events.add(Event.of(Action.LOGGED_IN, alice.id, id=new_id, now=now))
+            await work.mails.add(Mail.owed(Kind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id))
+    export = await world.export_me(caller)
+    assert [event.action for event in await everything(export.events)] == list(reversed(acts(world, alice)))
+    pages = [page async for page in export.mails]
+    assert [mail for page in pages for mail in page] == list(reversed(world.store.rows.mails.values()))
+    assert all(0 < len(page) <= PAGE for page in pages)
+
+
+async def test_pages_are_read_when_they_are_asked_for(world: World) -> None:
+    alice = await world.user(ALICE)
+    caller = await world.caller()
+    export = await world.export_me(caller)
+    world.store.rows.events.clear()
+    assert await everything(export.events) == []
+    await world.end_session(caller, caller.session_id)
+    [session] = await everything(export.sessions)
+    assert session.ended_at is not None
+    assert alice == export.user
+
+
+async def test_whoever_is_gone_is_nobody(world: World) -> None:
+    alice = await world.user(ALICE)
+    caller = await world.caller()
+    async with world.begin() as work:
+        await work.users.remove(alice.id)
+    before = world.store.rows.copy()
+    with refused(Code.TOKEN_REVOKED):
+        await world.export_me(caller)
+    assert world.store.rows == before

@@ -1,0 +1,99 @@
+"""What is kept about a user, a page at a time: theirs alone, newest first, without a gap."""
+
+from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+
+from domain.address_change import AddressChange
+from domain.mail import Mail, Outcome
+from domain.session import EndReason
+from tests.contracts.stage import LATER, NOW, Stage, new_id, opened, owed
+
+pytestmark = pytest.mark.anyio
+
+ADA, BOB = "ada@example.org", "bob@example.org"
+
+
+async def test_sessions_come_a_page_at_a_time_also_those_that_are_over(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user(BOB)
+    sessions = [await stage.session(user) for _ in range(5)]
+    await stage.session(other)
+    async with stage.begin() as work:
+        await work.sessions.end(sessions[2].id, now=LATER, reason=EndReason.LOGOUT)
+    sessions[2] = sessions[2].ended(now=LATER, reason=EndReason.LOGOUT)
+    newest_first = sessions[::-1]
+    async with stage.begin() as work:
+        assert list(await work.sessions.of(user.id)) == newest_first
+        assert list(await work.sessions.page(user.id, limit=9, after=None)) == newest_first
+        assert list(await work.sessions.page(user.id, limit=2, after=None)) == newest_first[:2]
+        assert list(await work.sessions.page(user.id, limit=2, after=newest_first[1].id)) == newest_first[2:4]
+        assert list(await work.sessions.page(user.id, limit=2, after=newest_first[4].id)) == []
+        assert list(await work.sessions.page(opened(user).id, limit=2, after=None)) == []
+
+
+async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: Stage) -> None:
+    ada = await stage.user(ADA)
+    claim = await stage.user("claim@example.org", proven=False)
+
+    async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> Mail:
+        mail = replace(owed(due_at=NOW + late), recipient=recipient, user_id=user_id)
+        async with stage.begin() as work:
+            await work.mails.add(mail)
+        return mail
+
+    theirs = [
+        await mailed(ADA, user_id=ada.id),
+        await mailed("former@example.org", user_id=ada.id, late=-timedelta(days=1)),
+        await mailed(ADA),
+        await mailed(ADA, late=timedelta(days=1)),
+    ]
+    await mailed(ADA, late=-timedelta(microseconds=1))  # to whoever had the address before
+    await mailed(ADA, user_id=new_id())
+    await mailed(BOB)
+    own = await mailed(claim.email, user_id=claim.id)
+    await mailed(claim.email)
+    newest_first = theirs[::-1]
+    async with stage.begin() as work:
+        assert list(await work.mails.page(ada, limit=9, after=None)) == newest_first
+        assert list(await work.mails.page(ada, limit=3, after=None)) == newest_first[:3]
+        assert list(await work.mails.page(ada, limit=3, after=newest_first[0].id)) == newest_first[1:]
+        assert list(await work.mails.page(ada, limit=3, after=newest_first[3].id)) == []
+        assert list(await work.mails.page(claim, limit=9, after=None)) == [own]
+
+
+async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage: Stage) -> None:
+    user = await stage.user()
+    mail = replace(owed(), user_id=user.id)
+    async with stage.begin() as work:
+        await work.mails.add(mail)
+        [leased] = await work.mails.lease(now=NOW, until=NOW, limit=1)
+        await work.mails.settle(leased, Outcome.PARKED, now=LATER, note="full")
+    async with stage.begin() as work:
+        [kept] = await work.mails.page(user, limit=9, after=None)
+        assert (kept.outcome, kept.settled_at) == (Outcome.PARKED, LATER)
+        assert await work.mails.redrive(mail.id, now=LATER)
+        [kept] = await work.mails.page(user, limit=9, after=None)
+        assert (kept.outcome, kept.settled_at) == (None, None)
+
+
+async def test_changes_of_address_are_the_users_own_newest_first(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user(BOB)
+    changes = [
+        AddressChange(
+            id=new_id(),
+            user_id=one.id,
+            old_email=one.email,
+            new_email="new@example.org",
+            credential_version=1,
+            asked_at=NOW,
+        )
+        for one in (user, other, user)
+    ]
+    async with stage.begin() as work:
+        for change in changes:
+            await work.changes.add(change)
+    async with stage.begin() as work:
+        assert list(await work.changes.of(user.id)) == [changes[2], changes[0]]
+        assert list(await work.changes.of(new_id())) == []
