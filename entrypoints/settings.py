@@ -79,7 +79,7 @@ def key_folder() -> tuple[Path, timedelta]:
     reader = _Reader(None, "development")
     made = None if reader.env == "production" else reader.data_dir / "keys"
     path = reader.parsed("SIGNING_KEYS", lambda text: ROOT / text, made)
-    delay = reader.seconds("KEY_DELAY", 60, most=LONGEST_KEY_DELAY)
+    delay = reader.key_delay()
     reader.complain()
     return path, delay
 
@@ -109,7 +109,7 @@ class _Reader:
             "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
             "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
-            "key_delay": self.seconds("KEY_DELAY", 60, most=LONGEST_KEY_DELAY),
+            "key_delay": self.key_delay(),
             "access_ttl": self.seconds("ACCESS_TTL", 600, most=LONGEST_ACCESS),
             "refresh_ttl": self.seconds("REFRESH_TTL", 7 * 86400),
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
@@ -146,6 +146,10 @@ class _Reader:
 
     def seconds(self, name: str, default: int, *, most: timedelta = timedelta(days=366)) -> Any:
         return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
+
+    def key_delay(self) -> Any:
+        """Verifiers elsewhere ask for the key set anew every half minute or so; on a laptop nobody wants to wait."""
+        return self.seconds("KEY_DELAY", 5 if self.env == "development" else 60, most=LONGEST_KEY_DELAY)
 
     def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
         self._asked.add(f"LATCHKEY_{name}")
