@@ -69,7 +69,12 @@ def test_development_needs_nothing_but_the_engines(development: dict[str, str], 
     assert (settings.cors_origins, settings.allowed_hosts, settings.trusted_proxies) == ((), (), ())
     assert (settings.smtp_url, settings.mail_dir) == (None, None)
     assert settings.rate_limits
+    assert settings.key_delay == timedelta(seconds=5)
     assert settings.data_dir == tmp_path / "data"
+
+
+def test_in_production_verifiers_elsewhere_get_a_minute_to_learn_a_key(production: dict[str, str]) -> None:
+    assert load(production).key_delay == timedelta(minutes=1)
 
 
 def test_what_make_run_has_started_is_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
