@@ -293,3 +293,14 @@ async def test_the_backlog_is_counted_by_index(house: House) -> None:
     assert await backlog.look() == Backlog(owed=160, parked=40, overdue=timedelta(hours=1))
     assert [given for _, given in house.statements] == [()]  # so that it is planned as here however often it comes
     assert by_index(await house.plans())
+
+
+async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> None:
+    user = await user_of(house, 7)
+    async with house.store.begin() as work:
+        for after in (None, UUID(int=1 << 127)):
+            for one in (user, replace(user, verified=False)):
+                await work.mails.page(one, limit=50, after=after)
+            await work.sessions.page(user.id, limit=50, after=after)
+        await work.sessions.of(user.id)
+    assert by_index(await house.plans())
