@@ -36,6 +36,7 @@ from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
+from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -155,6 +156,9 @@ class Container(containers.DeclarativeContainer):
     )
     delete_me = providers.Factory(DeleteMe, begin=begin, check=check, clock=clock, new_id=new_id)
     export_me = providers.Factory(ExportMe, begin=begin, clock=clock, new_id=new_id)
+    sessions_of = providers.Factory(SessionsOf, begin=begin, clock=clock)
+    end_sessions_of = providers.Factory(EndSessionsOf, begin=begin, clock=clock, new_id=new_id)
+    end_any_session = providers.Factory(EndAnySession, begin=begin, clock=clock, new_id=new_id)
     list_users = providers.Factory(ListUsers, begin=begin)
     list_events = providers.Factory(ListEvents, begin=begin)
     show_user = providers.Factory(ShowUser, begin=begin)

@@ -39,6 +39,7 @@ from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
+from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -142,6 +143,9 @@ class World:
         )
         self.delete_me = DeleteMe(begin=begin, check=check, clock=clock, new_id=new_id)
         self.export_me = ExportMe(begin=begin, clock=clock, new_id=new_id)
+        self.sessions_of = SessionsOf(begin=begin, clock=clock)
+        self.end_sessions_of = EndSessionsOf(begin=begin, clock=clock, new_id=new_id)
+        self.end_any_session = EndAnySession(begin=begin, clock=clock, new_id=new_id)
         self.list_users = ListUsers(begin=begin)
         self.list_events = ListEvents(begin=begin)
         self.show_user = ShowUser(begin=begin)

@@ -136,3 +136,22 @@ def test_a_setting_that_is_missing_is_named(apart: Service) -> None:
     assert "unavailable" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "hunter2" not in refused.stderr
+
+
+def test_sessions_are_listed_and_ended_by_the_operator(service: Service) -> None:
+    member = service.member()
+    other = service.client().log_in(member.email)
+    listed = service.cli("sessions", "list", "--email", member.email)
+    ids = [line.split("\t")[0] for line in listed.stdout.splitlines()]
+    assert (listed.returncode, ids) == (0, [other.pair["session_id"], member.pair["session_id"]])
+    assert service.cli("sessions", "end", "--id", ids[0]).returncode == 0
+    assert code(other.get("/v1/me")) == "token_revoked"
+    assert member.get("/v1/me").status_code == 200
+    ended = service.cli("sessions", "end", "--email", member.email)
+    assert (ended.returncode, ended.stdout) == (0, "1 ended\n")
+    assert code(member.get("/v1/me")) == "token_revoked"
+    assert code(member.renew()) == "session_ended"
+    nobody = service.cli("sessions", "list", "--email", address("nobody"))
+    assert (nobody.returncode, nobody.stdout) == (1, "")
+    assert "not_found" in nobody.stderr
+    assert service.cli("sessions", "end").returncode == 2

@@ -1,0 +1,58 @@
+"""What the operator sees and ends, without a token of their own."""
+
+from uuid import UUID
+
+import pytest
+
+from domain.event import Action
+from domain.refusals import Code
+from tests.application.words import ALICE, BOB, DEAD, refused, ways_in
+from tests.world import World
+
+pytestmark = pytest.mark.anyio
+
+
+async def told(world: World, user_id: UUID) -> list[Action]:
+    page, _ = await world.list_events(user_id)
+    return [event.action for event in page if event.actor_id is None]
+
+
+async def test_the_sessions_that_are_alive_are_listed_newest_first(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    pairs = [await world.enter(ALICE) for _ in range(3)]
+    await world.enter(BOB)
+    await world.logout(await world.authenticate(pairs[1].access_token))
+    listed = await world.sessions_of(email=ALICE.upper())
+    assert [session.id for session in listed] == [pairs[2].session_id, pairs[0].session_id]
+    world.clock.advance(days=8)
+    assert await world.sessions_of(email=ALICE) == []
+
+
+async def test_all_of_one_user_end_and_nobody_elses(world: World) -> None:
+    user = await world.user(ALICE)
+    await world.user(BOB)
+    pairs, other = [await world.enter(ALICE), await world.enter(ALICE)], await world.enter(BOB)
+    assert await world.end_sessions_of(email=ALICE) == 2
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert await ways_in(world, other) == (None, None)
+    assert (await told(world, user.id))[0] is Action.LOGGED_OUT_EVERYWHERE
+    assert await world.end_sessions_of(email=ALICE) == 0
+
+
+async def test_one_ends_by_its_id_and_the_others_go_on(world: World) -> None:
+    user = await world.user(ALICE)
+    one, other = await world.enter(ALICE), await world.enter(ALICE)
+    assert await world.end_any_session(session_id=one.session_id)
+    assert await ways_in(world, one) == DEAD
+    assert await ways_in(world, other) == (None, None)
+    assert not await world.end_any_session(session_id=one.session_id)
+    assert (await told(world, user.id)).count(Action.SESSION_ENDED) == 1
+
+
+async def test_nobody_is_not_found(world: World) -> None:
+    for attempt in (world.sessions_of, world.end_sessions_of):
+        with refused(Code.NOT_FOUND):
+            await attempt(email=ALICE)
+    with refused(Code.NOT_FOUND):
+        await world.end_any_session(session_id=UUID(int=1))
