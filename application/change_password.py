@@ -60,8 +60,10 @@ class ChangePassword:
             )
             if opened is None:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
-            notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
-            await work.mails.add(notice)
+            if changed.verified:
+                # Else the mailbox may be a stranger's, whom this could write to without end.
+                notice = Mail.owed(Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id)
+                await work.mails.add(notice)
             event = Event.of(Action.PASSWORD_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
             await work.events.add(event)
         return self.issue(session, opened.user)

@@ -64,6 +64,15 @@ async def test_the_owner_is_told(world: World) -> None:
     assert notice.id in world.nudged
 
 
+async def test_a_mailbox_that_was_never_proven_is_not_filled_by_whoever_claims_it(world: World) -> None:
+    """The mailbox may be a stranger's, and a password can be changed as often as one likes."""
+    await claim(world, ALICE, PASSWORD)
+    caller = await world.caller(ALICE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    assert not owed(world, Kind.PASSWORD_CHANGED)
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
 @pytest.mark.parametrize(
     ("current", "new", "confirm", "code", "field"),
     [

@@ -101,6 +101,16 @@ async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
     assert len(owed(world, Kind.SESSION_STOLEN)) == 1
 
 
+async def test_a_theft_from_a_mere_claim_ends_the_session_and_fills_no_mailbox(world: World) -> None:
+    """Who claims a stranger's mailbox can be robbed by themselves, as often as they like."""
+    await claim(world, ALICE, PASSWORD)
+    pairs = await rotated(world, 2)
+    with refused(Code.REFRESH_REUSED):
+        await renew(world, pairs[0])
+    assert session_of(world, pairs[0]).end_reason is EndReason.REFRESH_REUSED
+    assert not owed(world, Kind.SESSION_STOLEN)
+
+
 async def test_after_a_theft_no_access_token_of_the_session_is_welcome(world: World) -> None:
     await world.user(ALICE)
     bystander = await world.enter(ALICE)
