@@ -62,11 +62,8 @@ class CheckPassword:
         """Whether somebody who goes by that name is logged in from there. Nobody is asked after like everybody."""
         user = await self._find(login)
         async with self.begin() as work:
-            sessions = await work.sessions.of(_NOBODY if user is None else user.id)
-        now = self.clock()
-        return bool(origin.network) and origin.network in {
-            session.origin.network for session in sessions if session.alive(now)
-        }
+            sessions = await work.sessions.alive(_NOBODY if user is None else user.id, now=self.clock())
+        return bool(origin.network) and origin.network in {session.origin.network for session in sessions}
 
     async def _find(self, login: str) -> User | None:
         """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""

@@ -17,6 +17,4 @@ class ListSessions:
     async def __call__(self, caller: AccessToken) -> Sequence[Session]:
         """The caller's sessions that are alive, newest first."""
         async with self.begin() as work:
-            theirs = await work.sessions.of(caller.user_id)
-        now = self.clock()
-        return [session for session in theirs if session.alive(now)]
+            return await work.sessions.alive(caller.user_id, now=self.clock())

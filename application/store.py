@@ -162,12 +162,13 @@ class Sessions(Protocol):
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
-    async def of(self, user_id: UUID) -> Sequence[Session]:
-        """Every session of the user that is still kept, newest first, also those that are over."""
+    async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
+        """The sessions of the user that are alive, newest first: no more than `open` allows."""
         ...
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
-        """The same a page at a time; `after` is the id of the last session seen."""
+        """Every session of the user that is still kept, newest first, also those that are over; `after` is the id of
+        the last session seen."""
         ...
 
     async def advance(

@@ -34,13 +34,11 @@ class MemorySessions(Sessions):
         await checkpoint()
         return self._rows.sessions.get(session_id)
 
-    async def of(self, user_id: UUID) -> Sequence[Session]:
-        await checkpoint()
-        theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
-        return sorted(theirs, key=lambda session: session.id, reverse=True)
+    async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
+        return [session for session in await self._of(user_id) if session.alive(now)]
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
-        return [session for session in await self.of(user_id) if after is None or session.id < after][:limit]
+        return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
@@ -80,6 +78,11 @@ class MemorySessions(Sessions):
         for session in self._rows.sessions.values():
             if session.user_id == user_id and session.id in self._rows.unpublished:
                 self.raised[session.id] = session.lowest_welcome
+
+    async def _of(self, user_id: UUID) -> Sequence[Session]:
+        await checkpoint()
+        theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
+        return sorted(theirs, key=lambda session: session.id, reverse=True)
 
     async def _alive(self, user_id: UUID) -> list[Session]:
         await checkpoint()

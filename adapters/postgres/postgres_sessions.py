@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import among, row_of_session, session_of, user_of
@@ -42,8 +42,9 @@ class PostgresSessions(Sessions):
         row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
         return None if row is None else session_of(row)
 
-    async def of(self, user_id: UUID) -> Sequence[Session]:
-        theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc())
+    async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
+        # Told to the database: those that are over are kept for good, and whoever logs in often has any number.
+        theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
@@ -120,7 +121,7 @@ class PostgresSessions(Sessions):
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
     async def _evict(self, user_id: UUID, *, now: datetime, most: int) -> tuple[UUID, ...]:
-        alive = and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+        alive = _alive(user_id, now)
         newest_first = sessions.c.created_at.desc(), sessions.c.id.desc()
         found = await self._connection.execute(
             select(sessions.c.id).where(alive).order_by(*newest_first).offset(most)
@@ -138,3 +139,7 @@ class PostgresSessions(Sessions):
             .values(ended_at=now, end_reason=reason.value, raised_at=now, unpublished=True)
         )
         return ended.rowcount
+
+
+def _alive(user_id: UUID, now: datetime) -> ColumnElement[bool]:
+    return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)

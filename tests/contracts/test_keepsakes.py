@@ -25,12 +25,25 @@ async def test_sessions_come_a_page_at_a_time_also_those_that_are_over(stage: St
     sessions[2] = sessions[2].ended(now=LATER, reason=EndReason.LOGOUT)
     newest_first = sessions[::-1]
     async with stage.begin() as work:
-        assert list(await work.sessions.of(user.id)) == newest_first
         assert list(await work.sessions.page(user.id, limit=9, after=None)) == newest_first
         assert list(await work.sessions.page(user.id, limit=2, after=None)) == newest_first[:2]
         assert list(await work.sessions.page(user.id, limit=2, after=newest_first[1].id)) == newest_first[2:4]
         assert list(await work.sessions.page(user.id, limit=2, after=newest_first[4].id)) == []
         assert list(await work.sessions.page(opened(user).id, limit=2, after=None)) == []
+
+
+async def test_those_that_are_alive_are_neither_ended_nor_expired_nor_others(stage: Stage) -> None:
+    user, other = await stage.user(), await stage.user(BOB)
+    sessions = [await stage.session(user) for _ in range(3)]
+    await stage.session(other)
+    async with stage.begin() as work:
+        await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
+    end = sessions[0].expires_at
+    async with stage.begin() as work:
+        assert list(await work.sessions.alive(user.id, now=LATER)) == [sessions[2], sessions[0]]
+        just_before = end - timedelta(microseconds=1)
+        assert list(await work.sessions.alive(user.id, now=just_before)) == [sessions[2], sessions[0]]
+        assert list(await work.sessions.alive(user.id, now=end)) == []
 
 
 async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: Stage) -> None:

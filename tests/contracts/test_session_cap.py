@@ -26,7 +26,7 @@ def entering(stage: Stage, session: Session, *, most: int = FEW) -> Callable[[],
 
 async def alive(stage: Stage, user: User) -> list[Session]:
     async with stage.begin() as work:
-        return [session for session in await work.sessions.of(user.id) if session.alive(LATER)]
+        return list(await work.sessions.alive(user.id, now=LATER))
 
 
 async def test_the_oldest_are_ended_and_named_and_in_force(stage: Stage) -> None:
