@@ -28,9 +28,8 @@ class SessionsOf:
     async def __call__(self, *, email: str) -> Sequence[Session]:
         """Those that are alive, newest first. Raises `not_found`."""
         async with self.begin() as work:
-            theirs = await work.sessions.of((await _holder(work, email)).id)
-        now = self.clock()
-        return [session for session in theirs if session.alive(now)]
+            user = await _holder(work, email)
+            return await work.sessions.alive(user.id, now=self.clock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

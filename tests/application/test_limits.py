@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
 from uuid import UUID
 
@@ -139,13 +140,13 @@ async def test_the_last_stop_looks_for_nobody_as_it_looks_for_anybody(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[UUID] = []
-    of = MemorySessions.of
+    alive = MemorySessions.alive
 
-    async def heard(self: MemorySessions, user_id: UUID) -> Sequence[Session]:
+    async def heard(self: MemorySessions, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         asked.append(user_id)
-        return await of(self, user_id)
+        return await alive(self, user_id, now=now)
 
-    monkeypatch.setattr(MemorySessions, "of", heard)
+    monkeypatch.setattr(MemorySessions, "alive", heard)
     await world.user(ALICE)
     begun, looks = Counted(world), set()
     for login in (ALICE, NOBODY):

@@ -302,5 +302,5 @@ async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> No
             for one in (user, replace(user, verified=False)):
                 await work.mails.page(one, limit=50, after=after)
             await work.sessions.page(user.id, limit=50, after=after)
-        await work.sessions.of(user.id)
+        await work.sessions.alive(user.id, now=NOW)
     assert by_index(await house.plans())
