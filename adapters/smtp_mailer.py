@@ -88,7 +88,13 @@ class SmtpMailer(Mailer):
         self._context = None if server.tls is Tls.NONE else ssl_context or ssl.create_default_context()
 
     async def send(self, letter: Letter) -> None:
-        to, content = recipient(letter), message_bytes(letter, self._sender)
+        await self._talk((recipient(letter), message_bytes(letter, self._sender)))
+
+    async def greet(self) -> None:
+        """Go as far as with a letter, and send none. Raises MailDelayed."""
+        await self._talk(None)
+
+    async def _talk(self, letter: tuple[str, bytes] | None) -> None:
         client = self._client()
         stage = "connecting"
         try:
@@ -97,12 +103,13 @@ class SmtpMailer(Mailer):
                     await client.connect()
                     if client.is_ehlo_or_helo_needed:
                         await client.ehlo()
-                stage = "MAIL"
-                await client.mail(self._sender.address)
-                stage = "RCPT"
-                await client.rcpt(to)
-                stage = "DATA"
-                await client.data(content)
+                if letter is not None:
+                    stage = "MAIL"
+                    await client.mail(self._sender.address)
+                    stage = "RCPT"
+                    await client.rcpt(letter[0])
+                    stage = "DATA"
+                    await client.data(letter[1])
             with suppress(SMTPException, OSError):
                 async with asyncio.timeout(1):
                     await client.quit()

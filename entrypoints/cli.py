@@ -4,11 +4,11 @@ import argparse
 import sys
 
 from domain.refusals import Refusal
-from entrypoints.commands import clients, import_users, keys, mails, sessions, users
+from entrypoints.commands import clients, doctor, import_users, keys, mails, sessions, users
 from entrypoints.commands.registry import Commands
 from entrypoints.settings import SettingsError
 
-GROUPS = (users, import_users, sessions, clients, mails, keys)
+GROUPS = (users, import_users, sessions, clients, mails, keys, doctor)
 
 
 def main() -> None:

@@ -5,6 +5,9 @@ from typing import Any
 from sqlalchemy import URL, make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
+POOL = 10
+"""Connections that a process opens at most."""
+
 
 def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
     """`postgres://` and libpq's `sslmode` are understood too. Raises ValueError for anything but PostgreSQL."""
@@ -22,7 +25,7 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
 
 
 def make_engine(
-    url: str, *, pool_size: int = 10, deadline: float = 2.0, application: str = "latchkey"
+    url: str, *, pool_size: int = POOL, deadline: float = 2.0, application: str = "latchkey"
 ) -> AsyncEngine:
     """`deadline` bounds, in seconds, a connection, a statement and the wait for a place in the pool."""
     parsed, arguments = driver_url(url)

@@ -121,7 +121,7 @@ def test_mails_that_were_given_up_are_listed_and_tried_again(service: Service) -
 def test_help_names_every_command(service: Service) -> None:
     said = service.cli("--help")
     assert said.returncode == 0
-    assert all(command in said.stdout for command in ("create-user", "grant", "mails", "clients"))
+    assert all(command in said.stdout for command in ("create-user", "grant", "mails", "clients", "doctor"))
 
 
 def test_a_setting_that_is_missing_is_named(apart: Service) -> None:

@@ -1,0 +1,68 @@
+"""Is everything there that the service stands on, and as it has to be? Looks, says, and changes nothing."""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+from asgiref.sync import async_to_sync
+
+from entrypoints import making
+from entrypoints.commands.registry import Commands
+from entrypoints.doctor.database import look_at_database
+from entrypoints.doctor.findings import Finding, State
+from entrypoints.doctor.redis import look_at_redis
+from entrypoints.doctor.settings import look_at_settings
+from entrypoints.doctor.surroundings import look_at_hashing, look_at_keys, look_at_public_url, look_at_smtp
+from entrypoints.settings import Settings, SettingsError, load
+
+PATIENCE = 30.0
+"""Seconds for a part."""
+
+
+async def _each(findings: Iterator[Finding]) -> AsyncIterator[Finding]:
+    for found in findings:
+        yield found
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Every part, whatever the others are like. Raises nothing."""
+    parts = {
+        "settings": _each(look_at_settings(settings)),
+        "database": look_at_database(settings, making.now),
+        "redis": look_at_redis(settings, making.now),
+        "smtp": look_at_smtp(settings),
+        "keys": _each(look_at_keys(settings, making.now)),
+        "public url": look_at_public_url(settings, making.now),
+        "passwords": look_at_hashing(making.make_hasher(settings)),
+    }
+    for part, findings in parts.items():
+        try:
+            async with asyncio.timeout(PATIENCE):
+                found = [it async for it in findings]
+        except Exception as error:
+            found = [Finding.wrong(part, f"looking at it failed: {type(error).__name__}")]
+        for it in found:
+            yield it
+
+
+def run(_: argparse.Namespace) -> int:
+    try:
+        settings = load(default_env="development")
+    except SettingsError as error:
+        for line in str(error).splitlines():
+            print(Finding.wrong("settings", line))
+        return 1
+
+    async def show() -> int:
+        wrong = False
+        async for found in examine(settings):
+            print(found, flush=True)
+            wrong = wrong or found.state is State.WRONG
+        return int(wrong)
+
+    status: int = async_to_sync(show)()
+    return status
+
+
+def register(commands: Commands) -> None:
+    commands.add("doctor", run, "Look whether everything is as it has to be; a line each. 0: nothing is wrong.")

@@ -1,0 +1,20 @@
+"""Whether two clocks show the same time."""
+
+from datetime import datetime, timedelta
+
+from entrypoints.doctor.findings import Finding
+
+PART = "clock"
+DOUBTFUL, WRONG = timedelta(seconds=1), timedelta(seconds=30)
+"""A token may come from thirty seconds ahead at most."""
+
+
+def compare(name: str, theirs: datetime, *, asked: datetime, answered: datetime) -> Finding:
+    """Theirs was read at some time between the question and the answer; beyond that, they differ."""
+    apart = max(timedelta(), asked - theirs, theirs - answered)
+    seconds = f"{apart.total_seconds():.1f} s"
+    if apart > DOUBTFUL:
+        way = "behind" if theirs > answered else "ahead of"
+        make = Finding.wrong if apart > WRONG else Finding.warning
+        return make(PART, f"this machine is {seconds} {way} {name}: let both follow a time server (NTP)")
+    return Finding.ok(PART, f"this machine and {name} agree")

@@ -1,0 +1,112 @@
+"""PostgreSQL: is it there, is it ours, does it keep what it was told, and is there room for all of us."""
+
+import time
+from collections.abc import AsyncIterator
+
+from sqlalchemy import Row, text
+from sqlalchemy.exc import ProgrammingError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.connecting import POOL, make_engine
+from application.ports import Clock
+from entrypoints.doctor.clocks import compare
+from entrypoints.doctor.findings import Finding
+from entrypoints.revisions import head
+from entrypoints.settings import Settings
+
+PART = "database"
+TESTED = 18
+SLOW = 5.0
+"""Milliseconds for a question and its answer; a login asks several times."""
+
+_FACTS = text("""
+SELECT current_setting('server_version_num')::int / 10000 AS major,
+       current_setting('server_version') AS version,
+       current_setting('synchronous_commit') AS synchronous_commit,
+       current_setting('fsync') AS fsync,
+       current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+           - coalesce(current_setting('reserved_connections', true)::int, 0) AS max_connections,
+       (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user) AS for_the_role,
+       (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()) AS for_the_database,
+       current_setting('transaction_read_only') = 'on' AS read_only
+""")
+
+
+async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    engine = make_engine(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
+    where = f"{engine.url.host or 'localhost'}:{engine.url.port or 5432}/{engine.url.database}"
+    try:
+        connection = await engine.execution_options(isolation_level="AUTOCOMMIT").connect()
+    except Exception as error:
+        why = str(getattr(error, "orig", error)) or "it does not answer"
+        yield Finding.wrong(PART, f"{where} does not let us in: {why}; see LATCHKEY_DATABASE_URL")
+        return
+    try:
+        facts = (await connection.execute(_FACTS)).one()
+        asked = clock()
+        theirs = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
+        answered = clock()
+        schema, round_trip = await _schema(connection), await _round_trip(connection)
+    finally:
+        await connection.close()
+        await engine.dispose()
+    yield judge_version(facts.major, facts.version, where)
+    if facts.read_only:
+        yield Finding.wrong(PART, f"{where} takes no writes, as replicas do not: name the primary")
+    yield schema
+    yield round_trip
+    yield _durability(facts)
+    yield _room(facts, settings)
+    yield compare("PostgreSQL", theirs, asked=asked, answered=answered)
+
+
+def judge_version(major: int, version: str, where: str) -> Finding:
+    if major < TESTED:
+        return Finding.warning(PART, f"PostgreSQL {version} at {where}: Latchkey is tested with {TESTED}")
+    return Finding.ok(PART, f"PostgreSQL {version} at {where}")
+
+
+async def _schema(connection: AsyncConnection) -> Finding:
+    try:
+        found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
+    except ProgrammingError:
+        found = None
+    if found == (expected := head()):
+        return Finding.ok(PART, f"the schema is {found}, as this version needs it")
+    state = "there is no schema" if found is None else f"the schema is {found}"
+    return Finding.wrong(PART, f"{state}, this version needs {expected}: run `make migrate`")
+
+
+async def _round_trip(connection: AsyncConnection) -> Finding:
+    times = []
+    for _ in range(5):
+        began = time.perf_counter()
+        await connection.execute(text("SELECT 1"))
+        times.append((time.perf_counter() - began) * 1000)
+    if (spent := min(times)) > SLOW:
+        return Finding.warning(PART, f"a round trip takes {spent:.1f} ms, and a login takes several: move closer")
+    return Finding.ok(PART, f"a round trip takes {spent:.1f} ms")
+
+
+def _durability(facts: Row[tuple[object, ...]]) -> Finding:
+    if facts.synchronous_commit not in {"on", "remote_apply"}:
+        return Finding.wrong(
+            PART,
+            f"synchronous_commit is {facts.synchronous_commit}: a crash forgets logouts and mails that were promised;"
+            " set it to on",
+        )
+    if facts.fsync != "on":
+        return Finding.wrong(PART, "fsync is off: a crash of the machine loses the database; set it to on")
+    return Finding.ok(PART, "what is committed stays (synchronous_commit, fsync)")
+
+
+def _room(facts: Row[tuple[object, ...]], settings: Settings) -> Finding:
+    limits = (facts.max_connections, facts.for_the_role, facts.for_the_database)
+    room = min(limit for limit in limits if limit is not None)
+    needed = POOL * (settings.processes + 1)
+    sum_up = f"{settings.processes} API processes and a worker may open {needed} connections, {POOL} each"
+    if needed > room:
+        return Finding.wrong(
+            PART, f"{sum_up}, and there is room for {room}: raise max_connections, or lower LATCHKEY_PROCESSES"
+        )
+    return Finding.ok(PART, f"{sum_up}, and there is room for {room}")

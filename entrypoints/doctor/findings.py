@@ -1,0 +1,35 @@
+"""What a look at something finds, in one line: what is, and where it should be otherwise, what to do."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Self
+
+
+class State(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    state: State
+    part: str
+    text: str
+
+    @classmethod
+    def ok(cls, part: str, text: str) -> Self:
+        return cls(State.OK, part, text)
+
+    @classmethod
+    def warning(cls, part: str, text: str) -> Self:
+        return cls(State.WARNING, part, text)
+
+    @classmethod
+    def wrong(cls, part: str, text: str) -> Self:
+        return cls(State.WRONG, part, text)
+
+    def __str__(self) -> str:
+        """One line, whatever a server has said."""
+        text = "".join(letter if letter.isprintable() else " " for letter in self.text)
+        return f"{self.state:<8} {self.part:<11} {text}"

@@ -1,0 +1,96 @@
+"""Redis: is it there, does it keep what it is given for as long as we said, and may we do what we have to."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import AuthenticationError, RedisError, ResponseError
+
+from application.ports import Clock
+from entrypoints.doctor.clocks import compare
+from entrypoints.doctor.findings import Finding
+from entrypoints.settings import Settings
+
+PART = "redis"
+DEADLINE = 5.0
+"""Seconds for a command."""
+
+_WRITE = """
+redis.call('SET', KEYS[1], 1, 'PX', 1000)
+return redis.call('DEL', KEYS[1])
+"""
+
+
+async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    url = urlsplit(settings.redis_url)
+    where = f"{url.hostname}:{url.port or 6379}" if url.hostname else url.path
+    once = Retry(NoBackoff(), 0)
+    redis = Redis.from_url(
+        settings.redis_url, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, retry=once, protocol=2
+    )
+    try:
+        try:
+            await redis.ping()
+        except (AuthenticationError, ResponseError) as error:
+            yield Finding.wrong(PART, f"{where} does not let us in: {error}; see LATCHKEY_REDIS_URL")
+            return
+        except (RedisError, OSError) as error:
+            yield Finding.wrong(
+                PART,
+                f"{where} does not answer: {error}; until it does every request asks the database, each process"
+                " counts attempts alone, and mails wait a second longer; see LATCHKEY_REDIS_URL",
+            )
+            return
+        refused = await _refused(redis)
+        if refused:
+            for name, why in refused.items():
+                yield Finding.wrong(PART, f"{name} is refused: {why}; give this user the right to it")
+        else:
+            yield Finding.ok(PART, "we may do what we have to (EVAL, EVALSHA, INFO, MGET, TIME)")
+        if "INFO" not in refused:
+            yield _keeping(await redis.info(), where)
+        if "TIME" not in refused:
+            asked = clock()
+            seconds, micros = await redis.time()
+            theirs = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+            yield compare("Redis", theirs, asked=asked, answered=clock())
+    finally:
+        await redis.aclose()
+
+
+async def _refused(redis: Redis) -> dict[str, str]:
+    """What this user may not do, and why: each once as the blocklist, the limits and the queue do it."""
+
+    async def evalsha() -> Any:
+        return await redis.evalsha(await redis.script_load(_WRITE), 1, "latchkey:doctor")
+
+    attempts: dict[str, Callable[[], Awaitable[Any]]] = {
+        "INFO": redis.info,
+        "TIME": redis.time,
+        "MGET": lambda: redis.mget("{latchkey}:doctor"),
+        "EVAL": lambda: redis.eval(_WRITE, 1, "{latchkey}:doctor"),
+        "EVALSHA": evalsha,
+    }
+    refused = {}
+    for name, attempt in attempts.items():
+        try:
+            await attempt()
+        except ResponseError as error:
+            refused[name] = str(error)
+    return refused
+
+
+def _keeping(info: dict[str, Any], where: str) -> Finding:
+    what = f"{info.get('server_name', 'redis').capitalize()} {info.get('valkey_version', info['redis_version'])}"
+    policy = info["maxmemory_policy"]
+    if policy != "noeviction":
+        return Finding.wrong(
+            PART,
+            f"{what} at {where} has maxmemory-policy {policy}: when it is full it forgets revocations, so it is not"
+            " believed; set maxmemory-policy to noeviction",
+        )
+    return Finding.ok(PART, f"{what} at {where} forgets nothing early (noeviction); it need not survive a restart")

@@ -1,0 +1,65 @@
+"""The settings as they were read: what means nothing, what is weak, what is meant for a laptop only."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+from entrypoints.doctor.findings import Finding
+from entrypoints.settings import Settings
+
+PART = "settings"
+_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
+_WIDEST = {4: 8, 6: 16}
+"""The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
+
+
+def look_at_settings(settings: Settings) -> Iterator[Finding]:
+    public = urlsplit(settings.public_url)
+    production = not settings.development
+    if production:
+        yield Finding.ok(PART, f"production, in {settings.processes} processes")
+    elif public.hostname not in _THIS_MACHINE:
+        yield Finding.wrong(
+            PART,
+            f"development, where everybody reads every mail, and yet served as {settings.public_url}:"
+            " set LATCHKEY_ENV=production",
+        )
+    elif settings.host not in _THIS_MACHINE:
+        yield Finding.warning(
+            PART,
+            f"development, where everybody reads every mail, listening on {settings.host}:"
+            " see that nobody else reaches it, or set LATCHKEY_ENV=production",
+        )
+    else:
+        yield Finding.ok(PART, "development, for this machine alone")
+    for name in settings.unknown:
+        yield Finding.warning(PART, f"{name} means nothing: see the README for how it is spelled, or take it out")
+    if settings.password_min_length < 15:
+        yield Finding.warning(
+            PART,
+            f"LATCHKEY_PASSWORD_MIN_LENGTH is {settings.password_min_length}: where a password is all that is asked"
+            " for, it should have 15 characters (NIST SP 800-63B-4)",
+        )
+    if not settings.rate_limits:
+        yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: anybody may guess passwords as fast as they can")
+    yield from _proxies(settings, behind_one=public.scheme == "https")
+    if settings.smtp_url is None and settings.mail_dir is None:
+        yield Finding.wrong(PART, "there is nowhere to send mail to, so no worker starts: set LATCHKEY_SMTP_URL")
+    elif settings.smtp_url is None and production:
+        yield Finding.warning(
+            PART, "mail is only written to LATCHKEY_MAIL_DIR and reaches nobody: set LATCHKEY_SMTP_URL"
+        )
+
+
+def _proxies(settings: Settings, *, behind_one: bool) -> Iterator[Finding]:
+    if behind_one and not settings.trusted_proxies:
+        yield Finding.warning(
+            PART,
+            "no LATCHKEY_TRUSTED_PROXIES: behind the proxy that speaks https every caller has its address, and they"
+            " share their rate limits",
+        )
+    for network in settings.trusted_proxies:
+        if network.prefixlen < _WIDEST[network.version]:
+            yield Finding.wrong(
+                PART,
+                f"LATCHKEY_TRUSTED_PROXIES trusts {network}: callers choose their addresses; name the proxies alone",
+            )

@@ -1,0 +1,102 @@
+"""What else the service stands on: the mail server, its keys, its address, and how fast this machine is."""
+
+import asyncio
+import json
+import os
+import ssl
+import stat
+import time
+import urllib.error
+import urllib.request
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+from adapters.argon2_hasher import Argon2Hasher
+from adapters.key_files import held_keys, read_keys
+from adapters.live_keys import LiveKeys
+from adapters.smtp_mailer import SmtpMailer, smtp_server
+from application.ports import Clock, MailDelayed
+from entrypoints.doctor.findings import Finding
+from entrypoints.settings import Settings
+
+DEADLINE = 5.0
+SLOW = 0.5
+"""Seconds for one hash."""
+
+
+async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
+    if settings.smtp_url is None:
+        return
+    server = smtp_server(settings.smtp_url)
+    where = f"{server.host}:{server.port}"
+    try:
+        await SmtpMailer(server, mail_from=settings.mail_from, deadline=2 * DEADLINE, connecting=DEADLINE).greet()
+    except MailDelayed as error:
+        yield Finding.wrong("smtp", f"{where} would take no mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL")
+        return
+    login = "" if server.username is None else ", and knows us"
+    yield Finding.ok("smtp", f"{where} speaks to us, tls={server.tls}{login}")
+
+
+def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
+    keys = LiveKeys(settings.signing_keys, delay=settings.key_delay, clock=clock).now()
+    yield Finding.ok(
+        "keys",
+        f"{keys.signing.kid} ({keys.signing.alg}) signs, {len(keys.verifying)} verify; {settings.signing_keys}",
+    )
+    for held in held_keys(read_keys(settings.signing_keys).values()):
+        for file in held.files if held.key.private else ():
+            yield from _mode(file)
+
+
+def _mode(file: Path) -> Iterator[Finding]:
+    mode = stat.S_IMODE(file.stat().st_mode)
+    if mode & stat.S_IRWXO:
+        yield Finding.wrong("keys", f"{file} has mode {mode:04o}, so everybody here may sign: chmod 600 {file}")
+    elif mode & stat.S_IRWXG:
+        yield Finding.warning("keys", f"{file} has mode {mode:04o}: see that nobody else is in its group")
+
+
+async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    ours = {key.kid for key in LiveKeys(settings.signing_keys, delay=settings.key_delay, clock=clock).now().verifying}
+    part, url = "public url", settings.public_url
+    try:
+        theirs = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")
+    except urllib.error.HTTPError as error:
+        error.close()
+        yield Finding.wrong(part, f"{url} answers with {error.code}: links in mails lead nowhere; see the proxy")
+    except OSError as error:
+        why = getattr(error, "reason", error)
+        make = Finding.wrong if isinstance(why, ssl.SSLError) else Finding.warning
+        yield make(part, f"{url} cannot be reached from here ({why}), and links in mails lead there")
+    except (ValueError, LookupError, TypeError):
+        yield Finding.wrong(part, f"{url} is somebody else: links in mails lead there; see LATCHKEY_PUBLIC_URL")
+    else:
+        if theirs & ours:
+            yield Finding.ok(part, f"{url} is this service")
+        else:
+            yield Finding.wrong(part, f"{url} is a Latchkey with other keys: tokens of one are nothing to the other")
+
+
+def _kids(url: str) -> set[str]:
+    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  (the settings allow http and https)
+        return {key["kid"] for key in json.loads(answer.read(65536))["keys"]}
+
+
+async def look_at_hashing(hasher: Argon2Hasher, *, slow: float = SLOW) -> AsyncIterator[Finding]:
+    times = []
+    try:
+        for _ in range(3):
+            began = time.perf_counter()
+            await hasher.hash("a password to take the time of")
+            times.append(time.perf_counter() - began)
+    finally:
+        hasher.close()
+    cores = os.cpu_count() or 1
+    said = (
+        f"one takes {min(times) * 1000:.0f} ms, so {cores} cores allow about {cores / min(times):.0f} logins a second"
+    )
+    if min(times) > slow:
+        yield Finding.warning("passwords", f"{said}: this machine is slow, or busy; more cores help")
+    else:
+        yield Finding.ok("passwords", said)

@@ -1,0 +1,481 @@
+"""The doctor sees what is wrong with each part, and a house where nothing is. Every part is really broken here."""
+
+import asyncio
+import os
+import re
+import stat
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from redis.asyncio import Redis
+
+from adapters.argon2_hasher import Argon2Hasher
+from entrypoints import engines
+from entrypoints.commands.doctor import examine
+from entrypoints.doctor.clocks import compare
+from entrypoints.doctor.database import judge_version, look_at_database
+from entrypoints.doctor.findings import Finding, State
+from entrypoints.doctor.redis import look_at_redis
+from entrypoints.doctor.settings import look_at_settings
+from entrypoints.doctor.surroundings import look_at_hashing, look_at_keys, look_at_public_url, look_at_smtp
+from entrypoints.revisions import head
+from entrypoints.settings import Settings, load
+from tests.contracts.certificates import Authority
+from tests.contracts.key_files import public_pem
+from tests.contracts.smtp_servers import honest, scripted
+from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.service import ROOT, Service, free_port
+
+pytestmark = pytest.mark.anyio
+
+SECRET = "hunter2hunter2"
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+def environ(places: Places, tmp_path: Path) -> dict[str, str]:
+    database_url, redis_url = places()
+    return {
+        "LATCHKEY_ENV": "development",
+        "LATCHKEY_DATABASE_URL": database_url,
+        "LATCHKEY_REDIS_URL": redis_url,
+        "LATCHKEY_DATA_DIR": str(tmp_path / "data"),
+        "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
+    }
+
+
+@pytest.fixture(scope="module")
+def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Valkey]:
+    """To be set and stopped as a test likes."""
+    with engines.valkey(tmp_path_factory.mktemp("own_valkey")) as started:
+        yield started
+
+
+async def database(environ: Mapping[str, str], *, ahead: timedelta = timedelta()) -> list[Finding]:
+    return [it async for it in look_at_database(load(environ), lambda: now() + ahead)]
+
+
+async def redis(environ: Mapping[str, str], url: str, *, ahead: timedelta = timedelta()) -> list[Finding]:
+    settings = load({**environ, "LATCHKEY_REDIS_URL": url})
+    return [it async for it in look_at_redis(settings, lambda: now() + ahead)]
+
+
+async def smtp(environ: Mapping[str, str], url: str) -> list[Finding]:
+    return [it async for it in look_at_smtp(load({**environ, "LATCHKEY_SMTP_URL": url}))]
+
+
+async def public_url(settings: Settings) -> list[Finding]:
+    return [it async for it in look_at_public_url(settings, now)]
+
+
+def saying(findings: list[Finding], words: str) -> Finding:
+    """The one that says so."""
+    [found] = [it for it in findings if words in it.text]
+    return found
+
+
+def bad(findings: list[Finding]) -> list[tuple[State, str]]:
+    return [(it.state, it.text) for it in findings if it.state is not State.OK]
+
+
+async def execute(environ: Mapping[str, str], *statements: str) -> str:
+    """In the database of the service. Gives its name."""
+    connection = await asyncpg.connect(environ["LATCHKEY_DATABASE_URL"])
+    try:
+        name: str = await connection.fetchval("SELECT current_database()")
+        for statement in statements:
+            await connection.execute(statement.replace("DATABASE_NAME", f'"{name}"'))
+    finally:
+        await connection.close()
+    return name
+
+
+# -- the command ---------------------------------------------------------------------------------------
+
+
+async def doctor(environ: Mapping[str, str]) -> tuple[int | None, list[str]]:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "entrypoints.cli", "doctor"),
+        cwd=ROOT,
+        env={**os.environ, **environ},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    said, _ = await process.communicate()
+    return process.returncode, said.decode().splitlines()
+
+
+async def test_where_nothing_is_wrong_every_part_is_fine(
+    environ: dict[str, str], tmp_path: Path, service: Service
+) -> None:
+    with engines.postgres(tmp_path / "own") as durable:
+        migrate(durable.url)
+        async with honest() as inbox:
+            made = {
+                **{"LATCHKEY_DATABASE_URL": durable.url, "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"},
+                # The keys and the address of a service that runs.
+                "LATCHKEY_SIGNING_KEYS": str(Path(service.environ["LATCHKEY_DATA_DIR"]) / "keys"),
+                "LATCHKEY_PUBLIC_URL": service.url,
+            }
+            status, lines = await doctor({**environ, **made})
+            assert inbox.envelopes == []
+        # How fast a machine is that runs all tests at once says nothing.
+        doubts = [line for line in lines if not line.startswith("ok ") and " takes " not in line]
+        assert (status, doubts) == (0, [])
+        parts = [line.split()[1] for line in lines]
+        assert set(parts) == {"settings", "database", "redis", "clock", "smtp", "keys", "public", "passwords"}
+        assert "logins a second" in lines[-1]
+        durable.stop()
+        status, lines = await doctor({**environ, **made, "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"})
+    assert status == 1
+    assert [line.split()[1] for line in lines if line.startswith("wrong")] == ["database", "smtp"]
+    assert [line for line in lines if "Traceback" in line] == []
+
+
+async def test_settings_that_cannot_be_read_are_named(environ: dict[str, str]) -> None:
+    del environ["LATCHKEY_DATABASE_URL"]
+    status, lines = await doctor({**environ, "LATCHKEY_SECRET_KEY": SECRET, "LATCHKEY_PORT": "eighty"})
+    assert status == 1
+    assert [line.split()[:3] for line in lines] == [
+        ["wrong", "settings", f"LATCHKEY_{name}:"] for name in ("DATABASE_URL", "SECRET_KEY", "PORT")
+    ]
+    assert SECRET not in " ".join(lines)
+
+
+async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+    nowhere = f"nobody:{SECRET}@127.0.0.1:{free_port()}"
+    settings = load(
+        {
+            **environ,
+            "LATCHKEY_DATABASE_URL": f"postgresql://{nowhere}/none",
+            "LATCHKEY_REDIS_URL": f"redis://{nowhere}/0",
+            "LATCHKEY_SMTP_URL": f"smtp://{nowhere}?tls=none",
+            "LATCHKEY_SECRET_KEY": "0123456789abcdefghij0123456789abcdefghij_",
+            "LATCHKEY_PUBLIC_URL": f"http://127.0.0.1:{free_port()}",
+        }
+    )
+    for key in settings.signing_keys.iterdir():
+        key.unlink()
+    found = [it async for it in examine(settings)]
+    assert [it.part for it in found if it.state is State.WRONG] == ["database", "redis", "smtp", "keys", "public url"]
+    assert found[-1].part == "passwords"
+    text = "\n".join(map(str, found))
+    assert SECRET not in text
+    assert "0123456789" not in text
+    assert len(text.splitlines()) == len(found)
+
+
+def test_whatever_a_server_says_a_finding_is_one_line() -> None:
+    assert str(Finding.wrong("redis", "a\r\nok \x1b[31m\u2028b\x85c")) == "wrong    redis       a  ok  [31m b c"
+
+
+# -- settings ------------------------------------------------------------------------------------------
+
+PRODUCTION = {
+    "LATCHKEY_ENV": "production",
+    "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
+    "LATCHKEY_SECRET_KEY": "0123456789abcdefghij0123456789abcdefghij_",
+    "LATCHKEY_SMTP_URL": "smtp://mail.example.org",
+    "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/24",
+}
+
+
+@pytest.mark.parametrize(
+    ("also", "state", "said"),
+    [
+        ({"LATCHKEY_PUBLIC_URL": "https://accounts.example.org"}, State.WRONG, "set LATCHKEY_ENV=production"),
+        ({"LATCHKEY_HOST": "0.0.0.0"}, State.WARNING, "listening on 0.0.0.0"),
+        ({"LATCHKEY_DATABSE_URL": SECRET}, State.WARNING, "LATCHKEY_DATABSE_URL means nothing"),
+        ({"LATCHKEY_PASSWORD_MIN_LENGTH": "8"}, State.WARNING, "LATCHKEY_PASSWORD_MIN_LENGTH is 8"),
+        ({"LATCHKEY_RATE_LIMITS": "off"}, State.WARNING, "LATCHKEY_RATE_LIMITS is off"),
+        ({"LATCHKEY_MAIL_DIR": ""}, State.WRONG, "set LATCHKEY_SMTP_URL"),
+        ({**PRODUCTION, "LATCHKEY_SMTP_URL": ""}, State.WARNING, "LATCHKEY_MAIL_DIR"),
+        ({**PRODUCTION, "LATCHKEY_TRUSTED_PROXIES": ""}, State.WARNING, "no LATCHKEY_TRUSTED_PROXIES"),
+        ({**PRODUCTION, "LATCHKEY_TRUSTED_PROXIES": "10.0.0.1, 0.0.0.0/0"}, State.WRONG, "trusts 0.0.0.0/0"),
+        ({**PRODUCTION, "LATCHKEY_TRUSTED_PROXIES": "::/0"}, State.WRONG, "trusts ::/0"),
+        ({**PRODUCTION, "LATCHKEY_PROCESSES": "4"}, State.OK, "production, in 4 processes"),
+        ({}, State.OK, "development, for this machine alone"),
+    ],
+    ids=str,
+)
+async def test_settings_that_are_weak_or_mean_nothing(
+    environ: dict[str, str], also: dict[str, str], state: State, said: str
+) -> None:
+    keys = str(load(environ).signing_keys)
+    findings = list(look_at_settings(load({**environ, "LATCHKEY_SIGNING_KEYS": keys, **also})))
+    assert saying(findings, said).state is state
+    others = [it for it in findings if said not in it.text]
+    assert all(it.state is State.OK for it in others) or "PUBLIC_URL" in str(also)
+    assert SECRET not in str(findings)
+
+
+# -- the database --------------------------------------------------------------------------------------
+
+
+async def test_a_database_that_is_stopped_or_does_not_let_us_in(environ: dict[str, str]) -> None:
+    url = environ["LATCHKEY_DATABASE_URL"]
+    for broken in (
+        re.sub(r":\d+/", f":{free_port()}/", url),
+        re.sub(r"://\w+:[^@]*@", f"://latchkey:{SECRET}@", url),
+        re.sub(r"/\w+$", "/nowhere", url),
+        f"postgresql://nobody:{SECRET}@nowhere.invalid/none",
+    ):
+        [found] = await database({**environ, "LATCHKEY_DATABASE_URL": broken})
+        assert (found.state, found.part) == (State.WRONG, "database")
+        assert "does not let us in" in found.text
+        assert SECRET not in found.text
+
+
+async def test_a_database_without_the_right_schema(environ: dict[str, str]) -> None:
+    await execute(environ, "UPDATE alembic_version SET version_num = 'elsewhere'")
+    found = saying(await database(environ), "make migrate")
+    assert found.state is State.WRONG
+    assert f"the schema is elsewhere, this version needs {head()}" in found.text
+    await execute(environ, "DROP TABLE alembic_version")
+    assert saying(await database(environ), "make migrate").text.startswith("there is no schema")
+
+
+async def test_a_database_that_forgets_or_takes_nothing(environ: dict[str, str]) -> None:
+    assert saying(await database(environ), "fsync is off").state is State.WRONG  # as the tests' own engine is set
+    for mode, state in (("off", State.WRONG), ("local", State.WRONG), ("remote_write", State.WRONG)):
+        await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
+        assert saying(await database(environ), f"synchronous_commit is {mode}").state is state
+    await execute(environ, "ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on")
+    assert saying(await database(environ), "takes no writes").state is State.WRONG
+
+
+async def test_a_database_with_no_room_for_all_of_us(environ: dict[str, str]) -> None:
+    assert saying(await database(environ), "there is room for 197").state is State.OK
+    crowd = {**environ, "LATCHKEY_PROCESSES": "19"}
+    assert saying(await database(crowd), "may open 200 connections").state is State.WRONG
+    assert saying(await database({**environ, "LATCHKEY_PROCESSES": "18"}), "may open 190").state is State.OK
+    await execute(environ, "ALTER DATABASE DATABASE_NAME CONNECTION LIMIT 19")
+    found = saying(await database(environ), "there is room for 19:")
+    assert found.state is State.WRONG
+    assert "20 connections" in found.text
+
+
+def test_an_older_database_than_any_that_was_tried() -> None:
+    assert judge_version(17, "17.4", "here").state is State.WARNING
+    assert judge_version(18, "18.0", "here").state is State.OK
+
+
+@asynccontextmanager
+async def slowed(url: str, seconds: float) -> AsyncIterator[str]:
+    """The address of a wire that takes so long."""
+    there = re.search(r"@([\d.]+):(\d+)", url)
+    assert there is not None
+
+    async def carry(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        while data := await source.read(65536):
+            await asyncio.sleep(seconds)
+            sink.write(data)
+        sink.close()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        back, forth = await asyncio.open_connection(there[1], int(there[2]))
+        await asyncio.gather(carry(reader, forth), carry(back, writer))
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield url.replace(there[0], f"@127.0.0.1:{server.sockets[0].getsockname()[1]}")
+
+
+async def test_a_database_that_is_far_away(environ: dict[str, str]) -> None:
+    async with slowed(environ["LATCHKEY_DATABASE_URL"], 0.02) as url:
+        found = saying(await database({**environ, "LATCHKEY_DATABASE_URL": url}), "round trip")
+        assert found.state is State.WARNING
+        assert "move closer" in found.text
+
+
+# -- Redis ---------------------------------------------------------------------------------------------
+
+
+async def test_a_redis_that_is_stopped_or_does_not_let_us_in(
+    environ: dict[str, str], own_valkey: engines.Valkey
+) -> None:
+    [found] = await redis(environ, re.sub(r":[^:@]*@", f":{SECRET}@", own_valkey.url))
+    assert (found.state, found.part) == (State.WRONG, "redis")
+    assert "does not let us in" in found.text
+    assert SECRET not in found.text
+    own_valkey.stop()
+    [found] = await redis(environ, own_valkey.url)
+    assert found.state is State.WRONG
+    assert "does not answer" in found.text
+    own_valkey.start()
+    assert bad(await redis(environ, own_valkey.url)) == []
+
+
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+async def test_a_redis_that_evicts(environ: dict[str, str], own_valkey: engines.Valkey, policy: str) -> None:
+    async with Redis.from_url(own_valkey.url) as client:
+        await client.config_set("maxmemory-policy", policy)
+        found = saying(await redis(environ, own_valkey.url), policy)
+        assert found.state is State.WRONG
+        assert "set maxmemory-policy to noeviction" in found.text
+        await client.config_set("maxmemory-policy", "noeviction")
+    assert saying(await redis(environ, own_valkey.url), "noeviction").state is State.OK
+
+
+@pytest.mark.parametrize(
+    ("rights", "refused"),
+    [
+        ("~* +@all", []),
+        *((f"~* +@all -{name.lower()}", [name]) for name in ("EVAL", "EVALSHA", "INFO", "MGET", "TIME")),
+        ("~* +@all -set", ["EVAL", "EVALSHA"]),
+        ("~{latchkey}:* +@all", ["EVALSHA"]),
+        ("~latchkey:* +@all", ["MGET", "EVAL"]),
+    ],
+)
+async def test_a_redis_where_we_may_not_do_what_we_have_to(
+    environ: dict[str, str], own_valkey: engines.Valkey, rights: str, refused: list[str]
+) -> None:
+    async with Redis.from_url(own_valkey.url) as client:
+        command: Callable[..., Awaitable[object]] = client.execute_command  # untyped where it comes from
+        await command("ACL", "SETUSER", "limited", "reset", "on", f">{SECRET}", *rights.split())
+        findings = await redis(environ, re.sub(r"://[^@]*@", f"://limited:{SECRET}@", own_valkey.url))
+        assert [text.split()[0] for _, text in bad(findings)] == refused
+        assert all("give this user the right" in text for _, text in bad(findings))
+        assert SECRET not in str(findings)
+        assert await client.dbsize() == 0
+
+
+# -- clocks --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("ahead", "state", "said"),
+    [
+        (10, State.WARNING, "s ahead of"),
+        (-10, State.WARNING, "s behind"),
+        (60, State.WRONG, "s ahead of"),
+        (-60, State.WRONG, "s behind"),
+    ],
+)
+async def test_clocks_that_differ(
+    environ: dict[str, str], own_valkey: engines.Valkey, ahead: int, state: State, said: str
+) -> None:
+    shifted = timedelta(seconds=ahead)
+    for name, findings in (
+        ("PostgreSQL", await database(environ, ahead=shifted)),
+        ("Redis", await redis(environ, own_valkey.url, ahead=shifted)),
+    ):
+        found = saying(findings, f"{said} {name}")
+        assert (found.state, found.part) == (state, "clock")
+        assert "NTP" in found.text
+
+
+def test_what_the_wire_takes_is_no_difference() -> None:
+    asked = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    for seconds in (0, 20, 40):
+        found = compare(
+            "Redis", asked + timedelta(seconds=seconds), asked=asked, answered=asked + timedelta(seconds=40)
+        )
+        assert found == Finding.ok("clock", "this machine and Redis agree")
+
+
+# -- mail ----------------------------------------------------------------------------------------------
+
+
+async def test_a_mail_server_that_would_take_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+    [found] = await smtp(environ, f"smtp://127.0.0.1:{free_port()}")
+    assert (found.state, found.part) == (State.WRONG, "smtp")
+    async with scripted(EHLO="250 hello") as server:
+        [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=starttls")
+        assert (found.state, "tls=starttls" in found.text) == (State.WRONG, True)
+        assert not [line for line in server.heard if line.startswith(("MAIL", "AUTH"))]
+    async with scripted(HI="554 go away") as server:
+        [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=none")
+        assert found.state is State.WRONG
+    async with honest(implicit=Authority(tmp_path).server("localhost")) as inbox:
+        [found] = await smtp(environ, f"smtps://localhost:{inbox.port}")
+        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.WRONG, True)
+
+
+async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> None:
+    async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH=f"535 no {SECRET}") as server:
+        [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
+        assert (found.state, "535" in found.text) == (State.WRONG, True)
+        assert SECRET not in found.text
+    async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH="235 welcome") as server:
+        [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
+        assert (found.state, "knows us" in found.text) == (State.OK, True)
+        assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH", "QUIT"]
+
+
+# -- keys, address, speed ------------------------------------------------------------------------------
+
+
+async def test_keys_that_others_may_read(environ: dict[str, str]) -> None:
+    settings = load(environ)
+    [key] = settings.signing_keys.iterdir()
+    other = settings.signing_keys / "other.pem"
+    other.write_bytes(public_pem(Ed25519PrivateKey.generate()))
+    other.chmod(0o644)
+    [found] = look_at_keys(settings, now)
+    assert (found.state, found.part) == (State.OK, "keys")
+    assert re.search(r"\S{43} \(EdDSA\) signs, 2 verify", found.text)
+    for mode, state in ((0o644, State.WRONG), (0o604, State.WRONG), (0o640, State.WARNING), (0o400, None)):
+        key.chmod(mode)
+        findings = list(look_at_keys(settings, now))
+        assert [it.state for it in findings[1:]] == ([state] if state else [])
+        if state is State.WRONG:
+            assert f"chmod 600 {key}" in findings[1].text
+    assert stat.S_IMODE(key.stat().st_mode) == 0o400
+
+
+@asynccontextmanager
+async def answering(status: str, body: str) -> AsyncIterator[str]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(f"HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_an_address_that_leads_to_us_and_others_that_do_not(
+    environ: dict[str, str], service: Service, tmp_path: Path
+) -> None:
+    async def at(url: str, **more: str) -> Finding:
+        [found] = await public_url(load({**environ, "LATCHKEY_PUBLIC_URL": url, **more}))
+        assert found.part == "public url"
+        return found
+
+    keys = str(Path(service.environ["LATCHKEY_DATA_DIR"]) / "keys")
+    assert (await at(service.url, LATCHKEY_SIGNING_KEYS=keys)).state is State.OK
+    assert "other keys" in (await at(service.url)).text
+    assert (await at(service.url)).state is State.WRONG
+    assert (await at(f"http://127.0.0.1:{free_port()}")).state is State.WARNING
+    for status, body, said in (
+        ("200 fine", "<html>", "somebody else"),
+        ("200 fine", "[]", "somebody else"),
+        ("200 fine", '{"keys": [{}]}', "somebody else"),
+        ("404 none", "", "answers with 404"),
+        ("502 no", "", "answers with 502"),
+    ):
+        async with answering(status, body) as url:
+            found = await at(url)
+            assert (found.state, said in found.text) == (State.WRONG, True), found
+
+    async with honest(implicit=Authority(tmp_path).server("localhost")) as untrusted:
+        found = await at(f"https://localhost:{untrusted.port}")
+        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.WRONG, True)
+
+
+async def test_a_machine_that_is_slow() -> None:
+    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), slow=60)]
+    assert (found.state, found.part) == (State.OK, "passwords")
+    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), slow=0.000_1)]
+    assert found.state is State.WARNING
+    assert re.search(r"one takes \d+ ms, so \d+ cores allow about \d+ logins a second", found.text)
