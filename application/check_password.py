@@ -2,7 +2,6 @@
 none of them is an easier place to guess than another."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from application.ports import Clock, Hasher, Limits, Receipt, Verdict
 from application.store import Begin
@@ -11,8 +10,6 @@ from domain.limits import Limit, login_buckets
 from domain.origin import Origin
 from domain.refusals import Refusal
 from domain.user import User
-
-_NOBODY = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,22 +51,28 @@ class CheckPassword:
         try:
             return await self.limits.spend(*network, account)
         except Refusal as refusal:
-            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_at_home(login, origin):
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._at_home(login, origin):
                 raise
         return await self.limits.spend(*network)
 
-    async def _is_at_home(self, login: str, origin: Origin) -> bool:
-        """Whether somebody who goes by that name is logged in from there. Nobody is asked after like everybody."""
-        user = await self._find(login)
+    async def _at_home(self, login: str, origin: Origin) -> bool:
+        name = _name(login)
+        if name is None or not origin.network:
+            return False
         async with self.begin() as work:
-            sessions = await work.sessions.alive(_NOBODY if user is None else user.id, now=self.clock())
-        return bool(origin.network) and origin.network in {session.origin.network for session in sessions}
+            return await work.sessions.known_from(name, origin.network, now=self.clock())
 
     async def _find(self, login: str) -> User | None:
-        """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
-        try:
-            name = normal_email(login) if "@" in login else normal_username(login)
-        except Refusal:
+        name = _name(login)
+        if name is None:
             return None
         async with self.begin() as work:
             return await (work.users.by_email(name) if "@" in name else work.users.by_username(name))
+
+
+def _name(login: str) -> str | None:
+    """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
+    try:
+        return normal_email(login) if "@" in login else normal_username(login)
+    except Refusal:
+        return None

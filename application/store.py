@@ -166,6 +166,11 @@ class Sessions(Protocol):
         """The sessions of the user that are alive, newest first: no more than `open` allows."""
         ...
 
+    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+        """Whether the user of that address or username has a session that is alive and was opened in that network;
+        only the newest fifty are looked at. It takes as long for nobody as for somebody."""
+        ...
+
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         """Every session of the user that is still kept, newest first, also those that are over; `after` is the id of
         the last session seen."""

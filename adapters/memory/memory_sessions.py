@@ -37,6 +37,14 @@ class MemorySessions(Sessions):
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if session.alive(now)]
 
+    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+        await checkpoint()
+        people, name = self._rows.users.values(), login.lower()
+        named = [user for user in people if name in (user.email, (user.username or "").lower())]
+        holder = max(named, key=lambda user: (user.verified, user.id), default=None)
+        newest = [] if holder is None else (await self._of(holder.id))[:50]
+        return any(session.alive(now) and session.origin.network == network for session in newest)
+
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
 

@@ -5,11 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, case, cast, exists, func, insert, select, update
+from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.rows import among, row_of_session, session_of, user_of
-from adapters.postgres.tables import sessions, users
+from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.tables import sessions, username_key, users
 from application.store import Opened, Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
@@ -46,6 +47,21 @@ class PostgresSessions(Sessions):
         # Told to the database: those that are over are kept for good, and whoever logs in often has any number.
         theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.execute(theirs)]
+
+    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+        # One statement with one answer, so that neither the user nor their sessions are told by the time it takes.
+        named = users.c.email == login if "@" in login else username_key == login.lower()
+        holder = holder_first(select(users.c.id).where(named)).scalar_subquery()
+        newest = (
+            select(sessions.c.ip, sessions.c.ended_at, sessions.c.expires_at)
+            .where(sessions.c.user_id == holder)
+            .order_by(sessions.c.id.desc())
+            .limit(50)
+            .subquery()
+        )
+        opened_in = cast(func.nullif(newest.c.ip, ""), INET)
+        there = newest.c.ended_at.is_(None), newest.c.expires_at > now, opened_in.op("<<=")(cast(network, INET))
+        return bool((await self._connection.execute(select(exists().where(*there)))).scalar_one())
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)

@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.rows import among, row_of_user, user_of
+from adapters.postgres.rows import among, holder_first, row_of_user, user_of
 from adapters.postgres.tables import address_changes, events, username_key, users
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
 from domain.role import Role
@@ -43,14 +43,14 @@ class PostgresUsers(Users):
         return await self._one(select(users).where(users.c.id == user_id))
 
     async def by_email(self, email: str) -> User | None:
-        return await self._one(_holder_first(select(users).where(users.c.email == email)))
+        return await self._one(holder_first(select(users).where(users.c.email == email)))
 
     async def claims(self, email: str) -> int:
         theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
         return (await self._connection.execute(theirs)).scalar_one()
 
     async def by_username(self, username: str) -> User | None:
-        return await self._one(_holder_first(select(users).where(username_key == username.lower())))
+        return await self._one(holder_first(select(users).where(username_key == username.lower())))
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
@@ -211,7 +211,3 @@ class PostgresUsers(Users):
 def _governs(table: Any) -> ColumnElement[bool]:
     proven, allowed = table.c.verified_at.is_not(None), table.c.disabled_at.is_(None)
     return and_(table.c.role == Role.ADMIN.value, proven, allowed)
-
-
-def _holder_first(statement: Any) -> Any:
-    return statement.order_by(users.c.verified_at.is_(None), users.c.id.desc()).limit(1)

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, Text, Uuid, any
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.types import TypeEngine
 
+from adapters.postgres.tables import users
 from domain.address_change import AddressChange
 from domain.client import Client
 from domain.event import Action, Event
@@ -178,3 +179,8 @@ def row_of_event(event: Event) -> dict[str, Any]:
 
 def client_of(row: Row[Any]) -> Client:
     return Client(id=row.id, name=row.name, secret_digest=row.secret_digest, created_at=row.created_at)
+
+
+def holder_first(statement: Any) -> Any:
+    """Of those who share a name: the verified user, or else the newest claim."""
+    return statement.order_by(users.c.verified_at.is_(None), users.c.id.desc()).limit(1)

@@ -303,4 +303,6 @@ async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> No
                 await work.mails.page(one, limit=50, after=after)
             await work.sessions.page(user.id, limit=50, after=after)
         await work.sessions.alive(user.id, now=NOW)
+        for login in ("user7@example.org", "USER7", "nobody"):
+            await work.sessions.known_from(login, "203.0.113.7", now=NOW)
     assert by_index(await house.plans())

@@ -391,3 +391,69 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
     nothing: Mapping[UUID, int] = {}
     assert await stage.floors.raised(since=NOW) == await stage.floors.unpublished() == nothing
     assert await stage.floors.floors([added.id, new_id()]) == nothing
+
+
+# -- where somebody is at home ----------------------------------------------------------------------------
+
+
+async def known(stage: Stage, login: str, ip: str, *, now: datetime = LATER) -> bool:
+    async with stage.begin() as work:
+        return await work.sessions.known_from(login, Origin(ip=ip).network, now=now)
+
+
+async def opened_from(stage: Stage, user: User, ip: str) -> Session:
+    session = replace(opened(user), origin=Origin(ip=ip))
+    async with stage.begin() as work:
+        assert await work.sessions.open(session, credential_version=user.credential_version, most=MOST) is not None
+    return session
+
+
+@pytest.mark.parametrize(
+    ("ip", "same", "other"),
+    [
+        ("203.0.113.7", "203.0.113.7", "203.0.113.8"),
+        ("203.0.113.7", "::ffff:203.0.113.7", "2001:db8::1"),
+        ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff::", "2001:db8:1:3:3::4"),
+    ],
+)
+async def test_somebody_is_known_where_a_session_of_theirs_is_alive(
+    stage: Stage, ip: str, same: str, other: str
+) -> None:
+    user = await stage.user(username="Ada.L")
+    for login in ("ada@example.org", "ada.l", "ADA.L"):
+        assert not await known(stage, login, ip)
+    session = await opened_from(stage, user, ip)
+    for login in ("ada@example.org", "ada.l", "ADA.L"):
+        assert await known(stage, login, ip)
+        assert await known(stage, login, same)
+        assert not await known(stage, login, other)
+    assert not await known(stage, "ada", ip)
+    assert not await known(stage, "ada@example.org", ip, now=session.expires_at)
+    await ending(stage, session)()
+    assert not await known(stage, "ada@example.org", ip)
+
+
+async def test_a_session_from_nowhere_makes_nobody_known(stage: Stage) -> None:
+    await opened_from(stage, await stage.user(), "")
+    assert not await known(stage, "ada@example.org", "203.0.113.7")
+
+
+async def test_of_those_who_share_a_name_the_one_who_would_log_in_is_known(stage: Stage) -> None:
+    first, second = await stage.user(proven=False), await stage.user(proven=False)
+    await opened_from(stage, first, "203.0.113.7")
+    await opened_from(stage, second, "203.0.113.8")
+    assert [await known(stage, second.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [False, True]
+    async with stage.begin() as work:
+        assert await work.users.prove(first.id, credential_version=1, now=NOW) is not None
+    assert [await known(stage, first.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [True, False]
+
+
+async def test_only_the_newest_fifty_sessions_make_somebody_known(stage: Stage) -> None:
+    user = await stage.user()
+    await opened_from(stage, user, "203.0.113.7")
+    for _ in range(49):
+        await opened_from(stage, user, "203.0.113.9")
+    assert await known(stage, user.email, "203.0.113.7")
+    await opened_from(stage, user, "203.0.113.8")
+    assert not await known(stage, user.email, "203.0.113.7")
+    assert await known(stage, user.email, "203.0.113.8")
