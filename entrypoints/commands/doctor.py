@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import os
 from collections.abc import AsyncIterator, Iterator
 
 from asgiref.sync import async_to_sync
@@ -46,8 +47,10 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def run(_: argparse.Namespace) -> int:
+    # Who has set the address of a database, and no environment, is about to run `make api`, which is production.
+    meant = "production" if os.environ.get("LATCHKEY_DATABASE_URL") else "development"
     try:
-        settings = load(default_env="development")
+        settings = load(default_env=meant)
     except SettingsError as error:
         for line in str(error).splitlines():
             print(Finding.wrong("settings", line))

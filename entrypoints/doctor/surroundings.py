@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from adapters.argon2_hasher import Argon2Hasher
-from adapters.key_files import held_keys, read_keys
+from adapters.key_files import read_keys
 from adapters.live_keys import LiveKeys
 from adapters.smtp_mailer import SmtpMailer, smtp_server
 from application.ports import Clock, MailDelayed
@@ -44,9 +44,9 @@ def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
         "keys",
         f"{keys.signing.kid} ({keys.signing.alg}) signs, {len(keys.verifying)} verify; {settings.signing_keys}",
     )
-    for held in held_keys(read_keys(settings.signing_keys).values()):
-        for file in held.files if held.key.private else ():
-            yield from _mode(file)
+    for it in read_keys(settings.signing_keys).values():
+        if it.key and it.key.private:
+            yield from _mode(it.file)
 
 
 def _mode(file: Path) -> Iterator[Finding]:

@@ -70,7 +70,7 @@ async def numbers(
     return Response(await asyncio.to_thread(write), media_type=media_type)
 
 
-@head("/metrics", guards=anybody(), include_in_schema=False)
+@head("/metrics", guards=anybody(), media_type=TEXT, include_in_schema=False)
 async def no_numbers() -> None:
     """For who only looks whether the page is there."""
 

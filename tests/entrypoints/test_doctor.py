@@ -14,6 +14,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from redis.asyncio import Redis
 
 from adapters.argon2_hasher import Argon2Hasher
@@ -150,6 +151,16 @@ async def test_settings_that_cannot_be_read_are_named(environ: dict[str, str]) -
         ["wrong", "settings", f"LATCHKEY_{name}:"] for name in ("DATABASE_URL", "SECRET_KEY", "PORT")
     ]
     assert SECRET not in " ".join(lines)
+
+
+async def test_settings_are_read_as_by_the_command_that_will_be_run(environ: dict[str, str]) -> None:
+    del environ["LATCHKEY_ENV"]
+    _, lines = await doctor(environ)
+    missing = "LATCHKEY_PUBLIC_URL: must be set"
+    assert missing in " ".join(lines)
+    del environ["LATCHKEY_DATABASE_URL"]
+    _, lines = await doctor(environ)
+    assert missing not in " ".join(lines)
 
 
 async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, str], tmp_path: Path) -> None:
@@ -418,9 +429,12 @@ async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> N
 async def test_keys_that_others_may_read(environ: dict[str, str]) -> None:
     settings = load(environ)
     [key] = settings.signing_keys.iterdir()
-    other = settings.signing_keys / "other.pem"
-    other.write_bytes(public_pem(Ed25519PrivateKey.generate()))
-    other.chmod(0o644)
+    half = load_pem_private_key(key.read_bytes(), password=None)
+    assert isinstance(half, Ed25519PrivateKey)
+    for name, public in (("half", half), ("other", Ed25519PrivateKey.generate())):
+        file = settings.signing_keys / f"{name}.pem"
+        file.write_bytes(public_pem(public))
+        file.chmod(0o644)
     [found] = look_at_keys(settings, now)
     assert (found.state, found.part) == (State.OK, "keys")
     assert re.search(r"\S{43} \(EdDSA\) signs, 2 verify", found.text)

@@ -281,6 +281,7 @@ def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -
         assert client.head(f"/metrics?{query}").status_code == 400
     head = client.head("/metrics")
     assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     assert code(client.post("/metrics")) == "method_not_allowed"
     assert client.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 200
 
