@@ -49,7 +49,7 @@ class MemoryUsers(Users):
             return None
         if user.verified:
             return Proof(user, fresh=False)
-        made = await self._settle(user.proven(), now=now)
+        made = await self._settle(user.proven(), list(self._rows.users.values()), now=now)
         return None if made is None else Proof(made, fresh=True)
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
@@ -61,7 +61,7 @@ class MemoryUsers(Users):
 
     async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         user = await self.by_id(user_id)
-        return None if user is None else await self._settle(user.moved(email), now=now)
+        return None if user is None else await self._settle(user.moved(email), over, now=now)
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:
         user = await self.by_id(user_id)
@@ -148,12 +148,12 @@ class MemoryUsers(Users):
         found.sort(key=lambda it: (it.key, it.user.id))
         return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
 
-    async def _settle(self, user: User, *, now: datetime) -> User | None:
+    async def _settle(self, user: User, over: Collection[User], *, now: datetime) -> User | None:
         """The user, as given, at an address that is proven; None where somebody else has proven it."""
         rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user.id]
         if any(rival.verified for rival in rivals):
             return None
-        await self._supersede(rivals, now=now)
+        await self._supersede([rival for rival in rivals if rival in over], now=now)
         namesake = await self.by_username(user.username) if user.username else None
         taken = namesake is not None and namesake.verified and namesake.id != user.id
         return self._keep(replace(user, username=None if taken else user.username))

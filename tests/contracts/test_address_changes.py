@@ -194,6 +194,17 @@ async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(
     assert await stage.kept_user(own.id) == own
 
 
+async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(stage: Stage) -> None:
+    """Whoever comes to the address too late to be held still stands there, beside a proof."""
+    late, user = await stage.user("new@example.org", proven=False), await stage.user()
+    async with stage.begin() as work:
+        await work.users.hold(user.id)
+        moved = await work.users.move(user.id, late.email, over=[], now=NOW)
+        assert moved == user.moved(late.email)
+        assert await work.users.prove(late.id, credential_version=1, now=NOW) is None
+    assert await stage.kept_user(late.id) == late
+
+
 async def test_nobody_moves_to_an_address_that_somebody_has_proven(stage: Stage) -> None:
     holder, user = await stage.user("new@example.org"), await stage.user()
     assert await moving(stage, user, "new@example.org")() is None
