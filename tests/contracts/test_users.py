@@ -6,13 +6,16 @@ from uuid import UUID
 
 import anyio
 import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, Place
 from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened
+from tests.contracts.stage import LATER, MOST, NOW, SpyingBlocklist, Stage, Undo, at_once, claim, new_id, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -278,6 +281,7 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
         def demoting(target: User) -> Callable[[], Awaitable[list[UUID]]]:
             async def demote() -> list[UUID]:
                 async with stage.begin() as work:
+                    await work.users.hold(target.id, governors=True)
                     governors = list(await work.users.governors())
                     await anyio.sleep(0.002)
                     if governors != [target.id]:
@@ -335,6 +339,38 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
             kept = await work.sessions.by_id(session.id)
         assert (kept is None) == (entered is None)
         assert kept is None or kept.ended_at is not None
+
+
+async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(engine: AsyncEngine) -> None:
+    """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
+    store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    stage = Stage(store.begin, PostgresFloors(engine), SpyingBlocklist(), [])
+    newcomer = await stage.user("new@example.org")
+    leaver = await stage.user("old@example.org", role=Role.ADMIN)
+    bystander = await stage.user("other@example.org")
+
+    async def promote() -> list[UUID]:
+        async with stage.begin() as work:
+            await work.users.hold(newcomer.id, governors=False)
+            await work.users.set_role(newcomer.id, Role.ADMIN)
+            await anyio.sleep(0.3)
+        return []
+
+    async def resign() -> list[UUID]:
+        await anyio.sleep(0.1)
+        async with stage.begin() as work:
+            await work.users.hold(leaver.id, governors=True)
+            await anyio.sleep(0.6)
+            return list(await work.users.governors())
+
+    async def act() -> list[UUID]:
+        await anyio.sleep(0.5)
+        async with stage.begin() as work:
+            return [user.id for user in await work.users.hold(bystander.id, governors=True)]
+
+    promoted, left, held = await at_once([promote, resign, act])
+    assert (promoted, left) == ([], [newcomer.id, leaver.id])
+    assert held == [newcomer.id, leaver.id, bystander.id]
 
 
 # -- listing ----------------------------------------------------------------------------------------------
