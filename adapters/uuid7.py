@@ -6,7 +6,15 @@ sorted by these.
 
 import secrets
 import time
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
+
+_EPOCH, _MILLISECOND = datetime(1970, 1, 1, tzinfo=UTC), timedelta(milliseconds=1)
+
+
+def lowest(at: datetime) -> UUID:
+    """The least id that could have been made at that moment: older ones are lower."""
+    return UUID(int=(at - _EPOCH) // _MILLISECOND << 80 | 0x7 << 76 | 0b10 << 62)
 
 
 def uuid7() -> UUID:

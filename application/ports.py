@@ -12,6 +12,7 @@ from uuid import UUID
 
 from domain.limits import Bucket
 from domain.mail import Letter, Link, Mail, Purpose
+from domain.retention import Cleared, Leftover
 from domain.token import AccessToken, RefreshToken
 
 Clock = Callable[[], datetime]
@@ -146,6 +147,18 @@ class Limits(Protocol):
 
     async def forget(self, bucket: Bucket) -> None:
         """Count anew, from nought."""
+        ...
+
+
+# -- housekeeping -----------------------------------------------------------------------------------------
+
+
+class Leftovers(Protocol):
+    """Rows that are over, by the rules of `domain/retention.py`."""
+
+    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        """Look at the next `limit` rows of that kind, in the order of their ids, and remove those that are over. What
+        somebody else is about to change is passed over: nobody is waited for, and hardly anybody waits."""
         ...
 
 

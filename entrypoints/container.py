@@ -9,6 +9,7 @@ from adapters.live_keys import LiveKeys
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_limits import RedisLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
@@ -31,6 +32,7 @@ from application.identify_client import IdentifyClient
 from application.import_users import ImportUsers
 from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
+from application.keep_house import KeepHouse
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
@@ -75,6 +77,7 @@ class Container(containers.DeclarativeContainer):
     hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
 
     engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
+    leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, engine)
     floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
     blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors, clock)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
@@ -171,6 +174,7 @@ class Container(containers.DeclarativeContainer):
     deliver_mail = providers.Factory(
         DeliverMail, begin=begin, links=link_sealer, composer=composer, mailer=mailer, clock=clock
     )
+    keep_house = providers.Factory(KeepHouse, leftovers=leftovers, clock=clock)
     parked_mails = providers.Factory(ParkedMails, begin=begin)
     redrive_mail = providers.Factory(RedriveMail, begin=begin, clock=clock)
     add_client = providers.Factory(AddClient, begin=begin, clock=clock, new_id=new_id, new_secret=new_secret)

@@ -1,4 +1,5 @@
-"""`python -m entrypoints.worker`: sends what is owed, when it is nudged and, where nobody nudges, by itself.
+"""`python -m entrypoints.worker`: sends what is owed, when it is nudged and, where nobody nudges, by itself. Beside
+that it keeps house.
 
 Nothing in this process has to survive it: the outbox knows what is owed, and a mail whose worker died is due again
 when its lease ends. So Redis may be gone, and nudges may be lost or doubled.
@@ -17,16 +18,18 @@ from uuid import UUID
 
 import dramatiq
 import structlog
-from dramatiq.asyncio import get_event_loop_thread
 from dramatiq.middleware import Middleware
 
 from adapters.dramatiq_queue import ACTOR, QUEUE, make_broker
 from application.deliver_mail import DeliverMail
+from application.keep_house import KeepHouse
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
+from entrypoints.housekeeper import Housekeeper
 from entrypoints.logs import configure_logs
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
+from entrypoints.worker_loop import worker_loop
 
 SENDING = 8
 """How many letters a process sends at the same time."""
@@ -57,13 +60,13 @@ class Postman(Middleware):
     def after_worker_boot(self, *_: object) -> None:
         for lane in range(SENDING):
             # One lane looks about every second; the others join it where that is not enough.
-            asyncio.run_coroutine_threadsafe(self._sweep(pause=1.0 if lane == 0 else 5.0), _loop())
+            asyncio.run_coroutine_threadsafe(self._sweep(pause=1.0 if lane == 0 else 5.0), worker_loop())
 
     def before_worker_shutdown(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._finish(), _loop()).result()
+        asyncio.run_coroutine_threadsafe(self._finish(), worker_loop()).result()
 
     def after_worker_shutdown(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._leave(), _loop()).result()
+        asyncio.run_coroutine_threadsafe(self._leave(), worker_loop()).result()
 
     async def _sweep(self, *, pause: float) -> None:
         share = 1
@@ -107,14 +110,7 @@ class Postman(Middleware):
         await self._close()
 
 
-def _loop() -> asyncio.AbstractEventLoop:
-    thread = get_event_loop_thread()
-    if thread is None:
-        raise RuntimeError("The worker has not started.")
-    return thread.loop
-
-
-def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[None]]) -> None:
+def run(deliver: DeliverMail, keep_house: KeepHouse, *, redis_url: str, close: Callable[[], Awaitable[None]]) -> None:
     """Until SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the loop of the sends."""
     told: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be used within a signal handler
 
@@ -125,6 +121,7 @@ def run(deliver: DeliverMail, *, redis_url: str, close: Callable[[], Awaitable[N
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, tell)
     broker = make_broker(redis_url, deadline=2.0)
+    broker.add_middleware(Housekeeper(keep_house))
     postman = Postman(deliver, close=close)
     broker.add_middleware(postman)
     dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(postman.nudged)
@@ -145,7 +142,12 @@ def main() -> None:
     except (SettingsError, SchemaError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
-    run(container.deliver_mail(), redis_url=settings.redis_url, close=partial(close, container))
+    run(
+        container.deliver_mail(),
+        container.keep_house(),
+        redis_url=settings.redis_url,
+        close=partial(close, container),
+    )
 
 
 if __name__ == "__main__":

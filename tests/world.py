@@ -11,6 +11,7 @@ from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_mailer import MemoryMailer
 from adapters.memory.memory_store import MemoryStore
 from adapters.pem_keys import SigningKey
@@ -34,6 +35,7 @@ from application.identify_client import IdentifyClient
 from application.import_users import ImportUsers
 from application.introspect import Introspect
 from application.issue_tokens import IssueTokens
+from application.keep_house import KeepHouse
 from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
@@ -156,6 +158,7 @@ class World:
         self.import_users = ImportUsers(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
         self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
         self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
+        self.keep_house = KeepHouse(leftovers=MemoryLeftovers(self.store), clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
         self.redrive_mail = RedriveMail(begin=begin, clock=clock)
         self.add_client = AddClient(

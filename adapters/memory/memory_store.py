@@ -60,13 +60,19 @@ class MemoryStore:
         self._nudge = nudge
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
+    async def alone(self) -> AsyncIterator[Rows]:
+        """One's turn at the rows; what becomes of them is kept, unless it fails."""
         async with self._turn:
             rows = self.rows.copy()
-            work = MemoryWork(rows)
-            yield work
+            yield rows
             await checkpoint()
             self.rows = rows
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        async with self.alone() as rows:
+            work = MemoryWork(rows)
+            yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)
         if work.mails.owed:

@@ -115,7 +115,7 @@ class PostgresUsers(Users):
         return await self._one(update(users).where(users.c.id == user_id).values(disabled_at=since).returning(users))
 
     async def remove(self, user_id: UUID) -> bool:
-        return await self._remove([user_id]) == 1
+        return await self.remove_all([user_id]) == 1
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         renamed = update(users).where(users.c.id == user_id).values(username=username).returning(users)
@@ -198,9 +198,10 @@ class PostgresUsers(Users):
             claims = list((await self._connection.execute(mere)).scalars())
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
-            await self._remove(claims)
+            await self.remove_all(claims)
 
-    async def _remove(self, user_ids: Sequence[UUID]) -> int:
+    async def remove_all(self, user_ids: Sequence[UUID]) -> int:
+        """The users are held by the caller, and their sessions are over."""
         await self._sessions.forget(user_ids)
         nowhere = update(events).where(among(events.c.user_id, user_ids)).values(ip="", user_agent="")
         await self._connection.execute(nowhere)

@@ -1,0 +1,79 @@
+"""What is over, picked out of dictionaries."""
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from adapters.memory.memory_sessions import MemorySessions
+from adapters.memory.memory_store import MemoryStore
+from adapters.memory.memory_users import MemoryUsers
+from adapters.memory.rows import Rows
+from adapters.uuid7 import lowest
+from application.ports import Leftovers
+from domain import retention
+from domain.address_change import AddressChange
+from domain.event import Event
+from domain.mail import Mail, Outcome
+from domain.retention import MORE_THAN_CLAIMS, Cleared, Leftover
+from domain.session import Session
+from domain.user import User
+
+
+class MemoryLeftovers(Leftovers):
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        name, kept, over = _RULES[kind]
+        async with self._store.alone() as rows:
+            table: dict[UUID, Any] = getattr(rows, name)
+            met = sorted(id for id in table if id < lowest(now - kept) and (after is None or id > after))[:limit]
+            gone = [id for id in met if over(rows, table[id], now)]
+            for id in gone:
+                if kind is Leftover.CLAIM:
+                    await MemoryUsers(rows, MemorySessions(rows)).remove(id)
+                else:
+                    del table[id]
+        return Cleared(len(gone), met[-1] if len(met) == limit else None)
+
+
+def _session(rows: Rows, session: Session, now: datetime) -> bool:
+    raised_at = rows.raised_at.get(session.id)
+    moments = [session.ended_at or session.expires_at, *([raised_at] if raised_at else [])]
+    return max(moments) < now - retention.SESSION and session.id not in rows.unpublished
+
+
+def _mail(_: Rows, mail: Mail, now: datetime) -> bool:
+    kept = retention.PARKED_MAIL if mail.outcome is Outcome.PARKED else retention.MAIL
+    return mail.settled_at is not None and mail.settled_at < now - kept
+
+
+def _address_change(rows: Rows, change: AddressChange, now: datetime) -> bool:
+    return change.asked_at < now - retention.ADDRESS_CHANGE and rows.users[change.user_id].verified
+
+
+def _claim(rows: Rows, user: User, now: datetime) -> bool:
+    before = now - retention.CLAIM
+    if user.verified or user.disabled or user.created_at >= before:
+        return False
+    alive = any(it.user_id == user.id and it.alive(now) for it in rows.sessions.values())
+    told = [it for it in rows.events.values() if it.user_id == user.id]
+    kept = any(it.created_at >= before or it.action in MORE_THAN_CLAIMS for it in told)
+    sent = [it.created_at for it in rows.mails.values() if it.recipient == user.email]
+    return not (alive or kept or any(at >= now - retention.LINK for at in sent))
+
+
+def _event(rows: Rows, event: Event, now: datetime) -> bool:
+    user = rows.users.get(event.user_id)
+    telling = user is not None and not user.verified and event.action in MORE_THAN_CLAIMS
+    return event.created_at < now - retention.EVENT and not telling
+
+
+_RULES: dict[Leftover, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
+    Leftover.SESSION: ("sessions", retention.SESSION, _session),
+    Leftover.MAIL: ("mails", retention.MAIL, _mail),
+    Leftover.ADDRESS_CHANGE: ("changes", retention.ADDRESS_CHANGE, _address_change),
+    Leftover.CLAIM: ("users", retention.CLAIM, _claim),
+    Leftover.EVENT: ("events", retention.EVENT, _event),
+}

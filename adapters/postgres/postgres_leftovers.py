@@ -1,0 +1,110 @@
+"""Rows that are over. They are met on a walk along the primary key, so that no index is kept for their sake and a
+refresh stays cheap; ids are in the order of time, so the walk ends where nothing can be old enough."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Table, and_, case, delete, func, not_, or_, select
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres import tables
+from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.postgres_sessions import PostgresSessions
+from adapters.postgres.postgres_users import PostgresUsers
+from adapters.postgres.rows import among
+from adapters.postgres.tables import address_changes, events, mails, sessions, users
+from adapters.uuid7 import lowest
+from application.ports import Leftovers
+from domain import retention
+from domain.mail import Outcome
+from domain.retention import Cleared, Leftover
+
+_MORE_THAN_CLAIMS = [action.value for action in retention.MORE_THAN_CLAIMS]
+
+
+class PostgresLeftovers(Leftovers):
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        table, kept, over = _RULES[kind]
+        fitting = over(now)
+        walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
+        walk = walk if after is None else walk.where(table.c.id > after)
+        if kind is Leftover.CLAIM:
+            walk = walk.where(users.c.verified_at.is_(None))
+        with outages_as_refusals():
+            async with self._engine.begin() as connection:
+                met = (await connection.execute(walk.order_by(table.c.id).limit(limit))).all()
+                ids = [row.id for row in met if row.over]
+                remove = _remove_claims if kind is Leftover.CLAIM else _remove
+                removed = await remove(connection, table, ids, fitting) if ids else 0
+        return Cleared(removed, met[-1].id if len(met) == limit else None)
+
+
+async def _remove(connection: AsyncConnection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
+    """Whoever holds a row is about to change it: it is left to the next round."""
+    gone = select(table.c.id).where(among(table.c.id, ids), over).with_for_update(of=table, skip_locked=True).cte()
+    return (await connection.execute(delete(table).where(table.c.id == gone.c.id))).rowcount
+
+
+async def _remove_claims(
+    connection: AsyncConnection, _: Table, ids: Sequence[UUID], over: ColumnElement[bool]
+) -> int:
+    """Held first and looked at again: a login does not change the row, so only what is asked afterwards sees it."""
+    free = select(users.c.id).where(among(users.c.id, ids)).order_by(users.c.id).with_for_update(skip_locked=True)
+    held = list((await connection.execute(free)).scalars())
+    idle = list((await connection.execute(select(users.c.id).where(among(users.c.id, held), over))).scalars())
+    return await PostgresUsers(connection, PostgresSessions(connection)).remove_all(idle) if idle else 0
+
+
+def _session(now: datetime) -> ColumnElement[bool]:
+    before = now - retention.SESSION
+    quiet = or_(sessions.c.raised_at.is_(None), sessions.c.raised_at < before)
+    return and_(
+        func.coalesce(sessions.c.ended_at, sessions.c.expires_at) < before, quiet, not_(sessions.c.unpublished)
+    )
+
+
+def _mail(now: datetime) -> ColumnElement[bool]:
+    parked = mails.c.outcome == Outcome.PARKED.value
+    before = case((parked, now - retention.PARKED_MAIL), else_=now - retention.MAIL)
+    return and_(mails.c.outcome.is_not(None), mails.c.settled_at < before)
+
+
+def _address_change(now: datetime) -> ColumnElement[bool]:
+    theirs = users.c.id == address_changes.c.user_id
+    unproven = select(users.c.id).where(theirs, users.c.verified_at.is_(None)).exists()
+    return and_(address_changes.c.asked_at < now - retention.ADDRESS_CHANGE, not_(unproven))
+
+
+def _claim(now: datetime) -> ColumnElement[bool]:
+    before = now - retention.CLAIM
+    alive = and_(sessions.c.user_id == users.c.id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+    telling = or_(events.c.created_at >= before, events.c.action.in_(_MORE_THAN_CLAIMS))
+    asked_for = and_(mails.c.recipient == users.c.email, mails.c.created_at >= now - retention.LINK)
+    return and_(
+        users.c.verified_at.is_(None),
+        users.c.disabled_at.is_(None),
+        users.c.created_at < before,
+        not_(select(sessions.c.id).where(alive).exists()),
+        not_(select(events.c.id).where(events.c.user_id == users.c.id, telling).exists()),
+        not_(select(mails.c.id).where(asked_for).exists()),
+    )
+
+
+def _event(now: datetime) -> ColumnElement[bool]:
+    unproven = select(users.c.id).where(users.c.id == events.c.user_id, users.c.verified_at.is_(None)).exists()
+    telling = and_(events.c.action.in_(_MORE_THAN_CLAIMS), unproven)
+    return and_(events.c.created_at < now - retention.EVENT, not_(telling))
+
+
+_RULES = {
+    Leftover.SESSION: (tables.sessions, retention.SESSION, _session),
+    Leftover.MAIL: (tables.mails, retention.MAIL, _mail),
+    Leftover.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
+    Leftover.CLAIM: (tables.users, retention.CLAIM, _claim),
+    Leftover.EVENT: (tables.events, retention.EVENT, _event),
+}
+"""Of each kind the table, the least time that a row is kept for, and when it is over."""

@@ -1,0 +1,12 @@
+"""The event loop of a worker process, which Dramatiq runs in a thread of its own."""
+
+import asyncio
+
+from dramatiq.asyncio import get_event_loop_thread
+
+
+def worker_loop() -> asyncio.AbstractEventLoop:
+    thread = get_event_loop_thread()
+    if thread is None:
+        raise RuntimeError("The worker has not started.")
+    return thread.loop

@@ -1,0 +1,82 @@
+"""One round after another: every kind in its turn, a batch at a time, and nothing that is not over."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from application.keep_house import START, Spot
+from domain import retention
+from domain.event import Action
+from domain.mail import Purpose
+from domain.retention import Leftover
+from domain.role import Role
+from tests.application.words import ALICE, BOB, acts, claim
+from tests.world import PASSWORD, World
+
+pytestmark = pytest.mark.anyio
+
+
+async def round_of(world: World) -> tuple[int, list[Spot]]:
+    """How many rows went in one round, and where its batches began."""
+    removed, spot, spots = 0, START, []
+    while True:
+        spots.append(spot)
+        count, following = await world.keep_house(spot)
+        removed += count
+        if following is None:
+            return removed, spots
+        spot = following
+
+
+async def test_a_house_that_is_lived_in_loses_nothing(world: World) -> None:
+    await world.user(ALICE, role=Role.ADMIN)
+    await claim(world, BOB, PASSWORD)
+    await world.enter(BOB)
+    await world.logout(await world.caller())
+    await world.deliver_mail(limit=10)
+    before = world.store.rows.copy()
+    removed, spots = await round_of(world)
+    assert (removed, [spot.kind for spot in spots]) == (0, list(Leftover))
+    assert world.store.rows == before
+
+
+async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
+    # Ids say when they were made, and these are made now: so the clock runs ahead, not back.
+    alice = await world.user(ALICE)
+    await world.login(login=ALICE, password=PASSWORD)
+    await world.ask_for_reset(email=ALICE)
+    await world.deliver_mail(limit=10)
+    await world.register(email=BOB, password=PASSWORD)
+    await world.change_email(await world.caller(), new_email="new@example.org", password=PASSWORD)
+    await world.floors.published(await world.floors.unpublished())
+    world.clock.now = world.clock.now.replace(year=2100)
+    await world.deliver_mail(limit=10)
+    await world.user("carol@example.org")
+    removed, _ = await round_of(world)
+    rows = world.store.rows
+    assert {user.email for user in rows.users.values()} == {ALICE, "carol@example.org"}
+    assert (rows.sessions, rows.changes) == ({}, {})
+    assert acts(world, alice) == []
+    assert [event.action for event in rows.events.values()] == [Action.CREATED]
+    assert removed > 6
+    assert (await round_of(world))[0] == 0
+
+
+@pytest.mark.parametrize("limit", [1, 2, 3, 7])
+async def test_a_round_is_as_many_batches_as_it_takes(world: World, limit: int) -> None:
+    world.keep_house = replace(world.keep_house, limit=limit)
+    await world.user(ALICE)
+    for _ in range(6):
+        await world.enter()
+    world.clock.now = world.clock.now.replace(year=2100)
+    await world.enter()
+    removed, spots = await round_of(world)
+    assert removed == 6 + 7  # the sessions, and the events of making one user and six logins
+    assert len([spot for spot in spots if spot.kind is Leftover.SESSION]) == 7 // limit + 1
+    assert len(world.store.rows.sessions) == 1
+
+
+def test_no_link_outlives_what_it_is_about() -> None:
+    assert max(purpose.lifetime for purpose in Purpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
+    assert retention.LINK < retention.MAIL  # a mail tells as long that there may be a link

@@ -1,0 +1,417 @@
+"""What is over goes, what is not stays: whoever looks, however many, and whatever happens at the same moment."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+import anyio
+import pytest
+from sqlalchemy import event as sqlalchemy_event
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import await_only
+
+from adapters.memory.memory_floors import MemoryFloors
+from adapters.memory.memory_leftovers import MemoryLeftovers
+from adapters.memory.memory_store import MemoryStore
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.uuid7 import lowest
+from application.ports import Leftovers
+from domain import retention
+from domain.address_change import AddressChange
+from domain.event import Action, Event
+from domain.mail import Kind, Mail, Outcome
+from domain.origin import NOWHERE
+from domain.retention import Leftover
+from domain.session import ENDED, EndReason, Session
+from domain.user import User
+from tests.contracts.stage import LIFETIMES, MOST, NOW, SpyingBlocklist, Stage, at_once, opened
+
+pytestmark = pytest.mark.anyio
+
+MOMENT, HOUR, DAY = timedelta(microseconds=1), timedelta(hours=1), timedelta(days=1)
+AGES = timedelta(days=500)
+_numbers = count(1)
+
+
+@dataclass
+class Attic(Stage):
+    leftovers: Leftovers
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def stage(request: pytest.FixtureRequest) -> Attic:
+    blocklist = SpyingBlocklist()
+    if request.param == "postgres":
+        engine = request.getfixturevalue("engine")
+        postgres = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
+        return Attic(postgres.begin, PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine))
+    memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None)
+    return Attic(memory.begin, MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
+
+
+def made(at: datetime) -> UUID:
+    """An id from that time."""
+    return UUID(int=lowest(at).int + next(_numbers))
+
+
+async def cleared(stage: Attic, kind: Leftover, *, now: datetime = NOW) -> int:
+    found = await stage.leftovers.clear(kind, now=now, after=None, limit=1000)
+    assert found.last is None
+    return found.removed
+
+
+# -- sessions ---------------------------------------------------------------------------------------------
+
+
+async def session(
+    stage: Attic, user: User, *, at: datetime = NOW - AGES, expires_at: datetime = NOW + DAY
+) -> Session:
+    entered = replace(opened(user, now=at), id=made(at), expires_at=expires_at)
+    async with stage.begin() as work:
+        assert await work.sessions.open(entered, credential_version=user.credential_version, most=MOST)
+    return entered
+
+
+async def ended(stage: Attic, one: Session, at: datetime, *, said: bool = True) -> Session:
+    async with stage.begin() as work:
+        await work.sessions.end(one.id, now=at, reason=EndReason.LOGOUT)
+    if said:
+        await stage.floors.published({one.id: ENDED})
+    return one
+
+
+async def left(stage: Attic, sessions: list[Session]) -> list[Session]:
+    async with stage.begin() as work:
+        return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
+
+
+async def test_sessions_go_a_day_after_they_have_ended_or_expired(stage: Attic) -> None:
+    user = await stage.user()
+    edge = NOW - retention.SESSION
+    staying = [
+        await session(stage, user),
+        await session(stage, user, expires_at=edge),
+        await ended(stage, await session(stage, user), edge),
+        await ended(stage, await session(stage, user, expires_at=edge - DAY), NOW - HOUR),
+    ]
+    going = [
+        await session(stage, user, expires_at=edge - MOMENT),
+        await ended(stage, await session(stage, user), edge - MOMENT),
+    ]
+    assert await cleared(stage, Leftover.SESSION) == len(going)
+    assert await left(stage, [*staying, *going]) == staying
+    assert await stage.floors.floors([one.id for one in going]) == {}
+    assert await cleared(stage, Leftover.SESSION) == 0
+
+
+async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(stage: Attic) -> None:
+    user = await stage.user()
+    unsaid = await ended(stage, await session(stage, user), NOW - AGES, said=False)
+    assert await cleared(stage, Leftover.SESSION) == 0
+    assert await stage.floors.unpublished() == {unsaid.id: ENDED}
+    await stage.floors.published({unsaid.id: ENDED})
+    assert await cleared(stage, Leftover.SESSION) == 1
+
+
+async def test_no_floor_is_forgotten_that_was_raised_lately(stage: Attic) -> None:
+    user = await stage.user()
+    expired = await session(stage, user, expires_at=NOW - 2 * DAY)
+    async with stage.begin() as work:
+        await work.sessions.outdate_all(user.id, now=NOW - HOUR)
+    await stage.floors.published(await stage.floors.unpublished())
+    assert await cleared(stage, Leftover.SESSION) == 0
+    assert await cleared(stage, Leftover.SESSION, now=NOW + DAY) == 1
+    assert await left(stage, [expired]) == []
+
+
+async def test_sessions_that_have_lost_their_user_go_like_others(stage: Attic) -> None:
+    user = await stage.user()
+    nameless = await session(stage, user)
+    async with stage.begin() as work:
+        await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
+        await work.users.remove(user.id)
+    await stage.floors.published({nameless.id: ENDED})
+    assert await cleared(stage, Leftover.SESSION) == 0
+    assert await cleared(stage, Leftover.SESSION, now=NOW + 2 * DAY) == 1
+
+
+async def test_a_walk_goes_on_where_it_was_left_and_ends_where_nothing_can_be_old(stage: Attic) -> None:
+    user = await stage.user()
+    over = [
+        await session(stage, user, at=NOW - timedelta(days=20 - day), expires_at=NOW - 2 * DAY) for day in range(5)
+    ]
+    alive = await session(stage, user, at=NOW - timedelta(days=17, hours=1))
+    young = await session(stage, user, at=NOW - HOUR, expires_at=NOW - 2 * DAY)
+    everybody = sorted([*over, alive], key=lambda one: one.id)
+    after, removed = None, []
+    for start in (0, 2, 4, 6):
+        found = await stage.leftovers.clear(Leftover.SESSION, now=NOW, after=after, limit=2)
+        batch = everybody[start : start + 2]
+        assert found.last == (batch[-1].id if batch else None)
+        after = found.last
+        removed.append(found.removed)
+    assert removed == [2, 1, 2, 0]
+    assert await left(stage, [*everybody, young]) == [alive, young]
+
+
+async def test_a_session_that_is_renewed_at_that_moment_stays(stage: Attic) -> None:
+    user = await stage.user()
+    for _ in range(30):
+        alive = await session(stage, user, at=NOW - DAY - HOUR, expires_at=NOW + MOMENT)
+        gone = await session(stage, user, expires_at=NOW - 2 * DAY)
+
+        async def renew(alive: Session = alive) -> object:
+            async with stage.begin() as work:
+                return await work.sessions.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
+
+        async def clear() -> object:
+            return await cleared(stage, Leftover.SESSION)
+
+        renewed, removed, again = await at_once([renew, clear, clear])
+        assert renewed is not None
+        assert {removed, again} == {0, 1}
+        assert await left(stage, [alive, gone]) == [alive]
+
+
+async def test_many_who_clear_at_once_remove_each_row_once(stage: Attic) -> None:
+    user = await stage.user()
+    over = [await session(stage, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
+    alive = await session(stage, user)
+    removed = await at_once([lambda: cleared(stage, Leftover.SESSION)] * 5)
+    assert sum(removed) == len(over)
+    assert await left(stage, [*over, alive]) == [alive]
+
+
+# -- mails ------------------------------------------------------------------------------------------------
+
+
+async def mailed(stage: Attic, at: datetime, outcome: Outcome | None) -> Mail:
+    """To somebody who can be asked afterwards what is kept about them."""
+    mail = Mail.owed(Kind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1))
+    async with stage.begin() as work:
+        await work.mails.add(mail)
+        if outcome is not None:
+            [leased] = await work.mails.lease(now=NOW - AGES, until=NOW, limit=1, only=mail.id)
+            await work.mails.settle(leased, outcome, now=at)
+    return mail
+
+
+async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(stage: Attic) -> None:
+    edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
+    staying = [
+        await mailed(stage, NOW, None),
+        await mailed(stage, edge, Outcome.SENT),
+        await mailed(stage, edge, Outcome.DROPPED),
+        await mailed(stage, parked, Outcome.PARKED),
+    ]
+    for at, outcome in (
+        (edge - MOMENT, Outcome.SENT),
+        (edge - MOMENT, Outcome.DROPPED),
+        (parked - MOMENT, Outcome.PARKED),
+    ):
+        await mailed(stage, at, outcome)
+    assert await cleared(stage, Leftover.MAIL) == 3
+    reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
+    async with stage.begin() as work:
+        kept = {mail.id for mail in await work.mails.page(reader, limit=99, after=None)}
+    assert kept == {mail.id for mail in staying}
+
+
+# -- claims -----------------------------------------------------------------------------------------------
+
+
+async def claimed(stage: Attic, email: str = "ada@example.org", *, at: datetime = NOW - AGES) -> User:
+    user = User(id=made(at), email=email, username=None, password_hash="hash", created_at=at)
+    async with stage.begin() as work:
+        await work.users.add(user)
+        await work.events.add(Event.of(Action.REGISTERED, user.id, id=made(at), now=at))
+    return user
+
+
+async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place(stage: Attic) -> None:
+    user = await claimed(stage)
+    old = await ended(stage, await session(stage, user), NOW - retention.CLAIM)
+    expired = await session(stage, user, expires_at=NOW - MOMENT)
+    assert await cleared(stage, Leftover.CLAIM) == 1
+    assert await stage.kept_user(user.id) is None
+    for one in (old, expired):
+        kept = await stage.kept_session(one.id)
+        assert (kept.user_id, kept.origin) == (None, NOWHERE)
+    async with stage.begin() as work:
+        [event] = await work.events.page(user.id, limit=9, after=None)
+    assert event.action is Action.REGISTERED
+
+
+async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(stage: Attic) -> None:
+    edge = NOW - retention.CLAIM
+    young = await claimed(stage, at=edge)
+    used, idle = await claimed(stage), await claimed(stage)
+    async with stage.begin() as work:
+        for user, at in ((used, edge), (idle, edge - MOMENT)):
+            await work.events.add(Event.of(Action.LOGGED_IN, user.id, id=made(at), now=at))
+    assert await cleared(stage, Leftover.CLAIM) == 1
+    assert [await stage.kept_user(user.id) for user in (young, used, idle)] == [young, used, None]
+
+
+async def test_who_is_logged_in_is_proven_or_is_banned_stays(stage: Attic) -> None:
+    logged_in, banned = await claimed(stage), await claimed(stage)
+    await session(stage, logged_in, expires_at=NOW + MOMENT)
+    proven = await claimed(stage, "proven@example.org")
+    async with stage.begin() as work:
+        await work.users.prove(proven.id, credential_version=1, now=NOW)
+        await work.users.set_disabled(banned.id, True, now=NOW - AGES)
+    assert await cleared(stage, Leftover.CLAIM) == 0
+
+
+@pytest.mark.parametrize("action", retention.MORE_THAN_CLAIMS)
+async def test_who_is_more_than_a_claim_stays_and_what_tells_so_too(stage: Attic, action: Action) -> None:
+    user = await claimed(stage)
+    telling = Event.of(action, user.id, id=made(NOW - AGES), now=NOW - AGES)
+    async with stage.begin() as work:
+        await work.events.add(telling)
+    for _ in range(2):
+        assert await cleared(stage, Leftover.CLAIM) == 0
+        await cleared(stage, Leftover.EVENT)
+    async with stage.begin() as work:
+        assert list(await work.events.page(user.id, limit=9, after=None)) == [telling]
+        await work.users.prove(user.id, credential_version=1, now=NOW)
+    assert await cleared(stage, Leftover.EVENT) == 1
+
+
+async def test_who_may_still_hold_a_link_stays(stage: Attic) -> None:
+    asking, idle = await claimed(stage, "asking@example.org"), await claimed(stage, "idle@example.org")
+    async with stage.begin() as work:
+        for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
+            await work.mails.add(Mail.owed(Kind.VERIFY, user.email, id=made(at), now=at))
+    assert await cleared(stage, Leftover.CLAIM) == 1
+    assert [await stage.kept_user(user.id) for user in (asking, idle)] == [asking, None]
+
+
+async def test_a_login_at_that_moment_finds_the_claim_or_nothing(stage: Attic) -> None:
+    for number in range(40):
+        user = await claimed(stage, f"login{number}@example.org")
+        entering = opened(user)
+
+        async def enter(user: User = user, entering: Session = entering) -> object:
+            async with stage.begin() as work:
+                return await work.sessions.open(entering, credential_version=1, most=MOST)
+
+        async def clear() -> object:
+            return await cleared(stage, Leftover.CLAIM)
+
+        doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
+        entered = (await at_once(doings))[number % 2]
+        assert (await stage.kept_user(user.id) is None) == (entered is None)
+        assert entered is None or (await stage.kept_session(entering.id)).user_id == user.id
+        async with stage.begin() as work:
+            await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL)
+
+
+async def test_a_link_that_is_used_at_that_moment_proves_the_claim(stage: Attic) -> None:
+    for number in range(30):
+        user = await claimed(stage, f"link{number}@example.org")
+        async with stage.begin() as work:
+            await work.mails.add(Mail.owed(Kind.VERIFY, user.email, id=made(NOW), now=NOW))
+
+        async def prove(user: User = user) -> object:
+            async with stage.begin() as work:
+                return await work.users.prove(user.id, credential_version=1, now=NOW)
+
+        async def clear() -> object:
+            return await cleared(stage, Leftover.CLAIM)
+
+        _, proof, _ = await at_once([clear, prove, clear])
+        assert proof is not None
+        assert await stage.kept_user(user.id) == replace(user, verified=True)
+
+
+# -- changes of address, and events -----------------------------------------------------------------------
+
+
+async def moved(stage: Attic, user: User, at: datetime) -> AddressChange:
+    change = AddressChange(
+        id=made(at),
+        user_id=user.id,
+        old_email=user.email,
+        new_email="new@example.org",
+        credential_version=1,
+        asked_at=at,
+    )
+    async with stage.begin() as work:
+        await work.changes.add(change)
+    return change
+
+
+async def test_changes_of_address_go_unless_their_account_is_on_its_way(stage: Attic) -> None:
+    user = await stage.user()
+    displaced = await claimed(stage, "displaced@example.org")
+    edge = NOW - retention.ADDRESS_CHANGE
+    young, _ = await moved(stage, user, edge), await moved(stage, user, edge - timedelta(milliseconds=1))
+    theirs = await moved(stage, displaced, NOW - AGES)
+    assert await cleared(stage, Leftover.ADDRESS_CHANGE) == 1
+    async with stage.begin() as work:
+        assert list(await work.changes.of(user.id)) == [young]
+        assert list(await work.changes.of(displaced.id)) == [theirs]
+
+
+async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(stage: Attic) -> None:
+    user, edge = await stage.user(), NOW - retention.EVENT
+    young = Event.of(Action.CREATED, user.id, id=made(edge), now=edge)
+    at = edge - timedelta(milliseconds=1)
+    async with stage.begin() as work:
+        await work.events.add(young)
+        for subject in (user.id, made(NOW)):
+            for action in (Action.LOGGED_IN, Action.CREATED):
+                await work.events.add(Event.of(action, subject, id=made(at), now=at))
+    assert await cleared(stage, Leftover.EVENT) == 4
+    async with stage.begin() as work:
+        assert list(await work.events.page(user.id, limit=9, after=None)) == [young]
+
+
+# -- in nobody's way --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
+    made = make_engine(migrated)
+    yield made
+    await made.dispose()
+
+
+@pytest.mark.parametrize("stage", ["postgres"], indirect=True)
+async def test_what_somebody_holds_is_passed_over_without_waiting(stage: Attic, other_engine: AsyncEngine) -> None:
+    user, claims = await stage.user(), [await claimed(stage, f"claim{number}@example.org") for number in range(3)]
+    over = [await session(stage, user, expires_at=NOW - 2 * DAY) for _ in range(3)]
+    async with other_engine.begin() as holding:
+        for table, id in (("sessions", over[1].id), ("users", claims[1].id)):
+            await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
+        with anyio.fail_after(30):
+            assert [await cleared(stage, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [2, 2]
+    assert await left(stage, over) == [over[1]]
+    assert [await cleared(stage, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [1, 1]
+
+
+@pytest.mark.parametrize("stage", ["postgres"], indirect=True)
+async def test_a_login_between_a_look_at_a_claim_and_its_removal_is_seen(
+    stage: Attic, other_engine: AsyncEngine
+) -> None:
+    user, idle = await claimed(stage), await claimed(stage)
+    entered = []
+
+    async def enter() -> None:
+        entered.append(await session(stage, user))
+
+    @sqlalchemy_event.listens_for(other_engine.sync_engine, "before_cursor_execute")
+    def interrupt(*call: object) -> None:
+        if "SKIP LOCKED" in str(call[2]) and not entered:
+            await_only(enter())
+
+    found = await PostgresLeftovers(other_engine).clear(Leftover.CLAIM, now=NOW, after=None, limit=10)
+    assert (found.removed, len(entered)) == (1, 1)
+    assert [await stage.kept_user(one.id) for one in (user, idle)] == [user, None]

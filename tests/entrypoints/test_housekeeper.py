@@ -1,0 +1,137 @@
+"""The housekeeper: goes on through an outage, stops when told, and works in a real worker."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import anyio
+import pytest
+
+from adapters.uuid7 import lowest
+from application.keep_house import KeepHouse
+from application.ports import Leftovers
+from domain import retention
+from domain.refusals import unavailable
+from domain.retention import Cleared, Leftover
+from entrypoints.housekeeper import Housekeeper
+from entrypoints.settings import LONGEST_ACCESS
+from tests.entrypoints.service import PASSWORD, Service, eventually
+from tests.entrypoints.sweeping import fetch
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+class Attic(Leftovers):
+    """Two rows of each kind, of which the first cannot be reached the first time."""
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[Leftover, UUID | None]] = []
+        self.rounds = asyncio.Event()
+
+    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        self.asked.append((kind, after))
+        if len(self.asked) in {2, 3}:
+            raise unavailable("The database")
+        if kind is list(Leftover)[-1] and after is not None:
+            self.rounds.set()
+        return Cleared(1, lowest(NOW) if after is None else None)
+
+
+def housekeeper(attic: Attic, *, rest: float = 3600) -> Housekeeper:
+    return Housekeeper(KeepHouse(leftovers=attic, clock=lambda: NOW), pace=0, rest=rest, trouble=0)
+
+
+@pytest.mark.anyio
+async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> None:
+    attic = Attic()
+    keeper = housekeeper(attic)
+    with anyio.fail_after(60):
+        working = asyncio.create_task(keeper.work())
+        await attic.rounds.wait()
+        keeper.stop()
+        await working
+    first, *others = Leftover
+    failed = [(first, lowest(NOW))] * 2
+    once = [(first, None), (first, lowest(NOW))]
+    assert attic.asked == [once[0], *failed, once[1], *((kind, at) for kind in others for at in (None, lowest(NOW)))]
+
+
+@pytest.mark.anyio
+async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
+    attic = Attic()
+    keeper = housekeeper(attic)
+    with anyio.fail_after(60):
+        working = asyncio.create_task(keeper.work())
+        await attic.rounds.wait()
+        await asyncio.sleep(0)  # it rests for an hour now
+        assert not working.done()
+        keeper.stop()
+        await working
+
+
+@pytest.mark.anyio
+async def test_after_a_rest_it_begins_anew() -> None:
+    attic = Attic()
+    keeper = housekeeper(attic, rest=0)
+    with anyio.fail_after(60):
+        working = asyncio.create_task(keeper.work())
+        for _ in range(3):
+            await attic.rounds.wait()
+            attic.rounds.clear()
+        keeper.stop()
+        await working
+    assert attic.asked.count((next(iter(Leftover)), None)) >= 3
+
+
+def test_endings_are_kept_much_longer_than_any_token_lives() -> None:
+    assert retention.SESSION > 10 * LONGEST_ACCESS
+
+
+OLD = """
+    INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, ended_at, end_reason,
+                          user_agent, ip, raised_at)
+    SELECT $1, $2, 1, 0, $3, $3, $3, $3, 'logout', '', '', $3
+"""
+OLD_MAIL = """
+    INSERT INTO mails (id, kind, recipient, user_id, created_at, due_at, attempts, outcome, settled_at, note)
+    SELECT $1, 'reset', 'old@example.org', $2, $3, $3, 1, 'sent', $3, ''
+"""
+OLD_EVENT = """
+    INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+    SELECT $1, 'logged_in', $2, $3, '', '', ''
+"""
+OLD_CLAIM = "INSERT INTO users (id, email, password_hash, created_at) SELECT $1, 'c@example.org', '', $2"
+
+
+def test_a_worker_clears_away_what_is_over_and_nothing_else(apart: Service) -> None:
+    apart.start_api()
+    member = apart.member()
+    claimant = apart.client()
+    claimant.post("/v1/register", json={"email": "claim@example.org", "password": PASSWORD})
+    old = datetime.now(UTC) - timedelta(days=500)
+    user_id = UUID(member.get("/v1/me").json()["id"])
+
+    def ask(question: str, *values: object) -> list[object]:
+        return asyncio.run(fetch(apart, question, *values))
+
+    def at(number: int) -> UUID:
+        return UUID(int=lowest(old).int + number)
+
+    for number in range(1, 4):
+        for statement in (OLD, OLD_MAIL, OLD_EVENT):
+            ask(statement, at(number), user_id, old)
+        ask(OLD_CLAIM, at(number), old)
+    tables = ("sessions", "mails", "events", "users")
+    everything = " UNION ALL ".join(f"SELECT id FROM {table} WHERE id < $1" for table in tables)
+    assert len(ask(everything, lowest(old + timedelta(days=1)))) == 12
+    young = {
+        table: len(ask(f"SELECT id FROM {table} WHERE id > $1", lowest(old + timedelta(days=1)))) for table in tables
+    }
+
+    workers = [apart.start_worker() for _ in range(2)]
+    eventually(lambda: not ask(everything, lowest(old + timedelta(days=1))), within=120)
+    assert {table: len(ask(f"SELECT id FROM {table}")) for table in tables} == young
+    assert [worker.stop() for worker in workers] == [0, 0]
+    said = apart.folder.joinpath("worker.log").read_text()
+    assert "house_not_kept" not in said
+    assert member.get("/v1/me").status_code == 200
