@@ -66,12 +66,13 @@ class Argon2Hasher(Hasher):
         return await self._run(partial(self._judge, password, password_hash))
 
     async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
-        """Only as many are made at a time as there are threads, so that none waits for its deadline."""
+        """Only as many are made at a time as there are threads, and without a deadline: an import can wait."""
         adopted = [_adopted(text) for text in password_hashes]
         weak = [(place, found) for place, found in enumerate(adopted) if isinstance(found, Foreign)]
         for start in range(0, len(weak), self._threads):
             batch = weak[start : start + self._threads]
-            made = await asyncio.gather(*(self._run(partial(self._argon2.hash, found.tag)) for _, found in batch))
+            jobs = [self._submit(partial(self._argon2.hash, found.tag)) for _, found in batch]
+            made = await asyncio.gather(*map(asyncio.wrap_future, jobs))
             for (place, found), argon2id in zip(batch, made, strict=True):
                 adopted[place] = wrapped(found, argon2id)
         return [None if isinstance(kept, Foreign) else kept for kept in adopted]
