@@ -1,7 +1,6 @@
 """One round after another: every kind in its turn, a batch at a time, and nothing that is not over."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import pytest
 
