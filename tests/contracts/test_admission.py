@@ -4,6 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from uuid import UUID
 
+import anyio
 import pytest
 
 from application.store import Proof, Standing
@@ -180,6 +181,22 @@ async def test_who_proves_an_address_while_it_is_admitted_shares_it_with_nobody(
         came = [user for users in await at_once([prove, admitting(stage, arrived)]) for user in users]
         assert len(came) == 1
         assert [user for user in await everybody(stage) if user.email == rival.email] == came
+
+
+async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(stage: Stage) -> None:
+    rival = await stage.user(proven=False)
+    admitted: list[Sequence[User]] = []
+
+    async def admit() -> None:
+        admitted.append(await admitting(stage, newcomer())())
+
+    async with anyio.create_task_group() as group, stage.begin() as work:
+        proof = await work.users.prove(rival.id, credential_version=1, now=NOW)
+        group.start_soon(admit)
+        await anyio.sleep(0.3)  # it has met a claim that is not proven yet, and waits for it
+    assert proof is not None
+    assert admitted == [[]]
+    assert await everybody(stage) == [proof.user]
 
 
 async def test_who_proves_a_username_while_it_is_admitted_shares_it_with_nobody(stage: Stage) -> None:
