@@ -128,9 +128,7 @@ def _basic(connection: Connection) -> tuple[str, str]:
     try:
         if scheme.lower() != "basic":
             raise ValueError("another scheme")
-        client_id, colon, secret = b64decode(sealed, validate=True).decode().partition(":")
-        if not colon:
-            raise ValueError("one word only")
+        client_id, _, secret = b64decode(sealed, validate=True).decode().partition(":")
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except ValueError:
         refusal = "Send the id and the secret of a client: Authorization: Basic …"
