@@ -592,7 +592,7 @@ async def test_a_thousand_callers_that_leave_at_random_disturb_nobody_and_mix_up
 ) -> None:
     dice, floors = random.Random(5), {new_id(): floor for floor in range(1, 200)}
     sessions = list(floors)
-    async with watching(valkey.url, truth, lease=60, deadline=1.0) as blocklist:
+    async with watching(valkey.url, truth, lease=60, deadline=10) as blocklist:
         await blocklist.tend()
         await blocklist.publish(floors)
 
