@@ -14,7 +14,7 @@ from tests.entrypoints.sweeping import FORM, SAMPLES, Call, asked, calls, holdin
 
 JSON = {"Content-Type": "application/json"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "MKCOL", "SEARCH", "PURGE"]
-PAGES = {"/verify": {"GET", "HEAD", "POST"}, "/reset": {"GET", "HEAD", "POST"}}
+PAGES = {path: {"GET", "HEAD", "POST"} for path in ("/verify", "/reset", "/email")} | {"/metrics": {"GET", "HEAD"}}
 PAGES |= {path: {"GET"} for path in ("/docs", "/openapi.json", "/dev/mail")}
 
 
