@@ -72,6 +72,7 @@ sessions = Table(
     Column("unpublished", Boolean, nullable=False, server_default=text("false")),
 )
 Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)
+Index("ix_sessions_alive", sessions.c.user_id, postgresql_where=sessions.c.ended_at.is_(None))
 Index("ix_sessions_raised_at", sessions.c.raised_at, postgresql_where=sessions.c.raised_at.is_not(None))
 Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.unpublished)
 

@@ -207,6 +207,23 @@ async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> Non
     assert by_index(await house.plans())
 
 
+async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(house: House) -> None:
+    async with house.engine.begin() as connection:
+        await connection.execute(text("UPDATE sessions SET user_id = md5('user7')::uuid WHERE ended_at IS NOT NULL"))
+    async with house.engine.connect() as connection:
+        await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE sessions"))
+    user = await user_of(house, 7)
+    house.statements.clear()
+    async with house.store.begin() as work:
+        assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
+        assert len(await work.sessions.alive(user.id, now=NOW)) == 2
+        assert await work.sessions.outdate_all(user.id, now=NOW) == 2
+        assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2
+    plans = [plan for plan in await house.plans() if "ended_at IS NULL" in plan or "ix_sessions_alive" in plan]
+    assert len(plans) == 4
+    assert all("ix_sessions_alive" in plan for plan in plans), plans
+
+
 async def test_floors_are_found_by_index(house: House) -> None:
     session = await session_of(house, 7)
     house.statements.clear()
