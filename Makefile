@@ -14,7 +14,7 @@ ifeq ($(ROOT),)
 $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
-TARGETS := help run test api worker migrate revision check bench format lock clean
+TARGETS := help run test test-faults api worker migrate revision check bench format lock clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -37,6 +37,9 @@ run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbo
 
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
+
+test-faults: $(DEV) ## the same house, really killed, cut off and filled up; some minutes (a="-k ledger")
+	@exec $(BIN)/python -m pytest tests/faults $(a)
 
 ##@ Production: one part each, from the environment alone
 api migrate worker: export LATCHKEY_ENV ?= production

@@ -1,5 +1,6 @@
 """The truth about sessions, read outside of any transaction. Callers of one moment share a round trip."""
 
+import asyncio
 from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
@@ -7,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, case, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import sessions
 from adapters.round_trip import RoundTrip
@@ -22,7 +24,10 @@ class PostgresFloors(Floors):
         self._shared = RoundTrip(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        known = await self._shared(sessions)
+        # Whoever joins late waits for the round trip before theirs as well.
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE):
+                known = await self._shared(sessions)
         return {session: known[session] for session in sessions if session in known}
 
     async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
@@ -42,7 +47,7 @@ class PostgresFloors(Floors):
             .cte("same")
         )
         with outages_as_refusals():
-            async with self._engine.connect() as connection:
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
                 await connection.execute(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, int]:
@@ -52,5 +57,5 @@ class PostgresFloors(Floors):
 
     async def _read(self, statement: Select[tuple[UUID, int]]) -> Mapping[UUID, int]:
         with outages_as_refusals():
-            async with self._engine.connect() as connection:
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
                 return {row.id: row.floor for row in await connection.execute(statement)}

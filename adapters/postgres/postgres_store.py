@@ -1,10 +1,12 @@
 """The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.postgres_address_changes import PostgresAddressChanges
 from adapters.postgres.postgres_clients import PostgresClients
@@ -51,15 +53,20 @@ class PostgresWork(Work):
 
 
 class PostgresStore:
-    def __init__(self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge) -> None:
+    """A work takes at most `deadline` seconds, whichever of its statements the time goes to; then it is an outage."""
+
+    def __init__(
+        self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE
+    ) -> None:
         self._engine = engine
+        self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
 
     @asynccontextmanager
     async def begin(self) -> AsyncIterator[Work]:
         with outages_as_refusals():
-            async with self._engine.begin() as connection:
+            async with asyncio.timeout(self._deadline), self._engine.begin() as connection:
                 work = PostgresWork(connection)
                 yield work
         if work.sessions.raised:

@@ -19,8 +19,8 @@ class Proxy:
 
     @property
     def url(self) -> str:
-        password = f":{self._target.password}@" if self._target.password else ""
-        return urlunsplit(self._target._replace(netloc=f"{password}127.0.0.1:{self.port}"))
+        names, at, _ = self._target.netloc.rpartition("@")
+        return urlunsplit(self._target._replace(netloc=f"{names}{at}127.0.0.1:{self.port}"))
 
     def cut(self) -> None:
         self._heard.clear()

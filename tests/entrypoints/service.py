@@ -91,8 +91,8 @@ class Service:
         self._parts: list[Part] = []
         self._clients: list[Client] = []
 
-    def start(self, module: str) -> Part:
-        part = Part(module, self.environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
+    def start(self, module: str, **environ: str) -> Part:
+        part = Part(module, self.environ | environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
         self._parts.append(part)
         return part
 
@@ -129,8 +129,9 @@ class Service:
 
     # -- what people do with it ------------------------------------------------------------------------
 
-    def client(self) -> "Client":
-        self._clients.append(Client(self))
+    def client(self, url: str = "") -> "Client":
+        """A caller, of one process of several if `url` says so."""
+        self._clients.append(Client(self, url))
         return self._clients[-1]
 
     def close_clients(self) -> None:
@@ -208,8 +209,8 @@ def address(who: str = "someone") -> str:
 class Client(httpx.Client):
     """A caller: remembers its pair of tokens, and asks on a fresh connection where it is told to."""
 
-    def __init__(self, service: Service) -> None:
-        super().__init__(base_url=service.url, timeout=30)
+    def __init__(self, service: Service, url: str = "") -> None:
+        super().__init__(base_url=url or service.url, timeout=30)
         self.service = service
         self.email = ""
         self.pair: dict[str, str] = {}

@@ -1,0 +1,24 @@
+"""One house for each module: a fault that it does not recover from is seen by the test after it."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.faults.stack import Stack, standing
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two API processes and no worker yet."""
+    with standing(tmp_path_factory.mktemp("house")) as stack:
+        stack.add_api()
+        stack.add_api()
+        stack.wait()
+        yield stack
+
+
+@pytest.fixture
+def stack(house: Stack) -> Iterator[Stack]:
+    house.wait()
+    yield house
+    house.service.close_clients()

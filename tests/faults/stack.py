@@ -1,0 +1,154 @@
+"""The whole house as processes that a test may kill one by one, with wires between them that it may cut."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+from anyio.from_thread import BlockingPortal, start_blocking_portal
+from redis import Redis
+
+from entrypoints import engines
+from tests.contracts.proxy import Proxy, proxy
+from tests.entrypoints.conftest import migrate
+from tests.entrypoints.service import Client, Part, Service, eventually, free_port
+from tests.faults.postbox import Postbox, postbox
+
+
+class Api:
+    """One API process with a port of its own; started again, it is where it was."""
+
+    def __init__(self, service: Service, environ: dict[str, str]) -> None:
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._service = service
+        self._environ = environ | {"LATCHKEY_PORT": str(self.port)}
+        self.part = self._started()
+
+    def _started(self) -> Part:
+        return self._service.start("entrypoints.api", **self._environ)
+
+    def start(self) -> "Api":
+        self.part = self._started()
+        return self
+
+    def kill(self) -> None:
+        self.part.process.kill()
+        self.part.process.wait()
+
+    def ready(self) -> bool:
+        """Everything it stands on answers."""
+        assert self.part.process.poll() is None, self.part.log.read_text()
+        try:
+            return httpx.get(f"{self.url}/health/ready", timeout=5).text == '{"status":"ok"}'
+        except httpx.TransportError:
+            return False
+
+    def wait(self, *, within: float = 60) -> "Api":
+        eventually(self.ready, within=within)
+        return self
+
+    def client(self) -> Client:
+        return self._service.client(self.url)
+
+
+class Stack:
+    """Each part may be killed; `to_postgres` and `to_redis` are the wires by which processes reach what they need."""
+
+    def __init__(
+        self,
+        folder: Path,
+        portal: BlockingPortal,
+        postgres: engines.Postgres,
+        valkey: engines.Valkey,
+        box: Postbox,
+        wires: tuple[Proxy, Proxy],
+    ) -> None:
+        self.postgres, self.valkey, self.box, self._portal = postgres, valkey, box, portal
+        self.to_postgres, self.to_redis = wires
+        self.service = Service(folder, self.to_postgres.url, self.to_redis.url, processes=1)
+        self.service.environ |= {
+            "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{box.port}",
+            "LATCHKEY_PUBLIC_URL": "http://accounts.example.org",
+        }
+        del self.service.environ["LATCHKEY_MAIL_DIR"]
+        self.apis: list[Api] = []
+        self.workers: list[Part] = []
+
+    def add_api(self, **environ: str) -> Api:
+        self.apis.append(Api(self.service, environ))
+        return self.apis[-1]
+
+    def add_worker(self) -> Part:
+        self.workers.append(self.service.start_worker())
+        return self.workers[-1]
+
+    def kill_worker(self) -> None:
+        """The oldest."""
+        worker = self.workers.pop(0)
+        worker.process.send_signal(signal.SIGKILL)
+        worker.process.wait()
+
+    def client(self, number: int = 0) -> Client:
+        return self.apis[number].client()
+
+    def wait(self, *, within: float = 60) -> None:
+        for api in self.apis:
+            api.wait(within=within)
+
+    def sql(self, statement: str, *given: Any) -> list[asyncpg.Record]:
+        """Asked straight of the database, past the wire."""
+        found: list[asyncpg.Record] = self._portal.call(self._sql, statement, given)
+        return found
+
+    async def _sql(self, statement: str, given: tuple[Any, ...]) -> list[asyncpg.Record]:
+        connection = await asyncpg.connect(self.postgres.url)
+        try:
+            return list(await connection.fetch(statement, *given))
+        finally:
+            await connection.close()
+
+    @contextmanager
+    def locked(self, table: str) -> Iterator[None]:
+        """Whoever wants to write to the table, or read it, waits until the block is left."""
+        lock = self._portal.call(asyncpg.connect, self.postgres.url)
+        self._portal.call(lock.execute, f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        try:
+            yield
+        finally:
+            self._portal.call(lock.close)
+
+    def cut(self, wire: Proxy) -> None:
+        self._portal.call(wire.cut)
+
+    def mend(self, wire: Proxy) -> None:
+        self._portal.call(wire.mend)
+
+    def redis(self) -> "Redis":
+        """Straight to Redis, past the wire."""
+        return Redis.from_url(self.valkey.url)
+
+
+@contextmanager
+def standing(folder: Path) -> Iterator[Stack]:
+    """The engines, the postbox and the wires; API processes and workers are added by whoever uses it."""
+    with ExitStack() as parts:
+        postgres = parts.enter_context(engines.postgres(folder / "pg", durable=False))
+        valkey = parts.enter_context(engines.valkey(folder / "valkey"))
+        box = parts.enter_context(postbox())
+        portal = parts.enter_context(start_blocking_portal())
+        wires = tuple(
+            parts.enter_context(portal.wrap_async_context_manager(proxy(url))) for url in (postgres.url, valkey.url)
+        )
+        migrate(postgres.url)
+        stack = Stack(folder, portal, postgres, valkey, box, (wires[0], wires[1]))
+        try:
+            yield stack
+        finally:
+            for wire in wires:
+                stack.mend(wire)
+            stack.service.close_clients()
+            stack.service.stop()

@@ -1,0 +1,232 @@
+"""PostgreSQL is the truth: while it is gone nothing is promised, and what was promised is there when it is back."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from domain.role import Role
+from tests.entrypoints.service import PASSWORD, address, code, eventually
+from tests.faults.stack import Stack
+
+TOLD, HEALED = 2.0, 5.0
+"""Seconds within which an outage is answered, and within which the service is back after the database is."""
+
+
+@contextmanager
+def killed(stack: Stack) -> Iterator[None]:
+    stack.postgres.kill()
+    yield
+    stack.postgres.start()
+
+
+@contextmanager
+def swallowed(stack: Stack) -> Iterator[None]:
+    """Taken and never answered: a network that drops, a machine that hangs."""
+    stack.cut(stack.to_postgres)
+    yield
+    stack.mend(stack.to_postgres)
+
+
+@contextmanager
+def locked(stack: Stack) -> Iterator[None]:
+    """There, but whatever is asked of it waits."""
+    with stack.locked("users, sessions, mails"):
+        yield
+
+
+def refused(ask: Callable[[], httpx.Response]) -> None:
+    began = time.monotonic()
+    answer = ask()
+    took = time.monotonic() - began
+    assert (answer.status_code, code(answer)) == (503, "unavailable"), answer.text
+    assert took < TOLD, f"{answer.request.url} took {took:.2f} s"
+
+
+@pytest.mark.parametrize("outage", [killed, swallowed, locked])
+def test_an_outage_is_told_within_two_seconds_and_over_by_itself(
+    stack: Stack, outage: Callable[[Stack], AbstractContextManager[None]]
+) -> None:
+    email = stack.service.user("member")
+    member = stack.client().log_in(email)
+    calls: list[Callable[[], httpx.Response]] = [
+        lambda: member.post("/v1/login", json={"login": email, "password": PASSWORD}),
+        member.renew,
+        lambda: member.get("/v1/me"),
+        lambda: member.post("/v1/logout"),
+        lambda: member.post("/v1/register", json={"email": address(), "password": PASSWORD}),
+        lambda: member.post("/v1/password/forgot", json={"email": email}),
+        lambda: member.get("/health/ready"),
+    ]
+    with outage(stack), ThreadPoolExecutor(len(calls)) as crowd:
+        for _ in range(3):  # on connections that were there, and on those that are opened anew
+            list(crowd.map(refused, calls))
+        assert "database" in member.get("/health/ready").json()["detail"]
+        assert member.get("/health/live").status_code == 200
+        assert member.get("/.well-known/jwks.json").status_code == 200
+    stack.wait(within=HEALED)
+    assert member.get("/v1/me").status_code == 200
+    member.take(passed(member.renew()))
+    assert member.post("/v1/logout").status_code == 204
+
+
+def test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_no_connection_behind(
+    stack: Stack,
+) -> None:
+    emails = [stack.service.user("waiting") for _ in range(3)]
+    client = stack.client()
+    with stack.locked("users, sessions, mails"), ThreadPoolExecutor(60) as crowd:
+        calls = [partial(client.post, "/v1/password/forgot", json={"email": email}) for email in emails * 20]
+        asked = [crowd.submit(refused, call) for call in calls]
+        assert client.get("/health/live").status_code == 200
+        for one in asked:
+            one.result()
+    stack.wait(within=HEALED)
+    client.log_in(emails[0])
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey' AND state <> 'idle'"
+    eventually(lambda: stack.sql(busy)[0][0] == 0, within=5)
+
+
+@contextmanager
+def uncommitted(stack: Stack, state: str) -> Iterator[None]:
+    """Whatever is written fails when it is committed."""
+    stack.sql(
+        "CREATE FUNCTION no_commit() RETURNS trigger LANGUAGE plpgsql"
+        f" AS $$ BEGIN RAISE EXCEPTION USING ERRCODE = '{state}'; END $$"
+    )
+    for table in ("users", "sessions", "mails"):
+        stack.sql(
+            f"CREATE CONSTRAINT TRIGGER no_commit AFTER INSERT OR UPDATE ON {table}"
+            " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION no_commit()"
+        )
+    try:
+        yield
+    finally:
+        stack.sql("DROP FUNCTION no_commit CASCADE")
+
+
+@pytest.mark.parametrize("state", ["53100", "40001", "40P01"], ids=["disk full", "not serialisable", "deadlock"])
+def test_what_is_not_committed_has_not_happened_and_may_be_tried_again(stack: Stack, state: str) -> None:
+    email, fresh = stack.service.user("banned"), address("fresh")
+    admin = stack.client().log_in(stack.service.user("admin", role=Role.ADMIN))
+    member, other = stack.client().log_in(email), stack.client(1).log_in(email)
+    user = member.get("/v1/me").json()["id"]
+    acts: dict[str, Callable[[], httpx.Response]] = {
+        "register": lambda: member.post("/v1/register", json={"email": fresh, "password": PASSWORD}),
+        "logout": lambda: member.post("/v1/logout"),
+        "logout everywhere": lambda: member.post("/v1/logout/all"),
+        "ban": lambda: admin.patch(f"/v1/users/{user}", json={"disabled": True}),
+    }
+    with uncommitted(stack, state):
+        for act in acts.values():
+            refused(act)
+        assert [caller.get("/v1/me").status_code for caller in (member, other)] == [200, 200]
+        assert stack.sql("SELECT id FROM users WHERE email = $1", fresh) == []
+        assert stack.sql("SELECT id FROM mails WHERE recipient = $1", fresh) == []
+    assert acts["register"]().status_code == 202
+    assert acts["logout"]().status_code == 204
+    assert [caller.get("/v1/me").status_code for caller in (member, other)] == [401, 200]
+    assert acts["ban"]().status_code == 200
+    assert [code(caller.get("/v1/me")) for caller in (member, other)] == ["token_revoked"] * 2
+
+
+# -- killed in the middle of things ----------------------------------------------------------------------
+
+
+class Person:
+    """Registers others, logs in, refreshes, changes the password, logs out, and remembers what was promised."""
+
+    def __init__(self, stack: Stack, number: int) -> None:
+        self.email = stack.service.user(f"person{number}")
+        self.client = stack.client(number % 2)
+        self.passwords = [PASSWORD]
+        self.registered: list[str] = []
+        self.over: list[str] = []
+        self.answers: Counter[int] = Counter()
+
+    def ask(self, path: str, **body: str) -> httpx.Response | None:
+        """None where it was refused for now, or nobody knows what has become of it."""
+        try:
+            answer = self.client.post(path, json=body)
+        except httpx.TransportError:
+            return None
+        self.answers[answer.status_code] += 1
+        if answer.status_code == 503:
+            assert code(answer) in {"unavailable", "overloaded"}
+            return None
+        return answer
+
+    def insist(self, path: str, **body: str) -> httpx.Response:
+        return eventually(lambda: self.ask(path, **body))
+
+    def log_in(self) -> None:
+        """With the new password or the old one, where it is not known which of them counts."""
+        answers = {word: self.insist("/v1/login", login=self.email, password=word) for word in self.passwords}
+        (self.passwords,) = ([word] for word, answer in answers.items() if answer.status_code == 200)
+        self.client.take(answers[self.passwords[0]])
+
+    def live(self) -> None:
+        fresh = address("fresh")
+        if (answer := self.ask("/v1/register", email=fresh, password=PASSWORD)) is not None:
+            assert answer.status_code == 202, answer.text
+            self.registered.append(fresh)
+        self.log_in()
+        # Who has lost the answer asks again with the token they have, and gets the successor that they missed.
+        self.client.take(passed(self.insist("/v1/refresh", refresh_token=self.client.pair["refresh_token"])))
+        old, new = self.passwords[0], uuid4().hex
+        self.passwords = [old, new]
+        answer = self.ask("/v1/password/change", current_password=old, new_password=new)
+        if answer is None:
+            self.log_in()
+        else:
+            self.over.append(self.client.pair["access_token"])
+            self.passwords = [new]
+            self.client.take(passed(answer))
+        if (answer := self.ask("/v1/logout")) is not None:
+            assert answer.status_code == 204, answer.text
+            self.over.append(self.client.pair["access_token"])
+
+
+def passed(answer: httpx.Response) -> httpx.Response:
+    assert answer.status_code == 200, answer.text
+    return answer
+
+
+def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) -> None:
+    people, over = [Person(stack, number) for number in range(4)], threading.Event()
+
+    def live(person: Person) -> int:
+        rounds = 0
+        while not over.is_set():
+            person.live()
+            rounds += 1
+        return rounds
+
+    with ThreadPoolExecutor(len(people)) as pool:
+        lives = [pool.submit(live, person) for person in people]
+        for _ in range(4):
+            done = sum(len(person.over) for person in people)
+            eventually(lambda: sum(len(person.over) for person in people) >= done + 12)  # noqa: B023 - asked at once
+            stack.postgres.kill()
+            stack.postgres.start()
+        over.set()
+        rounds = [life.result() for life in lives]
+    stack.wait(within=HEALED)
+    assert min(rounds) > 0
+    for person in people:
+        assert set(person.answers) <= {200, 202, 204, 401, 503}, person.answers
+        assert person.answers[503], "the database was killed, and nobody noticed"
+        for fresh in person.registered:
+            assert len(stack.sql("SELECT id FROM users WHERE email = $1", fresh)) == 1
+            assert len(stack.sql("SELECT id FROM mails WHERE recipient = $1", fresh)) == 1
+        for number, token in enumerate(person.over):
+            answer = stack.client(number % 2).get("/v1/me", headers={"Authorization": f"Bearer {token}"})
+            assert code(answer) == "token_revoked"
+        person.log_in()
