@@ -5,9 +5,9 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 import jwt
@@ -85,16 +85,28 @@ class Fleet:
                 self._change.notify_all()
 
 
+class Asked(Protocol):
+    @property
+    def client(self) -> httpx.Client: ...
+
+
+class Processes(Protocol):
+    """Any of them may be asked."""
+
+    def any(self) -> AbstractContextManager[Asked]: ...
+
+
 class Load:
     """People who log in, ask who they are, refresh, log out and come again, until the block is left."""
 
-    def __init__(self, fleet: Fleet, emails: list[str]) -> None:
+    def __init__(self, fleet: Processes, emails: list[str]) -> None:
         self._fleet = fleet
         self._threads = [threading.Thread(target=self._person, args=(email,)) for email in emails]
         self._over = threading.Event()
         self.answers: Counter[str] = Counter()
         self.unexpected: list[str] = []
         self.signers: set[str] = set()
+        self.seconds: list[float] = []
 
     def __enter__(self) -> "Load":
         for thread in self._threads:
@@ -132,7 +144,9 @@ class Load:
     def _ask(self, status: int, method: str, path: str, token: str = "", **content: Any) -> dict[str, str]:
         while True:
             with self._fleet.any() as api:
+                began = time.monotonic()
                 answer = api.client.request(method, path, headers=bearer(token) if token else {}, **content)
+            self.seconds.append(time.monotonic() - began)
             self.answers[f"{method} {path} {answer.status_code}"] += 1
             said: dict[str, str] = answer.json() if answer.content else {}
             # More logins than the machine can hash are told to come again, and do.

@@ -1,5 +1,6 @@
 """The whole house as processes that a test may kill one by one, with wires between them that it may cut."""
 
+import random
 import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -27,6 +28,7 @@ class Api:
         self._service = service
         self._environ = environ | {"LATCHKEY_PORT": str(self.port)}
         self.part = self._started()
+        self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def _started(self) -> Part:
         return self._service.start("entrypoints.api", **self._environ)
@@ -50,9 +52,6 @@ class Api:
     def wait(self, *, within: float = 60) -> "Api":
         eventually(self.ready, within=within)
         return self
-
-    def client(self) -> Client:
-        return self._service.client(self.url)
 
 
 class Stack:
@@ -93,7 +92,11 @@ class Stack:
         worker.process.wait()
 
     def client(self, number: int = 0) -> Client:
-        return self.apis[number].client()
+        return self.service.client(self.apis[number].url)
+
+    @contextmanager
+    def any(self) -> Iterator[Api]:
+        yield random.choice(self.apis)
 
     def wait(self, *, within: float = 60) -> None:
         for api in self.apis:
@@ -150,5 +153,7 @@ def standing(folder: Path) -> Iterator[Stack]:
         finally:
             for wire in wires:
                 stack.mend(wire)
+            for api in stack.apis:
+                api.client.close()
             stack.service.close_clients()
             stack.service.stop()
