@@ -13,9 +13,8 @@ from uuid import UUID
 from dramatiq import JSONEncoder, Message, set_encoder
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
-from redis import Redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+
+from adapters.redis_places import synchronous
 
 ACTOR = "deliver_mail"
 QUEUE = "mail"
@@ -26,14 +25,11 @@ log = logging.getLogger(__name__)
 def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
     """The broker for either side of the queue; `deadline` is in seconds, for each command. Connects when used."""
     set_encoder(JSONEncoder())
-    # redis-py would try ten times, for seconds. A nudge that fails is not worth a second try.
-    redis = Redis.from_url(
-        redis_url, socket_timeout=deadline, socket_connect_timeout=deadline, retry=Retry(NoBackoff(), 0)
-    )
     broker: Callable[..., RedisBroker] = RedisBroker  # untyped where it comes from
     return broker(
-        client=redis,
-        namespace="latchkey",
+        client=synchronous(redis_url, deadline=deadline),
+        # Its scripts make up names of keys, which a cluster allows as long as all are in one slot.
+        namespace="{latchkey}",
         # One event loop for the worker, and nothing else: neither results, nor retries, nor metrics by fork.
         middleware=[AsyncIO()],
         # Dramatiq's maintenance brings back what dead workers held, by `KEYS`, which halts a Redis full of

@@ -6,23 +6,28 @@ has first put in all that the truth knows and the copy may lack. A revocation th
 the mark it might contradict has lapsed: until then the mark was earned before, after then it is earned anew.
 A process that had to connect again has perhaps met another server, and believes nothing before it has copied all.
 A witness is laid down first: whoever empties Redis while it is being filled takes the witness away as well.
+
+Two servers may be alive at once, after a failover or a change of address. So the truth names the one that counts, its
+seat, and the mark carries that name: it is worth nothing on another server, nor in another seat, and is renewed only
+by who has looked at the seat after everything else. Whoever meets another server gives it the seat, and waits until
+every mark of the one before has lapsed; what was revoked there under such a mark is copied then. What is revoked
+where no mark lives waits, as if Redis were gone. Who was unseated looks elsewhere, and claims again after `patience`.
 """
 
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import Collection, Mapping
 from datetime import timedelta
 from uuid import UUID, uuid4
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import AbstractConnection, BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
+from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from adapters.redis_places import asynchronous
 from adapters.round_trip import RoundTrip
-from application.ports import Blocklist, Clock, Floors
+from application.ports import Blocklist, Clock, Floors, Seat
 
 log = logging.getLogger(__name__)
 
@@ -36,28 +41,42 @@ if not memory:find('maxmemory:0', 1, true) and not memory:find('maxmemory_policy
     return redis.error_reply('EVICTS what a blocklist must keep; set maxmemory-policy to noeviction')
 end
 redis.call('SET', KEYS[2], 1, 'PX', ARGV[1])
-return {redis.call('PTTL', KEYS[1]), redis.call('INFO', 'server'):match('run_id:(%x+)')}
+return {redis.call('PTTL', KEYS[1]), redis.call('GET', KEYS[1]), redis.call('INFO', 'server'):match('run_id:(%x+)')}
 """
 _RAISE = """
-for i, key in ipairs(KEYS) do
-    local floor = tonumber(ARGV[i + 1])
-    if floor > tonumber(redis.call('GET', key) or 0) then redis.call('SET', key, floor, 'PX', ARGV[1]) end
+for i = 2, #KEYS do
+    local floor = tonumber(ARGV[i])
+    if floor > tonumber(redis.call('GET', KEYS[i]) or 0) then redis.call('SET', KEYS[i], floor, 'PX', ARGV[1]) end
 end
+local mark = redis.call('GET', KEYS[1])
+return mark and mark:match('%x+') == redis.call('INFO', 'server'):match('run_id:(%x+)')
 """
 _VOUCH = """
 local same = redis.call('INFO', 'server'):match('run_id:(%x+)') == ARGV[1]
 if redis.call('DEL', KEYS[2]) == 0 or not same then return 0 end
-redis.call('SET', KEYS[1], 1, 'PXAT', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[2])
 return 1
 """
 
 
+class _NotYet(RedisError):
+    """It is there, and is not to be believed."""
+
+
 class RedisBlocklist(Blocklist):
-    """`horizon` is longer than any token can live, and the same for all who share a Redis; `lease` and `deadline` are
-    seconds. Call `tend` often, forever."""
+    """`horizon` is longer than any token can live, and the same for all who share a Redis; `lease`, `deadline` and
+    `patience` are seconds. Call `tend` often, forever."""
 
     def __init__(
-        self, url: str, *, truth: Floors, clock: Clock, horizon: timedelta, lease: float = 1.0, deadline: float = 0.2
+        self,
+        url: str,
+        *,
+        truth: Floors,
+        clock: Clock,
+        horizon: timedelta,
+        lease: float = 1.0,
+        deadline: float = 0.2,
+        patience: float = 10.0,
     ) -> None:
         self._truth = truth
         self._clock = clock
@@ -66,17 +85,14 @@ class RedisBlocklist(Blocklist):
         self._lease = lease
         self._deadline = deadline
         self._witness = _WITNESS + uuid4().hex
-        self._trusted = False
+        self._patience = patience
+        self._believed: bytes | None = None
+        self._seat: Seat | None = None
+        self._seated = self._unseated = -math.inf
         self._complained = False
         self._meetings = 0
-        # redis-py retries ten times by default, for seconds; here a command answers within its deadline or fails.
-        once = {"retry": Retry(NoBackoff(), 0), "socket_timeout": deadline, "socket_connect_timeout": deadline}
         # One connection for everything: what is believed is what the very server said that the mark was put on.
-        self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                url, max_connections=1, timeout=deadline, redis_connect_func=self._met, protocol=2, **once
-            )
-        )
+        self._redis = asynchronous(url, deadline=deadline, redis_connect_func=self._met)
         # Callers may be cancelled at any time: the one connection must survive it, and none of them may miss it,
         # as asyncio.wait_for inside of redis-py makes them on Python 3.11.
         self._asking = RoundTrip(self._ask)
@@ -85,20 +101,20 @@ class RedisBlocklist(Blocklist):
         self._greeting = RoundTrip(self._greet)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
-        raised = await self._asking(sessions) if self._trusted else None
+        raised = None if self._believed is None else await self._asking(sessions)
         return None if raised is None else {session: raised[session] for session in sessions if session in raised}
 
     async def publish(self, floors: Mapping[UUID, int]) -> None:
         loop = asyncio.get_running_loop()
         lapsed = loop.time() + self._lease + self._deadline
         while True:
-            try:
-                return await self._raising(floors.items())
-            except (RedisError, OSError):
-                left = lapsed - loop.time()
-                if left <= 0:
-                    return None
-                await asyncio.sleep(min(left, 0.05))
+            with contextlib.suppress(RedisError, OSError):
+                if await self._raising(floors.items()):
+                    return
+            left = lapsed - loop.time()
+            if left <= 0:
+                return
+            await asyncio.sleep(min(left, 0.05))
 
     async def tend(self) -> None:
         """One round: see that the copy is complete, and say so for one lease. Raises nothing but `unavailable`."""
@@ -107,7 +123,7 @@ class RedisBlocklist(Blocklist):
     async def answers(self) -> bool:
         """Whether Redis is there and believed, for the health page."""
         with contextlib.suppress(RedisError, OSError):
-            return await self._greeting(()) and self._trusted
+            return await self._greeting(()) and self._believed is not None
         return False
 
     async def close(self) -> None:
@@ -117,32 +133,57 @@ class RedisBlocklist(Blocklist):
 
     async def _tend(self, _: Collection[None]) -> None:
         try:
-            left, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
+            left, mark, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
             meetings = self._meetings
-            complete = self._trusted and 0 < left <= self._lease * 1000  # more is a clock that was set back
+            marked = 0 < left <= self._lease * 1000  # more is a clock that was set back
+            complete = marked and mark is not None and mark == self._believed
             if complete and left > self._lease * 500:
                 return
             if not complete:
+                await self._wait_for_seat(server.decode(), mark if marked else None)
                 await self._raise((await self._truth.raised(since=self._clock() - self._horizon)).items())
             seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
             fresh = await self._truth.unpublished()
             await self._raise(fresh.items())
             until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
-            vouched = meetings == self._meetings and await self._vouch(server, until)
-            self._trusted = vouched and meetings == self._meetings
+            # After everything else was looked at: in another seat somebody looks at it again.
+            if await self._truth.seat() != self._seat:
+                raise _NotYet("another server counts")
+            word = _word(self._seat)
+            vouched = meetings == self._meetings and await self._vouch(server, until, word)
+            self._believed = word if vouched and meetings == self._meetings else None
             if vouched and fresh:
                 await self._truth.published(fresh)
-            if self._trusted and self._complained:
+            if self._believed is not None and self._complained:
                 log.warning("Redis is believed again")
                 self._complained = False
         except (RedisError, OSError) as error:
-            self._trusted = False
+            self._believed = None
             if not self._complained:
                 log.warning("Redis is not believed, so every request asks the database: %s", error)
             self._complained = True
 
+    async def _wait_for_seat(self, server: str, mark: bytes | None) -> None:
+        """Returns once nobody can believe another server than this one; raises until then."""
+        now = asyncio.get_running_loop().time
+        seat = await self._truth.seat()
+        if seat is None or seat.server != server:
+            if self._seat is not None and self._seat.server == server:
+                self._unseated = now()
+            if now() >= self._unseated + self._patience:
+                await self._truth.take_seat(server, after=seat)
+                seat = await self._truth.seat()
+        if seat != self._seat:
+            self._seat, self._seated = seat, now()
+        if seat is None or seat.server != server:
+            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            raise _NotYet("another server counts")
+        alone = seat.number == 1 or mark == _word(seat)
+        if not alone and now() < self._seated + self._lease + self._deadline:
+            raise _NotYet("it has taken over just now")
+
     async def _met(self, connection: AbstractConnection) -> None:
-        self._trusted = False
+        self._believed = None
         self._meetings += 1
         await connection.on_connect()
 
@@ -150,22 +191,29 @@ class RedisBlocklist(Blocklist):
         asked = list(sessions)
         try:
             mark, *found = await self._redis.mget(_MARK, *(_FLOOR + session.hex for session in asked))
-            if mark is None or not self._trusted:
+            if mark is None or mark != self._believed:
                 return None
             return {session: int(floor) for session, floor in zip(asked, found, strict=True) if floor is not None}
         except (RedisError, OSError, ValueError):
-            self._trusted = False
+            self._believed = None
             return None
 
-    async def _raise(self, floors: Collection[tuple[UUID, int]]) -> None:
-        pairs = list(floors)
+    async def _raise(self, floors: Collection[tuple[UUID, int]]) -> bool:
+        """Whether a mark of this very server lived when the last of them was raised."""
+        pairs, marked = list(floors), True
         for start in range(0, len(pairs), 500):
             some = pairs[start : start + 500]
-            keys = [_FLOOR + session.hex for session, _ in some]
-            await self._redis.eval(_RAISE, len(keys), *keys, self._lifetime, *(floor for _, floor in some))
+            keys = [_MARK, *(_FLOOR + session.hex for session, _ in some)]
+            told = await self._redis.eval(_RAISE, len(keys), *keys, self._lifetime, *(floor for _, floor in some))
+            marked = marked and told is not None
+        return marked
 
-    async def _vouch(self, server: bytes, until: int) -> bool:
-        return bool(await self._redis.eval(_VOUCH, 2, _MARK, self._witness, server, until))
+    async def _vouch(self, server: bytes, until: int, word: bytes) -> bool:
+        return bool(await self._redis.eval(_VOUCH, 2, _MARK, self._witness, server, until, word))
 
     async def _greet(self, _: Collection[None]) -> bool:
         return bool(await self._redis.ping())
+
+
+def _word(seat: Seat | None) -> bytes:
+    return b"" if seat is None else f"{seat.server}:{seat.number}".encode()

@@ -16,12 +16,9 @@ from collections.abc import Collection, Mapping
 from datetime import timedelta
 from typing import Any
 
-from redis.asyncio import Redis
-from redis.asyncio.connection import BlockingConnectionPool
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from adapters.redis_places import asynchronous
 from adapters.round_trip import RoundTrip
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
@@ -86,13 +83,7 @@ class RedisLimits(Limits):
         self._pause = pause
         self._down = False
         self._let_alone_until = 0.0
-        # redis-py retries ten times by default, for seconds; here a command answers within its deadline or fails.
-        once: dict[str, Any] = {"retry": Retry(NoBackoff(), 0), "socket_connect_timeout": deadline}
-        self._redis = Redis.from_pool(
-            BlockingConnectionPool.from_url(
-                url, max_connections=1, timeout=deadline, socket_timeout=deadline, protocol=2, **once
-            )
-        )
+        self._redis = asynchronous(url, deadline=deadline)
         # Callers may be cancelled at any time: the connection must survive it, and what they spent stays spent.
         self._asking = RoundTrip(self._ask)
 

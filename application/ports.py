@@ -90,6 +90,14 @@ class LinkSealer(Protocol):
 # -- revocation -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """The server whose copy counts; `number` rises whenever another one takes the seat, and begins at 1."""
+
+    server: str
+    number: int
+
+
 class Floors(Protocol):
     """The truth about sessions: the lowest generation still welcome, by session."""
 
@@ -107,6 +115,14 @@ class Floors(Protocol):
 
     async def published(self, floors: Mapping[UUID, int]) -> None:
         """The blocklist holds these, as they are here."""
+        ...
+
+    async def seat(self) -> Seat | None:
+        """Which copy counts; None before the first has come."""
+        ...
+
+    async def take_seat(self, server: str, *, after: Seat | None) -> None:
+        """For this server, unless another took it since."""
         ...
 
 

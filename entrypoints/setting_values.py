@@ -6,6 +6,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
+from adapters import redis_places
 from adapters.key_files import load_keys
 from adapters.postgres.connecting import driver_url
 from adapters.rfc5322 import sender
@@ -38,8 +39,7 @@ def postgres_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    if not text.startswith("unix://"):
-        address(text, {"redis", "rediss"}, "must be an address such as redis://user:password@host:6379/0")
+    redis_places.check(text)
     return text
 
 

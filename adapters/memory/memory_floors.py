@@ -7,12 +7,13 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.memory_store import MemoryStore
-from application.ports import Blocklist, Floors
+from application.ports import Blocklist, Floors, Seat
 
 
 class MemoryFloors(Floors):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
+        self._seat: Seat | None = None
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         await checkpoint()
@@ -28,6 +29,15 @@ class MemoryFloors(Floors):
     async def published(self, floors: Mapping[UUID, int]) -> None:
         same = {session for session, floor in (await self.floors(floors)).items() if floor == floors[session]}
         self._store.rows.unpublished -= same
+
+    async def seat(self) -> Seat | None:
+        await checkpoint()
+        return self._seat
+
+    async def take_seat(self, server: str, *, after: Seat | None) -> None:
+        await checkpoint()
+        if self._seat == after:
+            self._seat = Seat(server, 1 if after is None else after.number + 1)
 
 
 class MemoryBlocklist(Blocklist):

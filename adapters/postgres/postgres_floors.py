@@ -6,13 +6,14 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, case, func, literal, select, update
+from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.tables import sessions
+from adapters.postgres.tables import seats, sessions
 from adapters.round_trip import RoundTrip
-from application.ports import Floors
+from application.ports import Floors, Seat
 from domain.session import ENDED
 
 _floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
@@ -49,6 +50,22 @@ class PostgresFloors(Floors):
         with outages_as_refusals():
             async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
                 await connection.execute(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
+
+    async def seat(self) -> Seat | None:
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+                row = (await connection.execute(select(seats.c.server, seats.c.number))).one_or_none()
+        return None if row is None else Seat(row.server, row.number)
+
+    async def take_seat(self, server: str, *, after: Seat | None) -> None:
+        taken = (
+            insert(seats).values(server=server).on_conflict_do_nothing()
+            if after is None
+            else update(seats).where(seats.c.number == after.number).values(server=server, number=after.number + 1)
+        )
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+                await connection.execute(taken)
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, int]:
         # An array is one parameter, so the statement stays the same however many ask.

@@ -76,6 +76,16 @@ Index("ix_sessions_alive", sessions.c.user_id, postgresql_where=sessions.c.ended
 Index("ix_sessions_raised_at", sessions.c.raised_at, postgresql_where=sessions.c.raised_at.is_not(None))
 Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.unpublished)
 
+# Which server holds the copy of the floors that counts: one row.
+seats = Table(
+    "seats",
+    metadata,
+    Column("id", Boolean, primary_key=True, server_default=text("true")),
+    Column("server", Text, nullable=False),
+    Column("number", Integer, nullable=False, server_default="1"),
+    CheckConstraint("id", name="one"),
+)
+
 mails = Table(
     "mails",
     metadata,

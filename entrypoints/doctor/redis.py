@@ -3,13 +3,11 @@
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from adapters.redis_places import asynchronous, described
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding
@@ -26,12 +24,8 @@ return redis.call('DEL', KEYS[1])
 
 
 async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    url = urlsplit(settings.redis_url)
-    where = f"{url.hostname}:{url.port or 6379}" if url.hostname else url.path
-    once = Retry(NoBackoff(), 0)
-    redis = Redis.from_url(
-        settings.redis_url, socket_timeout=DEADLINE, socket_connect_timeout=DEADLINE, retry=once, protocol=2
-    )
+    where = described(settings.redis_url)
+    redis = asynchronous(settings.redis_url, deadline=DEADLINE)
     try:
         try:
             await redis.ping()
@@ -66,7 +60,7 @@ async def _refused(redis: Redis) -> dict[str, str]:
     """What this user may not do, and why: each once as the blocklist, the limits and the queue do it."""
 
     async def evalsha() -> Any:
-        return await redis.evalsha(await redis.script_load(_WRITE), 1, "latchkey:doctor")
+        return await redis.evalsha(await redis.script_load(_WRITE), 1, "{latchkey}:doctor")
 
     attempts: dict[str, Callable[[], Awaitable[Any]]] = {
         "INFO": redis.info,

@@ -47,6 +47,14 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_address_changes")),
     )
     op.create_index("ix_address_changes_user_id_id", "address_changes", ["user_id", "id"])
+    op.create_table(
+        "seats",
+        sa.Column("id", sa.Boolean(), server_default=sa.text("true"), nullable=False),
+        sa.Column("server", sa.Text(), nullable=False),
+        sa.Column("number", sa.Integer(), server_default="1", nullable=False),
+        sa.CheckConstraint("id", name=op.f("ck_seats_one")),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_seats")),
+    )
     op.add_column("mails", sa.Column("change_id", sa.Uuid(), nullable=True))
     op.create_index("ix_mails_recipient", "mails", ["recipient"])
     op.create_index("ix_mails_user_id", "mails", ["user_id"], postgresql_where=sa.text("user_id IS NOT NULL"))
@@ -82,6 +90,7 @@ def downgrade() -> None:
     op.drop_index("ix_mails_user_id", table_name="mails")
     op.drop_index("ix_mails_recipient", table_name="mails")
     op.drop_column("mails", "change_id")
+    op.drop_table("seats")
     op.drop_table("address_changes")
     op.drop_table("clients")
     op.drop_table("events")

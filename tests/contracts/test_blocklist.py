@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import random
+import re
 import shutil
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -19,7 +20,7 @@ from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_blocklist import RedisBlocklist
-from application.ports import Blocklist, Floors
+from application.ports import Blocklist, Floors, Seat
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints import engines
@@ -43,6 +44,7 @@ class Truth(Floors):
     all: dict[UUID, int] = field(default_factory=dict)
     raised_at: dict[UUID, datetime] = field(default_factory=dict)
     news: dict[UUID, int] = field(default_factory=dict)
+    now_seated: Seat | None = None
     trouble: Exception | None = None
     reading: "asyncio.Event | None" = None
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -67,6 +69,13 @@ class Truth(Floors):
         for session, floor in floors.items():
             if self.news.get(session) == floor:
                 del self.news[session]
+
+    async def seat(self) -> Seat | None:
+        return self.now_seated
+
+    async def take_seat(self, server: str, *, after: Seat | None) -> None:
+        if self.now_seated == after:
+            self.now_seated = Seat(server, 1 if after is None else after.number + 1)
 
     async def _read(self) -> None:
         if self.trouble is not None:
@@ -258,7 +267,9 @@ async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, truth:
         name, _, rest = key.removeprefix("{latchkey}:").partition(":")
         assert name in {"complete", "floor", "witness"}
         assert rest == "" if name == "complete" else UUID(hex=rest)
-        assert int(await redis.get(key) or 0) >= 1
+        kept = await redis.get(key)
+        assert isinstance(kept, bytes)
+        assert re.fullmatch(rb"[0-9a-f]{40}:1", kept) if name == "complete" else int(kept) >= 1
         assert await redis.pttl(key) > 0
 
 
@@ -445,6 +456,7 @@ async def test_a_redis_that_was_killed_is_not_believed_until_it_is_complete_agai
         if memory == "older":
             copy.rename(data)
         own_valkey.start()
+        truth.now_seated = None  # as if nobody had been here before, whose marks would live for ten minutes
 
         client = Redis.from_url(own_valkey.url)
         assert await client.exists(MARK) == (memory != "emptied")

@@ -18,8 +18,8 @@ async def test_only_ids_stand_in_redis(redis: Redis, valkey: Valkey) -> None:
     nudge = DramatiqNudge(valkey.url)
     nudge(MAILS)
     await anyio.to_thread.run_sync(nudge.close)
-    messages = str(await redis.hvals("latchkey:mail.msgs"))
-    assert await redis.llen("latchkey:mail") == len(MAILS)
+    messages = str(await redis.hvals("{latchkey}:mail.msgs"))
+    assert await redis.llen("{latchkey}:mail") == len(MAILS)
     assert all(str(mail) in messages for mail in MAILS)
     assert "@" not in messages
 

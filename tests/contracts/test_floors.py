@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
+from application.ports import Seat
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.stage import LATER, LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, new_id
@@ -98,6 +99,25 @@ async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way
         unpublished = await stage.floors.unpublished()
         assert {session.id: ENDED for session in sessions}.items() <= unpublished.items()
         await stage.floors.published(unpublished)
+
+
+async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Stage) -> None:
+    assert await stage.floors.seat() is None
+
+    def taking(server: str, after: Seat | None) -> Callable[[], Awaitable[None]]:
+        async def take() -> None:
+            await stage.floors.take_seat(server, after=after)
+
+        return take
+
+    seat = None
+    for number in range(1, 6):
+        await at_once([taking(f"server {server}", seat) for server in range(5)])
+        late, seat = seat, await stage.floors.seat()
+        assert seat is not None
+        assert seat.number == number
+        await stage.floors.take_seat("too late", after=late)
+        assert await stage.floors.seat() == seat
 
 
 async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:

@@ -103,7 +103,7 @@ async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
     )
     yield full
     async with made.begin() as connection:
-        await connection.execute(text("TRUNCATE users, sessions, mails, events, clients, address_changes"))
+        await connection.execute(text("TRUNCATE users, sessions, mails, events, clients, address_changes, seats"))
     await made.dispose()
 
 

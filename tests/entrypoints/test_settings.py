@@ -204,6 +204,18 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
     [
         ("DATABASE_URL", ["hunter2", "mysql://me:hunter2@h/d", "sqlite://", "http://h", "postgresql"]),
         ("REDIS_URL", ["hunter2", "http://h", "redis://", "redis://:hunter2@h:x", "redis://h:99999", "redis://[h"]),
+        (
+            "REDIS_URL",
+            ["redis+sentinel://:hunter2@h:1/0", "redis+sentinel://h/0?service=m", "redis+sentinel://?service=m"],
+        ),
+        (
+            "REDIS_URL",
+            ["redis+sentinel://h:1/x?service=m", "redis+sentinel://h:1/0?service=m&sentinel_pasword=hunter2"],
+        ),
+        (
+            "REDIS_URL",
+            ["redis+cluster://:hunter2@h:1,", "redis+cluster://h:1/1", "redis+x://h:1", "redis+cluster://h:0"],
+        ),
         ("SMTP_URL", ["hunter2", "http://h", "smtp://", "smtp://u:hunter2@h:x", "smtp://u@h", "smtp://h?tls=maybe"]),
         ("MAIL_FROM", ["nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b", "@", "Name <>"]),
         (

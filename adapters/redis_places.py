@@ -1,0 +1,201 @@
+"""Where Redis is: at an address, where the Sentinels say, or on the node of a cluster that owns our one hash tag.
+
+It is asked anew for each connection, of all who may know at once, and whoever knows of the latest change is right. A
+connection on which a server said that it is not the right one is given up, so that the next one is made elsewhere.
+A wrong answer costs time and nothing else: see `redis_blocklist.py` for who is believed.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+
+import redis
+from redis import asyncio as aio
+from redis.asyncio.connection import BlockingConnectionPool
+from redis.asyncio.retry import Retry as AsyncRetry
+from redis.backoff import NoBackoff
+from redis.crc import key_slot
+from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
+from redis.retry import Retry
+
+_SLOT = key_slot(b"{latchkey}")
+_WRONG_SERVER = (AskError, ClusterDownError, ReadOnlyError)  # to have moved is one way of asking elsewhere
+_WANTED = (
+    "must be an address such as redis://user:password@host:6379/0, redis+sentinel://host:26379,host2:26379/0?service=main"
+    " or redis+cluster://host:6379,host2:6379"
+)
+
+Address = tuple[str, int]
+_Told = tuple[int, Address]
+"""The number of the latest change that somebody knows of, and where the server is."""
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class _Directory:
+    """Those who know where the server is. `find` blocks for `deadline` seconds at most."""
+
+    addresses: tuple[Address, ...]
+    ask: Callable[["redis.Redis"], _Told | None]
+    login: Mapping[str, str]
+
+    def find(self, deadline: float) -> Address:
+        """Raises ConnectionError where nobody knows in time."""
+        crowd = ThreadPoolExecutor(len(self.addresses), thread_name_prefix="where-is-redis")
+        try:
+            asked = [crowd.submit(self._asked, address, deadline / 2) for address in self.addresses]
+            answered, _ = wait(asked, deadline / 2)
+        finally:
+            crowd.shutdown(wait=False, cancel_futures=True)
+        told = [answer for future in answered if (answer := future.result()) is not None]
+        if not told:
+            raise redis.ConnectionError("nobody tells where Redis is")
+        return max(told)[1]
+
+    def _asked(self, address: Address, deadline: float) -> _Told | None:
+        host, port = address
+        once: dict[str, Any] = {**_once(deadline, Retry(NoBackoff(), 0)), **self.login}
+        client = redis.Redis(host=host, port=port, **once)
+        try:
+            told = self.ask(client)
+        except (RedisError, OSError):
+            return None
+        finally:
+            client.close()
+        return None if told is None else (told[0], (told[1][0] or host, told[1][1]))
+
+
+def _by_sentinel(client: "redis.Redis", *, service: str) -> _Told | None:
+    say: Callable[..., Any] = client.execute_command  # untyped where it comes from
+    found = say("SENTINEL GET-MASTER-ADDR-BY-NAME", service)
+    if found is None:
+        return None
+    host, port = found
+    return int(say("SENTINEL MASTER", service)["config-epoch"]), (_text(host), int(port))
+
+
+def _by_node(client: "redis.Redis") -> _Told | None:
+    """A node that does not know its own address leaves it out."""
+    say: Callable[..., Any] = client.execute_command
+    for first, last, (host, port, *_), *_ in say("CLUSTER SLOTS"):
+        if first <= _SLOT <= last:
+            return int(say("CLUSTER INFO")["cluster_current_epoch"]), (_text(host or ""), int(port))
+    return None
+
+
+def _text(word: str | bytes) -> str:
+    return word.decode() if isinstance(word, bytes) else word
+
+
+def check(url: str) -> None:
+    """Raises ValueError, without the text: there may be a password in it."""
+    _parsed(url)
+
+
+def described(url: str) -> str:
+    """Where it is, or who is asked, without a secret."""
+    parts = urlsplit(url)
+    return parts.netloc.rpartition("@")[2] or parts.path
+
+
+def asynchronous(url: str, *, deadline: float, **options: Any) -> "aio.Redis":
+    """A client with one connection. redis-py retries ten times by default, for seconds; here a command answers within
+    `deadline` seconds or fails."""
+    found, directory = _parsed(url)
+    kind = found.pop("connection_class", aio.Connection)
+    if issubclass(kind, aio.Connection):
+        kind = type("Elsewhere", (_Elsewhere, kind), {"directory": directory})
+    once = _once(deadline, AsyncRetry(NoBackoff(), 0))
+    options |= {"connection_class": kind, "max_connections": 1, "timeout": deadline}
+    return aio.Redis.from_pool(BlockingConnectionPool(**{**once, **options, **found}))
+
+
+def synchronous(url: str, *, deadline: float) -> "redis.Redis":
+    found, directory = _parsed(url)
+    kind = {
+        aio.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
+        aio.SSLConnection: redis.SSLConnection,
+    }.get(found.pop("connection_class", None), redis.Connection)
+    if issubclass(kind, redis.Connection):
+        kind = type("SyncElsewhere", (_SyncElsewhere, kind), {"directory": directory})
+    once = _once(deadline, Retry(NoBackoff(), 0))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **{**once, **found}))
+
+
+def _once(deadline: float, retry: Any) -> dict[str, Any]:
+    return {"retry": retry, "socket_timeout": deadline, "socket_connect_timeout": deadline, "protocol": 2}
+
+
+class _Elsewhere(aio.Connection):
+    directory: _Directory | None
+
+    async def _connect(self) -> None:
+        deadline = self.socket_connect_timeout or 1.0
+        connect: Callable[[], Awaitable[None]] = super()._connect
+        async with asyncio.timeout(deadline):
+            if self.directory is not None:
+                self.host, self.port = await asyncio.to_thread(self.directory.find, deadline)
+            await connect()
+
+    async def read_response(self, *how: Any, **more: Any) -> Any:
+        try:
+            return await super().read_response(*how, **more)
+        except _WRONG_SERVER:
+            await self.disconnect(nowait=True)
+            raise
+
+
+class _SyncElsewhere(redis.Connection):
+    directory: _Directory | None
+
+    def _connect(self) -> Any:
+        connect: Callable[[], Any] = super()._connect
+        if self.directory is not None:
+            self.host, self.port = self.directory.find(self.socket_connect_timeout or 1.0)
+        return connect()
+
+    def read_response(self, *how: Any, **more: Any) -> Any:
+        disconnect: Callable[[], None] = self.disconnect
+        try:
+            return super().read_response(*how, **more)
+        except _WRONG_SERVER:
+            disconnect()
+            raise
+
+
+def _parsed(url: str) -> tuple[dict[str, Any], _Directory | None]:
+    """What redis-py connects with, and who is to be asked where to."""
+    try:
+        if not url.isprintable() or not url.isascii() or " " in url:
+            raise ValueError
+        parts = urlsplit(url)
+        scheme, _, kind = parts.scheme.partition("+")
+        if not kind:
+            if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
+                raise ValueError
+            return {**aio.connection.parse_url(url)}, None
+        login, _, hosts = parts.netloc.rpartition("@")
+        query = {name: values[0] for name, values in parse_qs(parts.query, strict_parsing=bool(parts.query)).items()}
+        user, _, password = (unquote(word) for word in login.partition(":"))
+        found: dict[str, Any] = {"username": user or None, "password": password or None}
+        addresses = tuple(_address(host) for host in hosts.split(","))
+        if (scheme, kind) == ("redis", "cluster") and not query and parts.path in {"", "/", "/0"}:
+            known = {name: word for name, word in found.items() if word}
+            return found, _Directory(addresses, _by_node, known)
+        if (scheme, kind) == ("redis", "sentinel") and query.keys() <= {"service", "sentinel_password"}:
+            found["db"] = int(parts.path.removeprefix("/") or 0)
+            known = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
+            return found, _Directory(addresses, partial(_by_sentinel, service=query["service"]), known)
+        raise ValueError
+    except (ValueError, KeyError):
+        raise ValueError(_WANTED) from None
+
+
+def _address(text: str) -> Address:
+    parts = urlsplit(f"//{text}")
+    if not parts.hostname or not parts.port or parts.path or parts.query or "@" in text:
+        raise ValueError
+    return parts.hostname, parts.port

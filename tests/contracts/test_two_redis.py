@@ -1,0 +1,206 @@
+"""Two servers alive at once, each with processes that reach it: nobody is welcome at one who was thrown out at the
+other, whoever of the two counts at that moment."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from redis.asyncio import Redis
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.redis_blocklist import RedisBlocklist
+from application.ports import Seat
+from domain.session import ENDED, EndReason, Session
+from entrypoints import engines
+from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id
+from tests.contracts.test_blocklist import HORIZON, MARK, Truth, floor_key, gone, tending, trusted
+
+pytestmark = pytest.mark.anyio
+
+LEASE, DEADLINE = 0.5, 0.2
+
+
+def at(url: str, floors: PostgresFloors | Truth, *, patience: float = 10.0) -> RedisBlocklist:
+    return RedisBlocklist(
+        url,
+        truth=floors,
+        clock=lambda: LATER,
+        horizon=HORIZON,
+        lease=LEASE,
+        deadline=DEADLINE,
+        patience=patience,
+    )
+
+
+@pytest.fixture
+def other_valkey(tmp_path: Path) -> Iterator[engines.Valkey]:
+    with engines.valkey(tmp_path / "other") as started:
+        yield started
+
+
+@pytest.fixture
+async def other_redis(other_valkey: engines.Valkey) -> AsyncIterator["Redis"]:
+    async with Redis.from_url(other_valkey.url) as client:
+        yield client
+
+
+@pytest.fixture
+def truth() -> Truth:
+    return Truth()
+
+
+@pytest.fixture
+async def old(truth: Truth, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
+    made = at(valkey.url, truth, patience=3.0)
+    yield made
+    await made.close()
+
+
+@pytest.fixture
+async def new(truth: Truth, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
+    made = at(other_valkey.url, truth)
+    yield made
+    await made.close()
+
+
+async def believed(blocklist: RedisBlocklist) -> None:
+    async with asyncio.timeout(10):
+        while await blocklist.floors([]) is None:  # noqa: ASYNC110 - nobody tells when it is
+            await asyncio.sleep(0.01)
+
+
+async def marked(client: "Redis") -> bytes:
+    mark = await client.get(MARK)
+    assert isinstance(mark, bytes)
+    return mark
+
+
+async def unbelieved(blocklist: RedisBlocklist) -> None:
+    async with asyncio.timeout(10):
+        while await blocklist.floors([]) is not None:
+            await blocklist.tend()
+            await asyncio.sleep(0.02)
+
+
+async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+) -> None:
+    await trusted(old)
+    await new.tend()
+    assert truth.now_seated is not None
+    assert truth.now_seated.number == 2
+    await trusted(new)
+    await unbelieved(old)
+    for _ in range(5):
+        await old.tend()
+        await new.tend()
+    assert await new.floors([]) == {}
+    assert truth.now_seated.number == 2
+
+
+async def test_the_new_one_is_not_believed_before_the_marks_of_the_old_one_have_lapsed(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+) -> None:
+    await trusted(old)
+    async with tending(new):
+        while await old.floors([]) is not None:
+            await old.tend()
+            assert await new.floors([]) is None
+        while await redis.exists(MARK):
+            assert await new.floors([]) is None
+        await believed(new)
+
+
+async def test_what_was_revoked_at_the_old_one_under_its_last_mark_is_known_to_the_new_one(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+) -> None:
+    await trusted(old)
+    await new.tend()
+    truth.end(session := new_id())
+    await old.publish({session: ENDED})
+    assert await redis.exists(MARK)
+    await old.tend()
+    async with tending(new):
+        await believed(new)
+    assert await new.floors([session]) == {session: ENDED}
+
+
+async def test_what_is_revoked_where_nobody_is_believed_any_more_waits_until_the_new_one_knows(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+) -> None:
+    await trusted(old)
+    async with tending(new):
+        await unbelieved(old)
+        await gone(redis, MARK)
+        await believed(new)
+        for _ in range(3):
+            truth.end(session := new_id())
+            await old.publish({session: ENDED})
+            assert await redis.exists(floor_key(session))
+            assert await new.floors([session]) in ({session: ENDED}, None)
+
+
+async def test_a_mark_that_replication_carried_over_is_worth_nothing(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+) -> None:
+    await trusted(new)
+    theirs = await marked(other_redis)
+    truth.now_seated = None
+    await trusted(old)
+    mine = await marked(redis)
+    assert mine != theirs
+    await redis.set(MARK, theirs)
+    truth.end(session := new_id())
+    assert await old.floors([session]) is None
+    await old.publish({session: ENDED})
+    truth.now_seated = Seat(mine.partition(b":")[0].decode(), 2)
+    await trusted(old)
+    await redis.set(MARK, mine)
+    assert await old.floors([session]) is None, "the same server, in another seat"
+
+
+async def test_whoever_was_unseated_and_finds_nobody_else_comes_back(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+) -> None:
+    await trusted(old)
+    await trusted(new)
+    await new.close()
+    async with tending(old):
+        await unbelieved(old)
+        await believed(old)
+
+
+async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations_are_known_to_both(
+    engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
+) -> None:
+    floors, dice = PostgresFloors(engine), random.Random(7)
+    sides = [at(url, floors, patience=0.9) for url in (valkey.url, other_valkey.url)]
+    stores = [PostgresStore(engine, blocklist=side, nudge=lambda _: None) for side in sides]
+    stage = Stage(stores[0].begin, floors, SpyingBlocklist(), [])
+    user = await stage.user()
+    heard_of = [0, 0]
+
+    async def revoke_and_ask(session: Session, delay: float, here: int) -> None:
+        await asyncio.sleep(delay)
+        async with stores[here].begin() as work:
+            await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+        for _ in range(100):
+            for number, side in enumerate(sides):
+                heard = await side.floors([session.id])
+                assert heard in ({session.id: ENDED}, None), (number, here)
+                heard_of[number] += heard is not None
+            await asyncio.sleep(0.01)
+
+    sessions = [await stage.session(user) for _ in range(40)]
+    async with tending(sides[0], every=0.1), tending(sides[1], every=0.1):
+        await asyncio.gather(*(revoke_and_ask(session, dice.random() * 8, dice.randrange(2)) for session in sessions))
+    seat = await floors.seat()
+    assert seat is not None
+    assert seat.number > 3
+    assert min(heard_of) > 0
+    for side in sides:
+        await side.close()
