@@ -48,17 +48,15 @@ class _Ring:
 
 
 class JwtSealer(AccessSealer):
-    """`keys` tells the keys of the moment, the same object while they are the same; `unknown` is called before a
-    token is refused because its key is not among them. `horizon` is the longest lifetime a token may claim. Times in
-    tokens are whole seconds: `issued_at` and `expires_at` come back without their fractions. Raises ValueError for
-    settings under which a check would be empty.
+    """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
+    `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and
+    `expires_at` come back without their fractions. Raises ValueError for settings under which a check would be empty.
     """
 
     def __init__(
         self,
         *,
         keys: Callable[[], KeySet],
-        unknown: Callable[[], None],
         issuer: str,
         audience: str,
         clock: Clock,
@@ -66,7 +64,7 @@ class JwtSealer(AccessSealer):
     ) -> None:
         if not (issuer and audience and horizon > timedelta()):
             raise ValueError("an access token needs an issuer, an audience and a horizon")
-        self._keys, self._unknown = keys, unknown
+        self._keys = keys
         self._last = _Ring.of(keys())
         self._fixed = {"iss": issuer, "aud": audience, "client_id": "latchkey"}
         self._clock, self._horizon = clock, int(horizon.total_seconds())
@@ -113,11 +111,7 @@ class JwtSealer(AccessSealer):
         return ring
 
     def _key(self, header: str) -> SigningKey:
-        key = self._ring().headers.get(header)
-        if key is None:
-            self._unknown()
-            key = self._ring().headers[header]
-        return key
+        return self._ring().headers[header]
 
     def _read(self, text: str, now: float) -> AccessToken:
         if len(text) > _LONGEST or not text.isascii():

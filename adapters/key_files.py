@@ -1,6 +1,7 @@
 """Which signing keys lie in a file or a folder, and since when; a new one is put beside them."""
 
 import os
+import stat
 import tempfile
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -10,6 +11,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from adapters.pem_keys import SigningKey, new_pem, read_pem
+
+_LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
+"""Files may come from later still; no calendar does, and something is yet to be added."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,15 +49,15 @@ def read_keys(path: Path, known: Mapping[Path, KeyFile] = MappingProxyType({})) 
     found = {}
     for file in _pem_files(path) if path.is_dir() else [path]:
         try:
-            # Before it is read: whatever changes meanwhile is seen the next time.
-            at = file.stat()
-            stamp = (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
-            same = file in known and known[file].stamp == stamp
-            found[file] = known[file] if same else _read(file, at, stamp)
-        except FileNotFoundError:
-            # Of a folder's files somebody has just removed one.
+            found[file] = _found(file, known.get(file))
+        except OSError as error:
             if file is path:
                 raise
+            # What is wrong with one of a folder's files must not hide that another is gone.
+            if not isinstance(error, FileNotFoundError):
+                found[file] = KeyFile(
+                    file=file, written=0, changed=0, stamp=None, key=None, problem=_says(file, error)
+                )
     return found
 
 
@@ -63,7 +67,7 @@ def held_keys(files: Iterable[KeyFile]) -> list[HeldKey]:
     for it in sorted(files, key=lambda it: (it.written, it.file.name), reverse=True):
         if it.key is None:
             continue
-        since = datetime.fromtimestamp(it.changed / 1e9, UTC)
+        since = datetime.fromtimestamp(min(max(it.changed / 1e9, 0), _LATEST), UTC)
         before = held.get(it.key.kid)
         if before is None:
             held[it.key.kid] = HeldKey(key=it.key, files=(it.file,), since=since)
@@ -119,7 +123,7 @@ def make_key(folder: Path) -> Path:
 def _newest(folder: Path) -> os.stat_result | None:
     found = []
     for file in _pem_files(folder):
-        with suppress(FileNotFoundError):  # somebody has just removed it
+        with suppress(OSError):  # somebody has just removed it, or it leads nowhere
             found.append(file.stat())
     return max(found, key=lambda at: at.st_mtime_ns, default=None)
 
@@ -129,16 +133,27 @@ def _pem_files(folder: Path) -> list[Path]:
     return [file for file in folder.iterdir() if file.suffix == ".pem"]
 
 
-def _read(file: Path, at: os.stat_result, stamp: tuple[int, ...]) -> KeyFile:
-    it = KeyFile(
-        file=file, written=at.st_mtime_ns, changed=max(at.st_mtime_ns, at.st_ctime_ns), stamp=stamp, key=None
-    )
+def _found(file: Path, known: KeyFile | None) -> KeyFile:
+    # Before it is read: whatever changes meanwhile is seen the next time.
+    at = file.stat()
+    stamp = (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
+    if known is not None and known.stamp == stamp:
+        return known
+    written, changed = at.st_mtime_ns, max(at.st_mtime_ns, at.st_ctime_ns)
+    it = KeyFile(file=file, written=written, changed=changed, stamp=stamp, key=None)
+    if not stat.S_ISREG(at.st_mode):
+        # A pipe would be waited for, and a device read forever.
+        return replace(it, problem=f"{file}: not a regular file")
     try:
         return replace(it, key=read_pem(file.read_bytes()))
     except FileNotFoundError:
         raise
     except OSError as error:
         # Nothing of the file need change for it to be readable again.
-        return replace(it, stamp=None, problem=f"{file}: cannot be read ({error.strerror})")
+        return replace(it, stamp=None, problem=_says(file, error))
     except ValueError as error:
         return replace(it, problem=f"{file}: {error}")
+
+
+def _says(file: Path, error: OSError) -> str:
+    return f"{file}: cannot be read ({error.strerror})"

@@ -20,9 +20,6 @@ from application.ports import Clock
 
 log = logging.getLogger(__name__)
 
-GLANCES = 0.25
-"""Seconds that pass at least between two looks that strangers' tokens cause."""
-
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
@@ -61,11 +58,6 @@ class LiveKeys:
     def now(self) -> KeySet:
         """The same object as long as nothing has changed."""
         return self._now
-
-    def glance(self) -> None:
-        """A token names a key that is unknown: perhaps it has just come. Costs nothing where it is called often."""
-        if self._ticks() - self._looked >= GLANCES:
-            self.look()
 
     def look(self) -> None:
         """Take up what has changed. Reads names and times of files, and what is new. Never raises, never waits for

@@ -50,7 +50,6 @@ def make_limits(settings: Settings, clock: Clock) -> Limits:
 def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
     return JwtSealer(
         keys=keys.now,
-        unknown=keys.glance,
         issuer=settings.public_url,
         audience=settings.public_url,
         clock=clock,

@@ -91,7 +91,7 @@ class World:
         self.links = links = ItsDangerousLinkSealer(secrets=[secret])
         self.refresh_sealer = refresh_sealer = ItsDangerousRefreshSealer(secrets=[secret])
         self.access_sealer = access_sealer = JwtSealer(
-            **fixed([_KEY]),
+            keys=fixed([_KEY]),
             issuer="https://accounts.example.org",
             audience="https://accounts.example.org",
             clock=clock,

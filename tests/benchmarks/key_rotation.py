@@ -38,7 +38,7 @@ def cost(folder: Path) -> None:
         make_key(folder)
     keys = LiveKeys(folder, delay=timedelta(), clock=_now)
     before, after = (
-        kind(keys=keys.now, unknown=keys.glance, issuer="us", audience="us", clock=_now, horizon=timedelta(hours=1))
+        kind(keys=keys.now, issuer="us", audience="us", clock=_now, horizon=timedelta(hours=1))
         for kind in (KeysForGood, JwtSealer)
     )
     now = _now()
@@ -53,7 +53,6 @@ def cost(folder: Path) -> None:
     )
     stranger = JwtSealer(
         keys=LiveKeys(make_key(folder / "other"), delay=timedelta(), clock=_now).now,
-        unknown=keys.glance,
         issuer="us",
         audience="us",
         clock=_now,

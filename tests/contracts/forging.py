@@ -28,13 +28,13 @@ HEADER = {"alg": "EdDSA", "kid": KEYS[0].kid, "typ": "at+jwt"}
 
 def sealer(now: datetime = NOW, keys: Sequence[SigningKey] = KEYS, **other: Any) -> JwtSealer:
     where = {"issuer": "https://id.example.org", "audience": "example", "horizon": timedelta(hours=1)}
-    return JwtSealer(**{**fixed(keys), "clock": lambda: now, **where, **other})
+    return JwtSealer(**{"keys": fixed(keys), "clock": lambda: now, **where, **other})
 
 
-def fixed(keys: Sequence[SigningKey]) -> dict[str, Any]:
-    """What a sealer is told of keys that never change."""
+def fixed(keys: Sequence[SigningKey]) -> Callable[[], KeySet]:
+    """Keys that never change."""
     always = KeySet.of(keys)
-    return {"keys": lambda: always, "unknown": lambda: None}
+    return lambda: always
 
 
 def segment(value: object) -> str:

@@ -2,6 +2,9 @@
 
 import os
 import stat
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -121,15 +124,56 @@ def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
     put(tmp_path, "b.pem", b"")
     (tmp_path / "c.pem").mkdir()
     (tmp_path / "d.pem").symlink_to(tmp_path / "gone")
+    (tmp_path / "e.pem").symlink_to("e.pem")
     first = read_keys(tmp_path)
     again = read_keys(tmp_path, first)
     names = {file.name: it is first[file] for file, it in again.items()}
-    assert names == {"a.pem": True, "b.pem": True, "c.pem": False}
+    assert names == {"a.pem": True, "b.pem": True, "c.pem": True, "e.pem": False}
     assert [it.problem for it in again.values()] == [it.problem for it in first.values()]
     # The same size and the same time of writing: still another file.
     put(tmp_path, "new", private_pem(ed25519.Ed25519PrivateKey.generate())).rename(tmp_path / "a.pem")
     [key] = held_keys(read_keys(tmp_path, first).values())
     assert key.key.kid != SigningKey.of(ED).kid
+
+
+def linked_pipe(file: Path) -> None:
+    os.mkfifo(file.with_name("pipe"))
+    file.symlink_to("pipe")
+
+
+ODD: dict[str, Callable[[Path], object]] = {
+    "a ring of links": lambda file: file.symlink_to(file.name),
+    "a link through a file": lambda file: file.symlink_to(file.with_name("good.pem") / "x.pem"),
+    "a link to a name that is too long": lambda file: file.symlink_to("x" * 300),
+    "a pipe": os.mkfifo,
+    "a link to a pipe": linked_pipe,
+    "a device": lambda file: file.symlink_to("/dev/zero"),
+    "a folder": Path.mkdir,
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_an_odd_file_is_its_own_problem_and_is_never_opened(tmp_path: Path, odd: str) -> None:
+    put(tmp_path, "good.pem", private_pem(P256))
+    file = tmp_path / "odd.pem"
+    ODD[odd](file)
+    files = read_keys(tmp_path)
+    assert [it.key.kid for it in held_keys(files.values())] == [SigningKey.of(P256).kid]
+    assert [it.problem.partition(": ")[0] for it in files.values() if it.problem] == [str(file)]
+    assert make_key(tmp_path) in read_keys(tmp_path)
+    for path in (file, tmp_path):
+        with pytest.raises(ValueError, match=r"odd\.pem: "):
+            load_keys(path)
+
+
+@pytest.mark.parametrize("seconds", [-(2**43), -1, 2**38, 2**43])
+def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> None:
+    """Not every file system keeps such a one, so the test says it itself."""
+    [it] = read_keys(put(tmp_path, "a.pem", private_pem(ED))).values()
+    [key] = held_keys([replace(it, written=seconds * 10**9, changed=seconds * 10**9)])
+    assert key.key.kid == SigningKey.of(ED).kid
+    assert (key.since > datetime.now(UTC)) is (seconds > 0)
+    assert key.since + timedelta(days=300) > key.since
 
 
 def test_since_when_a_key_lies_there(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP
 
 def jwt_sealer(*private: object) -> JwtSealer:
     keys = fixed([SigningKey.of(key) for key in private])
-    return JwtSealer(**keys, issuer="us", audience="you", clock=lambda: NOW, horizon=timedelta(hours=1))
+    return JwtSealer(keys=keys, issuer="us", audience="you", clock=lambda: NOW, horizon=timedelta(hours=1))
 
 
 @dataclass(frozen=True)
