@@ -19,6 +19,7 @@ SUBJECTS = {
     Kind.CONFIRM_EMAIL: "Confirm your new address for {product}",
     Kind.EMAIL_CHANGE_ASKED: "Your address for {product} is about to change",
     Kind.EMAIL_CHANGED: "Your address for {product} was changed",
+    Kind.EMAIL_RESTORED: "Your account at {product} is yours again",
     Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
 }
 """Nothing of what a user typed belongs into a subject."""

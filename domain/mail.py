@@ -41,6 +41,7 @@ class Kind(StrEnum):
     CONFIRM_EMAIL = "confirm_email"
     EMAIL_CHANGE_ASKED = "email_change_asked"
     EMAIL_CHANGED = "email_changed"
+    EMAIL_RESTORED = "email_restored"
     ACCOUNT_DELETED = "account_deleted"
 
     @property
@@ -55,6 +56,7 @@ _LINKS = {
     Kind.CONFIRM_EMAIL: Purpose.EMAIL,
     Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
     Kind.EMAIL_CHANGED: Purpose.RESTORE,
+    Kind.EMAIL_RESTORED: Purpose.RESET,
 }
 
 

@@ -110,7 +110,7 @@ async def test_the_account_is_its_owners_again_and_nobody_elses(
     events = [event for event in world.store.rows.events.values() if event.action is Action.EMAIL_RESTORED]
     assert [(event.user_id, event.actor_id, event.detail) for event in events] == [(user.id, None, "")]
 
-    (mail,) = owed(world, Kind.RESET)
+    (mail,) = owed(world, Kind.EMAIL_RESTORED)
     assert (mail.recipient, mail.user_id) == (ALICE, user.id)
     token = await world.mailed_token(ALICE)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
@@ -150,7 +150,7 @@ async def test_of_forty_at_once_one_restores(world: World) -> None:
     token = back(world, await moved(world, user, THIEF))
     outcomes = await at_once([partial(world.restore_email, token=token)] * 40)
     assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [kept(world, user)]
-    assert len(owed(world, Kind.RESET)) == 1
+    assert len(owed(world, Kind.EMAIL_RESTORED)) == 1
 
 
 async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: World) -> None:
@@ -185,7 +185,7 @@ async def test_mails_that_are_still_owed_to_the_thief_are_not_sent(world: World)
     await world.restore_email(token=back(world, first))
     await world.deliver_mail(limit=100)
     sent = {(mail.kind, mail.recipient) for mail in world.store.rows.mails.values() if mail.outcome is Outcome.SENT}
-    assert sent == {(Kind.RESET, ALICE)}
+    assert sent == {(Kind.EMAIL_RESTORED, ALICE)}
 
 
 async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(world: World) -> None:

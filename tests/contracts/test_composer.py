@@ -20,7 +20,14 @@ PAGES = {
     Kind.CONFIRM_EMAIL: "email",
     Kind.EMAIL_CHANGE_ASKED: "email",
     Kind.EMAIL_CHANGED: "email",
+    Kind.EMAIL_RESTORED: "reset",
 }
+COMFORT = {
+    Kind.EMAIL_CHANGE_ASKED: "there is nothing to do",
+    Kind.EMAIL_CHANGED: "there is nothing to do",
+    Kind.EMAIL_RESTORED: "the old password no longer works",
+}
+"""What a letter says about doing nothing; most were perhaps asked for by a stranger."""
 BUTTONS = "Confirm my address:|Choose a new password:|Use this address:|This was not me:"
 HOSTILE = [
     '"><img src=x onerror=alert(1)>@example.com',
@@ -69,14 +76,23 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
     letter = compose(composer, kind)
     link = f"{ORIGIN}/{PAGES[kind]}?token={SEALED}"
     page = Reader(letter.html)
-    assert re.findall(r"https?://\S+", letter.text) == [link]
-    assert set(page.links) == {link}
+    another = [f"{ORIGIN}/reset"] if kind is Kind.EMAIL_RESTORED else []
+    assert re.findall(r"https?://\S+", letter.text) == [link, *another]
+    assert set(page.links) == {link, *another}
     assert link in page.words
     assert kind.purpose is not None
     for body in (letter.text, " ".join(page.words)):
         assert spoken(kind.purpose.lifetime) in body
-        asked_for = kind.purpose is not Purpose.RESTORE
-        assert ("nothing will happen" if asked_for else "there is nothing to do") in body
+        assert COMFORT.get(kind, "nothing will happen") in body
+
+
+def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:
+    letter = compose(composer, Kind.EMAIL_RESTORED)
+    for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
+        assert "is the address of your account again" in body
+        assert "Somebody asked" not in body
+        assert "ignore this mail" not in body
+        assert "stays as it is" not in body
 
 
 @pytest.mark.parametrize("kind", [kind for kind in Kind if kind.purpose is None])

@@ -39,6 +39,7 @@ def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
         Kind.CONFIRM_EMAIL: Purpose.EMAIL,
         Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
         Kind.EMAIL_CHANGED: Purpose.RESTORE,
+        Kind.EMAIL_RESTORED: Purpose.RESET,
         Kind.ACCOUNT_DELETED: None,
     }
 
