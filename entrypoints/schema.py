@@ -3,7 +3,7 @@
 import asyncio
 import time
 
-from sqlalchemy import text
+from sqlalchemy import URL, text
 from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -12,6 +12,13 @@ from entrypoints.revisions import head
 
 class SchemaError(Exception):
     """What is wrong, and what to do about it."""
+
+
+def unusable(url: URL, error: Exception) -> SchemaError:
+    """Of a connection that failed with `error`."""
+    why = str(getattr(error, "orig", error)) or "it does not answer"
+    where = f"{url.host or 'localhost'}:{url.port or 5432}"
+    return SchemaError(f"The database at {where} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
 
 
 async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None:
@@ -27,11 +34,7 @@ async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None
             break
         except (SQLAlchemyError, OSError) as error:
             if time.monotonic() > give_up:
-                where = f"{engine.url.host or 'localhost'}:{engine.url.port or 5432}"
-                why = str(getattr(error, "orig", error)) or "it does not answer"
-                raise SchemaError(
-                    f"The database at {where} cannot be used, see LATCHKEY_DATABASE_URL: {why}"
-                ) from error
+                raise unusable(engine.url, error) from error
             await asyncio.sleep(0.2)
     if found != (expected := head()):
         state = "has no schema yet" if found is None else f"has the schema {found}"

@@ -1,14 +1,16 @@
 """Alembic's way in: `make migrate` applies what is here, `make revision m="…"` writes what has changed."""
 
 import asyncio
+import sys
 
 from alembic import context
-from alembic.util import CommandError
 from sqlalchemy import Connection, pool, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.postgres.connecting import driver_url
 from adapters.postgres.tables import metadata
+from entrypoints.schema import unusable
 from entrypoints.settings import SettingsError, database_url
 
 
@@ -26,14 +28,16 @@ async def _online() -> None:
     try:
         url, arguments = driver_url(context.config.attributes.get("database_url") or database_url())
     except SettingsError as error:
-        raise CommandError(str(error)) from error
+        sys.exit(str(error))
     engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
     try:
-        async with engine.connect() as connection:
-            await connection.run_sync(_migrate)
-    except OSError as error:
-        raise CommandError("The database does not answer: see LATCHKEY_DATABASE_URL.") from error
+        connection = await engine.connect()
+    except (SQLAlchemyError, OSError) as error:
+        sys.exit(str(unusable(url, error)))
+    try:
+        await connection.run_sync(_migrate)
     finally:
+        await connection.close()
         await engine.dispose()
 
 

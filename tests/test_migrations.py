@@ -8,12 +8,13 @@ import subprocess
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import asyncpg
 import pytest
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import make_url
 
 from adapters.postgres.connecting import make_engine
 from entrypoints import engines
@@ -113,6 +114,33 @@ def test_every_revision_goes_up_down_and_up_again(fresh: str) -> None:
 def test_the_migrated_schema_is_the_one_that_the_code_expects(fresh: str) -> None:
     migrate(fresh, "upgrade", "head")
     assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"database": "nowhere"}, 'database "nowhere" does not exist'),
+        ({"username": "nobody"}, 'password authentication failed for user "nobody"'),
+        ({"password": "wrong"}, "password authentication failed for user"),
+        ({"port": 1}, "Connect call failed"),
+    ],
+    ids=lambda it: next(iter(it)) if isinstance(it, dict) else "",
+)
+def test_a_database_that_cannot_be_used_is_told_in_one_line(
+    postgres: engines.Postgres, wrong: dict[str, Any], said: str
+) -> None:
+    url = make_url(postgres.url).set(**wrong)
+    done = alembic(url.render_as_string(hide_password=False), "upgrade", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"The database at 127.0.0.1:{url.port} cannot be used, see LATCHKEY_DATABASE_URL: ")
+    assert said in line
+
+
+def test_a_setting_that_is_wrong_is_told_in_one_line() -> None:
+    done = alembic("mysql://127.0.0.1/accounts", "upgrade", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.splitlines() == ["LATCHKEY_DATABASE_URL: not a PostgreSQL URL"]
 
 
 def test_there_is_one_head(fresh: str) -> None:
