@@ -3,6 +3,7 @@ of it, and whoever takes it may be slow."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
@@ -51,7 +52,7 @@ class ExportMe:
             user=user,
             changes=changes,
             sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
-            events=self._pages(lambda work, after: work.events.page(user.id, limit=PAGE, after=after)),
+            events=self._pages(partial(_events, user.id)),
             mails=self._pages(lambda work, after: work.mails.page(user, limit=PAGE, after=after)),
         )
 
@@ -67,3 +68,7 @@ class ExportMe:
             if len(page) < PAGE:
                 return
             after = page[-1].id
+
+
+async def _events(user_id: UUID, work: Work, after: UUID | None) -> Sequence[Event]:
+    return [event.told_to(user_id) for event in await work.events.page(user_id, limit=PAGE, after=after)]

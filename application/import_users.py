@@ -66,10 +66,13 @@ class ImportUsers:
         wanted = self._wanted(rows, remarks, highest=highest)
         async with self.begin() as work:
             standing = await work.users.standing(wanted)
+            brought = await work.users.brought(wanted)
         new, known = [], 0
         for email, row in wanted.items():
             holder = standing.get(email)
-            if holder is None or (row.verified and not holder.user.verified):
+            if holder is None and email in brought:
+                known += 1  # and has left since, or moved
+            elif holder is None or (row.verified and not holder.user.verified):
                 new.append((email, row))
             elif _came_before(row, holder, since=since):
                 known += 1

@@ -33,7 +33,7 @@ class ListEvents:
     begin: Begin
 
     async def __call__(
-        self, user_id: UUID, *, limit: int = 50, after: UUID | None = None
+        self, user_id: UUID, *, reader: UUID | None = None, limit: int = 50, after: UUID | None = None
     ) -> tuple[Sequence[Event], UUID | None]:
         """The page and the id to go on after; None when nothing follows. Raises `not_found`."""
         async with self.begin() as work:
@@ -41,7 +41,7 @@ class ListEvents:
             if not found and after is None and await work.users.by_id(user_id) is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
         page = found[:limit]
-        return page, page[-1].id if len(found) > limit else None
+        return [event.told_to(reader) for event in page], page[-1].id if len(found) > limit else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

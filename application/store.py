@@ -138,11 +138,15 @@ class Users(Protocol):
         """Of these addresses, those that belong to somebody already."""
         ...
 
+    async def brought(self, emails: Collection[str]) -> Collection[str]:
+        """Of these addresses, those that `admit` has brought in before, whatever has become of their users since."""
+        ...
+
     async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
         """Add many at once, verified or not as they say, and return those who are in now, as they are in. No two of
         them have one address. Where an address belongs to somebody verified, or to an imported claim and the newcomer
-        is not verified either, the newcomer is left out. Somebody verified takes the place of every claim, as with
-        `prove`; a username that somebody verified has is given up.
+        is not verified either, or to nobody who was once `brought`, the newcomer is left out. Somebody verified takes
+        the place of every claim, as with `prove`; a username that somebody verified has is given up.
         """
         ...
 

@@ -1,6 +1,6 @@
 """What happened to an account: kept in the same breath as what it tells of, and never changed afterwards."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Self
@@ -64,3 +64,8 @@ class Event:
         detail: str = "",
     ) -> Self:
         return cls(id=id, action=action, user_id=user_id, actor_id=by, created_at=now, origin=origin, detail=detail)
+
+    def told_to(self, reader: UUID | None) -> Self:
+        """Where somebody who administers sits, is nothing that those learn whom they look after."""
+        theirs = self.user_id == reader and self.actor_id not in {None, reader}
+        return replace(self, origin=NOWHERE) if theirs else self

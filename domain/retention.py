@@ -17,6 +17,7 @@ class Leftover(StrEnum):
     ADDRESS_CHANGE = "address_change"
     CLAIM = "claim"
     EVENT = "event"
+    ARRIVAL = "arrival"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,9 @@ stay with it: they may tell that it is more than a claim."""
 
 EVENT = timedelta(days=400)
 """What happened to an account, a year and a bit."""
+
+ARRIVAL = timedelta(days=400)
+"""That an address came in by an import, so that the import, run again, brings nobody back who has left or moved."""
 
 CLAIM = timedelta(days=30)
 """After anything happened to a claim to an address that nobody has proven, and nobody is logged in with."""

@@ -62,7 +62,9 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     """An engine on an empty database."""
     made = make_engine(migrated)
     async with made.begin() as connection:
-        await connection.execute(text("TRUNCATE users, sessions, mails, events, clients, address_changes, seats"))
+        await connection.execute(
+            text("TRUNCATE users, sessions, mails, events, clients, address_changes, arrivals, seats")
+        )
     yield made
     await made.dispose()
 

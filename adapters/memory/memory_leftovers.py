@@ -70,10 +70,15 @@ def _event(rows: Rows, event: Event, now: datetime) -> bool:
     return event.created_at < now - retention.EVENT and not telling
 
 
+def _by_age_alone(*_: object) -> bool:
+    return True
+
+
 _RULES: dict[Leftover, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
     Leftover.SESSION: ("sessions", retention.SESSION, _session),
     Leftover.MAIL: ("mails", retention.MAIL, _mail),
     Leftover.ADDRESS_CHANGE: ("changes", retention.ADDRESS_CHANGE, _address_change),
     Leftover.CLAIM: ("users", retention.CLAIM, _claim),
     Leftover.EVENT: ("events", retention.EVENT, _event),
+    Leftover.ARRIVAL: ("arrivals", retention.ARRIVAL, _by_age_alone),
 }

@@ -123,12 +123,17 @@ class MemoryUsers(Users):
             user.email: Standing(user, imported.get(user.id)) for user in met if user.verified or user.id in imported
         }
 
+    async def brought(self, emails: Collection[str]) -> Collection[str]:
+        await checkpoint()
+        return set(emails) & set(self._rows.arrivals.values())
+
     async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
         standing = await self.standing([newcomer.email for newcomer in newcomers])
+        brought = await self.brought([newcomer.email for newcomer in newcomers])
         admitted = []
         for newcomer in newcomers:
             holder = standing.get(newcomer.email)
-            if holder is not None and (holder.user.verified or not newcomer.verified):
+            if newcomer.email in brought if holder is None else holder.user.verified or not newcomer.verified:
                 continue
             namesake = await self.by_username(newcomer.username) if newcomer.username else None
             taken = namesake is not None and namesake.verified
@@ -136,6 +141,7 @@ class MemoryUsers(Users):
                 claims = [user for user in self._rows.users.values() if user.email == newcomer.email]
                 await self._supersede(claims, now=now)
             admitted.append(self._keep(replace(newcomer, username=None if taken else newcomer.username)))
+            self._rows.arrivals[newcomer.id] = newcomer.email
         return admitted
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:

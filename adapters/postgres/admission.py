@@ -3,14 +3,15 @@
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
+from hashlib import sha256
 from itertools import groupby
 from uuid import UUID
 
-from sqlalchemy import case, func, select
+from sqlalchemy import ARRAY, LargeBinary, any_, case, func, literal, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import among_texts, insert_all, row_of_user, user_of
-from adapters.postgres.tables import events, username_key, users
+from adapters.postgres.tables import arrivals, events, username_key, users
 from application.store import Standing
 from domain.event import Action
 from domain.user import User
@@ -28,6 +29,12 @@ async def standing(connection: AsyncConnection, emails: Collection[str]) -> Mapp
     return {it.user.email: it for it in first if it is not None}
 
 
+async def brought(connection: AsyncConnection, emails: Collection[str]) -> Collection[str]:
+    by_digest = {_digest(email): email for email in emails}
+    asked = select(arrivals.c.digest).where(arrivals.c.digest == any_(literal(list(by_digest), ARRAY(LargeBinary))))
+    return {by_digest[digest] for digest in (await connection.execute(asked)).scalars()}
+
+
 async def admit(
     connection: AsyncConnection, newcomers: Sequence[User], *, give_way: GiveWay, now: datetime
 ) -> Sequence[User]:
@@ -37,14 +44,16 @@ async def admit(
     left = newcomers
     # Again with those whose address or name somebody has proven since we looked, which happens once if ever.
     for _ in range(3):
-        met = await _everybody_at(connection, [user.email for user in left])
-        left = [user for user in left if _may_come(user, met.get(user.email, ()))]
+        emails = [user.email for user in left]
+        met, before = await _everybody_at(connection, emails), await brought(connection, emails)
+        left = [user for user in left if _may_come(user, met.get(user.email, ()), before=user.email in before)]
         if not left:
             break
         if rivals := [it.user.id for user in left if user.verified for it in met.get(user.email, ())]:
             await give_way(rivals)
         named = await _without_taken_names(connection, left)
         came = await _make_room_for(connection, named, now=now)
+        await _remember(connection, came)
         admitted += came
         inside = {user.id for user in came}
         left = [user for user in left if user.id not in inside]
@@ -67,8 +76,20 @@ async def _everybody_at(connection: AsyncConnection, emails: Collection[str]) ->
     return {email: list(theirs) for email, theirs in groupby(standings, lambda standing: standing.user.email)}
 
 
-def _may_come(newcomer: User, standings: Sequence[Standing]) -> bool:
-    return not any(it.user.verified or (it.imported_at is not None and not newcomer.verified) for it in standings)
+def _may_come(newcomer: User, standings: Sequence[Standing], *, before: bool) -> bool:
+    """Who came `before` and is not there any more has left, or moved, and is not brought back."""
+    imported = any(it.imported_at is not None for it in standings)
+    return not any(it.user.verified for it in standings) and (newcomer.verified if imported else not before)
+
+
+async def _remember(connection: AsyncConnection, users: Sequence[User]) -> None:
+    if users:
+        rows = [{"id": user.id, "digest": _digest(user.email)} for user in users]
+        await connection.execute(insert_all(arrivals, rows).on_conflict_do_nothing())
+
+
+def _digest(email: str) -> bytes:
+    return sha256(email.encode()).digest()
 
 
 async def _without_taken_names(connection: AsyncConnection, newcomers: Sequence[User]) -> Sequence[User]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, collate, delete, func, not_, or_, select
+from sqlalchemy import ColumnElement, Select, Table, and_, case, collate, delete, func, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres import tables
@@ -103,6 +103,10 @@ def _event(now: datetime) -> ColumnElement[bool]:
     return and_(events.c.created_at < now - retention.EVENT, tells_nothing)
 
 
+def _by_age_alone(_: datetime) -> ColumnElement[bool]:
+    return true()
+
+
 def _none(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
     """There is no such row. Asked about one row after another, by index: of an EXISTS the planner may make a join,
     and read everything there is."""
@@ -115,5 +119,6 @@ _RULES = {
     Leftover.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
     Leftover.CLAIM: (tables.users, retention.CLAIM, _claim),
     Leftover.EVENT: (tables.events, retention.EVENT, _event),
+    Leftover.ARRIVAL: (tables.arrivals, retention.ARRIVAL, _by_age_alone),
 }
 """Of each kind the table, the least time that a row is kept for, and when it is over."""

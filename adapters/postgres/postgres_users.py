@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, t
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.admission import admit, standing
+from adapters.postgres.admission import admit, brought, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, holder_first, row_of_user, user_of
 from adapters.postgres.tables import address_changes, events, username_key, users
@@ -126,6 +126,9 @@ class PostgresUsers(Users):
 
     async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
         return await standing(self._connection, emails)
+
+    async def brought(self, emails: Collection[str]) -> Collection[str]:
+        return await brought(self._connection, emails)
 
     async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
         async def give_way(user_ids: Sequence[UUID]) -> None:

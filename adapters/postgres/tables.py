@@ -136,6 +136,14 @@ events = Table(
 )
 Index("ix_events_user_id_id", events.c.user_id, events.c.id)
 
+# Whom an import has brought, for as long as it may be run again: a digest of the address outlives the user.
+arrivals = Table(
+    "arrivals",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("digest", LargeBinary, nullable=False, unique=True),
+)
+
 clients = Table(
     "clients",
     metadata,

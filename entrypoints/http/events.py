@@ -60,7 +60,7 @@ async def my_events(
     cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
 ) -> EventPage:
     """What happened to the caller's account, newest first."""
-    return await _page(list_events, caller.user_id, limit, cursor)
+    return await _page(list_events, caller.user_id, caller, limit, cursor)
 
 
 @get(
@@ -70,17 +70,20 @@ async def my_events(
 )
 async def events_of_user(
     user_id: FromPath[UUID],
+    caller: NamedDependency[AccessToken],
     list_events: NamedDependency[ListEvents],
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
 ) -> EventPage:
     """What happened to a user, newest first; also to one who has been deleted."""
-    return await _page(list_events, user_id, limit, cursor)
+    return await _page(list_events, user_id, caller, limit, cursor)
 
 
-async def _page(list_events: ListEvents, user_id: UUID, limit: int, cursor: str | None) -> EventPage:
+async def _page(
+    list_events: ListEvents, user_id: UUID, reader: AccessToken, limit: int, cursor: str | None
+) -> EventPage:
     after = None if cursor is None else place_of(cursor).id
-    page, following = await list_events(user_id, limit=limit, after=after)
+    page, following = await list_events(user_id, reader=reader.user_id, limit=limit, after=after)
     next_cursor = None if following is None else cursor_of(Place(following))
     return EventPage([EventShape.of(event) for event in page], next_cursor)
 

@@ -32,6 +32,13 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id", name=op.f("pk_clients")),
     )
     op.create_table(
+        "arrivals",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("digest", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_arrivals")),
+        sa.UniqueConstraint("digest", name=op.f("uq_arrivals_digest")),
+    )
+    op.create_table(
         "address_changes",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("user_id", sa.Uuid(), nullable=False),
@@ -93,4 +100,5 @@ def downgrade() -> None:
     op.drop_table("seats")
     op.drop_table("address_changes")
     op.drop_table("clients")
+    op.drop_table("arrivals")
     op.drop_table("events")

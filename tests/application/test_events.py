@@ -87,6 +87,19 @@ async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
     assert done[-1].origin == HERE
 
 
+async def test_where_an_admin_sits_is_told_to_others_who_administer_alone(world: World) -> None:
+    user, root = await world.user(ALICE), await world.user("root@example.org", role=Role.ADMIN)
+    caller, boss = await world.caller(ALICE), await world.caller("root@example.org")
+    await world.rename_me(caller, username="alice", origin=HERE)
+    await world.change_user(boss, user.id, role=Role.MODERATOR, origin=HERE)
+    for reader, place in ((None, HERE), (root.id, HERE), (user.id, NOWHERE)):
+        (by_admin, by_self), _ = await world.list_events(user.id, reader=reader, limit=2)
+        assert (by_admin.actor_id, by_admin.origin, by_self.origin) == (root.id, place, HERE)
+    export = await world.export_me(caller, origin=HERE)
+    _, by_admin, by_self, *_ = [event async for page in export.events for event in page]
+    assert (by_admin.actor_id, by_admin.origin, by_self.origin) == (root.id, NOWHERE, HERE)
+
+
 async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)

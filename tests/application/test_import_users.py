@@ -124,6 +124,23 @@ async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> N
     assert [user.password_hash for user in kept(world)] == ["new"]
 
 
+@pytest.mark.parametrize("verified", [True, False])
+async def test_who_has_left_or_moved_since_is_not_brought_back(world: World, verified: bool) -> None:
+    rows = [row(verified=verified), row("bob@example.org", line=2)]
+    await imported(world, *rows)
+    [ada], [bob] = kept(world), kept(world, "bob@example.org")
+    async with world.begin() as work:
+        assert await work.users.remove(ada.id)
+        assert await work.users.move(bob.id, "elsewhere@example.org", over=[], now=world.clock()) is not None
+    assert await imported(world, *rows) == Imported(0, 2, ())
+    assert await imported(world, replace(rows[0], verified=True), rows[1]) == Imported(0, 2, ())
+    assert list(world.store.rows.users) == [bob.id]
+    # Whoever registers there by themselves is another story, and stays one.
+    await world.register(email=ADA, password=PASSWORD)
+    assert await imported(world, *rows) == Imported(0, 2, ())
+    assert len(kept(world)) == 1
+
+
 async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World) -> None:
     await imported(world, row(verified=False))
     assert await imported(world, row()) == Imported(1, 0, ())

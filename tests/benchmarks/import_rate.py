@@ -15,7 +15,7 @@ import asyncpg
 from entrypoints import engines
 
 ROWS, WEAK, ROUNDS = 100_000, 300, 3
-TABLES = ("users", "events")
+TABLES = ("users", "events", "arrivals")
 
 
 def write(path: Path, rows: int, password_hash: str) -> None:

@@ -107,6 +107,22 @@ async def test_a_claim_of_the_same_import_is_not_made_twice(stage: Stage) -> Non
     assert await everybody(stage) == [first]
 
 
+@pytest.mark.parametrize("verified", [True, False])
+async def test_who_was_brought_and_has_left_is_not_brought_again(stage: Stage, verified: bool) -> None:
+    [came] = await admitting(stage, newcomer(verified=verified))()
+    await stage.user("own@example.org")
+    async with stage.begin() as work:
+        asked = [ADA, "own@example.org", "bob@example.org"]
+        assert await work.users.brought(asked) == {ADA}
+        assert await work.users.brought([]) == set()
+        assert await work.users.remove(came.id)
+    async with stage.begin() as work:
+        assert await work.users.brought(asked) == {ADA}
+    for again in (newcomer(), newcomer(verified=False)):
+        assert await admitting(stage, again, newcomer(f"{again.id}@example.org"))() != []
+        assert ADA not in {user.email for user in await everybody(stage)}
+
+
 async def test_a_strangers_claim_keeps_nobody_out(stage: Stage) -> None:
     squatter = await stage.user(username="ada", proven=False)
     waiting = newcomer(username="ada", verified=False)

@@ -49,6 +49,10 @@ OLD = (
     INSERT INTO address_changes (id, user_id, old_email, new_email, credential_version, asked_at)
     SELECT md5('change' || n)::uuid, md5('user' || n)::uuid, '', '', 1, :now FROM generate_series(1, :many) n
     """,
+    """
+    INSERT INTO arrivals (id, digest)
+    SELECT md5('user' || n)::uuid, sha256(('user' || n)::bytea) FROM generate_series(1, :many) n
+    """,
     "UPDATE mails SET settled_at = :now WHERE outcome IS NOT NULL AND :many > 0",
 )
 SESSIONS = """
@@ -96,14 +100,16 @@ async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
         for statement in (USERS, SESSIONS, MAILS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, sessions, mails"))
-    store = PostgresStore(made, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    store = PostgresStore(made, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
     full = House(made, store, PostgresFloors(made))
     event.listen(
         made.sync_engine, "before_cursor_execute", lambda *call: full.statements.append((call[2], tuple(call[3])))
     )
     yield full
     async with made.begin() as connection:
-        await connection.execute(text("TRUNCATE users, sessions, mails, events, clients, address_changes, seats"))
+        await connection.execute(
+            text("TRUNCATE users, sessions, mails, events, clients, address_changes, arrivals, seats")
+        )
     await made.dispose()
 
 
@@ -349,7 +355,7 @@ async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(house: House)
     async with house.engine.begin() as connection:
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
-        await connection.execute(text("ANALYZE users, events, address_changes, mails"))
+        await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
     house.statements.clear()
     for kind in Leftover:
         # Ids are random here, so it has to be late for many of them to be old.

@@ -223,6 +223,24 @@ async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(
     assert kept == {mail.id for mail in staying}
 
 
+# -- arrivals ---------------------------------------------------------------------------------------------
+
+
+async def test_that_an_address_was_brought_is_known_for_as_long_as_it_may_be_brought_again(stage: Attic) -> None:
+    edge = NOW - retention.ARRIVAL
+    users = [
+        User(
+            id=made(at), email=f"{number}@example.org", username=None, password_hash="", verified=True, created_at=at
+        )
+        for number, at in enumerate((NOW - AGES, edge, NOW))
+    ]
+    async with stage.begin() as work:
+        assert len(await work.users.admit(users, now=NOW)) == 3
+    assert await cleared(stage, Leftover.ARRIVAL) == 1
+    async with stage.begin() as work:
+        assert await work.users.brought([user.email for user in users]) == {users[1].email, users[2].email}
+
+
 # -- claims -----------------------------------------------------------------------------------------------
 
 
