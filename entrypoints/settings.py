@@ -47,6 +47,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     port: int
     processes: int
     data_dir: Path
+    embedded: bool
+    """Whether the database is the one that `make run` keeps."""
     unknown: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
@@ -123,6 +125,7 @@ class _Reader:
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
             "data_dir": self.data_dir,
+            "embedded": "LATCHKEY_DATABASE_URL" not in self._values,
         }
         self.complain()
         unknown = {name for name in self._values if name.startswith("LATCHKEY_")} - self._asked

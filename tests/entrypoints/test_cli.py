@@ -1,13 +1,17 @@
 """What operators do from the command line, in processes of their own."""
 
 import asyncio
+import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import bcrypt
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code, eventually
 from tests.entrypoints.sweeping import fetch
 
 
@@ -30,6 +34,37 @@ def test_an_admin_is_made_from_nothing_and_can_govern(service: Service) -> None:
     again = service.cli("create-user", "--email", email, stdin=f"{PASSWORD}\n")
     assert (again.returncode, again.stdout) == (1, "")
     assert "already" in again.stderr
+
+
+def cli(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "entrypoints.cli", *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, input=PASSWORD, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: Path) -> None:
+    engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
+    (tmp_path / "running.json").write_text(json.dumps(engines))
+    email = address("local")
+    made = cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "create-user", "--email", email)
+    assert (made.returncode, made.stderr) == (0, f"development: {tmp_path}\n")
+    [user] = ask(service, "SELECT id FROM users WHERE email = $1", email)
+    assert made.stdout == f"{user['id']}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("LATCHKEY_SECRET_KEY", "0123456789abcdef0123456789abcdef"),
+        ("LATCHKEY_SIGNING_KEYS", "/etc/latchkey/keys"),
+        ("LATCHKEY_PUBLIC_URL", "https://accounts.example.org"),
+    ],
+)
+def test_nobody_acts_on_a_laptops_database_with_the_settings_of_another(name: str, value: str) -> None:
+    refused = cli({name: value}, "create-user", "--email", "root@example.org", "--role", "admin", "--verified")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith(f"LATCHKEY_DATABASE_URL: must be set where {name} is; ")
 
 
 def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
