@@ -5,19 +5,21 @@ A weak hash never stands there bare. Its tag is hashed by argon2id, and its sett
 """
 
 import re
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Self
 
+from adapters.password_hashes.digests import from_base64
 from adapters.password_hashes.registry import foreign, foreign_settings
 from adapters.password_hashes.scheme import Foreign
 
 _ARGON2 = re.compile(
-    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=(?P<m>[1-9]\d{0,6}),t=(?P<t>[1-9]\d{0,3}),p=(?:[1-9]|1[0-6])"
-    r"\$[A-Za-z0-9+/]{11,86}\$[A-Za-z0-9+/]{16,172}",
+    r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=(?P<m>[1-9]\d{0,5}),t=(?P<t>[1-9]\d{0,3}),p=(?P<p>[1-9]|1[0-6])"
+    r"\$(?P<salt>[A-Za-z0-9+/]{11,86})\$(?P<tag>[A-Za-z0-9+/]{16,172})",
     re.ASCII,
 )
-_DEAREST = 2**22
-"""KiB times passes, some seconds of work: a hash that somebody planted must not hold a thread for hours."""
+_LARGEST, _DEAREST = 2**17, 2**20
+"""KiB, and KiB times passes: 128 MiB and a few seconds. A hash that somebody planted must not take all there is."""
 _WRAPPED, _ARGON2ID = "$wrapped$", "argon2id$"
 
 
@@ -64,5 +66,16 @@ def wrapped(weak: Foreign, argon2id: str) -> str:
 
 
 def _is_argon2(text: str) -> bool:
+    """One that the library takes: with eight KiB a lane, and base64 of one spelling (RFC 9106 section 3.1)."""
     argon2 = _ARGON2.fullmatch(text)
-    return argon2 is not None and int(argon2["m"]) * int(argon2["t"]) <= _DEAREST
+    if argon2 is None or not all(map(_canonical, argon2.group("salt", "tag"))):
+        return False
+    memory, passes, lanes = map(int, argon2.group("m", "t", "p"))
+    return 8 * lanes <= memory <= _LARGEST and memory * passes <= _DEAREST
+
+
+def _canonical(base64: str) -> bool:
+    try:
+        return b64encode(from_base64(base64)).decode().rstrip("=") == base64
+    except ValueError:
+        return False

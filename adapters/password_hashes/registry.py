@@ -46,7 +46,10 @@ _BASE64 = r"(?P<salt64>[A-Za-z0-9./+]{0,1024}={0,2})"
 _ROUNDS = r"(?P<rounds>[1-9]\d{0,7})"
 _N, _LN = r"(?P<n>[1-9]\d{0,6})", r"(?P<log_n>[1-9]\d?)"
 _R, _P = r"(?P<r>[1-9]\d{0,6})", r"(?P<p>[1-9]\d{0,6})"
-_BCRYPT, _BCRYPT_TAG = r"(?P<salt>\$2[aby]\$(?:0[4-9]|1[0-5])\$[./A-Za-z0-9]{22})", r"[./A-Za-z0-9]{31}"
+# The last sign of a salt or a tag has bits to spare, which are zero in all that bcrypt or md5-crypt ever makes.
+_BCRYPT = r"(?P<salt>\$2[aby]\$(?:0[4-9]|1[0-4])\$[./A-Za-z0-9]{21}[.Oeu])"
+_BCRYPT_TAG = r"[./A-Za-z0-9]{30}[.CGKOSWaeimquy26]"
+_MD5_CRYPT_TAG = r"[./A-Za-z0-9]{21}[./01]"
 _SEPARATOR = r"(?P<separator64>[A-Za-z0-9+/]{0,64}={0,2})"
 _SIGNER = rf"(?P<signer64>{_base64(64)}==)"
 
@@ -84,7 +87,7 @@ SCHEMES = (
     Scheme(r"(?P<hash>sha512)\$(?P<salt>)\$", _hex(64), bytes.fromhex, hashed, fast),
     Scheme(
         r"(?P<magic>\$(?:1|apr1)\$)(?P<salt>[./A-Za-z0-9]{0,8})\$",
-        "[./A-Za-z0-9]{22}",
+        _MD5_CRYPT_TAG,
         str.encode,
         md5_crypted,
         fast,

@@ -14,7 +14,7 @@ from unicodedata import normalize
 
 from adapters.password_hashes.digests import Row, from_base64, scrypt_costs
 
-_CHEAPEST, _DEAREST = 1000, 2**22
+_CHEAPEST, _DEAREST = 1000, 2**21
 """Iterations of PBKDF2, blocks of scrypt: from half a millisecond (RFC 8018 section 4.2) to some seconds."""
 _MOST_BLOCKS = 2**20
 """Of 128 bytes each, that scrypt holds at a time: 128 MiB."""

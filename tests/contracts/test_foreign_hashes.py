@@ -174,7 +174,7 @@ async def test_no_password_is_no_password(hasher: Argon2Hasher, judged: list[str
 # -- what is not taken ------------------------------------------------------------------------------------
 
 DEAR = [
-    f"pbkdf2_sha256$4194305$salt${base64('00' * 32)}",
+    f"pbkdf2_sha256$2097153$salt${base64('00' * 32)}",
     f"pbkdf2_sha1$16777216$salt${base64('eefe3d61cd4da4e4e9945b3d6ba2158c2634e984')}",  # RFC 6070
     f"$pbkdf2-sha512$99999999${SALT64}${TAG64.rstrip('=')}",
     "scrypt$1048576$SodiumChloride$8$1$"  # RFC 7914 section 12: a GiB
@@ -182,20 +182,24 @@ DEAR = [
         "2101cb9b6a511aaeaddbbe09cf70f881ec568d574a2ffd4dabe5ee9820adaa47"
         "8e56fd8f4ba5d09ffa1c6d927c40f4c337304049e8a952fbcbf45c6fa77a41a4"
     ),
-    f"scrypt$131072$salt$8$5${TAG64}",
+    f"scrypt$131072$salt$8$3${TAG64}",
     f"scrypt$2$salt$1$2097152${TAG64}",
     f"$scrypt$ln=17,r=9,p=1${SALT64}${TAG64[:43]}",
     f"$scrypt$ln=99,r=8,p=1${SALT64}${TAG64[:43]}",
     f"$scrypt$ln=10,r=1048576,p=1${SALT64}${TAG64[:43]}",
     f"$fbscrypt$v=1,n=18,r=8,p=1,ss=Bw==,sk={TAG64}$C0sHCg9ek77hsg==${TAG64}",
-    f"$2b$16${'.' * 53}",
+    f"$2b$15${'.' * 53}",
     "argon2$argon2id$v=19$m=4194304,t=2,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+    "$argon2id$v=19$m=131073,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+    "$argon2id$v=19$m=131072,t=9,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+    "$argon2id$v=19$m=1024,t=1025,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
 ]
 BEARABLE = [
-    f"pbkdf2_sha256$4194304$salt${base64('00' * 32)}",
-    f"scrypt$65536$salt$15$4${TAG64}",
+    f"pbkdf2_sha256$2097152$salt${base64('00' * 32)}",
+    f"scrypt$65536$salt$15$2${TAG64}",
     f"$scrypt$ln=16,r=8,p=2${SALT64}${TAG64[:43]}",
-    f"bcrypt$$2b$15${'.' * 53}",
+    f"bcrypt$$2b$14${'.' * 53}",
+    "$argon2id$v=19$m=131072,t=8,p=16$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
     f"pbkdf2_sha1$1000${'s' * 18}${base64('00' * 20)}",  # 64 signs, like SHA-256 in hexadecimal
 ]
 MALFORMED = [
@@ -231,6 +235,14 @@ MALFORMED = [
     "bcrypt$" + "$2b$04$" + "." * 52,
     "bcrypt_sha256$$$2b$04$" + "." * 53,
     "bcrypt_sha1$$2b$04$" + "." * 53,
+    # Bits that are set where no salt and no tag has any: its library refuses the one, and nothing gives the other.
+    "$2b$04$" + "." * 21 + "/" + "." * 31,
+    "$2b$04$" + "." * 52 + "/",
+    "$1$ssssssss$" + "." * 21 + "2",
+    "$argon2id$v=19$m=127,t=1,p=16$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
+    "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdB$" + "A" * 43,
+    "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 42 + "B",
+    "$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 41,
     "argon2$argon2id$",
     "argon2$$argon2id$v=19$m=64,t=1,p=1$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43,
     "0" * 31,

@@ -142,6 +142,6 @@ def test_knows_what_it_can_judge_at_a_bearable_price() -> None:
     costly = ["$argon2id$v=19$m=4194304,t=2,p=1" + salted, "$argon2id$v=19$m=64,t=99999,p=1" + salted]
     assert all(map(hasher.knows, known))
     assert not any(
-        map(hasher.knows, ["", "plain", known[1].replace("$04$", "$16$"), known[0] + "\n", known[1] + "\n", *costly])
+        map(hasher.knows, ["", "plain", known[1].replace("$04$", "$15$"), known[0] + "\n", known[1] + "\n", *costly])
     )
     hasher.close()
