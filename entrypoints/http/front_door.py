@@ -29,6 +29,7 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _NUL = re.compile(rb"\x00|%00")
 _SLASH = re.compile(rb"%2f|%5c|\\", re.IGNORECASE)
+_FORWARD_AUTH = "/v1/forward-auth"
 _MOST = 16 * 1024
 """Bytes of address and headers together."""
 
@@ -107,6 +108,9 @@ class FrontDoor:
             return "malformed", "This service does not go by that name."
         if _NUL.search(path) or _SLASH.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
             return "malformed", "The address holds what no address may hold."
+        if scope["method"] == "OPTIONS" and scope["path"].rstrip("/") == _FORWARD_AUTH:
+            # Answered like everywhere else, it would be a yes to a proxy that hands on its caller's method.
+            return "method_not_allowed", "A proxy asks by GET, whatever its caller wants."
         return None
 
     def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
@@ -172,5 +176,7 @@ class _Answered:
         document = problem(code, detail)
         body = msgspec.json.encode(document)
         headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
+        if code == "method_not_allowed":
+            headers.append((b"allow", b"GET"))
         await self({"type": "http.response.start", "status": document.status, "headers": headers})
         await self({"type": "http.response.body", "body": body, "more_body": False})

@@ -217,6 +217,19 @@ async def test_a_preflight_allows_what_the_calls_need(service: Service) -> None:
             assert "access-control-allow-credentials" not in answer.headers
 
 
+@pytest.mark.anyio
+@pytest.mark.parametrize("origins", ["", GOOD])
+async def test_a_proxy_that_hands_its_caller_s_method_on_hears_no_yes(service: Service, origins: str) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=origins) as client:
+        for headers in ({}, {"Origin": GOOD}, {"Origin": GOOD, "Access-Control-Request-Method": "GET"}):
+            for path in ("/v1/forward-auth", "/v1/forward-auth?role=admin", "/v1/forward-auth/"):
+                answer = await client.options(path, headers=headers)
+                assert (answer.status_code, answer.headers["allow"]) == (405, "GET"), (path, headers)
+                assert answer.json()["code"] == "method_not_allowed"
+                carries_all(answer)
+        assert (await client.options("/v1/me")).status_code == 204
+
+
 def test_no_origin_is_allowed_where_none_is_set(service: Service) -> None:
     for method in ("GET", "OPTIONS"):
         headers = {"Origin": service.url, "Access-Control-Request-Method": "GET"}
