@@ -1,6 +1,7 @@
 """Files of other systems' users, read a row at a time: what is no user is told with its line."""
 
 import csv
+import json
 from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import Any, BinaryIO
@@ -28,9 +29,18 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
         text = text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
         if text.strip():
             try:
-                yield read(text, number)
-            except (ValueError, OverflowError) as error:
+                found = read(text, number)
+                json.loads(text.decode(), object_pairs_hook=_once_each)
+                yield found
+            except (ValueError, OverflowError, RecursionError) as error:
                 yield Remark(number, f"{error}.")
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> None:
+    """Which of two is meant nobody knows, and decoders differ (RFC 8259 section 4)."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"the field `{max(names, key=names.count)}` stands twice")
 
 
 def read_cells(file: BinaryIO) -> Iterator[Found]:

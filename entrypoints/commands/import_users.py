@@ -61,6 +61,11 @@ class Tally:
     listed: int = 0
 
 
+def harmless(text: str) -> str:
+    """Whatever stands in a file must not move a terminal's cursor, nor forge a line."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
 async def import_users(container: Container, asked: argparse.Namespace) -> int:
     tally, trouble = Tally(), ""
     with ExitStack() as opened:
@@ -80,7 +85,7 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
             if remarks:
                 progress.clear()
             for remark in remarks:
-                print(f"line {remark.line}: {remark.reason}", file=listing, flush=True)
+                print(f"line {remark.line}: {harmless(remark.reason)}", file=listing, flush=True)
             progress.tell(file.tell(), tally.read)
 
         try:

@@ -11,6 +11,7 @@ from hypothesis import strategies as some
 from adapters.password_hashes.kept import Kept
 from application.import_users import Newcomer, Remark
 from domain.role import Role
+from entrypoints.commands.import_users import harmless
 from entrypoints.user_files import LONGEST, Found, read_cells, read_lines
 from entrypoints.user_rows import COLUMNS, from_better_auth, from_firebase, from_json
 
@@ -84,6 +85,8 @@ def test_empty_lines_and_a_byte_order_mark_are_passed_over() -> None:
         (b'{"email": "a\xff"}', "utf-8"),
         (b'{"email": "a"} {"email": "b"}', "trailing characters"),
         (b"[" * 10_000, "Expected `object`"),
+        (b'{"email": "a", "verified": true, "verified": false}', "`verified` stands twice"),
+        (b'{"email": "a", "em\\u0061il": "b"}', "`email` stands twice"),
         (b'{"email": "' + b"a" * LONGEST + b'"}', "longer than"),
     ],
     ids=lambda value: value[:40],
@@ -220,6 +223,23 @@ def test_times_that_firebase_does_not_write_are_told(created_at: str) -> None:
     text = f'{{"email": "a", "createdAt": "{created_at}"}}'.encode()
     [found] = read_lines(BytesIO(text), from_firebase(PARAMETERS))
     assert reason(found)
+
+
+def test_a_field_that_nobody_reads_may_be_anything_but_endless() -> None:
+    for deep in (b"[" * 30_000 + b"]" * 30_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000):
+        [found] = read_lines(BytesIO(b'{"email": "a", "x": ' + deep + b"}"), from_better_auth)
+        assert "recursion" in reason(found)
+    [found] = read_lines(BytesIO(b'{"email": "a", "x": {"y": [1, 2.5, null]}}'), from_better_auth)
+    assert found == Newcomer(line=1, email="a")
+
+
+def test_what_is_wrong_is_told_in_signs_that_do_nothing() -> None:
+    [found] = read_lines(BytesIO(b'{"email": "a", "\\u001b[2Jx\\u202e\\u00e9": 1}'), from_json)
+    assert "\x1b" in reason(found)
+    assert harmless(reason(found)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
+        r"\u00e9", "\u00e9"
+    )
+    assert harmless("a\n\udcff\u2028") == r"a\n\udcff\u2028"
 
 
 def test_better_auths_rows_are_understood() -> None:
