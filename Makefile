@@ -14,7 +14,7 @@ ifeq ($(ROOT),)
 $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
-TARGETS := help run test test-faults api worker migrate revision check bench format lock clean
+TARGETS := help run test test-faults test-cluster api worker migrate revision check bench format lock clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -40,6 +40,9 @@ test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it star
 
 test-faults: $(DEV) ## the same house, really killed, cut off and filled up; some minutes (a="-k ledger")
 	@exec $(BIN)/python -m pytest tests/faults $(a)
+
+test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
+	@exec $(BIN)/python -m pytest tests/cluster $(a)
 
 ##@ Production: one part each, from the environment alone
 api migrate worker: export LATCHKEY_ENV ?= production

@@ -14,7 +14,8 @@ DEADLINE = 1.5
 
 
 def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
-    """`postgres://` and libpq's `sslmode` are understood too. Raises ValueError for anything but PostgreSQL."""
+    """`postgres://`, libpq's `sslmode` and Prisma's `pgbouncer=true` are understood too. Raises ValueError for
+    anything but PostgreSQL."""
     try:
         parsed = make_url(url)
     except Exception as error:
@@ -25,7 +26,21 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
     arguments: dict[str, Any] = {}
     if "sslmode" in query:
         arguments["ssl"] = query.pop("sslmode")
+    if (between := query.pop("pgbouncer", "false")) not in {"true", "false"}:
+        raise ValueError("pgbouncer must be true or false")
+    if between == "true":
+        # Each transaction may meet another server, which knows no statement by its name: each is sent whole.
+        arguments |= {
+            "statement_cache_size": 0,
+            "prepared_statement_cache_size": 0,
+            "prepared_statement_name_func": lambda: "",
+        }
     return parsed.set(drivername="postgresql+asyncpg", query=query), arguments
+
+
+def behind_pgbouncer(url: str) -> bool:
+    """Whether connections are PgBouncer's, which lends a server for each transaction."""
+    return make_url(url).query.get("pgbouncer") == "true"
 
 
 def make_engine(
@@ -33,6 +48,12 @@ def make_engine(
 ) -> AsyncEngine:
     """`deadline` bounds, in seconds, a connection, a statement and the wait for a place in the pool."""
     parsed, arguments = driver_url(url)
+    # A day has 24 hours, whatever clock the server lives by.
+    settings = {"application_name": application, "timezone": "UTC"}
+    if not behind_pgbouncer(url):  # which takes no other
+        # The server gives up too, so that nobody's locks outlive whoever was killed, stopped or cut off.
+        settings["statement_timeout"] = str(round(deadline * 1000))
+        settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
     engine = create_async_engine(
         parsed,
         pool_size=pool_size,
@@ -43,14 +64,7 @@ def make_engine(
         connect_args={
             "timeout": deadline,
             "command_timeout": deadline,
-            "server_settings": {
-                "application_name": application,
-                # A day has 24 hours, whatever clock the server lives by.
-                "timezone": "UTC",
-                # The server gives up too, so that nobody's locks outlive whoever was killed, stopped or cut off.
-                "statement_timeout": str(round(deadline * 1000)),
-                "idle_in_transaction_session_timeout": str(round(5 * deadline * 1000)),
-            },
+            "server_settings": settings,
             **arguments,
         },
     )

@@ -7,7 +7,7 @@ from sqlalchemy import Row, text
 from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.connecting import POOL, make_engine
+from adapters.postgres.connecting import POOL, behind_pgbouncer, make_engine
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding
@@ -28,7 +28,9 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
            - coalesce(current_setting('reserved_connections', true)::int, 0) AS max_connections,
        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user) AS for_the_role,
        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()) AS for_the_database,
-       current_setting('transaction_read_only') = 'on' AS read_only
+       current_setting('transaction_read_only') = 'on' AS read_only,
+       current_setting('statement_timeout') AS statement_timeout,
+       current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction_session_timeout
 """)
 
 
@@ -56,7 +58,10 @@ async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Fi
     yield schema
     yield round_trip
     yield _durability(facts)
-    yield _room(facts, settings)
+    if behind_pgbouncer(settings.database_url):
+        yield _limits(facts)
+    else:
+        yield _room(facts, settings)
     yield compare("PostgreSQL", theirs, asked=asked, answered=answered)
 
 
@@ -98,6 +103,19 @@ def _durability(facts: Row[tuple[object, ...]]) -> Finding:
     if facts.fsync != "on":
         return Finding.wrong(PART, "fsync is off: a crash of the machine loses the database; set it to on")
     return Finding.ok(PART, "what is committed stays (synchronous_commit, fsync)")
+
+
+def _limits(facts: Row[tuple[object, ...]]) -> Finding:
+    """What a connection of our own would bring along, and PgBouncer does not."""
+    limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+    lacking = [name for name in limits if facts._mapping[name] == "0"]
+    if lacking:
+        return Finding.warning(
+            PART,
+            f"{' and '.join(lacking)} of this role is off, and PgBouncer passes none on: whoever is cut off keeps its"
+            " locks; set them by ALTER ROLE (2s and 10s)",
+        )
+    return Finding.ok(PART, "PgBouncer shares out the connections, and the server gives up on who is cut off")
 
 
 def _room(facts: Row[tuple[object, ...]], settings: Settings) -> Finding:

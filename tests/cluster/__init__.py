@@ -1,0 +1,1 @@
+"""Latchkey behind what stands between it and its engines elsewhere: Sentinels, clusters, PgBouncer."""

@@ -1,0 +1,5 @@
+"""One database server for the run, and nothing that another folder's tests share."""
+
+from tests.entrypoints.conftest import places
+
+__all__ = ["places"]

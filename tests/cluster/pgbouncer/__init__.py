@@ -1,0 +1,1 @@
+"""The same house, with PgBouncer before its database."""

@@ -1,0 +1,83 @@
+"""PgBouncer paused, told to read its settings again, killed, and robbed of its servers, while people go on."""
+
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from entrypoints.doctor.database import look_at_database
+from entrypoints.doctor.findings import State
+from entrypoints.making import now
+from entrypoints.settings import load as settings_of
+from tests.cluster.people import Pair, load
+from tests.cluster.pgbouncer.bouncer import PgBouncer
+from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.service import Service
+
+HEALED = 10.0
+"""Seconds after which everybody is served again."""
+
+
+@pytest.fixture(scope="module")
+def pair(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    service = Service(tmp_path_factory.mktemp("service"), *places(), processes=1)
+    service.environ["LATCHKEY_PUBLIC_URL"] = "http://accounts.example.org"  # two ports, one issuer
+    try:
+        yield Pair(service)
+    finally:
+        service.close_clients()
+        service.stop()
+
+
+def paused(bouncer: PgBouncer) -> None:
+    """For longer than anything asked of the database may take."""
+    bouncer.tell("PAUSE")
+    time.sleep(3)
+    bouncer.tell("RESUME")
+
+
+def killed(bouncer: PgBouncer) -> None:
+    bouncer.kill()
+    time.sleep(1)
+    bouncer.start()
+
+
+def told(bouncer: PgBouncer) -> None:
+    bouncer.tell("RELOAD")
+
+
+def reconnected(bouncer: PgBouncer) -> None:
+    bouncer.tell("RECONNECT")
+
+
+def robbed(bouncer: PgBouncer) -> None:
+    for _ in range(3):
+        bouncer.hang_up()
+
+
+@pytest.mark.parametrize("fault", [told, reconnected, robbed, paused, killed])
+def test_what_happens_to_pgbouncer_is_503_at_worst_and_loses_and_revives_nothing(
+    pair: Pair, bouncer: PgBouncer, fault: Callable[[PgBouncer], None]
+) -> None:
+    with load(pair) as people:
+        people.go_on(10)
+        fault(bouncer)
+        mended = time.monotonic()
+        pair.wait(within=HEALED)
+        print(f"healed in {time.monotonic() - mended:.1f} s")
+        people.go_on(20)
+
+
+def test_migrations_go_through_it_two_at_once(bouncer: PgBouncer) -> None:
+    url = bouncer.empty_database()
+    with ThreadPoolExecutor(2) as deployments:
+        for deployment in [deployments.submit(migrate, url) for _ in range(2)]:
+            deployment.result()
+
+
+@pytest.mark.anyio
+async def test_the_doctor_says_what_pgbouncer_does_not_pass_on(pair: Pair) -> None:
+    found = [it async for it in look_at_database(settings_of(pair.service.environ), now)]
+    assert [it.state for it in found if "statement_timeout" in str(it)] == [State.WARNING]
+    assert not [it for it in found if it.state is State.WRONG and "fsync" not in str(it)]

@@ -1,0 +1,123 @@
+"""Two API processes on Redis that changes its server: killed, or stopped for longer than the others wait for it."""
+
+import asyncio
+import itertools
+from collections import Counter
+from collections.abc import Iterator
+from time import monotonic
+
+import httpx
+import pytest
+
+from tests.cluster.nodes import Cluster, Fleet, Sentinels
+from tests.cluster.people import Pair, load
+from tests.entrypoints.conftest import Places
+from tests.entrypoints.service import Service, code, eventually
+
+HEALED = 20.0
+"""Seconds from a master's death to the last process that believes the next one, on a machine that has other things to
+do. Sentinels or nodes agree within five; a lease, and a round, are two more."""
+
+_numbers = itertools.count(1)
+
+
+class OnFleet(Pair):
+    def __init__(self, service: Service, fleet: Fleet) -> None:
+        super().__init__(service)
+        self.fleet = fleet
+
+
+@pytest.fixture(scope="module", params=[Sentinels, Cluster])
+def started(
+    request: pytest.FixtureRequest, places: Places, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[OnFleet]:
+    fleet: Fleet = request.param(tmp_path_factory.mktemp("fleet"))
+    service = Service(tmp_path_factory.mktemp("service"), places()[0], fleet.url, processes=1)
+    service.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
+    service.environ["LATCHKEY_PUBLIC_URL"] = "http://accounts.example.org"  # two ports, one issuer
+    try:
+        eventually(fleet.whole, within=60)
+        yield OnFleet(service, fleet)
+    finally:
+        service.close_clients()
+        service.stop()
+        fleet.end()
+
+
+@pytest.fixture
+def pair(started: OnFleet) -> Iterator[OnFleet]:
+    eventually(started.fleet.whole, within=60)
+    started.wait()
+    yield started
+    started.service.close_clients()
+
+
+async def guesses(pair: OnFleet, times: int) -> Counter[str]:
+    """What wrong passwords for one account are answered, all at once and at both processes."""
+    login, forwarded = pair.service.user("victim"), {"X-Forwarded-For": f"198.18.{next(_numbers)}.1"}
+    async with httpx.AsyncClient(headers=forwarded, timeout=60) as client:
+        body = {"login": login, "password": "not the passphrase at all"}
+        calls = (client.post(f"{pair.apis[number % 2].url}/v1/login", json=body) for number in range(times))
+        return Counter(map(code, await asyncio.gather(*calls)))
+
+
+def counts_exactly(pair: OnFleet) -> None:
+    heard = asyncio.run(guesses(pair, 30))
+    # Where the machine is too busy to look at a password, that attempt is given back.
+    assert 10 - heard["overloaded"] <= heard["invalid_credentials"] <= 10
+    assert heard["rate_limited"] >= 20 - heard["overloaded"]
+
+
+def test_a_logout_at_one_process_is_in_force_at_the_other_and_limits_are_exact_over_both(pair: OnFleet) -> None:
+    email = pair.service.user("member")
+    for number in range(10):
+        here, there = pair.apis[number % 2], 1 - number % 2
+        member = pair.service.client(here.url).log_in(email)
+        token = member.pair["access_token"]
+        assert pair.me(token, there).status_code == 200
+        assert member.post("/v1/logout").status_code == 204
+        assert pair.me(token, there).status_code == 401
+        assert pair.me(token, 1 - there).status_code == 401
+    counts_exactly(pair)
+
+
+def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody(pair: OnFleet) -> None:
+    fleet = pair.fleet
+    with load(pair) as people:
+        people.go_on(20)
+        died = monotonic()
+        fleet.owner.kill()
+        eventually(fleet.swapped, within=HEALED)
+        pair.wait(within=HEALED)
+        print(f"healed in {monotonic() - died:.1f} s")
+        assert monotonic() - died < HEALED
+        people.go_on(20)
+        fleet.swap()
+        fleet.spare.start()
+        people.go_on(20)
+        eventually(fleet.whole, within=60)
+        people.go_on(20)
+        pair.wait()
+    counts_exactly(pair)
+
+
+def test_a_master_that_is_stopped_and_goes_on_as_if_nothing_had_been_revives_nobody(pair: OnFleet) -> None:
+    fleet = pair.fleet
+    with load(pair) as people:
+        people.go_on(20)
+        fell_silent = monotonic()
+        fleet.owner.pause()
+        try:
+            eventually(fleet.swapped, within=HEALED)
+            pair.wait(within=HEALED)
+            print(f"healed in {monotonic() - fell_silent:.1f} s")
+            assert monotonic() - fell_silent < HEALED
+            people.go_on(20)
+        finally:
+            fleet.owner.resume()
+        fleet.swap()
+        people.go_on(20)
+        eventually(fleet.whole, within=60)
+        people.go_on(20)
+        pair.wait()
+    counts_exactly(pair)
