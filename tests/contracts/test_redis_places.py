@@ -1,0 +1,165 @@
+"""Where Redis is: whoever knows of the latest change is right, and those who say nothing hold nobody up."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from time import monotonic
+
+import pytest
+from redis import ConnectionError as Lost
+from redis.exceptions import ReadOnlyError, RedisError
+
+from adapters.redis_places import asynchronous, described, synchronous
+from entrypoints import engines
+
+
+class Oracle:
+    """Answers like a Sentinel, or like a node of a cluster: where the server is, and since which change."""
+
+    def __init__(self, port: int, change: int) -> None:
+        self._port, self._change = port, change
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                line, _ = self._listener.accept()
+            except OSError:
+                return
+            with line, contextlib.suppress(OSError):
+                while asked := line.recv(4096):
+                    for command in _commands(asked):
+                        line.sendall(self._answer(command))
+
+    def _answer(self, command: list[str]) -> bytes:
+        if command[:2] == ["SENTINEL", "GET-MASTER-ADDR-BY-NAME"]:
+            return _reply(["127.0.0.1", str(self._port)] if command[2] == "main" else None)
+        if command[:2] == ["SENTINEL", "MASTER"]:
+            return _reply(["name", "main", "config-epoch", str(self._change), "flags", "master"])
+        if command == ["CLUSTER", "SLOTS"]:
+            return _reply([[0, 99, ["127.0.0.1", 1, "a"]], [100, 16383, ["127.0.0.1", self._port, "b"]]])
+        if command == ["CLUSTER", "INFO"]:
+            return _reply(f"cluster_state:ok\r\ncluster_current_epoch:{self._change}\r\n")
+        return b"+OK\r\n"
+
+
+def _commands(asked: bytes) -> Iterator[list[str]]:
+    words = asked.decode().split("\r\n")
+    while len(words) > 1:
+        number = int(words[0][1:])
+        yield [words[2 + 2 * place] for place in range(number)]
+        words = words[1 + 2 * number :]
+
+
+def _reply(it: object) -> bytes:
+    if it is None:
+        return b"*-1\r\n"
+    if isinstance(it, int):
+        return f":{it}\r\n".encode()
+    if isinstance(it, list):
+        return f"*{len(it)}\r\n".encode() + b"".join(map(_reply, it))
+    return f"${len(str(it))}\r\n{it}\r\n".encode()
+
+
+@pytest.fixture
+def deaf() -> Iterator[int]:
+    """The port of somebody who takes everything and says nothing."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture
+def oracles(valkey: engines.Valkey) -> Iterator[list[Oracle]]:
+    """The last one knows better, and the first names a port at which nobody is."""
+    made = [Oracle(1, 4), Oracle(valkey.port, 10)]
+    yield made
+    for oracle in made:
+        oracle.close()
+
+
+def url(kind: str, valkey: engines.Valkey, *ports: int) -> str:
+    hosts = ",".join(f"127.0.0.1:{port}" for port in ports)
+    return f"redis+{kind}://:{valkey.password}@{hosts}" + ("/2?service=main" if kind == "sentinel" else "")
+
+
+KINDS = pytest.mark.parametrize("kind", ["sentinel", "cluster"])
+
+
+@KINDS
+@pytest.mark.anyio
+async def test_of_several_answers_the_one_after_the_latest_change_counts(
+    valkey: engines.Valkey, oracles: list[Oracle], deaf: int, kind: str
+) -> None:
+    there = url(kind, valkey, 1, oracles[0].port, oracles[1].port, deaf)
+    async with asynchronous(there, deadline=2.0) as client:
+        assert await client.ping()
+        [info] = [it for it in await client.client_list() if it["cmd"] == "client|list"]
+        assert info["db"] == ("2" if kind == "sentinel" else "0")
+    with synchronous(there, deadline=2.0) as client:
+        assert client.ping()
+
+
+@KINDS
+@pytest.mark.anyio
+async def test_those_who_say_nothing_take_no_longer_than_a_deadline(
+    valkey: engines.Valkey, deaf: int, kind: str
+) -> None:
+    there = url(kind, valkey, deaf, deaf, deaf, 1)
+    began = monotonic()
+    async with asynchronous(there, deadline=0.2) as client:
+        with pytest.raises(RedisError):
+            await client.ping()
+    with synchronous(there, deadline=0.2) as client, pytest.raises(Lost):
+        client.ping()
+    # Two deadlines of a fifth of a second, on a machine that has other things to do.
+    assert monotonic() - began < 1.5
+
+
+@KINDS
+@pytest.mark.anyio
+async def test_nobody_is_asked_where_it_is_while_the_connection_is_fine_and_again_once_it_is_not_the_right_one(
+    valkey: engines.Valkey, kind: str
+) -> None:
+    oracle = Oracle(valkey.port, 1)
+    there = url(kind, valkey, oracle.port)
+    async with asynchronous(there, deadline=2.0) as client:
+        assert await client.ping()
+        oracle.close()
+        assert await client.ping()
+        with pytest.raises(ReadOnlyError):
+            await client.eval("return redis.error_reply('READONLY it is somebody else')", 0)
+        with pytest.raises(RedisError):
+            await client.ping()
+
+
+@pytest.mark.anyio
+async def test_a_fixed_address_is_looked_up_again_as_well(valkey: engines.Valkey) -> None:
+    async with asynchronous(valkey.url, deadline=2.0) as client:
+        before = await client.client_id()
+        with pytest.raises(ReadOnlyError):
+            await client.eval("return redis.error_reply('READONLY it is a replica by now')", 0)
+        assert await client.client_id() != before
+    with synchronous(valkey.url, deadline=2.0) as client:
+        before = client.client_id()
+        with pytest.raises(RedisError):
+            client.eval("return redis.error_reply('MOVED 7 127.0.0.1:1')", 0)
+        assert client.client_id() != before
+
+
+def test_a_description_holds_no_secret() -> None:
+    for text, said in {
+        "redis://me:hunter2@h:7/0": "h:7",
+        "redis+sentinel://:hunter2@h:1,g:2/0?service=m&sentinel_password=hunter2": "h:1,g:2",
+        "redis+cluster://:hunter2@h:1": "h:1",
+        "unix:///run/redis.sock?password=hunter2": "/run/redis.sock",
+    }.items():
+        assert described(text) == said
