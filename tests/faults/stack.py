@@ -22,7 +22,8 @@ from tests.faults.postbox import Postbox, postbox
 class Api:
     """One API process with a port of its own; started again, it is where it was."""
 
-    def __init__(self, service: Service, environ: dict[str, str]) -> None:
+    def __init__(self, service: Service, environ: dict[str, str], module: str = "entrypoints.api") -> None:
+        self._module = module
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self._service = service
@@ -31,11 +32,15 @@ class Api:
         self.client = httpx.Client(base_url=self.url, timeout=30)
 
     def _started(self) -> Part:
-        return self._service.start("entrypoints.api", **self._environ)
+        return self._service.start(self._module, **self._environ)
 
     def start(self) -> "Api":
         self.part = self._started()
         return self
+
+    def stop(self) -> None:
+        self.client.close()
+        self.part.stop()
 
     def kill(self) -> None:
         self.part.process.kill()
@@ -77,8 +82,13 @@ class Stack:
         self.apis: list[Api] = []
         self.workers: list[Part] = []
 
-    def add_api(self, **environ: str) -> Api:
-        self.apis.append(Api(self.service, environ))
+    @property
+    def past_the_wires(self) -> dict[str, str]:
+        """For a process that is to be quick rather than cut off."""
+        return {"LATCHKEY_DATABASE_URL": self.postgres.url, "LATCHKEY_REDIS_URL": self.valkey.url}
+
+    def add_api(self, module: str = "entrypoints.api", **environ: str) -> Api:
+        self.apis.append(Api(self.service, environ, module))
         return self.apis[-1]
 
     def add_worker(self) -> Part:

@@ -1,0 +1,83 @@
+"""Clocks that disagree, and one that is set back: what is from the future is refused, and nothing lasts for ever."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.entrypoints.rolling import bearer
+from tests.entrypoints.service import Client, code
+from tests.faults.stack import Stack
+
+RIGHT, WRONG = 0, 1
+
+
+@pytest.fixture(scope="module")
+def skew(house: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """How wrong the clock of the second process is; it reads this all the time."""
+    file = tmp_path_factory.mktemp("clock") / "skew"
+    file.write_text("0")
+    house.apis.pop().stop()
+    house.add_api("tests.faults.skewed_api", SKEW=str(file)).wait()
+    return file
+
+
+def me(stack: Stack, number: int, visitor: Client) -> str:
+    """What a process says to somebody: a code, or nothing where they are welcome."""
+    answer = stack.client(number).get("/v1/me", headers=bearer(visitor.pair["access_token"]))
+    return "" if answer.status_code == 200 else code(answer)
+
+
+@pytest.mark.parametrize("seconds", [20, -20])
+def test_half_a_minute_is_nothing(stack: Stack, skew: Path, seconds: int) -> None:
+    skew.write_text(str(seconds))
+    visitor = stack.client(WRONG).log_in(stack.service.user("visitor"))
+    for number in (RIGHT, WRONG, RIGHT):
+        assert me(stack, RIGHT, visitor) == me(stack, WRONG, visitor) == ""
+        visitor.take(stack.client(number).renew(visitor.pair["refresh_token"]))
+        assert 0 < int(visitor.pair["expires_in"]) <= 600
+
+
+def test_five_minutes_ahead_is_the_future_elsewhere_and_costs_a_refresh(stack: Stack, skew: Path) -> None:
+    skew.write_text("300")
+    email = stack.service.user("ahead")
+    visitor = stack.client(WRONG).log_in(email)
+    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "token_invalid")
+    visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
+    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "")
+    assert stack.client(WRONG).post("/v1/logout", headers=bearer(visitor.pair["access_token"])).status_code == 204
+    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("token_revoked", "token_revoked")
+
+
+def test_eleven_minutes_behind_is_expired_elsewhere_and_costs_a_refresh(stack: Stack, skew: Path) -> None:
+    skew.write_text("-660")
+    visitor = stack.client(WRONG).log_in(stack.service.user("behind"))
+    assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "token_expired")
+    visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
+    assert me(stack, RIGHT, visitor) == ""
+    assert 0 < int(visitor.pair["expires_in"]) <= 600
+    assert stack.client(RIGHT).post("/v1/logout", headers=bearer(visitor.pair["access_token"])).status_code == 204
+    assert "" not in {me(stack, WRONG, visitor), me(stack, RIGHT, visitor)}
+
+
+def test_a_clock_that_is_set_back_by_an_hour_revives_nobody_and_locks_nobody_out(stack: Stack, skew: Path) -> None:
+    skew.write_text("0")
+    email = stack.service.user("back")
+    gone, visitor = stack.client(WRONG).log_in(email), stack.client(WRONG).log_in(email)
+    assert gone.post("/v1/logout").status_code == 204
+    replaced = visitor.pair["refresh_token"]
+    visitor.take(visitor.renew())
+    skew.write_text("-3600")
+    assert me(stack, WRONG, gone) != ""
+    assert code(stack.client(WRONG).renew(gone.pair["refresh_token"])) == "session_ended"
+    # Its token is from the future now; whoever holds it refreshes.
+    assert me(stack, WRONG, visitor) == "token_invalid"
+    visitor.take(stack.client(WRONG).renew(visitor.pair["refresh_token"]))
+    assert me(stack, WRONG, visitor) == ""
+    assert 0 < int(visitor.pair["expires_in"]) <= 600
+    stack.client(WRONG).log_in(email)
+    # The other way round as well: what was made an hour ago by that clock has not outlived its time.
+    skew.write_text("0")
+    assert me(stack, RIGHT, visitor) == me(stack, WRONG, visitor) == "token_expired"
+    visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
+    assert me(stack, RIGHT, visitor) == ""
+    assert code(stack.client(RIGHT).renew(replaced)) == "refresh_reused"

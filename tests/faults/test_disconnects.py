@@ -1,0 +1,109 @@
+"""Ten thousand callers who hang up at any moment, among some who stay: nobody gets an answer that is another's."""
+
+import asyncio
+import json
+import random
+from collections import Counter
+
+import pytest
+
+from tests.entrypoints.rolling import bearer
+from tests.entrypoints.service import eventually
+from tests.faults.stack import Api, Stack
+
+pytestmark = pytest.mark.anyio
+
+LEAVING, AT_ONCE = 10_000, 20
+
+
+async def sent(api: Api, request: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", api.port)
+    writer.write(request)
+    return reader, writer
+
+
+def request(method: str, path: str, token: str, body: bytes = b"") -> bytes:
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAuthorization: Bearer {token}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n" if body else ""
+    return head.encode() + b"\r\n" + body
+
+
+async def leave(api: Api, what: bytes, whose: str, others: set[str]) -> bool:
+    """Hang up after a moment, perhaps in the middle of the request; whether anything had been answered by then."""
+    patience = random.choice((0, 0.001, 0.004, 0.02, 0.1, None)) if random.random() < 0.5 else 0.05 * random.random()
+    if patience is not None and random.random() < 0.2:
+        what = what[: random.randrange(1, len(what))]
+    reader, writer = await sent(api, what)
+    answer = b""
+    try:
+        async with asyncio.timeout(patience):
+            answer = await reader.read(65536)
+    except (TimeoutError, ConnectionError):
+        pass
+    finally:
+        if random.random() < 0.5:
+            writer.transport.abort()
+        else:
+            writer.close()
+    assert not [other for other in others - {whose} if other.encode() in answer]
+    return bool(answer)
+
+
+async def stay(api: Api, token: str, whose: str, over: asyncio.Event, answers: Counter[int]) -> None:
+    """Ask who I am, over and over, on one connection."""
+    asked = request("GET", "/v1/me", token).replace(b"Connection: close\r\n", b"")
+    reader, writer = await sent(api, b"")
+    while not over.is_set():
+        writer.write(asked)
+        head = (await reader.readuntil(b"\r\n\r\n")).decode().lower()
+        length = int(head.split("content-length: ")[1].split("\r\n")[0])
+        document = json.loads(await reader.readexactly(length))
+        answers[status := int(head.split()[1])] += 1
+        assert document["code" if status == 503 else "email"] in {whose, "unavailable"}, document
+    writer.close()
+
+
+async def test_callers_who_hang_up_disturb_nobody(stack: Stack) -> None:
+    for api in [stack.apis.pop(), stack.apis.pop()]:
+        api.stop()
+        stack.add_api(**stack.past_the_wires)
+    stack.wait()
+    emails = [stack.service.user(f"caller{number}") for number in range(8)]
+    tokens = {email: stack.client(0).log_in(email).pair["access_token"] for email in emails}
+    asked = {
+        email: [
+            request("GET", "/v1/me", token),
+            request("GET", "/v1/sessions", token),
+            request("GET", "/v1/me/events", token),
+            request("PATCH", "/v1/me", token, json.dumps({"username": f"name_{number}"}).encode()),
+            request("GET", "/v1/me/export", token),
+        ]
+        for number, (email, token) in enumerate(tokens.items())
+    }
+    over, answers, seen = asyncio.Event(), Counter[int](), 0
+    async with asyncio.TaskGroup() as group:
+        stayers = [
+            group.create_task(stay(stack.apis[number % 2], tokens[email], email, over, answers))
+            for number, email in enumerate(emails)
+        ]
+        for _ in range(LEAVING // AT_ONCE):
+            leavers = []
+            for _ in range(AT_ONCE):
+                email = random.choice(emails)
+                what = random.choices(asked[email], weights=(8, 4, 4, 2, 1))[0]
+                leavers.append(leave(random.choice(stack.apis), what, email, set(emails)))
+            seen += sum(await asyncio.gather(*leavers))
+        over.set()
+        await asyncio.wait(stayers)
+    assert set(answers) <= {200, 503}, answers
+    assert answers[200] > 500 > 50 * answers[503], answers
+    # Some had left before the answer, some after it began: both are what this is about.
+    assert LEAVING * 0.02 < seen < LEAVING * 0.98
+
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey' AND state <> 'idle'"
+    held = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey'"
+    eventually(lambda: stack.sql(busy)[0][0] == 0, within=10)
+    assert stack.sql(held)[0][0] <= 10 * len(stack.apis)
+    for number, email in enumerate(emails):
+        who = stack.client(number % 2).get("/v1/me", headers=bearer(tokens[email])).json()
+        assert (who["email"], who["username"] or f"name_{number}") == (email, f"name_{number}")
