@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
-from litestar import Litestar, Request, Response, get
+import msgspec
+from litestar import Litestar, MediaType, Request, Response, get
 from litestar.openapi import OpenAPIConfig
 from litestar.params import FromPath
 from litestar.routes import HTTPRoute
@@ -18,8 +19,8 @@ _PROBLEM = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
 
 
 @get("/openapi.json", guards=anybody(), include_in_schema=False)
-async def openapi(request: Request[Any, Any, Any]) -> dict[str, Any]:
-    return _schema(request.app)
+async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
+    return Response(_document(request.app), media_type=MediaType.JSON)
 
 
 @get("/problems/{name:str}", guards=anybody(), include_in_schema=False)
@@ -33,7 +34,20 @@ async def explain(name: FromPath[str]) -> Response[str]:
 
 @get("/docs", guards=anybody(), include_in_schema=False)
 async def calls(request: Request[Any, Any, Any]) -> Response[str]:
-    return page("docs.html", calls=_calls(request.app))
+    text, headers = _page(request.app)
+    return Response(text, media_type=MediaType.HTML, headers=headers)
+
+
+@cache
+def _document(app: Litestar) -> bytes:
+    return msgspec.json.encode(_schema(app))
+
+
+@cache
+def _page(app: Litestar) -> tuple[str, dict[str, str]]:
+    """Made once: it takes long enough to be felt by everybody else."""
+    made = page("docs.html", calls=_calls(app))
+    return made.content, dict(made.headers)
 
 
 @cache
@@ -96,7 +110,6 @@ def _tell(responses: dict[str, Any], codes: Iterable[str]) -> None:
             said["description"] = " or ".join(filter(None, [said["description"], f"`{code}`"]))
 
 
-@cache
 def _calls(app: Litestar) -> list[dict[str, Any]]:
     schema = _schema(app)
     gates = _gates(app)

@@ -12,11 +12,14 @@ import httpx
 import jwt
 import pytest
 from litestar import Litestar, get
+from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
+from litestar.testing import RequestFactory
 from redis import Redis
 
 from domain.refusals import Code
 from entrypoints.container import Container, close
+from entrypoints.http import docs
 from entrypoints.http.app import assemble
 from entrypoints.http.guard import anybody, gate_of, insist_on_gates, signed_in
 from entrypoints.http.problems import CATALOGUE
@@ -98,6 +101,17 @@ def application(service: Service) -> Iterator[Litestar]:
     container = Container(settings=load(service.environ))
     yield assemble(container)
     asyncio.run(close(container))
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "handler"), [("/docs", docs.calls), ("/openapi.json", docs.openapi)])
+async def test_what_is_told_of_the_calls_is_made_once(
+    application: Litestar, path: str, handler: HTTPRouteHandler
+) -> None:
+    """Whoever asks again and again must not slow the others down."""
+    request = RequestFactory(app=application).get(path)
+    first, second = [(await handler.fn(request)).content for _ in range(2)]
+    assert first is second
 
 
 def test_every_route_is_described_with_what_it_asks_for(service: Service, application: Litestar) -> None:
