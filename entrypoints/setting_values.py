@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
@@ -14,7 +15,18 @@ from adapters.smtp_mailer import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network
-_EXAMPLES = (b"changeme", b"change-me", b"change_me", b"example", b"password", b"replace")
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_PUBLIC = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~/-]*)?"
+)
+_WIDEST = {4: 8, 6: 16}
+"""The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
+_OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
+_WORDS = ("secret", "change", "insecure", "password", "example", "replace", "default", "(?:^|[ ._-])your[ ._-]")
+# So long, and written as people write, that of a hundred million random secrets in base64 perhaps one has any.
+_SAYS = re.compile("|".join(f"{word}|{word.title()}|{word.upper()}" for word in _WORDS).encode())
+_ROWS = (b"abcdefghijklmnopqrstuvwxyz", b"01234567890", b"qwertyuiop", b"asdfghjkl", b"zxcvbnm")
+_STEPS = {step for row in (*_ROWS, *(row[::-1] for row in _ROWS)) for step in pairwise(row)}
 
 
 def words(text: str) -> list[str]:
@@ -64,10 +76,25 @@ def secrets(text: str) -> tuple[bytes, ...]:
     if len(set(keys)) != len(keys) or not keys:
         raise ValueError("must be a list of different secrets")
     for key in keys:
-        repeats = key in (key + key)[1:-1]
-        if len(key) < 32 or len(set(key)) < 10 or repeats or any(word in key.lower() for word in _EXAMPLES):
+        if len(key) < 32 or _is_plain(key):
             raise ValueError("each secret must be at least 32 random bytes, such as `openssl rand -hex 32` prints")
     return keys
+
+
+def _is_plain(key: bytes) -> bool:
+    """Whether somebody typed or copied it: chance makes no such text of 32 random bytes."""
+    half, steps = len(key) / 2, list(pairwise(key.lower()))
+    few = len(set(key)) < 10 or max(map(key.count, set(key))) > half
+    repeats = key in (key + key)[1:-1]
+    return few or repeats or sum(step in _STEPS for step in steps) > half or bool(_SAYS.search(key))
+
+
+def public_url(text: str) -> SplitResult:
+    """It stands in mails, pages and tokens: it has one spelling, and nothing in it that could mean anything else."""
+    wanted = "must be an address such as https://accounts.example.org"
+    if not _PUBLIC.fullmatch(text):
+        raise ValueError(wanted)
+    return address(text, {"http", "https"}, wanted)
 
 
 def origins(text: str) -> tuple[str, ...]:
@@ -89,4 +116,14 @@ def hosts(text: str) -> tuple[str, ...]:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    return tuple(ip_network(word) for word in words(text))
+    found = tuple(ip_network(word) for word in words(text))
+    for network in found:
+        if isinstance(network, IPv6Network) and (network.network_address.scope_id or network.subnet_of(_MAPPED)):
+            raise ValueError(f"{network} is no caller's address: leave a zone out, and write IPv4 as such")
+    return found
+
+
+def too_wide(network: Network) -> bool:
+    """Whether strangers have addresses in it, who would then say themselves where they come from."""
+    own = isinstance(network, IPv6Network) and network.subnet_of(_OUR_OWN)
+    return network.prefixlen < _WIDEST[network.version] and not own

@@ -119,7 +119,7 @@ class _Reader:
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
             "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),
-            "trusted_proxies": self.parsed("TRUSTED_PROXIES", written.networks, ()),
+            "trusted_proxies": self.parsed("TRUSTED_PROXIES", self._proxies, ()),
             "rate_limits": self.parsed("RATE_LIMITS", self._switch, True),
             "host": self.text("HOST", "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
@@ -179,13 +179,18 @@ class _Reader:
         return found
 
     def _origin(self, text: str) -> str:
-        parts = written.address(text, {"http", "https"}, "must be an address such as https://accounts.example.org")
+        parts = written.public_url(text)
         local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if parts.query or parts.fragment or parts.username is not None:
-            raise ValueError("must be an address such as https://accounts.example.org")
         if self.env == "production" and parts.scheme != "https" and not local:
             raise ValueError("must begin with https:// in production")
         return text.rstrip("/")
+
+    def _proxies(self, text: str) -> tuple[Network, ...]:
+        found = written.networks(text)
+        for network in found:
+            if self.env == "production" and written.too_wide(network):
+                raise ValueError(f"trusts {network}, so callers would choose their addresses; name the proxies alone")
+        return found
 
     def _switch(self, text: str) -> bool:
         if text not in {"on", "off"}:

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from entrypoints.doctor.findings import Finding
+from entrypoints.setting_values import too_wide
 from entrypoints.settings import Settings
 
 PART = "settings"
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
-_WIDEST = {4: 8, 6: 16}
-"""The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
 
 
 def look_at_settings(settings: Settings) -> Iterator[Finding]:
@@ -58,8 +57,9 @@ def _proxies(settings: Settings, *, behind_one: bool) -> Iterator[Finding]:
             " share their rate limits",
         )
     for network in settings.trusted_proxies:
-        if network.prefixlen < _WIDEST[network.version]:
+        if too_wide(network):
             yield Finding.wrong(
                 PART,
-                f"LATCHKEY_TRUSTED_PROXIES trusts {network}: callers choose their addresses; name the proxies alone",
+                f"LATCHKEY_TRUSTED_PROXIES trusts {network}: callers choose their addresses; name the proxies alone."
+                " Production refuses it",
             )

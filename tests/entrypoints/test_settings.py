@@ -5,6 +5,7 @@ import secrets
 import shutil
 import subprocess
 import sys
+from base64 import b64encode
 from datetime import timedelta
 from ipaddress import ip_network
 from pathlib import Path
@@ -14,6 +15,7 @@ import pytest
 from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
 from adapters.redis_limits import RedisLimits
+from entrypoints import setting_values as written
 from entrypoints.container import Container
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
@@ -191,12 +193,49 @@ def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], t
             "an-example-secret-that-somebody-copied-0123456789",
         ),
         *("my-password-is-long-enough-0123456789", "please-replace-this-with-random-bytes-123"),
+        *(
+            "abcdefghijklmnopqrstuvwxyz0123456789",
+            "ZYXWVUTSRQPONMLKJIHGFEDCBA9876543210",
+            "qwertyuiop[asdfghjkl]zxcvbnm,./!?",
+        ),
+        *(
+            "0123456789abcdef0123456789abcdeg",
+            "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaabcdefghij",
+            "qwertyuiopasdfghjklzxcvbnm1234567890",
+        ),
+        *(
+            "your-256-bit-Secret-goes-right-here",
+            "this-is-an-insecure-development-key-1",
+            "put_your_own_long_random_text_here_7",
+        ),
     ],
 )
 def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], weak: str) -> None:
     said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
     assert weak not in said["LATCHKEY_SECRET_KEY"] or len(weak) < 3
+
+
+def test_a_random_secret_is_never_taken_for_another(production: dict[str, str]) -> None:
+    for make in (
+        secrets.token_hex,
+        secrets.token_urlsafe,
+        lambda size: b64encode(secrets.token_bytes(size)).decode(),
+    ):
+        for _ in range(1000):
+            assert written.secrets(f"{make(32)}, {make(48)}")
+    assert load(production | {"LATCHKEY_SECRET_KEY": secrets.token_urlsafe(32)})
+
+
+@pytest.mark.parametrize(
+    "wide", ["0.0.0.0/0", "0.0.0.0/1,128.0.0.0/1", "10.0.0.0/7", "::/0", "2000::/3", "2a00::/11"]
+)
+def test_production_trusts_nobody_in_particular_to_be_a_proxy(
+    production: dict[str, str], development: dict[str, str], wide: str
+) -> None:
+    said = complaints(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
+    assert wide.split(",")[0] in said["LATCHKEY_TRUSTED_PROXIES"]
+    assert load(development | {"LATCHKEY_TRUSTED_PROXIES": wide})
 
 
 @pytest.mark.parametrize(
@@ -237,6 +276,32 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
                     "https://h\n",
                     "https://[h",
                     "https://ı.example",
+                    *(
+                        "https://h/?",
+                        "https://h#",
+                        "HTTPS://h",
+                        "https://H",
+                        "https://.",
+                        "https://h.",
+                        "https://-",
+                        "https://h:",
+                    ),
+                    *(
+                        "https://h,https://i",
+                        "https://h/,",
+                        "https://h/'",
+                        'https://h/"><script>',
+                        "https://h_i",
+                        "https://*",
+                    ),
+                    *(
+                        "https://h\\@i",
+                        "https://h/x y",
+                        "https://h/%0d%0aX:1",
+                        "https:h",
+                        "https:///h",
+                        "https://[::g]",
+                    ),
                 ),
             ],
         ),
@@ -270,7 +335,21 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
             "ALLOWED_HOSTS",
             ["*", "https://good.example", "good.example:443", "good.example/", "a b", "::1", "*.good.example"],
         ),
-        ("TRUSTED_PROXIES", ["*", "x", "10.0.0.1/8", "10.0.0.0/33", "all", "proxy.internal", "10.0.0.1-10.0.0.9"]),
+        (
+            "TRUSTED_PROXIES",
+            [
+                "*",
+                "x",
+                "10.0.0.1/8",
+                "10.0.0.0/33",
+                "all",
+                "proxy.internal",
+                "10.0.0.1-10.0.0.9",
+                "::ffff:0:0/96",
+                "::ffff:10.0.0.1",
+                "fe80::1%eth0",
+            ],
+        ),
         ("RATE_LIMITS", ["off", "ON", "true", "0", "no", "none"]),
         ("PORT", ["0", "65536", "x", "-1", "80.0"]),
         ("PROCESSES", ["0", "x", "257", "-1"]),
@@ -320,7 +399,10 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
     assert (settings.host, settings.port, settings.processes) == ("0.0.0.0", 9000, 3)
     assert settings.mail_dir == tmp_path / "mail"
     assert settings.public_url == "https://good.example/accounts"
-    for url in ("http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000"):
+    for url in (
+        *("http://localhost:8000", "http://127.0.0.1", "http://[::1]:8000", "https://xn--bcher-kva.example:8443"),
+        *("https://good.example/a/b-c_d.e~f", "https://1.2.good.example"),
+    ):
         assert load(production | {"LATCHKEY_PUBLIC_URL": url}).public_url == url
 
 
