@@ -182,7 +182,7 @@ async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, st
     assert found[-1].part == "passwords"
     text = "\n".join(map(str, found))
     assert SECRET not in text
-    assert "0123456789" not in text
+    assert "v7Qd2kXw9R" not in text
     assert len(text.splitlines()) == len(found)
 
 
