@@ -107,7 +107,7 @@ class FrontDoor:
         if self._hosts and (named is None or named[1].lower().strip("[]") not in self._hosts):
             return "malformed", "This service does not go by that name."
         if _NUL.search(path) or _SLASH.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
-            return "malformed", "The address holds what no address may hold."
+            return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
         if scope["method"] == "OPTIONS" and scope["path"].rstrip("/") == _FORWARD_AUTH:
             # Answered like everywhere else, it would be a yes to a proxy that hands on its caller's method.
             return "method_not_allowed", "A proxy asks by GET, whatever its caller wants."

@@ -109,11 +109,23 @@ def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[P
     if isinstance(error, ValidationException):
         detail = "The request does not fit what is asked for."
         extras = error.extra if isinstance(error.extra, list) else []
-        errors = [FieldProblem(str(it.get("key", "")), "malformed", str(it.get("message", ""))) for it in extras]
+        errors = [_at_fault(request, str(it.get("key", "")), str(it.get("message", ""))) for it in extras]
     headers = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return failed(request, error)
     return answer(request, problem(_BY_STATUS.get(error.status_code, "malformed"), detail, errors), headers)
+
+
+def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> FieldProblem:
+    """The framework names parameters as the handler does, and calls the body `data`; it is all there is to say of a
+    body that is missing."""
+    if name == "data":
+        missing = message == repr(name)
+        refusal = malformed("A JSON body is needed." if missing else message)
+        return FieldProblem(refusal.field or "", refusal.code, refusal.detail)
+    parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
+    known_as = getattr(parameter and parameter.kwarg_definition, "name", None)
+    return FieldProblem(known_as or name, "malformed", message)
 
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
@@ -143,9 +155,9 @@ _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _FIELD = re.compile(r"field `(?P<place>.*)`", re.DOTALL)
 
 
-def malformed(error: Exception) -> Refusal:
+def malformed(decoded: str) -> Refusal:
     """From what the decoder says to a refusal that names the field, unless that is rather a value gone astray."""
-    said = _PLACE.fullmatch(str(error))
+    said = _PLACE.fullmatch(decoded)
     message, place = (said["message"], said["place"]) if said else ("", None)
     named = _FIELD.search(message)
     if named and not _NAME.fullmatch(named["place"]):

@@ -34,7 +34,7 @@ class StrictRequest(Request[Any, Any, Any]):
             read = msgspec.json.decode(body, type=wanted.annotation if wanted else Any)
             json.loads(body.decode(), object_pairs_hook=_no_field_twice)
         except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise malformed(error) from None
+            raise malformed(_SURROGATE if "truncated" in str(error) and _is_json(body) else str(error)) from None
         if isinstance(read, msgspec.Struct):
             for name in read.__struct_fields__:
                 if "\0" in str(getattr(read, name)):
@@ -59,6 +59,18 @@ class StrictRequest(Request[Any, Any, Any]):
         kind, options = self.content_type
         if len(said) != 1 or kind.lower() != media_type or options.get("charset", "utf-8").lower() != "utf-8":
             raise UnsupportedMediaType(f"Send {media_type}.")
+
+
+_SURROGATE = "Half of a surrogate pair is no text."
+"""What the decoder, meeting it at the end of a string, takes for an end of its input."""
+
+
+def _is_json(body: bytes) -> bool:
+    try:
+        json.loads(body)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 async def strict_form(request: Request[Any, Any, Any]) -> None:

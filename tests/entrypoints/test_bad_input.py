@@ -83,6 +83,31 @@ def test_a_malformed_body_is_malformed_on_every_call_that_takes_one(sweep: Sweep
             sweep.expect(sweep.send(call, body), 400, "malformed", what)
 
 
+def test_what_is_wrong_is_named_as_the_caller_knows_it(sweep: Sweep) -> None:
+    login, form = "/v1/login", {"Content-Type": FORM}
+    cases = [
+        (sweep.nobody.post(login, headers=JSON), "", "A JSON body is needed."),
+        (sweep.nobody.post(login), "", "A JSON body is needed."),
+        (sweep.nobody.post(login, content=b'"\\ud800"', headers=JSON), "", "Half of a surrogate pair is no text."),
+        (
+            sweep.nobody.post(login, content=b'{"login": "\\ud800x"}', headers=JSON),
+            "",
+            "Half of a surrogate pair is no text.",
+        ),
+        (sweep.nobody.post(login, content=b'{"login": "x', headers=JSON), "", "Input data was truncated"),
+        (sweep.nobody.post(login, content=b"{}", headers=JSON), "login", "Object missing required field `login`"),
+        (sweep.program.post("/v1/introspect", headers=form), "token", "Object missing required field `token`"),
+        (sweep.admin.get(f"/v1/users?query={'x' * 300}"), "query", "Expected `str` of length <= 254"),
+        (sweep.admin.get("/v1/users?limit=0"), "limit", "Expected `int` >= 1"),
+    ]
+    for answer, field, message in cases:
+        sweep.expect(answer, 400, "malformed", message)
+        assert answer.json()["errors"] == [{"field": field, "code": "malformed", "message": message}]
+    unreadable = sweep.admin.get("/v1/users?query=%00")
+    sweep.expect(unreadable, 400, "malformed", "NUL")
+    assert unreadable.json()["detail"].startswith("The path or query of the URL holds ")
+
+
 def test_a_body_of_more_than_32_kib_is_too_large_however_it_is_sent(sweep: Sweep) -> None:
     for call in sweep.takers:
         body = call.encoded()
