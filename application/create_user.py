@@ -80,7 +80,11 @@ class GrantRole:
             if user is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
             if not user.verified:
-                raise Refusal(Code.NOT_VERIFIED, "This address has not been proven, so anybody may have claimed it.")
+                raise Refusal(
+                    Code.NOT_VERIFIED,
+                    "This address has not been proven, so anybody may have claimed it. Its owner has to follow the"
+                    " link in the mail first; or make the user by `create-user --verified`, and all claims are void.",
+                )
             await work.sessions.settled(user.id)
             if user.role is role:
                 return user

@@ -59,6 +59,8 @@ class Tally:
     added: int = 0
     known: int = 0
     listed: int = 0
+    nameless: int = 0
+    """Of those that are listed, how many came in all the same."""
 
 
 def harmless(text: str) -> str:
@@ -95,7 +97,8 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
                 trouble = "Stopped."
         except Refusal as refusal:
             trouble = f"{refusal.code}: {refusal.detail}"
-    print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed")
+    nameless = f", {tally.nameless:,} of them came in without its username" if tally.nameless else ""
+    print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed{nameless}")
     if trouble:
         progress.clear()
         print(f"{trouble} Run it again for the rest.", file=sys.stderr)
@@ -117,6 +120,7 @@ async def _take_over(
         tally.added += imported.added
         tally.known += imported.known
         tally.listed += len(remarks)
+        tally.nameless += sum(not remark.lost for remark in remarks)
         report(sorted(remarks, key=lambda remark: remark.line))
         took = time.monotonic() - began
         size = max(_LEAST, min(_MOST, 2 * size, int(size * _PATIENCE / max(took, 0.001))))

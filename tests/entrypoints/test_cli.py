@@ -124,6 +124,17 @@ def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> Non
     assert client.get("/v1/users").status_code == 200
 
 
+def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) -> None:
+    email = address("claim")
+    assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
+    refused = service.cli("grant", "--email", email, "--role", "moderator")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    [line] = refused.stderr.splitlines()
+    assert line.startswith("not_verified: This address has not been proven, so anybody may have claimed it. ")
+    assert "follow" in line
+    assert "create-user --verified" in line
+
+
 def test_the_last_admin_stays_even_for_the_operator(apart: Service) -> None:
     email = "only@example.org"
     apart.user(email, role=Role.ADMIN)
