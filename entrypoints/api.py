@@ -1,19 +1,25 @@
 """`make api`: the HTTP service, in as many processes as are set."""
 
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
 
+if __name__ != "entrypoints.api":
+    # Run, and not imported: whoever is told to leave before the server listens to that leaves, without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import structlog
 import uvicorn
 
 from entrypoints.container import Container
+from entrypoints.local.engine import refusal
 from entrypoints.logs import configure_logs
 from entrypoints.metrics import COUNTS
 from entrypoints.schema import SchemaError, insist_at_start
-from entrypoints.settings import SettingsError, load
+from entrypoints.settings import Settings, SettingsError, load
 
 PATIENCE = 30
 """Seconds until a process that says nothing is killed. It says nothing while it loads, and on a busy machine that
@@ -26,6 +32,7 @@ def main() -> None:
         container = Container(settings=settings)
         container.access_sealer()
         insist_at_start(container.engine())
+        _insist_on_port(settings)
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
@@ -48,6 +55,13 @@ def main() -> None:
             timeout_graceful_shutdown=10,
             timeout_worker_healthcheck=PATIENCE,
         )
+
+
+def _insist_on_port(settings: Settings) -> None:
+    """Raises SettingsError."""
+    if why := refusal(settings.host, settings.port):
+        place = f"{settings.host}:{settings.port}"
+        raise SettingsError(f"LATCHKEY_PORT: cannot listen on {place}: {why}. Set LATCHKEY_PORT to another port.")
 
 
 @contextmanager

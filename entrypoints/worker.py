@@ -16,6 +16,10 @@ from queue import SimpleQueue
 from random import SystemRandom
 from uuid import UUID
 
+if __name__ != "entrypoints.worker":
+    # Run, and not imported: whoever is told to leave before `run` listens to that leaves, without a word.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
 import dramatiq
 import structlog
 from dramatiq.middleware import Middleware

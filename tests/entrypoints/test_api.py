@@ -1,5 +1,10 @@
 """The processes that answer, and the one that looks after them."""
 
+import signal
+import socket
+
+import pytest
+
 from tests.entrypoints.service import Service
 
 SLEEPY = """
@@ -13,3 +18,46 @@ def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(apart: Service) -
     (apart.folder / "sitecustomize.py").write_text(SLEEPY)
     apart.environ |= {"LATCHKEY_PROCESSES": "2", "PYTHONPATH": str(apart.folder)}
     apart.start_api()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_port_that_is_taken_is_told_before_anything_starts(apart: Service, processes: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        api = apart.start("entrypoints.api", LATCHKEY_PORT=str(port), LATCHKEY_PROCESSES=processes)
+        assert api.process.wait(60) == 1
+    said = f"cannot listen on 127.0.0.1:{port}: Address already in use. Set LATCHKEY_PORT to another port."
+    assert api.log.read_text() == f"Latchkey cannot start.\nLATCHKEY_PORT: {said}\n"
+
+
+def test_connections_that_linger_keep_nobody_from_the_port(apart: Service) -> None:
+    with (
+        socket.create_server(("127.0.0.1", apart.port)) as before,
+        socket.create_connection(("127.0.0.1", apart.port)) as client,
+    ):
+        lingering, _ = before.accept()
+        lingering.close()
+        before.close()
+        client.recv(1)
+        apart.start_api()
+
+
+IMPATIENT = """
+import os, sys
+class Impatient:
+    def find_spec(self, name, path=None, target=None):
+        if name == "entrypoints.container":
+            os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+sys.meta_path.insert(0, Impatient())
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("module", ["entrypoints.api", "entrypoints.worker"])
+def test_who_is_told_to_leave_while_still_loading_leaves_and_says_nothing(
+    apart: Service, module: str, number: signal.Signals
+) -> None:
+    (apart.folder / "sitecustomize.py").write_text(IMPATIENT)
+    part = apart.start(module, PYTHONPATH=str(apart.folder), SIGNAL=str(int(number)))
+    assert part.process.wait(60) == -number
+    assert part.log.read_text() == ""
