@@ -4,12 +4,21 @@ import asyncio
 import itertools
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from time import monotonic
+from uuid import uuid4
 
 import httpx
 import pytest
+from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed
 
-from tests.cluster.nodes import Cluster, Fleet, Sentinels
+from adapters.dramatiq_queue import QUEUE, DramatiqNudge, make_broker
+from entrypoints.doctor.findings import State
+from entrypoints.doctor.redis import look_at_redis
+from entrypoints.making import now
+from entrypoints.settings import load as settings_of
+from tests.cluster.nodes import PASSWORD, Cluster, Fleet, Sentinels
 from tests.cluster.people import Pair, load
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import Service, code, eventually
@@ -81,8 +90,30 @@ def test_a_logout_at_one_process_is_in_force_at_the_other_and_limits_are_exact_o
     counts_exactly(pair)
 
 
+@pytest.mark.anyio
+async def test_the_doctor_finds_nothing_wrong(pair: OnFleet) -> None:
+    found = [it async for it in look_at_redis(settings_of(pair.service.environ), now)]
+    assert len(found) > 2
+    assert [str(it) for it in found if it.state is not State.OK] == []
+    assert PASSWORD not in str(found)
+
+
+def nudged(nudge: DramatiqNudge, broker: RedisBroker) -> None:
+    """Tell of a mail until somebody hears of it; what is lost while the server changes is no worse than a second."""
+
+    def heard() -> bool:
+        nudge([uuid4()])
+        with suppress(ConnectionClosed):
+            return next(broker.consume(QUEUE)) is not None
+        return False
+
+    eventually(heard)
+
+
 def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody(pair: OnFleet) -> None:
     fleet = pair.fleet
+    nudge, broker = DramatiqNudge(fleet.url), make_broker(fleet.url, deadline=2.0)
+    nudged(nudge, broker)
     with load(pair) as people:
         people.go_on(20)
         died = monotonic()
@@ -91,6 +122,7 @@ def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody
         pair.wait(within=HEALED)
         print(f"healed in {monotonic() - died:.1f} s")
         assert monotonic() - died < HEALED
+        nudged(nudge, broker)
         people.go_on(20)
         fleet.swap()
         fleet.spare.start()
@@ -99,6 +131,8 @@ def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody
         people.go_on(20)
         pair.wait()
     counts_exactly(pair)
+    nudge.close()
+    broker.client.close()
 
 
 def test_a_master_that_is_stopped_and_goes_on_as_if_nothing_had_been_revives_nobody(pair: OnFleet) -> None:

@@ -32,7 +32,9 @@ admin_users = {user}
 pool_mode = transaction
 default_pool_size = {servers}
 max_client_conn = 500
+server_login_retry = 1
 """
+"""Unless told otherwise it waits for a quarter of a minute once a server has refused it."""
 
 
 class PgBouncer:
