@@ -1,15 +1,19 @@
 """Whoever uses the link has read the mail: the address is theirs, and every other claim to it is void."""
 
 from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
 
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Limits, LinkSealer, NewId
-from application.store import Begin
+from application.store import Begin, Work
 from domain.event import Action, Event
 from domain.limits import link_bucket
 from domain.mail import Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
+from domain.retention import MORE_THAN_CLAIMS
+from domain.role import Role
 from domain.user import User
 
 
@@ -37,6 +41,27 @@ class Verify:
                 await work.events.add(event)
                 # Whoever claimed the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
+                return await self._without_planted_role(work, proof.user, now=now)
         if proof is None:
             raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
         return proof.user
+
+    async def _without_planted_role(self, work: Work, user: User, *, now: datetime) -> User:
+        """A role was meant for whoever holds the mailbox, and would go to whoever chose the password for it. Only of
+        those who were more than a claim is it known to be the same person.
+        """
+        if user.role is Role.MEMBER or await _more_than_a_claim(work, user.id):
+            return user
+        detail = f"from {user.role} to {Role.MEMBER}, as it was given before the address was proven"
+        await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
+        await work.sessions.outdate_all(user.id, now=now)
+        return await work.users.set_role(user.id, Role.MEMBER) or user
+
+
+async def _more_than_a_claim(work: Work, user_id: UUID) -> bool:
+    after: UUID | None = None
+    while page := await work.events.page(user_id, limit=200, after=after):
+        if any(event.action in MORE_THAN_CLAIMS for event in page):
+            return True
+        after = page[-1].id
+    return False

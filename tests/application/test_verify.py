@@ -5,8 +5,10 @@ from functools import partial
 
 import pytest
 
+from domain.event import Action
 from domain.mail import Kind, Purpose
 from domain.refusals import Code
+from domain.role import Role
 from domain.session import EndReason
 from tests.application.words import (
     ALICE,
@@ -139,3 +141,33 @@ async def test_a_link_that_was_asked_for_again_proves_the_address(world: World) 
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert user.verified
     assert user.created_at == world.clock() - timedelta(hours=25)
+
+
+async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_password(world: World) -> None:
+    boss = await world.user("root@example.org", role=Role.ADMIN)
+    squatter = await claim(world, ALICE, PASSWORD)
+    await world.change_user(await world.caller(boss.email), squatter.id, role=Role.ADMIN)
+    planted = await world.caller(ALICE)
+    user = await world.verify(token=link(world, squatter, Purpose.VERIFY))
+    assert (user.verified, user.role) == (True, Role.MEMBER)
+    page, _ = await world.list_events(user.id, limit=1)
+    assert (page[0].action, page[0].detail) == (
+        Action.ROLE_CHANGED,
+        "from admin to member, as it was given before the address was proven",
+    )
+    assert (await world.caller(ALICE)).role is Role.MEMBER
+    assert planted.generation < world.store.rows.sessions[planted.session_id].floor
+
+
+async def test_whom_the_operator_made_or_who_sets_a_password_by_mail_keeps_the_role(world: World) -> None:
+    made = await world.create_user(email=ALICE, role=Role.MODERATOR, verified=False, password=PASSWORD)
+    assert made is not None
+    assert (await world.verify(token=link(world, made, Purpose.VERIFY))).role is Role.MODERATOR
+    boss = await world.user("root@example.org", role=Role.ADMIN)
+    bob = await claim(world, BOB, PASSWORD)
+    await world.change_user(await world.caller(boss.email), bob.id, role=Role.MODERATOR)
+    await world.reset_password(
+        token=link(world, bob, Purpose.RESET), new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
+    )
+    bobs = await world.authenticate((await world.enter(BOB, OTHER_PASSWORD)).access_token)
+    assert (bobs.verified, bobs.role) == (True, Role.MODERATOR)
