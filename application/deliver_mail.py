@@ -44,7 +44,12 @@ class DeliverMail:
             if stopping() or self.clock() > now + self.lease - self.patience:
                 await self._give_back(leased[done:])
                 break
-            await self._deliver(mail, link)
+            try:
+                await self._deliver(mail, link)
+            except BaseException:
+                # Whether this one was taken is unknown; the others were not begun, and need not wait for the lease.
+                await self._give_back(leased[done + 1 :])
+                raise
         return len(leased)
 
     async def _give_back(self, mails: Sequence[Mail]) -> None:

@@ -46,6 +46,17 @@ async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world:
     assert await fate(world, mail) == (Outcome.SENT, "")
 
 
+async def test_whatever_ends_a_worker_in_the_middle_of_a_letter_gives_back_the_others(world: World) -> None:
+    async def die(_letter: Letter) -> None:
+        raise Killed
+
+    begun, *others = await owe_many(world, 3)
+    with pytest.raises(Killed):
+        await replace(world.deliver_mail, mailer=Acting(die))()
+    assert await world.deliver_mail() == 2
+    assert [kept(world, mail).outcome for mail in (begun, *others)] == [None, Outcome.SENT, Outcome.SENT]
+
+
 async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
     async def dawdle(letter: Letter) -> None:
         world.clock.advance(seconds=11)

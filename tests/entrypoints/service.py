@@ -47,6 +47,15 @@ def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
         time.sleep(0.05)
 
 
+def token_in(mail: EmailMessage) -> str:
+    """The token of the link in a mail."""
+    body = mail.get_body(("plain",))
+    assert body is not None
+    found = _TOKEN.search(body.get_content())
+    assert found is not None, body.get_content()
+    return found[1]
+
+
 class Part:
     """One process of ours. Its output goes to a file; what is left of it at the end is killed by its id."""
 
@@ -153,11 +162,7 @@ class Service:
 
     def token(self, recipient: str, number: int = 1) -> str:
         """The token of the link in the nth mail to somebody."""
-        body = self.mail(recipient, number).get_body(("plain",))
-        assert body is not None
-        found = _TOKEN.search(body.get_content())
-        assert found is not None, body.get_content()
-        return found[1]
+        return token_in(self.mail(recipient, number))
 
     def admin(self) -> "Client":
         """A fresh admin, logged in."""

@@ -22,3 +22,12 @@ def stack(house: Stack) -> Iterator[Stack]:
     house.wait()
     yield house
     house.service.close_clients()
+
+
+@pytest.fixture
+def mailing(stack: Stack) -> Iterator[Stack]:
+    """Two workers, and a postbox that behaves again afterwards."""
+    while len(stack.workers) < 2:
+        stack.add_worker()
+    yield stack
+    stack.box.behave()

@@ -1,44 +1,66 @@
 """An SMTP server that keeps what it takes, and misbehaves on demand."""
 
 import asyncio
+import ssl
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from typing import cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
+from tests.contracts.smtp_servers import DRIP, DROP, STALL
 from tests.entrypoints.service import free_port
 
 
 class Postbox:
-    """`answers` are said to letters for a recipient instead of "250": by the beginning of the address. While it is
-    `holding`, it answers nobody, and has only taken letters whose address does not begin with "before".
+    """`answers` are said to letters for a recipient instead of "250": by the beginning of the address. One may also
+    be a misbehaviour: DROP takes the letter and hangs up, STALL says nothing, DRIP a byte now and then. `pace` is how
+    long it thinks about each, in seconds. While it is `holding`, it answers nobody, and has only taken letters whose
+    address does not begin with "before".
     """
 
-    def __init__(self) -> None:
+    def __init__(self, starttls: ssl.SSLContext | None = None) -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.asked: set[str] = set()
         self.answers: dict[str, str] = {}
+        self.pace = 0.0
         self.holding = False
         self.port = free_port()
+        self._starttls = starttls
         self._controller: Controller | None = None
 
-    async def handle_DATA(self, _: SMTP, __: Session, envelope: Envelope) -> str:
+    def behave(self) -> None:
+        """From now on, and even if it is not open."""
+        self.answers, self.pace, self.holding = {}, 0.0, False
+        if self._controller is None:
+            self.open()
+
+    async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
         (recipient,) = envelope.rcpt_tos
         assert isinstance(envelope.content, bytes)
-        refusal = next((said for begin, said in self.answers.items() if recipient.startswith(begin)), None)
-        if refusal is None and not (self.holding and recipient.startswith("before")):
+        answer = next((said for begin, said in self.answers.items() if recipient.startswith(begin)), None)
+        if answer in {None, DROP} and not (self.holding and recipient.startswith("before")):
             self.taken.append((recipient, envelope.content))
         self.asked.add(recipient)
-        if self.holding:
-            await asyncio.sleep(3600)
-        return refusal or "250 taken"
+        await asyncio.sleep(3600 if self.holding else self.pace)
+        wire = cast(asyncio.WriteTransport, server.transport)
+        while answer in {STALL, DRIP} and not wire.is_closing():
+            if answer == DRIP:
+                wire.write(b"2")
+            await asyncio.sleep(0.5)
+        if answer == DROP:
+            wire.abort()
+        return answer or "250 taken"
 
     def open(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port)
+        secret = self._starttls is not None
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, tls_context=self._starttls, require_starttls=secret
+        )
         self._controller.start()
 
     def close(self) -> None:
@@ -52,6 +74,10 @@ class Postbox:
         found = [content for to, content in list(self.taken) if to == recipient]
         return [message_from_bytes(content, policy=policy.default) for content in found]
 
+    def seen(self) -> Counter[str]:
+        """How many letters were taken for each recipient."""
+        return Counter(to for to, _ in list(self.taken))
+
     def copies(self) -> Counter[str]:
         """How often each letter was taken, by its Message-ID."""
         return Counter(
@@ -60,8 +86,8 @@ class Postbox:
 
 
 @contextmanager
-def postbox() -> Iterator[Postbox]:
-    box = Postbox()
+def postbox(starttls: ssl.SSLContext | None = None) -> Iterator[Postbox]:
+    box = Postbox(starttls)
     box.open()
     try:
         yield box

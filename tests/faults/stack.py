@@ -91,8 +91,8 @@ class Stack:
         self.apis.append(Api(self.service, environ, module))
         return self.apis[-1]
 
-    def add_worker(self) -> Part:
-        self.workers.append(self.service.start_worker())
+    def add_worker(self, **environ: str) -> Part:
+        self.workers.append(self.service.start("entrypoints.worker", **environ))
         return self.workers[-1]
 
     def kill_worker(self) -> None:
@@ -100,6 +100,11 @@ class Stack:
         worker = self.workers.pop(0)
         worker.process.send_signal(signal.SIGKILL)
         worker.process.wait()
+
+    def stop_workers(self) -> None:
+        """As a deployment does: asked to, one after another."""
+        while self.workers:
+            assert self.workers.pop(0).stop() == 0
 
     def client(self, number: int = 0) -> Client:
         return self.service.client(self.apis[number].url)
@@ -127,12 +132,44 @@ class Stack:
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Whoever wants to write to the table, or read it, waits until the block is left."""
-        lock = self._portal.call(asyncpg.connect, self.postgres.url)
-        self._portal.call(lock.execute, f"BEGIN; LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
+        with self.held(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
+            yield
+
+    @contextmanager
+    def held(self, lock: str) -> Iterator[None]:
+        """What the statement takes is given back when the block is left."""
+        holder = self._portal.call(asyncpg.connect, self.postgres.url)
+        self._portal.call(holder.execute, f"BEGIN; {lock}")
         try:
             yield
         finally:
-            self._portal.call(lock.close)
+            self._portal.call(holder.close)
+
+    def waiting(self, statement: str) -> int:
+        """How many statements that begin like this wait for somebody's lock."""
+        asked = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND starts_with(query, $1)"
+        number: int = self.sql(asked, statement)[0][0]
+        return number
+
+    # -- mail ------------------------------------------------------------------------------------------
+
+    def owe(self, *recipients: str, kind: str = "session_stolen") -> None:
+        """Mails as rows that nobody is told of."""
+        self.sql(
+            "INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, note)"
+            " SELECT gen_random_uuid(), $2, unnest($1::text[]), now(), now(), 0, ''",
+            list(recipients),
+            kind,
+        )
+
+    def fate(self, recipient: str) -> tuple[str | None, str]:
+        """The outcome of the only mail to somebody, and what is noted about it."""
+        ((outcome, note),) = self.sql("SELECT outcome, note FROM mails WHERE recipient = $1", recipient)
+        return outcome, note
+
+    def owed(self) -> int:
+        number: int = self.sql("SELECT count(*) FROM mails WHERE outcome IS NULL")[0][0]
+        return number
 
     def cut(self, wire: Proxy) -> None:
         self._portal.call(wire.cut)

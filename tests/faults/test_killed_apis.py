@@ -1,0 +1,94 @@
+"""Whoever registers has a mail in the same transaction: an API process may die at any moment around it."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import httpx
+
+from adapters.dramatiq_queue import QUEUE
+from tests.entrypoints.service import PASSWORD, address, eventually
+from tests.faults.stack import Stack
+
+RELAYED = 30.0
+"""Seconds within which a mail arrives that nobody was told of."""
+
+
+@contextmanager
+def commits_held(stack: Stack) -> Iterator[None]:
+    """Whoever owes a mail waits in the middle of COMMIT. What waits there is committed when the block is left, for
+    the server does not look whether anybody is still there to hear of it."""
+    stack.sql(
+        "CREATE FUNCTION hold_commit() RETURNS trigger LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NULL; END $$"
+    )
+    stack.sql(
+        "CREATE CONSTRAINT TRIGGER hold_commit AFTER INSERT ON mails"
+        " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_commit()"
+    )
+    try:
+        with stack.held("SELECT pg_advisory_xact_lock(1)"):
+            yield
+    finally:
+        eventually(lambda: stack.waiting("COMMIT") == 0)
+        stack.sql("DROP FUNCTION hold_commit CASCADE")
+
+
+def register(client: httpx.Client, email: str) -> int | None:
+    """None where the connection broke, and nobody knows what has become of it."""
+    try:
+        return client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code
+    except httpx.TransportError:
+        return None
+
+
+def rows(stack: Stack, emails: list[str]) -> tuple[list[str], list[str]]:
+    """Of these addresses, those with a user and those with a mail, once for each."""
+    users = stack.sql("SELECT email FROM users WHERE email = ANY($1) ORDER BY email", emails)
+    mails = stack.sql("SELECT recipient FROM mails WHERE recipient = ANY($1) ORDER BY recipient", emails)
+    return [email for (email,) in users], [recipient for (recipient,) in mails]
+
+
+def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail(stack: Stack) -> None:
+    committed: list[str] = []
+    for number in (0, 1, 0, 1):
+        emails = [address("committed") for _ in range(6)]
+        api = stack.apis[number].wait()
+        with ThreadPoolExecutor(len(emails)) as crowd:
+            with commits_held(stack):
+                answers = [crowd.submit(register, api.client(), email) for email in emails]
+                eventually(lambda: stack.waiting("COMMIT") >= 3)
+                api.kill()
+            assert {answer.result() for answer in answers} <= {None, 503}
+        users, mails = rows(stack, emails)
+        assert users == mails
+        assert len(users) >= 3
+        committed += users
+        api.start()
+    assert stack.redis().llen(f"latchkey:{QUEUE}") == 0, "somebody was nudged"
+
+    stack.add_worker()
+    stack.add_worker()
+    eventually(lambda: set(committed) <= set(stack.box.seen()), within=RELAYED)
+    eventually(lambda: stack.owed() == 0)
+    assert {stack.box.seen()[email] for email in committed} == {1}
+    stack.stop_workers()
+
+
+def test_an_api_that_is_killed_before_it_commits_has_done_nothing(mailing: Stack) -> None:
+    emails = [address("uncommitted") for _ in range(4)]
+    with ThreadPoolExecutor(len(emails)) as crowd:
+        with mailing.locked("mails"):
+            answers = [crowd.submit(register, mailing.client(), email) for email in emails]
+            eventually(lambda: mailing.waiting("INSERT INTO mails") >= 2)
+            mailing.apis[0].kill()
+        assert {answer.result() for answer in answers} <= {None, 503}
+    eventually(lambda: mailing.waiting("INSERT INTO mails") == 0)
+    assert rows(mailing, emails) == ([], [])
+    mailing.apis[0].start()
+
+    other = mailing.client(1)
+    assert {register(other, email) for email in emails} == {202}
+    eventually(lambda: set(emails) <= set(mailing.box.seen()), within=RELAYED)
+    assert rows(mailing, emails) == (sorted(emails), sorted(emails))
+    assert {mailing.box.seen()[email] for email in emails} == {1}

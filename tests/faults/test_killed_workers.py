@@ -1,0 +1,97 @@
+"""A worker that dies gives back what it held by doing nothing; a server that never ends holds up nobody else."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from tests.contracts.smtp_servers import DRIP
+from tests.entrypoints.service import PASSWORD, address, eventually, token_in
+from tests.faults.stack import Stack
+
+LEASE_OVER = 90.0
+"""Seconds after which somebody else has sent what a dead worker held."""
+
+PATIENCE = 30.0
+"""Seconds that are spent on one letter."""
+
+
+@dataclass
+class Scene:
+    """What is waited for once, and looked at from several sides."""
+
+    stack: Stack
+    before: str
+    after: str
+    dripping: list[str]
+    healthy: list[str]
+    took: float = 0.0
+    recovered: float = 0.0
+
+    def untouched(self) -> bool:
+        """The first attempt at every letter that drips still runs."""
+        tried = self.stack.sql("SELECT note FROM mails WHERE recipient = ANY($1)", self.dripping)
+        return all(note == "" for (note,) in tried)
+
+
+@pytest.fixture(scope="module")
+def scene(house: Stack) -> Iterator[Scene]:
+    """A worker is killed while it sends two letters, and the two that take over meet a server that drips at ten."""
+    box, client = house.box, house.client()
+    told = Scene(
+        house,
+        address("before"),
+        address("after"),
+        [address(f"drip{number}") for number in range(10)],
+        [address(f"healthy{number}") for number in range(40)],
+    )
+    box.holding = True
+    house.add_worker()
+    for email in (told.before, told.after):
+        assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
+    eventually(lambda: {told.before, told.after} <= box.asked)
+    house.kill_worker()
+    killed = time.monotonic()
+    assert (box.seen()[told.before], box.seen()[told.after]) == (0, 1)
+
+    box.holding, box.answers = False, {"drip": DRIP}
+    house.add_worker()
+    house.add_worker()
+    house.owe(*told.dripping)
+    eventually(lambda: set(told.dripping) <= box.asked)
+    began = time.monotonic()
+    house.owe(*told.healthy)
+    eventually(lambda: set(told.healthy) <= set(box.seen()), within=PATIENCE)
+    told.took = time.monotonic() - began
+    assert told.untouched(), "they waited until the dripping was over"
+    eventually(lambda: box.seen()[told.before] and box.seen()[told.after] == 2, within=LEASE_OVER)
+    told.recovered = time.monotonic() - killed
+    print(f"healthy letters took {told.took:.1f} s, those of the dead worker {told.recovered:.1f} s")
+    yield told
+    box.behave()
+
+
+def test_a_worker_that_is_killed_before_or_after_sending_loses_no_mail(scene: Scene) -> None:
+    box = scene.stack.box
+    assert (box.seen()[scene.before], box.seen()[scene.after]) == (1, 2)
+    first, second = box.mails(scene.after)
+    assert first["message-id"] == second["message-id"]
+    assert first.as_bytes() == second.as_bytes()
+    assert [scene.stack.fate(email) for email in (scene.before, scene.after)] == [("sent", "")] * 2
+
+
+def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
+    client = scene.stack.client(1)
+    (token,) = {token_in(mail) for mail in scene.stack.box.mails(scene.after)}
+    assert [client.post("/v1/verify", json={"token": token}).status_code for _ in range(2)] == [200, 200]
+    verified = "SELECT count(*) FROM events JOIN users ON users.id = user_id WHERE email = $1 AND action = 'verified'"
+    assert scene.stack.sql(verified, scene.after)[0][0] == 1
+
+
+def test_letters_at_which_a_server_drips_are_left_and_tried_again(scene: Scene) -> None:
+    notes = {scene.stack.fate(email) for email in scene.dripping}
+    assert notes == {(None, "SMTP DATA: no answer in time.")}
+    scene.stack.box.behave()
+    eventually(lambda: set(scene.dripping) <= set(scene.stack.box.seen()), within=PATIENCE + 25)
+    assert {scene.stack.box.seen()[email] for email in scene.dripping + scene.healthy} == {1}

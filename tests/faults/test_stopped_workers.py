@@ -1,0 +1,60 @@
+"""A worker that is asked to stop hands on at once what it has not begun, even where the server does not answer."""
+
+import time
+
+from entrypoints.worker import GRACE, SENDING
+from tests.contracts.smtp_servers import STALL
+from tests.entrypoints.service import address, eventually
+from tests.faults.stack import Stack
+
+SOON = 20.0
+"""Seconds within which somebody else has sent what was handed on; a lease would take fifty."""
+
+HELD = "SELECT count(*) FROM mails WHERE outcome IS NULL AND due_at > now() AND attempts > 0"
+
+
+def held(stack: Stack) -> int:
+    """How many mails a worker has taken that it is not done with."""
+    number: int = stack.sql(HELD)[0][0]
+    return number
+
+
+def owe(stack: Stack, who: str, number: int) -> list[str]:
+    emails = [address(who) for _ in range(number)]
+    stack.owe(*emails)
+    return emails
+
+
+def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(stack: Stack) -> None:
+    emails = owe(stack, "slow", 250)
+    stack.add_worker()
+    eventually(lambda: held(stack) > 2 * SENDING)  # it was fast, and takes more than it can send at once
+    stack.box.pace = 1.0
+    stack.add_worker()
+    eventually(lambda: held(stack) > 2 * SENDING)
+    assert stack.workers.pop(0).stop() == 0
+    stack.box.behave()
+    eventually(lambda: stack.owed() == 0, within=SOON)
+    assert [stack.box.seen()[email] for email in emails] == [1] * len(emails)
+    stack.stop_workers()
+
+
+def test_it_is_handed_on_where_the_server_stalls_as_well(stack: Stack) -> None:
+    stack.box.answers = {"stalled": STALL}
+    emails = owe(stack, "quick", 150) + owe(stack, "stalled", 150)
+    stack.add_worker()
+    eventually(lambda: len([email for email in stack.box.asked if email.startswith("stalled")]) == SENDING)
+    assert held(stack) > SENDING
+    began = time.monotonic()
+    stack.stop_workers()
+    assert time.monotonic() - began < GRACE + 5
+    assert held(stack) <= SENDING, "what was not begun is held until its lease ends"
+    # Of those that were begun nobody knows whether the server has them; they wait for the end of their leases.
+    stack.box.behave()
+    begun = held(stack)
+    stack.add_worker()
+    eventually(lambda: stack.owed() <= begun, within=SOON)
+    stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
+    eventually(lambda: stack.owed() == 0, within=SOON)
+    assert [stack.box.seen()[email] for email in emails] == [1] * len(emails)
+    stack.stop_workers()
