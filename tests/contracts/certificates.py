@@ -21,8 +21,18 @@ class Authority:
 
     @property
     def trust(self) -> ssl.SSLContext:
-        pem = self._certificate.public_bytes(serialization.Encoding.PEM).decode()
-        return ssl.create_default_context(cadata=pem)
+        return ssl.create_default_context(cadata=self._pem.decode())
+
+    @property
+    def trusting(self) -> dict[str, str]:
+        """The environment of a process that accepts what it signed."""
+        file = self._folder / "authority.pem"
+        file.write_bytes(self._pem)
+        return {"SSL_CERT_FILE": str(file)}
+
+    @property
+    def _pem(self) -> bytes:
+        return self._certificate.public_bytes(serialization.Encoding.PEM)
 
     def server(self, *names: str, days: int = 1) -> ssl.SSLContext:
         """A context that shows a certificate for these names; it has expired where `days` is negative."""

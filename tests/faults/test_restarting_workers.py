@@ -1,0 +1,61 @@
+"""Two workers that never live long, and three hundred people who register meanwhile."""
+
+import signal
+from concurrent.futures import ThreadPoolExecutor
+from itertools import cycle
+
+from entrypoints.worker import SENDING
+from tests.entrypoints.service import PASSWORD, address, eventually, token_in
+from tests.faults.stack import Stack
+
+PEOPLE, KILLS = 300, 8
+
+
+def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(mailing: Stack) -> None:
+    emails = [address("restless") for _ in range(PEOPLE)]
+    clients = [mailing.client(number) for number in (0, 1)]
+    mailing.box.pace = 0.05  # so that death meets them at it
+    ways = cycle([signal.SIGKILL, signal.SIGTERM])
+
+    def register(number: int) -> int:
+        body = {"email": emails[number], "password": PASSWORD}
+        return clients[number % 2].post("/v1/register", json=body).status_code
+
+    with ThreadPoolExecutor(4) as crowd:
+        answers = [crowd.submit(register, number) for number in range(PEOPLE)]
+        for kill in range(1, KILLS + 1):
+            eventually(lambda: sum(mailing.box.seen().values()) >= kill * PEOPLE // (KILLS + 2), within=60)  # noqa: B023 - asked at once
+            worker = mailing.workers.pop(0)
+            worker.process.send_signal(next(ways))
+            mailing.add_worker()
+            worker.process.wait()
+        assert {answer.result() for answer in answers} == {202}
+
+    # What the dead held is due when their leases end. They end now.
+    eventually(lambda: mailing.sql("SELECT count(*) FROM mails WHERE outcome IS NULL AND attempts = 0")[0][0] == 0)
+    mailing.box.pace = 0.0
+    mailing.stop_workers()
+    orphans = mailing.owed()
+    mailing.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
+    mailing.add_worker()
+    mailing.add_worker()
+    eventually(lambda: mailing.owed() == 0)
+
+    taken = mailing.box.seen()
+    assert len(mailing.sql("SELECT id FROM users WHERE email = ANY($1)", emails)) == PEOPLE
+    assert set(taken) == set(emails)
+    # A death may meet as many letters as a worker sends at a time; who is asked to stop finishes them.
+    assert PEOPLE <= taken.total() <= PEOPLE + SENDING * KILLS // 2
+    print(f"{PEOPLE} registered, {taken.total()} letters, {orphans} orphans")
+    twice = [email for email in emails if taken[email] > 1]
+    assert all(taken[email] <= 1 + KILLS // 2 for email in twice)
+    assert all(len({mail.as_bytes() for mail in mailing.box.mails(email)}) == 1 for email in twice)
+    assert len(mailing.box.copies()) == PEOPLE
+
+    proven = (
+        "SELECT count(*) FROM events JOIN users ON users.id = user_id WHERE email = ANY($1) AND action = 'verified'"
+    )
+    for email in emails:
+        for mail in mailing.box.mails(email):
+            assert clients[0].post("/v1/verify", json={"token": token_in(mail)}).status_code == 200
+    assert mailing.sql(proven, emails)[0][0] == PEOPLE

@@ -1,0 +1,93 @@
+"""SMTP is down for an hour of the rows' time. What is still of worth is sent when it is back, and nothing else."""
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import httpx
+
+from tests.entrypoints.service import PASSWORD, address, eventually, token_in
+from tests.faults.stack import Stack
+
+PEOPLE = 30
+AT_MOST = 300.0
+"""Seconds between two attempts, however long it has lasted."""
+
+DRAINED = 30.0
+"""Seconds in which all of it is sent."""
+
+Answer = tuple[int, str]
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[Answer, float]:
+    began = time.monotonic()
+    answer = ask()
+    return (answer.status_code, answer.text), time.monotonic() - began
+
+
+def asked_for(stack: Stack, emails: list[str], known: str) -> tuple[set[Answer], list[float]]:
+    """Each registers, and asks for another verification and for resets, over both processes; and a member is told
+    that somebody has tried to register with their address. Ten mails each."""
+    calls: list[Callable[[], httpx.Response]] = []
+    for number, email in enumerate(emails):
+        post = stack.client(number % 2).post
+        calls += [partial(post, "/v1/register", json={"email": who, "password": PASSWORD}) for who in (email, known)]
+        calls += [partial(post, "/v1/verify/resend", json={"email": email})] * 4
+        calls += [partial(post, "/v1/password/forgot", json={"email": email})] * 4
+    with ThreadPoolExecutor(8) as crowd:
+        answers = list(crowd.map(timed, calls))
+    return {answer for answer, _ in answers}, sorted(took for _, took in answers)
+
+
+def rows(stack: Stack, recipients: list[str]) -> list[tuple[str, str | None, str, int]]:
+    """How many mails of each kind, outcome and note there are."""
+    counted = (
+        "SELECT kind, outcome, note, count(*) FROM mails WHERE recipient = ANY($1)"
+        " GROUP BY kind, outcome, note ORDER BY kind, outcome"
+    )
+    return [tuple(row) for row in stack.sql(counted, recipients)]
+
+
+def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_links_are_over(mailing: Stack) -> None:
+    known = mailing.service.user("known")
+    usual, usually = asked_for(mailing, [address("usual") for _ in range(PEOPLE)], known)
+    eventually(lambda: mailing.owed() == 0, within=DRAINED)
+    mailing.sql("DELETE FROM mails")
+
+    mailing.box.close()
+    emails = [address("patient") for _ in range(PEOPLE)]
+    answers, took = asked_for(mailing, emails, known)
+    assert answers == usual
+    assert took[-1] < 2.0
+    print(f"p50 {usually[len(usually) // 2]:.3f} s, without SMTP {took[len(took) // 2]:.3f} s; most {took[-1]:.3f} s")
+    assert mailing.owed() == 10 * PEOPLE
+
+    mailing.sql(
+        "UPDATE mails SET attempts = attempts + 12, created_at = created_at - interval '1 hour',"
+        " due_at = due_at - interval '1 hour'"
+    )
+    eventually(lambda: mailing.sql("SELECT min(attempts), min(due_at) > now() FROM mails")[0] == (13, True))
+    eventually(lambda: mailing.sql("SELECT bool_and(starts_with(note, 'SMTP connecting')) FROM mails")[0][0])
+    ((longest,),) = mailing.sql("SELECT max(extract(epoch FROM due_at - now())) FROM mails")
+    assert longest <= AT_MOST
+
+    mailing.box.open()
+    mailing.sql("UPDATE mails SET due_at = due_at - $1 * interval '1 second'", AT_MOST)
+    began = time.monotonic()
+    eventually(lambda: mailing.owed() == 0, within=DRAINED)
+    print(f"{10 * PEOPLE} mails settled in {time.monotonic() - began:.1f} s")
+    assert rows(mailing, [*emails, known]) == [
+        ("already_registered", "sent", "", PEOPLE),
+        ("reset", "dropped", "expired", 4 * PEOPLE),
+        ("verify", "sent", "", 5 * PEOPLE),
+    ]
+    assert set(mailing.box.copies().values()) == {1}
+    assert [mailing.box.seen()[email] for email in emails] == [5] * PEOPLE
+
+    client = mailing.client()
+    for email in emails[:3]:
+        for mail in mailing.box.mails(email):
+            assert client.post("/v1/verify", json={"token": token_in(mail)}).status_code == 200
+    assert client.post("/v1/password/forgot", json={"email": emails[0]}).status_code == 202
+    eventually(lambda: mailing.box.seen()[emails[0]] == 6)

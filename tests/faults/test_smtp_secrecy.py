@@ -1,0 +1,52 @@
+"""Where TLS is asked for, nothing readable goes over the wire, whatever the server pretends; nor is any mail lost."""
+
+from pathlib import Path
+
+import pytest
+from anyio.from_thread import start_blocking_portal
+
+from tests.contracts.certificates import Authority
+from tests.contracts.smtp_servers import Script, scripted
+from tests.entrypoints.service import address, eventually
+from tests.faults.postbox import postbox
+from tests.faults.stack import Stack
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+def noted(stack: Stack, emails: list[str], word: str) -> bool:
+    """Every one of them waits, and the operator can read why."""
+    fates = [stack.fate(email) for email in emails]
+    return all(outcome is None and word in note for outcome, note in fates)
+
+
+def test_letters_wait_for_a_server_that_shows_what_it_should(stack: Stack, authority: Authority) -> None:
+    emails = [address("secret") for _ in range(10)]
+    stack.owe(*emails)
+    with start_blocking_portal() as portal:
+        with portal.wrap_async_context_manager(scripted(EHLO="250-hello\r\n250 AUTH PLAIN")) as stripped:
+            assert isinstance(stripped, Script)
+            url = f"smtp://ada:sesame@127.0.0.1:{stripped.port}?tls=starttls"
+            stack.add_worker(LATCHKEY_SMTP_URL=url, **authority.trusting)
+            eventually(lambda: noted(stack, emails, "SMTP connecting:"))
+            stack.stop_workers()
+        assert {line.split()[0] for line in stripped.heard} == {"EHLO"}
+        assert stripped.letters == []
+
+    with postbox(starttls=authority.server("127.0.0.1")) as box:
+        url = f"smtp://127.0.0.1:{box.port}?tls=starttls"
+        stack.sql("UPDATE mails SET due_at = now()")
+        stack.add_worker(LATCHKEY_SMTP_URL=url)  # which has never heard of that authority
+        eventually(lambda: noted(stack, emails, "CERTIFICATE_VERIFY_FAILED"))
+        stack.stop_workers()
+        assert box.asked == set()
+
+        stack.sql("UPDATE mails SET due_at = now()")
+        stack.add_worker(LATCHKEY_SMTP_URL=url, **authority.trusting)
+        eventually(lambda: all(stack.fate(email) == ("sent", "") for email in emails))
+        stack.stop_workers()
+        assert [box.seen()[email] for email in emails] == [1] * len(emails)
+    assert stack.box.asked == set()
