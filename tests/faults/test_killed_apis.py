@@ -56,13 +56,13 @@ def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail
         api = stack.apis[number].wait()
         with ThreadPoolExecutor(len(emails)) as crowd:
             with commits_held(stack):
-                answers = [crowd.submit(register, api.client(), email) for email in emails]
-                eventually(lambda: stack.waiting("COMMIT") >= 3)
+                answers = [crowd.submit(register, stack.client(number), email) for email in emails]
+                eventually(lambda: stack.waiting("COMMIT") >= 2)
                 api.kill()
             assert {answer.result() for answer in answers} <= {None, 503}
         users, mails = rows(stack, emails)
         assert users == mails
-        assert len(users) >= 3
+        assert users
         committed += users
         api.start()
     assert stack.redis().llen(f"latchkey:{QUEUE}") == 0, "somebody was nudged"
