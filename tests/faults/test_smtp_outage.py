@@ -28,16 +28,19 @@ def timed(ask: Callable[[], httpx.Response]) -> tuple[Answer, float]:
 
 
 def asked_for(stack: Stack, emails: list[str], known: str) -> tuple[set[Answer], list[float]]:
-    """Each registers, and asks for another verification and for resets, over both processes; and a member is told
-    that somebody has tried to register with their address. Ten mails each."""
-    calls: list[Callable[[], httpx.Response]] = []
+    """Each registers, and then asks for another verification and for resets, over both processes; and a member is
+    told that somebody has tried to register with their address. Ten mails each."""
+    registering: list[Callable[[], httpx.Response]] = []
+    asking: list[Callable[[], httpx.Response]] = []
     for number, email in enumerate(emails):
         post = stack.client(number % 2).post
-        calls += [partial(post, "/v1/register", json={"email": who, "password": PASSWORD}) for who in (email, known)]
-        calls += [partial(post, "/v1/verify/resend", json={"email": email})] * 4
-        calls += [partial(post, "/v1/password/forgot", json={"email": email})] * 4
+        bodies = [{"email": who, "password": PASSWORD} for who in (email, known)]
+        registering += [partial(post, "/v1/register", json=body) for body in bodies]
+        for path in ("/v1/verify/resend", "/v1/password/forgot"):
+            asking += [partial(post, path, json={"email": email})] * 4
     with ThreadPoolExecutor(3) as crowd:
-        answers = list(crowd.map(timed, calls))
+        answers = list(crowd.map(timed, registering))
+        answers += crowd.map(timed, asking)
     return {answer for answer, _ in answers}, sorted(took for _, took in answers)
 
 
@@ -65,7 +68,7 @@ def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_li
     assert mailing.owed() == 10 * PEOPLE
 
     mailing.sql(
-        "UPDATE mails SET attempts = attempts + 12, created_at = created_at - interval '1 hour',"
+        "UPDATE mails SET attempts = 12, created_at = created_at - interval '1 hour',"
         " due_at = due_at - interval '1 hour'"
     )
     eventually(lambda: mailing.sql("SELECT min(attempts), min(due_at) > now() FROM mails")[0] == (13, True))
