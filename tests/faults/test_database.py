@@ -211,12 +211,14 @@ def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) ->
 
     with ThreadPoolExecutor(len(people)) as pool:
         lives = [pool.submit(live, person) for person in people]
-        for _ in range(4):
-            done = sum(len(person.over) for person in people)
-            eventually(lambda: sum(len(person.over) for person in people) >= done + 12)  # noqa: B023 - asked at once
-            stack.postgres.kill()
-            stack.postgres.start()
-        over.set()
+        try:
+            for _ in range(4):
+                done = sum(len(person.over) for person in people)
+                eventually(lambda: sum(len(person.over) for person in people) >= done + 12)  # noqa: B023 - asked at once
+                stack.postgres.kill()
+                stack.postgres.start()
+        finally:
+            over.set()
         rounds = [life.result() for life in lives]
     stack.wait(within=HEALED)
     assert min(rounds) > 0
