@@ -6,12 +6,13 @@ A wrong answer costs time and nothing else: see `redis_blocklist.py` for who is 
 """
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import redis
 from redis import asyncio as aio
@@ -24,6 +25,7 @@ from redis.retry import Retry
 
 _SLOT = key_slot(b"{latchkey}")
 _WRONG_SERVER = (AskError, ClusterDownError, ReadOnlyError)  # to have moved is one way of asking elsewhere
+_DATABASE = re.compile(r"/?|/[0-9]{1,4}", re.ASCII)
 _WANTED = (
     "must be an address such as redis://user:password@host:6379/0, redis+sentinel://host:26379,host2:26379/0?service=main"
     " or redis+cluster://host:6379,host2:6379"
@@ -110,7 +112,7 @@ def asynchronous(url: str, *, deadline: float, **options: Any) -> "aio.Redis":
         kind = type("Elsewhere", (_Elsewhere, kind), {"directory": directory})
     once = _once(deadline, AsyncRetry(NoBackoff(), 0))
     options |= {"connection_class": kind, "max_connections": 1, "timeout": deadline}
-    return aio.Redis.from_pool(BlockingConnectionPool(**{**once, **options, **found}))
+    return aio.Redis.from_pool(BlockingConnectionPool(**{**found, **once, **options}))
 
 
 def synchronous(url: str, *, deadline: float) -> "redis.Redis":
@@ -122,7 +124,7 @@ def synchronous(url: str, *, deadline: float) -> "redis.Redis":
     if issubclass(kind, redis.Connection):
         kind = type("SyncElsewhere", (_SyncElsewhere, kind), {"directory": directory})
     once = _once(deadline, Retry(NoBackoff(), 0))
-    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **{**once, **found}))
+    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **{**found, **once}))
 
 
 def _once(deadline: float, retry: Any) -> dict[str, Any]:
@@ -174,7 +176,7 @@ def _parsed(url: str) -> tuple[dict[str, Any], _Directory | None]:
         parts = urlsplit(url)
         scheme, _, kind = parts.scheme.partition("+")
         if not kind:
-            if parts.scheme != "unix" and (not parts.hostname or parts.port == 0):
+            if not _is_plain(parts):
                 raise ValueError
             return {**aio.connection.parse_url(url)}, None
         login, _, hosts = parts.netloc.rpartition("@")
@@ -192,6 +194,15 @@ def _parsed(url: str) -> tuple[dict[str, Any], _Directory | None]:
         raise ValueError
     except (ValueError, KeyError):
         raise ValueError(_WANTED) from None
+
+
+def _is_plain(parts: SplitResult) -> bool:
+    """Deadlines, and how many connections there are, are no options here."""
+    options = parse_qs(parts.query, strict_parsing=bool(parts.query)).keys()
+    if parts.scheme == "unix":
+        return options <= {"db", "password"}
+    placed = bool(parts.hostname) and parts.port != 0 and _DATABASE.fullmatch(parts.path) is not None
+    return placed and all(option.startswith("ssl_") for option in options)
 
 
 def _address(text: str) -> Address:

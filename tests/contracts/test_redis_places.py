@@ -10,7 +10,7 @@ import pytest
 from redis import ConnectionError as Lost
 from redis.exceptions import ReadOnlyError, RedisError
 
-from adapters.redis_places import asynchronous, described, synchronous
+from adapters.redis_places import asynchronous, check, described, synchronous
 from entrypoints import engines
 
 
@@ -163,3 +163,10 @@ def test_a_description_holds_no_secret() -> None:
         "unix:///run/redis.sock?password=hunter2": "/run/redis.sock",
     }.items():
         assert described(text) == said
+
+
+@pytest.mark.parametrize("end", ["/1/2", "/-1", "/a", "/0?timeout=20", "/0?socket_timeout=9", "?max_connections=9"])
+def test_an_address_is_an_address_and_no_way_to_set_deadlines(end: str) -> None:
+    check("rediss://h:1/1?ssl_ca_certs=ca.pem")
+    with pytest.raises(ValueError, match="must be an address"):
+        check(f"redis://h:1{end}")
