@@ -2,18 +2,17 @@
 
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from functools import partial
-from uuid import uuid4
 
 import httpx
 import pytest
 
 from domain.role import Role
 from tests.entrypoints.service import PASSWORD, address, code, eventually
+from tests.faults.people import Person, passed
 from tests.faults.stack import Stack
 
 TOLD, HEALED = 2.0, 5.0
@@ -140,67 +139,8 @@ def test_what_is_not_committed_has_not_happened_and_may_be_tried_again(stack: St
 # -- killed in the middle of things ----------------------------------------------------------------------
 
 
-class Person:
-    """Registers others, logs in, refreshes, changes the password, logs out, and remembers what was promised."""
-
-    def __init__(self, stack: Stack, number: int) -> None:
-        self.email = stack.service.user(f"person{number}")
-        self.client = stack.client(number % 2)
-        self.passwords = [PASSWORD]
-        self.registered: list[str] = []
-        self.over: list[str] = []
-        self.answers: Counter[int] = Counter()
-
-    def ask(self, path: str, **body: str) -> httpx.Response | None:
-        """None where it was refused for now, or nobody knows what has become of it."""
-        try:
-            answer = self.client.post(path, json=body)
-        except httpx.TransportError:
-            return None
-        self.answers[answer.status_code] += 1
-        if answer.status_code == 503:
-            assert code(answer) in {"unavailable", "overloaded"}
-            return None
-        return answer
-
-    def insist(self, path: str, **body: str) -> httpx.Response:
-        return eventually(lambda: self.ask(path, **body))
-
-    def log_in(self) -> None:
-        """With the new password or the old one, where it is not known which of them counts."""
-        answers = {word: self.insist("/v1/login", login=self.email, password=word) for word in self.passwords}
-        (self.passwords,) = ([word] for word, answer in answers.items() if answer.status_code == 200)
-        self.client.take(answers[self.passwords[0]])
-
-    def live(self) -> None:
-        fresh = address("fresh")
-        if (answer := self.ask("/v1/register", email=fresh, password=PASSWORD)) is not None:
-            assert answer.status_code == 202, answer.text
-            self.registered.append(fresh)
-        self.log_in()
-        # Who has lost the answer asks again with the token they have, and gets the successor that they missed.
-        self.client.take(passed(self.insist("/v1/refresh", refresh_token=self.client.pair["refresh_token"])))
-        old, new = self.passwords[0], uuid4().hex
-        self.passwords = [old, new]
-        answer = self.ask("/v1/password/change", current_password=old, new_password=new)
-        if answer is None:
-            self.log_in()
-        else:
-            self.over.append(self.client.pair["access_token"])
-            self.passwords = [new]
-            self.client.take(passed(answer))
-        if (answer := self.ask("/v1/logout")) is not None:
-            assert answer.status_code == 204, answer.text
-            self.over.append(self.client.pair["access_token"])
-
-
-def passed(answer: httpx.Response) -> httpx.Response:
-    assert answer.status_code == 200, answer.text
-    return answer
-
-
 def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) -> None:
-    people, over = [Person(stack, number) for number in range(4)], threading.Event()
+    people, over = [Person(stack) for _ in range(4)], threading.Event()
 
     def live(person: Person) -> int:
         rounds = 0
@@ -223,12 +163,5 @@ def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) ->
     stack.wait(within=HEALED)
     assert min(rounds) > 0
     for person in people:
-        assert set(person.answers) <= {200, 202, 204, 401, 503}, person.answers
         assert person.answers[503], "the database was killed, and nobody noticed"
-        for fresh in person.registered:
-            assert len(stack.sql("SELECT id FROM users WHERE email = $1", fresh)) == 1
-            assert len(stack.sql("SELECT id FROM mails WHERE recipient = $1", fresh)) == 1
-        for number, token in enumerate(person.over):
-            answer = stack.client(number % 2).get("/v1/me", headers={"Authorization": f"Bearer {token}"})
-            assert code(answer) == "token_revoked"
-        person.log_in()
+        person.audit()
