@@ -39,10 +39,10 @@ test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it star
 	@exec $(BIN)/python -m pytest $(a)
 
 test-faults: $(DEV) ## the same house, really killed, cut off and filled up; some minutes (a="-k ledger")
-	@exec $(BIN)/python -m pytest tests/faults $(a)
+	@exec $(BIN)/python -m pytest -n 0 tests/faults $(a)
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
-	@exec $(BIN)/python -m pytest tests/cluster $(a)
+	@exec $(BIN)/python -m pytest -n 0 tests/cluster $(a)
 
 ##@ Production: one part each, from the environment alone
 api migrate worker: export LATCHKEY_ENV ?= production

@@ -287,7 +287,7 @@ async def test_who_is_logged_in_is_proven_or_is_banned_stays(stage: Attic) -> No
     assert await cleared(stage, Leftover.CLAIM) == 0
 
 
-@pytest.mark.parametrize("action", retention.MORE_THAN_CLAIMS)
+@pytest.mark.parametrize("action", sorted(retention.MORE_THAN_CLAIMS))
 async def test_who_is_more_than_a_claim_stays_and_what_tells_so_too(stage: Attic, action: Action) -> None:
     user = await claimed(stage)
     telling = Event.of(action, user.id, id=made(NOW - AGES), now=NOW - AGES)

@@ -1,0 +1,161 @@
+"""Everything at once, at random, for minutes: in the end what people were promised is compared with what is there."""
+
+import os
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+from entrypoints.worker import SENDING
+from tests.entrypoints.service import eventually, token_in
+from tests.faults.people import Person, passed
+from tests.faults.stack import Stack
+
+SECONDS = int(os.environ.get("LEDGER_SECONDS", "120"))
+PEOPLE = 6
+
+
+class Customer(Person):
+    """One who follows links as well; `proven` are addresses whose link was followed, `resets` what was answered."""
+
+    def __init__(self, stack: Stack) -> None:
+        super().__init__(stack)
+        self.proven: list[str] = []
+        self.resets: Counter[int] = Counter()
+
+    def live(self) -> None:
+        super().live()
+        for fresh in random.sample(self.registered, min(3, len(self.registered))):
+            if fresh not in self.proven and (mails := self.stack.box.mails(fresh)):
+                passed(self.insist("/v1/verify", token=token_in(mails[0])))
+                self.proven.append(fresh)
+                break
+        if random.random() < 0.3:
+            self.reset_password()
+
+    def reset_password(self) -> None:
+        """By a link that is used twice at once, for two passwords: at most one of them counts."""
+        before = len(self.stack.box.mails(self.email))
+        self.insist("/v1/password/forgot", email=self.email)
+        give_up = time.monotonic() + 5
+        while len(letters := self.stack.box.mails(self.email)) == before:
+            if time.monotonic() > give_up:
+                return
+            time.sleep(0.1)
+        resets = [letter for letter in letters[before:] if "/reset?token=" in str(letter.get_body(("plain",)))]
+        if not resets:
+            return
+        words = [f"{random.random()} a new one", f"{random.random()} another one"]
+        link = token_in(resets[-1])
+
+        def use(word: str) -> int:
+            answer = self.ask("/v1/password/reset", token=link, new_password=word, confirm_password=word)
+            return 0 if answer is None else answer.status_code
+
+        with ThreadPoolExecutor(2) as both:
+            said = list(both.map(use, words))
+        assert said.count(204) <= 1, said
+        assert set(said) <= {0, 204, 400}, said
+        self.resets.update(said)
+        worked = [word for word, status in zip(words, said, strict=True) if status == 204]
+        unknown = [word for word, status in zip(words, said, strict=True) if status == 0]
+        self.passwords = worked or [*self.passwords, *unknown]
+        self.log_in()
+
+    def audit(self) -> None:
+        super().audit()
+        for fresh in self.proven:
+            [row] = self.stack.sql("SELECT verified_at FROM users WHERE email = $1", fresh)
+            assert row["verified_at"] is not None, fresh
+        for fresh in self.registered:
+            assert self.stack.box.mails(fresh), f"no letter for {fresh}"
+
+
+class Chaos:
+    """Kills one thing after another; each comes back by the time the next goes."""
+
+    def __init__(self, stack: Stack) -> None:
+        self.stack = stack
+        self.kills: Counter[str] = Counter()
+
+    def strike(self) -> None:
+        blows: dict[str, Callable[[], None]] = {
+            "api": self.api,
+            "worker": self.worker,
+            "postgres": self.postgres,
+            "valkey": self.valkey,
+            "smtp": self.smtp,
+            "wire": self.wire,
+        }
+        name = random.choice(list(blows))
+        blows[name]()
+        self.kills[name] += 1
+
+    def api(self) -> None:
+        api = random.choice(self.stack.apis)
+        api.kill()
+        api.start()
+
+    def worker(self) -> None:
+        self.stack.kill_worker()
+        self.stack.add_worker()
+
+    def postgres(self) -> None:
+        self.stack.postgres.kill()
+        self.stack.postgres.start()
+
+    def valkey(self) -> None:
+        self.stack.valkey.kill()
+        self.stack.valkey.start()
+
+    def smtp(self) -> None:
+        self.stack.box.close()
+        time.sleep(2)
+        self.stack.box.open()
+
+    def wire(self) -> None:
+        wire = random.choice((self.stack.to_postgres, self.stack.to_redis))
+        self.stack.cut(wire)
+        time.sleep(3)
+        self.stack.mend(wire)
+
+
+def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(mailing: Stack) -> None:
+    mailing.box.pace = 0.02
+    people, chaos, over = [Customer(mailing) for _ in range(PEOPLE)], Chaos(mailing), threading.Event()
+
+    def live(person: Customer) -> None:
+        while not over.is_set():
+            person.live()
+
+    until = time.monotonic() + SECONDS
+    with ThreadPoolExecutor(PEOPLE) as crowd:
+        lives = [crowd.submit(live, person) for person in people]
+        try:
+            while time.monotonic() < until and not any(life.done() for life in lives):
+                chaos.strike()
+                over.wait(random.uniform(1, 4))
+        finally:
+            over.set()
+        for life in lives:
+            life.result()
+    mailing.wait()
+
+    # What the dead held is due when their leases end. Those who live have finished by then, and the leases end now.
+    time.sleep(12)
+    mailing.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
+    eventually(lambda: mailing.owed() == 0, within=60)
+    for person in people:
+        person.audit()
+    copies = mailing.box.copies()
+    deaths = chaos.kills["worker"] + chaos.kills["postgres"] + chaos.kills["wire"] + chaos.kills["smtp"]
+    assert max(copies.values()) <= 1 + deaths
+    assert copies.total() - len(copies) <= SENDING * deaths
+    answers = sum((person.answers for person in people), Counter[int]())
+    print(f"{SECONDS} s, killed {dict(chaos.kills)}, answers {dict(answers)}")
+    print(
+        f"{sum(len(person.registered) for person in people)} registered, {len(copies)} letters, "
+        f"{copies.total() - len(copies)} duplicates, {sum(len(person.over) for person in people)} ended, 0 revived"
+    )
