@@ -7,13 +7,51 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
 from email.message import EmailMessage
-from typing import cast
+from typing import Any, cast
 
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from tests.contracts.smtp_servers import DRIP, DROP, STALL
 from tests.entrypoints.service import free_port
+
+
+class Speaker(SMTP):
+    """Its `wires` are those of every connection, and what they became by STARTTLS."""
+
+    def __init__(self, wires: list[asyncio.WriteTransport], *given: Any, **options: Any) -> None:
+        self._wires = wires
+        super().__init__(*given, **options)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._wires.append(cast(asyncio.WriteTransport, transport))
+        super().connection_made(transport)
+
+
+class Door(Controller):
+    """Controller's own stop leaves open whatever is connected."""
+
+    def __init__(self, *given: Any, **options: Any) -> None:
+        super().__init__(*given, **options)
+        self._wires: list[asyncio.WriteTransport] = []
+
+    def factory(self) -> SMTP:
+        return Speaker(self._wires, self.handler, **self.SMTP_kwargs)
+
+    def stop(self, no_assert: bool = False) -> None:
+        asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result()
+        super().stop(no_assert)
+
+    async def _hang_up(self) -> None:
+        assert isinstance(self.server, asyncio.Server)
+        # A server that closes forgets whom it has accepted in the same turn of its loop. So it first stops accepting;
+        # two turns later the last are connected, and one later hung up on.
+        for listening in self.server.sockets:
+            self.loop.remove_reader(listening.fileno())
+        for _ in range(4):
+            for wire in self._wires:
+                wire.abort()
+            await asyncio.sleep(0)
 
 
 class Postbox:
@@ -31,12 +69,12 @@ class Postbox:
         self.holding = False
         self.port = free_port()
         self._starttls = starttls
-        self._controller: Controller | None = None
+        self._door: Door | None = None
 
     def behave(self) -> None:
         """From now on, and even if it is not open."""
         self.answers, self.pace, self.holding = {}, 0.0, False
-        if self._controller is None:
+        if self._door is None:
             self.open()
 
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
@@ -58,16 +96,16 @@ class Postbox:
 
     def open(self) -> None:
         secret = self._starttls is not None
-        self._controller = Controller(
+        self._door = Door(
             self, hostname="127.0.0.1", port=self.port, tls_context=self._starttls, require_starttls=secret
         )
-        self._controller.start()
+        self._door.start()
 
     def close(self) -> None:
         """As a server that is down: connections are refused."""
-        if self._controller is not None:
-            self._controller.stop()
-            self._controller = None
+        if self._door is not None:
+            self._door.stop()
+            self._door = None
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """Every letter to somebody, oldest first."""

@@ -1,0 +1,41 @@
+"""The postbox of these tests itself: a server that goes down hangs up on everybody."""
+
+import gc
+import socket
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.contracts.certificates import Authority
+from tests.contracts.smtp_servers import STALL
+from tests.faults.postbox import Postbox
+
+TIMES, CLIENTS = 50, 6
+
+
+def call(box: Postbox, words: bytes) -> socket.socket:
+    """Somebody who has said something and waits for more."""
+    client = socket.create_connection(("127.0.0.1", box.port), 10)
+    client.sendall(words)
+    return client
+
+
+LETTER = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\nDATA\r\nhello\r\n.\r\n"
+
+
+@pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", LETTER, b"EHLO x\r\nSTARTTLS\r\n"])
+def test_who_is_connected_when_it_closes_is_hung_up_on(words: bytes, tmp_path: Path) -> None:
+    """50 times, six clients; a socket that is left open is told by the collector, and fails the test."""
+    box = Postbox(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)
+    box.answers = {"stall": STALL}
+    for _ in range(TIMES):
+        box.open()
+        clients = [call(box, words) for _ in range(CLIENTS)]
+        clients[0].recv(1)
+        box.close()
+        for client in clients:
+            with client, suppress(ConnectionResetError):
+                while client.recv(4096):
+                    pass
+    gc.collect()
