@@ -1,1 +1,1 @@
-"""What is measured and never asserted: each module prints its figures. `make bench` runs them all, one by one."""
+"""What is measured and never asserted: each module reports its figures, and `make bench` prints them as one table."""

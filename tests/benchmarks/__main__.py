@@ -1,9 +1,15 @@
-"""`make bench`, or `make bench ONLY=a_million_users`: every module beside this one, each in a process of its own."""
+"""`make bench`, or `make bench ONLY=requests`: every module beside this one, each in a process of its own, and in the
+end one table of what they report. An aim that is not met fails nothing; a module that breaks does."""
 
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks.harness.machine import described
+from tests.benchmarks.harness.table import ROWS, drawn, read
 
 HERE = Path(__file__).parent
 
@@ -14,11 +20,21 @@ def main() -> int:
     if unknown := set(only) - set(modules):
         print(f"ONLY: there is no {', '.join(sorted(unknown))}, but {', '.join(modules)}", file=sys.stderr)
         return 2
-    failed = 0
-    for module in only or modules:
-        print(f"\n== {module.replace('_', ' ')}", flush=True)
-        failed |= subprocess.call([sys.executable, "-m", f"{__package__}.{module}"])
-    return failed
+    machine, broken = described(), []
+    print(machine, flush=True)
+    with TemporaryDirectory() as folder:
+        rows = Path(folder) / "rows"
+        for module in only or modules:
+            print(f"\n== {module.replace('_', ' ')}", flush=True)
+            began = time.monotonic()
+            command = [sys.executable, "-m", f"{__package__}.{module}"]
+            if subprocess.call(command, env={**os.environ, ROWS: str(rows)}):
+                broken.append(module)
+            print(f"    ({time.monotonic() - began:.0f} s)", flush=True)
+        print(f"\n{machine}\n\n{drawn(read(rows))}")
+    for module in broken:
+        print(f"{module} broke", file=sys.stderr)
+    return len(broken)
 
 
 if __name__ == "__main__":

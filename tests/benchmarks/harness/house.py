@@ -1,0 +1,130 @@
+"""The house as it runs in production, with real engines that keep what they are told, and references beside it."""
+
+import asyncio
+import os
+import secrets
+import subprocess
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TypeVar
+
+import asyncpg
+import httpx
+from argon2 import PasswordHasher
+
+from adapters.key_files import make_key
+from entrypoints import engines
+from tests.benchmarks.harness.machine import ROOT
+from tests.entrypoints.conftest import migrate
+from tests.entrypoints.service import PASSWORD, Service, free_port
+
+T = TypeVar("T")
+
+SERVER = ["-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", "httptools", "--no-access-log"]
+SERVER += ["--log-level", "warning", "--ws", "none", "--no-server-header", "--no-proxy-headers"]
+"""As our own runs: `entrypoints/api.py`."""
+
+PEOPLE = """
+INSERT INTO users (id, email, password_hash, role, verified_at, created_at)
+SELECT uuidv7(), $1 || n || '@example.org', $2, 'member', now(), now() FROM generate_series(1, $3::integer) n
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class House:
+    """Its services share everything but their port."""
+
+    folder: Path
+    database_url: str
+    redis_url: str
+    services: list[Service]
+
+    def service(self, *, processes: int = 1, **environ: str) -> Service:
+        """One more, started; any further one is the same service on another port."""
+        folder = self.folder / f"service{len(self.services)}"
+        folder.mkdir()
+        made = Service(folder, self.database_url, self.redis_url, processes=processes)
+        made.environ |= self._settings() | environ
+        self.services.append(made)
+        made.start_api()
+        return made
+
+    def people(self, name: str, many: int) -> list[str]:
+        """Addresses of verified users, whose password is PASSWORD."""
+        # One hash for all: it is verified anew whenever one of them logs in.
+        self.run(lambda database: database.execute(PEOPLE, name, PasswordHasher(2, 19_456, 1).hash(PASSWORD), many))
+        return [f"{name}{number}@example.org" for number in range(1, many + 1)]
+
+    def run(self, act: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
+        """Something by SQL."""
+
+        async def acting() -> T:
+            connection = await asyncpg.connect(self.database_url)
+            try:
+                return await act(connection)
+            finally:
+                await connection.close()
+
+        return asyncio.run(acting())
+
+    def _settings(self) -> dict[str, str]:
+        if self.services:
+            kept = self.services[0].environ
+            return {name: kept[name] for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS")} | FIXED
+        make_key(self.folder / "keys")
+        kept = {"LATCHKEY_SECRET_KEY": secrets.token_hex(32), "LATCHKEY_SIGNING_KEYS": str(self.folder / "keys")}
+        return kept | FIXED
+
+
+FIXED = {
+    "LATCHKEY_ENV": "production",
+    "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
+    "LATCHKEY_SMTP_URL": "smtp://127.0.0.1:1",
+    "LATCHKEY_RATE_LIMITS": "on",
+}
+
+
+@contextmanager
+def house() -> Iterator[House]:
+    with TemporaryDirectory(prefix="latchkey-bench-") as name:
+        folder = Path(name)
+        with engines.postgres(folder / "pg") as postgres, engines.valkey(folder / "valkey") as valkey:
+            migrate(postgres.url)
+            made = House(folder, postgres.url, valkey.url, [])
+            try:
+                yield made
+            finally:
+                for service in made.services:
+                    service.close_clients()
+                    service.stop()
+
+
+@contextmanager
+def reference(python: str, app: str, **environ: str) -> Iterator[str]:
+    """The address of a reference on the same server as ours: one process, told as little to log."""
+    port = free_port()
+    command = [python, *SERVER, "--port", str(port), f"tests.benchmarks.references.{app}:app"]
+    process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
+    try:
+        url = f"http://127.0.0.1:{port}"
+        _wait_for(url, process)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up:
+        if process.poll() is not None:
+            raise RuntimeError(f"a reference ended with {process.returncode}")
+        with suppress(httpx.TransportError):
+            httpx.get(url)
+            return
+        time.sleep(0.1)
+    raise RuntimeError("a reference does not answer")

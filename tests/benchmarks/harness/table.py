@@ -1,0 +1,95 @@
+"""Figures, reported by one process each and shown together: a JSON line a row, in a file that the parent names."""
+
+import json
+import os
+import statistics
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+ROWS = "BENCH_ROWS"
+"""The variable that names the file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    figure: str
+    measured: str
+    ratio: str = ""
+    aim: str = ""
+    met: bool | None = None
+    """None where nothing is aimed at, or where it cannot be said here."""
+    note: str = ""
+
+
+def report(
+    figure: str,
+    measured: Sequence[float],
+    unit: str,
+    *,
+    against: Sequence[float] = (),
+    least: float | None = None,
+    most: float | None = None,
+    note: str = "",
+    sure: bool = True,
+) -> None:
+    """A figure of several rounds. The aim is for its median, or for that of its ratios to what was measured `against`
+    in the same rounds. Where it is not `sure`, as the note says, nothing is said of the aim being met."""
+    ratios = [ours / theirs if theirs else float("inf") for ours, theirs in zip(measured, against, strict=False)]
+    judged = statistics.median(ratios or measured)
+    met = (least is None or judged >= least) and (most is None or judged <= most)
+    sign, bound = ("≥", least) if least is not None else ("≤", most)
+    aim = "" if bound is None else f"{sign} {number(bound)}{' ×' if ratios else ' ' + unit}"
+    row = Row(
+        figure=figure,
+        measured=f"{spread(measured)} {unit}".rstrip(),
+        ratio=spread(ratios) if ratios else "",
+        aim=aim,
+        met=met if aim and sure else None,
+        note=note,
+    )
+    write(row)
+
+
+def lacking(figure: str, why: str) -> None:
+    """A figure that could not be measured here."""
+    write(Row(figure=figure, measured="not run", note=why))
+
+
+def write(row: Row) -> None:
+    print("    " + " | ".join(str(cell) for cell in _cells(row) if cell), flush=True)
+    if path := os.environ.get(ROWS):
+        with Path(path).open("a") as file:
+            file.write(json.dumps(asdict(row)) + "\n")
+
+
+def spread(values: Sequence[float]) -> str:
+    """The median, and of several the least and the most."""
+    if not values:
+        return ""
+    middle = number(statistics.median(values))
+    return middle if len(values) == 1 else f"{middle} ({number(min(values))} to {number(max(values))})"
+
+
+def number(value: float) -> str:
+    """With as many digits as mean something."""
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def read(path: Path) -> list[Row]:
+    return [Row(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+def drawn(rows: Sequence[Row]) -> str:
+    """The table, in columns as wide as they have to be."""
+    lines = [("figure", "measured", "ratio", "aim", "met", ""), *map(_cells, rows)]
+    widths = [max(len(line[column]) for line in lines) for column in range(5)]
+    return "\n".join(
+        "  ".join([*(cell.ljust(width) for cell, width in zip(line, widths, strict=False)), line[5]]).rstrip()
+        for line in lines
+    )
+
+
+def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
+    met = {True: "yes", False: "NO", None: "-" if row.aim else ""}[row.met]
+    return row.figure, row.measured, row.ratio, row.aim, met, row.note

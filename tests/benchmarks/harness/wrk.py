@@ -1,0 +1,46 @@
+"""wrk, and what it says."""
+
+import re
+import subprocess
+from dataclasses import dataclass
+
+SECONDS = 3
+"""A round."""
+
+_RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
+_P99 = re.compile(r"^\s+99%\s+([\d.]+)(us|ms|s|m)", re.MULTILINE)
+_BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
+_MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+
+
+class NotAllWell(Exception):
+    """Something else than a 200 was among the answers, so what was measured is not what was meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    rate: float
+    """Requests a second."""
+    p99: float
+    """Milliseconds."""
+
+
+def wrk(url: str, token: str = "", *, connections: int = 16, seconds: float = SECONDS) -> Load:
+    """Ask for one thing, again and again. Raises NotAllWell."""
+    return finished(started(url, token, connections=connections, seconds=seconds))
+
+
+def started(url: str, token: str = "", *, connections: int = 16, seconds: float = SECONDS) -> subprocess.Popen[str]:
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", "--timeout", "30s", url]
+    if token:
+        command += ["-H", f"Authorization: Bearer {token}"]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def finished(process: subprocess.Popen[str]) -> Load:
+    """Raises NotAllWell."""
+    said, _ = process.communicate()
+    rate, p99, bad = _RATE.search(said), _P99.search(said), _BAD.search(said)
+    if process.returncode or bad or rate is None or p99 is None:
+        raise NotAllWell(said)
+    return Load(float(rate[1]), float(p99[1]) * _MILLISECONDS[p99[2]])

@@ -1,0 +1,11 @@
+"""The least that the framework can do: a handler that says nothing."""
+
+from litestar import Litestar, MediaType, get
+
+
+@get("/", media_type=MediaType.TEXT)
+async def index() -> str:
+    return ""
+
+
+app = Litestar([index], openapi_config=None, logging_config=None)
