@@ -14,3 +14,12 @@ def head(versions: Path = _VERSIONS) -> str:
     before = " ".join(match[1] for text in texts for match in _BEFORE.finditer(text))
     (last,) = {match[1] for text in texts for match in _REVISION.finditer(text)} - set(re.findall(r"\w+", before))
     return last
+
+
+def is_newer(found: str, serves: str, ours: str) -> bool:
+    """Whether the schema `found` comes after `ours` and still serves its code, as the schema says of itself.
+
+    Migrations keep that list (see `migrations/env.py`): whom it serves, oldest first, and itself at the end.
+    """
+    *before, last = serves.split() or [""]
+    return last == found and ours in before

@@ -65,6 +65,15 @@ def migrate(url: str, *arguments: str) -> str:
     return done.stdout
 
 
+async def upgrading(url: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "alembic", "upgrade", "head"),
+        cwd=ROOT,
+        env={"LATCHKEY_DATABASE_URL": url},
+        stderr=asyncio.subprocess.DEVNULL,
+    )
+
+
 def on(url: str, ask: Callable[["asyncpg.Connection"], Awaitable[T]]) -> T:
     async def asked() -> T:
         connection = await asyncpg.connect(url)
@@ -91,6 +100,28 @@ def shape(url: str) -> list[tuple[object, ...]]:
         return [tuple(row) for question in questions for row in await connection.fetch(question)]
 
     return on(url, ask)
+
+
+def serves(url: str) -> list[str]:
+    """Whom the schema serves, as it says."""
+    said: str | None = on(
+        url, lambda connection: connection.fetchval("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
+    )
+    return (said or "").split()
+
+
+def house_with(root: Path, **planted: str) -> Path:
+    """The house, with more migrations: the body of each by its revision, one after another."""
+    for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
+        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", root)
+    for number, (revision, body) in enumerate(planted.items()):
+        before = [*REVISIONS, *planted][len(REVISIONS) + number - 1]
+        (root / f"migrations/versions/2099010{number}_{revision}.py").write_text(
+            f'import sqlalchemy as sa\nfrom alembic import op\nrevision = "{revision}"\ndown_revision = "{before}"\n'
+            + body
+        )
+    return root
 
 
 # -- up and down ------------------------------------------------------------------------------------------
@@ -158,15 +189,17 @@ def test_upgrading_what_is_up_to_date_changes_nothing(fresh: str) -> None:
 def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> None:
     script = migrate("postgresql://nobody@127.0.0.1:1/nowhere", "upgrade", "head", "--sql")
     migrate(fresh, "upgrade", "head")
-    migrated = shape(fresh)
+    migrated, served = shape(fresh), serves(fresh)
     migrate(fresh, "downgrade", "base")
 
-    async def drop_and_run(connection: "asyncpg.Connection") -> object:
+    async def drop_and_run(connection: "asyncpg.Connection") -> None:
         await connection.execute("DROP TABLE alembic_version")
-        return await connection.execute(script)
+        # One by one, as psql does: what is sent together is a transaction.
+        for statement in script.strip().split(";\n\n"):
+            await connection.execute(statement)
 
     on(fresh, drop_and_run)
-    assert shape(fresh) == migrated
+    assert (shape(fresh), serves(fresh)) == (migrated, served)
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
@@ -175,15 +208,7 @@ def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> No
 
 def test_deployments_that_migrate_at_once_all_succeed(fresh: str) -> None:
     async def at_once() -> list[int | None]:
-        runs = [
-            await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "alembic", "upgrade", "head"),
-                cwd=ROOT,
-                env={"LATCHKEY_DATABASE_URL": fresh},
-                stderr=asyncio.subprocess.DEVNULL,
-            )
-            for _ in range(3)
-        ]
+        runs = [await upgrading(fresh) for _ in range(3)]
         return [await run.wait() for run in runs]
 
     assert asyncio.run(at_once()) == [0, 0, 0]
@@ -191,22 +216,20 @@ def test_deployments_that_migrate_at_once_all_succeed(fresh: str) -> None:
 
 
 def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -> None:
-    """The lock timeout is five seconds; a migration may take longer, and whoever comes second must not fail."""
+    """The lock timeout is 1.3 seconds; a migration may take longer, and whoever comes second must not fail."""
 
     async def hold(connection: "asyncpg.Connection") -> int | None:
         await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
-        second = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "alembic", "upgrade", "head"),
-            cwd=ROOT,
-            env={"LATCHKEY_DATABASE_URL": fresh},
-            stderr=asyncio.subprocess.DEVNULL,
+        second = await upgrading(fresh)
+        asking = (
+            "SELECT count(*) FROM pg_stat_activity WHERE starts_with(query, 'SELECT pg_try_advisory_xact_lock')"
+            " OR query = 'ROLLBACK;'"
         )
-        waiting = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
-        while not await connection.fetchval(waiting):
+        while not await connection.fetchval(asking):
             assert second.returncode is None
             await asyncio.sleep(0.05)
-        await asyncio.sleep(6)
-        assert await connection.fetchval(waiting) == 1
+        await asyncio.sleep(3)
+        assert second.returncode is None
         await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
         return await second.wait()
 
@@ -216,21 +239,14 @@ def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -
 def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_nothing(fresh: str, tmp_path: Path) -> None:
     migrate(fresh, "upgrade", "head")
     before = shape(fresh)
-    root = tmp_path / "house"
-    for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", root)
-    (root / "migrations/versions/20990101_planted.py").write_text(
-        f'''"""planted"""
-import sqlalchemy as sa
-from alembic import op
-revision = "planted"
-down_revision = "{REVISIONS[-1]}"
+    root = house_with(
+        tmp_path / "house",
+        planted="""
 def upgrade():
     op.create_table("planted", sa.Column("id", sa.Integer))
     op.add_column("users", sa.Column("planted", sa.Text))
 def downgrade(): ...
-'''
+""",
     )
 
     async def block(connection: "asyncpg.Connection") -> str:
@@ -246,6 +262,49 @@ def downgrade(): ...
     assert shape(fresh) == before
     assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
     assert shape(fresh) != before
+
+
+def test_an_index_that_was_given_up_half_built_is_built_anew(fresh: str) -> None:
+    """Here by a statement timeout of the role; a killed deployment leaves the same behind."""
+    migrate(fresh, "upgrade", "7c1d0e5a94b2")
+
+    async def interrupted(connection: "asyncpg.Connection") -> None:
+        building = await asyncpg.connect(fresh)
+        async with connection.transaction():
+            await connection.execute("UPDATE mails SET note = ''")
+            await building.execute("SET statement_timeout = 200")
+            with pytest.raises(asyncpg.QueryCanceledError):
+                await building.execute("CREATE INDEX CONCURRENTLY ix_mails_recipient ON mails (recipient)")
+        await building.close()
+
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+    on(fresh, interrupted)
+    assert on(fresh, lambda connection: connection.fetchval(invalid)) == 1
+    migrate(fresh, "upgrade", "head")
+    assert on(fresh, lambda connection: connection.fetchval(invalid)) == 0
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+def test_indexes_are_built_while_another_deployment_waits_and_somebody_writes(fresh: str) -> None:
+    """Who waits for a turn must not be waited for: neither of the two would ever end."""
+    migrate(fresh, "upgrade", "7c1d0e5a94b2")
+
+    async def both(connection: "asyncpg.Connection") -> list[int | None]:
+        async with connection.transaction():
+            await connection.execute("UPDATE sessions SET ip = ''")
+            runs = [await upgrading(fresh) for _ in range(2)]
+            other = await asyncpg.connect(fresh)
+            while not await other.fetchval("SELECT count(*) FROM pg_stat_progress_create_index"):
+                assert {run.returncode for run in runs} == {None}
+                await asyncio.sleep(0.05)
+            await other.execute("SET lock_timeout = '100ms'")
+            await other.execute("UPDATE sessions SET ip = ''")  # nobody else is kept from writing
+            await other.close()
+            await asyncio.sleep(2)  # longer than a lock is waited for
+        return [await run.wait() for run in runs]
+
+    assert on(fresh, both) == [0, 0]
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
 # -- is it as the code expects? ---------------------------------------------------------------------------
@@ -285,6 +344,51 @@ def test_a_database_without_a_schema_is_told_from_one_with_another(fresh: str) -
     migrate_back = on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
     assert migrate_back == "DELETE 1"
     assert insisted(fresh) == missing
+
+
+ADDS = """
+def upgrade(): op.add_column("users", sa.Column("planted", sa.Text))
+def downgrade(): op.drop_column("users", "planted")
+"""
+TAKES_AWAY = """
+serves_since = "adds"
+def upgrade(): op.drop_column("users", "created_at")
+def downgrade(): ...
+"""
+
+
+def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -> None:
+    """A process of the release before may be started again while the next one is rolled out, and after it."""
+    newer = house_with(tmp_path / "newer", adds=ADDS)
+    assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
+    assert serves(fresh) == [*REVISIONS, "adds"]
+    assert insisted(fresh) == ""
+    # An old release has nothing to migrate there, and does not fail for it.
+    assert migrate(fresh, "upgrade", "head").endswith("newer than this version, and serves it: nothing to do.\n")
+
+    newest = house_with(tmp_path / "newest", adds=ADDS, takes_away=TAKES_AWAY)
+    assert alembic(fresh, "upgrade", "head", root=newest).returncode == 0
+    assert serves(fresh) == ["adds", "takes_away"]
+    assert insisted(fresh) == (
+        f"The database has the schema takes_away, this version needs {head()}. Run `make migrate`."
+    )
+    assert alembic(fresh, "upgrade", "head").returncode != 0
+
+    assert alembic(fresh, "downgrade", "-2", root=newest).returncode == 0
+    assert serves(fresh) == REVISIONS
+    assert insisted(fresh) == ""
+
+
+def test_a_newer_schema_that_does_not_say_whom_it_serves_is_refused(fresh: str, tmp_path: Path) -> None:
+    newer = house_with(tmp_path / "newer", adds=ADDS)
+    assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
+    on(fresh, lambda connection: connection.execute("COMMENT ON TABLE alembic_version IS NULL"))
+    assert "has the schema adds" in insisted(fresh)
+
+
+def test_an_older_schema_is_refused(fresh: str) -> None:
+    migrate(fresh, "upgrade", REVISIONS[-2])
+    assert insisted(fresh).startswith(f"The database has the schema {REVISIONS[-2]}, this version needs {head()}.")
 
 
 @pytest.mark.parametrize("patience", [0.0, 0.5])

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Select, Table, and_, case, collate, delete, func, not_, or_, select, true
+from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, func, not_, or_, select, true
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres import tables
@@ -84,9 +84,7 @@ def _claim(now: datetime) -> ColumnElement[bool]:
     before = now - retention.CLAIM
     alive = and_(sessions.c.user_id == users.c.id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
     telling = or_(events.c.created_at >= before, events.c.action.in_(_MORE_THAN_CLAIMS))
-    # Compared in the order of the index on recipients, which is not that of users.
-    theirs = mails.c.recipient == collate(users.c.email, "default")
-    asked_for = and_(theirs, mails.c.created_at >= now - retention.LINK)
+    asked_for = and_(mails.c.recipient == users.c.email, mails.c.created_at >= now - retention.LINK)
     return and_(
         users.c.verified_at.is_(None),
         users.c.disabled_at.is_(None),

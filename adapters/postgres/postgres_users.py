@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from adapters.postgres.admission import admit, brought, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, holder_first, row_of_user, user_of
-from adapters.postgres.tables import address_changes, events, username_key, users
+from adapters.postgres.tables import address_changes, email_order, events, username_key, username_order, users
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
 from domain.role import Role
 from domain.session import EndReason
@@ -161,7 +161,7 @@ class PostgresUsers(Users):
         self, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
     ) -> Sequence[Found]:
         """Along one index, from wherever the page before has ended."""
-        key: Any = users.c.email if kind == BY_EMAIL else username_key
+        key: Any = email_order if kind == BY_EMAIL else username_order
         start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
         walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
         walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))

@@ -13,6 +13,7 @@ from sqlalchemy import (
     Table,
     Text,
     Uuid,
+    collate,
     func,
     text,
 )
@@ -32,9 +33,8 @@ users = Table(
     "users",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # Bytewise order: these are ASCII, and one index serves equality, prefixes and pages.
-    Column("email", Text(collation="C"), nullable=False),
-    Column("username", Text(collation="C")),
+    Column("email", Text, nullable=False),
+    Column("username", Text),
     Column("password_hash", Text, nullable=False),
     Column("role", Text, nullable=False, server_default="member"),
     Column("verified_at", _moment),
@@ -45,11 +45,18 @@ users = Table(
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
 username_key = func.lower(users.c.username)
+# Pages are in bytewise order: these are ASCII, and one index serves prefixes and places.
+email_order = collate(users.c.email, "C")
+username_order = collate(username_key, "C")
 # Only the proven are unique: anybody may claim, one may hold.
 Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("uq_users_username_verified", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
-Index("ix_users_email_id", users.c.email, users.c.id)
-Index("ix_users_username_id", username_key, users.c.id)
+Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
+_name_key = username_key.label("name_key")
+Index("ix_users_username", _name_key, postgresql_ops={"name_key": "text_pattern_ops"})
+# Alembic sees no collation of an index, but would miss this one among the expressions: it stands where operators do.
+Index("ix_users_email_id", users.c.email, users.c.id, postgresql_ops={"email": 'COLLATE "C"'})
+Index("ix_users_username_id", _name_key, users.c.id, postgresql_ops={"name_key": 'COLLATE "C"'})
 Index("ix_users_claims", users.c.id, postgresql_where=users.c.verified_at.is_(None))
 Index("ix_users_role", users.c.role, users.c.id)
 

@@ -4,14 +4,13 @@ import time
 from collections.abc import AsyncIterator
 
 from sqlalchemy import Row, text
-from sqlalchemy.exc import ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.connecting import POOL, behind_pgbouncer, make_engine
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding
-from entrypoints.revisions import head
+from entrypoints.schema import schema_of
 from entrypoints.settings import Settings
 
 PART = "database"
@@ -72,14 +71,13 @@ def judge_version(major: int, version: str, where: str) -> Finding:
 
 
 async def _schema(connection: AsyncConnection) -> Finding:
-    try:
-        found = (await connection.execute(text("SELECT version_num FROM alembic_version"))).scalar()
-    except ProgrammingError:
-        found = None
-    if found == (expected := head()):
-        return Finding.ok(PART, f"the schema is {found}, as this version needs it")
-    state = "there is no schema" if found is None else f"the schema is {found}"
-    return Finding.wrong(PART, f"{state}, this version needs {expected}: run `make migrate`")
+    schema = await schema_of(connection)
+    if schema.newer:
+        return Finding.ok(PART, f"the schema is {schema.revision}, newer than this version, and serves it")
+    if schema.fits:
+        return Finding.ok(PART, f"the schema is {schema.revision}, as this version needs it")
+    state = "there is no schema" if schema.revision is None else f"the schema is {schema.revision}"
+    return Finding.wrong(PART, f"{state}, this version needs {schema.expected}: run `make migrate`")
 
 
 async def _round_trip(connection: AsyncConnection) -> Finding:

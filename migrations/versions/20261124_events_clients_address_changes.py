@@ -1,4 +1,4 @@
-"""events, clients, changes of address; addresses and usernames in bytewise order"""
+"""events, clients, changes of address, the seat"""
 
 import sqlalchemy as sa
 from alembic import op
@@ -62,41 +62,9 @@ def upgrade() -> None:
         sa.CheckConstraint("id", name=op.f("ck_seats_one")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_seats")),
     )
-    op.add_column("mails", sa.Column("change_id", sa.Uuid(), nullable=True))
-    op.create_index("ix_mails_recipient", "mails", ["recipient"])
-    op.create_index("ix_mails_user_id", "mails", ["user_id"], postgresql_where=sa.text("user_id IS NOT NULL"))
-    op.create_index("ix_sessions_user_id_id", "sessions", ["user_id", "id"])
-    op.create_index("ix_sessions_alive", "sessions", ["user_id"], postgresql_where=sa.text("ended_at IS NULL"))
-    op.drop_index("ix_sessions_user_id", table_name="sessions")
-    op.drop_index("ix_users_email", table_name="users")
-    op.drop_index("ix_users_username", table_name="users")
-    # Only the order changes, so no row is written; the indexes of the two columns are built anew.
-    op.alter_column("users", "email", type_=sa.Text(collation="C"))
-    op.alter_column("users", "username", type_=sa.Text(collation="C"))
-    op.create_index("ix_users_email_id", "users", ["email", "id"])
-    op.create_index("ix_users_username_id", "users", [sa.literal_column("lower(username)"), "id"])
-    op.create_index("ix_users_claims", "users", ["id"], postgresql_where=sa.text("verified_at IS NULL"))
 
 
 def downgrade() -> None:
-    op.drop_index("ix_users_claims", table_name="users")
-    op.drop_index("ix_users_username_id", table_name="users")
-    op.drop_index("ix_users_email_id", table_name="users")
-    op.alter_column("users", "username", type_=sa.Text(collation="default"))
-    op.alter_column("users", "email", type_=sa.Text(collation="default"))
-    op.create_index(
-        "ix_users_username",
-        "users",
-        [sa.literal_column("lower(username)").label("name_key")],
-        postgresql_ops={"name_key": "text_pattern_ops"},
-    )
-    op.create_index("ix_users_email", "users", ["email"], postgresql_ops={"email": "text_pattern_ops"})
-    op.create_index("ix_sessions_user_id", "sessions", ["user_id"])
-    op.drop_index("ix_sessions_alive", table_name="sessions")
-    op.drop_index("ix_sessions_user_id_id", table_name="sessions")
-    op.drop_index("ix_mails_user_id", table_name="mails")
-    op.drop_index("ix_mails_recipient", table_name="mails")
-    op.drop_column("mails", "change_id")
     op.drop_table("seats")
     op.drop_table("address_changes")
     op.drop_table("clients")
