@@ -39,7 +39,7 @@ def report(
     judged = statistics.median(ratios or measured)
     met = (least is None or judged >= least) and (most is None or judged <= most)
     sign, bound = ("≥", least) if least is not None else ("≤", most)
-    aim = "" if bound is None else f"{sign} {number(bound)}{' ×' if ratios else ' ' + unit}"
+    aim = "" if bound is None else f"{sign} {number(bound)} {'×' if ratios else unit}".rstrip()
     row = Row(
         figure=figure,
         measured=f"{spread(measured)} {unit}".rstrip(),
@@ -73,7 +73,9 @@ def spread(values: Sequence[float]) -> str:
 
 def number(value: float) -> str:
     """With as many digits as mean something."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+    if value == 0 or abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
 
 
 def read(path: Path) -> list[Row]:

@@ -22,7 +22,7 @@ class Load:
     rate: float
     """Requests a second."""
     p99: float
-    """Milliseconds."""
+    """Milliseconds; infinite where nobody was answered."""
 
 
 def wrk(url: str, token: str = "", *, connections: int = 16, seconds: float = SECONDS) -> Load:
@@ -43,4 +43,5 @@ def finished(process: subprocess.Popen[str]) -> Load:
     rate, p99, bad = _RATE.search(said), _P99.search(said), _BAD.search(said)
     if process.returncode or bad or rate is None or p99 is None:
         raise NotAllWell(said)
-    return Load(float(rate[1]), float(p99[1]) * _MILLISECONDS[p99[2]])
+    milliseconds = float(p99[1]) * _MILLISECONDS[p99[2]]
+    return Load(float(rate[1]), milliseconds if float(rate[1]) else float("inf"))

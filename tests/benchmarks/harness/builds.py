@@ -1,0 +1,35 @@
+"""argon2-cffi-bindings as its wheel comes, and as `make native` compiles it: each in a folder for PYTHONPATH."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.benchmarks.harness.machine import ROOT
+
+_PIP = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-input"]
+_PIP += ["--require-hashes", "--no-deps"]
+
+
+def stock(folder: Path) -> Path:
+    """Raises CalledProcessError."""
+    return _installed(folder / "stock", "--only-binary", "argon2-cffi-bindings")
+
+
+def native(folder: Path) -> Path:
+    """Raises CalledProcessError, without a compiler above all."""
+    flags = ["--no-cache-dir", "--no-binary", "argon2-cffi-bindings"]
+    return _installed(folder / "native", *flags, CFLAGS="-O3 -march=native")
+
+
+def _installed(folder: Path, *flags: str, **environ: str) -> Path:
+    locked = re.search(
+        r"^argon2-cffi-bindings==(?:.*\\\n)+.*\n", (ROOT / "requirements.lock").read_text(), re.MULTILINE
+    )
+    assert locked is not None
+    lock = folder.with_suffix(".lock")
+    lock.write_text(locked[0])
+    command = [*_PIP, *flags, "--target", str(folder), "-r", str(lock)]
+    subprocess.run(command, env={**os.environ, **environ}, check=True, capture_output=True, text=True)
+    return folder

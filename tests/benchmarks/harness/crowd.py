@@ -1,0 +1,109 @@
+"""People who ask by HTTP and go on as they are answered: what wrk cannot do, at little cost to the machine."""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import urlsplit
+
+
+class Caller:
+    """One connection that stays open, a question at a time."""
+
+    def __init__(self, url: str, *, address: str = "") -> None:
+        """`address` is where a proxy would say that it comes from."""
+        self._place = urlsplit(url)
+        self._from = f"X-Forwarded-For: {address}\r\n" if address else ""
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def ask(
+        self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, token: str = ""
+    ) -> tuple[int, bytes]:
+        """Status and body of the answer; bytes are sent as a form. Raises OSError or EOFError if cut off."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self._place.hostname, self._place.port)
+        reader, writer = self._streams
+        kind = "application/x-www-form-urlencoded" if isinstance(body, bytes) else "application/json"
+        sent = json.dumps(body).encode() if isinstance(body, dict) else body or b""
+        bearer = f"Authorization: Bearer {token}\r\n" if token else ""
+        said = f"Content-Type: {kind}\r\nContent-Length: {len(sent)}\r\n" if body is not None else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n{self._from}{bearer}{said}\r\n"
+        writer.write(head.encode() + sent)
+        try:
+            answer = await reader.readuntil(b"\r\n\r\n")
+            lines = answer.lower().split(b"\r\n")
+            length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
+            content = await reader.readexactly(length)
+        except (OSError, EOFError):
+            self.leave()
+            raise
+        if b"connection: close" in lines:
+            self.leave()
+        return int(answer[9:12]), content
+
+    def leave(self) -> None:
+        if self._streams is not None:
+            self._streams[1].close()
+            self._streams = None
+
+
+@dataclass(slots=True)
+class Crowd:
+    """What they were answered, and how long it took."""
+
+    seconds: float
+    answers: Counter[int] = field(default_factory=Counter)
+    """By status."""
+    times: list[float] = field(default_factory=list)
+    """Milliseconds of each answer that was a yes."""
+    in_time: int = 0
+    """How many of these came before the end."""
+    load: float = 0
+    """What asking took of one core, from 0 to 1."""
+
+    @property
+    def rate(self) -> float:
+        """Yeses a second."""
+        return self.in_time / self.seconds
+
+    @property
+    def p99(self) -> float:
+        return percentile(self.times, 0.99)
+
+    @property
+    def noes(self) -> str:
+        """The answers that were none, in words; nothing if there were none."""
+        noes = {status: times for status, times in self.answers.items() if not 200 <= status < 300}
+        return ", ".join(f"{times} × {status}" for status, times in sorted(noes.items()))
+
+
+def percentile(times: Sequence[float], share: float) -> float:
+    return sorted(times)[min(len(times) - 1, int(len(times) * share))] if times else float("inf")
+
+
+Act = Callable[[Caller], Awaitable[int]]
+"""Asks something once, and gives the status of the answer."""
+
+
+async def crowd(url: str, acts: Sequence[Act], *, seconds: float) -> Crowd:
+    """Each act by a caller of its own, again and again, all at the same time."""
+    found = Crowd(seconds)
+    began, worked = time.perf_counter(), time.process_time()
+
+    async def go_on(act: Act) -> None:
+        caller = Caller(url)
+        while (asked := time.perf_counter()) < began + seconds:
+            status = await act(caller)
+            answered = time.perf_counter()
+            found.answers[status] += 1
+            if 200 <= status < 300:
+                found.times.append((answered - asked) * 1000)
+                found.in_time += answered <= began + seconds
+        caller.leave()
+
+    await asyncio.gather(*map(go_on, acts))
+    found.load = (time.process_time() - worked) / (time.perf_counter() - began)
+    return found

@@ -1,0 +1,104 @@
+"""Renewing sessions, against the same conditional UPDATE by asyncpg alone: both durable, and as many at a time."""
+
+import asyncio
+import itertools
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
+
+import asyncpg
+import uvloop
+
+from tests.benchmarks.harness.crowd import Act, Caller, Crowd, crowd
+from tests.benchmarks.harness.house import House, house
+from tests.benchmarks.harness.table import report
+from tests.entrypoints.service import PASSWORD
+
+ROUNDS, SECONDS, CLIENTS = 3, 3, 16
+
+SESSION = """
+INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, user_agent, ip)
+SELECT uuidv7(), id, 1, 0, now(), now(), now() + interval '7 days', 'Lynx', '203.0.113.7'
+FROM users WHERE email LIKE 'raw%' RETURNING id
+"""
+ADVANCE = """
+UPDATE sessions SET generation = $2 + 1, rotated_at = $3, expires_at = least($4, created_at + interval '30 days')
+WHERE id = $1 AND generation = $2 AND ended_at IS NULL AND expires_at > $3 RETURNING *
+"""
+
+
+async def by_asyncpg(url: str, ids: list[UUID], generations: dict[UUID, int]) -> float:
+    """Renewals a second, a connection each."""
+    connections = [await asyncpg.connect(url) for _ in ids]
+    until, times = time.perf_counter() + SECONDS, 0
+
+    async def go_on(connection: asyncpg.Connection, session: UUID) -> None:
+        nonlocal times
+        advance = await connection.prepare(ADVANCE)
+        while time.perf_counter() < until:
+            now = datetime.now(UTC)
+            moved = await advance.fetchrow(session, generations[session], now, now + timedelta(days=7))
+            assert moved is not None
+            generations[session] += 1
+            times += 1
+
+    await asyncio.gather(*map(go_on, connections, ids))
+    for connection in connections:
+        await connection.close()
+    return times / SECONDS
+
+
+def renewing(pair: dict[str, str]) -> Act:
+    """One client, who keeps what it is given."""
+
+    async def renew(caller: Caller) -> int:
+        status, body = await caller.ask("POST", "/v1/refresh", {"refresh_token": pair["refresh_token"]})
+        if status == 200:
+            pair.update(json.loads(body))
+        return status
+
+    return renew
+
+
+async def pairs(url: str, emails: list[str]) -> list[dict[str, str]]:
+    caller, found = Caller(url), list[dict[str, str]]()
+    for email in emails:
+        status, body = await caller.ask("POST", "/v1/login", {"login": email, "password": PASSWORD})
+        assert status == 200, body
+        found.append(json.loads(body))
+    caller.leave()
+    return found
+
+
+def measure(made: House, url: str) -> None:
+    acts = [renewing(pair) for pair in uvloop.run(pairs(url, made.people("renewing", CLIENTS)))]
+    made.people("raw", CLIENTS)
+    ids = [row["id"] for row in made.run(lambda database: database.fetch(SESSION))]
+    generations = dict.fromkeys(ids, 1)
+    fsync = made.run(lambda database: database.fetchval("SHOW fsync"))
+    raw, ours = list[float](), list[Crowd]()
+    turns: tuple[Callable[[], None], ...] = (
+        lambda: raw.append(uvloop.run(by_asyncpg(made.database_url, ids, generations))),
+        lambda: ours.append(uvloop.run(crowd(url, acts, seconds=SECONDS))),
+    )
+    for _, turn in itertools.product(range(1 + ROUNDS), turns):
+        turn()
+    raw, ours = raw[1:], ours[1:]  # the first only warms
+    noes = "; ".join(found.noes for found in ours if found.noes)
+    note = f"{CLIENTS} clients; asking took {max(found.load for found in ours):.0%} of a core" + (
+        noes and f"; {noes}"
+    )
+    report("the UPDATE by asyncpg alone", raw, "/s", note=f"{CLIENTS} connections, fsync {fsync}")
+    report("refreshes", [found.rate for found in ours], "/s", against=raw, least=0.25, note=note)
+    report("refreshes, p99", [found.p99 for found in ours], "ms")
+
+
+def main() -> None:
+    with house() as made:
+        measure(made, made.service().url)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""How long it takes until somebody is served, and what that needs."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import httpx
+import psutil
+
+from tests.benchmarks.harness.house import house
+from tests.benchmarks.harness.machine import ROOT, has_wrk
+from tests.benchmarks.harness.table import report
+from tests.benchmarks.harness.wrk import wrk
+from tests.entrypoints.service import PASSWORD, Service, free_port
+
+ROUNDS = 3
+IMPORTING = (
+    "import time; began = time.perf_counter(); import entrypoints.http.app; print(time.perf_counter() - began)"
+)
+
+
+def until_ready(port: int, start: Callable[[], subprocess.Popen[bytes]]) -> tuple[float, subprocess.Popen[bytes]]:
+    began = time.monotonic()
+    process = start()
+    while time.monotonic() < began + 120:
+        assert process.poll() is None, f"ended with {process.returncode}"
+        with suppress(httpx.TransportError):
+            if httpx.get(f"http://127.0.0.1:{port}/health/ready").status_code == 200:
+                return time.monotonic() - began, process
+        time.sleep(0.01)
+    raise TimeoutError("never ready")
+
+
+def whole_house(folder: Path) -> float:
+    """Seconds of `make run` on an empty folder, in what is installed already."""
+    port = free_port()
+    environ = {"LATCHKEY_DATA_DIR": str(folder), "LATCHKEY_PORT": str(port)}
+
+    def start() -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "entrypoints.run"]
+        own = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
+        return subprocess.Popen(command, cwd=ROOT, env={**own, **environ}, stdout=subprocess.DEVNULL)
+
+    took, process = until_ready(port, start)
+    process.send_signal(signal.SIGINT)
+    process.wait(60)
+    return took
+
+
+def api_alone(service: Service) -> float:
+    """Seconds of one API process whose engines run."""
+    port = free_port()
+    took, process = until_ready(port, lambda: service.start("entrypoints.api", LATCHKEY_PORT=str(port)).process)
+    process.terminate()
+    process.wait(60)
+    return took
+
+
+def importing() -> float:
+    done = subprocess.run([sys.executable, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(done.stdout)
+
+
+def resident(service: Service) -> tuple[float, float]:
+    """MiB of an API process as it has started, and after each kind of load."""
+    process = psutil.Process(service.start_api().process.pid)
+    before = process.memory_info().rss / 2**20
+    with service.client() as client:
+        for _ in range(20):
+            client.log_in(service.environ["SOMEBODY"], PASSWORD)
+            client.take(client.renew().raise_for_status())
+        token = client.pair["access_token"]
+        for path in ("/v1/forward-auth", "/v1/me"):
+            if has_wrk():
+                wrk(f"{service.url}{path}", token, connections=64)
+            else:
+                for _ in range(2000):
+                    client.get(path).raise_for_status()
+    after = process.memory_info().rss / 2**20
+    process.terminate()
+    process.wait(60)
+    return before, after
+
+
+def main() -> None:
+    first, alone, imported, memory = list[float](), list[float](), list[float](), list[tuple[float, float]]()
+    with house() as made, TemporaryDirectory(prefix="latchkey-bench-") as folder:
+        service = made.service()
+        service.environ["SOMEBODY"] = made.people("somebody", 1)[0]
+        service.stop()
+        importing()
+        for number in range(ROUNDS):
+            first.append(whole_house(Path(folder) / str(number)))
+            alone.append(api_alone(service))
+            imported.append(importing())
+            memory.append(resident(service))
+    report("first start to ready, engines and all", first, "s", most=3, note="make run on an empty folder, installed")
+    report("an API process to ready", alone, "s")
+    report("importing the API", imported, "s", most=1)
+    report("an API process, started", [before for before, _ in memory], "MiB")
+    report("an API process, after load", [after for _, after in memory], "MiB", most=100)
+
+
+if __name__ == "__main__":
+    main()
