@@ -29,7 +29,8 @@ def new_secret() -> str:
 def make_hasher(settings: Settings) -> Argon2Hasher:
     """As many threads as there are cores, over all processes together: more would only wait for each other."""
     threads = max(1, (os.cpu_count() or 1) // settings.processes)
-    return Argon2Hasher(threads=threads)
+    memory, passes, lanes = settings.argon2
+    return Argon2Hasher(threads=threads, memory=memory, passes=passes, lanes=lanes)
 
 
 def make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:

@@ -5,16 +5,21 @@ from collections.abc import Collection
 from ipaddress import IPv4Network, IPv6Network, ip_network
 from itertools import pairwise
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from adapters import redis_places
 from adapters.key_files import load_keys
+from adapters.password_hashes.kept import bearable
 from adapters.postgres.connecting import driver_url
 from adapters.rfc5322 import sender
 from adapters.smtp_mailer import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network
+_ARGON2 = re.compile(r"m=([1-9][0-9]{0,5}),t=([1-9][0-9]{0,2}),p=1")
+_ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
+"""KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
 _PUBLIC = re.compile(
     rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~/-]*)?"
@@ -27,6 +32,22 @@ _WORDS = ("secret", "change", "insecure", "password", "example", "replace", "def
 _SAYS = re.compile("|".join(f"{word}|{word.title()}|{word.upper()}" for word in _WORDS).encode())
 _ROWS = (b"abcdefghijklmnopqrstuvwxyz", b"01234567890", b"qwertyuiop", b"asdfghjkl", b"zxcvbnm")
 _STEPS = {step for row in (*_ROWS, *(row[::-1] for row in _ROWS)) for step in pairwise(row)}
+
+
+class Cost(NamedTuple):
+    """What a hash takes: KiB of memory, passes over it, and lanes."""
+
+    memory: int
+    passes: int
+    lanes: int
+
+    @property
+    def work(self) -> int:
+        """What its time is proportional to."""
+        return self.memory * self.passes
+
+    def __str__(self) -> str:
+        return f"m={self.memory},t={self.passes},p={self.lanes}"
 
 
 def words(text: str) -> list[str]:
@@ -87,6 +108,19 @@ def _is_plain(key: bytes) -> bool:
     few = len(set(key)) < 10 or max(map(key.count, set(key))) > half
     repeats = key in (key + key)[1:-1]
     return few or repeats or sum(step in _STEPS for step in steps) > half or bool(_SAYS.search(key))
+
+
+def argon2(text: str) -> Cost:
+    """One lane: as many hashes run as there are cores, and further lanes would only wait for them."""
+    found = _ARGON2.fullmatch(text)
+    if found is None:
+        raise ValueError("must look like m=19456,t=2,p=1: KiB of memory, passes, and one lane")
+    memory, passes = int(found[1]), int(found[2])
+    if not any(memory >= least and passes >= times for least, times in _ENOUGH):
+        raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
+    if not bearable(memory, passes):
+        raise ValueError("is too dear: at most 131072 KiB, and 1048576 KiB times passes")
+    return Cost(memory, passes, 1)
 
 
 def public_url(text: str) -> SplitResult:

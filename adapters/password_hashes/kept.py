@@ -71,7 +71,12 @@ def _is_argon2(text: str) -> bool:
     if argon2 is None or not all(map(_canonical, argon2.group("salt", "tag"))):
         return False
     memory, passes, lanes = map(int, argon2.group("m", "t", "p"))
-    return 8 * lanes <= memory <= _LARGEST and memory * passes <= _DEAREST
+    return 8 * lanes <= memory and bearable(memory, passes)
+
+
+def bearable(memory: int, passes: int) -> bool:
+    """Whether a hash of so many KiB and passes would be verified: no other may be made."""
+    return memory <= _LARGEST and memory * passes <= _DEAREST
 
 
 def _canonical(base64: str) -> bool:

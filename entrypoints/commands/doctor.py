@@ -11,9 +11,10 @@ from entrypoints import making
 from entrypoints.commands.registry import Commands
 from entrypoints.doctor.database import look_at_database
 from entrypoints.doctor.findings import Finding, State
+from entrypoints.doctor.hashing import look_at_hashing
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.doctor.settings import look_at_settings
-from entrypoints.doctor.surroundings import look_at_hashing, look_at_keys, look_at_public_url, look_at_smtp
+from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
 from entrypoints.settings import Settings, SettingsError, load
 
 PATIENCE = 30.0
@@ -34,7 +35,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
         "smtp": look_at_smtp(settings),
         "keys": _each(look_at_keys(settings, making.now)),
         "public url": look_at_public_url(settings, making.now),
-        "passwords": look_at_hashing(making.make_hasher(settings)),
+        "passwords": look_at_hashing(making.make_hasher(settings), settings.argon2),
     }
     for part, findings in parts.items():
         try:

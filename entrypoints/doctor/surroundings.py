@@ -1,17 +1,14 @@
-"""What else the service stands on: the mail server, its keys, its address, and how fast this machine is."""
+"""What else the service stands on: the mail server, its keys, and its address."""
 
 import asyncio
 import json
-import os
 import ssl
 import stat
-import time
 import urllib.error
 import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from adapters.argon2_hasher import Argon2Hasher
 from adapters.key_files import read_keys
 from adapters.live_keys import LiveKeys
 from adapters.smtp_mailer import SmtpMailer, smtp_server
@@ -20,8 +17,6 @@ from entrypoints.doctor.findings import Finding
 from entrypoints.settings import Settings
 
 DEADLINE = 5.0
-SLOW = 0.5
-"""Seconds for one hash."""
 
 
 async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
@@ -81,22 +76,3 @@ async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[
 def _kids(url: str) -> set[str]:
     with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  (the settings allow http and https)
         return {key["kid"] for key in json.loads(answer.read(65536))["keys"]}
-
-
-async def look_at_hashing(hasher: Argon2Hasher, *, slow: float = SLOW) -> AsyncIterator[Finding]:
-    times = []
-    try:
-        for _ in range(3):
-            began = time.perf_counter()
-            await hasher.hash("a password to take the time of")
-            times.append(time.perf_counter() - began)
-    finally:
-        hasher.close()
-    cores = os.cpu_count() or 1
-    said = (
-        f"one takes {min(times) * 1000:.0f} ms, so {cores} cores allow about {cores / min(times):.0f} logins a second"
-    )
-    if min(times) > slow:
-        yield Finding.warning("passwords", f"{said}: this machine is slow, or busy; more cores help")
-    else:
-        yield Finding.ok("passwords", said)

@@ -23,10 +23,12 @@ from entrypoints.commands.doctor import examine
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.database import judge_version, look_at_database
 from entrypoints.doctor.findings import Finding, State
+from entrypoints.doctor.hashing import DEARER, judge_hashing, look_at_hashing, ready_made
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.doctor.settings import look_at_settings
-from entrypoints.doctor.surroundings import look_at_hashing, look_at_keys, look_at_public_url, look_at_smtp
+from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
 from entrypoints.revisions import head
+from entrypoints.setting_values import Cost, argon2
 from entrypoints.settings import Settings, load
 from tests.contracts.certificates import Authority
 from tests.contracts.key_files import public_pem
@@ -135,7 +137,7 @@ async def test_where_nothing_is_wrong_every_part_is_fine(
         assert (status, doubts) == (0, [])
         parts = [line.split()[1] for line in lines]
         assert set(parts) == {"settings", "database", "redis", "clock", "smtp", "keys", "public", "passwords"}
-        assert "logins a second" in lines[-1]
+        assert [line for line in lines if "logins a second" in line]
         durable.stop()
         status, lines = await doctor({**environ, **made, "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"})
     assert status == 1
@@ -490,9 +492,38 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
         assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.WRONG, True)
 
 
+DEFAULT = Cost(19_456, 2, 1)
+
+
 async def test_a_machine_that_is_slow() -> None:
-    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), slow=60)]
+    found, *_ = [it async for it in look_at_hashing(Argon2Hasher(threads=1), DEFAULT, slow=60)]
     assert (found.state, found.part) == (State.OK, "passwords")
-    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), slow=0.000_1)]
+    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), DEFAULT, slow=0.000_1)]
     assert found.state is State.WARNING
     assert re.search(r"one takes \d+ ms, so \d+ cores allow about \d+ logins a second", found.text)
+    assert "(m=19456,t=2,p=1)" in found.text
+
+
+def test_what_is_proposed_can_be_done() -> None:
+    def proposed(milliseconds: float, cost: Cost = DEFAULT, *, compilable: bool = False) -> list[str]:
+        findings = judge_hashing(milliseconds / 1000, cost, cores=4, compilable=compilable)
+        assert all(it.state is State.OK for it in findings)
+        return [it.text for it in findings[1:]]
+
+    [native] = proposed(22, compilable=True)
+    assert "`make native`" in native
+    [dearer] = proposed(10)
+    setting = re.search(r"LATCHKEY_ARGON2=(\S+) takes about (\d+) ms, which leaves (\d+) logins", dearer)
+    assert setting is not None
+    assert setting.groups() == ("m=65536,t=2,p=1", "34", "119")
+    for cost in DEARER:
+        assert argon2(str(cost)) == cost
+    assert proposed(22) == []
+    assert proposed(19.9, Cost(98_304, 3, 1)) == []
+    slow = judge_hashing(0.6, DEFAULT, cores=4, compilable=True)
+    assert [(it.state, "`make native`" in it.text) for it in slow] == [(State.WARNING, True)]
+
+
+def test_a_library_that_was_compiled_here_is_told_from_a_wheel() -> None:
+    assert ready_made("Tag: cp310-abi3-manylinux_2_26_x86_64\nTag: cp310-abi3-manylinux_2_28_x86_64")
+    assert not ready_made("Tag: cp310-abi3-linux_x86_64")

@@ -1,5 +1,6 @@
 """Every setting works by default on a laptop and is checked where it is set; production has no default secret."""
 
+import asyncio
 import os
 import secrets
 import shutil
@@ -16,6 +17,7 @@ import pytest
 from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
 from adapters.redis_limits import RedisLimits
+from application.ports import Verdict
 from entrypoints import setting_values as written
 from entrypoints.container import Container
 from entrypoints.settings import Settings, SettingsError, load
@@ -69,6 +71,7 @@ def test_development_needs_nothing_but_the_engines(development: dict[str, str], 
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(minutes=10), timedelta(days=7))
     assert (settings.session_ttl, settings.max_sessions) == (timedelta(days=30), 100)
     assert settings.password_min_length == 15
+    assert str(settings.argon2) == "m=19456,t=2,p=1"
     assert (settings.cors_origins, settings.allowed_hosts, settings.trusted_proxies) == ((), (), ())
     assert (settings.smtp_url, settings.mail_dir) == (None, None)
     assert settings.rate_limits
@@ -310,6 +313,14 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
         ("ACCESS_TTL", ["0", "-1", "x", "1.5", "600s", "٣", "1e3", "9" * 5000, "99999999999"]),
         ("REFRESH_TTL", ["0", "-1", "x", "7d"]),
         ("SESSION_TTL", ["0", "-1", "x"]),
+        (
+            "ARGON2",
+            [
+                *("x", "19456,2,1", "m=19456,t=2", "m=19456,t=2,p=4", "m=19456, t=2, p=1", "m=-1,t=2,p=1"),
+                *("m=19455,t=2,p=1", "m=47103,t=1,p=1", "m=12287,t=3,p=1", "m=7167,t=99,p=1", "m=0,t=2,p=1"),
+                *("m=131073,t=2,p=1", "m=131072,t=9,p=1", "m=999999,t=1,p=1", "m=19456,t=2,p=1\n"),
+            ],
+        ),
         ("MAX_SESSIONS", ["0", "1001", "-1", "x", "5.0"]),
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65", "x", "-15"]),
         (
@@ -380,6 +391,7 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
             "LATCHKEY_SESSION_TTL": "7200",
             "LATCHKEY_MAX_SESSIONS": "5",
             "LATCHKEY_PASSWORD_MIN_LENGTH": "20",
+            "LATCHKEY_ARGON2": "m=131072,t=8,p=1",
             "LATCHKEY_CORS_ORIGINS": "https://app.good.example, http://localhost:3000",
             "LATCHKEY_ALLOWED_HOSTS": "Accounts.good.example, [::1]",
             "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/8, fd00::/8, 192.0.2.7",
@@ -392,6 +404,7 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
     )
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
     assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
+    assert settings.argon2 == (131_072, 8, 1)
     assert settings.max_sessions == 5
     assert Container(settings=settings).lifetimes().sessions == 5
     assert settings.cors_origins == ("https://app.good.example", "http://localhost:3000")
@@ -505,3 +518,19 @@ def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str])
 def test_a_misspelt_setting_is_named(development: dict[str, str]) -> None:
     assert load({**development, "LATCHKEY_ACESS_TTL": "5"}).unknown == ("LATCHKEY_ACESS_TTL",)
     assert load(development).unknown == ()
+
+
+@pytest.mark.parametrize("cost", ["m=47104,t=1,p=1", "m=12288,t=3,p=1", "m=7168,t=5,p=1"])
+def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[str, str], cost: str) -> None:
+    hasher = Container(settings=load(development | {"LATCHKEY_ARGON2": cost})).hasher()
+    before = Container(settings=load(development)).hasher()
+    try:
+        made = asyncio.run(hasher.hash("a perfectly fine passphrase"))
+        assert made.startswith(f"$argon2id$v=19${cost}$")
+        assert hasher._decoy.startswith(f"$argon2id$v=19${cost}$")
+        assert asyncio.run(hasher.verify("a perfectly fine passphrase", made)) == Verdict(True)
+        outdated = Verdict(True, outdated=True)
+        assert asyncio.run(before.verify("a perfectly fine passphrase", made)) == outdated
+    finally:
+        hasher.close()
+        before.close()

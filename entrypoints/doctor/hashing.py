@@ -1,0 +1,83 @@
+"""What a password costs on this machine, and what could be made of that."""
+
+import os
+import platform
+import time
+from collections.abc import AsyncIterator
+from importlib.metadata import PackageNotFoundError, distribution
+
+from adapters.argon2_hasher import Argon2Hasher
+from entrypoints.doctor.findings import Finding
+from entrypoints.setting_values import Cost
+
+PART = "passwords"
+SLOW, QUICK = 0.5, 0.02
+"""Seconds for one hash: above, people wait for each other; below, it may cost more."""
+BEARABLE = 0.05
+"""Seconds that a dearer hash may take, for it to be proposed."""
+DEARER = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
+
+
+async def look_at_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW) -> AsyncIterator[Finding]:
+    """`cost` is what the hasher was made with."""
+    times = []
+    try:
+        for _ in range(3):
+            began = time.perf_counter()
+            await hasher.hash("a password to take the time of")
+            times.append(time.perf_counter() - began)
+    finally:
+        hasher.close()
+    for found in judge_hashing(min(times), cost, cores=os.cpu_count() or 1, compilable=_compilable(), slow=slow):
+        yield found
+
+
+def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, slow: float = SLOW) -> list[Finding]:
+    said = f"one takes {_milliseconds(seconds)}, so {cores} cores allow about {_logins(seconds, cores)} ({cost})"
+    if seconds > slow:
+        return [Finding.warning(PART, f"{said}: this machine is slow, or busy; more cores help{_or(compilable)}")]
+    findings = [Finding.ok(PART, said)]
+    if compilable:
+        findings.append(Finding.ok(PART, "`make native` compiles argon2 for this processor: about half of that each"))
+    elif seconds < QUICK and (dearer := _dearer(seconds, cost)):
+        theirs = seconds * dearer.work / cost.work
+        findings.append(
+            Finding.ok(
+                PART,
+                f"there is room to make guessing dearer: LATCHKEY_ARGON2={dearer} takes about"
+                f" {_milliseconds(theirs)}, which leaves {_logins(theirs, cores)}",
+            )
+        )
+    return findings
+
+
+def _dearer(seconds: float, cost: Cost) -> Cost | None:
+    """The dearest that is bearable."""
+    better = [it for it in DEARER if it.work > cost.work and seconds * it.work / cost.work <= BEARABLE]
+    return better[-1] if better else None
+
+
+def _or(compilable: bool) -> str:
+    return ", and `make native`" if compilable else ""
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f} ms"
+
+
+def _logins(seconds: float, cores: int) -> str:
+    return f"{cores / seconds:.0f} logins a second"
+
+
+def _compilable() -> bool:
+    """Whether argon2 is as its wheel comes, which does without what processors have learnt since 2004."""
+    try:
+        wheel = distribution("argon2-cffi-bindings").read_text("WHEEL") or ""
+    except PackageNotFoundError:
+        wheel = ""
+    return platform.machine() in {"x86_64", "AMD64"} and ready_made(wheel)
+
+
+def ready_made(wheel: str) -> bool:
+    """By its description: what is built on a machine is for that machine, and says neither."""
+    return any(name in wheel for name in ("manylinux", "musllinux", "macosx"))
