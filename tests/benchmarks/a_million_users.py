@@ -21,6 +21,7 @@ from adapters.postgres.postgres_store import PostgresStore
 from application.list_users import ListEvents, ListUsers
 from domain.role import Role
 from entrypoints import engines
+from tests.benchmarks.harness.table import report
 
 FEW, MANY = 100_000, 1_000_000
 ROUNDS = 40
@@ -101,10 +102,13 @@ async def filled(url: str, users: int) -> AsyncEngine:
 async def measure(urls: list[str]) -> None:
     few, many = [await filled(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
     print(f"{'':38}{FEW:>12,}{MANY:>12,}{'ratio':>8}")
-    for name, (time_of_few, time_of_many) in (await timed(few, many)).items():
-        ratio = time_of_many / time_of_few
-        met = "" if ratio <= 3 else "  above the aim of 3"
-        print(f"{name:38}{time_of_few:>9.2f} ms{time_of_many:>9.2f} ms{ratio:>8.2f}{met}")
+    worst, found = "", await timed(few, many)
+    for name, (time_of_few, time_of_many) in found.items():
+        print(f"{name:38}{time_of_few:>9.2f} ms{time_of_many:>9.2f} ms{time_of_many / time_of_few:>8.2f}")
+        if not worst or time_of_many / time_of_few > found[worst][1] / found[worst][0]:
+            worst = name
+    note = f"to {FEW:,}; of {len(found)} this grows most: {worst}"
+    report(f"a page among {MANY:,} users", [found[worst][1]], "ms", against=[found[worst][0]], most=3, note=note)
     await few.dispose()
     await many.dispose()
 

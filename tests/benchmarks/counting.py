@@ -20,6 +20,7 @@ from entrypoints.http.app import assemble
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.metrics import STATUSES, Metrics
 from entrypoints.settings import load
+from tests.benchmarks.harness.table import report
 
 TURNS, REQUESTS, PROCESSES = 200, 50, 4
 
@@ -64,6 +65,9 @@ async def counting(container: Container) -> None:
         without = statistics.median(turn[1] for turn in turns)
         more = statistics.median(turn[0] - turn[1] for turn in turns)
         print(f"counting: {more:.1f} µs more a request than {without:.0f} µs, {1 + more / without:.3f} times")
+        report(
+            "a request that is counted", [without + more], "µs", against=[without], note="processor time, in process"
+        )
         for row in rows:
             for method, route in calls:
                 for status in STATUSES[::4]:
@@ -71,7 +75,7 @@ async def counting(container: Container) -> None:
         began = time.thread_time()
         text = exposition(rows[0].counted(), {"database": True, "redis": True}, None, openmetrics=False)
         spent = (time.thread_time() - began) * 1000
-        print(f"scrape: {spent:.1f} ms for {len(text.splitlines())} lines of {PROCESSES} processes")
+        report("a scrape", [spent], "ms", note=f"{len(text.splitlines())} lines, {PROCESSES} processes")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from entrypoints import engines
+from tests.benchmarks.harness.table import report
 
 ROWS, WEAK, ROUNDS = 100_000, 300, 3
 TABLES = ("users", "events", "arrivals")
@@ -79,12 +80,12 @@ def measure(url: str, folder: Path) -> None:
         found["COPY"].append(asyncio.run(copied(url)))
         asyncio.run(emptied(url))
         found["import of weak hashes"].append(take_over(weak, url))
-    copy = sorted(found["COPY"])[ROUNDS // 2]
-    print(f"{'rows a second':24}{'median':>10}{'least':>10}{'most':>10}{'to COPY':>10}")
     for name, rates in found.items():
-        median = sorted(rates)[ROUNDS // 2]
-        met = "  below the aim of 5,000" if name == "import" and median < 5000 else ""
-        print(f"{name:24}{median:>10,.0f}{min(rates):>10,.0f}{max(rates):>10,.0f}{median / copy:>10.3f}{met}")
+        aim = 5000 if name == "import" else None
+        if aim is None:
+            report(f"{name}, rows", rates, "/s", against=[] if name == "COPY" else found["COPY"])
+        else:
+            report(f"{name}, rows", rates, "/s", least=aim)
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from domain.refusals import Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints import engines
+from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 from tests.entrypoints.rolling import Fleet, Load
 from tests.entrypoints.service import Service
@@ -67,19 +68,18 @@ def cost(folder: Path) -> None:
 
         return ask
 
-    print(f"{'':44}{'keys for good':>16}{'live keys':>14}{'ratio':>8}")
     _compare("a token is unsealed", lambda: before.unseal(known), lambda: after.unseal(known))
     _compare("a token is sealed", lambda: before.seal(token), lambda: after.seal(token))
     _compare("a token of an unknown key is refused", refused(before), refused(after))
     look = statistics.median(_times(keys.look))
-    print(f"a look at the folder of three keys, once a second: {look:.0f} µs")
+    report("a look at the folder of three keys", [look], "µs", note="once a second")
 
 
 def _compare(name: str, one: Callable[[], object], other: Callable[[], object]) -> None:
     """In turns, so that whatever else the machine does disturbs both."""
     both = [(_time(one), _time(other)) for _ in range(ROUNDS)]
     medians = [statistics.median(times) for times in zip(*both, strict=True)]
-    print(f"{name:44}{medians[0]:>13.1f} µs{medians[1]:>11.1f} µs{medians[1] / medians[0]:>8.3f}")
+    report(name, [medians[1]], "µs", against=[medians[0]], note="to keys for good")
 
 
 def _time(act: Callable[[], object]) -> float:
@@ -119,9 +119,8 @@ def changed_under_load(service: Service) -> None:
 
 
 def _say(what: str, load: Load) -> None:
-    print(
-        f"{what}, two processes, {PEOPLE} people: {load.answers.total():,} requests, {len(load.unexpected)} failures"
-    )
+    note = f"of {load.answers.total():,} requests; two processes, {PEOPLE} people"
+    report(f"{what}: failures", [float(len(load.unexpected))], "", most=0, note=note)
     for answer, times in sorted(load.answers.items()):
         print(f"    {answer:28}{times:>8,}")
     for failure in load.unexpected[:5]:

@@ -1,0 +1,209 @@
+"""What callers wait for, among a million users with three million sessions and among ten thousand: aim, at most half
+as much again. And that an API process is no larger for it."""
+
+import asyncio
+import statistics
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from uuid import UUID
+
+import psutil
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.uuid7 import uuid7
+from application.show_me import ShowMe
+from domain.event import Action, Event
+from domain.role import Role
+from domain.session import EndReason, Lifetimes, Session
+from domain.token import AccessToken
+from entrypoints import engines
+from tests.benchmarks.harness.table import report
+from tests.entrypoints.conftest import migrate
+from tests.entrypoints.service import Service
+
+FEW, MANY, EACH = 10_000, 1_000_000, 3
+ROUNDS, TIMES = 3, 150
+NONE = "the floors not published yet"
+"""Of which there are none as a rule."""
+LIFETIMES = Lifetimes()
+
+USERS = """
+INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at)
+SELECT uuidv7(), 'user' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'name' || n END, 'hash', 'member',
+       CASE WHEN n % 20 > 0 THEN now() END, now()
+FROM generate_series(1, CAST(:many AS integer)) n
+"""
+# A session of everybody, and then the next of everybody: nobody's lie side by side. One in ten is over, and was
+# revoked, a thousand of these just now.
+SESSIONS = """
+INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, ended_at, raised_at,
+                      end_reason, user_agent, ip)
+SELECT uuidv7(), users.id, 1, 0, now(), now(), now() + interval '7 days', over, over,
+       CASE WHEN over IS NOT NULL THEN 'logout' END, 'Lynx', '203.0.113.' || n % 256
+FROM users CROSS JOIN LATERAL (SELECT substr(email, 5, strpos(email, '@') - 5)::integer AS n) numbered
+CROSS JOIN LATERAL (SELECT CASE WHEN n <= 1000 AND :turn = 1 THEN now()
+                                WHEN n % 10 = :turn THEN now() - interval '1 day' END AS over) ended
+"""
+SOME = """
+SELECT sessions.id AS session, users.id AS user, email, username FROM users JOIN sessions ON user_id = users.id
+WHERE email = ANY(SELECT 'user' || 2 * (1000 + n * :step) || '@example.org' FROM generate_series(1, :some) n)
+AND ended_at IS NULL AND verified_at IS NOT NULL ORDER BY random()
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Somebody:
+    session: UUID
+    user: UUID
+    email: str
+    username: str
+
+
+Ask = Callable[[Somebody], Awaitable[object]]
+
+
+def asking(engine: AsyncEngine) -> dict[str, Ask]:
+    """Each as the use cases ask it, commit and all."""
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
+    floors, me = PostgresFloors(engine), ShowMe(begin=store.begin)
+
+    def now() -> datetime:
+        return datetime.now(UTC)
+
+    async def by_address(who: Somebody) -> object:
+        async with store.begin() as work:
+            return await work.users.by_email(who.email)
+
+    async def by_username(who: Somebody) -> object:
+        async with store.begin() as work:
+            return await work.users.by_username(who.username)
+
+    async def at_home(who: Somebody) -> object:
+        async with store.begin() as work:
+            return await work.sessions.known_from(who.email, "203.0.113.0/24", now=now())
+
+    async def opened(who: Somebody) -> object:
+        session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
+        async with store.begin() as work:
+            await work.events.add(Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user))
+            return await work.sessions.open(session, credential_version=1, most=LIFETIMES.sessions)
+
+    async def evicting(who: Somebody) -> object:
+        session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
+        async with store.begin() as work:
+            return await work.sessions.open(session, credential_version=1, most=1)
+
+    async def refreshed(who: Somebody) -> object:
+        async with store.begin() as work:
+            return await work.sessions.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
+
+    async def shown(who: Somebody) -> object:
+        moments = {"issued_at": now(), "expires_at": now() + timedelta(minutes=10)}
+        caller = {"user_id": who.user, "session_id": who.session, "generation": 1}
+        return await me(AccessToken(**caller, **moments, role=Role.MEMBER, verified=True))  # type: ignore[arg-type]  # by name
+
+    async def ended(who: Somebody) -> object:
+        async with store.begin() as work:
+            return await work.sessions.end(who.session, now=now(), reason=EndReason.LOGOUT)
+
+    return {
+        "login: a user by address": by_address,
+        "login: a user by username": by_username,
+        "login: is somebody at home": at_home,
+        "login: a session is opened": opened,
+        "me": shown,
+        "refresh": refreshed,
+        "the floor of a session": lambda who: floors.floors([who.session]),
+        "the floors raised lately": lambda _: floors.raised(since=now() - timedelta(hours=1)),
+        NONE: lambda _: floors.unpublished(),
+        "logout": ended,
+        "login: sessions are evicted": evicting,
+    }
+
+
+async def filled(url: str, users: int) -> tuple[AsyncEngine, list[Somebody]]:
+    """And those who will be asked about, in any order."""
+    engine = make_engine(url, deadline=600)
+    async with engine.connect() as connection:
+        await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await connection.execute(text(USERS), {"many": users})
+        for turn in range(1, EACH + 1):
+            await connection.execute(text(SESSIONS), {"turn": turn})
+        await connection.execute(text("VACUUM ANALYZE users, sessions, events"))
+        await connection.execute(text("CHECKPOINT"))
+        step = (users // 2 - 1100) // (ROUNDS * TIMES)
+        rows = await connection.execute(text(SOME), {"step": step, "some": ROUNDS * TIMES})
+        return engine, [Somebody(row.session, row.user, row.email, row.username) for row in rows]
+
+
+async def timed(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine, list[Somebody]]) -> None:
+    houses = [(asking(engine), people) for engine, people in (few, many)]
+    for name in houses[0][0]:
+        medians: tuple[list[float], list[float]] = ([], [])
+        for turn in range(ROUNDS):
+            times: tuple[list[float], list[float]] = ([], [])
+            for number in range(turn * TIMES, (turn + 1) * TIMES):
+                # In turns, so that whatever else the machine does disturbs both.
+                for found, (asks, people) in zip(times, houses, strict=True):
+                    began = time.perf_counter()
+                    answer = await asks[name](people[number])
+                    found.append((time.perf_counter() - began) * 1000)
+                    assert answer or name == NONE, f"{name}: {answer}"
+            for one, found in zip(medians, times, strict=True):
+                one.append(statistics.median(found))
+        report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5)
+    for engine, _ in (few, many):
+        await engine.dispose()
+
+
+def resident(folder: Path, database_url: str, redis_url: str) -> float:
+    """MiB of an API process that has let some people in."""
+    folder.mkdir()
+    service = Service(folder, database_url, redis_url, processes=1)
+    try:
+        process = psutil.Process(service.start_api().process.pid)
+        for _ in range(5):
+            client = service.member()
+            for _ in range(100):
+                client.get("/v1/me").raise_for_status()
+        return process.memory_info().rss / 2**20
+    finally:
+        service.close_clients()
+        service.stop()
+
+
+async def measure(urls: list[str]) -> None:
+    began = time.perf_counter()
+    few, many = [await filled(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
+    note = f"{MANY:,} users and {MANY * EACH:,} sessions, and {FEW:,} and {FEW * EACH:,}"
+    report("growth: both are made", [time.perf_counter() - began], "s", note=note)
+    await timed(few, many)
+
+
+def main() -> None:
+    with TemporaryDirectory(prefix="latchkey-bench-") as name, ExitStack() as running:
+        folder, urls = Path(name), []
+        for size in ("few", "many"):
+            postgres = running.enter_context(engines.postgres(folder / size, durable=False))
+            migrate(postgres.url)
+            urls.append(postgres.url)
+        asyncio.run(measure(urls))
+        few, many = [
+            resident(folder / f"api{n}", url, running.enter_context(engines.valkey(folder / f"valkey{n}")).url)
+            for n, url in enumerate(urls)
+        ]
+        report("growth: an API process", [many], "MiB", against=[few], most=1.1, note="started anew on each")
+
+
+if __name__ == "__main__":
+    main()
