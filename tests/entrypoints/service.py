@@ -121,6 +121,10 @@ class Service:
     def start_worker(self) -> Part:
         return self.start("entrypoints.worker")
 
+    def parts(self) -> list[subprocess.Popen[bytes]]:
+        """What was started, oldest first."""
+        return [part.process for part in self._parts]
+
     def stop(self) -> None:
         for part in reversed(self._parts):
             part.stop()

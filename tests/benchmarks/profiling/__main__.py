@@ -1,0 +1,90 @@
+"""`make profile`, or CALL=/v1/me: an API process under wrk, looked at by py-spy. Prints the functions that it was in,
+and leaves a flame graph in `.profile`."""
+
+import re
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.benchmarks.harness.house import house
+from tests.benchmarks.harness.machine import NO_WRK, REFERENCES, ROOT, has_wrk
+from tests.benchmarks.harness.wrk import finished, started, wrk
+
+SECONDS, RATE, TOP = 8, 250, 25
+PY_SPY = REFERENCES.with_name("py-spy")
+IDLE = {"_worker (concurrent/futures/thread.py)", "Condition.wait (threading.py)"}
+"""Where threads are that have nothing to do, which py-spy cannot always tell."""
+_LINE = re.compile(r":\d+\)$")
+KEPT = ROOT / ".profile"
+
+
+def record(pid: int, kind: str, file: Path) -> None:
+    """Raises CalledProcessError, above all where the system lets nobody look into processes."""
+    command = [str(PY_SPY), "record", "--pid", str(pid), "--duration", str(SECONDS), "--rate", str(RATE)]
+    command += ["--format", kind, "--output", str(file)]
+    subprocess.run(command, check=True, capture_output=True, text=True)
+
+
+def stacks(raw: str) -> Iterator[tuple[list[str], int]]:
+    """What called what, outermost first, and in how many samples."""
+    for line in raw.splitlines():
+        stack, _, samples = line.rpartition(" ")
+        yield stack.split(";"), int(samples)
+
+
+def counted(raw: str) -> tuple[Counter[str], Counter[str], int]:
+    """Samples within each function and what it calls, in it alone, and in all."""
+    inclusive, own, total = Counter[str](), Counter[str](), 0
+    for stack, samples in stacks(raw):
+        functions = [_LINE.sub(")", frame) for frame in stack]
+        if functions[-1] in IDLE:
+            continue
+        total += samples
+        own[functions[-1]] += samples
+        for function in set(functions):
+            inclusive[function] += samples
+    return inclusive, own, total
+
+
+def shown(raw: str) -> str:
+    inclusive, own, total = counted(raw)
+    lines = []
+    for title, counts in (("in it and in what it calls", inclusive), ("in it alone", own)):
+        lines += ["", f"{title}:"]
+        lines += [f"  {samples / total:6.1%}  {name}" for name, samples in counts.most_common(TOP)]
+    return "\n".join(lines)
+
+
+def main() -> int:
+    call = sys.argv[1] if len(sys.argv) > 1 else "/v1/forward-auth"
+    if not has_wrk():
+        print(NO_WRK, file=sys.stderr)
+        return 1
+    KEPT.mkdir(exist_ok=True)
+    graph = KEPT / f"{call.strip('/').replace('/', '-')}.svg"
+    with house() as made, TemporaryDirectory() as folder:
+        service = made.service()
+        client = service.client().log_in(made.people("asking", 1)[0])
+        asked, token, raw = f"{service.url}{call}", client.pair["access_token"], Path(folder) / "raw"
+        pid = service.parts()[0].pid
+        alone = wrk(asked, token)
+        for kind, file in (("raw", raw), ("flamegraph", graph)):
+            load = started(asked, token, seconds=SECONDS + 2)
+            try:
+                record(pid, kind, file)
+            except subprocess.CalledProcessError as error:
+                print(f"py-spy: {error.stderr.strip()}", file=sys.stderr)
+                return 1
+            finally:
+                watched = finished(load)
+        print(shown(raw.read_text()))
+    print(f"\n{call}: {alone.rate:,.0f}/s, and {watched.rate:,.0f}/s while it was looked at")
+    print(f"flame graph: {graph}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,120 @@
+"""`make bench-soak`, or SECONDS=60 for a shorter one: people on two API processes and a worker. Memory, descriptors
+and p99 are looked at ten times; from the second look to the end, memory and descriptors must not grow."""
+
+import asyncio
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import psutil
+
+from tests.benchmarks.harness.crowd import percentile
+from tests.benchmarks.harness.house import house
+from tests.benchmarks.harness.machine import ROOT, described
+from tests.benchmarks.soak.people import Notes, People
+from tests.entrypoints.service import free_port
+
+SECONDS, LOOKS = 600, 10
+MEMBERS, NEWCOMERS, PAUSE = 24, 1, 0.05
+MORE_MEMORY, MORE_DESCRIPTORS, MORE_TIME = 1.10, 1.20, 1.50
+"""How much it may be in the end, times what it was at the second look."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    memory: dict[str, float]
+    """MiB by process."""
+    descriptors: dict[str, int]
+    p99: float
+    rate: float
+
+
+def looked(processes: dict[str, psutil.Process], notes: Notes, seconds: float) -> Look:
+    times = [milliseconds for found in notes.times.values() for milliseconds in found]
+    return Look(
+        {name: process.memory_info().rss / 2**20 for name, process in processes.items()},
+        {name: process.num_fds() for name, process in processes.items()},
+        percentile(times, 0.99),
+        len(times) / seconds,
+    )
+
+
+def said(look: Look, seconds: float, notes: Notes) -> str:
+    memory = ", ".join(f"{name} {size:.0f}" for name, size in look.memory.items())
+    descriptors = ", ".join(str(number) for number in look.descriptors.values())
+    calls = ", ".join(f"{call} {percentile(times, 0.99):.0f}" for call, times in sorted(notes.times.items()))
+    odd = ", ".join(f"{times} × {what}" for what, times in notes.odd.items())
+    return (
+        f"{seconds:>5.0f} s  {look.rate:>6.0f}/s  MiB {memory}  descriptors {descriptors}  p99 {look.p99:.0f} ms"
+        f" ({calls})" + (f"  busy {notes.busy}" if notes.busy else "") + (f"  ODD {odd}" if odd else "")
+    )
+
+
+async def watched(people: People, processes: dict[str, psutil.Process], seconds: float) -> tuple[list[Look], Notes]:
+    """Every look, and all that was odd."""
+    looks, all_of_it, began = list[Look](), Notes(), time.monotonic()
+    coming = asyncio.create_task(people.come(members=MEMBERS, newcomers=NEWCOMERS))
+    for number in range(1, LOOKS + 1):
+        await asyncio.sleep(max(0.0, began + number * seconds / LOOKS - time.monotonic()))
+        notes, people.notes = people.notes, Notes()
+        looks.append(looked(processes, notes, seconds / LOOKS))
+        print(said(looks[-1], time.monotonic() - began, notes), flush=True)
+        all_of_it.odd.update(notes.odd)
+        all_of_it.busy += notes.busy
+    await coming
+    return looks, all_of_it
+
+
+def judged(looks: list[Look], notes: Notes) -> int:
+    """Of the last three looks against the second: the first still fills caches and pools."""
+    early, late = looks[1], looks[-3:]
+    grown = [
+        _grew(name, "MiB", size, [look.memory[name] for look in late], MORE_MEMORY)
+        for name, size in early.memory.items()
+    ]
+    # Of all together: connections go to whichever process takes them.
+    descriptors = [float(sum(look.descriptors.values())) for look in (early, *late)]
+    grown.append(_grew("all", "descriptors", descriptors[0], descriptors[1:], MORE_DESCRIPTORS))
+    _grew("p99", "ms", early.p99, [look.p99 for look in late], MORE_TIME)  # said alone: others use the machine too
+    print(f"answers that were neither a yes nor a busy: {dict(notes.odd) or 'none'}; busy: {notes.busy}")
+    return 1 if any(grown) or notes.odd else 0
+
+
+def _grew(what: str, unit: str, before: float, later: list[float], most: float) -> bool:
+    after = statistics.median(later)
+    grew = after > before * most
+    ratio = f"{after / before:.2f} ×, at most {most} ×"
+    print(f"{what:8} {before:>6.0f} {unit}, in the end {after:.0f}: {ratio}: {'GREW' if grew else 'flat'}")
+    return grew
+
+
+def main() -> int:
+    seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
+    print(described(), flush=True)
+    with house() as made:
+        port = free_port()
+        command = [sys.executable, "-m", "tests.benchmarks.references.sink", str(port), "/dev/null"]
+        sink = subprocess.Popen(command, cwd=ROOT)
+        try:
+            service = made.service(
+                processes=2,
+                LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}",
+                LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32",
+            )
+            worker = psutil.Process(service.start_worker().process.pid)
+            # Their tracker of shared resources serves nobody.
+            of_api = psutil.Process(service.parts()[0].pid).children()
+            apis = [child for child in of_api if "resource_tracker" not in " ".join(child.cmdline())]
+            processes = {f"api {number}": child for number, child in enumerate(apis, 1)} | {"worker": worker}
+            people = People(service.url, made.people("soaked", 256), pause=PAUSE, until=time.monotonic() + seconds)
+            looks, notes = asyncio.run(watched(people, processes, seconds))
+        finally:
+            sink.terminate()
+            sink.wait(20)
+    return judged(looks, notes)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
