@@ -1,0 +1,89 @@
+"""Clearing away without a rest, while months go by and everything that is over has just become so."""
+
+import itertools
+import random
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from tests.entrypoints.service import eventually
+from tests.faults.dwellers import WHOLE, Dweller
+from tests.faults.stack import Stack, standing
+
+PEOPLE, MONTHS = 4, 2
+MINUTES, HOURS, DAYS = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+MONTH = [0 * MINUTES, 5 * MINUTES, 20 * MINUTES, 6 * HOURS, 20 * HOURS, 6 * DAYS, 6.5 * DAYS, 16 * DAYS, 20 * HOURS]
+MONTH += [8 * DAYS, 31 * DAYS]
+"""What passes between two rounds: just less than a claim is kept, then just more while its newest link lives."""
+
+
+class Time:
+    """What all processes take for it, in a file that is never half written."""
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.ahead = timedelta()
+        self.pass_by(timedelta())
+
+    def pass_by(self, much: timedelta) -> None:
+        self.ahead += much
+        fresh = self.file.with_suffix(".new")
+        fresh.write_text(str(self.ahead.total_seconds()))
+        fresh.replace(self.file)
+
+    def __call__(self) -> datetime:
+        return datetime.now(UTC) + self.ahead
+
+
+@pytest.fixture
+def time(tmp_path: Path) -> Time:
+    return Time(tmp_path / "skew")
+
+
+@pytest.fixture
+def old_house(time: Time, tmp_path: Path) -> Iterator[Stack]:
+    """Two API processes and two workers that never rest, all of the same time."""
+    with standing(tmp_path) as stack:
+        stack.service.environ |= {"SKEW": str(time.file), "LATCHKEY_SESSION_TTL": str(int(WHOLE.total_seconds()))}
+        for _ in range(2):
+            stack.add_api("tests.faults.skewed_api")
+            stack.workers.append(stack.service.start("tests.faults.tireless_worker"))
+        stack.wait()
+        yield stack
+
+
+def left(stack: Stack) -> dict[str, int]:
+    tables = ("sessions", "mails", "address_changes", "events", "arrivals")
+    counted = {table: stack.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
+    return counted | {"claims": stack.sql("SELECT count(*) FROM users WHERE verified_at IS NULL")[0][0]}
+
+
+def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_house: Stack, time: Time) -> None:
+    """Twice three months, in 22 rounds of four people; Redis is emptied before every third."""
+    people = [Dweller(old_house, time) for _ in range(PEOPLE)]
+    with ThreadPoolExecutor(PEOPLE) as crowd:
+        for number, much in enumerate(itertools.chain.from_iterable([MONTH] * MONTHS)):
+            if number % 3 == 0:
+                old_house.redis().flushall()
+            time.pass_by(much)
+            for life in [crowd.submit(person.live) for person in people]:
+                life.result()
+    eventually(lambda: old_house.owed() == 0)
+
+    time.pass_by(500 * DAYS)
+    eventually(lambda: not any(left(old_house).values()), within=60)
+    for person in people:
+        for link in person.links:
+            person.follow(link)
+        for stay in random.sample(person.stays, 10):
+            person.stay_on(stay)
+        assert len(old_house.sql("SELECT 1 FROM users WHERE id = ANY($1)", person.proven)) == len(person.proven)
+        assert person.enter(person.email) is not None
+    assert [worker.stop() for worker in old_house.workers] == [0, 0]
+    said = old_house.service.folder.joinpath("tireless_worker.log").read_text()
+    assert "house_not_kept" not in said, said
+    kept = sum(len(person.stays) + len(person.links) for person in people)
+    print(f"{sum(person.tried for person in people)} asked, {kept} sessions and links")
