@@ -51,17 +51,18 @@ class Dweller:
         self.claims: dict[str, datetime] = {}
         self.claimed: dict[str, str] = {}
         self.proven = {self.whose(self.email)}
+        self.loyal: Stay | None = None
         self.tried = 0
 
     def live(self) -> None:
         """What has just become old comes first: it is about to be cleared away."""
         for email, touched in list(self.claims.items()):
-            if random.random() < 0.4:
-                self.come_back(email, touched)
-        for link in random.sample(self.links, min(4, len(self.links))):
+            self.come_back(email, touched)
+        for link in [*self.links[-6:], *random.sample(self.links[:-6], min(3, len(self.links[:-6])))]:
             self.follow(link)
-        for stay in random.sample(self.stays, min(6, len(self.stays))):
+        for stay in [*self.stays[-4:], *random.sample(self.stays[:-4], min(4, len(self.stays[:-4])))]:
             self.stay_on(stay)
+        self.be_loyal()
         self.enter(self.email)
         self.register()
         if random.random() < 0.5:
@@ -108,10 +109,19 @@ class Dweller:
             stay.over = True
             return
         stay.pair, stay.renewed = answer.json(), self.clock()
-        if random.random() < 0.3:
+        if stay is not self.loyal and random.random() < 0.3:
             with self.stack.any() as api:
                 assert api.client.post("/v1/logout", headers=bearer(stay.pair["access_token"])).status_code == 204
             stay.over = True
+
+    def be_loyal(self) -> None:
+        """To a claim that is never proven, by one login that is always renewed in time."""
+        if self.loyal is not None and not self.loyal.over:
+            self.stay_on(self.loyal)
+            return
+        fresh = address("loyal")
+        assert self.ask("/v1/register", email=fresh, password=PASSWORD).status_code == 202
+        self.loyal = self.enter(fresh)
 
     def expect(self, works: bool | None, answer: httpx.Response) -> None:
         said = "fine" if answer.status_code == 200 else code(answer)
@@ -138,8 +148,10 @@ class Dweller:
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
-        kept = self.works(True, touched, CLAIM)
-        if kept and self.clock() - touched > CLAIM / 2 and random.random() < 0.5:
+        kept, mood = self.works(True, touched, CLAIM), random.random()
+        if mood > (0.6 if self.clock() - touched > CLAIM / 2 else 0.1):
+            return
+        if kept and mood > 0.2:
             now, before = self.clock(), len(self.stack.box.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
             self.links.append(Link("/v1/verify", self.letter(email, before), Purpose.VERIFY, now, twice=True))
