@@ -24,6 +24,9 @@ from domain.refusals import Code, Refusal
 
 T = TypeVar("T")
 
+QUEUE, DEADLINE = 64, 2.0
+"""Jobs that wait for each thread at most, and the seconds until one begins or is refused."""
+
 _UNUSABLE = "!"
 """In front of what Django, like Unix before it, keeps for a user without a password."""
 
@@ -38,7 +41,7 @@ class Argon2Hasher(Hasher):
         self,
         *,
         threads: int,
-        deadline: float = 2.0,
+        deadline: float = DEADLINE,
         queue: int | None = None,
         memory: int = 19_456,
         passes: int = 2,
@@ -54,7 +57,7 @@ class Argon2Hasher(Hasher):
         self._decoy = f"$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}"
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hasher", initializer=_step_back)
         self._threads = threads
-        self._room = threads + (64 * threads if queue is None else queue)
+        self._room = threads + (QUEUE * threads if queue is None else queue)
         self._jobs = set[Future[Any]]()
         self._deadline = deadline
 

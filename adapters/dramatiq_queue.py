@@ -14,15 +14,18 @@ from dramatiq import JSONEncoder, Message, set_encoder
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.middleware import AsyncIO
 
-from adapters.redis_places import synchronous
+from adapters.redis_places import DEADLINE, synchronous
 
 ACTOR = "deliver_mail"
 QUEUE = "mail"
 
+BACKLOG = 1000
+"""Nudges that wait in a process at most."""
+
 log = logging.getLogger(__name__)
 
 
-def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
+def make_broker(redis_url: str, *, deadline: float = DEADLINE) -> RedisBroker:
     """The broker for either side of the queue; `deadline` is in seconds, for each command. Connects when used."""
     set_encoder(JSONEncoder())
     broker: Callable[..., RedisBroker] = RedisBroker  # untyped where it comes from
@@ -41,7 +44,7 @@ def make_broker(redis_url: str, *, deadline: float = 0.2) -> RedisBroker:
 class DramatiqNudge:
     """Plays `Nudge`: hands ids to a thread of its own, because Dramatiq enqueues synchronously."""
 
-    def __init__(self, redis_url: str, *, backlog: int = 1000) -> None:
+    def __init__(self, redis_url: str, *, backlog: int = BACKLOG) -> None:
         self._broker = make_broker(redis_url)
         self._waiting: Queue[UUID | None] = Queue(backlog)
         self._closing = False

@@ -25,7 +25,7 @@ from uuid import UUID, uuid4
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from adapters.redis_places import asynchronous
+from adapters.redis_places import DEADLINE, asynchronous
 from adapters.round_trip import RoundTrip
 from application.ports import Blocklist, Clock, Floors, Seat
 
@@ -75,7 +75,7 @@ class RedisBlocklist(Blocklist):
         clock: Clock,
         horizon: timedelta,
         lease: float = 1.0,
-        deadline: float = 0.2,
+        deadline: float = DEADLINE,
         patience: float = 10.0,
     ) -> None:
         self._truth = truth

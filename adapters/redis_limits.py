@@ -18,7 +18,7 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from adapters.redis_places import asynchronous
+from adapters.redis_places import DEADLINE, asynchronous
 from adapters.round_trip import RoundTrip
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
@@ -74,7 +74,7 @@ class RedisLimits(Limits):
         secret: bytes,
         stand_in: Limits,
         rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
-        deadline: float = 0.2,
+        deadline: float = DEADLINE,
         pause: float = 1.0,
     ) -> None:
         self._secret = hmac.digest(secret, b"latchkey.limits", "sha256")

@@ -23,6 +23,9 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
 from redis.retry import Retry
 
+DEADLINE = 0.2
+"""Seconds that a command may take while somebody waits for it."""
+
 _SLOT = key_slot(b"{latchkey}")
 _WRONG_SERVER = (AskError, ClusterDownError, ReadOnlyError)  # to have moved is one way of asking elsewhere
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}", re.ASCII)

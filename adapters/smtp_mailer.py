@@ -24,6 +24,9 @@ class Tls(StrEnum):
     NONE = "none"
 
 
+DEADLINE = 30.0
+"""Seconds that a letter may take altogether."""
+
 _HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
 
 
@@ -77,7 +80,7 @@ class SmtpMailer(Mailer):
         server: SmtpServer,
         *,
         mail_from: str,
-        deadline: float = 30,
+        deadline: float = DEADLINE,
         connecting: float = 10,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:

@@ -25,6 +25,9 @@ PATIENCE = 30
 """Seconds until a process that says nothing is killed. It says nothing while it loads, and on a busy machine that
 takes longer than the usual five: then the next is killed too, and so on, and nobody is ever served."""
 
+GRACE = 10
+"""Seconds that requests get when the process is told to stop."""
+
 
 def main() -> None:
     try:
@@ -52,7 +55,7 @@ def main() -> None:
             server_header=False,
             proxy_headers=False,
             log_config=None,
-            timeout_graceful_shutdown=10,
+            timeout_graceful_shutdown=GRACE,
             timeout_worker_healthcheck=PATIENCE,
         )
 

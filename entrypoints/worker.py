@@ -41,6 +41,9 @@ SENDING = 8
 SHARE, QUICK = 16, 1.0
 """How many mails are leased at once at most, and the seconds within which a share should be dealt with."""
 
+LOOK, JOIN = 1.0, 5.0
+"""Seconds between two looks at what is owed, of one lane that looks by itself, and of the others that join it."""
+
 GRACE = 10.0
 """Seconds that running sends get when the process is told to stop."""
 
@@ -63,8 +66,7 @@ class Postman(Middleware):
 
     def after_worker_boot(self, *_: object) -> None:
         for lane in range(SENDING):
-            # One lane looks about every second; the others join it where that is not enough.
-            asyncio.run_coroutine_threadsafe(self._sweep(pause=1.0 if lane == 0 else 5.0), worker_loop())
+            asyncio.run_coroutine_threadsafe(self._sweep(pause=LOOK if lane == 0 else JOIN), worker_loop())
 
     def before_worker_shutdown(self, *_: object) -> None:
         asyncio.run_coroutine_threadsafe(self._finish(), worker_loop()).result()

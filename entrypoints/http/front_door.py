@@ -30,7 +30,7 @@ _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNOREC
 _NUL = re.compile(rb"\x00|%00")
 _SLASH = re.compile(rb"%2f|%5c|\\", re.IGNORECASE)
 _FORWARD_AUTH = "/v1/forward-auth"
-_MOST = 16 * 1024
+HEAD_LIMIT = 16 * 1024
 """Bytes of address and headers together."""
 
 log = structlog.get_logger()
@@ -98,8 +98,8 @@ class FrontDoor:
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
         headers, path, query = scope["headers"], scope.get("raw_path") or b"", scope["query_string"]
-        if len(path) + len(query) + sum(len(name) + len(value) for name, value in headers) > _MOST:
-            return "too_large", f"Address and headers have at most {_MOST} bytes."
+        if len(path) + len(query) + sum(len(name) + len(value) for name, value in headers) > HEAD_LIMIT:
+            return "too_large", f"Address and headers have at most {HEAD_LIMIT} bytes."
         hosts = [value for name, value in headers if name == b"host"]
         named = _HOST.fullmatch(hosts[0].decode("latin-1")) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):

@@ -20,7 +20,7 @@ class Gate(PasswordHasher):
         self.threads: list[threading.Thread] = []
         self.hashers: list[Argon2Hasher] = []
 
-    def hasher(self, *, threads: int = 1, deadline: float = 60, queue: int = 64) -> Argon2Hasher:
+    def hasher(self, *, threads: int = 1, deadline: float = 60, queue: int | None = 64) -> Argon2Hasher:
         hasher = Argon2Hasher(threads=threads, deadline=deadline, queue=queue, memory=64, passes=1)
         hasher._argon2 = self
         self.hashers.append(hasher)

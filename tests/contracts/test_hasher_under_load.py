@@ -65,6 +65,15 @@ async def test_a_full_queue_refuses_at_once(gate: Gate) -> None:
     assert await asyncio.gather(*(ask(hasher) for _ in range(3))) == [WRONG] * 3
 
 
+async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: Gate) -> None:
+    hasher = gate.hasher(threads=2, queue=None)
+    welcome = [ask(hasher) for _ in range(2 + 2 * 64)]
+    await gate.begun()
+    assert await overloaded(ask(hasher))
+    gate.free.set()
+    assert await asyncio.gather(*welcome) == [WRONG] * 130
+
+
 async def test_callers_who_leave_give_their_place_back(gate: Gate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)

@@ -222,6 +222,27 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
         assert checked_out(engine) == 0
 
 
+async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
+    async with engine_at(migrated) as engine:
+        store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
+        stage = Stage(store.begin, PostgresFloors(engine), SpyingBlocklist(), [])
+        await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
+        await run(stage, "SELECT 1")
+
+
+async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:
+    lock = text("SELECT pg_advisory_xact_lock(1)")
+    async with engine_at(migrated, deadline=0.2) as engine, engine_at(migrated, deadline=60) as other:
+
+        async def stop_while_others_wait() -> None:
+            async with engine.begin() as stopped, other.begin() as waiting:
+                await stopped.execute(lock)
+                await waiting.execute(lock)
+
+        with pytest.raises(DBAPIError, match="closed"):
+            await asyncio.wait_for(stop_while_others_wait(), 30)
+
+
 async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
     async with engine_at(migrated, pool_size=1, deadline=0.3) as engine:
         stage = stage_on(engine)

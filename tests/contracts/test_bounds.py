@@ -1,0 +1,152 @@
+"""What is bounded: the table in DECISIONS.md says the numbers that the code goes by, and each is exercised."""
+
+import inspect
+import re
+from dataclasses import fields
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import QueuePool, text
+
+from adapters import argon2_hasher, dramatiq_queue, redis_places, smtp_mailer
+from adapters.argon2_hasher import Argon2Hasher
+from adapters.dramatiq_queue import DramatiqNudge
+from adapters.postgres import connecting
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.redis_blocklist import RedisBlocklist
+from adapters.redis_limits import RedisLimits
+from adapters.smtp_mailer import SmtpMailer
+from application.deliver_mail import DeliverMail
+from domain.mail import retry_delay
+from entrypoints import api, worker
+from entrypoints.http.app import BODY_LIMIT
+from entrypoints.http.front_door import HEAD_LIMIT
+
+ROOT = Path(__file__).resolve().parents[2]
+_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
+_UNITS = {"minutes": 60, "KiB": 1024}
+
+
+def numbers(row: str) -> list[float]:
+    """In their order, in seconds and bytes."""
+    return [
+        float(found[0].replace(",", "")) * _UNITS.get(row[found.end() :].split(" ")[1].strip(), 1)
+        for found in _NUMBER.finditer(row)
+    ]
+
+
+def table() -> dict[str, list[float]]:
+    chapter = ROOT.joinpath("DECISIONS.md").read_text().split("## An outage is told in two seconds")[1]
+    rows = [line for line in chapter.split("\n## ")[0].splitlines() if line.startswith("| ")]
+    return {row.split("|")[1].strip(): numbers(row.replace("|", " | ")) for row in rows[1:]}
+
+
+def default(made: type, name: str) -> float:
+    """What a constructor takes where it is told nothing, as the container tells it."""
+    return float(inspect.signature(made).parameters[name].default)
+
+
+def seconds(name: str) -> float:
+    [found] = [field.default for field in fields(DeliverMail) if field.name == name]
+    assert isinstance(found, timedelta)
+    return found.total_seconds()
+
+
+LEASE = default(RedisBlocklist, "lease")
+BOUNDS: dict[str, list[float]] = {
+    "a unit of work, or a question, to PostgreSQL": [connecting.DEADLINE, 2.0, 10.0, 503],
+    "connections to PostgreSQL": [connecting.POOL],
+    "a command to Redis": [redis_places.DEADLINE, LEASE + redis_places.DEADLINE],
+    "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
+    "a request": [BODY_LIMIT, HEAD_LIMIT, 413],
+    "a letter": [
+        smtp_mailer.DEADLINE,
+        worker.SENDING,
+        seconds("lease"),
+        retry_delay(1).total_seconds(),
+        retry_delay(1000).total_seconds(),
+    ],
+    "nudges to workers": [dramatiq_queue.BACKLOG],
+    "being told to stop": [api.GRACE, worker.GRACE],
+}
+
+EXERCISED = {
+    "a unit of work, or a question, to PostgreSQL": [
+        "contracts/test_outages.py::test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole",
+        "contracts/test_outages.py::test_a_work_has_its_time_altogether_however_many_statements_it_is",
+        "contracts/test_outages.py::test_the_server_ends_a_transaction_in_which_nothing_happens",
+        "faults/test_database.py::test_an_outage_is_told_within_two_seconds_and_over_by_itself",
+    ],
+    "connections to PostgreSQL": [
+        "contracts/test_outages.py::test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers",
+        "faults/test_database.py"
+        "::test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_no_connection_behind",
+    ],
+    "a command to Redis": [
+        "contracts/test_blocklist.py::test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again",
+        "contracts/test_blocklist.py::test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradict_it",
+        "contracts/test_redis_limits.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
+        "contracts/test_redis_limits.py::test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it",
+    ],
+    "hashing": [
+        "contracts/test_hasher_under_load.py::test_sixty_four_wait_for_each_thread_and_the_next_is_refused",
+        "contracts/test_hasher_under_load.py::test_who_waits_too_long_is_refused_and_costs_nothing",
+        "contracts/test_hasher_under_load.py::test_hashes_run_on_few_threads_that_step_back",
+    ],
+    "a request": [
+        "entrypoints/test_bad_input.py::test_a_body_of_more_than_32_kib_is_too_large_however_it_is_sent",
+        "entrypoints/test_bad_input.py::test_a_body_of_just_32_kib_is_read",
+        "entrypoints/test_bad_input.py::test_a_head_of_20_kb_is_too_large_wherever_it_is_long",
+    ],
+    "a letter": [
+        "contracts/test_smtp_trouble.py::test_a_server_that_takes_for_ever_is_left_at_the_deadline",
+        "application/test_deliver_mail_leases.py::test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends",
+        "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_due_again_later_and_later",
+        "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
+    ],
+    "nudges to workers": [
+        "contracts/test_dramatiq_queue.py::test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped",
+        "entrypoints/test_worker.py::test_mail_waits_for_a_worker_and_arrives_without_any_nudge",
+    ],
+    "being told to stop": [
+        "faults/test_shutdown.py::test_whoever_was_let_in_is_answered",
+        "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
+    ],
+}
+
+
+@pytest.mark.parametrize("what", BOUNDS)
+def test_the_table_says_what_the_code_goes_by(what: str) -> None:
+    assert table()[what] == BOUNDS[what]
+
+
+def test_every_row_is_held_and_exercised() -> None:
+    assert set(table()) == set(BOUNDS) == set(EXERCISED)
+    for test in [test for tests in EXERCISED.values() for test in tests]:
+        path, name = test.split("::")
+        assert f"def {name}(" in ROOT.joinpath("tests", path).read_text(), test
+
+
+def test_what_is_named_is_what_is_used() -> None:
+    assert default(PostgresStore, "deadline") == connecting.DEADLINE
+    assert default(RedisBlocklist, "deadline") == default(RedisLimits, "deadline") == redis_places.DEADLINE
+    assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == redis_places.DEADLINE
+    assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
+    assert default(SmtpMailer, "deadline") == smtp_mailer.DEADLINE == seconds("patience")
+    assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE
+    assert worker.LOOK == 1.0
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("anyio_backend", ["asyncio"])
+async def test_the_server_and_the_pool_know_their_bounds(migrated: str) -> None:
+    engine = connecting.make_engine(migrated)
+    try:
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.size() == engine.pool.size() + engine.pool._max_overflow == connecting.POOL
+        async with engine.connect() as connection:
+            for name, said in (("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "10s")):
+                assert (await connection.execute(text(f"SHOW {name}"))).scalar() == said
+    finally:
+        await engine.dispose()
