@@ -1,6 +1,7 @@
-"""People who live for months in a minute, and know of all they were ever given whether it has to work now."""
+"""People who live for weeks in a minute, and know of all they were ever given whether it has to work now."""
 
 import random
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -52,7 +53,7 @@ class Dweller:
         self.claimed: dict[str, str] = {}
         self.proven = {self.whose(self.email)}
         self.loyal: Stay | None = None
-        self.tried = 0
+        self.answers: Counter[int] = Counter()
 
     def live(self) -> None:
         """What has just become old comes first: it is about to be cleared away."""
@@ -74,14 +75,18 @@ class Dweller:
         return found
 
     def ask(self, path: str, stay: Stay | None = None, **body: str) -> httpx.Response:
+        """Where the machine is too busy, again."""
         headers = {} if stay is None else bearer(stay.pair["access_token"])
-        with self.stack.any() as api:
-            if body:
-                answer = api.client.post(path, json=body, headers=headers)
-            else:
-                answer = api.client.get(path, headers=headers)
+
+        def answered() -> httpx.Response | None:
+            with self.stack.any() as api:
+                method = "GET" if path == "/v1/me" else "POST"
+                answer = api.client.request(method, path, json=body or None, headers=headers)
+            self.answers[answer.status_code] += 1
+            return None if answer.status_code == 503 else answer
+
+        answer = eventually(answered, within=60)
         assert answer.status_code in {200, 202, 204, 400, 401}, (path, answer.text)
-        self.tried += 1
         return answer
 
     def works(self, still: bool | None, since: datetime, life: timedelta) -> bool | None:
@@ -110,8 +115,7 @@ class Dweller:
             return
         stay.pair, stay.renewed = answer.json(), self.clock()
         if stay is not self.loyal and random.random() < 0.3:
-            with self.stack.any() as api:
-                assert api.client.post("/v1/logout", headers=bearer(stay.pair["access_token"])).status_code == 204
+            assert self.ask("/v1/logout", stay).status_code == 204
             stay.over = True
 
     def be_loyal(self) -> None:
@@ -148,10 +152,12 @@ class Dweller:
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
-        kept, mood = self.works(True, touched, CLAIM), random.random()
-        if mood > (0.6 if self.clock() - touched > CLAIM / 2 else 0.1):
+        kept, mood, left = self.works(True, touched, CLAIM), random.random(), touched + CLAIM - self.clock()
+        if mood > (0.1 if left > CLAIM / 2 else 0.6 if abs(left) > Purpose.VERIFY.lifetime else 0.9):
             return
-        if kept and mood > 0.2:
+        if any(self.claimed.get(link.token) == email for link in self.links[-6:]):
+            return  # it is left to that
+        if kept and mood > 0.1:
             now, before = self.clock(), len(self.stack.box.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
             self.links.append(Link("/v1/verify", self.letter(email, before), Purpose.VERIFY, now, twice=True))
