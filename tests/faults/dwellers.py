@@ -1,6 +1,7 @@
 """People who live for weeks in a minute, and know of all they were ever given whether it has to work now."""
 
 import random
+import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -51,12 +52,14 @@ class Dweller:
         self.links: list[Link] = []
         self.claims: dict[str, datetime] = {}
         self.claimed: dict[str, str] = {}
+        self.quiet: set[str] = set()
         self.proven = {self.whose(self.email)}
         self.loyal: Stay | None = None
         self.answers: Counter[int] = Counter()
 
     def live(self) -> None:
-        """What has just become old comes first: it is about to be cleared away."""
+        """What has just become old comes first: it is being cleared away, or has just been."""
+        time.sleep(random.choice((0, 0.7)))
         for email, touched in list(self.claims.items()):
             self.come_back(email, touched)
         for link in [*self.links[-6:], *random.sample(self.links[:-6], min(3, len(self.links[:-6])))]:
@@ -147,17 +150,20 @@ class Dweller:
         assert self.ask("/v1/register", email=fresh, password=PASSWORD).status_code == 202
         self.claims[fresh] = now
         if random.random() < 0.5:
+            self.quiet.add(fresh)
+        if random.random() < 0.5:
             self.links.append(Link("/v1/verify", self.letter(fresh, 0), Purpose.VERIFY, now, twice=True))
             self.claimed[self.links[-1].token] = fresh
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
-        kept, mood, left = self.works(True, touched, CLAIM), random.random(), touched + CLAIM - self.clock()
-        if mood > (0.1 if left > CLAIM / 2 else 0.6 if abs(left) > Purpose.VERIFY.lifetime else 0.9):
+        kept, left = self.works(True, touched, CLAIM), touched + CLAIM - self.clock()
+        quiet, near = email in self.quiet, abs(left) < Purpose.VERIFY.lifetime
+        if (quiet and not near) or random.random() < 0.5 - 0.4 * near:
             return
         if any(self.claimed.get(link.token) == email for link in self.links[-6:]):
             return  # it is left to that
-        if kept and mood > 0.1:
+        if kept and near:
             now, before = self.clock(), len(self.stack.box.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
             self.links.append(Link("/v1/verify", self.letter(email, before), Purpose.VERIFY, now, twice=True))
