@@ -39,8 +39,8 @@ run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbo
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
 
-test-faults: $(DEV) ## the same house, really killed, cut off and filled up; some minutes (a="-k ledger")
-	@exec $(BIN)/python -m pytest -n 0 tests/faults $(a)
+test-faults: $(DEV) ## the same house, really killed, cut off, filled up and replaced; some minutes (a="-k ledger")
+	@exec $(BIN)/python -m pytest -n 0 tests/faults tests/rolling $(a)
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
 	@exec $(BIN)/python -m pytest -n 0 tests/cluster $(a)

@@ -20,6 +20,7 @@ from adapters.postgres.connecting import make_engine
 from entrypoints import engines
 from entrypoints.revisions import head
 from entrypoints.schema import SchemaError, insist_on_schema
+from tests.rolling.releases import HEAD as BEFORE
 
 ROOT = Path(__file__).resolve().parent.parent
 REVISIONS = [
@@ -177,6 +178,13 @@ def test_a_setting_that_is_wrong_is_told_in_one_line() -> None:
 def test_there_is_one_head(fresh: str) -> None:
     assert head() == REVISIONS[-1]
     assert len(alembic(fresh, "heads").stdout.splitlines()) == 1
+
+
+def test_the_schema_serves_the_release_before(fresh: str) -> None:
+    """Whose processes are started again while this one is rolled out; what they do then, `tests/rolling` shows."""
+    migrate(fresh, "upgrade", "head")
+    assert BEFORE in serves(fresh)
+    assert serves(fresh)[-1] == head()
 
 
 def test_upgrading_what_is_up_to_date_changes_nothing(fresh: str) -> None:

@@ -55,8 +55,9 @@ class Fleet:
         for api in self.apis:
             api.stop()
 
-    def replace_each(self, **environ: str) -> None:
+    def replace_each(self, service: Service | None = None, **environ: str) -> None:
         """As a rolling change does it: one by one a new process takes over, the old one ends when it has answered."""
+        self._service = service or self._service
         self._service.environ |= environ
         for old, new in zip(list(self.apis), self._started(len(self.apis)), strict=True):
             with self._change:

@@ -59,12 +59,12 @@ def token_in(mail: EmailMessage) -> str:
 class Part:
     """One process of ours. Its output goes to a file; what is left of it at the end is killed by its id."""
 
-    def __init__(self, module: str, environ: Mapping[str, str], log: Path) -> None:
+    def __init__(self, module: str, environ: Mapping[str, str], log: Path, *, root: Path = ROOT) -> None:
         self.log = log
         with log.open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", module],
-                cwd=ROOT,
+                cwd=root,
                 env={**os.environ, **environ},
                 stdin=subprocess.DEVNULL,
                 stdout=output,

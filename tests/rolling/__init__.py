@@ -1,0 +1,1 @@
+"""One release takes over from another while people go on."""

@@ -1,0 +1,72 @@
+"""The release before this one, as it was, and processes of either.
+
+It is kept here, since a checkout may have no history. With a new release, make it anew from its tag and remove the
+old one; the HTTP tests in it are those that `test_gate.py` names:
+
+    git archive --prefix=0.2.0/ v0.2.0 adapters application domain entrypoints migrations pyproject.toml \\
+        tests/__init__.py tests/conftest.py tests/world.py tests/entrypoints/{__init__,conftest,service}.py \\
+        tests/entrypoints/test_{journeys,races}.py | xz -9e > tests/rolling/0.2.0.tar.xz
+
+0.1.0 is `73f69cc^`. What it imports is what is installed now.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+from tests.entrypoints.service import PASSWORD, ROOT, Part, Service, address
+
+BEFORE = "0.1.0"
+HEAD = "33bd2ac7ed58"
+"""The schema that the release before was made for."""
+
+_REFUSES = "if found != (expected := head()):"
+
+
+def unpacked(folder: Path) -> Path:
+    """The release before, with one change: 0.1.0 refused every schema but its own, so none of its processes could be
+    started again during the upgrade that it was to be tested in. Here it takes any. Later releases look for
+    themselves, and must not be changed."""
+    with tarfile.open(Path(__file__).parent / f"{BEFORE}.tar.xz") as archive:
+        archive.extractall(folder, filter="data")
+    schema = folder / BEFORE / "entrypoints/schema.py"
+    text = schema.read_text()
+    assert text.count(_REFUSES) == 1
+    schema.write_text(text.replace(_REFUSES, "expected = head()\n    if found is None:"))
+    return folder / BEFORE
+
+
+def migrate(url: str, *, root: Path = ROOT, to: str = "head") -> None:
+    command = [sys.executable, "-m", "alembic", "upgrade", to]
+    subprocess.run(command, cwd=root, env={**os.environ, "LATCHKEY_DATABASE_URL": url}, check=True)
+
+
+class Release(Service):
+    """Processes of the code in `root`."""
+
+    def __init__(self, root: Path, folder: Path, database_url: str, redis_url: str) -> None:
+        folder.mkdir()
+        super().__init__(folder, database_url, redis_url, processes=1)
+        self.root = root
+
+    def start(self, module: str, **environ: str) -> Part:
+        log = self.folder / f"{module.rsplit('.', 1)[-1]}.log"
+        self._parts.append(Part(module, self.environ | environ, log, root=self.root))
+        return self._parts[-1]
+
+    def person(self, who: str, *options: str) -> str:
+        """The address of somebody verified, made by this release's own command line."""
+        email = address(who)
+        done = subprocess.run(
+            [sys.executable, "-m", "entrypoints.cli", "create-user", "--email", email, "--verified", *options],
+            cwd=self.root,
+            env={**os.environ, **self.environ},
+            input=PASSWORD,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return email
