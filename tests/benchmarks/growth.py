@@ -8,11 +8,11 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from uuid import UUID
 
-import psutil
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,12 +27,13 @@ from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken
 from entrypoints import engines
+from tests.benchmarks.harness.explained import explained, rolled_back
+from tests.benchmarks.harness.house import resident
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
-from tests.entrypoints.service import Service
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
-ROUNDS, TIMES = 3, 150
+ROUNDS, TIMES, TOLD = 3, 150, 25
 NONE = "the floors not published yet"
 """Of which there are none as a rule."""
 LIFETIMES = Lifetimes()
@@ -72,39 +73,40 @@ class Somebody:
 Ask = Callable[[Somebody], Awaitable[object]]
 
 
-def asking(engine: AsyncEngine) -> dict[str, Ask]:
-    """Each as the use cases ask it, commit and all."""
+def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
+    """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
-    floors, me = PostgresFloors(engine), ShowMe(begin=store.begin)
+    begin = store.begin if keep else rolled_back(store.begin)
+    floors, me = PostgresFloors(engine), ShowMe(begin=begin)
 
     def now() -> datetime:
         return datetime.now(UTC)
 
     async def by_address(who: Somebody) -> object:
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.users.by_email(who.email)
 
     async def by_username(who: Somebody) -> object:
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.users.by_username(who.username)
 
     async def at_home(who: Somebody) -> object:
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.sessions.known_from(who.email, "203.0.113.0/24", now=now())
 
     async def opened(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
-        async with store.begin() as work:
+        async with begin() as work:
             await work.events.add(Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user))
             return await work.sessions.open(session, credential_version=1, most=LIFETIMES.sessions)
 
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.sessions.open(session, credential_version=1, most=1)
 
     async def refreshed(who: Somebody) -> object:
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.sessions.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
 
     async def shown(who: Somebody) -> object:
@@ -113,7 +115,7 @@ def asking(engine: AsyncEngine) -> dict[str, Ask]:
         return await me(AccessToken(**caller, **moments, role=Role.MEMBER, verified=True))  # type: ignore[arg-type]  # by name
 
     async def ended(who: Somebody) -> object:
-        async with store.begin() as work:
+        async with begin() as work:
             return await work.sessions.end(who.session, now=now(), reason=EndReason.LOGOUT)
 
     return {
@@ -161,25 +163,28 @@ async def timed(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine
                     assert answer or name == NONE, f"{name}: {answer}"
             for one, found in zip(medians, times, strict=True):
                 one.append(statistics.median(found))
-        report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5)
+        report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5, note="as a caller sees it")
     for engine, _ in (few, many):
         await engine.dispose()
 
 
-def resident(folder: Path, database_url: str, redis_url: str) -> float:
-    """MiB of an API process that has let some people in."""
-    folder.mkdir()
-    service = Service(folder, database_url, redis_url, processes=1)
-    try:
-        process = psutil.Process(service.start_api().process.pid)
-        for _ in range(5):
-            client = service.member()
-            for _ in range(100):
-                client.get("/v1/me").raise_for_status()
-        return process.memory_info().rss / 2**20
-    finally:
-        service.close_clients()
-        service.stop()
+async def told(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine, list[Somebody]]) -> None:
+    """The same by PostgreSQL's own account."""
+    houses = [(engine, asking(engine, keep=False), people) for engine, people in (few, many)]
+    for name in houses[0][1]:
+        medians: tuple[list[float], list[float]] = ([], [])
+        pages: tuple[list[float], list[float]] = ([], [])
+        for turn in range(ROUNDS):
+            times: tuple[list[float], list[float]] = ([], [])
+            for who in range(turn * TOLD, (turn + 1) * TOLD):
+                for found, read, (engine, asks, people) in zip(times, pages, houses, strict=True):
+                    milliseconds, blocks = await explained(engine, partial(asks[name], people[who]))
+                    found.append(milliseconds)
+                    read.append(blocks)
+            for one, found in zip(medians, times, strict=True):
+                one.append(statistics.median(found))
+        note = f"in PostgreSQL alone; {statistics.median(pages[1]):.0f} pages, and {statistics.median(pages[0]):.0f}"
+        report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5, note=note)
 
 
 async def measure(urls: list[str]) -> None:
@@ -187,6 +192,7 @@ async def measure(urls: list[str]) -> None:
     few, many = [await filled(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
     note = f"{MANY:,} users and {MANY * EACH:,} sessions, and {FEW:,} and {FEW * EACH:,}"
     report("growth: both are made", [time.perf_counter() - began], "s", note=note)
+    await told(few, many)
     await timed(few, many)
 
 

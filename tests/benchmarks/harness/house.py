@@ -14,6 +14,7 @@ from typing import TypeVar
 
 import asyncpg
 import httpx
+import psutil
 from argon2 import PasswordHasher
 
 from adapters.key_files import make_key
@@ -128,3 +129,19 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
             return
         time.sleep(0.1)
     raise RuntimeError("a reference does not answer")
+
+
+def resident(folder: Path, database_url: str, redis_url: str) -> float:
+    """MiB of an API process that has let some people in."""
+    folder.mkdir()
+    service = Service(folder, database_url, redis_url, processes=1)
+    try:
+        process = psutil.Process(service.start_api().process.pid)
+        for _ in range(5):
+            client = service.member()
+            for _ in range(100):
+                client.get("/v1/me").raise_for_status()
+        return process.memory_info().rss / 2**20
+    finally:
+        service.close_clients()
+        service.stop()

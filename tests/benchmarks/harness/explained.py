@@ -1,0 +1,54 @@
+"""What statements cost in PostgreSQL itself, by its own account: without the way there, which would hide it."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
+from typing import Any
+
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from application.store import Begin, Work
+
+
+class _Back(Exception):
+    """Nothing of it shall stay."""
+
+
+def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[Work]]:
+    """The same, but what is done there is undone."""
+
+    @asynccontextmanager
+    async def undone() -> AsyncIterator[Work]:
+        with suppress(_Back):
+            async with begin() as work:
+                yield work
+                raise _Back
+
+    return undone
+
+
+async def explained(engine: AsyncEngine, question: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+    """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
+    second run that comes right after the first, so what they need is in memory."""
+    asked: list[tuple[str, tuple[Any, ...]]] = []
+
+    def overhear(*call: Any) -> None:
+        asked.append((call[2], tuple(call[3])))
+
+    event.listen(engine.sync_engine, "before_cursor_execute", overhear)
+    try:
+        await question()
+    finally:
+        event.remove(engine.sync_engine, "before_cursor_execute", overhear)
+    seconds, pages = 0.0, 0.0
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        transaction = driver.transaction()
+        await transaction.start()
+        for statement, parameters in asked:
+            [plan] = await driver.fetchval(f"EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) {statement}", *parameters)
+            seconds += plan["Execution Time"]
+            pages += plan["Plan"]["Shared Hit Blocks"] + plan["Plan"]["Shared Read Blocks"]
+        await transaction.rollback()
+    return seconds, pages
