@@ -390,6 +390,11 @@ def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -
 def test_a_newer_schema_that_does_not_say_whom_it_serves_is_refused(fresh: str, tmp_path: Path) -> None:
     newer = house_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
+    # Somebody has set it by hand: what is said of another schema is not said of this one.
+    on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'abc123'"))
+    assert "has the schema abc123" in insisted(fresh)
+    on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'adds'"))
+    assert insisted(fresh) == ""
     on(fresh, lambda connection: connection.execute("COMMENT ON TABLE alembic_version IS NULL"))
     assert "has the schema adds" in insisted(fresh)
 
