@@ -1,8 +1,9 @@
 """Access tokens as JWTs (RFC 9068), each with one spelling only."""
 
 import json
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
@@ -23,7 +24,9 @@ from domain.session import ENDED
 from domain.token import AccessToken
 
 _LONGEST = 2048
-_AHEAD = 30  # seconds by which the clock that issued a token may be ahead of ours
+_AHEAD = timedelta(seconds=30)  # by which the clock that issued a token may be ahead of ours
+REMEMBERED = 8192
+"""Tokens, of about a kilobyte each."""
 _CLAIMS: dict[str, type] = {
     **dict.fromkeys(("iss", "aud", "sub", "sid", "jti", "client_id", "role"), str),
     **dict.fromkeys(("iat", "exp", "gen"), int),
@@ -39,6 +42,8 @@ class _Ring:
     keys: KeySet
     headers: dict[str, SigningKey]
     jwks: dict[str, list[dict[str, str]]]
+    read: OrderedDict[str, AccessToken] = field(default_factory=OrderedDict, repr=False)
+    """Tokens by their exact text, the one that was used last at the end."""
 
     @classmethod
     def of(cls, keys: KeySet) -> Self:
@@ -49,6 +54,7 @@ class _Ring:
 
 class JwtSealer(AccessSealer):
     """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
+    What a token says is remembered while its key is there, for the last few thousand; the time is looked at anew.
     `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and
     `expires_at` come back without their fractions. Raises ValueError for settings under which a check would be empty.
     """
@@ -90,14 +96,15 @@ class JwtSealer(AccessSealer):
         return self._jws.encode(_json(self.claims(token)), keys.private, keys.signing.alg, _header(keys.signing))
 
     def unseal(self, text: str) -> AccessToken:
-        now = self._clock().timestamp()
-        try:
-            token = self._read(text, now)
-        except Exception:
-            # Whatever goes wrong while reading a token is the token's fault, and never a reason to let it in.
-            raise Refusal(Code.TOKEN_INVALID, "This access token is not valid.") from None
-        if token.expires_at.timestamp() <= now:
+        now, read = self._clock(), self._ring().read
+        token = read.pop(text, None) or self._verified(text)
+        if token.issued_at - now > _AHEAD:
+            raise _invalid()
+        if token.expires_at <= now:
             raise Refusal(Code.TOKEN_EXPIRED, "This access token has expired.")
+        read[text] = token
+        if len(read) > REMEMBERED:
+            read.popitem(last=False)
         return token
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
@@ -113,7 +120,14 @@ class JwtSealer(AccessSealer):
     def _key(self, header: str) -> SigningKey:
         return self._ring().headers[header]
 
-    def _read(self, text: str, now: float) -> AccessToken:
+    def _verified(self, text: str) -> AccessToken:
+        try:
+            return self._read(text)
+        except Exception:
+            # Whatever goes wrong while reading a token is the token's fault, and never a reason to let it in.
+            raise _invalid() from None
+
+    def _read(self, text: str) -> AccessToken:
         if len(text) > _LONGEST or not text.isascii():
             raise ValueError("size or alphabet")
         header, payload, signature = text.split(".")
@@ -129,7 +143,7 @@ class JwtSealer(AccessSealer):
         sid, gen, iat, exp = (claims[name] for name in ("sid", "gen", "iat", "exp"))
         if not self._fixed.items() <= claims.items() or claims["jti"] != f"{sid}.{gen}":
             raise ValueError("not for here")
-        if not (1 <= gen < ENDED and iat <= now + _AHEAD and 0 < exp - iat <= self._horizon):
+        if not (1 <= gen < ENDED and 0 < exp - iat <= self._horizon):
             raise ValueError("numbers")
         return AccessToken(
             user_id=_uuid(claims["sub"]),
@@ -140,6 +154,10 @@ class JwtSealer(AccessSealer):
             issued_at=datetime.fromtimestamp(iat, UTC),
             expires_at=datetime.fromtimestamp(exp, UTC),
         )
+
+
+def _invalid() -> Refusal:
+    return Refusal(Code.TOKEN_INVALID, "This access token is not valid.")
 
 
 class _PlainES256(ECAlgorithm):

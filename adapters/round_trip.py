@@ -1,7 +1,7 @@
 """Many callers, one question. Whoever asks while an answer is under way shares the next one, never that one."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
 from typing import Generic, TypeVar
 
 Key = TypeVar("Key")
@@ -10,21 +10,20 @@ Answer = TypeVar("Answer")
 
 class RoundTrip(Generic[Key, Answer]):
     """Joins the keys of all callers that wait. A question is sent after its last caller arrived, so no answer is
-    older than the call; and a caller that is cancelled takes nothing with it."""
+    older than the call; and a caller that is cancelled takes nothing with it: each waits for a future of its own."""
 
     def __init__(self, ask: Callable[[Collection[Key]], Awaitable[Answer]]) -> None:
         self._ask = ask
-        self._waiting: tuple[set[Key], asyncio.Future[Answer]] | None = None
+        self._waiting: list[tuple[Collection[Key], asyncio.Future[Answer]]] = []
         self._flight: asyncio.Task[None] | None = None
 
     async def __call__(self, keys: Collection[Key]) -> Answer:
-        if self._waiting is None:
-            self._waiting = set(), asyncio.get_running_loop().create_future()
-        wanted, answer = self._waiting
-        wanted.update(keys)
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Answer] = loop.create_future()
+        self._waiting.append((keys, answer))
         if self._flight is None:
-            self._flight = asyncio.create_task(self._fly())
-        return await asyncio.shield(answer)
+            self._flight = loop.create_task(self._fly())
+        return await answer
 
     async def landed(self) -> None:
         """Returns when nothing is under way."""
@@ -32,18 +31,25 @@ class RoundTrip(Generic[Key, Answer]):
             await asyncio.wait([self._flight])
 
     async def _fly(self) -> None:
+        callers: list[tuple[Collection[Key], asyncio.Future[Answer]]] = []
         try:
-            while self._waiting is not None:
-                (wanted, answer), self._waiting = self._waiting, None
+            while self._waiting:
+                callers, self._waiting = self._waiting, []
                 try:
-                    answer.set_result(await self._ask(wanted))
+                    told = await self._ask({key for keys, _ in callers for key in keys})
                 except Exception as error:
-                    answer.set_exception(error)
-                    answer.exception()  # seen, even if every caller has gone
-                finally:
-                    answer.cancel()  # where there is neither, nobody shall wait for it
+                    for answer in _who_wait(callers):
+                        answer.set_exception(error)
+                else:
+                    for answer in _who_wait(callers):
+                        answer.set_result(told)
         finally:
             self._flight = None
-            if self._waiting is not None:
-                self._waiting[1].cancel()
-                self._waiting = None
+            callers += self._waiting
+            self._waiting = []
+            for answer in _who_wait(callers):  # broken off: nobody shall wait for an answer for ever
+                answer.cancel()
+
+
+def _who_wait(callers: Iterable[tuple[object, asyncio.Future[Answer]]]) -> Iterator[asyncio.Future[Answer]]:
+    return (answer for _, answer in callers if not answer.done())

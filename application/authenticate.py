@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import AccessSealer, Blocklist, Floors
-from application.store import Begin
+from application.ports import AccessSealer, Blocklist, Directory, Floors
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import ENDED
@@ -17,7 +16,7 @@ class Authenticate:
     sealer: AccessSealer
     blocklist: Blocklist
     truth: Floors
-    begin: Begin
+    directory: Directory
 
     async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
         """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
@@ -41,8 +40,7 @@ class Authenticate:
 
     async def _seen_again(self, caller: AccessToken) -> AccessToken:
         """Proving an address does not renew the tokens made before it, so for these the store is asked."""
-        async with self.begin() as work:
-            user = await work.users.by_id(caller.user_id)
+        user = await self.directory.user(caller.user_id)
         if user is None:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
         return replace(caller, verified=user.verified, role=user.role)

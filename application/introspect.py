@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from application.authenticate import Authenticate
-from application.store import Begin
+from application.ports import Directory
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 from domain.user import User
@@ -14,7 +14,7 @@ _NO = {Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED}
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introspect:
     authenticate: Authenticate
-    begin: Begin
+    directory: Directory
 
     async def __call__(self, text: str) -> tuple[AccessToken, User] | None:
         """The token and its user as they are now. None for whatever is no access token that is welcome here, of
@@ -25,6 +25,5 @@ class Introspect:
             if refusal.code in _NO:
                 return None
             raise
-        async with self.begin() as work:
-            user = await work.users.by_id(token.user_id)
+        user = await self.directory.user(token.user_id)
         return None if user is None else (replace(token, role=user.role, verified=user.verified), user)

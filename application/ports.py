@@ -14,6 +14,7 @@ from domain.limits import Bucket
 from domain.mail import Letter, Link, Mail, Purpose
 from domain.retention import Cleared, Leftover
 from domain.token import AccessToken, RefreshToken
+from domain.user import User
 
 Clock = Callable[[], datetime]
 """Now, in UTC, with a time zone."""
@@ -135,6 +136,14 @@ class Blocklist(Protocol):
 
     async def publish(self, floors: Mapping[UUID, int]) -> None:
         """Raise floors, never lower them. Returns when they are in force everywhere, which may take a second."""
+        ...
+
+
+class Directory(Protocol):
+    """Users as the truth knows them, for who looks at one and changes nothing."""
+
+    async def user(self, user_id: UUID) -> User | None:
+        """As they are at a moment after the call; read outside of any unit of work."""
         ...
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.store import Begin
+from application.ports import Directory
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 from domain.user import User
@@ -10,11 +10,10 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowMe:
-    begin: Begin
+    directory: Directory
 
     async def __call__(self, caller: AccessToken) -> User:
-        async with self.begin() as work:
-            user = await work.users.by_id(caller.user_id)
+        user = await self.directory.user(caller.user_id)
         if user is None:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
         return user

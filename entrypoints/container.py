@@ -8,6 +8,7 @@ from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.live_keys import LiveKeys
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_backlog import PostgresBacklog
+from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_store import PostgresStore
@@ -84,6 +85,7 @@ class Container(containers.DeclarativeContainer):
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin = store.provided.begin
+    directory = providers.ThreadSafeSingleton(PostgresDirectory, engine)
 
     signing_keys = providers.ThreadSafeSingleton(
         LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
@@ -126,9 +128,9 @@ class Container(containers.DeclarativeContainer):
     list_sessions = providers.Factory(ListSessions, begin=begin, clock=clock)
     end_session = providers.Factory(EndSession, begin=begin, clock=clock, new_id=new_id)
     authenticate = providers.Factory(
-        Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, begin=begin
+        Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, directory=directory
     )
-    show_me = providers.Factory(ShowMe, begin=begin)
+    show_me = providers.Factory(ShowMe, directory=directory)
     rename_me = providers.Factory(RenameMe, begin=begin, clock=clock, new_id=new_id)
     reset_password = providers.Factory(
         ResetPassword,
@@ -181,7 +183,7 @@ class Container(containers.DeclarativeContainer):
     list_clients = providers.Factory(ListClients, begin=begin)
     remove_client = providers.Factory(RemoveClient, begin=begin)
     identify_client = providers.Factory(IdentifyClient, begin=begin, limits=limits)
-    introspect = providers.Factory(Introspect, authenticate=authenticate, begin=begin)
+    introspect = providers.Factory(Introspect, authenticate=authenticate, directory=directory)
     revoke = providers.Factory(
         Revoke, begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id
     )

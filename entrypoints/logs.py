@@ -1,8 +1,13 @@
 """One line an event: JSON for machines in production, readable in development. Never a secret: see the tests."""
 
+import asyncio
 import logging
 import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import BinaryIO
 
+import msgspec
 import structlog
 
 from entrypoints.settings import Settings
@@ -35,3 +40,51 @@ def configure_logs(settings: Settings) -> None:
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     if settings.unknown:
         structlog.get_logger().warning("settings that mean nothing", names=list(settings.unknown))
+
+
+class RequestLine(msgspec.Struct, frozen=True):
+    """What is told of a request once it is answered; `ms` are milliseconds."""
+
+    request_id: str
+    method: str
+    route: str
+    status: int | None
+    ms: float
+    ip: str
+
+
+Tell = Callable[[RequestLine], None]
+
+
+def tell_requests(settings: Settings) -> Tell:
+    return tell_people if settings.development else TellMachines(sys.stdout.buffer)
+
+
+def tell_people(line: RequestLine) -> None:
+    structlog.get_logger().info("request", **msgspec.structs.asdict(line))
+
+
+class _Event(RequestLine, frozen=True):
+    timestamp: datetime
+    event: str = "request"
+    level: str = "info"
+
+
+class TellMachines:
+    """As the other lines, but a tenth of their price, because every request waits for it. Lines of one turn of the
+    event loop are written together."""
+
+    def __init__(self, out: BinaryIO) -> None:
+        self._out = out
+        self._lines: list[bytes] = []
+
+    def __call__(self, line: RequestLine) -> None:
+        if not self._lines:
+            asyncio.get_running_loop().call_soon(self._write)
+        event = _Event(line.request_id, line.method, line.route, line.status, line.ms, line.ip, datetime.now(UTC))
+        self._lines.append(msgspec.json.encode(event))
+
+    def _write(self) -> None:
+        lines, self._lines = self._lines, []
+        self._out.write(b"\n".join([*lines, b""]))
+        self._out.flush()

@@ -9,6 +9,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.memory.memory_directory import MemoryDirectory
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.memory.memory_leftovers import MemoryLeftovers
@@ -98,6 +99,7 @@ class World:
             horizon=lifetimes.access,
         )
         begin = self.begin = self.store.begin
+        directory = MemoryDirectory(self.store)
         new_id = uuid7
         self.composer = composer = JinjaComposer("https://accounts.example.org")
         self.check = check = CheckPassword(begin=begin, hasher=hasher, limits=limits, clock=clock)
@@ -120,9 +122,9 @@ class World:
         self.list_sessions = ListSessions(begin=begin, clock=clock)
         self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
-            sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, begin=begin
+            sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, directory=directory
         )
-        self.show_me = ShowMe(begin=begin)
+        self.show_me = ShowMe(directory=directory)
         self.rename_me = RenameMe(begin=begin, clock=clock, new_id=new_id)
         self.reset_password = ResetPassword(
             begin=begin, hasher=hasher, links=links, limits=limits, policy=policy, clock=clock, new_id=new_id
@@ -167,7 +169,7 @@ class World:
         self.list_clients = ListClients(begin=begin)
         self.remove_client = RemoveClient(begin=begin)
         self.identify_client = IdentifyClient(begin=begin, limits=limits)
-        self.introspect = Introspect(authenticate=self.authenticate, begin=begin)
+        self.introspect = Introspect(authenticate=self.authenticate, directory=directory)
         self.revoke = Revoke(begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id)
 
     async def user(

@@ -24,6 +24,7 @@ from entrypoints.http import (
     docs,
     events,
     export,
+    forward_auth,
     mailbox,
     me,
     other_services,
@@ -37,7 +38,7 @@ from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates, the_caller, the_client, the_origin
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
-from entrypoints.logs import configure_logs
+from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import COUNTS, Call, Metrics
 from entrypoints.settings import Settings, load
 
@@ -63,14 +64,20 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     """`counts` is the folder where processes that serve together count together."""
     settings = container.settings()
     app = assemble(container, counts)
-    return FrontDoor(app, metrics=app.state.metrics, hosts=settings.allowed_hosts, proxies=settings.trusted_proxies)
+    return FrontDoor(
+        forward_auth.Shortcut(app, app.state.authenticate),
+        metrics=app.state.metrics,
+        tell=tell_requests(settings),
+        hosts=settings.allowed_hosts,
+        proxies=settings.trusted_proxies,
+    )
 
 
 def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
     # All that the container can make, by name; a handler gets what it names.
     offers = {name: offer(provider) for name, provider in container.providers.items()}
-    version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, other_services)
+    version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
     routes: list[ControllerRouterHandler] = [
         Router("/v1", route_handlers=[handler for resource in version_1 for handler in resource.handlers]),
         *service.handlers,

@@ -1,19 +1,21 @@
 """Around the application: what holds for every request and every answer, whatever happens inside."""
 
+import os
 import re
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
-from uuid import uuid4
 
-import msgspec
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 
-from entrypoints.http.problems import problem
+from entrypoints.http import forward_auth
+from entrypoints.http.problems import problem, send_problem
+from entrypoints.logs import RequestLine, Tell
 from entrypoints.metrics import Metrics
 
 _ALWAYS = {
@@ -26,10 +28,8 @@ _ALWAYS = {
     b"cache-control": b"no-store",
 }
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
-_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
-_NUL = re.compile(rb"\x00|%00")
-_SLASH = re.compile(rb"%2f|%5c|\\", re.IGNORECASE)
-_FORWARD_AUTH = "/v1/forward-auth"
+_HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
+_ODD = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
 HEAD_LIMIT = 16 * 1024
 """Bytes of address and headers together."""
 
@@ -48,12 +48,14 @@ class FrontDoor:
         app: ASGIApp,
         *,
         metrics: Metrics,
+        tell: Tell,
         hosts: Sequence[str] = (),
         proxies: Sequence[IPv4Network | IPv6Network] = (),
     ) -> None:
         self._app = app
         self._metrics = metrics
-        self._hosts = frozenset(host.lower().strip("[]") for host in hosts)
+        self._tell = tell
+        self._hosts = frozenset(host.lower().strip("[]").encode() for host in hosts)
         self._proxies = tuple(proxies)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -63,17 +65,13 @@ class FrontDoor:
         await self._admit(scope, receive, send)
 
     async def _admit(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
-        headers = dict(scope["headers"])
-        peer = _address(scope["client"][0]) if scope["client"] else None
-        request_id = headers.get(b"x-request-id", b"") if self._is_proxy(peer) else b""
-        if not _REQUEST_ID.fullmatch(request_id):
-            request_id = uuid4().hex.encode()
-        state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
-        state["client_ip"] = self._caller(scope, peer)
-        answered = _Answered(send, request_id)
         began = time.perf_counter()
-        structlog.contextvars.clear_contextvars()
-        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+        ip, trusted = self._caller(scope)
+        request_id = (_request_id(scope) if trusted else None) or os.urandom(16).hex()
+        state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
+        state["client_ip"] = ip
+        answered = _Answered(send, request_id)
+        structlog.contextvars.bind_contextvars(request_id=request_id)
         try:
             refusal = self._refusal(scope)
             if refusal:
@@ -87,28 +85,26 @@ class FrontDoor:
             method, route, seconds = scope["method"], scope.get("path_template"), time.perf_counter() - began
             code = answered.code or state.get("refusal")
             self._metrics.answered(method, route, answered.status, seconds=seconds, refusal=code)
-            log.info(
-                "request",
-                method=method,
-                route=route or "-",
-                status=answered.status,
-                ms=round(seconds * 1000, 1),
-                ip=state["client_ip"],
-            )
+            ms = round(seconds * 1000, 1)
+            self._tell(RequestLine(request_id, method, route or "-", answered.status, ms, ip))
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
-        headers, path, query = scope["headers"], scope.get("raw_path") or b"", scope["query_string"]
-        if len(path) + len(query) + sum(len(name) + len(value) for name, value in headers) > HEAD_LIMIT:
+        path, query = scope.get("raw_path") or b"", scope["query_string"]
+        size, hosts = len(path) + len(query), []
+        for name, value in scope["headers"]:
+            size += len(name) + len(value)
+            if name == b"host":
+                hosts.append(value)
+        if size > HEAD_LIMIT:
             return "too_large", f"Address and headers have at most {HEAD_LIMIT} bytes."
-        hosts = [value for name, value in headers if name == b"host"]
-        named = _HOST.fullmatch(hosts[0].decode("latin-1")) if hosts else None
+        named = _HOST.fullmatch(hosts[0]) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
             return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
-        if self._hosts and (named is None or named[1].lower().strip("[]") not in self._hosts):
+        if self._hosts and (named is None or named[1].lower().strip(b"[]") not in self._hosts):
             return "malformed", "This service does not go by that name."
-        if _NUL.search(path) or _SLASH.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
+        if _ODD.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
             return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
-        if scope["method"] == "OPTIONS" and scope["path"].rstrip("/") == _FORWARD_AUTH:
+        if scope["method"] == "OPTIONS" and scope["path"].rstrip("/") == forward_auth.PATH:
             # Answered like everywhere else, it would be a yes to a proxy that hands on its caller's method.
             return "method_not_allowed", "A proxy asks by GET, whatever its caller wants."
         return None
@@ -116,9 +112,12 @@ class FrontDoor:
     def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
 
-    def _caller(self, scope: HTTPScope, peer: IPv4Address | IPv6Address | None) -> str:
-        """The nearest address that is not one of ours; only our proxies' own entries lie behind it."""
-        if self._is_proxy(peer):
+    def _caller(self, scope: HTTPScope) -> tuple[str, bool]:
+        """Who is calling, and whether a proxy of ours says so. It is the nearest address that is not one of ours;
+        only our proxies' own entries lie behind it."""
+        peer = _address(scope["client"][0]) if scope["client"] else None
+        trusted = self._is_proxy(peer)
+        if trusted:
             said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
             for word in reversed(said.decode("latin-1").split(",")):
                 entry = _address(word.strip())
@@ -127,9 +126,16 @@ class FrontDoor:
                 peer = entry
                 if not self._is_proxy(entry):
                     break
-        return "" if peer is None else str(peer)
+        return "" if peer is None else _spelled(peer), trusted
 
 
+def _request_id(scope: HTTPScope) -> str | None:
+    """The last that was sent, if it is one."""
+    said = dict(scope["headers"]).get(b"x-request-id", b"")
+    return said.decode() if _REQUEST_ID.fullmatch(said) else None
+
+
+@lru_cache(4096)
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     """One address has one form: not mapped into IPv6, and without a zone, which may be any text."""
     try:
@@ -141,7 +147,14 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
     return None if found.scope_id else found.ipv4_mapped or found
 
 
+@lru_cache(4096)
+def _spelled(address: IPv4Address | IPv6Address) -> str:
+    return str(address)
+
+
 def _is_text(quoted: bytes) -> bool:
+    if not quoted:
+        return True
     if b"%" not in quoted and quoted.isascii():
         return b"\0" not in quoted
     try:
@@ -153,7 +166,7 @@ def _is_text(quoted: bytes) -> bool:
 class _Answered:
     """A send that adds what every answer carries, and remembers the status, and the code if it has refused itself."""
 
-    def __init__(self, send: Send, request_id: bytes) -> None:
+    def __init__(self, send: Send, request_id: str) -> None:
         self._send = send
         self._request_id = request_id
         self.status: int | None = None
@@ -162,10 +175,10 @@ class _Answered:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = list(message.get("headers", []))
+            headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
             headers += [(name, value) for name, value in _ALWAYS.items() if name not in present]
-            headers.append((b"x-request-id", self._request_id))
+            headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
 
@@ -173,10 +186,5 @@ class _Answered:
         if self.status is not None:
             return
         self.code = code
-        document = problem(code, detail)
-        body = msgspec.json.encode(document)
-        headers = [(b"content-type", b"application/problem+json"), (b"content-length", str(len(body)).encode())]
-        if code == "method_not_allowed":
-            headers.append((b"allow", b"GET"))
-        await self({"type": "http.response.start", "status": document.status, "headers": headers})
-        await self({"type": "http.response.body", "body": body, "more_body": False})
+        headers = {"Allow": "GET"} if code == "method_not_allowed" else {}
+        await send_problem(self, problem(code, detail), headers)

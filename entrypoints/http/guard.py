@@ -1,7 +1,7 @@
 """Who may call what. Every handler declares one of these; an application with one that does not will not start."""
 
 from base64 import b64decode
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote_plus
 from uuid import UUID
@@ -46,7 +46,9 @@ class Gate:
             connection.state.client = await identify(*_basic(connection), origin=await the_origin(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
-            connection.state.caller = await authenticate(_bearer(connection), role=self.role)
+            connection.state.caller = await authenticate(
+                bearer(connection.headers.getall("authorization", [])), role=self.role
+            )
         segments = connection.scope["path"].split("/")
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
             raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
@@ -110,9 +112,8 @@ def insist_on_gates(app: Litestar) -> None:
                 raise TypeError(f"{route.path}: {handler.handler_name} does not declare who may call it")
 
 
-def _bearer(connection: Connection) -> str:
-    """RFC 6750, section 2.1: the header and nothing else."""
-    said = connection.headers.getall("authorization", [])
+def bearer(said: Sequence[str]) -> str:
+    """The token in what Authorization says (RFC 6750, section 2.1). Raises `token_missing` or `token_invalid`."""
     scheme, _, token = said[0].partition(" ") if said else ("", "", "")
     if scheme.lower() != "bearer":
         raise Refusal(Code.TOKEN_MISSING, "Send an access token: Authorization: Bearer …")

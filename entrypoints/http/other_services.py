@@ -1,64 +1,19 @@
 """What other services ask about whoever calls them."""
 
-from typing import Any
-
-from litestar import MediaType, Request, Response, get, post
-from litestar.datastructures import ResponseHeader
+from litestar import MediaType, post
 from litestar.di import NamedDependency
-from litestar.params import FromQuery, URLEncodedBody
+from litestar.params import URLEncodedBody
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.jwt_sealer import JwtSealer
-from application.authenticate import Authenticate
 from application.introspect import Introspect
 from application.revoke import Revoke
 from domain.client import Client
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from domain.token import AccessToken
-from entrypoints.http.guard import a_client, signed_in
+from entrypoints.http.guard import a_client
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import strict_form
-
-_SAID = {
-    "X-Auth-User": "The caller's id.",
-    "X-Auth-Role": "The caller's role; worth nothing unless X-Auth-Verified is true.",
-    "X-Auth-Session": "The id of the caller's session.",
-    "X-Auth-Verified": "`true` or `false`: whether the caller has proven their address.",
-}
-
-
-@get(
-    "/forward-auth",
-    guards=signed_in(query={"role"}),
-    media_type=MediaType.TEXT,
-    response_headers=[
-        ResponseHeader(name=name, description=said, documentation_only=True) for name, said in _SAID.items()
-    ],
-    responses=refusals("token_missing", "token_revoked", "not_verified", "role_required"),
-)
-async def forward_auth(
-    request: Request[Any, Any, Any],
-    caller: NamedDependency[AccessToken],
-    authenticate: NamedDependency[Authenticate],
-    role: FromQuery[Role | None] = None,
-) -> Response[str]:
-    """Who is calling, for a proxy in front of another service. Nothing is said in the body.
-
-    Without `role` anybody who is logged in passes, proven address or not; ask for `?role=member` to require one.
-    """
-    if role is not None:
-        caller = await authenticate.insist(caller, role)
-    elif request.query_params:
-        # The framework takes the word "null" for no role at all.
-        raise Refusal(Code.MALFORMED, "There is no such role.", field="role")
-    headers = {
-        "X-Auth-User": str(caller.user_id),
-        "X-Auth-Role": caller.role.value,
-        "X-Auth-Session": str(caller.session_id),
-        "X-Auth-Verified": "true" if caller.verified else "false",
-    }
-    return Response("", headers=headers)
 
 
 class TokenForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -126,4 +81,4 @@ async def revoke_token(
     return ""
 
 
-handlers = [forward_auth, introspect_token, revoke_token]
+handlers = [introspect_token, revoke_token]

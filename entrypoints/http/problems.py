@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import msgspec
 import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.types import HTTPScope, Send
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
@@ -83,23 +85,50 @@ def answer(
     request: Request[Any, Any, Any], document: Problem, headers: dict[str, str] | None = None
 ) -> Response[Problem]:
     request.scope["state"]["refusal"] = document.code  # for the front door, which counts
-    headers = dict(headers or {})
-    if document.status == HTTPStatus.UNAUTHORIZED:
-        headers.setdefault("WWW-Authenticate", "Bearer")
-    if document.status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers.setdefault("Retry-After", "2")
-    return Response(document, status_code=document.status, media_type=PROBLEM_JSON, headers=headers)
+    return Response(
+        document,
+        status_code=document.status,
+        media_type=PROBLEM_JSON,
+        headers=_everywhere(document.status) | (headers or {}),
+    )
 
 
 def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+    document, headers = _of(refusal)
+    if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
+        headers["WWW-Authenticate"] = request.state.challenge
+    return answer(request, document, headers)
+
+
+async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
+    """The same without the framework."""
+    document, headers = _of(refusal)
+    scope["state"]["refusal"] = document.code
+    await send_problem(send, document, headers)
+
+
+async def send_problem(send: Send, document: Problem, headers: dict[str, str]) -> None:
+    body = msgspec.json.encode(document)
+    told = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(body))}
+    told |= _everywhere(document.status) | headers
+    lines = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    await send({"type": "http.response.start", "status": document.status, "headers": lines})
+    await send({"type": "http.response.body", "body": body, "more_body": False})
+
+
+def _of(refusal: Refusal) -> tuple[Problem, dict[str, str]]:
     errors = []
     if refusal.field is not None:
         errors = [FieldProblem(refusal.field, refusal.reason or refusal.code, refusal.detail)]
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    document = problem(refusal.code, refusal.detail, errors)
-    if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
-        headers["WWW-Authenticate"] = request.state.challenge
-    return answer(request, document, headers)
+    return problem(refusal.code, refusal.detail, errors), headers
+
+
+def _everywhere(status: int) -> dict[str, str]:
+    """What every answer of this status says."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"WWW-Authenticate": "Bearer"}
+    return {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
 
 
 def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:

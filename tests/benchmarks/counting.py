@@ -18,6 +18,7 @@ from entrypoints.container import Container, close
 from entrypoints.exposition import exposition
 from entrypoints.http.app import assemble
 from entrypoints.http.front_door import FrontDoor
+from entrypoints.logs import TellMachines
 from entrypoints.metrics import STATUSES, Metrics
 from entrypoints.settings import load
 from tests.benchmarks.harness.table import report
@@ -56,11 +57,11 @@ async def microseconds(door: FrontDoor) -> float:
 
 
 async def counting(container: Container) -> None:
-    app = assemble(container)
+    app, tell = assemble(container), TellMachines(io.BytesIO())
     calls = [call for call in app.state.metrics._block if call[1] != "-"]
     with tempfile.TemporaryDirectory() as folder:
         rows = [Metrics(calls, Path(folder)) for _ in range(PROCESSES)]
-        counted, uncounted = FrontDoor(app, metrics=rows[0]), FrontDoor(app, metrics=Uncounted(calls))
+        counted, uncounted = (FrontDoor(app, metrics=row, tell=tell) for row in (rows[0], Uncounted(calls)))
         turns = [(await microseconds(counted), await microseconds(uncounted)) for _ in range(TURNS)]
         without = statistics.median(turn[1] for turn in turns)
         more = statistics.median(turn[0] - turn[1] for turn in turns)

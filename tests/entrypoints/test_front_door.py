@@ -17,6 +17,7 @@ from entrypoints.container import Container, close
 from entrypoints.http.app import assemble, create
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import anybody
+from entrypoints.logs import tell_people
 from entrypoints.metrics import Metrics
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, Service, address, code, free_port
@@ -135,7 +136,7 @@ def _breaking(container: Container) -> ASGIApp:
             raise RuntimeError("the secret of the middleware")
         await app(scope, receive, send)
 
-    return FrontDoor(middleware, metrics=Metrics())
+    return FrontDoor(middleware, metrics=Metrics(), tell=tell_people)
 
 
 @pytest.mark.anyio

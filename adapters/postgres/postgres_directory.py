@@ -1,0 +1,36 @@
+"""Users looked up outside of any transaction. Callers of one moment share a round trip."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from uuid import UUID
+
+from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.rows import user_of
+from adapters.postgres.tables import users
+from adapters.round_trip import RoundTrip
+from application.ports import Directory
+from domain.user import User
+
+_ASKED = select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+
+
+class PostgresDirectory(Directory):
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._shared = RoundTrip(self._ask)
+
+    async def user(self, user_id: UUID) -> User | None:
+        # Whoever joins late waits for the round trip before theirs as well.
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE):
+                return (await self._shared([user_id])).get(user_id)
+
+    async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+                found = await connection.execute(_ASKED, {"ids": list(wanted)})
+                return {row.id: user_of(row) for row in found}

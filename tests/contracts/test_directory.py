@@ -1,0 +1,69 @@
+"""A user, looked up without a unit of work: as they are at a moment after the call."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_directory import MemoryDirectory
+from adapters.memory.memory_store import MemoryStore
+from adapters.postgres.postgres_directory import PostgresDirectory
+from application.ports import Directory
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from tests.contracts.stage import Stage, at_once, new_id
+from tests.contracts.test_outages import engine_at
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def directory(stage: Stage, request: pytest.FixtureRequest) -> Directory:
+    store = getattr(stage.begin, "__self__", None)
+    if isinstance(store, MemoryStore):
+        return MemoryDirectory(store)
+    return PostgresDirectory(request.getfixturevalue("engine"))
+
+
+async def test_a_user_is_found_whole_and_nobody_else(stage: Stage, directory: Directory) -> None:
+    ada = await stage.user(username="ada")
+    bob = await stage.user("bob@example.org", proven=False, role=Role.ADMIN)
+    assert await directory.user(ada.id) == await stage.kept_user(ada.id) == ada
+    assert await directory.user(bob.id) == await stage.kept_user(bob.id) == bob
+    assert await directory.user(new_id()) is None
+
+
+async def test_it_sees_what_was_done_before_it_was_asked(stage: Stage, directory: Directory) -> None:
+    user = await stage.user()
+    for name in ("ada", "countess", "ada"):
+        async with stage.begin() as work:
+            await work.users.rename(user.id, name)
+        found = await directory.user(user.id)
+        assert found is not None
+        assert found.username == name
+    async with stage.begin() as work:
+        await work.users.remove(user.id)
+    assert await directory.user(user.id) is None
+
+
+async def test_many_who_ask_at_once_each_hear_of_their_own(stage: Stage, directory: Directory) -> None:
+    users = [await stage.user(f"user{number}@example.org") for number in range(30)]
+    asked = [user for user in users for _ in range(5)]
+    found = await at_once([lambda user=user: directory.user(user.id) for user in asked])  # type: ignore[misc]
+    assert found == asked
+
+
+async def test_they_share_a_statement(engine: AsyncEngine) -> None:
+    directory = PostgresDirectory(engine)
+    statements: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    await asyncio.gather(*(directory.user(new_id()) for _ in range(50)))
+    assert len(statements) == 1
+
+
+async def test_a_database_that_is_gone_is_a_refusal() -> None:
+    async with engine_at("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
+        with pytest.raises(Refusal) as refusal:
+            await PostgresDirectory(nowhere).user(new_id())
+    assert refusal.value.code is Code.UNAVAILABLE

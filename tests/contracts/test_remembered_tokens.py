@@ -1,0 +1,142 @@
+"""What a token says is remembered; that it is welcome is not."""
+
+from datetime import timedelta
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from hypothesis import given
+from hypothesis import strategies as st
+
+from adapters import jwt_sealer
+from adapters.jwt_sealer import JwtSealer
+from adapters.live_keys import KeySet
+from adapters.pem_keys import SigningKey
+from domain.refusals import Code, Refusal
+from domain.token import AccessToken
+from tests.contracts.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
+
+SECOND = timedelta(seconds=1)
+TEXT = forged()
+
+
+class Counting(JwtSealer):
+    """Knows how many tokens it has read for real, with their signatures."""
+
+    read = 0
+
+    def _read(self, text: str) -> AccessToken:
+        self.read += 1
+        return super()._read(text)
+
+
+class Moved:
+    """A clock and a set of keys that a test moves."""
+
+    def __init__(self) -> None:
+        self.now, self.keys = NOW, KeySet.of(KEYS)
+        self.sealer = Counting(
+            keys=lambda: self.keys,
+            issuer="https://id.example.org",
+            audience="example",
+            clock=lambda: self.now,
+            horizon=timedelta(hours=1),
+        )
+
+    def remembered(self) -> int:
+        return len(self.sealer._ring().read)
+
+    def code(self, text: str = TEXT) -> Code | None:
+        try:
+            self.sealer.unseal(text)
+        except Refusal as refusal:
+            return refusal.code
+        return None
+
+
+def test_a_signature_is_looked_at_once() -> None:
+    moved = Moved()
+    first = moved.sealer.unseal(TEXT)
+    assert [moved.sealer.unseal(TEXT) for _ in range(5)] == [first] * 5
+    assert moved.sealer.read == 1
+
+
+def test_a_token_that_is_remembered_expires_to_the_second() -> None:
+    moved = Moved()
+    assert moved.code() is None
+    moved.now = NOW + timedelta(seconds=600) - timedelta(microseconds=1)
+    assert moved.code() is None
+    moved.now = NOW + timedelta(seconds=600)
+    assert [moved.code() for _ in range(3)] == [Code.TOKEN_EXPIRED] * 3
+    moved.now = NOW
+    assert moved.code() is None
+
+
+def test_a_token_that_is_remembered_comes_from_the_future_once_the_clock_is_set_back() -> None:
+    moved = Moved()
+    assert moved.code() is None
+    moved.now = NOW - 31 * SECOND
+    assert moved.code() is Code.TOKEN_INVALID
+    moved.now = NOW - 30 * SECOND
+    assert moved.code() is None
+
+
+def test_a_token_is_forgotten_with_its_key() -> None:
+    moved = Moved()
+    assert moved.code() is None
+    moved.keys = KeySet.of(KEYS[1:])
+    assert moved.code() is Code.TOKEN_INVALID
+    moved.keys = KeySet.of(KEYS)
+    assert moved.code() is None
+    assert moved.sealer.read == 3
+
+
+def test_a_key_of_the_same_name_is_another_key() -> None:
+    moved = Moved()
+    assert moved.code() is None
+    other = SigningKey.of(Ed25519PrivateKey.generate())
+    moved.keys = KeySet.of([other])
+    assert moved.code() is Code.TOKEN_INVALID
+    assert moved.code(forged(header={**HEADER, "kid": other.kid})) is Code.TOKEN_INVALID
+
+
+@given(place=st.integers(0, len(TEXT) - 1), letter=st.characters(codec="ascii"))
+def test_only_the_very_text_is_remembered(place: int, letter: str) -> None:
+    moved = Moved()
+    assert moved.code() is None
+    other = TEXT[:place] + letter + TEXT[place + 1 :]
+    assert moved.code(other) is (None if other == TEXT else Code.TOKEN_INVALID)
+    for other in (TEXT + " ", " " + TEXT, TEXT + "=", TEXT.lower(), TEXT[:-1]):
+        assert moved.code(other) is Code.TOKEN_INVALID
+
+
+def test_what_is_refused_is_not_remembered() -> None:
+    moved = Moved()
+    for text in (forged({**CLAIMS, "aud": "another"}), forged({**CLAIMS, "exp": AT}), "x"):
+        moved.code(text)
+    assert moved.remembered() == 0
+
+
+def test_it_remembers_those_that_were_used_last_and_not_more_than_so_many() -> None:
+    moved = Moved()
+    ring = moved.sealer._ring()
+    kept = moved.sealer.unseal(TEXT)
+    for number in range(jwt_sealer.REMEMBERED - 1):
+        ring.read[str(number)] = kept
+    assert moved.code() is None  # which makes it the last that was used
+    fresh = [forged({**CLAIMS, "iat": AT - 1 - number}) for number in range(3)]
+    for text in fresh:
+        assert moved.code(text) is None
+    assert moved.remembered() == jwt_sealer.REMEMBERED
+    assert not {"0", "1", "2"} & ring.read.keys()
+    assert {TEXT, "3", *fresh} <= ring.read.keys()
+
+
+def test_what_is_remembered_is_in_no_repr() -> None:
+    moved = Moved()
+    moved.sealer.unseal(TEXT)
+    assert TEXT not in repr(moved.sealer._ring())
+
+
+def test_two_sealers_share_nothing() -> None:
+    moved = Moved()
+    moved.sealer.unseal(TEXT)
+    assert code(TEXT, audience="another") is Code.TOKEN_INVALID

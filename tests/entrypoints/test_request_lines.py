@@ -1,0 +1,58 @@
+"""One line a request, for machines: whole, in order, and as the other lines are."""
+
+import asyncio
+import io
+import json
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from entrypoints.logs import RequestLine, TellMachines
+
+pytestmark = pytest.mark.anyio
+
+LINE = RequestLine("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7")
+
+
+class Out(io.BytesIO):
+    writes = flushes = 0
+
+    def write(self, data: object) -> int:
+        self.writes += 1
+        return super().write(data)  # type: ignore[arg-type]
+
+    def flush(self) -> None:
+        self.flushes += 1
+
+
+async def test_a_line_has_what_the_other_lines_have() -> None:
+    tell = TellMachines(out := Out())
+    tell(LINE)
+    await asyncio.sleep(0)
+    line = out.getvalue()
+    assert line.endswith(b"}\n")
+    said = json.loads(line)
+    at = datetime.fromisoformat(said.pop("timestamp"))
+    assert said.pop("event") == "request"
+    assert said.pop("level") == "info"
+    assert timedelta() <= datetime.now(UTC) - at < timedelta(minutes=1)
+    assert list(said.items()) == [
+        ("request_id", "0123456789abcdef"),
+        ("method", "GET"),
+        ("route", "/v1/me"),
+        ("status", 200),
+        ("ms", 1.5),
+        ("ip", "203.0.113.7"),
+    ]
+
+
+async def test_lines_of_one_moment_are_written_at_once_and_none_is_lost() -> None:
+    tell = TellMachines(out := Out())
+    for turn in range(3):
+        for number in range(100):
+            tell(RequestLine(f"{turn}-{number}", "GET", "-", None, 0.0, ""))
+        assert out.writes == turn
+        await asyncio.sleep(0)
+        assert (out.writes, out.flushes) == (turn + 1, turn + 1)
+    told = [json.loads(line)["request_id"] for line in out.getvalue().splitlines()]
+    assert told == [f"{turn}-{number}" for turn in range(3) for number in range(100)]
