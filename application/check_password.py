@@ -3,7 +3,7 @@ none of them is an easier place to guess than another."""
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Hasher, Limits, Receipt, Verdict
+from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
 from application.store import Begin
 from domain.address import normal_email, normal_username
 from domain.limits import Limit, login_buckets
@@ -22,6 +22,7 @@ class CheckPassword:
     """
 
     begin: Begin
+    directory: Directory
     hasher: Hasher
     limits: Limits
     clock: Clock
@@ -64,10 +65,7 @@ class CheckPassword:
 
     async def _find(self, login: str) -> User | None:
         name = _name(login)
-        if name is None:
-            return None
-        async with self.begin() as work:
-            return await (work.users.by_email(name) if "@" in name else work.users.by_username(name))
+        return None if name is None else await self.directory.holder(name)
 
 
 def _name(login: str) -> str | None:

@@ -146,6 +146,10 @@ class Directory(Protocol):
         """As they are at a moment after the call; read outside of any unit of work."""
         ...
 
+    async def holder(self, login: str) -> User | None:
+        """Likewise who goes by an address or a username, as `by_email` and `by_username` of the store find them."""
+        ...
+
 
 # -- limits -----------------------------------------------------------------------------------------------
 

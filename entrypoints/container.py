@@ -99,7 +99,9 @@ class Container(containers.DeclarativeContainer):
     issue = providers.Factory(
         IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock
     )
-    check = providers.Factory(CheckPassword, begin=begin, hasher=hasher, limits=limits, clock=clock)
+    check = providers.Factory(
+        CheckPassword, begin=begin, directory=directory, hasher=hasher, limits=limits, clock=clock
+    )
     register = providers.Factory(
         Register, begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id
     )

@@ -102,7 +102,9 @@ class World:
         directory = MemoryDirectory(self.store)
         new_id = uuid7
         self.composer = composer = JinjaComposer("https://accounts.example.org")
-        self.check = check = CheckPassword(begin=begin, hasher=hasher, limits=limits, clock=clock)
+        self.check = check = CheckPassword(
+            begin=begin, directory=directory, hasher=hasher, limits=limits, clock=clock
+        )
         issue = IssueTokens(access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock)
 
         self.register = Register(begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id)

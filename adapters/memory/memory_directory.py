@@ -16,3 +16,7 @@ class MemoryDirectory(Directory):
     async def user(self, user_id: UUID) -> User | None:
         await checkpoint()
         return self._store.rows.users.get(user_id)
+
+    async def holder(self, login: str) -> User | None:
+        async with self._store.begin() as work:
+            return await (work.users.by_email(login) if "@" in login else work.users.by_username(login))

@@ -9,6 +9,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.postgres_sessions import PostgresSessions
+from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.rows import user_of
 from adapters.postgres.tables import users
 from adapters.round_trip import RoundTrip
@@ -28,6 +30,12 @@ class PostgresDirectory(Directory):
         with outages_as_refusals():
             async with asyncio.timeout(DEADLINE):
                 return (await self._shared([user_id])).get(user_id)
+
+    async def holder(self, login: str) -> User | None:
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+                users = PostgresUsers(connection, PostgresSessions(connection))
+                return await (users.by_email(login) if "@" in login else users.by_username(login))
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
         with outages_as_refusals():

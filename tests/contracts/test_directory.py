@@ -67,3 +67,13 @@ async def test_a_database_that_is_gone_is_a_refusal() -> None:
         with pytest.raises(Refusal) as refusal:
             await PostgresDirectory(nowhere).user(new_id())
     assert refusal.value.code is Code.UNAVAILABLE
+
+
+async def test_a_name_leads_to_whom_the_store_says(stage: Stage, directory: Directory) -> None:
+    await stage.user(username="Ada", proven=False)
+    newest = await stage.user(username="Ada", proven=False)
+    assert await directory.holder("ada@example.org") == await directory.holder("aDA") == newest
+    proven = await stage.user(username="ada")
+    assert await directory.holder("ada@example.org") == await directory.holder("ADA") == proven
+    assert await directory.holder("bob@example.org") is None
+    assert await directory.holder("bob") is None

@@ -1,8 +1,10 @@
 """Every statement that callers wait for finds its rows by an index, in a house with many users."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from hashlib import md5
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
+from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_store import PostgresStore
@@ -141,6 +144,14 @@ async def test_users_are_found_by_index(house: House) -> None:
         assert await work.users.by_email("nobody@example.org") is None
         assert await work.users.by_username("USER7") is not None
         assert len(await work.users.governors()) == MANY // 1000
+    assert by_index(await house.plans())
+
+
+async def test_users_are_looked_up_by_index(house: House) -> None:
+    directory = PostgresDirectory(house.engine)
+    found = await asyncio.gather(*(directory.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30)))
+    assert None not in found
+    assert await directory.holder("user7@example.org") == await directory.holder("user7") == found[6]
     assert by_index(await house.plans())
 
 

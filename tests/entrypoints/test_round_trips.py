@@ -1,0 +1,123 @@
+"""How often each verb goes to the database and back. A number may fall; one that rises wants a reason."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from sqlalchemy import event
+
+from application.store import Begin
+from domain.origin import Origin
+from domain.role import Role
+from domain.token import AccessToken, TokenPair
+from entrypoints.container import Container, close
+from entrypoints.settings import load
+from tests.entrypoints.service import PASSWORD, Service, address
+
+pytestmark = pytest.mark.anyio
+
+ORIGIN = Origin(ip="203.0.113.7", user_agent="Lynx")
+
+
+class House:
+    """The real parts, in this process."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.begin: Begin = container.begin()
+        self.said: list[str] = []
+        self.transactions = 0
+        engine = container.engine().sync_engine
+        event.listen(engine, "before_cursor_execute", lambda *told: self.said.append(told[2].split()[0]))
+        event.listen(
+            engine, "connect", lambda connection, _: connection.driver_connection.add_query_logger(self._hear)
+        )
+
+    def _hear(self, told: Any) -> None:
+        """The driver tells of all that is sent without parameters; SQLAlchemy begins transactions that never are."""
+        self.transactions += told.query == "COMMIT;"
+
+    async def trips(self, verb: Awaitable[Any]) -> str:
+        """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
+        await asyncio.sleep(0)  # the driver tells a moment later
+        self.said, self.transactions = [], 0
+        await verb
+        await asyncio.sleep(0)
+        return f"{' '.join(self.said)} ({self.transactions})"
+
+    async def log_in(self, email: str) -> TokenPair:
+        pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, origin=ORIGIN)
+        return pair
+
+    def caller(self, pair: TokenPair) -> AccessToken:
+        token: AccessToken = self.container.access_sealer().unseal(pair.access_token)
+        return token
+
+
+@asynccontextmanager
+async def opened(service: Service) -> AsyncIterator[House]:
+    container = Container(settings=load(service.environ))
+    try:
+        found = House(container)
+        await container.blocklist().tend()
+        yield found
+    finally:
+        await close(container)
+
+
+@pytest.fixture
+async def house(service: Service) -> AsyncIterator[House]:
+    async with opened(service) as found:
+        yield found
+
+
+async def test_who_is_calling_costs_the_database_nothing_and_who_they_are_one_question(
+    house: House, service: Service
+) -> None:
+    pair = await house.log_in(service.user("member"))
+    authenticate = house.container.authenticate()
+    assert await house.trips(authenticate(pair.access_token)) == " (0)"
+    assert await house.trips(authenticate(pair.access_token, role=Role.MEMBER)) == " (0)"
+    assert await house.trips(house.container.show_me()(house.caller(pair))) == "SELECT (0)"
+
+
+async def test_a_login(house: House, service: Service) -> None:
+    email = service.user("member")
+    assert await house.trips(house.log_in(email)) == "SELECT SELECT INSERT SELECT INSERT (1)"
+
+
+async def test_a_refresh(house: House, service: Service) -> None:
+    pair = await house.log_in(service.user("member"))
+    refresh = house.container.refresh()
+    once = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
+    assert once == "UPDATE SELECT (1)"
+    again = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
+    assert again == "UPDATE SELECT SELECT (1)"
+
+
+async def test_a_logout(house: House, service: Service) -> None:
+    caller = house.caller(await house.log_in(service.user("member")))
+    assert await house.trips(house.container.logout()(caller, origin=ORIGIN)) == "UPDATE INSERT (1)"
+
+
+async def test_registering_and_proving(house: House) -> None:
+    email = address()
+    register = house.container.register()(email=email, password=PASSWORD, origin=ORIGIN)
+    assert await house.trips(register) == "SELECT INSERT INSERT INSERT (1)"
+    async with house.begin() as work:
+        user = await work.users.by_email(email)
+    assert user is not None
+
+
+@pytest.mark.parametrize("many", [1, 40])
+async def test_there_are_no_more_of_them_for_many_rows(house: House, service: Service, many: int) -> None:
+    email = service.user("member", role=Role.ADMIN)
+    pairs = [await house.log_in(email) for _ in range(min(many, 12))]
+    caller, made = house.caller(pairs[0]), house.container
+    assert await house.trips(made.list_sessions()(caller)) == "SELECT (1)"
+    assert await house.trips(made.list_users()(limit=many)) == "SELECT (1)"
+    assert await house.trips(made.list_events()(caller.user_id, limit=many)) == "SELECT (1)"
+    everywhere = await house.trips(made.logout_everywhere()(caller, origin=ORIGIN))
+    assert everywhere == "SELECT UPDATE SELECT INSERT (1)"
