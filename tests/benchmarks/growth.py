@@ -18,6 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.uuid7 import uuid7
@@ -77,7 +78,7 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolled_back(store.begin)
-    floors, me = PostgresFloors(engine), ShowMe(begin=begin)
+    floors, me = PostgresFloors(engine), ShowMe(directory=PostgresDirectory(engine))
 
     def now() -> datetime:
         return datetime.now(UTC)
