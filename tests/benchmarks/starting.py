@@ -100,7 +100,7 @@ def main() -> None:
             alone.append(api_alone(service))
             imported.append(importing())
             memory.append(resident(service))
-    report("first start to ready, engines and all", first, "s", most=3, note="make run on an empty folder, installed")
+    report("first start to ready, engines and all", first, "s", most=3, note="by make run, on an empty folder")
     report("an API process to ready", alone, "s")
     report("importing the API", imported, "s", most=1)
     report("an API process, started", [before for before, _ in memory], "MiB")
