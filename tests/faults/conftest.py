@@ -8,9 +8,10 @@ from tests.faults.stack import Stack, standing
 
 
 @pytest.fixture(scope="module")
-def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
-    """Two API processes and no worker yet."""
+def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """Two API processes and no worker yet, with the SETTINGS of the module, if it has any."""
     with standing(tmp_path_factory.mktemp("house")) as stack:
+        stack.service.environ |= getattr(request.module, "SETTINGS", {})
         stack.add_api()
         stack.add_api()
         stack.wait()

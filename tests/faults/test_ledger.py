@@ -15,6 +15,8 @@ from tests.faults.stack import Stack
 
 SECONDS = int(os.environ.get("LEDGER_SECONDS", "120"))
 PEOPLE = 6
+# Longer than the test, so that what is refused in the end is revoked, and has not just expired.
+SETTINGS = {"LATCHKEY_ACCESS_TTL": "3600"}
 
 
 class Customer(Person):
