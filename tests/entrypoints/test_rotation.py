@@ -86,6 +86,7 @@ def test_keys_are_rotated_under_load_and_nobody_notices(shared: Service, keys: P
                 assert shown(api) == kids
                 for pair in witnesses:
                     assert api.get("/v1/me", pair["access_token"]).status_code == 200
+            eventually(lambda: kids[0] in load.signers)
     assert load.unexpected == []
     assert load.signers == set(kids)
     assert {"POST /v1/login 200", "POST /v1/refresh 200", "GET /v1/me 200", "POST /v1/logout 204"} <= set(
