@@ -6,7 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from application.address_mail import addressed
-from application.ports import Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused
+from application.ports import Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, ReportMail
 from application.store import Begin
 from domain.mail import Letter, Link, Mail, Outcome, retry_delay
 
@@ -29,6 +29,7 @@ class DeliverMail:
     composer: Composer
     mailer: Mailer
     clock: Clock
+    report: ReportMail
     lease: timedelta = timedelta(seconds=50)
     patience: timedelta = timedelta(seconds=30)
 
@@ -85,14 +86,15 @@ class DeliverMail:
     async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
         async with self.begin() as work:
             await work.mails.settle(mail, outcome, now=self.clock(), note=note)
+        self.report(mail, outcome, note)
 
     async def _retry(self, mail: Mail, note: str, *, hopeless: bool) -> None:
-        until = self.clock() + retry_delay(mail.attempts)
+        if hopeless:
+            await self._settle(mail, Outcome.PARKED, note)
+            return
         async with self.begin() as work:
-            if hopeless:
-                await work.mails.settle(mail, Outcome.PARKED, now=self.clock(), note=note)
-            else:
-                await work.mails.postpone(mail, until=until, note=note)
+            await work.mails.postpone(mail, until=self.clock() + retry_delay(mail.attempts), note=note)
+        self.report(mail, None, note)
 
     def _too_old(self, mail: Mail) -> bool:
         """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.limits import Bucket
-from domain.mail import Letter, Link, Mail, Purpose
+from domain.mail import Letter, Link, Mail, Outcome, Purpose
 from domain.retention import Cleared, Leftover
 from domain.token import AccessToken, RefreshToken
 from domain.user import User
@@ -195,6 +195,9 @@ class Leftovers(Protocol):
 
 Nudge = Callable[[Sequence[UUID]], None]
 """Tell the workers which mails wait. Returns at once, never raises, and may be lost."""
+
+ReportMail = Callable[[Mail, Outcome | None, str], None]
+"""Tell the operator what became of a mail, and why; with no outcome it was put off. Returns at once, never raises."""
 
 
 class Composer(Protocol):

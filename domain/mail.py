@@ -1,5 +1,6 @@
 """Mail as the house owes it: a row that says what to tell whom. The text is made when it is sent."""
 
+import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -135,3 +136,9 @@ class Letter:
 def retry_delay(attempts: int) -> timedelta:
     """How long to wait after the nth failed attempt: 5 s, doubling, never more than 5 minutes."""
     return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))
+
+
+def nameless(note: str, recipient: str) -> str:
+    """What a server said of a mail, fit for a log: without addresses, and without the name of who it goes to."""
+    local = re.escape(recipient.partition("@")[0])
+    return re.sub(rf"\S*@\S*|(?<!\w){local}(?!\w)", "…", note, flags=re.IGNORECASE)

@@ -53,6 +53,7 @@ from domain.password import PasswordPolicy
 from domain.session import Lifetimes
 from entrypoints import making
 from entrypoints.health import Health, Lookout
+from entrypoints.mail_log import MailLog
 from entrypoints.settings import Settings
 
 
@@ -176,7 +177,13 @@ class Container(containers.DeclarativeContainer):
     import_users = providers.Factory(ImportUsers, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
     grant_role = providers.Factory(GrantRole, begin=begin, clock=clock, new_id=new_id)
     deliver_mail = providers.Factory(
-        DeliverMail, begin=begin, links=link_sealer, composer=composer, mailer=mailer, clock=clock
+        DeliverMail,
+        begin=begin,
+        links=link_sealer,
+        composer=composer,
+        mailer=mailer,
+        clock=clock,
+        report=providers.Object(MailLog()),
     )
     keep_house = providers.Factory(KeepHouse, leftovers=leftovers, clock=clock)
     parked_mails = providers.Factory(ParkedMails, begin=begin)

@@ -78,3 +78,8 @@ def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]
         "How long the mail that is due for longest has been due.",
         backlog.overdue / timedelta(seconds=1),
     )
+    yield GaugeMetricFamily(
+        "latchkey_mails_oldest_seconds",
+        "The age of the oldest mail that has to be sent yet.",
+        backlog.oldest / timedelta(seconds=1),
+    )

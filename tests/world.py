@@ -51,7 +51,7 @@ from application.restore_email import RestoreEmail
 from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.verify import Verify
-from domain.mail import Kind
+from domain.mail import Kind, Outcome
 from domain.password import PasswordPolicy
 from domain.role import Role
 from domain.session import Lifetimes
@@ -161,7 +161,15 @@ class World:
         self.create_user = CreateUser(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
         self.import_users = ImportUsers(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
         self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
-        self.deliver_mail = DeliverMail(begin=begin, links=links, composer=composer, mailer=self.mailer, clock=clock)
+        self.reports: list[tuple[UUID, Outcome | None, str]] = []
+        self.deliver_mail = DeliverMail(
+            begin=begin,
+            links=links,
+            composer=composer,
+            mailer=self.mailer,
+            clock=clock,
+            report=lambda mail, outcome, note: self.reports.append((mail.id, outcome, note)),
+        )
         self.keep_house = KeepHouse(leftovers=MemoryLeftovers(self.store), clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
         self.redrive_mail = RedriveMail(begin=begin, clock=clock)

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,11 +16,13 @@ from domain.mail import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`overdue` is how long the mail that is due for longest has been due: what workers are behind by."""
+    """`overdue` is how long the mail that is due for longest has been due: what workers are behind by. `oldest` is
+    the age of the oldest that is owed: a mail server that takes none lets it grow."""
 
     owed: int
     parked: int
     overdue: timedelta
+    oldest: timedelta
 
 
 class PostgresBacklog:
@@ -36,10 +38,12 @@ class PostgresBacklog:
         owed = mails.c.outcome.is_(None)
         # Written out, because a plan made for any parameter could not use the index of the parked.
         parked = mails.c.outcome == literal_column(f"'{Outcome.PARKED.value}'")
-        counts = [select(func.count()).select_from(mails).where(which).scalar_subquery() for which in (owed, parked)]
-        first = select(func.min(mails.c.due_at)).where(owed).scalar_subquery()
+        given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
+        look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)
         with outages_as_refusals():
             async with self._engine.connect() as connection:
-                row = (await connection.execute(select(*counts, first))).one()
-        late = timedelta() if row[2] is None else self._clock() - row[2]
-        return Backlog(owed=row[0], parked=row[1], overdue=max(timedelta(), late))
+                row = (await connection.execute(look)).one()
+        return Backlog(owed=row[0], parked=row[1], overdue=self._since(row[2]), oldest=self._since(row[3]))
+
+    def _since(self, moment: datetime | None) -> timedelta:
+        return timedelta() if moment is None else max(timedelta(), self._clock() - moment)

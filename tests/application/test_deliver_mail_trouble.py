@@ -100,3 +100,20 @@ async def test_poison_stops_nobody_and_is_parked_after_ten_attempts(world: World
         await deliver()
     assert (kept(world, mails[0]).outcome, kept(world, mails[0]).attempts) == (Outcome.PARKED, 10)
     assert kept(world, mails[0]).note == "Unexpected: UnicodeError"
+
+
+async def test_what_becomes_of_a_mail_is_reported_once_it_is_written_down(world: World) -> None:
+    await claim(world)
+    world.reports.clear()
+    late, refused, fine = [await owe(world, kind) for kind in (Kind.RESET, Kind.VERIFY, Kind.ALREADY_REGISTERED)]
+    for trouble in (MailDelayed("450 busy"), MailRefused("550 no"), None):
+        world.mailer.trouble = trouble
+        await world.deliver_mail(only={"450 busy": late.id, "550 no": refused.id}.get(str(trouble), fine.id))
+    world.clock.advance(minutes=30)
+    await world.deliver_mail(only=late.id)
+    assert world.reports == [
+        (late.id, None, "450 busy"),
+        (refused.id, Outcome.PARKED, "550 no"),
+        (fine.id, Outcome.SENT, ""),
+        (late.id, Outcome.DROPPED, "expired"),
+    ]

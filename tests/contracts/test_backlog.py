@@ -26,17 +26,17 @@ def backlog(engine: AsyncEngine, *, after: timedelta = NOTHING) -> PostgresBackl
 
 async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    assert await backlog(engine, after=MINUTE).look() == Backlog(0, 0, NOTHING)
+    assert await backlog(engine, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
     async with store.begin() as work:
         for late in (0, 20, 40, 90):
             await work.mails.add(owed(due_at=NOW + timedelta(seconds=late)))
-    assert await backlog(engine, after=MINUTE).look() == Backlog(4, 0, MINUTE)
+    assert await backlog(engine, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
         for outcome in (Outcome.PARKED, Outcome.SENT):
             [mail] = await work.mails.lease(now=LATER, until=LATER, limit=1)
             await work.mails.settle(mail, outcome, now=LATER)
-    assert await backlog(engine, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20))
-    assert await backlog(engine, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING)
+    assert await backlog(engine, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
+    assert await backlog(engine, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
 
 
 async def test_a_mail_that_somebody_is_sending_is_not_overdue(engine: AsyncEngine) -> None:
@@ -44,14 +44,26 @@ async def test_a_mail_that_somebody_is_sending_is_not_overdue(engine: AsyncEngin
     async with store.begin() as work:
         await work.mails.add(owed())
         await work.mails.lease(now=NOW, until=LATER, limit=1)
-    assert await backlog(engine, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING)
+    assert await backlog(engine, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
+
+
+async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    async with store.begin() as work:
+        await work.mails.add(owed())
+        [mail] = await work.mails.lease(now=NOW, until=LATER, limit=1)
+        await work.mails.postpone(mail, until=LATER + MINUTE, note="busy")
+    assert await backlog(engine, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
+    async with store.begin() as work:
+        await work.mails.settle(mail, Outcome.DROPPED, now=LATER)
+    assert await backlog(engine, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 
 async def test_however_many_look_one_asks(engine: AsyncEngine) -> None:
     questions: list[str] = []
     event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: questions.append(call[2]))
     asked = backlog(engine)
-    assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING)] * 50
+    assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
     assert len(questions) <= 2
 
 

@@ -343,7 +343,7 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
 
 async def test_the_backlog_is_counted_by_index(house: House) -> None:
     backlog = PostgresBacklog(house.engine, clock=lambda: NOW + timedelta(hours=1))
-    assert await backlog.look() == Backlog(owed=160, parked=40, overdue=timedelta(hours=1))
+    assert await backlog.look() == Backlog(160, 40, overdue=timedelta(hours=1), oldest=timedelta(hours=1))
     assert [given for _, given in house.statements] == [()]  # so that it is planned as here however often it comes
     assert by_index(await house.plans())
 

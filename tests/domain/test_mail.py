@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mail import Kind, Letter, Link, Mail, Purpose, retry_delay
+from domain.mail import Kind, Letter, Link, Mail, Purpose, nameless, retry_delay
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -68,3 +68,16 @@ def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
         written_at=NOW,
     )
     assert "sealed" not in f"{letter!r} {letter}"
+
+
+@pytest.mark.parametrize(
+    ("note", "said"),
+    [
+        ("SMTP RCPT: 550 <ada@example.org>: unknown", "SMTP RCPT: 550 … unknown"),
+        ("550 user Ada is not here", "550 user … is not here"),
+        ("550 ADA@EXAMPLE.ORG ada=example.org@bounce", "550 … …"),
+        ("451 Canada is closed", "451 Canada is closed"),
+    ],
+)
+def test_a_note_is_told_without_whom_it_is_about(note: str, said: str) -> None:
+    assert nameless(note, "ada@example.org") == said

@@ -113,15 +113,17 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
 def test_mails_wait_until_a_worker_comes(apart: Service) -> None:
     apart.start_api()
     names = ("latchkey_mails_owed", "latchkey_mails_parked", "latchkey_mails_overdue_seconds")
-    assert [scrape(apart)[name,] for name in names] == [0, 0, 0]
+    oldest = "latchkey_mails_oldest_seconds"
+    assert [scrape(apart)[name,] for name in (*names, oldest)] == [0, 0, 0, 0]
     for _ in range(3):
         apart.client().post("/v1/password/forgot", json={"email": address("waiting")})
     owed, parked, overdue = (scrape(apart)[name,] for name in names)
     assert (owed, parked) == (3, 0)
     assert 0 < overdue < 60
+    assert 0 < scrape(apart)[oldest,] < 60
     apart.start_worker()
     eventually(lambda: scrape(apart)["latchkey_mails_owed",] == 0)
-    assert scrape(apart)["latchkey_mails_overdue_seconds",] == 0
+    assert scrape(apart)["latchkey_mails_overdue_seconds",] == scrape(apart)[oldest,] == 0
 
 
 @pytest.mark.anyio

@@ -1,0 +1,32 @@
+"""What becomes of mails, for who reads the log of a worker: by id and kind, never by address."""
+
+import structlog
+
+from domain.mail import Mail, Outcome, nameless
+
+log = structlog.get_logger(__name__)
+
+
+class MailLog:
+    """Plays `ReportMail`. Of letters that are put off it tells the first, and when one goes out again; of letters
+    that are given up, each."""
+
+    def __init__(self) -> None:
+        self._delayed = False
+
+    def __call__(self, mail: Mail, outcome: Outcome | None, note: str) -> None:
+        said = {"id": str(mail.id), "kind": mail.kind.value}
+        why = nameless(note, mail.recipient)
+        match outcome:
+            case None:
+                if not self._delayed:
+                    log.warning("mail_delayed", **said, attempts=mail.attempts, note=why)
+                self._delayed = True
+            case Outcome.SENT:
+                if self._delayed:
+                    log.info("mail_goes_out_again", **said)
+                self._delayed = False
+            case Outcome.PARKED:
+                log.error("mail_parked", **said, attempts=mail.attempts, note=why)
+            case Outcome.DROPPED:
+                log.warning("mail_dropped", **said, attempts=mail.attempts, note=why)

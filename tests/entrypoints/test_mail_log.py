@@ -1,0 +1,78 @@
+"""An outage of the mail server is seen in the log of a worker: at its beginning, at its end, and what it has cost."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from uuid import UUID
+
+import pytest
+from structlog.testing import capture_logs
+
+from domain.mail import Kind, Mail, Outcome
+from entrypoints.mail_log import MailLog
+from tests.entrypoints.service import Service, address, eventually
+from tests.faults.postbox import Postbox
+from tests.faults.postbox import postbox as opened
+
+MAIL = Mail.owed(Kind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
+
+
+@pytest.fixture
+def postbox() -> Iterator[Postbox]:
+    with opened() as box:
+        yield box
+
+
+def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
+    tell = MailLog()
+    with capture_logs() as lines:
+        tell(MAIL, Outcome.SENT, "")
+        for _ in range(2):
+            for number in range(50):
+                tell(replace(MAIL, attempts=number), None, "SMTP connecting: 421")
+            for _ in range(50):
+                tell(MAIL, Outcome.SENT, "")
+    assert [line["event"] for line in lines] == ["mail_delayed", "mail_goes_out_again"] * 2
+    assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
+
+
+def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
+    tell = MailLog()
+    with capture_logs() as lines:
+        tell(MAIL, Outcome.PARKED, "SMTP RCPT: 550 <ada@example.org> ada unknown")
+        tell(MAIL, Outcome.DROPPED, "expired")
+        tell(MAIL, Outcome.PARKED, "SMTP RCPT: 550 no")
+    told = [(line["event"], line["id"], line["kind"], line["note"]) for line in lines]
+    assert told == [
+        ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 … … unknown"),
+        ("mail_dropped", str(MAIL.id), "reset", "expired"),
+        ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 no"),
+    ]
+
+
+def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(apart: Service, postbox: Postbox) -> None:
+    apart.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{postbox.port}"
+    del apart.environ["LATCHKEY_MAIL_DIR"]
+    apart.start_api()
+    client, emails = apart.client(), [apart.user(address(f"later{number}")) for number in range(3)]
+    refused = apart.user(address("refused"))
+    postbox.answers["refused"] = f"550 <{refused}> unknown"
+    client.post("/v1/password/forgot", json={"email": refused})
+    postbox.close()
+    worker = apart.start_worker()
+
+    def told(event: str) -> list[str]:
+        return [line for line in worker.log.read_text().splitlines() if event in line]
+
+    for email in emails:
+        client.post("/v1/password/forgot", json={"email": email})
+    eventually(lambda: told("mail_delayed"))
+    postbox.open()
+    eventually(lambda: all(postbox.mails(email) for email in emails))
+    eventually(lambda: told("mail_goes_out_again") and told("mail_parked"))
+    assert worker.stop() == 0
+    assert len(told("mail_parked")) == 1
+    assert len(told("mail_delayed")) == len(told("mail_goes_out_again")) == 1
+    said = worker.log.read_text()
+    assert not [email for email in (*emails, refused) if email in said]
+    assert "token=" not in said
