@@ -3,7 +3,7 @@
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 POOL = 10
@@ -11,6 +11,9 @@ POOL = 10
 
 DEADLINE = 1.5
 """Seconds that anything asked of the database may take, however many statements it is: an outage is told in two."""
+
+READ_ONLY = "25006"
+"""SQLSTATE read_only_sql_transaction."""
 
 
 def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
@@ -69,7 +72,15 @@ def make_engine(
         },
     )
     event.listen(engine.sync_engine.pool, "invalidate", _hang_up)
+    event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
     return engine
+
+
+def _leave_a_standby(context: ExceptionContext) -> None:
+    """While a failover is under way the address may name a server that takes no writes. It answers, so without this
+    its connections would be kept; with it nobody uses any that was open by then."""
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+        context.is_disconnect = True
 
 
 def _hang_up(connection: DBAPIConnection, *_: object) -> None:

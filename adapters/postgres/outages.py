@@ -6,11 +6,12 @@ from contextlib import contextmanager
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
+from adapters.postgres.connecting import READ_ONLY
 from domain.refusals import unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
-_PASSING = ("08", "28", "3D", "40", "53", "57", "58", "25006", "55P03")
+_PASSING = ("08", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
 
 
 @contextmanager

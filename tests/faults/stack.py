@@ -123,7 +123,9 @@ class Stack:
         return found
 
     async def _sql(self, statement: str, given: tuple[Any, ...]) -> list[asyncpg.Record]:
-        connection = await asyncpg.connect(self.postgres.url)
+        # Also where the database is told to take no writes.
+        writing = {"default_transaction_read_only": "off"}
+        connection = await asyncpg.connect(self.postgres.url, server_settings=writing)
         try:
             return list(await connection.fetch(statement, *given))
         finally:

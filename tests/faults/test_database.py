@@ -96,6 +96,38 @@ def test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_n
 
 
 @contextmanager
+def readonly(stack: Stack) -> Iterator[None]:
+    """Whoever connects is answered and may write nothing, as where the address names a standby for a moment."""
+    name = stack.sql("SELECT current_database()")[0][0]
+    stack.sql(f'ALTER DATABASE "{name}" SET default_transaction_read_only = on')
+    stack.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'latchkey'")
+    yield
+    stack.sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
+
+
+def test_twenty_at_once_who_met_a_database_that_takes_no_writes_leave_no_connection_to_it_behind(
+    stack: Stack,
+) -> None:
+    email = stack.service.user("member")
+    member = stack.client().log_in(email)
+    ask = partial(member.post, "/v1/password/forgot", json={"email": email})
+    with ThreadPoolExecutor(20) as crowd:
+
+        def all_written() -> bool:
+            return {answer.status_code for answer in crowd.map(lambda _: ask(), range(20))} == {202}
+
+        with readonly(stack):
+            for _ in range(3):
+                list(crowd.map(refused, [ask] * 20))
+            refused(member.renew)
+            assert member.get("/v1/me").status_code == 200
+        # One that was opened meanwhile, and only read from, may fail one more write.
+        eventually(all_written, within=HEALED)
+        assert all_written()
+    member.take(passed(member.renew()))
+
+
+@contextmanager
 def uncommitted(stack: Stack, state: str) -> Iterator[None]:
     """Whatever is written fails when it is committed."""
     stack.sql(
