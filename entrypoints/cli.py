@@ -1,6 +1,7 @@
 """One-shot commands for operators: `python -m entrypoints.cli --help`."""
 
 import argparse
+import logging
 import sys
 
 from domain.refusals import Refusal
@@ -17,6 +18,8 @@ def main() -> None:
     for group in GROUPS:
         group.register(commands)
     asked = parser.parse_args()
+    # What went wrong is said at the end, once; adapters tell it for the logs of those who go on.
+    logging.getLogger("adapters").addHandler(logging.NullHandler())
     try:
         sys.exit(asked.run(asked))
     except SettingsError as error:

@@ -12,6 +12,9 @@ import structlog
 
 from entrypoints.settings import Settings
 
+FIELDS = ("problem", "sqlstate")
+"""What adapters tell beside an event, as `extra`. Libraries have other things there, and not for everybody."""
+
 
 def configure_logs(settings: Settings) -> None:
     plain = structlog.dev.ConsoleRenderer(
@@ -34,8 +37,9 @@ def configure_logs(settings: Settings) -> None:
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     # Libraries speak through the same door, so that their lines are events too.
     handler = logging.StreamHandler(sys.stdout)
+    fields = structlog.stdlib.ExtraAdder(FIELDS)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(processors=[remove, *errors, last], foreign_pre_chain=shared)
+        structlog.stdlib.ProcessorFormatter(processors=[remove, *errors, last], foreign_pre_chain=[*shared, fields])
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
     if settings.unknown:
@@ -43,7 +47,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 class RequestLine(msgspec.Struct, frozen=True):
-    """What is told of a request once it is answered; `ms` are milliseconds."""
+    """What is told of a request once it is answered; `ms` are milliseconds, `code` is that of a problem document."""
 
     request_id: str
     method: str
@@ -51,6 +55,7 @@ class RequestLine(msgspec.Struct, frozen=True):
     status: int | None
     ms: float
     ip: str
+    code: str | msgspec.UnsetType = msgspec.UNSET
 
 
 Tell = Callable[[RequestLine], None]
@@ -60,14 +65,19 @@ def tell_requests(settings: Settings) -> Tell:
     return tell_people if settings.development else TellMachines(sys.stdout.buffer)
 
 
+def _level(status: int | None) -> str:
+    return "info" if status is None or status < 500 else "error"
+
+
 def tell_people(line: RequestLine) -> None:
-    structlog.get_logger().info("request", **msgspec.structs.asdict(line))
+    told = {name: it for name, it in msgspec.structs.asdict(line).items() if it is not msgspec.UNSET}
+    getattr(structlog.get_logger(), _level(line.status))("request", **told)
 
 
-class _Event(RequestLine, frozen=True):
+class _Event(RequestLine, frozen=True, kw_only=True):
     timestamp: datetime
+    level: str
     event: str = "request"
-    level: str = "info"
 
 
 class TellMachines:
@@ -81,7 +91,11 @@ class TellMachines:
     def __call__(self, line: RequestLine) -> None:
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._write)
-        event = _Event(line.request_id, line.method, line.route, line.status, line.ms, line.ip, datetime.now(UTC))
+        event = _Event(
+            *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
+            timestamp=datetime.now(UTC),
+            level=_level(line.status),
+        )
         self._lines.append(msgspec.json.encode(event))
 
     def _write(self) -> None:

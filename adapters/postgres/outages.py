@@ -1,5 +1,10 @@
-"""Which failures of the database are outages, to be tried again, and which are our own mistakes."""
+"""Which failures of the database are outages, to be tried again, and which are our own mistakes.
 
+An outage is told once when it begins and once when it is over, however many callers it turns away.
+"""
+
+import logging
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -12,6 +17,37 @@ from domain.refusals import unavailable
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
 _PASSING = ("08", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
+# Somebody else was first, which a database says that answers.
+_IN_TURN = ("40", "55P03")
+
+QUIET = 5.0
+"""Seconds without a failure after which an outage is over: one in which some are served is told no more often."""
+
+log = logging.getLogger(__name__)
+
+
+class _Watch:
+    """Tells an outage, by the names of its error alone: a text may hold addresses and parameters."""
+
+    def __init__(self, *, quiet: float = QUIET) -> None:
+        self._quiet = quiet
+        self._failed: float | None = None
+
+    def failed(self, error: Exception) -> None:
+        if self._failed is None:
+            cause = getattr(getattr(error, "orig", None), "__cause__", None) or error
+            told = {"problem": type(cause).__name__, "sqlstate": _sqlstate(error)}
+            log.error("database_unavailable", extra={name: it for name, it in told.items() if it})
+        self._failed = time.monotonic()
+
+    def answered(self) -> None:
+        if self._failed is not None and time.monotonic() >= self._failed + self._quiet:
+            log.warning("database_answers_again")
+            self._failed = None
+
+
+watch = _Watch()
+"""Of this process."""
 
 
 @contextmanager
@@ -20,10 +56,19 @@ def outages_as_refusals() -> Iterator[None]:
     try:
         yield
     except (PoolTimeout, OSError) as error:  # a time that ran out is an OSError too
+        watch.failed(error)
         raise unavailable("The database") from error
     except DBAPIError as error:
-        state = getattr(error.orig, "sqlstate", None) or ""
+        state = _sqlstate(error)
         lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
         if lost or state.startswith(_PASSING):
+            if not state.startswith(_IN_TURN):
+                watch.failed(error)
             raise unavailable("The database") from error
         raise
+    else:
+        watch.answered()
+
+
+def _sqlstate(error: Exception) -> str:
+    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""

@@ -12,6 +12,7 @@ from urllib.parse import unquote_to_bytes
 import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
+from msgspec import UNSET
 
 from entrypoints.http import forward_auth
 from entrypoints.http.problems import problem, send_problem
@@ -86,7 +87,7 @@ class FrontDoor:
             code = answered.code or state.get("refusal")
             self._metrics.answered(method, route, answered.status, seconds=seconds, refusal=code)
             ms = round(seconds * 1000, 1)
-            self._tell(RequestLine(request_id, method, route or "-", answered.status, ms, ip))
+            self._tell(RequestLine(request_id, method, route or "-", answered.status, ms, ip, code or UNSET))
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
         path, query = scope.get("raw_path") or b"", scope["query_string"]

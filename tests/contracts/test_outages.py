@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from adapters.postgres import outages
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
@@ -190,6 +191,60 @@ async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_
         assert all(isinstance(answer, Refusal) for answer in many)
         await asyncio.to_thread(own_postgres.start)
         assert await floors.floors([new_id()]) == {}
+
+
+# -- who hears of it -----------------------------------------------------------------------------------
+
+
+async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
+    own_postgres: engines.Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outages, "watch", outages._Watch(quiet=0))
+
+    def told() -> list[tuple[str, str, object, object]]:
+        return [
+            (it.levelname, it.getMessage(), vars(it).get("problem"), vars(it).get("sqlstate"))
+            for it in caplog.records
+            if it.name == outages.__name__
+        ]
+
+    async with engine_at(own_postgres.url) as engine:
+        stage = stage_on(engine)
+        await run(stage, "SELECT 1")
+        assert told() == []
+        for _ in range(2):
+            caplog.clear()
+            await asyncio.to_thread(own_postgres.kill)
+            await engine.dispose()
+            for _ in range(20):
+                await refused(run(stage, "SELECT 1"))
+            await asyncio.to_thread(own_postgres.start)
+            for _ in range(3):
+                await run(stage, "SELECT 1")
+            assert told() == [
+                ("ERROR", "database_unavailable", "ConnectionRefusedError", None),
+                ("WARNING", "database_answers_again", None, None),
+            ]
+    caplog.clear()
+    async with engine_at(own_postgres.url.replace("@", "x@", 1)) as engine:
+        await refused(run(stage_on(engine), "SELECT 1"))
+        await refused(run(stage_on(engine), "SELECT 1"))
+    assert told() == [("ERROR", "database_unavailable", "InvalidPasswordError", "28P01")]
+    assert own_postgres.password not in caplog.text
+
+
+async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_none(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outages, "watch", outages._Watch(quiet=60))
+    stage = stage_on(engine)
+    await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
+    await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"))
+    assert caplog.records == []
+    for _ in range(5):
+        await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$"))
+        await run(stage, "SELECT 1")
+    assert [(it.getMessage(), vars(it)["sqlstate"]) for it in caplog.records] == [("database_unavailable", "53300")]
 
 
 # -- a database that is there, but --------------------------------------------------------------------------

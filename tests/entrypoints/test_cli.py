@@ -182,6 +182,7 @@ def test_a_setting_that_is_missing_is_named(apart: Service) -> None:
     assert "unavailable" in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "hunter2" not in refused.stderr
+    assert "database_unavailable" not in refused.stderr
 
 
 def test_sessions_are_listed_and_ended_by_the_operator(service: Service) -> None:

@@ -6,8 +6,10 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec import UNSET
+from structlog.testing import capture_logs
 
-from entrypoints.logs import RequestLine, TellMachines
+from entrypoints.logs import RequestLine, TellMachines, tell_people
 
 pytestmark = pytest.mark.anyio
 
@@ -44,6 +46,23 @@ async def test_a_line_has_what_the_other_lines_have() -> None:
         ("ms", 1.5),
         ("ip", "203.0.113.7"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("status", "code", "level"),
+    [(503, "unavailable", "error"), (401, "token_expired", "info"), (500, "internal", "error"), (None, None, "info")],
+)
+async def test_what_went_wrong_is_in_the_line(status: int | None, code: str | None, level: str) -> None:
+    line = RequestLine("0123456789abcdef", "GET", "/v1/me", status, 1.5, "203.0.113.7", code or UNSET)
+    tell = TellMachines(out := Out())
+    tell(line)
+    await asyncio.sleep(0)
+    said = json.loads(out.getvalue())
+    with capture_logs() as lines:
+        tell_people(line)
+    for told in (said, {**lines[0], "level": lines[0]["log_level"]}):
+        assert (told["status"], told.get("code"), told["level"]) == (status, code, level)
+        assert ("code" in told) is (code is not None)
 
 
 async def test_lines_of_one_moment_are_written_at_once_and_none_is_lost() -> None:

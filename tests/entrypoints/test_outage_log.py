@@ -1,0 +1,37 @@
+"""The log of the API tells that the database is gone: once, with why, and in the line of whoever was turned away."""
+
+from pathlib import Path
+
+from entrypoints import engines
+from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+
+
+def test_the_api_tells_of_an_outage_of_the_database(places: Places, tmp_path: Path) -> None:
+    _, redis_url = places()
+    with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
+        migrate(postgres.url)
+        service = Service(tmp_path, postgres.url, redis_url, processes=1)
+        try:
+            api = service.start_api()
+            client = service.client()
+
+            def told(event: str) -> list[str]:
+                return [line for line in api.log.read_text().splitlines() if event in line]
+
+            assert told("database_") == []
+            postgres.kill()
+            for _ in range(5):
+                answer = client.post("/v1/login", json={"login": address(), "password": PASSWORD})
+                assert code(answer) == "unavailable"
+            eventually(lambda: len(told("code=unavailable")) == 5)
+            assert all("[error" in line for line in told("code=unavailable"))
+            [line] = told("database_unavailable")
+            assert "Error" in line.split("problem=")[1]
+            postgres.start()
+            eventually(lambda: told("database_answers_again"))
+            assert len(told("database_")) == 2
+            assert postgres.password not in api.log.read_text()
+        finally:
+            service.close_clients()
+            service.stop()
