@@ -92,7 +92,7 @@ class RedisBlocklist(Blocklist):
         self._complained = False
         self._meetings = 0
         # One connection for everything: what is believed is what the very server said that the mark was put on.
-        self._redis = asynchronous(url, deadline=deadline, redis_connect_func=self._met)
+        self._redis = asynchronous(url, deadline=deadline, held=True, redis_connect_func=self._met)
         # Callers may be cancelled at any time: the one connection must survive it, and none of them may miss it,
         # as asyncio.wait_for inside of redis-py makes them on Python 3.11.
         self._asking = RoundTrip(self._ask)
@@ -176,7 +176,7 @@ class RedisBlocklist(Blocklist):
         if seat != self._seat:
             self._seat, self._seated = seat, now()
         if seat is None or seat.server != server:
-            await self._redis.connection_pool.disconnect(inuse_connections=False)
+            await self._redis.connection_pool.disconnect()
             raise _NotYet("another server counts")
         alone = seat.number == 1 or mark == _word(seat)
         if not alone and now() < self._seated + self._lease + self._deadline:

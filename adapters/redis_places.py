@@ -106,16 +106,19 @@ def described(url: str) -> str:
     return parts.netloc.rpartition("@")[2] or parts.path
 
 
-def asynchronous(url: str, *, deadline: float, **options: Any) -> "aio.Redis":
+def asynchronous(url: str, *, deadline: float, held: bool = False, **options: Any) -> "aio.Redis":
     """A client with one connection. redis-py retries ten times by default, for seconds; here a command answers within
-    `deadline` seconds or fails."""
+    `deadline` seconds or fails. Fetched from the pool for each command, the connection is looked at before it is used,
+    and who waits for it gives up in time; `held`, neither, for half the price."""
     found, directory = _parsed(url)
     kind = found.pop("connection_class", aio.Connection)
     if issubclass(kind, aio.Connection):
         kind = type("Elsewhere", (_Elsewhere, kind), {"directory": directory})
     once = _once(deadline, AsyncRetry(NoBackoff(), 0))
     options |= {"connection_class": kind, "max_connections": 1, "timeout": deadline}
-    return aio.Redis.from_pool(BlockingConnectionPool(**{**found, **once, **options}))
+    client = aio.Redis.from_pool(BlockingConnectionPool(**{**found, **once, **options}))
+    client.single_connection_client = held
+    return client
 
 
 def synchronous(url: str, *, deadline: float) -> "redis.Redis":
