@@ -108,8 +108,8 @@ def described(url: str) -> str:
 
 def asynchronous(url: str, *, deadline: float, held: bool = False, **options: Any) -> "aio.Redis":
     """A client with one connection. redis-py retries ten times by default, for seconds; here a command answers within
-    `deadline` seconds or fails. Fetched from the pool for each command, the connection is looked at before it is used,
-    and who waits for it gives up in time; `held`, neither, for half the price."""
+    `deadline` seconds or fails. A connection that is fetched from the pool for each command is looked at before it is
+    used, and who waits for it gives up in time; one that is `held` is neither, and costs half."""
     found, directory = _parsed(url)
     kind = found.pop("connection_class", aio.Connection)
     if issubclass(kind, aio.Connection):

@@ -1,22 +1,24 @@
 """Renew a session. Rotation converges: a lost answer or a second tab gets the same successor, a thief nothing."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, NewId, RefreshSealer
-from application.store import Begin, Work
+from application.store import Begin, Step, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.session import EndReason, Lifetimes, Session, Standing
-from domain.token import TokenPair
+from domain.token import RefreshToken, TokenPair
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     begin: Begin
+    step: Step
     sealer: RefreshSealer
     issue: IssueTokens
     lifetimes: Lifetimes
@@ -26,24 +28,25 @@ class Refresh:
     async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
         token = self.sealer.unseal(refresh_token)
         now = self.clock()
-        standing = Standing.CURRENT
-        async with self.begin() as work:
+        async with self.step() as work:
             renewed = await work.sessions.advance(
                 token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
             )
-            if renewed is None:
-                session = await work.sessions.by_id(token.session_id)
-                user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
-                if session is None or user is None:
-                    standing = Standing.OVER
-                else:
-                    standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
-                    if standing is Standing.JUST_REPLACED:
-                        renewed = session, user
-                    elif standing is Standing.STOLEN:
-                        await self._end(work, session, user, origin)
-        if renewed is not None:
-            return self.issue(*renewed)
+        return self.issue(*(renewed or await self._replaced(token, now, origin)))
+
+    async def _replaced(self, token: RefreshToken, now: datetime, origin: Origin) -> tuple[Session, User]:
+        """The session of a token that did not move it, if somebody else has done so just now. Raises what else it is
+        worth."""
+        async with self.begin() as work:
+            session = await work.sessions.by_id(token.session_id)
+            user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
+            if session is None or user is None:
+                raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")
+            standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
+            if standing is Standing.STOLEN:
+                await self._end(work, session, user, origin)
+        if standing is Standing.JUST_REPLACED:
+            return session, user
         if standing is Standing.STOLEN:
             raise Refusal(Code.REFRESH_REUSED, "This token was used before. The session has been ended.")
         if standing is Standing.EXPIRED:

@@ -298,3 +298,6 @@ class Work(Protocol):
 
 Begin = Callable[[], AbstractAsyncContextManager[Work]]
 """`async with begin() as work:` the dedent is the commit; an exception undoes everything."""
+
+Step = Begin
+"""The same for a work that is one step, and done for good when that is: a quarter of the round trips."""

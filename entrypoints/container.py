@@ -86,6 +86,7 @@ class Container(containers.DeclarativeContainer):
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin = store.provided.begin
+    step = store.provided.step
     directory = providers.ThreadSafeSingleton(PostgresDirectory, engine)
 
     signing_keys = providers.ThreadSafeSingleton(
@@ -124,7 +125,14 @@ class Container(containers.DeclarativeContainer):
         new_id=new_id,
     )
     refresh = providers.Factory(
-        Refresh, begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+        Refresh,
+        begin=begin,
+        step=step,
+        sealer=refresh_sealer,
+        issue=issue,
+        lifetimes=lifetimes,
+        clock=clock,
+        new_id=new_id,
     )
     logout = providers.Factory(Logout, begin=begin, clock=clock, new_id=new_id)
     logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock, new_id=new_id)

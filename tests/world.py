@@ -117,7 +117,13 @@ class World:
             begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
         )
         self.refresh = Refresh(
-            begin=begin, sealer=refresh_sealer, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+            begin=begin,
+            step=self.store.step,
+            sealer=refresh_sealer,
+            issue=issue,
+            lifetimes=lifetimes,
+            clock=clock,
+            new_id=new_id,
         )
         self.logout = Logout(begin=begin, clock=clock, new_id=new_id)
         self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)

@@ -77,3 +77,5 @@ class MemoryStore:
             await self._blocklist.publish(work.sessions.raised)
         if work.mails.owed:
             self._nudge(work.mails.owed)
+
+    step = begin

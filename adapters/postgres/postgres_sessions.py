@@ -5,15 +5,35 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, case, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Interval, and_, bindparam, case, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.rows import OWNER, among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, username_key, users
 from application.store import Opened, Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
+
+_ADVANCE = (
+    update(sessions)
+    .where(
+        sessions.c.id == bindparam("session"),
+        sessions.c.generation == bindparam("expected"),
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > bindparam("now"),
+        sessions.c.user_id == users.c.id,
+    )
+    .values(
+        generation=sessions.c.generation + 1,
+        rotated_at=bindparam("now"),
+        expires_at=func.least(
+            bindparam("idle", type_=sessions.c.expires_at.type),
+            sessions.c.created_at + bindparam("longest", type_=Interval),
+        ),
+    )
+    .returning(*sessions.c, *OWNER)
+)
 
 
 class PostgresSessions(Sessions):
@@ -71,28 +91,23 @@ class PostgresSessions(Sessions):
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:
-        moved = await self._connection.execute(
-            update(sessions)
-            .where(
-                sessions.c.id == session_id,
-                sessions.c.generation == generation,
-                sessions.c.ended_at.is_(None),
-                sessions.c.expires_at > now,
-            )
-            .values(
-                generation=generation + 1,
-                rotated_at=now,
-                expires_at=func.least(now + lifetimes.refresh, sessions.c.created_at + lifetimes.session),
-            )
-            .returning(sessions)
-        )
-        row = moved.first()
+        moved = {
+            "session": session_id,
+            "expected": generation,
+            "now": now,
+            "idle": now + lifetimes.refresh,
+            "longest": lifetimes.session,
+        }
+        row = (await self._connection.execute(_ADVANCE, moved)).first()
         if row is None:
             return None
-        # Read only now that the session is ours. Joined to the update, the user could be an older one than a role
-        # change that we waited for, and the renewed token would carry a role that has been taken away.
-        owner = (await self._connection.execute(select(users).where(users.c.id == row.user_id))).first()
-        return None if owner is None else (session_of(row), user_of(owner))
+        session, owner = session_of(row), user_of(row, "owner_")
+        if session.floor < session.generation:
+            return session, owner
+        # Outdated, perhaps by a role change that we have just waited for: then the session beside it is the new one,
+        # and the user still the old.
+        again = (await self._connection.execute(select(users).where(users.c.id == owner.id))).first()
+        return None if again is None else (session, user_of(again))
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
         alive = sessions.c.ended_at.is_(None)

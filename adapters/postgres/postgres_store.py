@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -59,14 +59,21 @@ class PostgresStore:
         self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE
     ) -> None:
         self._engine = engine
+        self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
 
+    def begin(self) -> AbstractAsyncContextManager[Work]:
+        return self._work(self._engine.begin())
+
+    def step(self) -> AbstractAsyncContextManager[Work]:
+        return self._work(self._at_once.connect())
+
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
+    async def _work(self, opening: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[Work]:
         with outages_as_refusals():
-            async with asyncio.timeout(self._deadline), self._engine.begin() as connection:
+            async with asyncio.timeout(self._deadline), opening as connection:
                 work = PostgresWork(connection)
                 yield work
         if work.sessions.raised:

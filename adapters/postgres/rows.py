@@ -40,17 +40,22 @@ def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
     return Text() if isinstance(kind, Text) else kind
 
 
-def user_of(row: Row[Any]) -> User:
+OWNER = [column.label(f"owner_{column.name}") for column in users.c]
+"""The columns of a user who comes in the row of something else; `user_of` takes what their names begin with."""
+
+
+def user_of(row: Row[Any], prefix: str = "") -> User:
+    said = {column.name: row._mapping[prefix + column.name] for column in users.c}
     return User(
-        id=row.id,
-        email=row.email,
-        username=row.username,
-        password_hash=row.password_hash,
-        role=Role(row.role),
-        verified=row.verified_at is not None,
-        disabled=row.disabled_at is not None,
-        credential_version=row.credential_version,
-        created_at=row.created_at,
+        id=said["id"],
+        email=said["email"],
+        username=said["username"],
+        password_hash=said["password_hash"],
+        role=Role(said["role"]),
+        verified=said["verified_at"] is not None,
+        disabled=said["disabled_at"] is not None,
+        credential_version=said["credential_version"],
+        created_at=said["created_at"],
     )
 
 

@@ -17,6 +17,6 @@ def stage(request: pytest.FixtureRequest) -> Stage:
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres.begin, PostgresFloors(engine), blocklist, nudged)
+        return Stage(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend)
-    return Stage(memory.begin, MemoryFloors(memory), blocklist, nudged)
+    return Stage(memory.begin, memory.step, MemoryFloors(memory), blocklist, nudged)

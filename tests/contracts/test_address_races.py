@@ -313,9 +313,10 @@ async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: st
         session = await town.stage.session(user) if way == "refresh" else opened(user)
 
         async def enter(session: Session = session) -> object:
-            async with town.stage.begin() as work:
-                if way == "login":
+            if way == "login":
+                async with town.stage.begin() as work:
                     return await work.sessions.open(session, credential_version=1, most=MOST) and session
+            async with town.stage.step() as work:
                 return await work.sessions.advance(session.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         entered, restored = map(won, await outcomes(enter, town.restoring(change)))

@@ -50,9 +50,9 @@ def stage(request: pytest.FixtureRequest) -> Attic:
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-        return Attic(postgres.begin, PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine))
+        return Attic(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine))
     memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None)
-    return Attic(memory.begin, MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
+    return Attic(memory.begin, memory.step, MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
 
 
 def made(at: datetime) -> UUID:
@@ -167,7 +167,7 @@ async def test_a_session_that_is_renewed_at_that_moment_stays(stage: Attic) -> N
         gone = await session(stage, user, expires_at=NOW - 2 * DAY)
 
         async def renew(alive: Session = alive) -> object:
-            async with stage.begin() as work:
+            async with stage.step() as work:
                 return await work.sessions.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         async def clear() -> object:

@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 def stage_on(engine: AsyncEngine) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     store = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-    return Stage(store.begin, PostgresFloors(engine), blocklist, nudged)
+    return Stage(store.begin, store.step, PostgresFloors(engine), blocklist, nudged)
 
 
 @contextlib.asynccontextmanager
@@ -280,7 +280,7 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
     async with engine_at(migrated) as engine:
         store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
-        stage = Stage(store.begin, PostgresFloors(engine), SpyingBlocklist(), [])
+        stage = Stage(store.begin, store.step, PostgresFloors(engine), SpyingBlocklist(), [])
         await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
         await run(stage, "SELECT 1")
 

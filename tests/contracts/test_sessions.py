@@ -35,7 +35,7 @@ def advancing(
     stage: Stage, session: Session, *, generation: int = 1, now: datetime = LATER
 ) -> Callable[[], Awaitable[tuple[Session, User] | None]]:
     async def advance() -> tuple[Session, User] | None:
-        async with stage.begin() as work:
+        async with stage.step() as work:
             return await work.sessions.advance(session.id, generation=generation, now=now, lifetimes=LIFETIMES)
 
     return advance
