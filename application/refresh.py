@@ -5,7 +5,7 @@ from datetime import datetime
 
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, NewId, RefreshSealer
-from application.store import Begin, Step, Work
+from application.store import Begin, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
@@ -18,7 +18,7 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     begin: Begin
-    step: Step
+    step: Begin
     sealer: RefreshSealer
     issue: IssueTokens
     lifetimes: Lifetimes

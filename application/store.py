@@ -59,8 +59,7 @@ class Opened:
 @dataclass(frozen=True, slots=True)
 class Standing:
     """Whose an address is already: its verified user's, or else a claim's that was imported. `imported_at` is None
-    for who came by themselves.
-    """
+    for who came by themselves."""
 
     user: User
     imported_at: datetime | None
@@ -297,7 +296,5 @@ class Work(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Work]]
-"""`async with begin() as work:` the dedent is the commit; an exception undoes everything."""
-
-Step = Begin
-"""The same for a work that is one step, and done for good when that is: a quarter of the round trips."""
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` begins a
+work of one statement alone, which is done for good by itself."""

@@ -45,17 +45,17 @@ OWNER = [column.label(f"owner_{column.name}") for column in users.c]
 
 
 def user_of(row: Row[Any], prefix: str = "") -> User:
-    said = {column.name: row._mapping[prefix + column.name] for column in users.c}
+    said = row._mapping
     return User(
-        id=said["id"],
-        email=said["email"],
-        username=said["username"],
-        password_hash=said["password_hash"],
-        role=Role(said["role"]),
-        verified=said["verified_at"] is not None,
-        disabled=said["disabled_at"] is not None,
-        credential_version=said["credential_version"],
-        created_at=said["created_at"],
+        id=said[f"{prefix}id"],
+        email=said[f"{prefix}email"],
+        username=said[f"{prefix}username"],
+        password_hash=said[f"{prefix}password_hash"],
+        role=Role(said[f"{prefix}role"]),
+        verified=said[f"{prefix}verified_at"] is not None,
+        disabled=said[f"{prefix}disabled_at"] is not None,
+        credential_version=said[f"{prefix}credential_version"],
+        created_at=said[f"{prefix}created_at"],
     )
 
 

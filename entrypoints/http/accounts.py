@@ -8,9 +8,9 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.register import Register
 from application.verify import Verify
-from domain.origin import Origin
 from entrypoints.http.guard import anybody
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, origin_of
 from entrypoints.http.shapes import Accepted, UserShape
 
 SENT = Accepted("verification_sent")
@@ -39,10 +39,10 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     ),
 )
 async def register_account(
-    data: JSONBody[RegisterBody], origin: NamedDependency[Origin], register: NamedDependency[Register]
+    data: JSONBody[RegisterBody], request: AnyRequest, register: NamedDependency[Register]
 ) -> Accepted:
     """Claim an address. The answer is the same for a known one; its owner is told by mail."""
-    await register(email=data.email, password=data.password, username=data.username, origin=origin)
+    await register(email=data.email, password=data.password, username=data.username, origin=origin_of(request))
     return SENT
 
 
@@ -50,18 +50,18 @@ async def register_account(
     "/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired", "rate_limited")
 )
 async def verify_address(
-    data: JSONBody[TokenBody], origin: NamedDependency[Origin], verify: NamedDependency[Verify]
+    data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
 ) -> UserShape:
     """Prove an address by the token of the link that was mailed to it. Twice is as good as once."""
-    return UserShape.of(await verify(token=data.token, origin=origin))
+    return UserShape.of(await verify(token=data.token, origin=origin_of(request)))
 
 
 @post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
 async def resend_verification(
-    data: JSONBody[EmailBody], origin: NamedDependency[Origin], ask_for_verification: NamedDependency[AskForLink]
+    data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]
 ) -> Accepted:
     """Ask for another link. The answer is always the same."""
-    await ask_for_verification(email=data.email, origin=origin)
+    await ask_for_verification(email=data.email, origin=origin_of(request))
     return SENT
 
 

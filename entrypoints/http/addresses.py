@@ -7,11 +7,10 @@ from msgspec import Struct
 
 from application.change_email import ChangeEmail
 from application.follow_email_link import FollowEmailLink
-from domain.origin import Origin
-from domain.token import AccessToken
 from entrypoints.http.accounts import SENT, TokenBody
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import Accepted, UserShape
 
 
@@ -29,14 +28,13 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     ),
 )
 async def ask_for_change(
-    data: JSONBody[ChangeEmailBody],
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
-    change_email: NamedDependency[ChangeEmail],
+    data: JSONBody[ChangeEmailBody], request: AnyRequest, change_email: NamedDependency[ChangeEmail]
 ) -> Accepted:
     """Ask for another address. A link goes to the new one, a notice that can undo it to the old one; the answer is
     the same whoever has the new one."""
-    await change_email(caller, new_email=data.new_email, password=data.password, origin=origin)
+    await change_email(
+        caller_of(request), new_email=data.new_email, password=data.password, origin=origin_of(request)
+    )
     return SENT
 
 
@@ -47,11 +45,11 @@ async def ask_for_change(
     responses=refusals("link_invalid", "link_expired", "last_admin", "rate_limited"),
 )
 async def follow_link(
-    data: JSONBody[TokenBody], origin: NamedDependency[Origin], follow_email_link: NamedDependency[FollowEmailLink]
+    data: JSONBody[TokenBody], request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]
 ) -> UserShape:
     """Do what the token of a link about an address says. That from the new mailbox confirms the change; twice is as
     good as once. That from the old one restores the address, ends every session and asks for a new password."""
-    return UserShape.of(await follow_email_link(token=data.token, origin=origin))
+    return UserShape.of(await follow_email_link(token=data.token, origin=origin_of(request)))
 
 
 handlers = [ask_for_change, follow_link]

@@ -35,7 +35,7 @@ from entrypoints.http import (
     users,
 )
 from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import insist_on_gates, the_caller, the_client, the_origin
+from entrypoints.http.guard import insist_on_gates, the_client
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs, tell_requests
@@ -89,9 +89,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
         route_handlers=routes,
         dependencies={
             **offers,
-            "caller": Provide(the_caller),
             "client": Provide(the_client),
-            "origin": Provide(the_origin),
         },
         exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
         request_class=StrictRequest,

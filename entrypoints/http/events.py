@@ -17,6 +17,7 @@ from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.guard import at_least, signed_in
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of
 
 _PAGED = {"limit", "cursor"}
 
@@ -54,13 +55,13 @@ class EventPage(Struct, frozen=True):
 
 @get("/me/events", guards=signed_in(query=_PAGED), responses=refusals("token_missing", "token_revoked"))
 async def my_events(
-    caller: NamedDependency[AccessToken],
+    request: AnyRequest,
     list_events: NamedDependency[ListEvents],
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
 ) -> EventPage:
     """What happened to the caller's account, newest first."""
-    return await _page(list_events, caller.user_id, caller, limit, cursor)
+    return await _page(list_events, caller_of(request).user_id, caller_of(request), limit, cursor)
 
 
 @get(
@@ -70,13 +71,13 @@ async def my_events(
 )
 async def events_of_user(
     user_id: FromPath[UUID],
-    caller: NamedDependency[AccessToken],
+    request: AnyRequest,
     list_events: NamedDependency[ListEvents],
     limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
     cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
 ) -> EventPage:
     """What happened to a user, newest first; also to one who has been deleted."""
-    return await _page(list_events, user_id, caller, limit, cursor)
+    return await _page(list_events, user_id, caller_of(request), limit, cursor)
 
 
 async def _page(

@@ -15,12 +15,11 @@ from msgspec import Struct
 from application.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.mail import Kind, Mail, Outcome
-from domain.origin import Origin
 from domain.session import EndReason, Session
-from domain.token import AccessToken
 from entrypoints.http.events import EventShape
 from entrypoints.http.guard import signed_in
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 
 Kept = TypeVar("Kept")
@@ -112,11 +111,9 @@ class ExportShape(Struct, frozen=True, kw_only=True):
         **refusals("token_missing", "token_revoked"),
     },
 )
-async def export(
-    caller: NamedDependency[AccessToken], origin: NamedDependency[Origin], export_me: NamedDependency[ExportMe]
-) -> Stream:
+async def export(request: AnyRequest, export_me: NamedDependency[ExportMe]) -> Stream:
     """Everything that is kept about the caller. The document breaks off where it cannot be read to its end."""
-    written = _written(await export_me(caller, origin=origin))
+    written = _written(await export_me(caller_of(request), origin=origin_of(request)))
     beginning = await anext(written)  # an outage until here is answered as one
     return Stream(
         _joined(beginning, written),

@@ -2,7 +2,7 @@
 
 from typing import Any, cast
 
-from litestar import MediaType, Request, Response, get
+from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.enums import ScopeType
@@ -15,6 +15,7 @@ from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals, send_refusal
+from entrypoints.http.reading import AnyRequest, caller_of
 
 PATH = "/v1/forward-auth"
 
@@ -36,15 +37,13 @@ _SAID = {
     responses=refusals("token_missing", "token_revoked", "not_verified", "role_required"),
 )
 async def forward_auth(
-    request: Request[Any, Any, Any],
-    caller: NamedDependency[AccessToken],
-    authenticate: NamedDependency[Authenticate],
-    role: FromQuery[Role | None] = None,
+    request: AnyRequest, authenticate: NamedDependency[Authenticate], role: FromQuery[Role | None] = None
 ) -> Response[str]:
     """Who is calling, for a proxy in front of another service. Nothing is said in the body.
 
     Without `role` anybody who is logged in passes, proven address or not; ask for `?role=member` to require one.
     """
+    caller = caller_of(request)
     if role is not None:
         caller = await authenticate.insist(caller, role)
     elif request.query_params:

@@ -14,10 +14,9 @@ from litestar.types import Guard
 from application.authenticate import Authenticate
 from application.identify_client import IdentifyClient
 from domain.client import Client
-from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from domain.token import AccessToken
+from entrypoints.http.reading import origin_of
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -43,7 +42,7 @@ class Gate:
         if self.client:
             connection.state.challenge = 'Basic realm="latchkey"'
             identify: IdentifyClient = connection.app.state.identify_client
-            connection.state.client = await identify(*_basic(connection), origin=await the_origin(connection))
+            connection.state.client = await identify(*_basic(connection), origin=origin_of(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
             connection.state.caller = await authenticate(
@@ -75,22 +74,10 @@ def a_client() -> list[Guard]:
     return [Gate(client=True)]
 
 
-async def the_caller(request: Connection) -> AccessToken:
-    """For handlers behind a gate that asks for a caller."""
-    caller: AccessToken = request.state.caller
-    return caller
-
-
 async def the_client(request: Connection) -> Client:
     """For handlers behind a gate that asks for a client."""
     client: Client = request.state.client
     return client
-
-
-async def the_origin(request: Connection) -> Origin:
-    """What the house remembers of where a request came from; the caller's own word is made printable and short."""
-    said = "".join(letter for letter in request.headers.get("user-agent", "") if letter.isprintable())
-    return Origin(ip=request.scope["state"].get("client_ip", ""), user_agent=said[:256])
 
 
 def gate_of(handler: BaseRouteHandler) -> Gate | None:

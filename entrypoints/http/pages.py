@@ -16,6 +16,7 @@ from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
 from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.reading import AnyRequest, origin_of
 
 
 def _token(said: Any) -> str:
@@ -28,12 +29,10 @@ async def ask_to_verify(request: Request[Any, Any, Any]) -> Response[str]:
 
 
 @post("/verify", guards=anybody(query=None), status_code=200, include_in_schema=False)
-async def verify_by_button(
-    request: Request[Any, Any, Any], origin: NamedDependency[Origin], verify: NamedDependency[Verify]
-) -> Response[str]:
+async def verify_by_button(request: AnyRequest, verify: NamedDependency[Verify]) -> Response[str]:
     form = await request.form()
     try:
-        await verify(token=_token(form), origin=origin)
+        await verify(token=_token(form), origin=origin_of(request))
     except Refusal as refusal:
         return _refused(refusal)
     return page("said.html", heading="Your address is confirmed", text="You can close this page and log in.")
@@ -49,18 +48,17 @@ async def ask_to_reset(request: Request[Any, Any, Any], policy: NamedDependency[
 
 @post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
 async def reset_by_button(
-    request: Request[Any, Any, Any],
-    origin: NamedDependency[Origin],
+    request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
     ask_for_reset: NamedDependency[AskForLink],
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(str(form.get("email") or ""), origin, ask_for_reset)
+        return await _send_link(str(form.get("email") or ""), origin_of(request), ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
-        await reset_password(token=_token(form), **passwords, origin=origin)
+        await reset_password(token=_token(form), **passwords, origin=origin_of(request))
     except Refusal as refusal:
         if refusal.field is None:
             return _refused(refusal)
@@ -80,15 +78,11 @@ async def ask_about_address(
 
 
 @post("/email", guards=anybody(query=None), status_code=200, include_in_schema=False)
-async def follow_by_button(
-    request: Request[Any, Any, Any],
-    origin: NamedDependency[Origin],
-    follow_email_link: NamedDependency[FollowEmailLink],
-) -> Response[str]:
+async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]) -> Response[str]:
     form = await request.form()
     token = _token(form)
     try:
-        await follow_email_link(token=token, origin=origin)
+        await follow_email_link(token=token, origin=origin_of(request))
     except Refusal as refusal:
         return _refused(refusal)
     if follow_email_link.purpose(token) is Purpose.RESTORE:

@@ -8,11 +8,10 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
-from domain.origin import Origin
-from domain.token import AccessToken
 from entrypoints.http.accounts import EmailBody
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import Accepted, TokenPairShape
 
 
@@ -30,10 +29,10 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 @post("/password/forgot", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
 async def forget(
-    data: JSONBody[EmailBody], origin: NamedDependency[Origin], ask_for_reset: NamedDependency[AskForLink]
+    data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
 ) -> Accepted:
     """Ask for a link to set a new password. The answer is always the same."""
-    await ask_for_reset(email=data.email, origin=origin)
+    await ask_for_reset(email=data.email, origin=origin_of(request))
     return Accepted("reset_sent")
 
 
@@ -46,11 +45,14 @@ async def forget(
     ),
 )
 async def reset(
-    data: JSONBody[ResetBody], origin: NamedDependency[Origin], reset_password: NamedDependency[ResetPassword]
+    data: JSONBody[ResetBody], request: AnyRequest, reset_password: NamedDependency[ResetPassword]
 ) -> None:
     """Set a new password by the token of a mailed link, once. Every session is over."""
     await reset_password(
-        token=data.token, new_password=data.new_password, confirm_password=data.confirm_password, origin=origin
+        token=data.token,
+        new_password=data.new_password,
+        confirm_password=data.confirm_password,
+        origin=origin_of(request),
     )
 
 
@@ -63,18 +65,15 @@ async def reset(
     ),
 )
 async def change(
-    data: JSONBody[ChangeBody],
-    origin: NamedDependency[Origin],
-    caller: NamedDependency[AccessToken],
-    change_password: NamedDependency[ChangePassword],
+    data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword]
 ) -> TokenPairShape:
     """Set a new password by the current one. Every session is over; the answer opens a new one."""
     pair = await change_password(
-        caller,
+        caller_of(request),
         current_password=data.current_password,
         new_password=data.new_password,
         confirm_password=data.confirm_password,
-        origin=origin,
+        origin=origin_of(request),
     )
     return TokenPairShape.of(pair)
 

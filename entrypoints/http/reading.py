@@ -6,18 +6,23 @@ from urllib.parse import parse_qsl
 
 import msgspec
 from litestar import Request
+from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException, InternalServerException
 
+from domain.origin import Origin
 from domain.refusals import Code, Refusal
+from domain.token import AccessToken
 from entrypoints.http.problems import malformed
+
+AnyRequest = Request[Any, Any, Any]
 
 
 class UnsupportedMediaType(ClientException):
     status_code = 415
 
 
-class StrictRequest(Request[Any, Any, Any]):
+class StrictRequest(AnyRequest):
     """The framework parses JSON whatever its content type, lets unknown fields pass and turns "1" into 1."""
 
     async def body(self) -> bytes:
@@ -73,7 +78,22 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-async def strict_form(request: Request[Any, Any, Any]) -> None:
+# Who asks, and from where, is no dependency: the framework makes a task for each of several.
+
+
+def caller_of(request: AnyRequest) -> AccessToken:
+    """For handlers behind a gate that asks for a caller."""
+    caller: AccessToken = request.state.caller
+    return caller
+
+
+def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
+    """What the house remembers of where a request came from; the caller's own word is made printable and short."""
+    said = "".join(letter for letter in connection.headers.get("user-agent", "") if letter.isprintable())
+    return Origin(ip=connection.scope["state"].get("client_ip", ""), user_agent=said[:256])
+
+
+async def strict_form(request: AnyRequest) -> None:
     """For handlers that take a form, to be called before: forms that are no such thing are refused."""
     await request.form()
 

@@ -12,11 +12,10 @@ from application.list_sessions import ListSessions
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
-from domain.origin import Origin
 from domain.session import Session
-from domain.token import AccessToken
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import TokenPairShape
 
 
@@ -62,11 +61,9 @@ class SessionList(Struct, frozen=True):
     status_code=200,
     responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
 )
-async def log_in(
-    data: JSONBody[LoginBody], origin: NamedDependency[Origin], login: NamedDependency[Login]
-) -> TokenPairShape:
+async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairShape:
     """Open a session with an address or a username and a password."""
-    return TokenPairShape.of(await login(login=data.login, password=data.password, origin=origin))
+    return TokenPairShape.of(await login(login=data.login, password=data.password, origin=origin_of(request)))
 
 
 @post(
@@ -76,37 +73,29 @@ async def log_in(
     responses=refusals("token_invalid", "token_expired", "refresh_reused", "session_ended"),
 )
 async def renew(
-    data: JSONBody[RefreshBody], origin: NamedDependency[Origin], refresh: NamedDependency[Refresh]
+    data: JSONBody[RefreshBody], request: AnyRequest, refresh: NamedDependency[Refresh]
 ) -> TokenPairShape:
     """Renew a session. For ten seconds the same token brings the same successor; later it ends the session."""
-    return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin))
+    return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
 
 
 @post("/logout", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))
-async def log_out(
-    caller: NamedDependency[AccessToken], origin: NamedDependency[Origin], logout: NamedDependency[Logout]
-) -> None:
+async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     """End the session that calls. When the answer comes, no process accepts its tokens."""
-    await logout(caller, origin=origin)
+    await logout(caller_of(request), origin=origin_of(request))
 
 
 @post("/logout/all", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))
-async def log_out_everywhere(
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
-    logout_everywhere: NamedDependency[LogoutEverywhere],
-) -> None:
+async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
     """End every session of the caller."""
-    await logout_everywhere(caller, origin=origin)
+    await logout_everywhere(caller_of(request), origin=origin_of(request))
 
 
 @get("/sessions", guards=signed_in(), responses=refusals("token_missing", "token_revoked"))
-async def my_sessions(
-    caller: NamedDependency[AccessToken], list_sessions: NamedDependency[ListSessions]
-) -> SessionList:
+async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSessions]) -> SessionList:
     """The caller's own sessions that are alive, newest first; `last_used_at` is the last login or renewal."""
-    found = await list_sessions(caller)
-    return SessionList([SessionShape.of(session, current=caller.session_id) for session in found])
+    found = await list_sessions(caller_of(request))
+    return SessionList([SessionShape.of(session, current=caller_of(request).session_id) for session in found])
 
 
 @delete(
@@ -115,13 +104,10 @@ async def my_sessions(
     responses=refusals("token_missing", "token_revoked", "not_found"),
 )
 async def end_my_session(
-    session_id: FromPath[UUID],
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
-    end_session: NamedDependency[EndSession],
+    session_id: FromPath[UUID], request: AnyRequest, end_session: NamedDependency[EndSession]
 ) -> None:
     """End one session of the caller's own. When the answer comes, no process accepts its tokens."""
-    await end_session(caller, session_id, origin=origin)
+    await end_session(caller_of(request), session_id, origin=origin_of(request))
 
 
 handlers = [log_in, renew, log_out, log_out_everywhere, my_sessions, end_my_session]

@@ -10,13 +10,12 @@ from msgspec import UNSET, Struct, UnsetType
 
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.list_users import ListUsers, ShowUser
-from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.guard import at_least
 from entrypoints.http.problems import refusals
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 
 _WATCHED = refusals("token_missing", "not_verified", "role_required")
@@ -65,19 +64,18 @@ async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) ->
 async def change(
     user_id: FromPath[UUID],
     data: JSONBody[ChangeUserBody],
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
+    request: AnyRequest,
     change_user: NamedDependency[ChangeUser],
 ) -> UserShape:
     """Grant a role, disable or enable. It is in force when the answer comes."""
     if data.role is UNSET and data.disabled is UNSET:
         raise Refusal(Code.MALFORMED, "Say what to change: role or disabled.")
     changed = await change_user(
-        caller,
+        caller_of(request),
         user_id,
         role=None if data.role is UNSET else data.role,
         disabled=None if data.disabled is UNSET else data.disabled,
-        origin=origin,
+        origin=origin_of(request),
     )
     return UserShape.of(changed)
 
@@ -88,14 +86,9 @@ async def change(
     status_code=204,
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
 )
-async def log_out(
-    user_id: FromPath[UUID],
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
-    end_sessions: NamedDependency[EndSessions],
-) -> None:
+async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
     """End every session of a user."""
-    await end_sessions(caller, user_id, origin=origin)
+    await end_sessions(caller_of(request), user_id, origin=origin_of(request))
 
 
 @delete(
@@ -103,14 +96,9 @@ async def log_out(
     guards=at_least(Role.ADMIN),
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
-async def remove(
-    user_id: FromPath[UUID],
-    caller: NamedDependency[AccessToken],
-    origin: NamedDependency[Origin],
-    delete_user: NamedDependency[DeleteUser],
-) -> None:
+async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
     """Remove a user, with everything that could still speak for them."""
-    await delete_user(caller, user_id, origin=origin)
+    await delete_user(caller_of(request), user_id, origin=origin_of(request))
 
 
 handlers = [browse, show, change, log_out, remove]

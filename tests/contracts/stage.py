@@ -11,7 +11,7 @@ import anyio
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from application.ports import Floors
-from application.store import Begin, Proof, Step
+from application.store import Begin, Proof
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.role import Role
@@ -35,7 +35,7 @@ def new_id() -> UUID:
 @dataclass
 class Stage:
     begin: Begin
-    step: Step
+    step: Begin
     floors: Floors
     blocklist: "SpyingBlocklist"
     nudged: list[UUID]
