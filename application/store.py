@@ -296,5 +296,5 @@ class Work(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Work]]
-"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` begins a
-work of one statement alone, which is done for good by itself."""
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` is a
+begin for one statement alone, which is done for good by itself."""
