@@ -27,7 +27,7 @@ from redis.exceptions import RedisError
 
 from adapters.redis_places import DEADLINE, asynchronous
 from adapters.round_trip import RoundTrip
-from application.ports import Blocklist, Clock, Floors, Seat
+from application.ports import Blocklist, Floors, Seat
 
 log = logging.getLogger(__name__)
 
@@ -72,14 +72,12 @@ class RedisBlocklist(Blocklist):
         url: str,
         *,
         truth: Floors,
-        clock: Clock,
         horizon: timedelta,
         lease: float = 1.0,
         deadline: float = DEADLINE,
         patience: float = 10.0,
     ) -> None:
         self._truth = truth
-        self._clock = clock
         self._horizon = horizon
         self._lifetime = int(horizon.total_seconds() * 1000)
         self._lease = lease
@@ -141,7 +139,7 @@ class RedisBlocklist(Blocklist):
                 return
             if not complete:
                 await self._wait_for_seat(server.decode(), mark if marked else None)
-                await self._raise((await self._truth.raised(since=self._clock() - self._horizon)).items())
+                await self._raise((await self._truth.raised(within=self._horizon)).items())
             seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
             fresh = await self._truth.unpublished()
             await self._raise(fresh.items())

@@ -83,7 +83,7 @@ class ChangeUser:
             if role is not None and role is not target.role:
                 await spare_last_admin(work, target)
                 changed = await work.users.set_role(user_id, role)
-                await work.sessions.outdate_all(user_id, now=now)
+                await work.sessions.outdate_all(user_id)
                 acts.append((Action.ROLE_CHANGED, f"from {target.role} to {role}"))
             for action, detail in acts:
                 await work.events.add(

@@ -74,7 +74,7 @@ class ConfirmEmail:
             raise _dead_link()
         await work.changes.keep(theirs.carried(displaced))
         await work.changes.close(holder.id, now=now, back_to=holder.email)
-        await work.sessions.outdate_all(holder.id, now=now)
+        await work.sessions.outdate_all(holder.id)
         await work.events.add(Event.of(Action.EMAIL_LOST, holder.id, id=self.new_id(), now=now, origin=origin))
 
 

@@ -91,7 +91,7 @@ class GrantRole:
             await spare_last_admin(work, user)
             changed = await work.users.set_role(user.id, role)
             now = self.clock()
-            await work.sessions.outdate_all(user.id, now=now)
+            await work.sessions.outdate_all(user.id)
             detail = f"from {user.role} to {role}"
             await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
             if changed is None:

@@ -6,7 +6,7 @@ None means, units and promises. Any role that reaches outside may raise the refu
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -106,8 +106,8 @@ class Floors(Protocol):
         """The floors of these sessions; one that is absent is unknown, and as good as ended."""
         ...
 
-    async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
-        """Every floor that was raised since then."""
+    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
+        """Every floor that was raised so lately, by the one clock of whoever keeps them: any other may be wrong."""
         ...
 
     async def unpublished(self) -> Mapping[UUID, int]:

@@ -189,7 +189,7 @@ class Sessions(Protocol):
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
 
-    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+    async def outdate_all(self, user_id: UUID) -> int:
         """Access tokens made so far stop working; the sessions go on."""
         ...
 

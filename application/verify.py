@@ -54,7 +54,7 @@ class Verify:
             return user
         detail = f"from {user.role} to {Role.MEMBER}, as it was given before the address was proven"
         await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
-        await work.sessions.outdate_all(user.id, now=now)
+        await work.sessions.outdate_all(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user
 
 

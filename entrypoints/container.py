@@ -81,7 +81,7 @@ class Container(containers.DeclarativeContainer):
     engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
     leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, engine)
     floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
-    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors, clock)
+    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)

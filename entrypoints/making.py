@@ -33,12 +33,10 @@ def make_hasher(settings: Settings) -> Argon2Hasher:
     return Argon2Hasher(threads=threads, memory=memory, passes=passes, lanes=lanes)
 
 
-def make_blocklist(settings: Settings, floors: PostgresFloors, clock: Clock) -> RedisBlocklist:
+def make_blocklist(settings: Settings, floors: PostgresFloors) -> RedisBlocklist:
     """Not by the setting: an operator's shell may not know it, and must not raise floors that are forgotten early.
     Ten minutes more than the longest token lives cover clocks that differ."""
-    return RedisBlocklist(
-        settings.redis_url, truth=floors, clock=clock, horizon=LONGEST_ACCESS + timedelta(minutes=10)
-    )
+    return RedisBlocklist(settings.redis_url, truth=floors, horizon=LONGEST_ACCESS + timedelta(minutes=10))
 
 
 def make_limits(settings: Settings, clock: Clock) -> Limits:

@@ -81,7 +81,7 @@ class World:
         self.clock = clock = StoppedClock()
         self.nudged: list[UUID] = []
         self.blocklist = MemoryBlocklist()
-        self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend)
+        self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend, clock=clock)
         self.floors = MemoryFloors(self.store)
         self.hasher = hasher = MemoryHasher()
         self.limits = limits = ProcessLimits(clock=clock)

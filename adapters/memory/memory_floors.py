@@ -1,7 +1,7 @@
 """The truth about sessions, and the fast copy of it, in memory."""
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -20,8 +20,10 @@ class MemoryFloors(Floors):
         kept = self._store.rows.sessions
         return {session: kept[session].lowest_welcome for session in sessions if session in kept}
 
-    async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
-        return await self.floors([session for session, at in self._store.rows.raised_at.items() if at >= since])
+    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
+        rows = self._store.rows
+        since = rows.clock() - within
+        return await self.floors([session for session, at in rows.raised_at.items() if at >= since])
 
     async def unpublished(self) -> Mapping[UUID, int]:
         return await self.floors(self._store.rows.unpublished)

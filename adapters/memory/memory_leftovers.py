@@ -39,9 +39,10 @@ class MemoryLeftovers(Leftovers):
 
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
+    over = (session.ended_at or session.expires_at) < now - retention.SESSION
     raised_at = rows.raised_at.get(session.id)
-    moments = [session.ended_at or session.expires_at, *([raised_at] if raised_at else [])]
-    return max(moments) < now - retention.SESSION and session.id not in rows.unpublished
+    quiet = raised_at is None or raised_at < rows.clock() - retention.SESSION
+    return over and quiet and session.id not in rows.unpublished
 
 
 def _mail(_: Rows, mail: Mail, now: datetime) -> bool:

@@ -27,7 +27,7 @@ class MemorySessions(Sessions):
         alive = [other for other in await self._alive(user.id) if other.alive(now)]
         evicted = sorted(alive, key=lambda other: (other.created_at, other.id))[:-most]
         for other in evicted:
-            self._raise(other.ended(now=now, reason=EndReason.EVICTED), now)
+            self._raise(other.ended(now=now, reason=EndReason.EVICTED))
         return Opened(user, tuple(other.id for other in evicted))
 
     async def by_id(self, session_id: UUID) -> Session | None:
@@ -64,21 +64,21 @@ class MemorySessions(Sessions):
         self.raised[session_id] = ENDED
         if session is None or session.ended_at is not None:
             return False
-        self._raise(session.ended(now=now, reason=reason), now)
+        self._raise(session.ended(now=now, reason=reason))
         return True
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
         alive = await self._alive(user_id)
         for session in alive:
-            self._raise(session.ended(now=now, reason=reason), now)
+            self._raise(session.ended(now=now, reason=reason))
         fresh = [s for s in self._rows.unpublished if self._rows.sessions[s].user_id == user_id]
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return len(alive)
 
-    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+    async def outdate_all(self, user_id: UUID) -> int:
         alive = await self._alive(user_id)
         for session in alive:
-            self._raise(session.outdated(), now)
+            self._raise(session.outdated())
         return len(alive)
 
     async def settled(self, user_id: UUID) -> None:
@@ -96,8 +96,8 @@ class MemorySessions(Sessions):
         await checkpoint()
         return [s for s in self._rows.sessions.values() if s.user_id == user_id and s.ended_at is None]
 
-    def _raise(self, session: Session, now: datetime) -> None:
+    def _raise(self, session: Session) -> None:
         self._rows.sessions[session.id] = session
-        self._rows.raised_at[session.id] = now
+        self._rows.raised_at[session.id] = self._rows.clock()
         self._rows.unpublished.add(session.id)
         self.raised[session.id] = session.lowest_welcome

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 import anyio
 from anyio.lowlevel import checkpoint
@@ -12,7 +13,7 @@ from adapters.memory.memory_mails import MemoryMails
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.memory_users import MemoryUsers
 from adapters.memory.rows import Rows
-from application.ports import Blocklist, Nudge
+from application.ports import Blocklist, Clock, Nudge
 from application.store import Work
 
 
@@ -50,11 +51,15 @@ class MemoryWork(Work):
         return self._clients
 
 
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
 class MemoryStore:
     """Works take turns, so each sees the world as it was left by the one before; failing leaves it untouched."""
 
-    def __init__(self, *, blocklist: Blocklist, nudge: Nudge) -> None:
-        self.rows = Rows()
+    def __init__(self, *, blocklist: Blocklist, nudge: Nudge, clock: Clock = _now) -> None:
+        self.rows = Rows(clock)
         self._turn = anyio.Lock()
         self._blocklist = blocklist
         self._nudge = nudge

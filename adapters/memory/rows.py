@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from application.ports import Clock
 from domain.address_change import AddressChange
 from domain.client import Client
 from domain.event import Event
@@ -14,6 +15,8 @@ from domain.user import User
 
 @dataclass
 class Rows:
+    clock: Clock
+    """What keeps them has a clock of its own, as a database has."""
     users: dict[UUID, User] = field(default_factory=dict)
     sessions: dict[UUID, Session] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
@@ -26,6 +29,7 @@ class Rows:
 
     def copy(self) -> "Rows":
         return Rows(
+            clock=self.clock,
             users=dict(self.users),
             sessions=dict(self.sessions),
             mails=dict(self.mails),

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import timedelta
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, case, func, literal, select, update
@@ -31,8 +31,8 @@ class PostgresFloors(Floors):
                 known = await self._shared(sessions)
         return {session: known[session] for session in sessions if session in known}
 
-    async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
-        return await self._read(select(sessions.c.id, _floor).where(sessions.c.raised_at >= since))
+    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
+        return await self._read(select(sessions.c.id, _floor).where(sessions.c.raised_at >= func.now() - within))
 
     async def unpublished(self) -> Mapping[UUID, int]:
         return await self._read(select(sessions.c.id, _floor).where(sessions.c.unpublished))

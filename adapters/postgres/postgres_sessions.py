@@ -130,11 +130,11 @@ class PostgresSessions(Sessions):
         self.raised.update(dict.fromkeys(fresh.scalars(), ENDED))
         return ended
 
-    async def outdate_all(self, user_id: UUID, *, now: datetime) -> int:
+    async def outdate_all(self, user_id: UUID) -> int:
         outdated = await self._connection.execute(
             update(sessions)
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
-            .values(floor=sessions.c.generation + 1, raised_at=now, unpublished=True)
+            .values(floor=sessions.c.generation + 1, raised_at=func.now(), unpublished=True)
             .returning(sessions.c.id, sessions.c.floor)
         )
         floors = {row.id: row.floor for row in outdated}
@@ -167,7 +167,7 @@ class PostgresSessions(Sessions):
         ended = await self._connection.execute(
             update(sessions)
             .where(which)
-            .values(ended_at=now, end_reason=reason.value, raised_at=now, unpublished=True)
+            .values(ended_at=now, end_reason=reason.value, raised_at=func.now(), unpublished=True)
         )
         return ended.rowcount
 

@@ -127,7 +127,7 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
         "me": shown,
         "refresh": refreshed,
         "the floor of a session": lambda who: floors.floors([who.session]),
-        "the floors raised lately": lambda _: floors.raised(since=now() - timedelta(hours=1)),
+        "the floors raised lately": lambda _: floors.raised(within=timedelta(hours=1)),
         NONE: lambda _: floors.unpublished(),
         "logout": ended,
         "login: sessions are evicted": evicting,

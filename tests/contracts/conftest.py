@@ -1,22 +1,51 @@
 """The stage in each of its settings: every store plays the same part, and every test asks the same of it."""
 
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryFloors
 from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.tables import sessions
 from tests.contracts.stage import SpyingBlocklist, Stage
+from tests.world import StoppedClock
+
+PassBy = Callable[[timedelta], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def stage(request: pytest.FixtureRequest) -> Stage:
+def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
         return Stage(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, nudged)
-    memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend)
+    memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
     return Stage(memory.begin, memory.step, MemoryFloors(memory), blocklist, nudged)
+
+
+@pytest.fixture
+def store_clock() -> StoppedClock:
+    """That of the store in memory."""
+    return StoppedClock()
+
+
+@pytest.fixture
+def pass_by(stage: Stage, store_clock: StoppedClock, request: pytest.FixtureRequest) -> PassBy:
+    """Lets time pass for the store, as far as floors are concerned, and for nobody else."""
+    stored = isinstance(stage.floors, PostgresFloors)
+    engine: AsyncEngine | None = request.getfixturevalue("engine") if stored else None
+
+    async def pass_by(much: timedelta) -> None:
+        store_clock.now += much
+        if engine is not None:
+            async with engine.begin() as connection:
+                await connection.execute(update(sessions).values(raised_at=sessions.c.raised_at - much))
+
+    return pass_by

@@ -56,9 +56,9 @@ class Truth(Floors):
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         return {session: self.all[session] for session in sessions if session in self.all}
 
-    async def raised(self, *, since: datetime) -> Mapping[UUID, int]:
+    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
         await self._read()
-        return {session: self.all[session] for session, at in self.raised_at.items() if at >= since}
+        return {session: self.all[session] for session, at in self.raised_at.items() if at >= LATER - within}
 
     async def unpublished(self) -> Mapping[UUID, int]:
         found = dict(self.news)
@@ -89,7 +89,7 @@ class Truth(Floors):
 async def watching(
     url: str, truth: Floors, *, horizon: timedelta = HORIZON, lease: float = 1.0, deadline: float = 0.2
 ) -> AsyncIterator[RedisBlocklist]:
-    blocklist = RedisBlocklist(url, truth=truth, clock=lambda: LATER, horizon=horizon, lease=lease, deadline=deadline)
+    blocklist = RedisBlocklist(url, truth=truth, horizon=horizon, lease=lease, deadline=deadline)
     try:
         yield blocklist
     finally:
@@ -671,7 +671,7 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:
-            await work.sessions.outdate_all(user.id, now=NOW)
+            await work.sessions.outdate_all(user.id)
             await work.sessions.end(sessions[0].id, now=NOW, reason=EndReason.LOGOUT)
         async with watching(valkey.url, stage.floors, deadline=1.0) as copy:
             await copy.tend()

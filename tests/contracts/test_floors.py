@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
@@ -15,9 +15,12 @@ from adapters.postgres.postgres_store import PostgresStore
 from application.ports import Seat
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, new_id
+from tests.contracts.conftest import PassBy
+from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, at_once, new_id
 
 pytestmark = pytest.mark.anyio
+
+MINUTE = timedelta(minutes=1)
 
 
 async def end(stage: Stage, session: Session) -> None:
@@ -27,7 +30,7 @@ async def end(stage: Stage, session: Session) -> None:
 
 async def outdate(stage: Stage, user: User) -> None:
     async with stage.begin() as work:
-        await work.sessions.outdate_all(user.id, now=NOW)
+        await work.sessions.outdate_all(user.id)
 
 
 async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stage: Stage) -> None:
@@ -41,15 +44,33 @@ async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stag
     assert await stage.floors.floors([]) == {}
 
 
-async def test_what_was_raised_is_known_since_when(stage: Stage) -> None:
+async def test_what_was_raised_is_known_for_as_long_as_anybody_asks(stage: Stage, pass_by: PassBy) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
+    await pass_by(30 * MINUTE)
     await end(stage, over)
-    assert await stage.floors.raised(since=NOW) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.floors.raised(since=NOW + timedelta(microseconds=1)) == {over.id: ENDED}
-    assert await stage.floors.raised(since=LATER) == {over.id: ENDED}
-    assert await stage.floors.raised(since=LATER + timedelta(microseconds=1)) == {}
+    assert await stage.floors.raised(within=31 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.floors.raised(within=29 * MINUTE) == {over.id: ENDED}
+    await pass_by(30 * MINUTE)
+    assert await stage.floors.raised(within=61 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.floors.raised(within=31 * MINUTE) == {over.id: ENDED}
+    assert await stage.floors.raised(within=29 * MINUTE) == {}
+
+
+@pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2)], ids=["behind", "ahead"])
+async def test_a_clock_that_is_wrong_by_two_hours_neither_shortens_that_nor_draws_it_out(
+    stage: Stage, pass_by: PassBy, wrong: timedelta
+) -> None:
+    user = await stage.user()
+    outdated, over = await stage.session(user), await stage.session(user)
+    now = datetime.now(UTC) + wrong
+    async with stage.begin() as work:
+        await work.sessions.end(over.id, now=now, reason=EndReason.LOGOUT)
+        await work.sessions.outdate_all(user.id)
+    assert await stage.floors.raised(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
+    await pass_by(61 * MINUTE)
+    assert await stage.floors.raised(within=60 * MINUTE) == {}
 
 
 async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stage) -> None:
@@ -64,7 +85,7 @@ async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stag
     await stage.floors.published({fresh.id: 2})
     assert await stage.floors.unpublished() == {}
     await stage.floors.published({})
-    assert await stage.floors.raised(since=NOW) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.floors.raised(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
 
 
 async def test_what_was_raised_again_meanwhile_stays_unpublished(stage: Stage) -> None:

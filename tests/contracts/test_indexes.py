@@ -64,7 +64,7 @@ INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, ex
 SELECT md5('session' || n)::uuid, md5('user' || n)::uuid, 1, 0, :now, :now,
        CAST(:now AS timestamptz) + interval '7 days',
        CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) END, 'Lynx', '203.0.113.7',
-       CASE WHEN n % 2 = 0 THEN CAST(:now AS timestamptz) - n * interval '1 minute' END, n % 2000 = 0
+       CASE WHEN n % 2 = 0 THEN now() - n * interval '1 minute' END, n % 2000 = 0
 FROM generate_series(1, :many) n
 """
 MAILS = """
@@ -218,7 +218,7 @@ async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> Non
         assert await work.sessions.by_id(session) is not None
         moved = await work.sessions.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES)
         assert moved is not None
-        assert await work.sessions.outdate_all(user.id, now=NOW) == 2
+        assert await work.sessions.outdate_all(user.id) == 2
         assert await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 1
     assert by_index(await house.plans())
@@ -234,7 +234,7 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
     async with house.store.begin() as work:
         assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
         assert len(await work.sessions.alive(user.id, now=NOW)) == 2
-        assert await work.sessions.outdate_all(user.id, now=NOW) == 2
+        assert await work.sessions.outdate_all(user.id) == 2
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2
     plans = [plan for plan in await house.plans() if "ended_at IS NULL" in plan or "ix_sessions_alive" in plan]
     assert len(plans) == 4
@@ -247,7 +247,7 @@ async def test_floors_are_found_by_index(house: House) -> None:
     assert await house.floors.floors([session]) == {session: 0}
     many = [await session_of(house, number) for number in range(1, 60)]
     assert len(await house.floors.floors(many)) == 59
-    assert len(await house.floors.raised(since=NOW - timedelta(minutes=11))) == 5
+    assert len(await house.floors.raised(within=timedelta(minutes=11))) == 5
     fresh = await house.floors.unpublished()
     assert len(fresh) == MANY // 2000
     await house.floors.published(fresh)

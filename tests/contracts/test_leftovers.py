@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from uuid import UUID
 
@@ -30,7 +30,9 @@ from domain.origin import NOWHERE
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
+from tests.contracts.conftest import PassBy
 from tests.contracts.stage import LIFETIMES, MOST, NOW, SpyingBlocklist, Stage, at_once, opened
+from tests.world import StoppedClock
 
 pytestmark = pytest.mark.anyio
 
@@ -45,13 +47,13 @@ class Attic(Stage):
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def stage(request: pytest.FixtureRequest) -> Attic:
+def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Attic:
     blocklist = SpyingBlocklist()
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
         return Attic(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine))
-    memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None)
+    memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
     return Attic(memory.begin, memory.step, MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
 
 
@@ -91,7 +93,7 @@ async def left(stage: Attic, sessions: list[Session]) -> list[Session]:
         return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
 
 
-async def test_sessions_go_a_day_after_they_have_ended_or_expired(stage: Attic) -> None:
+async def test_sessions_go_a_day_after_they_have_ended_or_expired(stage: Attic, pass_by: PassBy) -> None:
     user = await stage.user()
     edge = NOW - retention.SESSION
     staying = [
@@ -104,39 +106,45 @@ async def test_sessions_go_a_day_after_they_have_ended_or_expired(stage: Attic) 
         await session(stage, user, expires_at=edge - MOMENT),
         await ended(stage, await session(stage, user), edge - MOMENT),
     ]
+    await pass_by(2 * DAY)
     assert await cleared(stage, Leftover.SESSION) == len(going)
     assert await left(stage, [*staying, *going]) == staying
     assert await stage.floors.floors([one.id for one in going]) == {}
     assert await cleared(stage, Leftover.SESSION) == 0
 
 
-async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(stage: Attic) -> None:
+async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(stage: Attic, pass_by: PassBy) -> None:
     user = await stage.user()
     unsaid = await ended(stage, await session(stage, user), NOW - AGES, said=False)
+    await pass_by(AGES)
     assert await cleared(stage, Leftover.SESSION) == 0
     assert await stage.floors.unpublished() == {unsaid.id: ENDED}
     await stage.floors.published({unsaid.id: ENDED})
     assert await cleared(stage, Leftover.SESSION) == 1
 
 
-async def test_no_floor_is_forgotten_that_was_raised_lately(stage: Attic) -> None:
+async def test_no_floor_is_forgotten_that_was_raised_lately_by_any_clock(stage: Attic, pass_by: PassBy) -> None:
     user = await stage.user()
     expired = await session(stage, user, expires_at=NOW - 2 * DAY)
     async with stage.begin() as work:
-        await work.sessions.outdate_all(user.id, now=NOW - HOUR)
+        await work.sessions.outdate_all(user.id)
     await stage.floors.published(await stage.floors.unpublished())
+    await pass_by(DAY - HOUR)
     assert await cleared(stage, Leftover.SESSION) == 0
-    assert await cleared(stage, Leftover.SESSION, now=NOW + DAY) == 1
+    assert await cleared(stage, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
+    await pass_by(2 * HOUR)
+    assert await cleared(stage, Leftover.SESSION) == 1
     assert await left(stage, [expired]) == []
 
 
-async def test_sessions_that_have_lost_their_user_go_like_others(stage: Attic) -> None:
+async def test_sessions_that_have_lost_their_user_go_like_others(stage: Attic, pass_by: PassBy) -> None:
     user = await stage.user()
     nameless = await session(stage, user)
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
         await work.users.remove(user.id)
     await stage.floors.published({nameless.id: ENDED})
+    await pass_by(2 * DAY)
     assert await cleared(stage, Leftover.SESSION) == 0
     assert await cleared(stage, Leftover.SESSION, now=NOW + 2 * DAY) == 1
 

@@ -60,7 +60,7 @@ def ending_all(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
 def outdating(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
     async def outdate_all() -> int:
         async with stage.begin() as work:
-            return await work.sessions.outdate_all(user.id, now=LATER)
+            return await work.sessions.outdate_all(user.id)
 
     return outdate_all
 
@@ -241,7 +241,7 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
         async def demote(user: User = user) -> None:
             async with stage.begin() as work:
                 await work.users.set_role(user.id, Role.MEMBER)
-                await work.sessions.outdate_all(user.id, now=LATER)
+                await work.sessions.outdate_all(user.id)
 
         async def renew(session: Session = session, issued: list[tuple[int, Role]] = issued) -> None:
             for generation in range(1, 5):
@@ -264,7 +264,7 @@ async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_t
         async def demote(user: User = user) -> None:
             async with stage.begin() as work:
                 await work.users.set_role(user.id, Role.MEMBER)
-                await work.sessions.outdate_all(user.id, now=LATER)
+                await work.sessions.outdate_all(user.id)
 
         holder, _ = await at_once([entering(stage, session), demote])
         assert holder is not None
@@ -379,7 +379,7 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
             await work.sessions.open(added, credential_version=1, most=MOST)
             await work.sessions.advance(sessions[0].id, generation=1, now=LATER, lifetimes=LIFETIMES)
             await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
-            await work.sessions.outdate_all(user.id, now=LATER)
+            await work.sessions.outdate_all(user.id)
             await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
             raise Undo
 
@@ -389,7 +389,7 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
     assert await kept(stage, added) is None
     assert stage.blocklist.published == []
     nothing: Mapping[UUID, int] = {}
-    assert await stage.floors.raised(since=NOW) == await stage.floors.unpublished() == nothing
+    assert await stage.floors.raised(within=timedelta(hours=1)) == await stage.floors.unpublished() == nothing
     assert await stage.floors.floors([added.id, new_id()]) == nothing
 
 

@@ -28,7 +28,6 @@ def at(url: str, floors: PostgresFloors | Truth, *, patience: float = 10.0) -> R
     return RedisBlocklist(
         url,
         truth=floors,
-        clock=lambda: LATER,
         horizon=HORIZON,
         lease=LEASE,
         deadline=DEADLINE,

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from domain.role import Role
 from tests.entrypoints.rolling import bearer
-from tests.entrypoints.service import Client, code
+from tests.entrypoints.service import Client, code, eventually
 from tests.faults.stack import Stack
 
 RIGHT, WRONG = 0, 1
@@ -57,6 +58,26 @@ def test_eleven_minutes_behind_is_expired_elsewhere_and_costs_a_refresh(stack: S
     assert 0 < int(visitor.pair["expires_in"]) <= 600
     assert stack.client(RIGHT).post("/v1/logout", headers=bearer(visitor.pair["access_token"])).status_code == 204
     assert "" not in {me(stack, WRONG, visitor), me(stack, RIGHT, visitor)}
+
+
+@pytest.mark.parametrize("seconds", [-7200, 7200])
+def test_what_is_revoked_stays_so_when_redis_is_emptied_however_wrong_a_clock_is(
+    stack: Stack, skew: Path, seconds: int
+) -> None:
+    """Ten times, for either process may be the one that vouches for what Redis holds."""
+    skew.write_text("0")
+    gone, banned = (stack.client(RIGHT).log_in(stack.service.user(name)) for name in ("gone", "banned"))
+    user = banned.get("/v1/me").json()["id"]
+    skew.write_text(str(seconds))
+    admin = stack.client(WRONG).log_in(stack.service.user("admin", role=Role.ADMIN))
+    assert admin.patch(f"/v1/users/{user}", json={"disabled": True}).status_code == 200
+    assert gone.post("/v1/logout").status_code == 204
+    for _ in range(10):
+        with stack.redis() as redis:
+            redis.flushall()
+            eventually(lambda: redis.exists("{latchkey}:complete"))
+        for _ in range(5):
+            assert (me(stack, RIGHT, gone), me(stack, RIGHT, banned)) == ("token_revoked", "token_revoked")
 
 
 def test_a_clock_that_is_set_back_by_an_hour_revives_nobody_and_locks_nobody_out(stack: Stack, skew: Path) -> None:

@@ -55,6 +55,12 @@ def old_house(time: Time, tmp_path: Path) -> Iterator[Stack]:
         yield stack
 
 
+def weeks_go_by(stack: Stack, time: Time, much: timedelta) -> None:
+    """For the database too, whose clock tells when a floor was raised."""
+    time.pass_by(much)
+    stack.sql("UPDATE sessions SET raised_at = raised_at - $1::interval", much)
+
+
 def left(stack: Stack) -> dict[str, int]:
     tables = ("sessions", "mails", "address_changes", "events", "arrivals")
     counted = {table: stack.sql(f"SELECT count(*) FROM {table}")[0][0] for table in tables}
@@ -68,12 +74,12 @@ def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_hous
         for number, much in enumerate(WEEKS):
             if much < ACCESS or number % 3 == 0:
                 old_house.redis().flushall()
-            time.pass_by(much)
+            weeks_go_by(old_house, time, much)
             for life in [crowd.submit(person.live) for person in people]:
                 life.result()
     eventually(lambda: old_house.owed() == 0)
 
-    time.pass_by(500 * DAYS)
+    weeks_go_by(old_house, time, 500 * DAYS)
     eventually(lambda: not any(left(old_house).values()), within=60)
     for person in people:
         for link in person.links:
