@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.patience import patience
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.rows import user_of
@@ -28,12 +29,12 @@ class PostgresDirectory(Directory):
     async def user(self, user_id: UUID) -> User | None:
         # Whoever joins late waits for the round trip before theirs as well.
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE):
+            async with patience():
                 return (await self._shared([user_id])).get(user_id)
 
     async def holder(self, login: str) -> User | None:
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+            async with patience(), self._engine.connect() as connection:
                 users = PostgresUsers(connection, PostgresSessions(connection))
                 return await (users.by_email(login) if "@" in login else users.by_username(login))
 

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.patience import patience
 from adapters.postgres.tables import seats, sessions
 from adapters.round_trip import RoundTrip
 from application.ports import Floors, Seat
@@ -27,7 +28,7 @@ class PostgresFloors(Floors):
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         # Whoever joins late waits for the round trip before theirs as well.
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE):
+            async with patience():
                 known = await self._shared(sessions)
         return {session: known[session] for session in sessions if session in known}
 

@@ -1,6 +1,5 @@
 """The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -8,6 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.patience import patience
 from adapters.postgres.postgres_address_changes import PostgresAddressChanges
 from adapters.postgres.postgres_clients import PostgresClients
 from adapters.postgres.postgres_events import PostgresEvents
@@ -73,7 +73,7 @@ class PostgresStore:
     @asynccontextmanager
     async def _work(self, opening: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[Work]:
         with outages_as_refusals():
-            async with asyncio.timeout(self._deadline), opening as connection:
+            async with patience(self._deadline), opening as connection:
                 work = PostgresWork(connection)
                 yield work
         if work.sessions.raised:

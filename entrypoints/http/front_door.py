@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
+from adapters.postgres.patience import one_caller
 from entrypoints.http import forward_auth
 from entrypoints.http.problems import problem, send_problem
 from entrypoints.logs import RequestLine, Tell
@@ -73,6 +74,7 @@ class FrontDoor:
         state["client_ip"] = ip
         answered = _Answered(send, request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
+        one_caller()
         try:
             refusal = self._refusal(scope)
             if refusal:

@@ -55,7 +55,7 @@ def seconds(name: str) -> float:
 
 LEASE = default(RedisBlocklist, "lease")
 BOUNDS: dict[str, list[float]] = {
-    "a unit of work, or a question, to PostgreSQL": [connecting.DEADLINE, 2.0, 10.0, 503],
+    "what a request asks of PostgreSQL, or a worker at a time": [connecting.DEADLINE, 2.0, 10.0, 503],
     "connections to PostgreSQL": [connecting.POOL],
     "a command to Redis": [redis_places.DEADLINE, LEASE + redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
@@ -72,10 +72,12 @@ BOUNDS: dict[str, list[float]] = {
 }
 
 EXERCISED = {
-    "a unit of work, or a question, to PostgreSQL": [
+    "what a request asks of PostgreSQL, or a worker at a time": [
         "contracts/test_outages.py::test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole",
         "contracts/test_outages.py::test_a_work_has_its_time_altogether_however_many_statements_it_is",
+        "contracts/test_outages.py::test_a_caller_waits_for_the_database_once_however_many_works_it_takes",
         "contracts/test_outages.py::test_the_server_ends_a_transaction_in_which_nothing_happens",
+        "faults/test_database.py::test_twenty_who_have_to_ask_twice_are_told_in_time_as_well",
         "faults/test_database.py::test_an_outage_is_told_within_two_seconds_and_over_by_itself",
     ],
     "connections to PostgreSQL": [

@@ -14,6 +14,7 @@ from sqlalchemy.pool import QueuePool
 
 from adapters.postgres import outages
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.patience import one_caller
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
 from adapters.postgres.postgres_users import PostgresUsers
@@ -283,6 +284,22 @@ async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migr
         stage = Stage(store.begin, store.step, PostgresFloors(engine), SpyingBlocklist(), [])
         await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
         await run(stage, "SELECT 1")
+
+
+async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    stage = Stage(store.begin, store.step, PostgresFloors(engine), SpyingBlocklist(), [])
+
+    async def caller(*, alone: bool) -> None:
+        if alone:
+            one_caller()
+        for _ in range(2):
+            await run(stage, "SELECT pg_sleep(0.9)")
+
+    await caller(alone=False)
+    await asyncio.create_task(caller(alone=False))
+    await refused(asyncio.create_task(caller(alone=True)))
+    await run(stage, "SELECT 1")
 
 
 async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:

@@ -10,6 +10,7 @@ from functools import partial
 import httpx
 import pytest
 
+from adapters.postgres.connecting import POOL
 from domain.role import Role
 from tests.entrypoints.service import PASSWORD, address, code, eventually
 from tests.faults.people import Person, passed
@@ -93,6 +94,21 @@ def test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_n
     client.log_in(emails[0])
     busy = "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey' AND state <> 'idle'"
     eventually(lambda: stack.sql(busy)[0][0] == 0, within=5)
+
+
+def test_twenty_who_have_to_ask_twice_are_told_in_time_as_well(stack: Stack) -> None:
+    """All places of the pool are taken: whoever gets one in the end, for the first question, has waited enough."""
+    email = stack.service.user("member")
+    member = stack.client().log_in(email)
+    token, auth = {"token": member.pair["access_token"]}, stack.service.program()
+    introspect = partial(stack.client().post, "/v1/introspect", data=token, auth=auth)
+    assert introspect().json()["active"]
+    forget = partial(member.post, "/v1/password/forgot", json={"email": email})
+    with stack.locked("users, mails"), ThreadPoolExecutor(50) as crowd:
+        others = [crowd.submit(refused, forget) for _ in range(30)]
+        eventually(lambda: stack.waiting("INSERT INTO mails") >= POOL)
+        for one in [*[crowd.submit(refused, introspect) for _ in range(20)], *others]:
+            one.result()
 
 
 @contextmanager
