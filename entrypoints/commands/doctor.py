@@ -12,6 +12,7 @@ from entrypoints.commands.registry import Commands
 from entrypoints.doctor.database import look_at_database
 from entrypoints.doctor.findings import Finding, State
 from entrypoints.doctor.hashing import look_at_hashing
+from entrypoints.doctor.mails import look_at_mails
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.doctor.settings import look_at_settings
 from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
@@ -31,6 +32,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
     parts = {
         "settings": _each(look_at_settings(settings)),
         "database": look_at_database(settings, making.now),
+        "mails": look_at_mails(settings, making.now),
         "redis": look_at_redis(settings, making.now),
         "smtp": look_at_smtp(settings),
         "keys": _each(look_at_keys(settings, making.now)),

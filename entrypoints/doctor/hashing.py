@@ -11,8 +11,8 @@ from entrypoints.doctor.findings import Finding
 from entrypoints.setting_values import Cost
 
 PART = "passwords"
-SLOW, QUICK = 0.5, 0.02
-"""Seconds for one hash: above, people wait for each other; below, it may cost more."""
+SLOW = 0.5
+"""Seconds for one hash, above which people wait for each other."""
 BEARABLE = 0.05
 """Seconds that a dearer hash may take, for it to be proposed."""
 DEARER = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
@@ -39,7 +39,7 @@ def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, s
     findings = [Finding.ok(PART, said)]
     if compilable:
         findings.append(Finding.ok(PART, "`make native` compiles argon2 for this processor: about half of that each"))
-    elif seconds < QUICK and (dearer := _dearer(seconds, cost)):
+    elif dearer := _dearer(seconds, cost):
         theirs = seconds * dearer.work / cost.work
         findings.append(
             Finding.ok(

@@ -24,6 +24,7 @@ from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.database import judge_version, look_at_database
 from entrypoints.doctor.findings import Finding, State
 from entrypoints.doctor.hashing import DEARER, judge_hashing, look_at_hashing, ready_made
+from entrypoints.doctor.mails import look_at_mails
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.doctor.settings import look_at_settings
 from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
@@ -136,7 +137,17 @@ async def test_where_nothing_is_wrong_every_part_is_fine(
         doubts = [line for line in lines if not line.startswith("ok ") and " takes " not in line]
         assert (status, doubts) == (0, [])
         parts = [line.split()[1] for line in lines]
-        assert set(parts) == {"settings", "database", "redis", "clock", "smtp", "keys", "public", "passwords"}
+        assert set(parts) == {
+            "settings",
+            "database",
+            "mails",
+            "redis",
+            "clock",
+            "smtp",
+            "keys",
+            "public",
+            "passwords",
+        }
         assert [line for line in lines if "logins a second" in line]
         durable.stop()
         status, lines = await doctor({**environ, **made, "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{inbox.port}"})
@@ -311,6 +322,44 @@ async def test_a_database_that_is_far_away(environ: dict[str, str]) -> None:
         found = saying(await database({**environ, "LATCHKEY_DATABASE_URL": url}), "round trip")
         assert found.state is State.WARNING
         assert "move closer" in found.text
+
+
+# -- mails ---------------------------------------------------------------------------------------------
+
+OWED = """
+INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, outcome, note) VALUES
+(gen_random_uuid(), 'reset', 'ada@example.org', now() - interval '{age}', now() - interval '{late}', 3, {outcome},
+ '{note}')
+"""
+
+
+async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
+    if row:
+        await execute(environ, OWED.format(**{"age": "0 s", "late": "0 s", "outcome": "NULL", "note": ""} | row))
+    return [it async for it in look_at_mails(load(environ), now)]
+
+
+async def test_mails_that_wait_are_seen_and_why(environ: dict[str, str]) -> None:
+    [found] = await mails(environ)
+    assert (found.state, found.text) == (State.OK, "none is owed")
+    [found] = await mails(environ, age="3 hours", outcome="'parked'", note="550 no")
+    assert (found.state, found.text) == (State.OK, "none is owed; 1 given up, which `mails` lists")
+    [found] = await mails(environ, age="20 s")
+    assert (found.state, found.part) == (State.OK, "mails")
+    assert re.fullmatch(r"1 owed, the oldest for \d\d s; 1 given up, which `mails` lists", found.text)
+    [found] = await mails(environ, age="5 minutes", late="-4 minutes", note="SMTP RCPT: 450 <ada@example.org> busy")
+    assert found.state is State.WARNING
+    assert found.text.startswith("2 owed, the oldest for 5 min; the latest note: SMTP RCPT: 450 … busy; 1 given up")
+    assert "nobody takes it: see LATCHKEY_SMTP_URL" in found.text
+    [found] = await mails(environ, age="3 hours", late="61 seconds")
+    assert found.state is State.WARNING
+    assert found.text.startswith("3 owed, the oldest for 3 h;")
+    assert "due for 61 s and not tried: is a worker running" in found.text
+
+
+async def test_mails_are_not_looked_at_where_there_is_no_database(environ: dict[str, str]) -> None:
+    url = re.sub(r":\d+/", f":{free_port()}/", environ["LATCHKEY_DATABASE_URL"])
+    assert await mails({**environ, "LATCHKEY_DATABASE_URL": url}) == []
 
 
 # -- Redis ---------------------------------------------------------------------------------------------
@@ -518,7 +567,9 @@ def test_what_is_proposed_can_be_done() -> None:
     assert setting.groups() == ("m=65536,t=2,p=1", "34", "119")
     for cost in DEARER:
         assert argon2(str(cost)) == cost
-    assert proposed(22) == []
+    assert "LATCHKEY_ARGON2=m=32768,t=2,p=1 takes about 39 ms" in " ".join(proposed(23))
+    assert "LATCHKEY_ARGON2=m=32768,t=2,p=1 takes about 49 ms" in " ".join(proposed(29))
+    assert proposed(30) == []
     assert proposed(19.9, Cost(98_304, 3, 1)) == []
     slow = judge_hashing(0.6, DEFAULT, cores=4, compilable=True)
     assert [(it.state, "`make native`" in it.text) for it in slow] == [(State.WARNING, True)]

@@ -1,0 +1,52 @@
+"""Mails: how many wait, since when, and why; how many were given up."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from sqlalchemy import text
+
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
+from application.ports import Clock
+from domain.mail import nameless
+from entrypoints.doctor.findings import Finding
+from entrypoints.settings import Settings
+
+PART = "mails"
+LATE = timedelta(minutes=1)
+"""Beyond this, somebody is waiting for a letter."""
+
+_LATEST = text(
+    "SELECT note, recipient FROM mails WHERE outcome IS NULL AND note <> '' ORDER BY created_at DESC LIMIT 1"
+)
+
+
+async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+    engine = make_engine(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
+    try:
+        backlog = await PostgresBacklog(engine, clock=clock).look()
+        async with engine.connect() as connection:
+            latest = (await connection.execute(_LATEST)).first()
+    except Exception:  # what is wrong with the database is said where it is looked at
+        return
+    finally:
+        await engine.dispose()
+    yield judge_backlog(backlog, "" if latest is None else nameless(latest.note, latest.recipient))
+
+
+def judge_backlog(backlog: Backlog, note: str) -> Finding:
+    """`note` is why one of them was put off, as far as anybody knows."""
+    why = f"; the latest note: {note}" if note else ""
+    owed = f"{backlog.owed} owed, the oldest for {_spoken(backlog.oldest)}{why}" if backlog.owed else "none is owed"
+    owed += f"; {backlog.parked} given up, which `mails` lists" if backlog.parked else ""
+    if backlog.overdue > LATE:
+        behind = f"due for {_spoken(backlog.overdue)} and not tried"
+        return Finding.warning(PART, f"{owed}; {behind}: is a worker running, and are there enough of them?")
+    if backlog.oldest > LATE:
+        return Finding.warning(PART, f"{owed}; workers try, and nobody takes it: see LATCHKEY_SMTP_URL")
+    return Finding.ok(PART, owed)
+
+
+def _spoken(age: timedelta) -> str:
+    seconds = int(age.total_seconds())
+    return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"
