@@ -5,14 +5,17 @@ Messages are enqueued by the actor's name, so that whoever nudges never imports 
 
 import logging
 import threading
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from queue import Full, Queue
+from typing import Any
 from uuid import UUID
 
-from dramatiq import JSONEncoder, Message, set_encoder
+from dramatiq import Consumer, JSONEncoder, Message, MessageProxy, set_encoder
 from dramatiq.brokers.redis import RedisBroker
+from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import AsyncIO
+from redis.exceptions import TimeoutError as RedisTimeout
 
 from adapters.redis_places import DEADLINE, synchronous
 
@@ -25,10 +28,50 @@ BACKLOG = 1000
 log = logging.getLogger(__name__)
 
 
+@contextmanager
+def _silence_as_loss() -> Iterator[None]:
+    try:
+        yield
+    except RedisTimeout as error:
+        lost: Callable[[Exception], Exception] = ConnectionClosed  # untyped where it comes from
+        raise lost(error) from None
+
+
+class _Consumer(Consumer):
+    """Dramatiq takes a Redis that refuses for an outage, and one that is silent for a mistake of its own: three
+    tracebacks a second."""
+
+    def __init__(self, usual: Consumer) -> None:
+        self._usual = usual
+
+    def __next__(self) -> MessageProxy | None:
+        with _silence_as_loss():
+            return next(self._usual)
+
+    def ack(self, message: MessageProxy) -> None:
+        with _silence_as_loss():
+            self._usual.ack(message)
+
+    def nack(self, message: MessageProxy) -> None:
+        with _silence_as_loss():
+            self._usual.nack(message)
+
+    def requeue(self, messages: Iterable[MessageProxy]) -> None:
+        self._usual.requeue(messages)
+
+    def close(self) -> None:
+        self._usual.close()
+
+
+class _Broker(RedisBroker):
+    def consume(self, *given: Any, **options: Any) -> Consumer:
+        return _Consumer(super().consume(*given, **options))
+
+
 def make_broker(redis_url: str, *, deadline: float = DEADLINE) -> RedisBroker:
     """The broker for either side of the queue; `deadline` is in seconds, for each command. Connects when used."""
     set_encoder(JSONEncoder())
-    broker: Callable[..., RedisBroker] = RedisBroker  # untyped where it comes from
+    broker: Callable[..., RedisBroker] = _Broker  # untyped where it comes from
     return broker(
         client=synchronous(redis_url, deadline=deadline),
         # Its scripts make up names of keys, which a cluster allows as long as all are in one slot.

@@ -1,13 +1,17 @@
 """Nudges are cheap, may be lost, and tell Redis nothing but ids."""
 
 import socket
+import time
 from uuid import UUID
 
 import anyio
+import dramatiq
 import pytest
+from dramatiq import Message, MessageProxy
+from dramatiq.errors import ConnectionClosed
 from redis.asyncio import Redis
 
-from adapters.dramatiq_queue import DramatiqNudge
+from adapters.dramatiq_queue import ACTOR, QUEUE, DramatiqNudge, make_broker
 from entrypoints.engines import Valkey
 
 MAILS = [UUID(int=number) for number in range(1, 51)]
@@ -41,3 +45,25 @@ def test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped() -> None:
         for _ in range(1000):
             nudge(MAILS)
         nudge.close()
+
+
+def test_a_worker_takes_a_silent_redis_for_one_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    with socket.socket() as deaf:
+        deaf.bind(("127.0.0.1", 0))
+        deaf.listen()
+        broker = make_broker(f"redis://127.0.0.1:{deaf.getsockname()[1]}/0", deadline=0.05)
+        dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(str)
+        consumer = broker.consume(queue_name=QUEUE, prefetch=1, timeout=100)
+        message = MessageProxy(Message(QUEUE, ACTOR, (), {}, {"redis_message_id": "1"}))
+        with pytest.raises(ConnectionClosed):
+            next(consumer)
+        for settle in (consumer.ack, consumer.nack):
+            with pytest.raises(ConnectionClosed):
+                settle(message)
+        worker = dramatiq.Worker(broker, worker_threads=1)
+        worker.start()
+        while not (lines := [it for it in caplog.records if it.levelname == "CRITICAL"]):
+            time.sleep(0.01)
+        worker.stop(timeout=1000)
+    assert [it.exc_info for it in lines] == [None] * len(lines)
+    assert "connection error" in lines[0].getMessage()
