@@ -93,7 +93,7 @@ HOMES = {
     "itsdangerous": {"link_sealer", "refresh_sealer"},
     "jinja2": {"jinja_composer"},
     "jwt": {"jwt_sealer"},
-    "redis": {"redis_blocklist", "redis_limits", "redis_places"},
+    "redis": {"dramatiq_queue", "redis_blocklist", "redis_limits", "redis_places"},
     "sqlalchemy": {"postgres"},
 }
 
