@@ -57,7 +57,8 @@ LEASE = default(RedisBlocklist, "lease")
 BOUNDS: dict[str, list[float]] = {
     "what a request asks of PostgreSQL, or a worker at a time": [connecting.DEADLINE, 2.0, 10.0, 503],
     "connections to PostgreSQL": [connecting.POOL],
-    "a command to Redis": [redis_places.DEADLINE, LEASE + redis_places.DEADLINE],
+    # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
+    "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, HEAD_LIMIT, 413],
     "a letter": [
