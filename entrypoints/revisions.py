@@ -10,16 +10,21 @@ _BEFORE = re.compile(r"^down_revision\b.*?=\s*(.+)$", re.MULTILINE)
 
 def head(versions: Path = _VERSIONS) -> str:
     """The one revision that no other comes after."""
-    texts = [path.read_text(encoding="utf-8") for path in versions.glob("*.py")]
-    before = " ".join(match[1] for text in texts for match in _BEFORE.finditer(text))
-    (last,) = {match[1] for text in texts for match in _REVISION.finditer(text)} - set(re.findall(r"\w+", before))
+    before = " ".join(_found(_BEFORE, versions))
+    (last,) = set(_found(_REVISION, versions)) - set(re.findall(r"\w+", before))
     return last
 
 
-def is_newer(found: str, serves: str, ours: str) -> bool:
+def _found(what: re.Pattern[str], versions: Path) -> list[str]:
+    texts = [path.read_text(encoding="utf-8") for path in versions.glob("*.py")]
+    return [match[1] for text in texts for match in what.finditer(text)]
+
+
+def is_newer(found: str, serves: str, ours: str, versions: Path = _VERSIONS) -> bool:
     """Whether the schema `found` comes after `ours` and still serves its code, as the schema says of itself.
 
-    Migrations keep that list (see `migrations/env.py`): whom it serves, oldest first, and itself at the end.
+    Migrations keep that list (see `migrations/env.py`): whom it serves, oldest first, and itself at the end. What we
+    know ourselves is not newer, whatever is said of it.
     """
     *before, last = serves.split() or [""]
-    return last == found and ours in before
+    return last == found and ours in before and found not in _found(_REVISION, versions)

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from entrypoints.revisions import head, is_newer
 
 _FOUND = text("SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version")
+_NO_LOCK = "55P03"
 
 
 class SchemaError(Exception):
@@ -32,12 +33,16 @@ class Schema:
 
 async def schema_of(connection: AsyncConnection) -> Schema:
     try:
-        found = (await connection.execute(_FOUND)).first()
+        found = (await connection.execute(_FOUND)).all()
     except ProgrammingError:
-        found = None
-    if found is None:
-        return Schema(None, head())
-    return Schema(found[0], head(), newer=is_newer(found[0], found[1] or "", head()))
+        found = []
+    match found:
+        case []:
+            return Schema(None, head())
+        case [(revision, serves)]:
+            return Schema(revision, head(), newer=is_newer(revision, serves or "", head()))
+        case several:  # which is none of ours, whichever comes first
+            return Schema(" and ".join(sorted(revision for revision, _ in several)), head())
 
 
 def unusable(url: URL, error: Exception) -> SchemaError:
@@ -45,6 +50,22 @@ def unusable(url: URL, error: Exception) -> SchemaError:
     why = str(getattr(error, "orig", error)) or "it does not answer"
     where = f"{url.host or 'localhost'}:{url.port or 5432}"
     return SchemaError(f"The database at {where} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
+
+
+def unmigrated(error: Exception) -> SchemaError:
+    """Of a migration that failed with `error`. What the database says beside its message may name somebody."""
+    broken = getattr(error, "orig", None)
+    if getattr(broken, "sqlstate", None) == _NO_LOCK:
+        return SchemaError(
+            "The migration gave up: for a second somebody has held a lock that it needs, and everybody would queue"
+            " behind it. Run `make migrate` again; if that does not help, end what has long been open in"
+            " pg_stat_activity."
+        )
+    why, *_ = str(getattr(broken, "__cause__", None) or error).splitlines() or ["alembic_version says nothing"]
+    return SchemaError(
+        f"The migration failed: {why}. If alembic_version does not tell where this database is (one row, in the"
+        " column version_num), put that right by hand or with `alembic stamp --purge`; then run `make migrate` again."
+    )
 
 
 async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None:

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.postgres.connecting import behind_pgbouncer, driver_url
 from adapters.postgres.tables import metadata
-from entrypoints.schema import schema_of, unusable
+from entrypoints.schema import schema_of, unmigrated, unusable
 from entrypoints.settings import SettingsError, database_url
 
 _TURN = text("SELECT pg_try_advisory_xact_lock(7235501094318843)")
@@ -99,6 +99,12 @@ async def _online() -> None:
                 context.config.print_stdout(said)
             else:
                 await connection.run_sync(_migrate)
+    except (
+        SQLAlchemyError,
+        OSError,
+        AssertionError,
+    ) as error:  # the last is what Alembic says to a name that is none
+        sys.exit(str(unmigrated(error)))
     finally:
         await connection.close()
         await engine.dispose()

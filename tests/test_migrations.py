@@ -261,12 +261,14 @@ def downgrade(): ...
         async with connection.transaction():
             await connection.execute("SELECT count(*) FROM users")  # an open transaction of some report
             done = await asyncio.to_thread(alembic, fresh, "upgrade", "head", root=root)
-            assert done.returncode != 0
+            assert done.returncode == 1
             # Nobody queues behind a migration that has given up.
             await connection.execute("SELECT count(*) FROM users")
         return done.stderr
 
-    assert "lock timeout" in on(fresh, block)
+    said = on(fresh, block)
+    assert said.count("\n") == 1
+    assert said.startswith("The migration gave up: for a second somebody has held a lock")
     assert shape(fresh) == before
     assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
     assert shape(fresh) != before
@@ -397,6 +399,46 @@ def test_a_newer_schema_that_does_not_say_whom_it_serves_is_refused(fresh: str, 
     assert insisted(fresh) == ""
     on(fresh, lambda connection: connection.execute("COMMENT ON TABLE alembic_version IS NULL"))
     assert "has the schema adds" in insisted(fresh)
+
+
+@pytest.mark.parametrize("names", [(head(), "ffffffffffff"), ("ffffffffffff", head())], ids=["ours", "the other"])
+def test_a_schema_of_two_names_is_refused_whichever_comes_first(fresh: str, names: tuple[str, str]) -> None:
+    migrate(fresh, "upgrade", "head")
+    first, then = names
+    on(fresh, lambda connection: connection.execute("DELETE FROM alembic_version"))
+    on(fresh, lambda connection: connection.execute("INSERT INTO alembic_version VALUES ($1), ($2)", first, then))
+    assert f"has the schema {head()} and ffffffffffff, this version needs {head()}" in insisted(fresh)
+    done = alembic(fresh, "upgrade", "head")
+    assert done.returncode != 0
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("spoilt", "why"),
+    [
+        ("DELETE FROM alembic_version", 'relation "mails" already exists'),
+        ("ALTER TABLE alembic_version RENAME version_num TO v", "column alembic_version.version_num does not exist"),
+        ("UPDATE alembic_version SET version_num = ''", "alembic_version says nothing"),
+    ],
+    ids=["emptied", "renamed", "nameless"],
+)
+def test_a_spoilt_alembic_version_is_told_in_a_line(fresh: str, spoilt: str, why: str) -> None:
+    migrate(fresh, "upgrade", "head")
+    on(fresh, lambda connection: connection.execute(spoilt))
+    assert "Run `make migrate`." in insisted(fresh)
+    done = alembic(fresh, "upgrade", "head")
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done.stderr
+    assert done.stderr.startswith(f"The migration failed: {why}. If alembic_version does not tell")
+    assert "--purge" in done.stderr
+
+
+def test_an_older_schema_is_refused_even_where_it_is_said_to_serve_us(fresh: str) -> None:
+    migrate(fresh, "upgrade", REVISIONS[-2])
+    said = f"COMMENT ON TABLE alembic_version IS '{head()} {REVISIONS[-2]}'"
+    on(fresh, lambda connection: connection.execute(said))
+    assert insisted(fresh).startswith(f"The database has the schema {REVISIONS[-2]}, this version needs {head()}.")
+    migrate(fresh, "upgrade", "head")
+    assert insisted(fresh) == ""
 
 
 def test_an_older_schema_is_refused(fresh: str) -> None:
