@@ -83,12 +83,14 @@ class Shortcut:
         except Refusal as refusal:
             await send_refusal(scope, send, refusal)
             return
-        headers = [(name.lower().encode(), value.encode()) for name, value in _told_of(caller).items()]
-        await send({"type": "http.response.start", "status": 200, "headers": [*_EMPTY, *headers]})
+        told = zip(_NAMES, _told_of(caller).values(), strict=True)
+        headers = [*_EMPTY, *[(name, value.encode()) for name, value in told]]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 _ROLES: dict[bytes, Role | None] = {b"": None} | {f"role={role}".encode(): role for role in Role}
+_NAMES = [name.lower().encode() for name in _SAID]
 _EMPTY = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0")]
 
 

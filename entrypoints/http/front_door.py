@@ -29,6 +29,7 @@ _ALWAYS = {
     b"cross-origin-opener-policy": b"same-origin",
     b"cache-control": b"no-store",
 }
+_ALL = list(_ALWAYS.items())
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _ODD = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
@@ -118,18 +119,18 @@ class FrontDoor:
     def _caller(self, scope: HTTPScope) -> tuple[str, bool]:
         """Who is calling, and whether a proxy of ours says so. It is the nearest address that is not one of ours;
         only our proxies' own entries lie behind it."""
-        peer = _address(scope["client"][0]) if scope["client"] else None
-        trusted = self._is_proxy(peer)
-        if trusted:
-            said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-            for word in reversed(said.decode("latin-1").split(",")):
-                entry = _address(word.strip())
-                if entry is None:
-                    break
-                peer = entry
-                if not self._is_proxy(entry):
-                    break
-        return "" if peer is None else _spelled(peer), trusted
+        peer, spelled = _address(scope["client"][0]) if scope["client"] else (None, "")
+        if not self._proxies or not self._is_proxy(peer):
+            return spelled, False
+        said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for word in reversed(said.decode("latin-1").split(",")):
+            entry, named = _address(word.strip())
+            if entry is None:
+                break
+            spelled = named
+            if not self._is_proxy(entry):
+                break
+        return spelled, True
 
 
 def _request_id(scope: HTTPScope) -> str | None:
@@ -139,20 +140,17 @@ def _request_id(scope: HTTPScope) -> str | None:
 
 
 @lru_cache(4096)
-def _address(text: str) -> IPv4Address | IPv6Address | None:
-    """One address has one form: not mapped into IPv6, and without a zone, which may be any text."""
+def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """One address has one form and one spelling: not mapped into IPv6, and without a zone, which may be any text."""
     try:
         found = ip_address(text)
     except ValueError:
-        return None
-    if isinstance(found, IPv4Address):
-        return found
-    return None if found.scope_id else found.ipv4_mapped or found
-
-
-@lru_cache(4096)
-def _spelled(address: IPv4Address | IPv6Address) -> str:
-    return str(address)
+        return None, ""
+    if isinstance(found, IPv6Address):
+        if found.scope_id:
+            return None, ""
+        found = found.ipv4_mapped or found
+    return found, str(found)
 
 
 def _is_text(quoted: bytes) -> bool:
@@ -180,7 +178,7 @@ class _Answered:
             self.status = message["status"]
             headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
-            headers += [(name, value) for name, value in _ALWAYS.items() if name not in present]
+            headers += _ALL if present.isdisjoint(_ALWAYS) else [it for it in _ALL if it[0] not in present]
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
