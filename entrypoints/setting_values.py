@@ -17,7 +17,7 @@ from adapters.smtp_mailer import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network
-_ARGON2 = re.compile(r"m=([1-9][0-9]{0,5}),t=([1-9][0-9]{0,2}),p=1")
+_ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 """KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -116,6 +116,10 @@ def argon2(text: str) -> Cost:
     if found is None:
         raise ValueError("must look like m=19456,t=2,p=1: KiB of memory, passes, and one lane")
     memory, passes = int(found[1]), int(found[2])
+    if found[3] != "1":
+        raise ValueError(
+            "must have one lane (p=1): as many hashes run at once as there are cores, so more gain nothing"
+        )
     if not any(memory >= least and passes >= times for least, times in _ENOUGH):
         raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
     if not bearable(memory, passes):

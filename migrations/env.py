@@ -53,6 +53,12 @@ def _migrate(connection: Connection) -> None:
         context.run_migrations()
 
 
+def _went(before: str | None, now: str | None) -> str:
+    if before == now:
+        return f"The schema is {now}: nothing to do."
+    return f"The schema was {before or 'absent'} and is {now or 'absent'} now."
+
+
 def _be_brief(connection: Connection) -> None:
     """A migration that cannot have its lock soon gives up, instead of making everybody queue behind it: logins wait
     1.5 seconds. PostgreSQL takes one second to send a vacuum away."""
@@ -94,11 +100,15 @@ async def _online() -> None:
         async with _alone(engine):
             schema = await schema_of(connection)
             await connection.rollback()
-            if schema.newer and getattr(context.config.cmd_opts, "cmd", (None,))[0] is command.upgrade:
+            asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]
+            if schema.newer and asked is command.upgrade:
                 said = f"The schema {schema.revision} is newer than this version, and serves it: nothing to do."
                 context.config.print_stdout(said)
             else:
                 await connection.run_sync(_migrate)
+                if asked in {command.upgrade, command.downgrade}:
+                    now = (await schema_of(connection)).revision
+                    context.config.print_stdout(_went(schema.revision, now))
     except (
         SQLAlchemyError,
         OSError,

@@ -356,6 +356,13 @@ def test_a_database_without_a_schema_is_told_from_one_with_another(fresh: str) -
     assert insisted(fresh) == missing
 
 
+def test_a_migration_says_where_it_came_from_and_where_it_went(fresh: str) -> None:
+    last, before = REVISIONS[-1], REVISIONS[-2]
+    assert migrate(fresh, "upgrade", "head") == f"The schema was absent and is {last} now.\n"
+    assert migrate(fresh, "upgrade", "head") == f"The schema is {last}: nothing to do.\n"
+    assert migrate(fresh, "downgrade", "-1") == f"The schema was {last} and is {before} now.\n"
+
+
 ADDS = """
 def upgrade(): op.add_column("users", sa.Column("planted", sa.Text))
 def downgrade(): op.drop_column("users", "planted")

@@ -63,7 +63,8 @@ async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[
     except OSError as error:
         why = getattr(error, "reason", error)
         make = Finding.wrong if isinstance(why, ssl.SSLError) else Finding.warning
-        yield make(part, f"{url} cannot be reached from here ({why}), and links in mails lead there")
+        elsewhere = "; if `make run` has another port, set LATCHKEY_PORT here too" if settings.development else ""
+        yield make(part, f"{url} cannot be reached from here ({why}), and links in mails lead there{elsewhere}")
     except (ValueError, LookupError, TypeError):
         yield Finding.wrong(part, f"{url} is somebody else: links in mails lead there; see LATCHKEY_PUBLIC_URL")
     else:

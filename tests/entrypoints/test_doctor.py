@@ -524,7 +524,8 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
     assert (await at(service.url, LATCHKEY_SIGNING_KEYS=keys)).state is State.OK
     assert "other keys" in (await at(service.url)).text
     assert (await at(service.url)).state is State.WRONG
-    assert (await at(f"http://127.0.0.1:{free_port()}")).state is State.WARNING
+    nobody = await at(f"http://127.0.0.1:{free_port()}")
+    assert (nobody.state, "set LATCHKEY_PORT here too" in nobody.text) == (State.WARNING, True)
     for status, body, said in (
         ("200 fine", "<html>", "somebody else"),
         ("200 fine", "[]", "somebody else"),

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import secrets
 import shutil
 import subprocess
@@ -534,3 +535,18 @@ def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[st
     finally:
         hasher.close()
         before.close()
+
+
+@pytest.mark.parametrize(
+    ("cost", "why"),
+    [
+        ("m=999999999,t=2,p=1", "too dear"),
+        ("m=19456,t=99999999,p=1", "too dear"),
+        ("m=19456,t=2,p=4", "one lane (p=1)"),
+        ("m=1,t=1,p=1", "too weak"),
+        ("19456", "must look like"),
+    ],
+)
+def test_a_cost_that_cannot_be_is_refused_with_the_reason(cost: str, why: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(why)):
+        written.argon2(cost)
