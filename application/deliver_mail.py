@@ -1,7 +1,7 @@
 """Deliver what is owed. The outbox holds the truth, so every step may be repeated, by anybody, after any crash."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
@@ -9,6 +9,7 @@ from application.address_mail import addressed
 from application.ports import Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, ReportMail
 from application.store import Begin
 from domain.mail import Letter, Link, Mail, Outcome, retry_delay
+from domain.refusals import Refusal
 
 _POISONED = 10
 _STALE_NOTICE = timedelta(days=3)
@@ -22,6 +23,9 @@ class _Dropped(Exception):
 class DeliverMail:
     """`patience` is the longest that the mailer takes over one letter. No letter is begun in the last `patience` of
     a lease, so nobody else sends what is still being sent.
+
+    What became of a letter while the store was away is told to it as soon as it is back, before any other is leased:
+    otherwise the letter would go out again when its lease ends.
     """
 
     begin: Begin
@@ -32,11 +36,14 @@ class DeliverMail:
     report: ReportMail
     lease: timedelta = timedelta(seconds=50)
     patience: timedelta = timedelta(seconds=30)
+    untold: list[tuple[Mail, Outcome, str]] = field(default_factory=list, init=False, repr=False)
 
     async def __call__(
         self, *, only: UUID | None = None, limit: int = 10, stopping: Callable[[], bool] = lambda: False
     ) -> int:
         """How many mails were due, up to `limit`. They are dealt with one after another, unless `stopping`."""
+        while self.untold:  # each is in one hand at a time, for who fails puts it back
+            await self._settle(*self.untold.pop())
         now = self.clock()
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
@@ -84,8 +91,12 @@ class DeliverMail:
         return self.composer.compose(mail, self.links.seal(link))
 
     async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
-        async with self.begin() as work:
-            await work.mails.settle(mail, outcome, now=self.clock(), note=note)
+        try:
+            async with self.begin() as work:
+                await work.mails.settle(mail, outcome, now=self.clock(), note=note)
+        except Refusal:
+            self.untold.append((mail, outcome, note))
+            raise
         self.report(mail, outcome, note)
 
     async def _retry(self, mail: Mail, note: str, *, hopeless: bool) -> None:

@@ -1,12 +1,16 @@
 """Delivering through trouble: what is tried again, when, and what ends it."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import pytest
 
-from application.ports import Composer, MailDelayed, MailRefused
+from application.ports import Composer, MailDelayed, Mailer, MailRefused
+from application.store import Work
 from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
+from domain.refusals import Refusal, unavailable
 from tests.application.test_deliver_mail import ALICE, claim, fate, kept, owe
 from tests.world import World
 
@@ -69,6 +73,57 @@ async def test_a_notice_is_worth_one_try_however_late_and_then_no_more(world: Wo
     assert await fate(world, first) == (Outcome.SENT, "")
     world.mailer.trouble = MailDelayed("451 later")
     assert await fate(world, second) == (Outcome.PARKED, "451 later")
+
+
+@dataclass
+class Fading(Mailer):
+    """A mailer that takes the letter, and a store that is away from that moment on."""
+
+    world: World
+    away: bool = False
+
+    async def send(self, letter: Letter) -> None:
+        await self.world.mailer.send(letter)
+        self.away = True
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[Work]:
+        if self.away:
+            raise unavailable("The database")
+        async with self.world.begin() as work:
+            yield work
+
+
+async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it_is_back(world: World) -> None:
+    fading = Fading(world)
+    deliver = replace(world.deliver_mail, begin=fading.begin, mailer=fading)
+    first, second = await owe(world, Kind.ALREADY_REGISTERED), await owe(world, Kind.PASSWORD_CHANGED)
+    for mail in (first, second):
+        fading.away = False
+        with pytest.raises(Refusal, match="does not answer"):
+            await deliver(only=mail.id)
+        with pytest.raises(Refusal, match="does not answer"):
+            await deliver()
+    fading.away = False
+    world.clock.now += deliver.lease
+    assert await deliver() == 0
+    assert len(world.mailer.letters) == 2
+    assert [kept(world, mail).outcome for mail in (first, second)] == [Outcome.SENT] * 2
+    assert world.reports == [(first.id, Outcome.SENT, ""), (second.id, Outcome.SENT, "")]
+
+
+async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(world: World) -> None:
+    fading = Fading(world)
+    deliver = replace(world.deliver_mail, begin=fading.begin, mailer=fading)
+    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    with pytest.raises(Refusal, match="does not answer"):
+        await deliver()
+    fading.away = False
+    world.clock.now += deliver.lease
+    world.mailer.trouble = MailDelayed("450 busy")
+    assert await fate(world, mail) == (None, "450 busy")
+    assert await deliver() == 0
+    assert (kept(world, mail).outcome, kept(world, mail).attempts) == (None, 2)
 
 
 @pytest.mark.parametrize("kind", [Kind.VERIFY, Kind.ALREADY_REGISTERED])
