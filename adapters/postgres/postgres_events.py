@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.rows import event_of, insert_all, row_of_event
+from adapters.postgres.rows import event_of, row_of_event
 from adapters.postgres.tables import events
 from application.store import Events
 from domain.event import Event
@@ -18,7 +18,7 @@ class PostgresEvents(Events):
 
     async def add(self, *added: Event) -> None:
         if added:
-            await self._connection.execute(insert_all(events, [row_of_event(event) for event in added]))
+            await self._connection.execute(insert(events), [row_of_event(event) for event in added])
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)

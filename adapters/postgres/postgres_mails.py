@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, insert, or_, select, update
+from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
@@ -17,6 +17,13 @@ from domain.user import User
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
 _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
 
+# The number of attempts tells whether the lease is still ours.
+_OURS = update(mails).where(
+    mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
+)
+_SETTLE = _OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
+_POSTPONE = _OURS.values(due_at=bindparam("until"), note=bindparam("said"))
+
 
 class PostgresMails(Mails):
     def __init__(self, connection: AsyncConnection) -> None:
@@ -24,7 +31,7 @@ class PostgresMails(Mails):
         self.owed: list[UUID] = []
 
     async def add(self, mail: Mail) -> None:
-        await self._connection.execute(insert(mails).values(row_of_mail(mail)))
+        await self._connection.execute(insert(mails), row_of_mail(mail))
         self.owed.append(mail.id)
 
     async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
@@ -48,10 +55,10 @@ class PostgresMails(Mails):
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
-        await self._change(mail, outcome=outcome.value, settled_at=now, note=note)
+        await self._change(mail, _SETTLE, how=outcome.value, now=now, said=note)
 
     async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
-        await self._change(mail, due_at=until, note=note)
+        await self._change(mail, _POSTPONE, until=until, said=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
         named = mails.c.user_id == user.id
@@ -84,10 +91,5 @@ class PostgresMails(Mails):
             self.owed.append(mail_id)
         return redriven.rowcount == 1
 
-    async def _change(self, mail: Mail, **values: Any) -> None:
-        """The number of attempts tells whether the lease is still ours."""
-        await self._connection.execute(
-            update(mails)
-            .where(mails.c.id == mail.id, mails.c.attempts == mail.attempts, mails.c.outcome.is_(None))
-            .values(**values)
-        )
+    async def _change(self, mail: Mail, change: Any, **values: object) -> None:
+        await self._connection.execute(change, {"mail": mail.id, "tried": mail.attempts, **values})

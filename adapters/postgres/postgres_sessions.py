@@ -15,6 +15,28 @@ from application.store import Opened, Sessions
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
 
+
+def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
+    return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
+
+
+# Made once: what each login and each refresh asks costs more to put together than to send.
+_BY_ID = select(sessions).where(sessions.c.id == bindparam("session"))
+_WELCOME = (
+    select(users)
+    .where(
+        users.c.id == bindparam("user"),
+        users.c.credential_version == bindparam("version"),
+        users.c.disabled_at.is_(None),
+    )
+    .with_for_update(key_share=True)
+)
+_TOO_MANY = (
+    select(sessions.c.id)
+    .where(_alive(bindparam("user"), bindparam("now")))
+    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
+    .offset(bindparam("most"))
+)
 _ADVANCE = (
     update(sessions)
     .where(
@@ -44,23 +66,15 @@ class PostgresSessions(Sessions):
     async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
         # One login after another, so that each counts the sessions of those before it; and not together with a reset
         # or a ban: either they see this session or it sees them.
-        welcome = (
-            select(users)
-            .where(
-                users.c.id == session.user_id,
-                users.c.credential_version == credential_version,
-                users.c.disabled_at.is_(None),
-            )
-            .with_for_update(key_share=True)
-        )
-        row = (await self._connection.execute(welcome)).first()
+        asked = {"user": session.user_id, "version": credential_version}
+        row = (await self._connection.execute(_WELCOME, asked)).first()
         if row is None:
             return None
-        await self._connection.execute(insert(sessions).values(row_of_session(session)))
+        await self._connection.execute(insert(sessions), row_of_session(session))
         return Opened(user_of(row), await self._evict(row.id, now=session.created_at, most=most))
 
     async def by_id(self, session_id: UUID) -> Session | None:
-        row = (await self._connection.execute(select(sessions).where(sessions.c.id == session_id))).first()
+        row = (await self._connection.execute(_BY_ID, {"session": session_id})).first()
         return None if row is None else session_of(row)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
@@ -152,14 +166,12 @@ class PostgresSessions(Sessions):
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
     async def _evict(self, user_id: UUID, *, now: datetime, most: int) -> tuple[UUID, ...]:
-        alive = _alive(user_id, now)
-        newest_first = sessions.c.created_at.desc(), sessions.c.id.desc()
-        found = await self._connection.execute(
-            select(sessions.c.id).where(alive).order_by(*newest_first).offset(most)
-        )
+        found = await self._connection.execute(_TOO_MANY, {"user": user_id, "now": now, "most": most})
         evicted = tuple(found.scalars())
         if evicted:
-            await self._end(and_(among(sessions.c.id, evicted), alive), now=now, reason=EndReason.EVICTED)
+            await self._end(
+                and_(among(sessions.c.id, evicted), _alive(user_id, now)), now=now, reason=EndReason.EVICTED
+            )
             self.raised.update(dict.fromkeys(evicted, ENDED))
         return evicted
 
@@ -170,7 +182,3 @@ class PostgresSessions(Sessions):
             .values(ended_at=now, end_reason=reason.value, raised_at=func.now(), unpublished=True)
         )
         return ended.rowcount
-
-
-def _alive(user_id: UUID, now: datetime) -> ColumnElement[bool]:
-    return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, tuple_, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -29,6 +29,8 @@ _ON_THEIR_WAY = (
     )
     .exists()
 )
+_BY_EMAIL = holder_first(select(users).where(users.c.email == bindparam("email")))
+_BY_USERNAME = holder_first(select(users).where(username_key == bindparam("name")))
 
 
 class PostgresUsers(Users):
@@ -37,20 +39,20 @@ class PostgresUsers(Users):
         self._sessions = sessions
 
     async def add(self, user: User) -> None:
-        await self._connection.execute(insert(users).values(row_of_user(user)))
+        await self._connection.execute(insert(users), row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
         return await self._one(select(users).where(users.c.id == user_id))
 
     async def by_email(self, email: str) -> User | None:
-        return await self._one(holder_first(select(users).where(users.c.email == email)))
+        return await self._one(_BY_EMAIL, email=email)
 
     async def claims(self, email: str) -> int:
         theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
         return (await self._connection.execute(theirs)).scalar_one()
 
     async def by_username(self, username: str) -> User | None:
-        return await self._one(holder_first(select(users).where(username_key == username.lower())))
+        return await self._one(_BY_USERNAME, name=username.lower())
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
@@ -103,9 +105,8 @@ class PostgresUsers(Users):
 
     async def governors(self) -> Sequence[UUID]:
         # Not locked: those who came since the others were held would be waited for out of order.
-        return list(
-            (await self._connection.execute(select(users.c.id).where(_governs(users)).order_by(users.c.id))).scalars()
-        )
+        governors = select(users.c.id).where(_governs(users)).order_by(users.c.id)
+        return list((await self._connection.execute(governors)).scalars())
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         return await self._one(update(users).where(users.c.id == user_id).values(role=role.value).returning(users))
@@ -174,8 +175,7 @@ class PostgresUsers(Users):
         return [user_of(row) for row in await self._connection.execute(held)]
 
     async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
-        """The user, as given, at an address that is proven; all claimants to it are held. None where one has proven
-        it first."""
+        """The user as given, at a proven address; all its claimants are held. None where one has proven it first."""
         rivals = [claimant.id for claimant in claimants if claimant.id != user.id]
         if any(claimant.verified and claimant.id != user.id for claimant in claimants):
             return None
@@ -210,8 +210,8 @@ class PostgresUsers(Users):
         await self._connection.execute(nowhere)
         return (await self._connection.execute(delete(users).where(among(users.c.id, user_ids)))).rowcount
 
-    async def _one(self, statement: Any) -> User | None:
-        row = (await self._connection.execute(statement)).first()
+    async def _one(self, statement: Any, **asked: object) -> User | None:
+        row = (await self._connection.execute(statement, asked)).first()
         return None if row is None else user_of(row)
 
 
