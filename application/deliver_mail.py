@@ -29,6 +29,7 @@ class DeliverMail:
     """
 
     begin: Begin
+    step: Begin
     links: LinkSealer
     composer: Composer
     mailer: Mailer
@@ -92,7 +93,7 @@ class DeliverMail:
 
     async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
         try:
-            async with self.begin() as work:
+            async with self.step() as work:
                 await work.mails.settle(mail, outcome, now=self.clock(), note=note)
         except Refusal:
             self.untold.append((mail, outcome, note))
@@ -103,7 +104,7 @@ class DeliverMail:
         if hopeless:
             await self._settle(mail, Outcome.PARKED, note)
             return
-        async with self.begin() as work:
+        async with self.step() as work:
             await work.mails.postpone(mail, until=self.clock() + retry_delay(mail.attempts), note=note)
         self.report(mail, None, note)
 

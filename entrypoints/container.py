@@ -187,6 +187,7 @@ class Container(containers.DeclarativeContainer):
     deliver_mail = providers.Factory(
         DeliverMail,
         begin=begin,
+        step=step,
         links=link_sealer,
         composer=composer,
         mailer=mailer,

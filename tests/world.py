@@ -170,6 +170,7 @@ class World:
         self.reports: list[tuple[UUID, Outcome | None, str]] = []
         self.deliver_mail = DeliverMail(
             begin=begin,
+            step=self.store.step,
             links=links,
             composer=composer,
             mailer=self.mailer,

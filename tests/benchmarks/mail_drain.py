@@ -51,7 +51,8 @@ def main() -> None:
             [sys.executable, "-m", "tests.benchmarks.references.sink", str(port), str(file)], cwd=ROOT
         )
         try:
-            service: Service = made.service(LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}")
+            # As in production, where nobody keeps copies of mails in a folder.
+            service: Service = made.service(LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}", LATCHKEY_MAIL_DIR="")
             for _ in range(2):
                 service.start_worker()
             drained(made, file, 0)  # warms
