@@ -96,7 +96,7 @@ class Fading(Mailer):
 
 async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it_is_back(world: World) -> None:
     fading = Fading(world)
-    deliver = replace(world.deliver_mail, begin=fading.begin, mailer=fading)
+    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
     first, second = await owe(world, Kind.ALREADY_REGISTERED), await owe(world, Kind.PASSWORD_CHANGED)
     for mail in (first, second):
         fading.away = False
@@ -114,7 +114,7 @@ async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it
 
 async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(world: World) -> None:
     fading = Fading(world)
-    deliver = replace(world.deliver_mail, begin=fading.begin, mailer=fading)
+    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
     mail = await owe(world, Kind.ALREADY_REGISTERED)
     with pytest.raises(Refusal, match="does not answer"):
         await deliver()

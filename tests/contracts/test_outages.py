@@ -304,7 +304,7 @@ async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(
 
 async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:
     lock = text("SELECT pg_advisory_xact_lock(1)")
-    async with engine_at(migrated, deadline=0.2) as engine, engine_at(migrated, deadline=60) as other:
+    async with engine_at(migrated, deadline=0.6) as engine, engine_at(migrated, deadline=60) as other:
 
         async def stop_while_others_wait() -> None:
             async with engine.begin() as stopped, other.begin() as waiting:
