@@ -85,8 +85,7 @@ class Container(containers.DeclarativeContainer):
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
-    begin = store.provided.begin
-    step = store.provided.step
+    begin, step = store.provided.begin, store.provided.step
     directory = providers.ThreadSafeSingleton(PostgresDirectory, engine)
 
     signing_keys = providers.ThreadSafeSingleton(
