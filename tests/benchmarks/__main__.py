@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks.harness.machine import described
+from tests.benchmarks.harness.machine import code, described
 from tests.benchmarks.harness.table import ROWS, drawn, read
 
 HERE = Path(__file__).parent
@@ -20,7 +20,7 @@ def main() -> int:
     if unknown := set(only) - set(modules):
         print(f"ONLY: there is no {', '.join(sorted(unknown))}, but {', '.join(modules)}", file=sys.stderr)
         return 2
-    machine, broken = described(), []
+    machine, measured, broken = described(), code(), []
     print(machine, flush=True)
     with TemporaryDirectory() as folder:
         rows = Path(folder) / "rows"
@@ -32,6 +32,8 @@ def main() -> int:
                 broken.append(module)
             print(f"    ({time.monotonic() - began:.0f} s)", flush=True)
         print(f"\n{machine}\n\n{drawn(read(rows))}")
+    if (now := code()) != measured:
+        print(f"the code was {measured} and is {now}: parts of the table are another's", file=sys.stderr)
     for module in broken:
         print(f"{module} broke", file=sys.stderr)
     return len(broken)

@@ -68,7 +68,7 @@ def cost(folder: Path) -> None:
 
         return ask
 
-    _compare("a token is unsealed", lambda: before.unseal(known), lambda: after.unseal(known))
+    _compare("a token that is remembered is unsealed", lambda: before.unseal(known), lambda: after.unseal(known))
     _compare("a token is sealed", lambda: before.seal(token), lambda: after.seal(token))
     _compare("a token of an unknown key is refused", refused(before), refused(after))
     look = statistics.median(_times(keys.look))

@@ -2,29 +2,30 @@
 
 import sys
 from contextlib import ExitStack
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 
 from tests.benchmarks.harness.house import house, reference
 from tests.benchmarks.harness.machine import NO_REFERENCES, NO_WRK, REFERENCES, has_wrk
 from tests.benchmarks.harness.table import lacking, report
-from tests.benchmarks.harness.wrk import Load, wrk
+from tests.benchmarks.harness.wrk import Load, in_turns, wrk
 from tests.entrypoints.service import PASSWORD, Client, address
 
-ROUNDS = 3
+ROUNDS, PEOPLE = 3, 64
 OF_BARE, OF_THEIRS = "to the bare handler at the same connections", "to fastapi-users' current user, 16 connections"
 
 
-def measure(client: Client, bare: str, theirs: tuple[str, str] | None) -> None:
-    """`theirs` is the address of fastapi-users' route, and a token for it."""
-    url, token = str(client.base_url).rstrip("/"), client.pair["access_token"]
-    asked = {
-        "bare 16": (bare, "", 16),
-        "forward-auth 16": (f"{url}/v1/forward-auth", token, 16),
-        "me 16": (f"{url}/v1/me", token, 16),
-        "bare 64": (bare, "", 64),
-        "forward-auth 64": (f"{url}/v1/forward-auth", token, 64),
-        "me 64": (f"{url}/v1/me", token, 64),
+def measure(url: str, everybody: Path, bare: str, theirs: tuple[str, str] | None) -> None:
+    """`everybody` asks in turns; `theirs` is the address of fastapi-users' route, and a token for it."""
+    asked: dict[str, tuple[str, str | Path, int]] = {
+        "bare 16": (bare, everybody, 16),
+        "forward-auth 16": (f"{url}/v1/forward-auth", everybody, 16),
+        "me 16": (f"{url}/v1/me", everybody, 16),
+        "bare 64": (bare, everybody, 64),
+        "forward-auth 64": (f"{url}/v1/forward-auth", everybody, 64),
+        "me 64": (f"{url}/v1/me", everybody, 64),
     }
     if theirs is not None:
         asked["fastapi-users 16"] = (*theirs, 16)
@@ -81,7 +82,9 @@ def main() -> None:
     with ExitStack() as running:
         made = running.enter_context(house())
         service = made.service()
-        client = service.client().log_in(made.people("asking", 1)[0])
+        clients = [service.client().log_in(email) for email in made.people("asking", PEOPLE)]
+        folder = Path(running.enter_context(TemporaryDirectory()))
+        everybody = in_turns([client.pair["access_token"] for client in clients], folder)
         bare = running.enter_context(reference(sys.executable, "bare"))
         theirs = None
         if REFERENCES.exists():
@@ -89,8 +92,8 @@ def main() -> None:
                 reference(str(REFERENCES), "fastapi_users_app", DATABASE_URL=made.database_url)
             )
             theirs = f"{url}/current", registered(url)
-        measure(client, bare, theirs)
-        insist_that_logout_counts(client)
+        measure(service.url, everybody, bare, theirs)
+        insist_that_logout_counts(clients[0])
 
 
 if __name__ == "__main__":

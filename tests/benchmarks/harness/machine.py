@@ -24,13 +24,18 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
+def code() -> str:
+    """The commit that is measured, `-dirty` where something has been changed since."""
+    return _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
+
+
 def described() -> str:
     """Cores, interpreter and versions, in a few lines."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     lines = [
         f"{CORES} cores, {memory:.0f} GiB, {_processor()}, {platform.system()} {platform.release()}; load {load}",
-        f"Python {platform.python_version()} ({platform.python_compiler()})",
+        f"{code()}; Python {platform.python_version()} ({platform.python_compiler()})",
         ", ".join(f"{name} {version(name)}" for name in _OURS),
         _theirs(),
         NO_WRK if not has_wrk() else f"load by {_said(['wrk', '-v']).split(' Copyright')[0]}, on the same cores",

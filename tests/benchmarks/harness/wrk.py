@@ -2,7 +2,9 @@
 
 import re
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 SECONDS = 3
 """A round."""
@@ -11,6 +13,13 @@ _RATE = re.compile(r"Requests/sec:\s+([\d.]+)")
 _P99 = re.compile(r"^\s+99%\s+([\d.]+)(us|ms|s|m)", re.MULTILINE)
 _BAD = re.compile(r"Non-2xx or 3xx responses: (\d+)|Socket errors: (.+)")
 _MILLISECONDS = {"us": 0.001, "ms": 1.0, "s": 1000.0, "m": 60_000.0}
+_REQUEST = """
+function request()
+    turn = turn % #said + 1
+    wrk.headers["Authorization"] = said[turn]
+    return wrk.format()
+end
+"""
 
 
 class NotAllWell(Exception):
@@ -25,14 +34,26 @@ class Load:
     """Milliseconds; infinite where nobody was answered."""
 
 
-def wrk(url: str, token: str = "", *, connections: int = 16, seconds: float = SECONDS) -> Load:
+def in_turns(tokens: Sequence[str], folder: Path) -> Path:
+    """A script for wrk by which everybody asks in turn; takes the place of a token."""
+    said = ", ".join(f'"Bearer {token}"' for token in tokens)
+    script = folder / "in_turns.lua"
+    script.write_text(f"local said, turn = {{{said}}}, 0\n{_REQUEST}")
+    return script
+
+
+def wrk(url: str, token: str | Path = "", *, connections: int = 16, seconds: float = SECONDS) -> Load:
     """Ask for one thing, again and again. Raises NotAllWell."""
     return finished(started(url, token, connections=connections, seconds=seconds))
 
 
-def started(url: str, token: str = "", *, connections: int = 16, seconds: float = SECONDS) -> subprocess.Popen[str]:
+def started(
+    url: str, token: str | Path = "", *, connections: int = 16, seconds: float = SECONDS
+) -> subprocess.Popen[str]:
     command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds:.0f}s", "--latency", "--timeout", "30s", url]
-    if token:
+    if isinstance(token, Path):
+        command += ["-s", str(token)]
+    elif token:
         command += ["-H", f"Authorization: Bearer {token}"]
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
