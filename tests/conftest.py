@@ -35,7 +35,7 @@ def world() -> World:
 
 @pytest.fixture(scope="session")
 def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
-    # What the planner knows of a table is what a test has told it: looked at while it was empty, it would be read whole.
+    # The planner knows of a table what a test has told it: looked at while it is empty, it would be read whole.
     options = {"autovacuum": "off"}
     with engines.postgres(tmp_path_factory.mktemp("postgres"), options=options, durable=False) as started:
         yield started
