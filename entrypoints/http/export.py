@@ -12,6 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 from msgspec import Struct
 
+from adapters.postgres.patience import one_caller
 from application.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.mail import Kind, Mail, Outcome
@@ -149,8 +150,10 @@ async def _encoded(pages: AsyncIterator[Sequence[Kept]], shape: Callable[[Kept],
 
 async def _joined(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield beginning
+    one_caller()  # who takes it piece by piece waits for each
     async for piece in rest:
         yield piece
+        one_caller()
 
 
 handlers = [export]

@@ -1,0 +1,48 @@
+"""An export may take any time, as long as each of its pieces comes in time."""
+
+import asyncio
+
+import pytest
+from litestar.types import ASGIApp, Message, Receive, Scope, Send
+
+from adapters.postgres.connecting import DEADLINE, make_engine
+from adapters.postgres.patience import patience
+from entrypoints.container import Container
+from entrypoints.http.app import create
+from tests.entrypoints.service import Service
+from tests.entrypoints.test_front_door import inside
+
+pytestmark = pytest.mark.anyio
+
+PAGES = 4
+EVENTS = """
+INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(1, 200 * %d) WHERE email = '%s'
+"""
+
+
+def slow(container: Container) -> ASGIApp:
+    """The database takes most of a caller's patience for each piece."""
+    app = create(container)
+
+    async def around(scope: Scope, receive: Receive, send: Send) -> None:
+        async def slowly(message: Message) -> None:
+            await send(message)
+            if message["type"] == "http.response.body" and message["body"]:
+                async with patience():
+                    await asyncio.sleep(DEADLINE / 2)
+
+        await app(scope, receive, slowly)
+
+    return around
+
+
+async def test_who_takes_an_export_piece_by_piece_waits_for_each(service: Service) -> None:
+    member = service.member()
+    engine = make_engine(service.environ["LATCHKEY_DATABASE_URL"])
+    async with engine.begin() as connection:
+        await connection.exec_driver_sql(EVENTS % (PAGES, member.email))
+    await engine.dispose()
+    async with inside(service, build=slow) as client:
+        answer = await client.get("/v1/me/export", headers={"Authorization": member.headers["Authorization"]})
+    assert len(answer.json()["events"]) > 200 * PAGES
