@@ -57,7 +57,7 @@ worker: $(BASE) ## sends mail and keeps house
 migrate: $(BASE) ## brings the database up to date
 	@exec $(BIN)/python -m alembic upgrade head
 
-native: $(BASE) ## password hashing compiled for this processor: half the time for the same hash (needs a C compiler)
+native: $(BASE) ## password hashing compiled for this processor: the same hashes, sooner (needs a C compiler)
 	@$(NATIVE)
 
 ##@ Development

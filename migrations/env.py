@@ -22,9 +22,9 @@ _TURN = text("SELECT pg_try_advisory_xact_lock(7235501094318843)")
 
 def _say_whom_it_serves(
     ctx: MigrationContext,
-    step: MigrationInfo,  # noqa: ARG001 (Alembic brings it)
+    step: MigrationInfo,  # noqa: ARG001  (Alembic hands it over, by this name)
     heads: Collection[str],
-    run_args: Mapping[str, Any],  # noqa: ARG001 (and that)
+    run_args: Mapping[str, Any],  # noqa: ARG001  (likewise)
 ) -> None:
     """A release that does not know this schema yet, or no more, reads there whether it can run on it.
 

@@ -38,7 +38,9 @@ def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, s
         return [Finding.warning(PART, f"{said}: this machine is slow, or busy; more cores help{_or(compilable)}")]
     findings = [Finding.ok(PART, said)]
     if compilable:
-        findings.append(Finding.ok(PART, "`make native` compiles argon2 for this processor: about half of that each"))
+        findings.append(
+            Finding.ok(PART, "`make native` compiles argon2 for this processor: three fifths of that each")
+        )
     elif dearer := _dearer(seconds, cost):
         theirs = seconds * dearer.work / cost.work
         findings.append(

@@ -35,7 +35,7 @@ from entrypoints.http import (
     users,
 )
 from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import insist_on_gates, the_client
+from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.logs import configure_logs, tell_requests
@@ -87,10 +87,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     ]
     app = Litestar(
         route_handlers=routes,
-        dependencies={
-            **offers,
-            "client": Provide(the_client),
-        },
+        dependencies=offers,
         exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,

@@ -13,7 +13,6 @@ from litestar.types import Guard
 
 from application.authenticate import Authenticate
 from application.identify_client import IdentifyClient
-from domain.client import Client
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.reading import origin_of
@@ -72,12 +71,6 @@ def at_least(role: Role, *, query: Collection[str] = ()) -> list[Guard]:
 
 def a_client() -> list[Guard]:
     return [Gate(client=True)]
-
-
-async def the_client(request: Connection) -> Client:
-    """For handlers behind a gate that asks for a client."""
-    client: Client = request.state.client
-    return client
 
 
 def gate_of(handler: BaseRouteHandler) -> Gate | None:

@@ -27,7 +27,6 @@ class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
 @get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
 async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape:
     """Who is calling."""
-    # Asked for often, so it has one dependency: the framework makes a task of each where there are more.
     return UserShape.of(await show_me(caller_of(request)))
 
 

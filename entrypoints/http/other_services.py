@@ -8,12 +8,11 @@ from msgspec import UNSET, Struct, UnsetType
 from adapters.jwt_sealer import JwtSealer
 from application.introspect import Introspect
 from application.revoke import Revoke
-from domain.client import Client
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.guard import a_client
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import strict_form
+from entrypoints.http.reading import AnyRequest, client_of, strict_form
 
 
 class TokenForm(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,11 +72,9 @@ async def introspect_token(
     status_code=200,
     responses=refusals("rate_limited"),
 )
-async def revoke_token(
-    data: URLEncodedBody[TokenForm], client: NamedDependency[Client], revoke: NamedDependency[Revoke]
-) -> str:
+async def revoke_token(data: URLEncodedBody[TokenForm], request: AnyRequest, revoke: NamedDependency[Revoke]) -> str:
     """End the session of an access or a refresh token (RFC 7009), everywhere. 200 also for what is no token."""
-    await revoke(client, data.said())
+    await revoke(client_of(request), data.said())
     return ""
 
 

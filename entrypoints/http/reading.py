@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException, InternalServerException
 
+from domain.client import Client
 from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
@@ -85,6 +86,12 @@ def caller_of(request: AnyRequest) -> AccessToken:
     """For handlers behind a gate that asks for a caller."""
     caller: AccessToken = request.state.caller
     return caller
+
+
+def client_of(request: AnyRequest) -> Client:
+    """For handlers behind a gate that asks for a client."""
+    client: Client = request.state.client
+    return client
 
 
 def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:

@@ -1,6 +1,7 @@
 """How often is too often, verb by verb: guessing stops, and the owner still gets in."""
 
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -8,6 +9,7 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from application.ports import Verdict
+from application.store import Work
 from domain.mail import Kind, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -121,11 +123,11 @@ class Counted:
     def __init__(self, world: World) -> None:
         self.world, self.calls, begin = world, 0, world.begin
 
-        def counted() -> object:
+        def counted() -> AbstractAsyncContextManager[Work]:
             self.calls += 1
             return begin()
 
-        world.check = replace(world.check, begin=counted)  # type: ignore[arg-type] # it gives what begin gives
+        world.check = replace(world.check, begin=counted)
         world.login = replace(world.login, check=world.check)
 
     def clear(self) -> None:

@@ -111,9 +111,16 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
             return await work.sessions.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
 
     async def shown(who: Somebody) -> object:
-        moments = {"issued_at": now(), "expires_at": now() + timedelta(minutes=10)}
-        caller = {"user_id": who.user, "session_id": who.session, "generation": 1}
-        return await me(AccessToken(**caller, **moments, role=Role.MEMBER, verified=True))  # type: ignore[arg-type]  # by name
+        token = AccessToken(
+            user_id=who.user,
+            session_id=who.session,
+            generation=1,
+            role=Role.MEMBER,
+            verified=True,
+            issued_at=now(),
+            expires_at=now() + timedelta(minutes=10),
+        )
+        return await me(token)
 
     async def ended(who: Somebody) -> object:
         async with begin() as work:

@@ -1,8 +1,10 @@
 """What the contract tests of the stores play on: one store, what it is heard to say, and people to fill it with."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from inspect import isawaitable
 from itertools import count
 from typing import TypeVar
 from uuid import UUID
@@ -112,6 +114,16 @@ def opened(user: User, *, now: datetime = NOW) -> Session:
 
 def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> Mail:
     return Mail.owed(Kind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
+
+
+async def until(so: Callable[[], object], *, within: float = 30) -> None:
+    """Waits, seconds, for what nobody tells; it may have to be asked for."""
+    async with asyncio.timeout(within):
+        while True:
+            found = so()
+            if await found if isawaitable(found) else found:
+                return
+            await asyncio.sleep(0.01)
 
 
 async def at_once(doings: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:

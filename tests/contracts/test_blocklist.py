@@ -25,7 +25,7 @@ from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints import engines
 from tests.contracts.proxy import proxy
-from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, new_id
+from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
 
 pytestmark = pytest.mark.anyio
 
@@ -133,9 +133,10 @@ async def held(truth: Truth, blocklist: RedisBlocklist) -> AsyncIterator[None]:
 
 
 async def gone(redis: "Redis", key: str) -> None:
-    async with asyncio.timeout(10):
-        while await redis.exists(key):  # noqa: ASYNC110 - nobody tells when an entry expires
-            await asyncio.sleep(0.01)
+    async def is_gone() -> bool:
+        return not await redis.exists(key)
+
+    await until(is_gone, within=10)
 
 
 async def now_of(redis: "Redis") -> int:
@@ -578,9 +579,11 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
 
         async with tending(other):
             await asyncio.gather(*(revoke_and_ask(number * 0.07) for number in range(20)))
-            async with asyncio.timeout(5):
-                while await floors.unpublished():  # noqa: ASYNC110 - a round of the other process empties it
-                    await asyncio.sleep(0.02)
+
+            async def all_are_published() -> bool:
+                return not await floors.unpublished()
+
+            await until(all_are_published, within=5)
             assert await other.floors([]) == {}
 
 

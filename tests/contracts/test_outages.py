@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
 from uuid import UUID
 
@@ -21,7 +21,7 @@ from adapters.postgres.postgres_users import PostgresUsers
 from application.store import Work
 from domain.refusals import Code, Refusal
 from entrypoints import engines
-from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed
+from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
 
 pytestmark = pytest.mark.anyio
 
@@ -67,12 +67,6 @@ async def refused(call: Awaitable[object]) -> None:
     assert refusal.value.code is Code.UNAVAILABLE
     assert refusal.value.retry_after
     assert "127.0.0.1" not in refusal.value.detail
-
-
-async def until(so: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
-        while not so():  # noqa: ASYNC110 - whatever it is, nobody tells
-            await asyncio.sleep(0.01)
 
 
 # -- a database that dies ---------------------------------------------------------------------------------

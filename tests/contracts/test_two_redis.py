@@ -16,7 +16,7 @@ from adapters.redis_blocklist import RedisBlocklist
 from application.ports import Seat
 from domain.session import ENDED, EndReason, Session
 from entrypoints import engines
-from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id
+from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id, until
 from tests.contracts.test_blocklist import HORIZON, MARK, Truth, floor_key, gone, tending, trusted
 
 pytestmark = pytest.mark.anyio
@@ -67,9 +67,10 @@ async def new(truth: Truth, other_valkey: engines.Valkey) -> AsyncIterator[Redis
 
 
 async def believed(blocklist: RedisBlocklist) -> None:
-    async with asyncio.timeout(10):
-        while await blocklist.floors([]) is None:  # noqa: ASYNC110 - nobody tells when it is
-            await asyncio.sleep(0.01)
+    async def it_is() -> bool:
+        return await blocklist.floors([]) is not None
+
+    await until(it_is, within=10)
 
 
 async def marked(client: "Redis") -> bytes:

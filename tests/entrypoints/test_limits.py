@@ -12,6 +12,7 @@ import pytest
 from redis.asyncio import Redis
 
 from entrypoints import engines
+from tests.contracts.stage import until
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import PASSWORD, Client, Service, address, code
 from tests.entrypoints.sweeping import calls
@@ -291,22 +292,20 @@ async def test_a_redis_that_dies_under_load_costs_nobody_an_answer_and_a_guesser
                         answer = await client.post("/v1/login", json={"login": login, "password": password})
                         heard[login]["in" if answer.status_code == 200 else code(answer)] += 1
 
-            async def until(login: str, what: str, times: int) -> None:
-                async with asyncio.timeout(100):
-                    while heard[login][what] < times:  # noqa: ASYNC110 - nobody tells
-                        await asyncio.sleep(0.02)
+            async def hears(login: str, what: str, times: int) -> None:
+                await until(lambda: heard[login][what] >= times, within=100)
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(go_on(victim, WRONG))
                 group.create_task(go_on(owner, PASSWORD))
-                await until(victim, "rate_limited", 1)
+                await hears(victim, "rate_limited", 1)
                 assert heard[victim]["invalid_credentials"] == 10
                 valkey.kill()
-                await until(victim, "invalid_credentials", 20)
-                await until(owner, "in", heard[owner]["in"] + 5)
+                await hears(victim, "invalid_credentials", 20)
+                await hears(owner, "in", heard[owner]["in"] + 5)
                 valkey.start()
-                await until(victim, "rate_limited", heard[victim]["rate_limited"] + 50)
-                await until(owner, "in", heard[owner]["in"] + 5)
+                await hears(victim, "rate_limited", heard[victim]["rate_limited"] + 50)
+                await hears(owner, "in", heard[owner]["in"] + 5)
                 over.set()
             assert heard[victim]["invalid_credentials"] == 20
             assert set(heard[victim]) | set(heard[owner]) <= {

@@ -1,0 +1,61 @@
+"""Sessions as a collection. What ends in a work is in force once the work is left."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.session import EndReason, Lifetimes, Session
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """The user of a session that was opened, and the sessions that had to end for it."""
+
+    user: User
+    evicted: tuple[UUID, ...] = ()
+
+
+class Sessions(Protocol):
+    """Every ending, and every raised floor, is in force everywhere once the work that did it has been left."""
+
+    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
+        """Open a session, and end the oldest of the user's so that no more than `most` are alive. None, and nothing
+        done, where the user's credentials have changed or it is disabled."""
+        ...
+
+    async def by_id(self, session_id: UUID) -> Session | None: ...
+
+    async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
+        """The sessions of the user that are alive, newest first: no more than `open` allows."""
+        ...
+
+    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+        """Whether the user of that address or username has a session that is alive and was opened in that network;
+        only the newest fifty are looked at. It takes as long for nobody as for somebody."""
+        ...
+
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
+        """Every session of the user that is still kept, newest first, also those that are over; `after` is the id of
+        the last session seen."""
+        ...
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        """Move a session that is alive and stands at `generation` to the next, in one step; or None."""
+        ...
+
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool: ...
+
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
+
+    async def outdate_all(self, user_id: UUID) -> int:
+        """Access tokens made so far stop working; the sessions go on."""
+        ...
+
+    async def settled(self, user_id: UUID) -> None:
+        """Wait, when the work is left, for whatever others have just ended or raised of this user's."""
+        ...

@@ -1,0 +1,137 @@
+"""Users as a collection: who holds an address, and who merely claims it."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from domain.role import Role
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A user whose address is proven; `fresh` where it was not before."""
+
+    user: User
+    fresh: bool
+
+
+BY_EMAIL, BY_USERNAME = "@", "~"
+"""What a key begins with: those found by their address come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page ended: the key that it is sorted by (empty where that is the id alone), and the id."""
+
+    id: UUID
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A user, and the key that it was found by."""
+
+    user: User
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Whose an address is already: its verified user's, or else a claim's that was imported. `imported_at` is None
+    for who came by themselves."""
+
+    user: User
+    imported_at: datetime | None
+
+
+class Users(Protocol):
+    async def add(self, user: User) -> None:
+        """Add a claim, however many there are to its address or username; `prove` makes it more than that."""
+        ...
+
+    async def by_id(self, user_id: UUID) -> User | None: ...
+
+    async def by_email(self, email: str) -> User | None:
+        """The verified user of that address, or else the newest claim to it."""
+        ...
+
+    async def claims(self, email: str) -> int:
+        """How many unverified users share the address."""
+        ...
+
+    async def by_username(self, username: str) -> User | None:
+        """The verified user of that name, whatever its case, or else the newest claim to it."""
+        ...
+
+    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
+        """Mark the address as proven and remove every other claim to it, with the claims' sessions.
+
+        None where the user is gone, its credentials have changed, or somebody else has proven the address.
+        Proving twice is proving once. A username that was taken meanwhile is given up.
+        """
+        ...
+
+    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+        """The user and everybody of that address, held as they are until this work is done; and all who can
+        administer the service, where that is asked for or one of that address can. Nobody waits in a circle who
+        holds in one step all that they need."""
+        ...
+
+    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+        """The user at an address that they have proven, with the next version; the claims to it that they go over are
+        removed, as `prove` does. None where they are gone, or somebody else has proven it. Hold all of them first."""
+        ...
+
+    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+        """The user as an unverified claim to another address, with the next version. As long as a change to it waits
+        to be confirmed, nobody who proves that address removes them: they were more than a claim. Hold them first."""
+        ...
+
+    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
+        """The user with the new hash and the next version; None where the version has moved on."""
+        ...
+
+    async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
+        """Keep a better hash of the same password, unless the hash has changed meanwhile."""
+        ...
+
+    async def governors(self) -> Sequence[UUID]:
+        """Every user who can administer the service now. Whoever makes one fewer of them has held them all before."""
+        ...
+
+    async def set_role(self, user_id: UUID, role: Role) -> User | None: ...
+
+    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None: ...
+
+    async def remove(self, user_id: UUID) -> bool:
+        """Remove the user. End its sessions first: their endings are kept, without a name. So are its events, without
+        the places that they came from."""
+        ...
+
+    async def rename(self, user_id: UUID, username: str | None) -> User | None:
+        """None where the user is gone, or a verified user has that name already."""
+        ...
+
+    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
+        """Of these addresses, those that belong to somebody already."""
+        ...
+
+    async def brought(self, emails: Collection[str]) -> Collection[str]:
+        """Of these addresses, those that `admit` has brought in before, whatever has become of their users since."""
+        ...
+
+    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
+        """Add many at once, verified or not as they say, and return those who are in now, as they are in. No two of
+        them have one address. Where an address belongs to somebody verified, or to an imported claim and the newcomer
+        is not verified either, or to nobody who was once `brought`, the newcomer is left out. Somebody verified takes
+        the place of every claim, as with `prove`; a username that somebody verified has is given up.
+        """
+        ...
+
+    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+        """Users whose address starts with the query (in lower case), in the order of their addresses; then those
+        whose username does, in the order of these. Without a query, everybody in the order of their ids."""
+        ...
