@@ -6,6 +6,7 @@ when its lease ends. So Redis may be gone, and nudges may be lost or doubled.
 """
 
 import asyncio
+import gc
 import signal
 import sys
 import time
@@ -19,6 +20,7 @@ from uuid import UUID
 if __name__ != "entrypoints.worker":
     # Run, and not imported: whoever is told to leave before `run` listens to that leaves, without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # see `entrypoints/api.py`
 
 import dramatiq
 import structlog
@@ -34,6 +36,9 @@ from entrypoints.logs import configure_logs
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 from entrypoints.worker_loop import worker_loop
+
+gc.freeze()
+gc.enable()
 
 SENDING = 8
 """How many letters a process sends at the same time."""

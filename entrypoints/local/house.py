@@ -13,7 +13,6 @@ from entrypoints.local.child import Child
 from entrypoints.local.claim import make_private, write_private
 from entrypoints.local.engine import HOST, Engine, free_port
 from entrypoints.local.postgres_engine import Postgres
-from entrypoints.local.revision import is_current
 from entrypoints.local.valkey_engine import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,27 +46,30 @@ class House:
         """Raises PartFailed, Leaving, or what an engine raises."""
         running = self.data / "running.json"
         running.unlink(missing_ok=True)
-        self._start("api", "-m", "entrypoints.local.late", "entrypoints.api", str(running))
-        if SMTP not in self._environ:
-            self._catch_mail()
+        own = self._engines.get(DATABASE)
+        fresh = isinstance(own, Postgres) and own.fresh
+        # The API has loaded nearly all that a migration needs by the time that an empty database is made.
+        schema = "absent" if fresh else "there"
+        self._start("api", "-m", "entrypoints.local.late", "entrypoints.api", str(running), schema)
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda engine: engine.start(), self._engines.values()))
         self._environ |= {name: engine.url for name, engine in self._engines.items()}
-        # Another database than our own may need more to connect to than we know here.
-        if not (DATABASE in self._engines and is_current(self._environ[DATABASE])):
+        if SMTP not in self._environ:
+            self._catch_mail()
+        if not fresh:
             self._migrate()
         urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
         write_private(running, json.dumps(urls, indent=2) + "\n")
-        self._start("worker", "-m", "entrypoints.worker")
 
     def wait_until_ready(self, host: str, port: int) -> None:
-        """Raises PartFailed or Leaving."""
+        """The worker comes last, when there is a schema for sure. Raises PartFailed or Leaving."""
         deadline = time.monotonic() + SECONDS_TO_GET_READY
         while (answer := _health(host, port)) != "200":
             self.check()
             if time.monotonic() > deadline:
                 raise PartFailed(f"The API is not ready: {answer}\n{self._parts['api'].last_words()}")
             time.sleep(0.03)
+        self._start("worker", "-m", "entrypoints.worker")
 
     def check(self) -> None:
         """Raises PartFailed or Leaving."""
@@ -105,6 +107,12 @@ class House:
         self._start("mail", "-m", "entrypoints.mail_catcher", "--port", str(port), "--folder", str(folder))
 
     def _migrate(self) -> None:
+        # Here, because it takes a tenth of a second to load, in which the API has begun to load.
+        from entrypoints.local.revision import is_current
+
+        # Another database than our own may need more to connect to than we know here.
+        if DATABASE in self._engines and is_current(self._environ[DATABASE]):
+            return
         self._start("migration", "-m", "alembic", "upgrade", "head")
         migration = self._parts["migration"]
         while migration.alive():

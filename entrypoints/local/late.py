@@ -1,9 +1,11 @@
-"""`python -m entrypoints.local.late MODULE FILE`: load a part while its engines are still starting.
+"""`python -m entrypoints.local.late MODULE FILE SCHEMA`: load a part while its engines are still starting.
 
-Loading takes a part longer than starting takes the engines. So both happen at once: the part is loaded, waits for
-the file that says where the engines are, takes that into its environment, and is itself from then on.
+To load the API takes a second, longer than starting takes the engines. So both happen at once: the part is loaded,
+waits for the file that says where the engines are, takes that into its environment, and is itself from then on.
+Where the schema is `absent` it is made in between: another interpreter would have to load SQLAlchemy once more.
 """
 
+import gc
 import importlib
 import json
 import os
@@ -11,18 +13,22 @@ import sys
 import time
 from pathlib import Path
 
-LOADED_BEFORE = {"entrypoints.api": ["entrypoints.http.app", "uvloop", "httptools"]}
+LOADED_BEFORE = {"entrypoints.api": ["entrypoints.http.app", "asyncpg", "uvloop", "httptools"]}
 
 
-def main(module: str, file: Path) -> None:
+def main(module: str, file: Path, schema: str) -> None:
+    gc.disable()  # see `entrypoints/api.py`, which turns it on
     for name in LOADED_BEFORE.get(module, []):
         importlib.import_module(name)
+    migrate = importlib.import_module("alembic.config").main if schema == "absent" else None
     part = importlib.import_module(module)
     while not file.exists():  # whoever started us ends us, should it never come
         time.sleep(0.01)
     os.environ.update(json.loads(file.read_text()))
+    if migrate:
+        migrate(["upgrade", "head"])
     part.main()
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], Path(sys.argv[2]))
+    main(sys.argv[1], Path(sys.argv[2]), sys.argv[3])

@@ -1,7 +1,7 @@
 """Becomes another program that is told to leave when its parent dies, and that is not root where that matters.
 
 A file of its own, run by its path with the standard library alone: code between fork and exec would not be
-safe in a parent that has threads.
+safe in a parent that has threads. Every start of anything waits for it, so it imports little.
 
     launch.py become IDENTITY PARENT SIGNAL PROGRAM ARGUMENT…
     launch.py probe IDENTITY      paths on stdin, one a line; prints those that are out of reach
@@ -11,7 +11,6 @@ import ctypes
 import os
 import pwd
 import sys
-from pathlib import Path
 
 CLONE_NEWUSER = 0x10000000
 PR_SET_PDEATHSIG = 1
@@ -32,9 +31,16 @@ def assume(identity: str) -> None:
     # files stay root's own: no folder has to be opened to anybody else.
     if ctypes.CDLL(None).unshare(CLONE_NEWUSER) != 0:
         raise OSError("no user namespaces here")
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{nobody.pw_uid} 0 1")
-    Path("/proc/self/gid_map").write_text(f"{nobody.pw_gid} 0 1")
+    _write("/proc/self/setgroups", "deny")
+    _write("/proc/self/uid_map", f"{nobody.pw_uid} 0 1")
+    _write("/proc/self/gid_map", f"{nobody.pw_gid} 0 1")
+
+
+def _write(path: str, text: str) -> None:
+    """Without pathlib, which takes as long to load as all the rest."""
+    file = os.open(path, os.O_WRONLY)
+    os.write(file, text.encode())
+    os.close(file)
 
 
 def become(identity: str, parent: int, signal: int, command: list[str]) -> None:

@@ -44,6 +44,11 @@ class Postgres(Engine):
     def url(self) -> str:
         return self.url_of(NAME)
 
+    @property
+    def fresh(self) -> bool:
+        """Whether it has never been started, so that there is nothing in it."""
+        return not self._cluster.exists()
+
     def url_of(self, database: str) -> str:
         return f"postgresql://{NAME}:{self.password}@{HOST}:{self.port}/{database}"
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from entrypoints.local.engine import free_port
+from entrypoints.local.postgres_engine import Postgres
 
 ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.org", "password": "a long walk to the lighthouse"}
@@ -165,3 +166,11 @@ def test_stopping_is_heard_while_starting(data: Path) -> None:
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0
     assert gone(family, 0)
+
+
+def test_a_first_start_that_was_cut_short_is_finished(data: Path, running: list[Run]) -> None:
+    """There is a database, and no schema in it."""
+    Postgres(data / "postgres").start().stop()
+    run = Run(data, free_port())
+    running.append(run)
+    assert run.until_welcome().post("/v1/register", ADA) == 202
