@@ -4,72 +4,18 @@ import asyncio
 import re
 import ssl
 from contextlib import suppress
-from dataclasses import dataclass, field
-from enum import StrEnum
-from ipaddress import ip_address
 from typing import cast
-from urllib.parse import parse_qsl, unquote, urlsplit
 
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPResponseException
 
 from adapters.rfc5322 import message_bytes, recipient, sender
+from adapters.smtp_places import SmtpServer, Tls
 from application.ports import MailDelayed, Mailer, MailRefused
 from domain.mail import Letter
 
-
-class Tls(StrEnum):
-    STARTTLS = "starttls"
-    IMPLICIT = "implicit"
-    NONE = "none"
-
-
 DEADLINE = 30.0
 """Seconds that a letter may take altogether."""
-
-_HOST = re.compile(r"[A-Za-z0-9.:_-]{1,253}")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SmtpServer:
-    host: str
-    port: int
-    tls: Tls
-    username: str | None = None
-    password: str | None = field(default=None, repr=False)
-
-
-def smtp_server(url: str) -> SmtpServer:
-    """Without `tls`, smtp:// asks for STARTTLS except on the loopback. Raises ValueError naming LATCHKEY_SMTP_URL."""
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname or "", parts.port
-        implied = Tls.IMPLICIT if parts.scheme == "smtps" else Tls.NONE if _loopback(host) else Tls.STARTTLS
-        ((option, value),) = parse_qsl(parts.query or f"tls={implied}", strict_parsing=True)
-        tls = Tls(value if option == "tls" else "")
-    except ValueError:
-        # The parser's own message quotes what it stumbled over, and that can be a password.
-        raise ValueError(
-            "LATCHKEY_SMTP_URL is unreadable: percent-encode the password; tls is starttls, implicit or none."
-        ) from None
-    beyond = parts.path.strip("/") or parts.fragment
-    if parts.scheme not in ("smtp", "smtps") or not _HOST.fullmatch(host) or port == 0 or beyond:
-        raise ValueError("LATCHKEY_SMTP_URL must look like smtp://user:password@host:587.")
-    if parts.scheme == "smtps" and tls is not Tls.IMPLICIT:
-        raise ValueError("LATCHKEY_SMTP_URL says smtps, which is tls=implicit.")
-    username, password = (part and unquote(part) for part in (parts.username, parts.password))
-    if bool(username) != bool(password) or "\0" in f"{username}{password}":
-        raise ValueError("LATCHKEY_SMTP_URL needs both a user and a password, or neither.")
-    if username and tls is Tls.NONE and not _loopback(host):
-        raise ValueError("LATCHKEY_SMTP_URL would send the password unencrypted.")
-    port = port or {Tls.STARTTLS: 587, Tls.IMPLICIT: 465, Tls.NONE: 25}[tls]
-    return SmtpServer(host=host, port=port, tls=tls, username=username or None, password=password or None)
-
-
-def _loopback(host: str) -> bool:
-    with suppress(ValueError):
-        return ip_address(host).is_loopback
-    return host == "localhost"
 
 
 class SmtpMailer(Mailer):

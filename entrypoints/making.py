@@ -13,7 +13,7 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
-from adapters.smtp_mailer import SmtpMailer, smtp_server
+from adapters.smtp_places import smtp_server
 from application.ports import Clock, Limits, Mailer
 from entrypoints.settings import LONGEST_ACCESS, Settings
 
@@ -63,5 +63,8 @@ def make_mailer(settings: Settings) -> Mailer:
         if folder is None:
             raise ValueError("LATCHKEY_SMTP_URL: must be set")
         return folder
+    # Loaded by who sends: an API process never does, and it costs a megabyte.
+    from adapters.smtp_mailer import SmtpMailer
+
     smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=settings.mail_from)
     return smtp if folder is None else CopyingMailer(smtp, folder)

@@ -13,7 +13,7 @@ from adapters.key_files import load_keys
 from adapters.password_hashes.kept import bearable
 from adapters.postgres.connecting import driver_url
 from adapters.rfc5322 import sender
-from adapters.smtp_mailer import smtp_server
+from adapters.smtp_places import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from adapters.key_files import read_keys
 from adapters.live_keys import LiveKeys
-from adapters.smtp_mailer import SmtpMailer, smtp_server
+from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_places import smtp_server
 from application.ports import Clock, MailDelayed
 from entrypoints.doctor.findings import Finding
 from entrypoints.settings import Settings

@@ -75,16 +75,14 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
 
 def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
-    # All that the container can make, by name; a handler gets what it names.
-    offers = {name: offer(provider) for name, provider in container.providers.items()}
     version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
-    routes: list[ControllerRouterHandler] = [
-        Router("/v1", route_handlers=[handler for resource in version_1 for handler in resource.handlers]),
-        *service.handlers,
-        *pages.handlers,
-        *docs.handlers,
-        *(mailbox.handlers if settings.development else []),
-    ]
+    versioned = [handler for resource in version_1 for handler in resource.handlers]
+    beside = [*service.handlers, *pages.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
+    routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *beside]
+    # A handler gets what it names, if the container can make it. What none names is not offered: the framework
+    # compares each offer with all others, for every route.
+    named = {name for handler in (*versioned, *beside) for name in handler.fn.__annotations__}
+    offers = {name: offer(provider) for name, provider in container.providers.items() if name in named}
     app = Litestar(
         route_handlers=routes,
         dependencies=offers,

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.smtp_mailer import SmtpMailer, SmtpServer, Tls, smtp_server
+from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_places import SmtpServer, Tls, smtp_server
 from application.ports import MailDelayed
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import honest, scripted

@@ -7,7 +7,8 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.smtp_mailer import SmtpMailer, smtp_server
+from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_places import smtp_server
 from application.ports import MailDelayed, MailRefused
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
 from tests.contracts.test_mailers import FROM, LETTER

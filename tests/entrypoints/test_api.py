@@ -2,16 +2,31 @@
 
 import signal
 import socket
+import subprocess
+import sys
 
 import pytest
 
-from tests.entrypoints.service import Service
+from tests.entrypoints.service import ROOT, Service
 
 SLEEPY = """
 import sys, time
 if "spawn_main" in " ".join(sys.orig_argv):
     time.sleep(6)
 """
+
+LOADED = """
+import gc, sys
+gc.disable()
+import {module}
+print(gc.isenabled(), *{{"aiosmtplib", "aiosmtpd", "alembic", "zxcvbn"}} & set(sys.modules))
+"""
+
+
+@pytest.mark.parametrize("module", ["entrypoints.api, entrypoints.http.app", "entrypoints.worker"])
+def test_what_others_need_is_not_loaded_and_garbage_is_collected_afterwards(module: str) -> None:
+    program = [sys.executable, "-c", LOADED.format(module=module)]
+    assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
 def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(apart: Service) -> None:
