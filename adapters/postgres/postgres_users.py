@@ -6,15 +6,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, delete, func, insert, or_, select, tuple_, update
+from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import distinct_on
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, brought, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.rows import among, holder_first, row_of_user, user_of
-from adapters.postgres.tables import address_changes, email_order, events, username_key, username_order, users
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
+from adapters.postgres.tables import address_changes, events, username_key, users
+from adapters.postgres.user_pages import page
+from application.store import Found, Place, Proof, Standing, Users
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -30,6 +32,12 @@ _ON_THEIR_WAY = (
     .exists()
 )
 _BY_EMAIL = holder_first(select(users).where(users.c.email == bindparam("email")))
+_BY_EMAILS = (
+    select(users)
+    .ext(distinct_on(users.c.email))
+    .where(users.c.email == any_(bindparam("emails", type_=ARRAY(Text))))
+    .order_by(users.c.email, users.c.verified_at.is_(None), users.c.id.desc())
+)
 _BY_USERNAME = holder_first(select(users).where(username_key == bindparam("name")))
 
 
@@ -46,6 +54,10 @@ class PostgresUsers(Users):
 
     async def by_email(self, email: str) -> User | None:
         return await self._one(_BY_EMAIL, email=email)
+
+    async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
+        found = await self._connection.execute(_BY_EMAILS, {"emails": list(emails)}) if emails else ()
+        return {row.email: user_of(row) for row in found}
 
     async def claims(self, email: str) -> int:
         theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
@@ -139,35 +151,7 @@ class PostgresUsers(Users):
         return await admit(self._connection, newcomers, give_way=give_way, now=now)
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
-        if not query:
-            everybody = select(users).order_by(users.c.id).limit(limit)
-            everybody = everybody if after is None else everybody.where(users.c.id > after.id)
-            everybody = everybody if role is None else everybody.where(users.c.role == role.value)
-            return [Found(user_of(row)) for row in await self._connection.execute(everybody)]
-        found: list[Found] = []
-        if after is None or after.key.startswith(BY_EMAIL):
-            found += await self._walk(BY_EMAIL, query, role=role, limit=limit, after=after)
-            after = None
-        # Whoever was met by the address is passed over here and not in the statement: the planner would rather read
-        # everybody than walk past them, and they are no more than have been met already.
-        while len(found) < limit:
-            walked = await self._walk(BY_USERNAME, query, role=role, limit=limit, after=after)
-            found += [it for it in walked if not it.user.email.startswith(query)]
-            if len(walked) < limit:
-                break
-            after = Place(walked[-1].user.id, walked[-1].key)
-        return found[:limit]
-
-    async def _walk(
-        self, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
-    ) -> Sequence[Found]:
-        """Along one index, from wherever the page before has ended."""
-        key: Any = email_order if kind == BY_EMAIL else username_order
-        start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
-        walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
-        walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))
-        walk = walk if role is None else walk.where(users.c.role == role.value)
-        return [Found(user_of(row), kind + row.key) for row in await self._connection.execute(walk)]
+        return await page(self._connection, query=query, role=role, limit=limit, after=after)
 
     async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
         """In one order, so that nobody who holds some waits for somebody who holds others."""

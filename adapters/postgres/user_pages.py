@@ -1,0 +1,47 @@
+"""Pages of users: a walk along an index, which reads no more than it shows."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import select, tuple_
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import user_of
+from adapters.postgres.tables import email_order, username_order, users
+from application.store import BY_EMAIL, BY_USERNAME, Found, Place
+from domain.role import Role
+
+
+async def page(
+    connection: AsyncConnection, *, query: str, role: Role | None, limit: int, after: Place | None
+) -> Sequence[Found]:
+    if not query:
+        everybody = select(users).order_by(users.c.id).limit(limit)
+        everybody = everybody if after is None else everybody.where(users.c.id > after.id)
+        everybody = everybody if role is None else everybody.where(users.c.role == role.value)
+        return [Found(user_of(row)) for row in await connection.execute(everybody)]
+    found: list[Found] = []
+    if after is None or after.key.startswith(BY_EMAIL):
+        found += await _walk(connection, BY_EMAIL, query, role=role, limit=limit, after=after)
+        after = None
+    # Whoever was met by the address is passed over here and not in the statement: the planner would rather read
+    # everybody than walk past them, and they are no more than have been met already.
+    while len(found) < limit:
+        walked = await _walk(connection, BY_USERNAME, query, role=role, limit=limit, after=after)
+        found += [it for it in walked if not it.user.email.startswith(query)]
+        if len(walked) < limit:
+            break
+        after = Place(walked[-1].user.id, walked[-1].key)
+    return found[:limit]
+
+
+async def _walk(
+    connection: AsyncConnection, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
+) -> Sequence[Found]:
+    """Along one index, from wherever the page before has ended."""
+    key: Any = email_order if kind == BY_EMAIL else username_order
+    start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
+    walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
+    walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))
+    walk = walk if role is None else walk.where(users.c.role == role.value)
+    return [Found(user_of(row), kind + row.key) for row in await connection.execute(walk)]
