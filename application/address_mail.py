@@ -1,5 +1,6 @@
 """Whom a mail is for, and which link it carries: found out when it is sent, for much may have happened since."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -9,15 +10,21 @@ from domain.mail import Kind, Link, Mail, Purpose
 from domain.user import User
 
 
-async def addressed(work: Work, mail: Mail, *, now: datetime) -> tuple[Mail, Link | None]:
-    """The mail as it is to be sent, and its link. No link for a notice; nor where there is nobody who should have
+async def addressed(work: Work, mails: Sequence[Mail], *, now: datetime) -> Sequence[tuple[Mail, Link | None]]:
+    """Each mail as it is to be sent, and its link. No link for a notice; nor where there is nobody who should have
     one, or it could do nothing any more.
     """
+    about_users = {mail.recipient for mail in mails if mail.kind.purpose in (Purpose.VERIFY, Purpose.RESET)}
+    holders = await work.users.by_emails(about_users)
+    return [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
+
+
+async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime) -> tuple[Mail, Link | None]:
     if mail.kind.purpose is None:
         return mail, None
     if mail.kind.purpose in (Purpose.EMAIL, Purpose.RESTORE):
         return await _about_an_address(work, mail, mail.kind.purpose, now)
-    user = await _addressee(work, mail)
+    user = await _addressee(work, mail, holder)
     if user is None:
         return mail, None
     # Who asks for another verification cannot say which claim is meant. Where there are several, the newest may be a
@@ -41,8 +48,8 @@ async def _about_an_address(work: Work, mail: Mail, purpose: Purpose, now: datet
     return replace(mail, recipient=recipient), _link(mail, change.id, 0) if useful else None
 
 
-async def _addressee(work: Work, mail: Mail) -> User | None:
-    holder = user = await work.users.by_email(mail.recipient)
+async def _addressee(work: Work, mail: Mail, holder: User | None) -> User | None:
+    user = holder
     if mail.user_id is not None and (user is None or user.id != mail.user_id):
         user = await work.users.by_id(mail.user_id)
     if user is None:

@@ -48,7 +48,7 @@ class DeliverMail:
         now = self.clock()
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
-            ready = [await addressed(work, mail, now=now) for mail in leased]
+            ready = await addressed(work, leased, now=now)
         for done, (mail, link) in enumerate(ready):
             if stopping() or self.clock() > now + self.lease - self.patience:
                 await self._give_back(leased[done:])

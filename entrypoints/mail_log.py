@@ -16,7 +16,7 @@ class MailLog:
 
     def __call__(self, mail: Mail, outcome: Outcome | None, note: str) -> None:
         said = {"id": str(mail.id), "kind": mail.kind.value}
-        why = nameless(note, mail.recipient)
+        why = nameless(note, mail.recipient) if note else ""
         match outcome:
             case None:
                 if not self._delayed:

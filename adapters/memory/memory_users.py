@@ -33,6 +33,10 @@ class MemoryUsers(Users):
     async def by_email(self, email: str) -> User | None:
         return await self._holder(lambda user: user.email == email)
 
+    async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
+        found = [await self.by_email(email) for email in emails]
+        return {user.email: user for user in found if user is not None}
+
     async def claims(self, email: str) -> int:
         await checkpoint()
         return sum(user.email == email and not user.verified for user in self._rows.users.values())

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
@@ -16,6 +16,28 @@ from domain.user import User
 
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
 _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
+
+_DUE = (
+    select(mails.c.id)
+    .where(mails.c.outcome.is_(None), mails.c.due_at <= bindparam("now"), _known)
+    .order_by(mails.c.due_at)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True)
+)
+
+
+def _taking(due: Select[tuple[UUID]]) -> Any:
+    # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
+    chosen = due.cte("chosen")
+    taken = (
+        update(mails)
+        .where(mails.c.id == chosen.c.id)
+        .values(due_at=bindparam("until"), attempts=mails.c.attempts + 1)
+    )
+    return taken.returning(mails)
+
+
+_LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("only")))
 
 # The number of attempts tells whether the lease is still ours.
 _OURS = update(mails).where(
@@ -35,23 +57,8 @@ class PostgresMails(Mails):
         self.owed.append(mail.id)
 
     async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
-        due = (
-            select(mails.c.id)
-            .where(mails.c.outcome.is_(None), mails.c.due_at <= now, _known)
-            .order_by(mails.c.due_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        if only is not None:
-            due = due.where(mails.c.id == only)
-        # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
-        chosen = due.cte("chosen")
-        leased = await self._connection.execute(
-            update(mails)
-            .where(mails.c.id == chosen.c.id)
-            .values(due_at=until, attempts=mails.c.attempts + 1)
-            .returning(mails)
-        )
+        wanted = {"now": now, "until": until, "most": limit, "only": only}
+        leased = await self._connection.execute(_LEASE if only is None else _LEASE_ONE, wanted)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:

@@ -58,6 +58,10 @@ class Users(Protocol):
         """The verified user of that address, or else the newest claim to it."""
         ...
 
+    async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
+        """Of each of these addresses, whom `by_email` finds."""
+        ...
+
     async def claims(self, email: str) -> int:
         """How many unverified users share the address."""
         ...

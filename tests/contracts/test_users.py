@@ -72,6 +72,20 @@ async def test_the_newest_claim_speaks_for_an_address_until_one_is_proven(stage:
         assert await work.users.by_username("ada") == proven
 
 
+async def test_many_addresses_are_looked_up_as_one_is(stage: Stage) -> None:
+    emails = [f"user{number}@example.org" for number in range(5)]
+    for email in emails[:4]:
+        for proven in (False, email == emails[0], False, email == emails[1]):
+            await stage.user(email, username=None, proven=proven)
+    async with stage.begin() as work:
+        one_by_one = [await work.users.by_email(email) for email in emails]
+        assert await work.users.by_emails([*emails[1:], emails[0], emails[0]]) == {
+            user.email: user for user in one_by_one if user is not None
+        }
+        assert await work.users.by_emails([]) == {}
+    assert [user and user.verified for user in one_by_one] == [True, True, False, False, None]
+
+
 # -- proving ----------------------------------------------------------------------------------------------
 
 

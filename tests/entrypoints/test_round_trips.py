@@ -8,11 +8,15 @@ from typing import Any
 import pytest
 from sqlalchemy import event
 
+from adapters.uuid7 import uuid7
 from application.store import Begin
+from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.role import Role
 from domain.token import AccessToken, TokenPair
+from domain.user import User
 from entrypoints.container import Container, close
+from entrypoints.making import now
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, Service, address
 
@@ -121,3 +125,15 @@ async def test_there_are_no_more_of_them_for_many_rows(house: House, service: Se
     assert await house.trips(made.list_events()(caller.user_id, limit=many)) == "SELECT (1)"
     everywhere = await house.trips(made.logout_everywhere()(caller, origin=ORIGIN))
     assert everywhere == "SELECT UPDATE SELECT INSERT (1)"
+
+
+@pytest.mark.parametrize("many", [1, 16])
+async def test_mails_are_leased_and_addressed_together_and_settled_one_by_one(apart: Service, many: int) -> None:
+    async with opened(apart) as house:
+        async with house.begin() as work:
+            for _ in range(many):
+                user = User(id=uuid7(), email=address(), username=None, password_hash="", created_at=now())
+                await work.users.add(user)
+                await work.mails.add(Mail.owed(Kind.VERIFY, user.email, id=uuid7(), now=now(), user_id=user.id))
+        deliver = house.container.deliver_mail()
+        assert await house.trips(deliver(limit=many)) == f"WITH SELECT {'UPDATE ' * many}(1)"
