@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
 
@@ -51,3 +53,8 @@ class CopyingMailer(Mailer):
         except MailDelayed as problem:
             # The letter is out: sending it again for want of a copy would be worse than having none.
             log.warning("Mail %s was sent, but not copied: %s", letter.id, problem)
+
+    @asynccontextmanager
+    async def round(self) -> AsyncIterator[Mailer]:
+        async with self._first.round() as first, self._copy.round() as copy:
+            yield CopyingMailer(first, copy)

@@ -49,16 +49,18 @@ class DeliverMail:
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
             ready = await addressed(work, leased, now=now)
-        for done, (mail, link) in enumerate(ready):
-            if stopping() or self.clock() > now + self.lease - self.patience:
-                await self._give_back(leased[done:])
-                break
-            try:
-                await self._deliver(mail, link)
-            except BaseException:
-                # Whether this one was taken is unknown; the others were not begun, and need not wait for the lease.
-                await self._give_back(leased[done + 1 :])
-                raise
+        async with self.mailer.round() as mailer:
+            for done, (mail, link) in enumerate(ready):
+                if stopping() or self.clock() > now + self.lease - self.patience:
+                    await self._give_back(leased[done:])
+                    break
+                try:
+                    await self._deliver(mail, link, mailer)
+                except BaseException:
+                    # Whether this one was taken is unknown; the others were not begun, and need not wait for the
+                    # lease.
+                    await self._give_back(leased[done + 1 :])
+                    raise
         return len(leased)
 
     async def _give_back(self, mails: Sequence[Mail]) -> None:
@@ -66,9 +68,9 @@ class DeliverMail:
             for mail in mails:
                 await work.mails.postpone(mail, until=self.clock(), note=mail.note)
 
-    async def _deliver(self, mail: Mail, link: Link | None) -> None:
+    async def _deliver(self, mail: Mail, link: Link | None, mailer: Mailer) -> None:
         try:
-            await self.mailer.send(self._letter(mail, link))
+            await mailer.send(self._letter(mail, link))
         except _Dropped as dropped:
             await self._settle(mail, Outcome.DROPPED, str(dropped))
         except MailRefused as refused:

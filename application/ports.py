@@ -1,10 +1,10 @@
-"""Every role that the outside world plays for the use cases; what it keeps for them is in `store.py`.
+"""Every role that the outside world plays for the use cases; what it keeps for them is in `store/`.
 
-An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what
-None means, units and promises. Any role that reaches outside may raise the refusal `unavailable`.
-"""
+An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what None means,
+units and promises. Any role that reaches outside may raise the refusal `unavailable`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -47,10 +47,8 @@ class Hasher(Protocol):
         ...
 
     async def adopt(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
-        """Hashes that others made, as they may be kept: a strong one as it is, a weak one inside one of ours.
-
-        "" for a user without a password, None where no password could ever be verified.
-        """
+        """Hashes that others made, as they may be kept: a strong one as it is, a weak one inside one of ours; "" for
+        a user without a password, None where no password could ever be verified."""
         ...
 
 
@@ -151,7 +149,7 @@ class Directory(Protocol):
         ...
 
 
-# -- limits -----------------------------------------------------------------------------------------------
+# -- limits and housekeeping ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +175,6 @@ class Limits(Protocol):
     async def forget(self, bucket: Bucket) -> None:
         """Count anew, from nought."""
         ...
-
-
-# -- housekeeping -----------------------------------------------------------------------------------------
 
 
 class Leftovers(Protocol):
@@ -218,3 +213,7 @@ class Mailer(Protocol):
     async def send(self, letter: Letter) -> None:
         """Returns when somebody else has taken responsibility. Raises MailDelayed or MailRefused."""
         ...
+
+    def round(self) -> AbstractAsyncContextManager["Mailer"]:
+        """For letters one after another, which may share the way to a server, but no letter another's fate."""
+        return nullcontext(self)

@@ -1,12 +1,14 @@
 """Sharing the work: each mail is one worker's at a time, and nobody's for long."""
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import anyio
 import pytest
 
+from adapters.memory.memory_mailer import MemoryMailer
 from application.ports import Mailer, MailRefused
 from domain.mail import Kind, Letter, Mail, Outcome
 from tests.application.test_deliver_mail import fate, kept, owe
@@ -27,6 +29,21 @@ class Acting(Mailer):
 
     async def send(self, letter: Letter) -> None:
         await self.act(letter)
+
+
+@dataclass
+class Touring(Mailer):
+    """A mailer that takes letters on its rounds alone."""
+
+    rounds: list[MemoryMailer] = field(default_factory=list)
+
+    async def send(self, letter: Letter) -> None:
+        raise MailRefused("not on a round")
+
+    @asynccontextmanager
+    async def round(self) -> AsyncIterator[Mailer]:
+        self.rounds.append(MemoryMailer())
+        yield self.rounds[-1]
 
 
 async def owe_many(world: World, count: int) -> list[Mail]:
@@ -76,6 +93,25 @@ async def test_a_stop_gives_back_what_was_not_begun(world: World) -> None:
     assert len(world.mailer.letters) == 1
     assert await world.deliver_mail() == 2
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 3
+
+
+async def test_the_letters_of_a_share_go_in_one_round(world: World) -> None:
+    mails, touring = await owe_many(world, 5), Touring()
+    deliver = replace(world.deliver_mail, mailer=touring)
+    assert [await deliver(limit=3), await deliver(limit=3)] == [3, 2]
+    assert [len(mailer.letters) for mailer in touring.rounds] == [3, 2]
+    assert [letter.id for mailer in touring.rounds for letter in mailer.letters] == [mail.id for mail in mails]
+
+
+async def test_each_letter_is_settled_before_the_next_is_begun(world: World) -> None:
+    async def look(letter: Letter) -> None:
+        begun = [mail for mail in mails if kept(world, mail).outcome is None]
+        assert [mail.id for mail in mails if mail not in begun] == [sent.id for sent in world.mailer.letters]
+        await world.mailer.send(letter)
+
+    mails = await owe_many(world, 5)
+    assert await replace(world.deliver_mail, mailer=Acting(look))() == 5
+    assert [kept(world, mail).outcome for mail in mails] == [Outcome.SENT] * 5
 
 
 async def test_only_the_mail_that_is_named_is_delivered(world: World) -> None:

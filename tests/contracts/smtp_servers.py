@@ -15,9 +15,12 @@ DRIP = "drip"
 
 @dataclass
 class Script:
-    """Answers by verb (`.` is the end of the letter), and what was heard; an answer may also be a misbehaviour."""
+    """Answers by verb (`.` is the end of the letter), and what was heard; an answer may also be a misbehaviour, or
+    end with DROP. `enough` is what MAIL is answered on a connection that has brought `most` letters."""
 
     answers: dict[str, str] = field(default_factory=dict)
+    most: int | None = None
+    enough: str = ""
     heard: list[str] = field(default_factory=list)
     letters: list[bytes] = field(default_factory=list)
     port: int = 0
@@ -37,10 +40,13 @@ class Script:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         usual = {"HI": "220 hello", "DATA": "354 go on", "QUIT": "221 bye"}
-        verb = "HI"
+        verb, brought = "HI", 0
         while True:
             answer = self.answers.get(verb, usual.get(verb, "250 fine"))
-            if answer == DROP:
+            if verb == "MAIL" and brought == self.most:
+                answer = self.enough
+            if answer.endswith(DROP):
+                writer.write(answer.removesuffix(DROP).encode())
                 return
             while answer in {STALL, DRIP}:
                 if answer == DRIP:
@@ -51,7 +57,7 @@ class Script:
             await writer.drain()
             if verb == "DATA" and answer.startswith("354"):
                 self.letters.append(await reader.readuntil(b"\r\n.\r\n"))
-                verb = "."
+                verb, brought = ".", brought + 1
                 continue
             line = await reader.readline()
             if not line:

@@ -9,7 +9,10 @@ from uuid import UUID
 import pytest
 
 from adapters.mail_folder import CopyingMailer, FolderMailer
+from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_places import smtp_server
 from application.ports import MailDelayed
+from tests.contracts.smtp_servers import scripted
 from tests.contracts.test_mailers import FROM, LETTER
 
 pytestmark = pytest.mark.anyio
@@ -32,6 +35,19 @@ async def test_a_copy_is_made_after_sending_and_its_failure_delays_nothing(
         await CopyingMailer(broken, FolderMailer(tmp_path / "copy", mail_from=FROM)).send(LETTER)
     assert len(list((tmp_path / "works").glob("*.eml"))) == 1
     assert not (tmp_path / "copy").exists()
+
+
+def test_the_letters_of_a_round_are_copied_and_go_one_way_to_a_server(tmp_path: Path) -> None:
+    async def heard() -> list[str]:
+        async with scripted() as server:
+            smtp = SmtpMailer(smtp_server(f"smtp://127.0.0.1:{server.port}"), mail_from=FROM)
+            async with CopyingMailer(smtp, FolderMailer(tmp_path, mail_from=FROM)).round() as mailer:
+                for number in (1, 2):
+                    await mailer.send(replace(LETTER, id=UUID(int=number)))
+        return [line.split()[0] for line in server.heard]
+
+    assert asyncio.run(heard()) == ["EHLO", *["MAIL", "RCPT", "DATA"] * 2, "QUIT"]
+    assert len(list(tmp_path.glob("*.eml"))) == 2
 
 
 def test_names_of_files_follow_the_time_of_writing(tmp_path: Path) -> None:

@@ -120,6 +120,17 @@ async def test_a_second_send_is_the_same_letter(box: Box) -> None:
     assert len(set(box.received())) == 1
 
 
+async def test_letters_of_a_round_arrive_as_if_each_were_alone(box: Box) -> None:
+    other = replace(LETTER, id=UUID(int=1))
+    async with box.mailer.round() as mailer:
+        await mailer.send(other)
+        await mailer.send(LETTER)
+    await box.mailer.send(LETTER)
+    assert sorted({parsed(content)["Message-ID"] for content in box.received()}) == [
+        f"<{letter.id}@id.example.org>" for letter in (other, LETTER)
+    ]
+
+
 @pytest.mark.parametrize("recipient", NOT_ONE_ADDRESS)
 async def test_anything_but_one_bare_address_is_refused_before_anything_is_sent(box: Box, recipient: str) -> None:
     with pytest.raises(MailRefused) as refused:
