@@ -142,6 +142,7 @@ async def test_users_are_found_by_index(house: House) -> None:
     async with house.store.begin() as work:
         assert await work.users.by_email("user7@example.org") is not None
         assert await work.users.by_email("nobody@example.org") is None
+        assert len(await work.users.by_emails([f"user{number}@example.org" for number in range(1, 17)])) == 16
         assert await work.users.by_username("USER7") is not None
         assert len(await work.users.governors()) == MANY // 1000
     assert by_index(await house.plans())
