@@ -16,6 +16,7 @@ from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler
 
+from application.authenticate import Authenticate
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
 from entrypoints.http import (
@@ -38,6 +39,7 @@ from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
+from entrypoints.http.shortcut import Shortcut
 from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import COUNTS, Call, Metrics
 from entrypoints.settings import Settings, load
@@ -64,8 +66,13 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     """`counts` is the folder where processes that serve together count together."""
     settings = container.settings()
     app = assemble(container, counts)
+    authenticate: Authenticate = app.state.authenticate
+    ways = {
+        forward_auth.PATH: forward_auth.way(authenticate),
+        me.PATH: me.way(authenticate, container.show_me()),
+    }
     return FrontDoor(
-        forward_auth.Shortcut(app, app.state.authenticate),
+        Shortcut(app, ways),
         metrics=app.state.metrics,
         tell=tell_requests(settings),
         hosts=settings.allowed_hosts,

@@ -1,21 +1,20 @@
 """Forward auth: a proxy asks who is calling, for each request that it passes on."""
 
-from typing import Any, cast
+from collections.abc import Sequence
 
 from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
-from litestar.enums import ScopeType
 from litestar.params import FromQuery
-from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
 from application.authenticate import Authenticate
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.guard import bearer, signed_in
-from entrypoints.http.problems import refusals, send_refusal
+from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of
+from entrypoints.http.shortcut import Headers, Way
 
 PATH = "/v1/forward-auth"
 
@@ -61,45 +60,20 @@ def _told_of(caller: AccessToken) -> dict[str, str]:
     }
 
 
-class Shortcut:
-    """Past the framework, which costs more than the question. What is asked plainly is answered here; anything else
-    (another query, a browser's Origin) goes on to the route above, and either says the same."""
+def way(authenticate: Authenticate) -> Way:
+    """The same without the framework."""
 
-    def __init__(self, app: ASGIApp, authenticate: Authenticate) -> None:
-        self._app = app
-        self._authenticate = authenticate
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == ScopeType.HTTP and scope["path"] == PATH and _is_plain(scope):
-            await self._answer(scope, send)
-        else:
-            await self._app(scope, receive, send)
-
-    async def _answer(self, scope: HTTPScope, send: Send) -> None:
-        cast("dict[str, Any]", scope)["path_template"] = PATH
-        said = [value.decode("latin-1") for name, value in scope["headers"] if name == b"authorization"]
-        try:
-            caller = await self._authenticate(bearer(said), role=_ROLES[scope["query_string"]])
-        except Refusal as refusal:
-            await send_refusal(scope, send, refusal)
-            return
+    async def answer(said: Sequence[str], query: bytes) -> tuple[Headers, bytes]:
+        caller = await authenticate(bearer(said), role=_ROLES[query])
         told = zip(_NAMES, _told_of(caller).values(), strict=True)
-        headers = [*_EMPTY, *[(name, value.encode()) for name, value in told]]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
+        return [_TEXT, *[(name, value.encode()) for name, value in told]], b""
+
+    return Way(answer, queries=_ROLES.keys())
 
 
 _ROLES: dict[bytes, Role | None] = {b"": None} | {f"role={role}".encode(): role for role in Role}
 _NAMES = [name.lower().encode() for name in _SAID]
-_EMPTY = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", b"0")]
-
-
-def _is_plain(scope: HTTPScope) -> bool:
-    return (
-        scope["method"] == "GET"
-        and scope["query_string"] in _ROLES
-        and all(name != b"origin" for name, _ in scope["headers"])
-    )
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
 
 handlers = [forward_auth]

@@ -1,17 +1,24 @@
 """The caller's own account."""
 
+from collections.abc import Sequence
+
+import msgspec
 from litestar import delete, get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
+from application.authenticate import Authenticate
 from application.delete_me import DeleteMe
 from application.rename_me import RenameMe
 from application.show_me import ShowMe
-from entrypoints.http.guard import signed_in
+from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
+from entrypoints.http.shortcut import Headers, Way
+
+PATH = "/v1/me"
 
 
 class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -28,6 +35,16 @@ class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
 async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape:
     """Who is calling."""
     return UserShape.of(await show_me(caller_of(request)))
+
+
+def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
+    """The same without the framework."""
+
+    async def answer(said: Sequence[str], _: bytes) -> tuple[Headers, bytes]:
+        user = await show_me(await authenticate(bearer(said)))
+        return [(b"content-type", b"application/json")], msgspec.json.encode(UserShape.of(user))
+
+    return Way(answer)
 
 
 @patch(

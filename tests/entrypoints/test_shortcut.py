@@ -1,4 +1,4 @@
-"""Forward auth has a way past the framework, and both say the same of everything."""
+"""Who is calling is answered past the framework, and both say the same of everything."""
 
 from itertools import product
 
@@ -8,8 +8,8 @@ from litestar.types import ASGIApp, Receive, Scope, Send
 
 from domain.role import Role
 from entrypoints.container import Container
+from entrypoints.http import forward_auth, me
 from entrypoints.http.app import assemble, create
-from entrypoints.http.forward_auth import PATH
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.logs import tell_people
 from tests.entrypoints.service import Client, Service
@@ -26,7 +26,8 @@ QUERIES = [
     b"role=member&role=member",
 ]
 QUERIES += [b"role=null", b"role=%61dmin", b"role=ADMIN"]
-PATHS = [PATH, f"{PATH}/", f"{PATH}x"]
+ASKED = [forward_auth.PATH, me.PATH]
+PATHS = [*ASKED, *(f"{path}{more}" for path in ASKED for more in "/x")]
 METHODS = ["GET", "HEAD", "POST", "OPTIONS"]
 CHANGING = {"x-request-id", "date"}
 
@@ -91,26 +92,31 @@ async def test_other_origins_are_the_framework_s_business(service: Service) -> N
     origin = "https://app.example.org"
     headers = [(b"origin", origin.encode()), *tokens(service)[1]]
     async with inside(service, LATCHKEY_CORS_ORIGINS=origin) as client:
-        answer = await client.get(PATH, headers=headers)
-    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, origin)
+        answers = [await client.get(path, headers=headers) for path in ASKED]
+    assert [(answer.status_code, answer.headers["access-control-allow-origin"]) for answer in answers] == [
+        (200, origin),
+        (200, origin),
+    ]
 
 
 async def test_what_is_asked_plainly_needs_no_framework(service: Service) -> None:
     [nobody, member, admin, over, *_] = tokens(service)
     async with inside(service, build=with_a_dead_framework) as client:
-        statuses = [(await client.get(PATH, headers=one)).status_code for one in (nobody, member, admin, over)]
-        assert statuses == [401, 200, 200, 401]
-        answer = await client.get(PATH, params={"role": "moderator"}, headers=member)
+        for path in ASKED:
+            statuses = [(await client.get(path, headers=one)).status_code for one in (nobody, member, admin, over)]
+            assert statuses == [401, 200, 200, 401]
+        answer = await client.get(forward_auth.PATH, params={"role": "moderator"}, headers=member)
         assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
-        assert (await client.get("/v1/me", headers=member)).status_code == 500
+        assert (await client.get("/v1/sessions", headers=member)).status_code == 500
 
 
-async def test_it_is_counted_like_any_other(service: Service) -> None:
+@pytest.mark.parametrize("path", ASKED)
+async def test_it_is_counted_like_any_other(service: Service, path: str) -> None:
     [nobody, member, *_] = tokens(service)
     async with inside(service) as client:
         for headers in (nobody, member, member):
-            await client.get(PATH, headers=headers)
+            await client.get(path, headers=headers)
         numbers = (await client.get("/metrics")).text
     for status, number in ((200, 2), (401, 1)):
-        assert f'latchkey_http_requests_total{{method="GET",route="{PATH}",status="{status}"}} {number}.0' in numbers
+        assert f'latchkey_http_requests_total{{method="GET",route="{path}",status="{status}"}} {number}.0' in numbers
     assert 'latchkey_refusals_total{code="token_missing"} 1.0' in numbers
