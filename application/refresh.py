@@ -5,7 +5,7 @@ from datetime import datetime
 
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, NewId, RefreshSealer
-from application.store import Begin, Work
+from application.store import Begin, Renewals, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
@@ -18,7 +18,7 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
     begin: Begin
-    step: Begin
+    renewals: Renewals
     sealer: RefreshSealer
     issue: IssueTokens
     lifetimes: Lifetimes
@@ -28,10 +28,9 @@ class Refresh:
     async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
         token = self.sealer.unseal(refresh_token)
         now = self.clock()
-        async with self.step() as work:
-            renewed = await work.sessions.advance(
-                token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
-            )
+        renewed = await self.renewals.advance(
+            token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
+        )
         return self.issue(*(renewed or await self._replaced(token, now, origin)))
 
     async def _replaced(self, token: RefreshToken, now: datetime, origin: Origin) -> tuple[Session, User]:

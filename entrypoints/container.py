@@ -11,6 +11,7 @@ from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_limits import RedisLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
@@ -87,6 +88,7 @@ class Container(containers.DeclarativeContainer):
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin, step = store.provided.begin, store.provided.step
     directory = providers.ThreadSafeSingleton(PostgresDirectory, engine)
+    renewals = providers.ThreadSafeSingleton(PostgresRenewals, engine)
 
     signing_keys = providers.ThreadSafeSingleton(
         LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
@@ -114,19 +116,12 @@ class Container(containers.DeclarativeContainer):
         AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET
     )
     login = providers.Factory(
-        Login,
-        begin=begin,
-        check=check,
-        hasher=hasher,
-        issue=issue,
-        lifetimes=lifetimes,
-        clock=clock,
-        new_id=new_id,
+        Login, begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
     )
     refresh = providers.Factory(
         Refresh,
         begin=begin,
-        step=step,
+        renewals=renewals,
         sealer=refresh_sealer,
         issue=issue,
         lifetimes=lifetimes,

@@ -14,6 +14,7 @@ from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_mailer import MemoryMailer
+from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.pem_keys import SigningKey
 from adapters.process_limits import ProcessLimits
@@ -118,7 +119,7 @@ class World:
         )
         self.refresh = Refresh(
             begin=begin,
-            step=self.store.step,
+            renewals=MemoryRenewals(self.store),
             sealer=refresh_sealer,
             issue=issue,
             lifetimes=lifetimes,

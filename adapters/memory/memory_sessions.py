@@ -8,8 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
 from application.store import Opened, Sessions
-from domain.session import ENDED, EndReason, Lifetimes, Session
-from domain.user import User
+from domain.session import ENDED, EndReason, Session
 
 
 class MemorySessions(Sessions):
@@ -47,17 +46,6 @@ class MemorySessions(Sessions):
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
-
-    async def advance(
-        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
-    ) -> tuple[Session, User] | None:
-        session = await self.by_id(session_id)
-        if session is None or session.user_id is None or session.generation != generation:
-            return None
-        if session.ended_at is not None or now >= session.expires_at:
-            return None
-        self._rows.sessions[session_id] = advanced = session.advanced(now=now, lifetimes=lifetimes)
-        return advanced, self._rows.users[session.user_id]
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
         session = await self.by_id(session_id)

@@ -5,22 +5,21 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Interval, and_, bindparam, case, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.rows import OWNER, among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, username_key, users
 from application.store import Opened, Sessions
-from domain.session import ENDED, EndReason, Lifetimes, Session
-from domain.user import User
+from domain.session import ENDED, EndReason, Session
 
 
 def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
     return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
 
 
-# Made once: what each login and each refresh asks costs more to put together than to send.
+# Made once: what each login asks costs more to put together than to send.
 _BY_ID = select(sessions).where(sessions.c.id == bindparam("session"))
 _WELCOME = (
     select(users)
@@ -36,25 +35,6 @@ _TOO_MANY = (
     .where(_alive(bindparam("user"), bindparam("now")))
     .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
     .offset(bindparam("most"))
-)
-_ADVANCE = (
-    update(sessions)
-    .where(
-        sessions.c.id == bindparam("session"),
-        sessions.c.generation == bindparam("expected"),
-        sessions.c.ended_at.is_(None),
-        sessions.c.expires_at > bindparam("now"),
-        sessions.c.user_id == users.c.id,
-    )
-    .values(
-        generation=sessions.c.generation + 1,
-        rotated_at=bindparam("now"),
-        expires_at=func.least(
-            bindparam("idle", type_=sessions.c.expires_at.type),
-            sessions.c.created_at + bindparam("longest", type_=Interval),
-        ),
-    )
-    .returning(*sessions.c, *OWNER)
 )
 
 
@@ -101,27 +81,6 @@ class PostgresSessions(Sessions):
         theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
         theirs = theirs if after is None else theirs.where(sessions.c.id < after)
         return [session_of(row) for row in await self._connection.execute(theirs)]
-
-    async def advance(
-        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
-    ) -> tuple[Session, User] | None:
-        moved = {
-            "session": session_id,
-            "expected": generation,
-            "now": now,
-            "idle": now + lifetimes.refresh,
-            "longest": lifetimes.session,
-        }
-        row = (await self._connection.execute(_ADVANCE, moved)).first()
-        if row is None:
-            return None
-        session, owner = session_of(row), user_of(row, "owner_")
-        if session.floor < session.generation:
-            return session, owner
-        # Outdated, perhaps by a role change that we have just waited for: then the session beside it is the new one,
-        # and the user still the old.
-        again = (await self._connection.execute(select(users).where(users.c.id == owner.id))).first()
-        return None if again is None else (session, user_of(again))
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
         alive = sessions.c.ended_at.is_(None)

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from application.store.address_changes import AddressChanges
 from application.store.mails import Mails
-from application.store.sessions import Opened, Sessions
+from application.store.sessions import Opened, Renewals, Sessions
 from application.store.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
 from domain.client import Client
 from domain.event import Event
@@ -28,6 +28,7 @@ __all__ = [
     "Opened",
     "Place",
     "Proof",
+    "Renewals",
     "Sessions",
     "Standing",
     "Users",

@@ -42,12 +42,6 @@ class Sessions(Protocol):
         the last session seen."""
         ...
 
-    async def advance(
-        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
-    ) -> tuple[Session, User] | None:
-        """Move a session that is alive and stands at `generation` to the next, in one step; or None."""
-        ...
-
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool: ...
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
@@ -58,4 +52,15 @@ class Sessions(Protocol):
 
     async def settled(self, user_id: UUID) -> None:
         """Wait, when the work is left, for whatever others have just ended or raised of this user's."""
+        ...
+
+
+class Renewals(Protocol):
+    """Sessions that move on outside of any unit of work: each move is done for good by itself."""
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        """Move a session that is alive and stands at `generation` to the next; or None. Those who ask for the same
+        move at the same moment may all be given it. The user is as they were at a moment after the call."""
         ...

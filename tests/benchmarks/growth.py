@@ -20,6 +20,7 @@ from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.uuid7 import uuid7
 from application.show_me import ShowMe
@@ -74,11 +75,20 @@ class Somebody:
 Ask = Callable[[Somebody], Awaitable[object]]
 
 
+async def _back(engine: AsyncEngine, who: Somebody) -> None:
+    """To where the session stood, unheard by whoever listens to the engine."""
+    async with engine.connect() as connection:
+        driver = (await connection.get_raw_connection()).driver_connection
+        assert driver is not None
+        await driver.execute("UPDATE sessions SET generation = 1 WHERE id = $1", who.session)
+
+
 def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolled_back(store.begin)
     floors, me = PostgresFloors(engine), ShowMe(directory=PostgresDirectory(engine))
+    renewals = PostgresRenewals(engine)
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -107,8 +117,10 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
             return await work.sessions.open(session, credential_version=1, most=1)
 
     async def refreshed(who: Somebody) -> object:
-        async with begin() as work:
-            return await work.sessions.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
+        moved = await renewals.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
+        if not keep:
+            await _back(engine, who)
+        return moved
 
     async def shown(who: Somebody) -> object:
         token = AccessToken(

@@ -9,8 +9,10 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryFloors
+from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.tables import sessions
 from tests.contracts.stage import SpyingBlocklist, Stage
@@ -25,9 +27,9 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, nudged)
+        return Stage(postgres.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
-    return Stage(memory.begin, memory.step, MemoryFloors(memory), blocklist, nudged)
+    return Stage(memory.begin, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
 
 
 @pytest.fixture

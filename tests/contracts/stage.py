@@ -13,7 +13,7 @@ import anyio
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from application.ports import Floors
-from application.store import Begin, Proof
+from application.store import Begin, Proof, Renewals
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.role import Role
@@ -37,7 +37,7 @@ def new_id() -> UUID:
 @dataclass
 class Stage:
     begin: Begin
-    step: Begin
+    renewals: Renewals
     floors: Floors
     blocklist: "SpyingBlocklist"
     nudged: list[UUID]

@@ -16,8 +16,10 @@ from redis.asyncio import Redis
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
+from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_blocklist import RedisBlocklist
 from application.ports import Blocklist, Floors, Seat
@@ -563,7 +565,7 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
         watching(valkey.url, floors, deadline=1.0) as other,
     ):
         store = PostgresStore(engine, blocklist=cut_off, nudge=lambda _: None)
-        stage = Stage(store.begin, store.step, floors, SpyingBlocklist(), [])
+        stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
         user = await stage.user()
         await trusted(cut_off)
         wire.cut()
@@ -667,10 +669,10 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
         spy = SpyingBlocklist()
         if kind == "memory":
             memory = MemoryStore(blocklist=spy, nudge=lambda _: None)
-            stage = Stage(memory.begin, memory.step, MemoryFloors(memory), spy, [])
+            stage = Stage(memory.begin, MemoryRenewals(memory), MemoryFloors(memory), spy, [])
         else:
             postgres = PostgresStore(engine, blocklist=spy, nudge=lambda _: None)
-            stage = Stage(postgres.begin, postgres.step, PostgresFloors(engine), spy, [])
+            stage = Stage(postgres.begin, PostgresRenewals(engine), PostgresFloors(engine), spy, [])
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:

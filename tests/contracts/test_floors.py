@@ -6,17 +6,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 import pytest
-from sqlalchemy import event
+from sqlalchemy import event, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.tables import sessions
 from application.ports import Seat
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.conftest import PassBy
-from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, at_once, new_id
+from tests.contracts.stage import LATER, SpyingBlocklist, Stage, at_once, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -144,12 +146,12 @@ async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Sta
 async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, store.step, floors, SpyingBlocklist(), [])
+    stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
     user = await stage.user()
     held, free = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
-    async with store.begin() as work:
-        await work.sessions.advance(held.id, generation=1, now=LATER, lifetimes=LIFETIMES)
+    async with engine.begin() as connection:
+        await connection.execute(select(sessions).where(sessions.c.id == held.id).with_for_update())
         async with asyncio.timeout(5):
             await floors.published({held.id: 2, free.id: 2})
     assert await floors.unpublished() == {held.id: 2}
@@ -173,7 +175,7 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
 async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, store.step, floors, SpyingBlocklist(), [])
+    stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(40)]
     await outdate(stage, user)

@@ -18,6 +18,7 @@ from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, BY_USERNAME, Place
 from domain.address_change import AddressChange
@@ -214,11 +215,12 @@ async def test_many_are_admitted_by_index(house: House) -> None:
 
 async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
     user, session = await user_of(house, 7), await session_of(house, 7)
+    renewals = PostgresRenewals(house.engine)
+    assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is not None
+    assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is None
     async with house.store.begin() as work:
         assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
         assert await work.sessions.by_id(session) is not None
-        moved = await work.sessions.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES)
-        assert moved is not None
         assert await work.sessions.outdate_all(user.id) == 2
         assert await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 1

@@ -15,10 +15,12 @@ from sqlalchemy.util import await_only
 
 from adapters.memory.memory_floors import MemoryFloors
 from adapters.memory.memory_leftovers import MemoryLeftovers
+from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
@@ -52,9 +54,11 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Attic:
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-        return Attic(postgres.begin, postgres.step, PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine))
+        return Attic(
+            postgres.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine)
+        )
     memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
-    return Attic(memory.begin, memory.step, MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
+    return Attic(memory.begin, MemoryRenewals(memory), MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
 
 
 def made(at: datetime) -> UUID:
@@ -175,8 +179,7 @@ async def test_a_session_that_is_renewed_at_that_moment_stays(stage: Attic) -> N
         gone = await session(stage, user, expires_at=NOW - 2 * DAY)
 
         async def renew(alive: Session = alive) -> object:
-            async with stage.step() as work:
-                return await work.sessions.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
+            return await stage.renewals.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         async def clear() -> object:
             return await cleared(stage, Leftover.SESSION)

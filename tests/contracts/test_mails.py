@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from domain.mail import Kind, Mail, Outcome
 from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
@@ -122,7 +123,7 @@ async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) 
 
 async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store.begin, store.step, PostgresFloors(engine), SpyingBlocklist(), [])
+    stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
         held = await slow.mails.lease(now=NOW, until=NOW + LEASE, limit=2)

@@ -9,6 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, Place
 from domain.origin import NOWHERE
@@ -358,7 +359,7 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
 async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(engine: AsyncEngine) -> None:
     """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
     store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store.begin, store.step, PostgresFloors(engine), SpyingBlocklist(), [])
+    stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
     newcomer = await stage.user("new@example.org")
     leaver = await stage.user("old@example.org", role=Role.ADMIN)
     bystander = await stage.user("other@example.org")

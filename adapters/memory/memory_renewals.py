@@ -1,0 +1,26 @@
+"""Sessions that move on outside of any unit of work, in memory."""
+
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.memory_store import MemoryStore
+from application.store import Renewals
+from domain.session import Lifetimes, Session
+from domain.user import User
+
+
+class MemoryRenewals(Renewals):
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        async with self._store.alone() as rows:
+            session = rows.sessions.get(session_id)
+            if session is None or session.user_id is None or session.generation != generation:
+                return None
+            if not session.alive(now):
+                return None
+            rows.sessions[session_id] = advanced = session.advanced(now=now, lifetimes=lifetimes)
+            return advanced, rows.users[session.user_id]

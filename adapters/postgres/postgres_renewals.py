@@ -1,0 +1,123 @@
+"""Sessions that move on outside of any unit of work. Those of one moment share a statement, and a commit."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import astuple, dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, DateTime, Integer, Interval, Uuid, bindparam, func, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.types import TypeEngine
+
+from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.patience import patience
+from adapters.postgres.rows import OWNER, among, session_of, user_of
+from adapters.postgres.tables import sessions, users
+from adapters.round_trip import RoundTrip
+from application.store import Renewals
+from domain.session import Lifetimes, Session
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True)
+class _Move:
+    """`idle` is when the session ends if nobody renews it again, `longest` how old it may become."""
+
+    session: UUID
+    expected: int
+    now: datetime
+    idle: datetime
+    longest: timedelta
+
+    @property
+    def key(self) -> tuple[UUID, int]:
+        return self.session, self.expected
+
+
+_KINDS: Mapping[str, TypeEngine[Any]] = {
+    "session": Uuid(),
+    "expected": Integer(),
+    "now": DateTime(timezone=True),
+    "idle": DateTime(timezone=True),
+    "longest": Interval(),
+}
+_Moved = Mapping[tuple[UUID, int], tuple[Session, User]]
+"""By the session, and the generation that it had."""
+
+
+def _statement(*, passing_over: bool) -> Any:
+    arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()]
+    asked = func.unnest(*arrays).table_valued(*_KINDS, name="asked").render_derived()
+    due = (
+        sessions.c.generation == asked.c.expected,
+        sessions.c.ended_at.is_(None),
+        sessions.c.expires_at > asked.c.now,
+    )
+    held = (
+        select(asked)
+        .join(sessions, sessions.c.id == asked.c.session)
+        .where(*due)
+        .with_for_update(of=sessions, key_share=True, skip_locked=passing_over)
+        .cte("held")
+    )
+    return (
+        update(sessions)
+        .where(sessions.c.id == held.c.session, sessions.c.user_id == users.c.id)
+        .values(
+            generation=sessions.c.generation + 1,
+            rotated_at=held.c.now,
+            expires_at=func.least(held.c.idle, sessions.c.created_at + held.c.longest),
+        )
+        .returning(*sessions.c, *OWNER)
+    )
+
+
+# Nobody waits for another's session, and no two of these for one another.
+_TOGETHER = _statement(passing_over=True)
+_ALONE = _statement(passing_over=False)
+
+
+class PostgresRenewals(Renewals):
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._shared = RoundTrip(self._move)
+
+    async def advance(
+        self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
+    ) -> tuple[Session, User] | None:
+        move = _Move(session_id, generation, now, now + lifetimes.refresh, lifetimes.session)
+        with outages_as_refusals():
+            async with patience():
+                moved = await self._shared([move])
+                if move.key not in moved:
+                    # It cannot move, or somebody has it in hand just now; whoever waits for that waits alone.
+                    moved = await self._move([move], _ALONE)
+                return moved.get(move.key)
+
+    async def _move(self, moves: Collection[_Move], statement: Any = _TOGETHER) -> _Moved:
+        columns = zip(*map(astuple, moves), strict=True)
+        asked = {name: list(column) for name, column in zip(_KINDS, columns, strict=True)}
+        with outages_as_refusals():
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+                rows = (await connection.execute(statement, asked)).all()
+                moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
+                return {
+                    (session.id, session.generation - 1): (session, user)
+                    for session, user in await _as_they_are(connection, moved)
+                }
+
+
+async def _as_they_are(
+    connection: AsyncConnection, moved: Collection[tuple[Session, User]]
+) -> Collection[tuple[Session, User]]:
+    """A session that is outdated as it moves has met a role change, which may be younger than the user beside it."""
+    doubtful = {user.id for session, user in moved if session.floor >= session.generation}
+    if not doubtful:
+        return moved
+    found = await connection.execute(select(users).where(among(users.c.id, list(doubtful))))
+    again = {row.id: user_of(row) for row in found}
+    known = [(session, again.get(user.id) if user.id in doubtful else user) for session, user in moved]
+    return [(session, user) for session, user in known if user is not None]

@@ -1,0 +1,118 @@
+"""Sessions that are renewed at the same moment share a statement, and nothing else."""
+
+import asyncio
+
+import pytest
+from sqlalchemy import event, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.tables import sessions, users
+from domain.role import Role
+from domain.session import EndReason, Session
+from domain.user import User
+from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
+
+pytestmark = pytest.mark.anyio
+
+Moved = tuple[Session, User] | None
+
+
+@pytest.fixture
+def rows(engine: AsyncEngine) -> Stage:
+    blocklist = SpyingBlocklist()
+    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
+    return Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
+
+
+async def renewed(stage: Stage, session: Session, generation: int = 1) -> Moved:
+    return await stage.renewals.advance(session.id, generation=generation, now=LATER, lifetimes=LIFETIMES)
+
+
+async def hold(connection: AsyncConnection, session: Session) -> None:
+    await connection.execute(select(sessions.c.id).where(sessions.c.id == session.id).with_for_update())
+
+
+async def waits_for(engine: AsyncEngine, connection: AsyncConnection) -> None:
+    """Until somebody waits for what this connection holds."""
+    holder = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
+
+    async def somebody_waits() -> bool:
+        waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))"
+        async with engine.connect() as another:
+            return bool((await another.exec_driver_sql(waiting)).scalar_one())
+
+    await until(somebody_waits)
+
+
+async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
+    rows: Stage, engine: AsyncEngine
+) -> None:
+    people = [await rows.user(f"user{number}@example.org") for number in range(40)]
+    theirs = [await rows.session(user) for user in people]
+    await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
+    async with rows.begin() as work:
+        await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
+    asked: list[str] = []
+    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
+    # One for all, and one more for each who asks for what cannot be: five times two.
+    assert len(asked) <= 12
+    for number, moved in enumerate(answers):
+        session, user = theirs[number % 40], people[number % 40]
+        cannot = number % 40 in {1, 2}
+        assert moved == (None if cannot else (session.advanced(now=LATER, lifetimes=LIFETIMES), user))
+
+
+async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(rows: Stage) -> None:
+    session = await rows.session(await rows.user())
+    await renewed(rows, session)
+    before, now, ahead = await asyncio.gather(*(renewed(rows, session, generation) for generation in (1, 2, 9)))
+    assert (before, ahead) == (None, None)
+    assert now is not None
+    assert now[0].generation == 3
+
+
+@pytest.mark.parametrize("ended", [False, True])
+async def test_nobody_waits_for_another_s_session(rows: Stage, engine: AsyncEngine, ended: bool) -> None:
+    user = await rows.user()
+    held, free, later = [await rows.session(user) for _ in range(3)]
+    async with engine.begin() as connection:
+        await hold(connection, held)
+        waiting = asyncio.create_task(renewed(rows, held))
+        async with asyncio.timeout(5):
+            beside = [await renewed(rows, free)]
+            await waits_for(engine, connection)
+            beside.append(await renewed(rows, later))
+        assert not waiting.done()
+        if ended:
+            await connection.execute(update(sessions).where(sessions.c.id == held.id).values(ended_at=LATER))
+    assert [moved and moved[0].id for moved in beside] == [free.id, later.id]
+    assert (await waiting is None) == ended
+
+
+async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engine: AsyncEngine) -> None:
+    user = await rows.user(role=Role.ADMIN)
+    session = await rows.session(user)
+    async with engine.begin() as connection:
+        await connection.execute(update(users).where(users.c.id == user.id).values(role="member"))
+        await connection.execute(update(sessions).where(sessions.c.id == session.id).values(floor=2))
+        waiting = asyncio.create_task(renewed(rows, session))
+        await waits_for(engine, connection)
+    moved = await waiting
+    assert moved is not None
+    assert (moved[0].generation, moved[1].role) == (2, Role.MEMBER)
+
+
+async def test_who_leaves_takes_nobody_s_renewal_along(rows: Stage) -> None:
+    user = await rows.user()
+    leaving, staying = await rows.session(user), await rows.session(user)
+    calls = [asyncio.create_task(renewed(rows, session)) for session in (leaving, staying)]
+    await asyncio.sleep(0)
+    calls[0].cancel()
+    moved = await calls[1]
+    assert moved is not None
+    assert moved[0].id == staying.id
+    assert (await rows.kept_session(staying.id)).generation == 2
