@@ -40,6 +40,8 @@ class _Ring:
     """All that follows from a set of keys; whatever else is remembered of a key belongs in here, to go with it."""
 
     keys: KeySet
+    header: str
+    """Of what is signed now."""
     headers: dict[str, SigningKey]
     jwks: dict[str, list[dict[str, str]]]
     read: OrderedDict[str, AccessToken] = field(default_factory=OrderedDict, repr=False)
@@ -48,8 +50,8 @@ class _Ring:
     @classmethod
     def of(cls, keys: KeySet) -> Self:
         # A header is compared, never interpreted: whatever it says besides (another alg, a crit, a jwk) is refused.
-        headers = {base64url_encode(_json(_header(key))).decode(): key for key in keys.verifying}
-        return cls(keys, headers, {"keys": [key.jwk for key in keys.verifying]})
+        headers = {_header(key): key for key in keys.verifying}
+        return cls(keys, _header(keys.signing), headers, {"keys": [key.jwk for key in keys.verifying]})
 
 
 class JwtSealer(AccessSealer):
@@ -92,8 +94,10 @@ class JwtSealer(AccessSealer):
         }
 
     def seal(self, token: AccessToken) -> str:
-        keys = self._keys()
-        return self._jws.encode(_json(self.claims(token)), keys.private, keys.signing.alg, _header(keys.signing))
+        ring = self._ring()
+        said = f"{ring.header}.{base64url_encode(_json(self.claims(token))).decode()}"
+        algorithm = self._jws.get_algorithm_by_name(ring.keys.signing.alg)
+        return f"{said}.{base64url_encode(algorithm.sign(said.encode(), ring.keys.private)).decode()}"
 
     def unseal(self, text: str) -> AccessToken:
         now, read = self._clock(), self._ring().read
@@ -171,8 +175,8 @@ class _PlainES256(ECAlgorithm):
         return int.from_bytes(sig[32:], "big") <= _P256_ORDER // 2 and super().verify(msg, key, sig)
 
 
-def _header(key: SigningKey) -> dict[str, str]:
-    return {"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}
+def _header(key: SigningKey) -> str:
+    return base64url_encode(_json({"alg": key.alg, "kid": key.kid, "typ": "at+jwt"})).decode()
 
 
 def _json(value: dict[str, Any]) -> bytes:

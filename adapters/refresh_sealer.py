@@ -22,13 +22,11 @@ class ItsDangerousRefreshSealer(RefreshSealer):
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
             raise ValueError("sealing refresh tokens needs secrets of at least 32 bytes")
-        self._signer = Signer(
-            # itsdangerous counts from oldest to newest.
-            list(reversed(secrets)),
-            salt="latchkey.refresh",
-            key_derivation="hmac",
-            digest_method=hashlib.sha256,
-        )
+        # itsdangerous counts from oldest to newest, and would derive a key anew for every token.
+        oldest_first = list(reversed(secrets))
+        derive = Signer(oldest_first, salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
+        keys = [derive.derive_key(secret) for secret in oldest_first]
+        self._signer = Signer(keys, key_derivation="none", digest_method=hashlib.sha256)
 
     def seal(self, token: RefreshToken) -> str:
         body = _BODY.pack(token.session_id.bytes, token.generation)

@@ -2,9 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import astuple, dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, Integer, Interval, Uuid, bindparam, func, select, update
@@ -22,8 +21,7 @@ from domain.session import Lifetimes, Session
 from domain.user import User
 
 
-@dataclass(frozen=True, slots=True)
-class _Move:
+class _Move(NamedTuple):
     """`idle` is when the session ends if nobody renews it again, `longest` how old it may become."""
 
     session: UUID
@@ -98,8 +96,7 @@ class PostgresRenewals(Renewals):
                 return moved.get(move.key)
 
     async def _move(self, moves: Collection[_Move], statement: Any = _TOGETHER) -> _Moved:
-        columns = zip(*map(astuple, moves), strict=True)
-        asked = {name: list(column) for name, column in zip(_KINDS, columns, strict=True)}
+        asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
             async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
                 rows = (await connection.execute(statement, asked)).all()
