@@ -21,10 +21,11 @@ class MemorySessions(Sessions):
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
         if user is None or user.disabled or user.credential_version != credential_version:
             return None
-        self._rows.sessions[session.id] = session
         now = session.created_at
-        alive = [other for other in await self._alive(user.id) if other.alive(now)]
-        evicted = sorted(alive, key=lambda other: (other.created_at, other.id))[:-most]
+        others = [other for other in await self._alive(user.id) if other.alive(now)]
+        others.sort(key=lambda other: (other.created_at, other.id), reverse=True)
+        evicted = others[most - 1 :]
+        self._rows.sessions[session.id] = session
         for other in evicted:
             self._raise(other.ended(now=now, reason=EndReason.EVICTED))
         return Opened(user, tuple(other.id for other in evicted))

@@ -19,6 +19,8 @@ def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
     return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
 
 
+_ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "expires_at", "user_agent", "ip")
+
 # Made once: what each login asks costs more to put together than to send.
 _BY_ID = select(sessions).where(sessions.c.id == bindparam("session"))
 _WELCOME = (
@@ -30,11 +32,13 @@ _WELCOME = (
     )
     .with_for_update(key_share=True)
 )
-_TOO_MANY = (
+# The new one is not seen by the statement that adds it.
+_OPEN = (
     select(sessions.c.id)
-    .where(_alive(bindparam("user"), bindparam("now")))
+    .where(_alive(bindparam("user_id"), bindparam("created_at")))
     .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
-    .offset(bindparam("most"))
+    .offset(bindparam("others"))
+    .add_cte(insert(sessions).values({name: bindparam(name) for name in _ADDED}).cte("opened"))
 )
 
 
@@ -50,8 +54,10 @@ class PostgresSessions(Sessions):
         row = (await self._connection.execute(_WELCOME, asked)).first()
         if row is None:
             return None
-        await self._connection.execute(insert(sessions), row_of_session(session))
-        return Opened(user_of(row), await self._evict(row.id, now=session.created_at, most=most))
+        opened = await self._connection.execute(_OPEN, {**row_of_session(session), "others": most - 1})
+        evicted = tuple(opened.scalars())
+        await self._evict(evicted, row.id, now=session.created_at)
+        return Opened(user_of(row), evicted)
 
     async def by_id(self, session_id: UUID) -> Session | None:
         row = (await self._connection.execute(_BY_ID, {"session": session_id})).first()
@@ -124,15 +130,11 @@ class PostgresSessions(Sessions):
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
-    async def _evict(self, user_id: UUID, *, now: datetime, most: int) -> tuple[UUID, ...]:
-        found = await self._connection.execute(_TOO_MANY, {"user": user_id, "now": now, "most": most})
-        evicted = tuple(found.scalars())
+    async def _evict(self, evicted: Sequence[UUID], user_id: UUID, *, now: datetime) -> None:
         if evicted:
-            await self._end(
-                and_(among(sessions.c.id, evicted), _alive(user_id, now)), now=now, reason=EndReason.EVICTED
-            )
+            them = and_(among(sessions.c.id, evicted), _alive(user_id, now))
+            await self._end(them, now=now, reason=EndReason.EVICTED)
             self.raised.update(dict.fromkeys(evicted, ENDED))
-        return evicted
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
         ended = await self._connection.execute(
