@@ -11,6 +11,8 @@ from adapters.postgres.tables import events
 from application.store import Events
 from domain.event import Event
 
+_ADD = insert(events)
+
 
 class PostgresEvents(Events):
     def __init__(self, connection: AsyncConnection) -> None:
@@ -18,7 +20,7 @@ class PostgresEvents(Events):
 
     async def add(self, *added: Event) -> None:
         if added:
-            await self._connection.execute(insert(events), [row_of_event(event) for event in added])
+            await self._connection.execute(_ADD, [row_of_event(event) for event in added])
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)

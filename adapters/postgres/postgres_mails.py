@@ -17,6 +17,8 @@ from domain.user import User
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
 _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
 
+_ADD = insert(mails)
+
 _DUE = (
     select(mails.c.id)
     .where(mails.c.outcome.is_(None), mails.c.due_at <= bindparam("now"), _known)
@@ -53,7 +55,7 @@ class PostgresMails(Mails):
         self.owed: list[UUID] = []
 
     async def add(self, mail: Mail) -> None:
-        await self._connection.execute(insert(mails), row_of_mail(mail))
+        await self._connection.execute(_ADD, row_of_mail(mail))
         self.owed.append(mail.id)
 
     async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:

@@ -21,7 +21,7 @@ def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
 
 _ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "expires_at", "user_agent", "ip")
 
-# Made once: what each login asks costs more to put together than to send.
+# Made once: what each login and logout asks costs more to put together than to send.
 _BY_ID = select(sessions).where(sessions.c.id == bindparam("session"))
 _WELCOME = (
     select(users)
@@ -40,6 +40,13 @@ _OPEN = (
     .offset(bindparam("others"))
     .add_cte(insert(sessions).values({name: bindparam(name) for name in _ADDED}).cte("opened"))
 )
+_AS_ENDED = {
+    "ended_at": bindparam("now"),
+    "end_reason": bindparam("reason"),
+    "raised_at": func.now(),
+    "unpublished": True,
+}
+_END = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 
 
 class PostgresSessions(Sessions):
@@ -55,8 +62,12 @@ class PostgresSessions(Sessions):
         if row is None:
             return None
         opened = await self._connection.execute(_OPEN, {**row_of_session(session), "others": most - 1})
-        evicted = tuple(opened.scalars())
-        await self._evict(evicted, row.id, now=session.created_at)
+        evicted, now = tuple(opened.scalars()), session.created_at
+        if evicted:
+            await self._end(
+                and_(among(sessions.c.id, evicted), _alive(row.id, now)), now=now, reason=EndReason.EVICTED
+            )
+            self.raised.update(dict.fromkeys(evicted, ENDED))
         return Opened(user_of(row), evicted)
 
     async def by_id(self, session_id: UUID) -> Session | None:
@@ -89,11 +100,11 @@ class PostgresSessions(Sessions):
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
-        alive = sessions.c.ended_at.is_(None)
-        ended = await self._end(and_(sessions.c.id == session_id, alive), now=now, reason=reason)
+        ending = {"session": session_id, "now": now, "reason": reason.value}
+        ended = await self._connection.execute(_END, ending)
         # Noted even if somebody else was quicker: whoever asked is told only when it is in force.
         self.raised[session_id] = ENDED
-        return ended == 1
+        return ended.rowcount == 1
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
         # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.
@@ -130,16 +141,6 @@ class PostgresSessions(Sessions):
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
-    async def _evict(self, evicted: Sequence[UUID], user_id: UUID, *, now: datetime) -> None:
-        if evicted:
-            them = and_(among(sessions.c.id, evicted), _alive(user_id, now))
-            await self._end(them, now=now, reason=EndReason.EVICTED)
-            self.raised.update(dict.fromkeys(evicted, ENDED))
-
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
-        ended = await self._connection.execute(
-            update(sessions)
-            .where(which)
-            .values(ended_at=now, end_reason=reason.value, raised_at=func.now(), unpublished=True)
-        )
-        return ended.rowcount
+        ending = update(sessions).where(which).values(_AS_ENDED)
+        return (await self._connection.execute(ending, {"now": now, "reason": reason.value})).rowcount
