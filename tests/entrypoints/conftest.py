@@ -21,7 +21,8 @@ Places = Callable[[], tuple[str, str]]
 
 def migrate(url: str) -> None:
     command = [sys.executable, "-m", "alembic", "upgrade", "head"]
-    subprocess.run(command, cwd=ROOT, env={**os.environ, "LATCHKEY_DATABASE_URL": url}, check=True)
+    environ = {**os.environ, "LATCHKEY_DATABASE_URL": url}
+    subprocess.run(command, cwd=ROOT, env=environ, check=True, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(scope="session")
