@@ -20,6 +20,7 @@ import logging
 import math
 from collections.abc import Collection, Mapping
 from datetime import timedelta
+from typing import Any
 from uuid import UUID, uuid4
 
 from redis.asyncio.connection import AbstractConnection
@@ -174,7 +175,9 @@ class RedisBlocklist(Blocklist):
         if seat != self._seat:
             self._seat, self._seated = seat, now()
         if seat is None or seat.server != server:
-            await self._redis.connection_pool.disconnect()
+            connection: Any = self._redis.connection
+            connection.mark_for_reconnect()  # for the next command's end, not while somebody is sending theirs
+            await self._redis.ping()
             raise _NotYet("another server counts")
         alone = seat.number == 1 or mark == _word(seat)
         if not alone and now() < self._seated + self._lease + self._deadline:

@@ -103,6 +103,25 @@ async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
     assert truth.now_seated.number == 2
 
 
+async def test_who_looks_for_the_server_that_counts_hangs_up_on_nobody(
+    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+) -> None:
+    """The connection is given up between two commands, not under somebody's."""
+    await trusted(old)
+    await new.tend()
+    await unbelieved(old)
+
+    async def publish(number: int) -> None:
+        await asyncio.sleep(number / 1000)
+        await old.publish({new_id(): 2})
+
+    # Each asks again and again, until every lease has lapsed.
+    publications = [asyncio.create_task(publish(number)) for number in range(50)]
+    while not all(publication.done() for publication in publications):
+        await old.tend()
+    assert [publication.exception() for publication in publications] == [None] * 50
+
+
 async def test_the_new_one_is_not_believed_before_the_marks_of_the_old_one_have_lapsed(
     truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
