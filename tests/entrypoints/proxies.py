@@ -61,9 +61,9 @@ class Listener:
                 listener.heard.append(Heard(self.command, self.path, self.headers.items(), b"".join(self._body())))
                 self.send_response(listener.status)
                 self.send_header("Content-Length", str(len(listener.body)))
+                self.send_header("Connection", "close")  # said, so that nobody asks again where nobody listens
                 self.end_headers()
                 self.wfile.write(listener.body)
-                self.close_connection = True
 
             def _body(self) -> Iterator[bytes]:
                 yield self.rfile.read(int(self.headers.get("content-length", 0)))
