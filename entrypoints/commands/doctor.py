@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 from asgiref.sync import async_to_sync
@@ -57,6 +58,10 @@ def run(_: argparse.Namespace) -> int:
     except SettingsError as error:
         for line in str(error).splitlines():
             print(Finding.wrong("settings", line))
+        if "LATCHKEY_DATABASE_URL" not in os.environ:
+            print(
+                "Start `make run` (its LATCHKEY_DATA_DIR is needed here too), or set what is missing.", file=sys.stderr
+            )
         return 1
 
     async def show() -> int:

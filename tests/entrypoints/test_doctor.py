@@ -160,9 +160,11 @@ async def test_settings_that_cannot_be_read_are_named(environ: dict[str, str]) -
     del environ["LATCHKEY_DATABASE_URL"]
     status, lines = await doctor({**environ, "LATCHKEY_SECRET_KEY": SECRET, "LATCHKEY_PORT": "eighty"})
     assert status == 1
-    assert [line.split()[:3] for line in lines] == [
+    *found, hint = lines
+    assert [line.split()[:3] for line in found] == [
         ["wrong", "settings", f"LATCHKEY_{name}:"] for name in ("DATABASE_URL", "SECRET_KEY", "PORT")
     ]
+    assert "LATCHKEY_DATA_DIR" in hint
     assert SECRET not in " ".join(lines)
 
 

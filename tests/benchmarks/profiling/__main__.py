@@ -60,6 +60,9 @@ def shown(raw: str) -> str:
 
 def main() -> int:
     call = sys.argv[1] if len(sys.argv) > 1 else "/v1/forward-auth"
+    if not call.startswith("/"):
+        print(f"CALL: {call} is no path, such as /v1/me", file=sys.stderr)
+        return 2
     if not has_wrk():
         print(NO_WRK, file=sys.stderr)
         return 1
@@ -68,6 +71,9 @@ def main() -> int:
     with house() as made, TemporaryDirectory() as folder:
         service = made.service()
         client = service.client().log_in(made.people("asking", 1)[0])
+        if (status := client.get(call).status_code) != 200:
+            print(f"CALL: GET {call} is answered with {status}, and not with 200 to anybody", file=sys.stderr)
+            return 2
         asked, token, raw = f"{service.url}{call}", client.pair["access_token"], Path(folder) / "raw"
         pid = service.parts()[0].pid
         alone = wrk(asked, token)
