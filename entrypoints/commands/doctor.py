@@ -59,9 +59,7 @@ def run(_: argparse.Namespace) -> int:
         for line in str(error).splitlines():
             print(Finding.wrong("settings", line))
         if "LATCHKEY_DATABASE_URL" not in os.environ:
-            print(
-                "Start `make run` (its LATCHKEY_DATA_DIR is needed here too), or set what is missing.", file=sys.stderr
-            )
+            print("Start `make run` (name its LATCHKEY_DATA_DIR here), or set what is missing.", file=sys.stderr)
         return 1
 
     async def show() -> int:
