@@ -10,7 +10,7 @@ from sqlalchemy import ARRAY, DateTime, Integer, Interval, Uuid, bindparam, func
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeEngine
 
-from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.connecting import DEADLINE, POOL
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.rows import OWNER, among, session_of, user_of
@@ -80,8 +80,10 @@ _ALONE = _statement(passing_over=False)
 
 class PostgresRenewals(Renewals):
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine
         self._shared = RoundTrip(self._move)
+        # Who waits for what somebody else has in hand keeps a connection meanwhile, and leaves some for others.
+        self._alone = asyncio.Semaphore(POOL // 2)
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
@@ -92,13 +94,16 @@ class PostgresRenewals(Renewals):
                 moved = await self._shared([move])
                 if move.key not in moved:
                     # It cannot move, or somebody has it in hand just now; whoever waits for that waits alone.
-                    moved = await self._move([move], _ALONE)
+                    async with self._alone:
+                        moved = await self._move([move], _ALONE)
                 return moved.get(move.key)
 
     async def _move(self, moves: Collection[_Move], statement: Any = _TOGETHER) -> _Moved:
         asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+            # In a transaction, however short: a server that stood still would do for nobody, minutes later, what it
+            # was asked at once to do for good, and who asks again then would be taken for a thief.
+            async with asyncio.timeout(DEADLINE), self._engine.begin() as connection:
                 rows = (await connection.execute(statement, asked)).all()
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
                 return {

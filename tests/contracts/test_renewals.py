@@ -1,15 +1,19 @@
 """Sessions that are renewed at the same moment share a statement, and nothing else."""
 
 import asyncio
+import os
+import signal
 
 import pytest
 from sqlalchemy import event, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from adapters.postgres.connecting import POOL, make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.tables import sessions, users
+from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
@@ -104,6 +108,54 @@ async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engi
     moved = await waiting
     assert moved is not None
     assert (moved[0].generation, moved[1].role) == (2, Role.MEMBER)
+
+
+async def test_what_a_server_wakes_up_to_is_not_done_any_more(
+    rows: Stage, engine: AsyncEngine, migrated: str
+) -> None:
+    """Else whoever was told that it is away, and asks again after the grace, would have been robbed."""
+    user = await rows.user()
+    session, other = await rows.session(user), await rows.session(user)
+    for generation in range(1, 2 * POOL):  # by each connection that there is, so that it knows the statement
+        await renewed(rows, other, generation)
+    observer = make_engine(migrated, application="observer")
+
+    async def backends() -> set[int]:
+        theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'latchkey'"
+        async with observer.connect() as connection:
+            return set((await connection.exec_driver_sql(theirs)).scalars())
+
+    frozen = await backends()
+    try:
+        for backend in frozen:
+            os.kill(backend, signal.SIGSTOP)
+        with pytest.raises(Refusal) as refusal:
+            await renewed(rows, session)
+    finally:
+        for backend in frozen:
+            os.kill(backend, signal.SIGCONT)
+
+    async def gone() -> bool:
+        return frozen.isdisjoint(await backends())
+
+    assert refusal.value.code == Code.UNAVAILABLE
+    await engine.dispose()
+    await until(gone)
+    assert (await rows.kept_session(session.id)).generation == 1
+    await observer.dispose()
+
+
+async def test_many_who_wait_for_one_session_leave_connections_for_others(rows: Stage, engine: AsyncEngine) -> None:
+    user = await rows.user()
+    held, free = await rows.session(user), await rows.session(user)
+    async with engine.begin() as connection:
+        await hold(connection, held)
+        waiting = [asyncio.create_task(renewed(rows, held)) for _ in range(3 * POOL)]
+        await waits_for(engine, connection)
+        moved = await renewed(rows, free)
+        assert not any(one.done() for one in waiting)
+    assert moved is not None
+    assert {one and one[0].generation for one in await asyncio.gather(*waiting)} == {2, None}
 
 
 async def test_who_leaves_takes_nobody_s_renewal_along(rows: Stage) -> None:

@@ -96,9 +96,9 @@ async def test_a_refresh(house: House, service: Service) -> None:
     pair = await house.log_in(service.user("member"))
     refresh = house.container.refresh()
     once = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
-    assert once == "WITH (0)"
+    assert once == "WITH (1)"
     again = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
-    assert again == "WITH WITH SELECT SELECT (1)"
+    assert again == "WITH WITH SELECT SELECT (3)"
 
 
 async def test_a_logout(house: House, service: Service) -> None:
