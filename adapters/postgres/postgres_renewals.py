@@ -101,8 +101,8 @@ class PostgresRenewals(Renewals):
     async def _move(self, moves: Collection[_Move], statement: Any = _TOGETHER) -> _Moved:
         asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
-            # In a transaction, however short: a server that stood still would do for nobody, minutes later, what it
-            # was asked at once to do for good, and who asks again then would be taken for a thief.
+            # In a transaction, however short: a server that stood still would else do it minutes later, for nobody,
+            # and who asks again by then would be taken for a thief.
             async with asyncio.timeout(DEADLINE), self._engine.begin() as connection:
                 rows = (await connection.execute(statement, asked)).all()
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]

@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import sys
 from collections.abc import AsyncIterator, Iterator
 
 from asgiref.sync import async_to_sync
@@ -59,7 +58,7 @@ def run(_: argparse.Namespace) -> int:
         for line in str(error).splitlines():
             print(Finding.wrong("settings", line))
         if "LATCHKEY_DATABASE_URL" not in os.environ:
-            print("Start `make run` (name its LATCHKEY_DATA_DIR here), or set what is missing.", file=sys.stderr)
+            print("Start `make run` (name its LATCHKEY_DATA_DIR here), or set what is missing.")
         return 1
 
     async def show() -> int:
