@@ -327,6 +327,7 @@ def _value(redis: Redis, key: str) -> object:
         "list": lambda: redis.lrange(key, 0, -1),
         "set": lambda: redis.smembers(key),
         "zset": lambda: redis.zrange(key, 0, -1, withscores=True),
+        "none": lambda: None,  # it has expired since it was named
     }
     return read[str(redis.type(key))]()
 
