@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import pytest
@@ -97,20 +98,25 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
                     tally.append(error)
                     await asyncio.sleep(0.005)
 
+        async def served(times: int) -> None:
+            before = len(tally)
+            await until(lambda: tally[before:].count(None) >= times)
+
+        async def answered(times: int) -> None:
+            before = len(tally)
+            await until(lambda: len(tally) >= before + times)
+
         tally: list[BaseException | None] = []
         stop = asyncio.Event()
         async with asyncio.timeout(60), asyncio.TaskGroup() as group:
             for _ in range(12):
                 group.create_task(count(tally, stop))
             for _ in range(3):
-                served = len(tally)
-                await until(lambda: tally[served:].count(None) >= 30)  # noqa: B023 - awaited before the loop goes on
+                await served(30)
                 await asyncio.to_thread(own_postgres.kill)
-                failed = len(tally)
-                await until(lambda: len(tally) >= failed + 30)  # noqa: B023 - likewise
+                await answered(30)
                 await asyncio.to_thread(own_postgres.start)
-            served = len(tally)
-            await until(lambda: tally[served:].count(None) >= 30)
+            await served(30)
             stop.set()
 
         troubles = [error for error in tally if error is not None]
@@ -396,7 +402,7 @@ async def test_our_own_mistakes_are_not_excused_as_outages(engine: AsyncEngine) 
 
     async def keep_nonsense() -> None:
         async with stage.begin() as work:
-            await work.mails.add(owed(user_id="no id"))  # type: ignore[arg-type]
+            await work.mails.add(owed(user_id=cast(UUID, "no id")))
 
     with pytest.raises(ProgrammingError):
         await run(stage, "SELECT nothing FROM nowhere")

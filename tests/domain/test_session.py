@@ -2,6 +2,7 @@
 
 from dataclasses import FrozenInstanceError
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -132,5 +133,6 @@ def test_verbs_leave_the_present_state_as_it_is() -> None:
     session.ended(now=NOW, reason=EndReason.LOGOUT)
     session.outdated()
     assert session == opened()
+    frozen: Any = session
     with pytest.raises(FrozenInstanceError):
-        session.generation = 9  # type: ignore[misc]
+        frozen.generation = 9

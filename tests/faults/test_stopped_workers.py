@@ -26,10 +26,10 @@ def owe(stack: Stack, who: str, number: int) -> list[str]:
 
 
 def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(stack: Stack) -> None:
-    emails = owe(stack, "slow", 600)
+    emails = owe(stack, "slow", 1000)
     stack.box.pace = 0.02
     stack.add_worker()
-    eventually(lambda: held(stack) > 2 * SENDING)  # it was fast, and takes more than it can send at once
+    eventually(lambda: held(stack) > 6 * SENDING)  # it was fast, and takes more than it can send at once
     stack.box.pace = 1.0
     eventually(lambda: held(stack) > 2 * SENDING)
     taken = len(stack.box.taken)
