@@ -155,13 +155,14 @@ class Stack:
 
     # -- mail ------------------------------------------------------------------------------------------
 
-    def owe(self, *recipients: str, kind: str = "session_stolen") -> None:
-        """Mails as rows that nobody is told of."""
+    def owe(self, *recipients: str, kind: str = "session_stolen", created_at: str = "now") -> None:
+        """Mails as rows that nobody is told of; a worker may look at any moment."""
         self.sql(
             "INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, note)"
-            " SELECT gen_random_uuid(), $2, unnest($1::text[]), now(), now(), 0, ''",
+            " SELECT gen_random_uuid(), $2, unnest($1::text[]), $3::text::timestamptz, now(), 0, ''",
             list(recipients),
             kind,
+            created_at,
         )
 
     def fate(self, recipient: str) -> tuple[str | None, str]:

@@ -79,8 +79,7 @@ def test_poison_ends_parked_others_flow_and_whoever_watches_sees_it(mailing: Sta
     nobody, unmakeable = address("nobody"), mailing.service.user("unmakeable")
     mailing.owe(nobody, kind="verify")
     # Its link was made at a moment that no calendar can add a day to.
-    mailing.owe(unmakeable, kind="reset")
-    mailing.sql("UPDATE mails SET created_at = 'infinity' WHERE recipient = $1", unmakeable)
+    mailing.owe(unmakeable, kind="reset", created_at="infinity")
     # What a newer release owes is left to a worker of that release.
     mailing.owe("from.the@future.example.org", kind="a kind of tomorrow")
     mailing.sql("UPDATE mails SET due_at = now() - interval '1 hour' WHERE outcome IS NULL")
