@@ -56,7 +56,8 @@ async def inside(
 ) -> AsyncIterator[httpx.AsyncClient]:
     """A client of an application in this process, set otherwise; `peer` is whom the connection comes from."""
     container = Container(settings=load({**service.environ, **more}))
-    transport = httpx.ASGITransport(build(container), client=(peer, 1))  # type: ignore[arg-type]
+    app: Any = build(container)  # httpx has types of its own for the same protocol
+    transport = httpx.ASGITransport(app, client=(peer, 1))
     try:
         async with httpx.AsyncClient(transport=transport, base_url=service.url) as client:
             yield client

@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from typing import Any
 
 import pytest
 from selenium.webdriver import Chrome, ChromeOptions
@@ -207,7 +208,8 @@ class Browser:
             self.driver.find_element(By.NAME, name).send_keys(value)
 
     def complaints(self) -> list[str]:
-        lines: list[dict[str, str]] = self.driver.get_log("browser")  # type: ignore[no-untyped-call]
+        driver: Any = self.driver  # its logs are untyped
+        lines: list[dict[str, str]] = driver.get_log("browser")
         return [line["message"] for line in lines if line["level"] in {"WARNING", "SEVERE"}]
 
 

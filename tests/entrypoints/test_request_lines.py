@@ -4,6 +4,7 @@ import asyncio
 import io
 import json
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from msgspec import UNSET
@@ -19,9 +20,9 @@ LINE = RequestLine("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7")
 class Out(io.BytesIO):
     writes = flushes = 0
 
-    def write(self, data: object) -> int:
+    def write(self, data: Any) -> int:
         self.writes += 1
-        return super().write(data)  # type: ignore[arg-type]
+        return super().write(data)
 
     def flush(self) -> None:
         self.flushes += 1

@@ -1,6 +1,7 @@
 """Who is calling is answered past the framework, and both say the same of everything."""
 
 from itertools import product
+from typing import Any
 
 import httpx
 import pytest
@@ -44,7 +45,8 @@ def with_a_dead_framework(container: Container) -> ASGIApp:
     async def dead(scope: Scope, receive: Receive, send: Send) -> None:
         raise AssertionError("the framework was asked")
 
-    app._app._app = dead  # type: ignore[attr-defined]
+    inside: Any = app
+    inside._app._app = dead
     return app
 
 
