@@ -15,9 +15,10 @@ if __name__ != "entrypoints.api":
     gc.disable()
 
 import structlog
-import uvicorn
+from uvicorn import Config
 
 from entrypoints.container import Container
+from entrypoints.http.draining import Connection, serve
 from entrypoints.local.engine import refusal
 from entrypoints.logs import configure_logs
 from entrypoints.metrics import COUNTS
@@ -47,22 +48,24 @@ def main() -> None:
     configure_logs(settings)
     structlog.get_logger().info("serving", host=settings.host, port=settings.port, processes=settings.processes)
     with _counting_together(settings.processes):
-        uvicorn.run(
-            "entrypoints.http.app:serve",
-            factory=True,
-            host=settings.host,
-            port=settings.port,
-            workers=settings.processes,
-            loop="uvloop",
-            http="httptools",
-            lifespan="on",
-            ws="none",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            log_config=None,
-            timeout_graceful_shutdown=GRACE,
-            timeout_worker_healthcheck=PATIENCE,
+        serve(
+            Config(
+                "entrypoints.http.app:serve",
+                factory=True,
+                host=settings.host,
+                port=settings.port,
+                workers=settings.processes,
+                loop="uvloop",
+                http=Connection,
+                lifespan="on",
+                ws="none",
+                access_log=False,
+                server_header=False,
+                proxy_headers=False,
+                log_config=None,
+                timeout_graceful_shutdown=GRACE,
+                timeout_worker_healthcheck=PATIENCE,
+            )
         )
 
 

@@ -20,6 +20,7 @@ from adapters.smtp_mailer import SmtpMailer
 from application.deliver_mail import DeliverMail
 from domain.mail import retry_delay
 from entrypoints import api, worker
+from entrypoints.http import draining
 from entrypoints.http.app import BODY_LIMIT
 from entrypoints.http.front_door import HEAD_LIMIT
 
@@ -69,7 +70,7 @@ BOUNDS: dict[str, list[float]] = {
         retry_delay(1000).total_seconds(),
     ],
     "nudges to workers": [dramatiq_queue.BACKLOG],
-    "being told to stop": [api.GRACE, worker.GRACE],
+    "being told to stop": [draining.QUEUE, draining.MOMENT, api.GRACE, worker.GRACE],
 }
 
 EXERCISED = {
@@ -113,7 +114,9 @@ EXERCISED = {
         "entrypoints/test_worker.py::test_mail_waits_for_a_worker_and_arrives_without_any_nudge",
     ],
     "being told to stop": [
-        "faults/test_shutdown.py::test_whoever_was_let_in_is_answered",
+        "faults/test_shutdown.py::test_whoever_got_through_the_door_is_answered",
+        "faults/test_shutdown.py::test_a_long_queue_is_served_first",
+        "faults/test_shutdown.py::test_a_connection_that_says_nothing_is_not_waited_for",
         "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
     ],
 }

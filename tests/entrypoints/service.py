@@ -47,6 +47,12 @@ def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
         time.sleep(0.05)
 
 
+def grows(count: Callable[[], int], *, by: int = 1, within: float = 30) -> None:
+    """Waits until the count is so much more than it is now."""
+    aim = count() + by
+    eventually(lambda: count() >= aim, within=within)
+
+
 def token_in(mail: EmailMessage) -> str:
     """The token of the link in a mail."""
     body = mail.get_body(("plain",))

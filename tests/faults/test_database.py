@@ -12,7 +12,7 @@ import pytest
 
 from adapters.postgres.connecting import POOL
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, address, code, eventually
+from tests.entrypoints.service import PASSWORD, address, code, eventually, grows
 from tests.faults.people import Person, passed
 from tests.faults.stack import Stack
 
@@ -203,8 +203,7 @@ def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) ->
         lives = [pool.submit(live, person) for person in people]
         try:
             for _ in range(4):
-                done = sum(len(person.over) for person in people)
-                eventually(lambda: sum(len(person.over) for person in people) >= done + 12)  # noqa: B023 - asked at once
+                grows(lambda: sum(len(person.over) for person in people), by=12)
                 stack.postgres.kill()
                 stack.postgres.start()
         finally:

@@ -1,0 +1,115 @@
+"""A server that is told to stop resets nobody's connection: whoever got through the door is answered, and nobody else
+gets through.
+
+A kernel finishes handshakes by itself, and what nobody has accepted when a listening socket is closed is reset. So
+newcomers are ignored first (they ask once more a second later, and are refused), then the door is closed behind
+whoever is in, and a connection that has said nothing yet is given a moment to say it (RFC 9112, section 9.6).
+"""
+
+import asyncio
+import ctypes
+import select
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+
+from uvicorn import Config, Server
+from uvicorn.config import STARTUP_FAILURE
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
+
+HANDSHAKE = 0.1
+"""Seconds after which whoever came before newcomers were ignored has come."""
+
+QUEUE = 5
+"""Seconds that a queue at the door gets to be let in."""
+
+MOMENT = 0.5
+"""Seconds that a connection without a request gets for one."""
+
+_SO_ATTACH_FILTER = 26
+"""Linux, include/uapi/asm-generic/socket.h."""
+
+_FLAGS, _SYN, _SYN_OR_ACK = 13, 0x02, 0x12  # RFC 9293, section 3.1
+_NO_NEWCOMERS = (  # classic BPF: code, jump if true, jump if false, operand
+    (0x30, 0, 0, _FLAGS),
+    (0x54, 0, 0, _SYN_OR_ACK),
+    (0x15, 0, 1, _SYN),
+    (0x06, 0, 0, 0),
+    (0x06, 0, 0, 0xFFFFFFFF),
+)
+
+
+def serve(config: Config) -> None:
+    """Until it is told to stop; raises SystemExit if it cannot start."""
+    with suppress(KeyboardInterrupt):
+        if config.workers > 1:
+            _Supervisor(config, sockets=[config.bind_socket()]).run()
+            return
+        server = _Server(config)
+        server.run()
+        if not server.started:
+            sys.exit(STARTUP_FAILURE)
+
+
+class Connection(HttpToolsProtocol):
+    """Says with its last answer that it is the last, and waits a moment for one that may be under way."""
+
+    leaving = False
+
+    def shutdown(self) -> None:
+        self.leaving = True
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(MOMENT, super().shutdown)
+        else:
+            super().shutdown()
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.leaving:
+            self.cycle.keep_alive = False
+
+
+class _Server(Server):
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for pause in _until_nobody_comes([listener for server in self.servers for listener in server.sockets]):
+            await asyncio.sleep(pause)
+        await super().shutdown(sockets)
+
+
+class _Supervisor(Multiprocess):
+    """Its processes share one door. One that is replaced closes its own copy, and the others go on."""
+
+    def terminate_all(self) -> None:
+        for pause in _until_nobody_comes(self.sockets):
+            time.sleep(pause)
+        for listener in self.sockets:
+            listener.close()
+        super().terminate_all()
+
+
+def _until_nobody_comes(listeners: Sequence[socket.socket]) -> Iterator[float]:
+    """Seconds to wait, again and again, while others accept whoever got through."""
+    _ignore_newcomers(listeners)
+    yield HANDSHAKE
+    queues, give_up = select.poll(), time.monotonic() + QUEUE
+    for listener in listeners:
+        queues.register(listener.fileno(), select.POLLIN)
+    while queues.poll(0) and time.monotonic() < give_up:
+        yield HANDSHAKE / 10
+
+
+def _ignore_newcomers(listeners: Sequence[socket.socket]) -> None:
+    """Linux alone can; elsewhere whoever is just coming may be reset."""
+    if sys.platform != "linux":
+        return
+    program = b"".join(struct.pack("HBBI", *step) for step in _NO_NEWCOMERS)
+    kept = ctypes.create_string_buffer(program, len(program))
+    given = struct.pack("HP", len(_NO_NEWCOMERS), ctypes.addressof(kept))
+    for listener in listeners:
+        # The loop's own socket objects cannot be told anything.
+        with socket.fromfd(listener.fileno(), listener.family, listener.type) as door, suppress(OSError):
+            door.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, given)
