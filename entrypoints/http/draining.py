@@ -45,18 +45,19 @@ _NO_NEWCOMERS = (  # classic BPF: code, jump if true, jump if false, operand
 
 def serve(config: Config) -> None:
     """Until it is told to stop; raises SystemExit if it cannot start."""
+    if config.workers > 1:
+        _Supervisor(config, sockets=[config.bind_socket()]).run()
+        return
+    config.load_app()  # before signals are listened to: whoever is told to leave meanwhile leaves at once
+    server = _Server(config)
     with suppress(KeyboardInterrupt):
-        if config.workers > 1:
-            _Supervisor(config, sockets=[config.bind_socket()]).run()
-            return
-        server = _Server(config)
         server.run()
-        if not server.started:
-            sys.exit(STARTUP_FAILURE)
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 class Connection(HttpToolsProtocol):
-    """Says with its last answer that it is the last, and waits a moment for one that may be under way."""
+    """Says with its last answer that it is the last, and waits a moment for a request that may be under way."""
 
     leaving = False
 
@@ -64,8 +65,8 @@ class Connection(HttpToolsProtocol):
         self.leaving = True
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(MOMENT, super().shutdown)
-        else:
-            super().shutdown()
+        elif not self.cycle.response_started:  # else its head has promised to go on, and the next answer is the last
+            self.cycle.keep_alive = False
 
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
@@ -77,6 +78,8 @@ class _Server(Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         for pause in _until_nobody_comes([listener for server in self.servers for listener in server.sockets]):
             await asyncio.sleep(pause)
+            if self.force_exit:
+                break
         await super().shutdown(sockets)
 
 
@@ -86,19 +89,22 @@ class _Supervisor(Multiprocess):
     def terminate_all(self) -> None:
         for pause in _until_nobody_comes(self.sockets):
             time.sleep(pause)
+            if not any(process.process.is_alive() for process in self.processes):
+                break  # nobody lets anybody in any more
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
 
 
 def _until_nobody_comes(listeners: Sequence[socket.socket]) -> Iterator[float]:
-    """Seconds to wait, again and again, while others accept whoever got through."""
+    """Seconds to wait, again and again, while others let in whoever got through."""
     _ignore_newcomers(listeners)
     yield HANDSHAKE
     queues, give_up = select.poll(), time.monotonic() + QUEUE
     for listener in listeners:
         queues.register(listener.fileno(), select.POLLIN)
-    while queues.poll(0) and time.monotonic() < give_up:
+    # One that nobody listens at yet is told as broken, not as waited at.
+    while any(what & select.POLLIN for _, what in queues.poll(0)) and time.monotonic() < give_up:
         yield HANDSHAKE / 10
 
 
@@ -111,5 +117,5 @@ def _ignore_newcomers(listeners: Sequence[socket.socket]) -> None:
     given = struct.pack("HP", len(_NO_NEWCOMERS), ctypes.addressof(kept))
     for listener in listeners:
         # The loop's own socket objects cannot be told anything.
-        with socket.fromfd(listener.fileno(), listener.family, listener.type) as door, suppress(OSError):
+        with suppress(OSError), socket.fromfd(listener.fileno(), listener.family, listener.type) as door:
             door.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, given)

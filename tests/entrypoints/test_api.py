@@ -61,8 +61,9 @@ IMPATIENT = """
 import os, sys
 class Impatient:
     def find_spec(self, name, path=None, target=None):
-        if name == "entrypoints.container":
+        if name == os.environ["AT"]:
             os.kill(os.getpid(), int(os.environ["SIGNAL"]))
+            print("stayed", flush=True)
 sys.meta_path.insert(0, Impatient())
 """
 
@@ -73,6 +74,18 @@ def test_who_is_told_to_leave_while_still_loading_leaves_and_says_nothing(
     apart: Service, module: str, number: signal.Signals
 ) -> None:
     (apart.folder / "sitecustomize.py").write_text(IMPATIENT)
-    part = apart.start(module, PYTHONPATH=str(apart.folder), SIGNAL=str(int(number)))
+    part = apart.start(module, PYTHONPATH=str(apart.folder), AT="entrypoints.container", SIGNAL=str(int(number)))
     assert part.process.wait(60) == -number
     assert part.log.read_text() == ""
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_who_is_told_to_leave_before_the_application_is_there_does_not_wait_for_it(
+    apart: Service, number: signal.Signals
+) -> None:
+    (apart.folder / "sitecustomize.py").write_text(IMPATIENT)
+    environ = {"PYTHONPATH": str(apart.folder), "AT": "entrypoints.http.app", "SIGNAL": str(int(number))}
+    part = apart.start("entrypoints.api", LATCHKEY_PROCESSES="1", **environ)
+    assert part.process.wait(60) == -number
+    [said] = part.log.read_text().splitlines()
+    assert "serving" in said

@@ -12,11 +12,27 @@ from http.client import HTTPConnection, HTTPException
 
 import pytest
 
-from tests.entrypoints.service import PASSWORD, address, grows
+from tests.entrypoints.service import PASSWORD, address, eventually, grows
 from tests.faults.stack import Api, Stack
 
 SLOW, QUICK = 2, 10
 QUEUE = 400
+MANY = 100_000
+EVENTS = f"""
+INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
+SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(1, {MANY}) WHERE email = $1
+"""
+"""More than the buffers between two processes hold."""
+
+
+def refuses(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 0.2).close()
+    except ConnectionRefusedError:
+        return True
+    except TimeoutError:
+        pass
+    return False
 
 
 class Caller:
@@ -100,10 +116,11 @@ def test_a_connection_that_says_nothing_is_not_waited_for(stack: Stack) -> None:
     there = ("127.0.0.1", api.port)
     with socket.create_connection(there, 30) as silent, socket.create_connection(there, 30) as begun:
         begun.sendall(b"GET /health/live HTTP/1.1\r\nHost: ")
+        said = len(api.part.log.read_text())
         api.stop()
         assert silent.recv(1) == b""
         assert begun.recv(1) == b""
-    assert "timeout graceful shutdown exceeded" not in api.part.log.read_text()
+    assert "timeout graceful shutdown exceeded" not in api.part.log.read_text()[said:]
 
 
 def test_a_long_queue_is_served_first(stack: Stack) -> None:
@@ -120,3 +137,21 @@ def test_a_long_queue_is_served_first(stack: Stack) -> None:
         answers = Counter(line.makefile("rb").readline() for line in lines)
     api.stop()
     assert answers == {b"HTTP/1.1 401 Unauthorized\r\n": QUEUE}
+
+
+def test_after_a_long_answer_there_is_a_moment_for_another_request(stack: Stack) -> None:
+    """The answer had begun before anybody knew that it would be the last."""
+    client = stack.client().log_in(stack.service.user("keeper"))
+    stack.sql(EVENTS, client.email)
+    api = Api(stack.service, {}).wait()
+    with closing(HTTPConnection("127.0.0.1", api.port, timeout=30)) as line:
+        line.request("GET", "/v1/me/export", headers={"Authorization": client.headers["Authorization"]})
+        export = line.getresponse()
+        api.part.process.send_signal(signal.SIGTERM)
+        eventually(lambda: refuses(api.port))
+        assert len(json.loads(export.read())["events"]) > MANY
+        line.request("GET", "/health/live")
+        last = line.getresponse()
+        assert last.status == 200
+        assert last.will_close
+    api.stop()
