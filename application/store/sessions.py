@@ -47,7 +47,8 @@ class Sessions(Protocol):
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
 
     async def outdate_all(self, user_id: UUID) -> int:
-        """Access tokens made so far stop working; the sessions go on."""
+        """Access tokens made so far stop working; the sessions go on. Hold or change the user first: two such works
+        at once would wait for one another."""
         ...
 
     async def settled(self, user_id: UUID) -> None:

@@ -60,6 +60,7 @@ def ending_all(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
 def outdating(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
     async def outdate_all() -> int:
         async with stage.begin() as work:
+            await work.users.hold(user.id)
             return await work.sessions.outdate_all(user.id)
 
     return outdate_all

@@ -254,7 +254,16 @@ def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service
     assert set(before) == set(after)
     assert requests(after, "other", "-", 404) + requests(after, "other", "-", 405) >= 20
     routes = {"-", *(call for call in service.client().get("/openapi.json").json()["paths"])}
-    routes |= {"/docs", "/openapi.json", "/verify", "/reset", "/dev/mail", "/dev/mail/{name}", "/problems/{name}"}
+    routes |= {
+        "/docs",
+        "/openapi.json",
+        "/verify",
+        "/reset",
+        "/email",
+        "/dev/mail",
+        "/dev/mail/{name}",
+        "/problems/{name}",
+    }
     for key in after:
         for value in key[1:]:
             assert value in routes or re.fullmatch(r"[A-Za-z_]+|[0-9.]+|\+Inf", value), key
