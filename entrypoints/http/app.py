@@ -68,8 +68,9 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     app = assemble(container, counts)
     authenticate: Authenticate = app.state.authenticate
     ways = {
-        forward_auth.PATH: forward_auth.way(authenticate),
-        me.PATH: me.way(authenticate, container.show_me()),
+        ("GET", forward_auth.PATH): forward_auth.way(authenticate),
+        ("GET", me.PATH): me.way(authenticate, container.show_me()),
+        ("POST", sessions.RENEWING): sessions.way(container.refresh()),
     }
     return FrontDoor(
         Shortcut(app, ways),

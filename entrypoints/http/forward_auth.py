@@ -1,11 +1,10 @@
 """Forward auth: a proxy asks who is calling, for each request that it passes on."""
 
-from collections.abc import Sequence
-
 from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
 from litestar.params import FromQuery
+from litestar.types import HTTPScope
 
 from application.authenticate import Authenticate
 from domain.refusals import Code, Refusal
@@ -14,7 +13,7 @@ from domain.token import AccessToken
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of
-from entrypoints.http.shortcut import Headers, Way
+from entrypoints.http.shortcut import Headers, Way, said
 
 PATH = "/v1/forward-auth"
 
@@ -63,8 +62,8 @@ def _told_of(caller: AccessToken) -> dict[str, str]:
 def way(authenticate: Authenticate) -> Way:
     """The same without the framework."""
 
-    async def answer(said: Sequence[str], query: bytes) -> tuple[Headers, bytes]:
-        caller = await authenticate(bearer(said), role=_ROLES[query])
+    async def answer(scope: HTTPScope, _: str) -> tuple[Headers, bytes]:
+        caller = await authenticate(bearer(said(scope, b"authorization")), role=_ROLES[scope["query_string"]])
         told = zip(_NAMES, _told_of(caller).values(), strict=True)
         return [_TEXT, *[(name, value.encode()) for name, value in told]], b""
 

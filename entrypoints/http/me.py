@@ -1,11 +1,10 @@
 """The caller's own account."""
 
-from collections.abc import Sequence
-
 import msgspec
 from litestar import delete, get, patch
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
+from litestar.types import HTTPScope
 from msgspec import Struct
 
 from application.authenticate import Authenticate
@@ -16,7 +15,7 @@ from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
-from entrypoints.http.shortcut import Headers, Way
+from entrypoints.http.shortcut import Headers, Way, said
 
 PATH = "/v1/me"
 
@@ -40,8 +39,8 @@ async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape
 def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
     """The same without the framework."""
 
-    async def answer(said: Sequence[str], _: bytes) -> tuple[Headers, bytes]:
-        user = await show_me(await authenticate(bearer(said)))
+    async def answer(scope: HTTPScope, _: str) -> tuple[Headers, bytes]:
+        user = await show_me(await authenticate(bearer(said(scope, b"authorization"))))
         return [(b"content-type", b"application/json")], msgspec.json.encode(UserShape.of(user))
 
     return Way(answer)

@@ -9,6 +9,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException, InternalServerException
+from litestar.types import HTTPScope, WebSocketScope
 
 from domain.client import Client
 from domain.origin import Origin
@@ -96,8 +97,14 @@ def client_of(request: AnyRequest) -> Client:
 
 def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
     """What the house remembers of where a request came from; the caller's own word is made printable and short."""
-    said = "".join(letter for letter in connection.headers.get("user-agent", "") if letter.isprintable())
-    return Origin(ip=connection.scope["state"].get("client_ip", ""), user_agent=said[:256])
+    return origin_in(connection.scope)
+
+
+def origin_in(scope: HTTPScope | WebSocketScope) -> Origin:
+    """The same without the framework."""
+    said = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"), "")
+    printable = "".join(letter for letter in said if letter.isprintable())
+    return Origin(ip=scope["state"].get("client_ip", ""), user_agent=printable[:256])
 
 
 async def strict_form(request: AnyRequest) -> None:

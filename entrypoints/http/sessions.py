@@ -1,11 +1,14 @@
 """Logging in, staying logged in, logging out; and where one is logged in."""
 
+import re
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
 from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
+from litestar.types import HTTPScope
 from msgspec import Struct
 
 from application.list_sessions import ListSessions
@@ -15,8 +18,11 @@ from application.refresh import Refresh
 from domain.session import Session
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
+from entrypoints.http.reading import AnyRequest, caller_of, origin_in, origin_of
 from entrypoints.http.shapes import TokenPairShape
+from entrypoints.http.shortcut import Headers, Way
+
+RENEWING = "/v1/refresh"
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -77,6 +83,16 @@ async def renew(
 ) -> TokenPairShape:
     """Renew a session. For ten seconds the same token brings the same successor; later it ends the session."""
     return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
+
+
+def way(refresh: Refresh) -> Way:
+    """The same without the framework."""
+
+    async def answer(scope: HTTPScope, token: str) -> tuple[Headers, bytes]:
+        pair = await refresh(refresh_token=token, origin=origin_in(scope))
+        return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
+
+    return Way(answer, json=re.compile(rb'\{"refresh_token": ?"([A-Za-z0-9_-]+)"\}\n?'))
 
 
 @post("/logout", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))

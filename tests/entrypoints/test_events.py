@@ -25,6 +25,18 @@ def test_an_owner_reads_what_happened_newest_first(service: Service) -> None:
     assert page["next_cursor"] is None
 
 
+def test_it_says_where_a_used_refresh_token_came_from(service: Service) -> None:
+    client, thief = service.member(), service.client()
+    stolen = client.pair["refresh_token"]
+    for _ in range(2):
+        client.take(client.renew())
+    thief.headers["User-Agent"] = "Lynx/3"
+    assert code(thief.renew(stolen)) == "refresh_reused"
+    [_, told, *_] = client.log_in(client.email).get("/v1/me/events").json()["items"]
+    assert (told["action"], told["actor_id"]) == ("refresh_reused", None)
+    assert (told["ip"], told["user_agent"]) == ("127.0.0.1", "Lynx/3")
+
+
 def test_pages_follow_their_cursors(service: Service) -> None:
     member = service.member()
     for _ in range(4):

@@ -1,18 +1,21 @@
-"""Who is calling is answered past the framework, and both say the same of everything."""
+"""What is asked all day is answered past the framework, and both say the same of everything."""
 
+from collections.abc import AsyncIterator, Callable
 from itertools import product
 from typing import Any
 
 import httpx
 import pytest
+from dependency_injector import providers
 from litestar.types import ASGIApp, Receive, Scope, Send
 
 from domain.role import Role
 from entrypoints.container import Container
-from entrypoints.http import forward_auth, me
+from entrypoints.http import forward_auth, me, sessions
 from entrypoints.http.app import assemble, create
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.logs import tell_people
+from entrypoints.making import now
 from tests.entrypoints.service import Client, Service
 from tests.entrypoints.test_front_door import inside
 
@@ -47,7 +50,7 @@ def with_a_dead_framework(container: Container) -> ASGIApp:
 
     inside: Any = app
     inside._app._app = dead
-    return app
+    return in_one_piece(app)
 
 
 def tokens(service: Service) -> list[list[tuple[bytes, bytes]]]:
@@ -90,6 +93,94 @@ async def test_it_says_what_the_framework_says(service: Service) -> None:
                 assert both[0] == both[1], (method, url, headers)
 
 
+JSON = [(b"content-type", b"application/json")]
+FORMS = [
+    b'{"refresh_token":"%b"}',
+    b'{"refresh_token": "%b"}\n',
+    b' {\t"refresh_token" :\r\n"%b" }\n',
+    b'\x0b{"refresh_token":"%b"}',
+    b'{"refresh_token":"%b"}\x0c',
+    b'\xef\xbb\xbf{"refresh_token":"%b"}',
+    b'{"refresh_token":"%b"}{}',
+    b'{"refresh_token":"%b","refresh_token":"%b"}',
+    b'{"refresh_token":"%b","x":1}',
+    b'{"refresh_\\u0074oken":"%b"}',
+    b'{"refresh_token":"%b\\u0000"}',
+    b'{"refresh_token":"%b="}',
+    b'{"refresh_token":["%b"]}',
+    b'["%b"]',
+    b'"%b"',
+    b"%b",
+    b"refresh_token=%b",
+    b'{"refresh_token":"%b"}' + b" " * 32 * 1024,
+]
+HEADERS = [JSON, [], [(b"content-type", b"application/json; charset=utf-8")], [(b"content-type", b"text/plain")]]
+HEADERS += [
+    [*JSON, *JSON],
+    [(b"content-type", b"Application/JSON")],
+    [(b"content-type", b"application/json; charset=latin-1")],
+]
+HEADERS += [[*JSON, (b"origin", b"https://app.example.org")], [*JSON, (b"authorization", b"Bearer x")]]
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    yield body[:-2]
+    yield body[-2:]
+
+
+def in_one_piece(app: ASGIApp) -> ASGIApp:
+    """As the server tells a body that has come, and httpx does not."""
+
+    async def served(scope: Scope, receive: Receive, send: Send) -> None:
+        told: list[Any] = [await receive()]
+        while told[-1]["more_body"]:
+            told.append(await receive())
+        whole: Any = {**told[0], "body": b"".join(piece["body"] for piece in told), "more_body": False}
+
+        async def again() -> Any:
+            return whole
+
+        await app(scope, again, send)
+
+    return served
+
+
+async def test_a_session_is_renewed_as_by_the_framework(service: Service) -> None:
+    """Whoever asks again at once is given the very same pair."""
+    instant = now()
+
+    def at_once(build: Callable[[Container], ASGIApp]) -> Callable[[Container], ASGIApp]:
+        def built(container: Container) -> ASGIApp:
+            container.clock.override(providers.Object(lambda: instant))
+            return build(container)
+
+        return built
+
+    over = service.member()
+    ended = over.pair["refresh_token"]
+    over.post("/v1/logout")
+    token, renewals = service.member().pair["refresh_token"], 0
+    asked = [("POST", "", JSON, form) for form in FORMS] + [("POST", "", headers, FORMS[0]) for headers in HEADERS]
+    asked += [("POST", "?x=1", JSON, FORMS[0]), ("POST", "/", JSON, FORMS[0]), ("PUT", "", JSON, FORMS[0])]
+    async with (
+        inside(service, build=at_once(lambda container: in_one_piece(create(container)))) as short,
+        inside(service, build=at_once(create)) as in_pieces,
+        inside(service, build=at_once(without_shortcut)) as long,
+    ):
+        for method, more, headers, form in asked:
+            for word in (token, ended, "x" * 70, "x", ""):
+                body, url = form.replace(b"%b", word.encode()), sessions.RENEWING + more
+                clients = short, in_pieces, long
+                answers = [
+                    await client.request(method, url, headers=headers, content=pieces(body)) for client in clients
+                ]
+                [one, *others] = map(facts, answers)
+                assert [one, one] == others, (method, more, headers, form)
+                if answers[0].status_code == 200:
+                    token, renewals = answers[0].json()["refresh_token"], renewals + 1
+    assert renewals == 10
+
+
 async def test_other_origins_are_the_framework_s_business(service: Service) -> None:
     origin = "https://app.example.org"
     headers = [(b"origin", origin.encode()), *tokens(service)[1]]
@@ -110,6 +201,9 @@ async def test_what_is_asked_plainly_needs_no_framework(service: Service) -> Non
         answer = await client.get(forward_auth.PATH, params={"role": "moderator"}, headers=member)
         assert (answer.status_code, answer.json()["code"]) == (403, "role_required")
         assert (await client.get("/v1/sessions", headers=member)).status_code == 500
+        for token, status in ((service.member().pair["refresh_token"], 200), ("x", 401)):
+            answer = await client.post(sessions.RENEWING, json={"refresh_token": token})
+            assert answer.status_code == status
 
 
 @pytest.mark.parametrize("path", ASKED)
