@@ -14,7 +14,7 @@ from litestar.config.cors import CORSConfig
 from litestar.di import Provide
 from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
-from litestar.types import ASGIApp, ControllerRouterHandler
+from litestar.types import ASGIApp, ControllerRouterHandler, Method
 
 from application.authenticate import Authenticate
 from domain.refusals import Refusal
@@ -39,7 +39,7 @@ from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
-from entrypoints.http.shortcut import Shortcut
+from entrypoints.http.shortcut import Shortcut, Way
 from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import COUNTS, Call, Metrics
 from entrypoints.settings import Settings, load
@@ -67,7 +67,7 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     settings = container.settings()
     app = assemble(container, counts)
     authenticate: Authenticate = app.state.authenticate
-    ways = {
+    ways: dict[tuple[Method, str], Way] = {
         ("GET", forward_auth.PATH): forward_auth.way(authenticate),
         ("GET", me.PATH): me.way(authenticate, container.show_me()),
         ("POST", sessions.RENEWING): sessions.way(container.refresh()),

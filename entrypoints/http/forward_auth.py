@@ -12,8 +12,8 @@ from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of
-from entrypoints.http.shortcut import Headers, Way, said
+from entrypoints.http.reading import AnyRequest, caller_of, said_in
+from entrypoints.http.shortcut import Headers, Way
 
 PATH = "/v1/forward-auth"
 
@@ -62,8 +62,8 @@ def _told_of(caller: AccessToken) -> dict[str, str]:
 def way(authenticate: Authenticate) -> Way:
     """The same without the framework."""
 
-    async def answer(scope: HTTPScope, _: str) -> tuple[Headers, bytes]:
-        caller = await authenticate(bearer(said(scope, b"authorization")), role=_ROLES[scope["query_string"]])
+    async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
+        caller = await authenticate(bearer(said_in(scope, b"authorization")), role=_ROLES[scope["query_string"]])
         told = zip(_NAMES, _told_of(caller).values(), strict=True)
         return [_TEXT, *[(name, value.encode()) for name, value in told]], b""
 

@@ -83,7 +83,7 @@ class FrontDoor:
             else:
                 await self._app(scope, receive, answered)
         except Exception as error:
-            log.error("internal error", exc_info=error)
+            log.error("internal error", path=scope["path"], exc_info=error)
             await answered.refuse("internal", "")
         finally:
             method, route, seconds = scope["method"], scope.get("path_template"), time.perf_counter() - began

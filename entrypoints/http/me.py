@@ -13,9 +13,9 @@ from application.rename_me import RenameMe
 from application.show_me import ShowMe
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of, said_in
 from entrypoints.http.shapes import UserShape
-from entrypoints.http.shortcut import Headers, Way, said
+from entrypoints.http.shortcut import Headers, Way
 
 PATH = "/v1/me"
 
@@ -39,8 +39,8 @@ async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape
 def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
     """The same without the framework."""
 
-    async def answer(scope: HTTPScope, _: str) -> tuple[Headers, bytes]:
-        user = await show_me(await authenticate(bearer(said(scope, b"authorization"))))
+    async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
+        user = await show_me(await authenticate(bearer(said_in(scope, b"authorization"))))
         return [(b"content-type", b"application/json")], msgspec.json.encode(UserShape.of(user))
 
     return Way(answer)

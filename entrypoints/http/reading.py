@@ -102,9 +102,13 @@ def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
 
 def origin_in(scope: HTTPScope | WebSocketScope) -> Origin:
     """The same without the framework."""
-    said = next((value.decode("latin-1") for name, value in scope["headers"] if name == b"user-agent"), "")
-    printable = "".join(letter for letter in said if letter.isprintable())
-    return Origin(ip=scope["state"].get("client_ip", ""), user_agent=printable[:256])
+    agent = "".join(letter for letter in "".join(said_in(scope, b"user-agent")[:1]) if letter.isprintable())
+    return Origin(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
+
+
+def said_in(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:
+    """All that a request says by that name, which is in lower case."""
+    return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 
 async def strict_form(request: AnyRequest) -> None:

@@ -88,11 +88,12 @@ async def renew(
 def way(refresh: Refresh) -> Way:
     """The same without the framework."""
 
-    async def answer(scope: HTTPScope, token: str) -> tuple[Headers, bytes]:
-        pair = await refresh(refresh_token=token, origin=origin_in(scope))
+    async def answer(scope: HTTPScope, body: bytes) -> tuple[Headers, bytes]:
+        data = msgspec.json.decode(body, type=RefreshBody)
+        pair = await refresh(refresh_token=data.refresh_token, origin=origin_in(scope))
         return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
 
-    return Way(answer, json=re.compile(rb'\{"refresh_token": ?"([A-Za-z0-9_-]+)"\}\n?'))
+    return Way(answer, spelling=re.compile(rb'\{"refresh_token": ?"[A-Za-z0-9_-]+"\}\n?'))
 
 
 @post("/logout", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))
