@@ -87,7 +87,7 @@ class RedisBlocklist(Blocklist):
         self._patience = patience
         self._believed: bytes | None = None
         self._seat: Seat | None = None
-        self._seated = self._unseated = -math.inf
+        self._settled = self._unseated = -math.inf
         self._complained = False
         self._meetings = 0
         # One connection for everything: what is believed is what the very server said that the mark was put on.
@@ -158,9 +158,9 @@ class RedisBlocklist(Blocklist):
                 self._complained = False
         except (RedisError, OSError) as error:
             self._believed = None
-            if not self._complained:
+            if not self._complained and asyncio.get_running_loop().time() >= self._settled:
                 log.warning("Redis is not believed, so every request asks the database: %s", error)
-            self._complained = True
+                self._complained = True
 
     async def _wait_for_seat(self, server: str, mark: bytes | None) -> None:
         """Returns once nobody can believe another server than this one; raises until then."""
@@ -173,14 +173,14 @@ class RedisBlocklist(Blocklist):
                 await self._truth.take_seat(server, after=seat)
                 seat = await self._truth.seat()
         if seat != self._seat:
-            self._seat, self._seated = seat, now()
+            self._seat, self._settled = seat, now() + self._lease + self._deadline
         if seat is None or seat.server != server:
             connection: Any = self._redis.connection
             connection.mark_for_reconnect()  # for the next command's end, not while somebody is sending theirs
             await self._redis.ping()
             raise _NotYet("another server counts")
         alone = seat.number == 1 or mark == _word(seat)
-        if not alone and now() < self._seated + self._lease + self._deadline:
+        if not alone and now() < self._settled:
             raise _NotYet("it has taken over just now")
 
     async def _met(self, connection: AbstractConnection) -> None:

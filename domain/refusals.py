@@ -67,5 +67,5 @@ def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
     """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
     that makes it so long."""
     seconds = max(1, math.ceil(wait.total_seconds()))
-    text = "Too many attempts. Wait a moment, then try again."
+    text = "Too many attempts. Try again later."
     return Refusal(Code.RATE_LIMITED, text, reason=reason, retry_after=seconds)

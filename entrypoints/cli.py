@@ -6,7 +6,8 @@ import sys
 
 from domain.refusals import Refusal
 from entrypoints.commands import clients, doctor, import_users, keys, mails, sessions, users
-from entrypoints.commands.registry import Commands
+from entrypoints.commands.registry import Commands, advice
+from entrypoints.schema import SchemaError
 from entrypoints.settings import SettingsError
 
 GROUPS = (users, import_users, sessions, clients, mails, keys, doctor)
@@ -23,7 +24,9 @@ def main() -> None:
     try:
         sys.exit(asked.run(asked))
     except SettingsError as error:
-        sys.exit(f"{error}\nStart `make run`, or set what is missing.")
+        sys.exit(f"{error}{advice(error)}")
+    except SchemaError as error:
+        sys.exit(str(error))
     except Refusal as refusal:
         sys.exit(f"{refusal.code}: {refusal.detail}")
 

@@ -47,8 +47,6 @@ def run(bell: Bell) -> int:
     host, number = environ["LATCHKEY_HOST"], environ["LATCHKEY_PORT"]
     if not number.isdecimal():
         return sorry(f"LATCHKEY_PORT: must be a number, not {number}")
-    if why := refusal(host, int(number)):
-        return sorry(f"LATCHKEY_PORT: cannot listen on {host}:{number}: {why}. Set LATCHKEY_PORT to another port.")
     data = ROOT / environ["LATCHKEY_DATA_DIR"]
     try:
         claim = Claim(data)
@@ -56,6 +54,8 @@ def run(bell: Bell) -> int:
         return sorry(f"LATCHKEY_DATA_DIR: another `make run` is using {data}. Stop it, or name another folder.")
     except OSError as error:
         return sorry(f"LATCHKEY_DATA_DIR: {error}")
+    if why := refusal(host, int(number)):
+        return sorry(f"LATCHKEY_PORT: cannot listen on {host}:{number}: {why}. Set LATCHKEY_PORT to another port.")
     house = House(data, environ, lambda: bell.rung)
     try:
         house.open()

@@ -77,14 +77,15 @@ def database_url() -> str:
     return url
 
 
-def key_folder() -> tuple[Path, timedelta]:
-    """Where the signing keys lie, were there none yet, and how long a new one waits. Raises SettingsError."""
+def key_folder() -> tuple[Path, timedelta, bool]:
+    """Where the signing keys lie, were there none yet; how long a new one waits; and whether they are a laptop's.
+    Raises SettingsError."""
     reader = _Reader(None, "development")
     made = None if reader.env == "production" else reader.data_dir / "keys"
     path = reader.parsed("SIGNING_KEYS", lambda text: ROOT / text, made)
     delay = reader.key_delay()
     reader.complain()
-    return path, delay
+    return path, delay, path is made
 
 
 class _Reader:

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from asgiref.sync import async_to_sync
 
 from entrypoints import making
-from entrypoints.commands.registry import Commands
+from entrypoints.commands.registry import Commands, advice, insist_on
 from entrypoints.doctor.database import look_at_database
 from entrypoints.doctor.findings import Finding, State
 from entrypoints.doctor.hashing import look_at_hashing
@@ -53,12 +53,13 @@ def run(_: argparse.Namespace) -> int:
     # Who has set the address of a database, and no environment, is about to run `make api`, which is production.
     meant = "production" if os.environ.get("LATCHKEY_DATABASE_URL") else "development"
     try:
+        insist_on("LATCHKEY_DATABASE_URL", instead="database")
         settings = load(default_env=meant)
     except SettingsError as error:
         for line in str(error).splitlines():
             print(Finding.wrong("settings", line))
-        if "LATCHKEY_DATABASE_URL" not in os.environ:
-            print("Start `make run` (name its LATCHKEY_DATA_DIR here), or set what is missing.")
+        if advice(error):
+            print(advice(error).strip())
         return 1
 
     async def show() -> int:

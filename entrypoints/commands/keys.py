@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapters.key_files import HeldKey, held_keys, make_key, read_keys
-from entrypoints.commands.registry import Commands, Run
+from entrypoints.commands.registry import Commands, Run, insist_on
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
 
 MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
@@ -86,7 +86,10 @@ def _say(it: HeldKey, word: str) -> None:
 
 def _with_folder(act: Callable[..., None]) -> Run:
     def run(_: argparse.Namespace) -> int:
-        path, delay = key_folder()
+        insist_on("LATCHKEY_SIGNING_KEYS", instead="keys")
+        path, delay, local = key_folder()
+        if local:
+            print(f"development: {path}", file=sys.stderr)
         if act is rotate and not path.is_dir():
             lies = "is a file" if path.exists() else "is not there"
             print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
@@ -108,7 +111,9 @@ _ONLY_FOLDERS = (
 
 
 def register(commands: Commands) -> None:
-    keys = commands.group("keys", "List the keys that sign access tokens, or make a new one; no restart is needed.")
-    keys.add("list", _with_folder(show), "One line each, newest first: kid, algorithm, since when, what it does.")
+    listing = _with_folder(show)
+    text = "List the keys that sign access tokens, or make a new one; no restart is needed."
+    keys = commands.group("keys", text, default=listing)
+    keys.add("list", listing, "One line each, newest first: kid, algorithm, since when, what it does.")
     text = "Make a key, which signs soon; remove those of which every token is dead. Says what `keys list` says then."
     keys.add("rotate", _with_folder(rotate), text)

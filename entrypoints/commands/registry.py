@@ -6,12 +6,15 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import async_to_sync
+from sqlalchemy.exc import ProgrammingError
 
 from entrypoints.container import Container, close
+from entrypoints.schema import insist_on_schema
 from entrypoints.settings import Settings, SettingsError, load
 
 Run = Callable[[argparse.Namespace], int]
-"""What was asked for, into an exit status. May raise SettingsError or Refusal, which are told in one line."""
+"""What was asked for, into an exit status. May raise SettingsError, SchemaError or Refusal, which are told in one
+line."""
 
 Command = Callable[[Container, argparse.Namespace], Awaitable[int]]
 
@@ -42,6 +45,10 @@ def with_container(command: Command) -> Run:
         async def inside() -> int:
             try:
                 return await command(container, asked)
+            except ProgrammingError:
+                # Either the schema is not ours, or this is our own mistake.
+                await insist_on_schema(container.engine(), patience=0)
+                raise
             finally:
                 await close(container)
 
@@ -52,19 +59,31 @@ def with_container(command: Command) -> Run:
 
 
 def _settings() -> Settings:
-    """A laptop's where nothing else is said. Raises SettingsError where somebody seems to mean another installation,
-    and has left out which."""
-    named = {name for name, value in os.environ.items() if value and not value.startswith("http:")}
-    if not named & {"LATCHKEY_ENV", "LATCHKEY_DATABASE_URL", "LATCHKEY_DATA_DIR"} and (meant := _ELSEWHERE & named):
-        raise SettingsError(
-            f"LATCHKEY_DATABASE_URL: must be set where {min(meant)} is; or LATCHKEY_ENV=development, where the"
-            " database of `make run` is meant"
-        )
+    """A laptop's where nothing else is said. Raises SettingsError."""
+    insist_on("LATCHKEY_DATABASE_URL", instead="database")
     settings = load(default_env="development")
     if settings.embedded:
         print(f"development: {settings.data_dir}", file=sys.stderr)
     return settings
 
 
-_ELSEWHERE = {"LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}
+def insist_on(needed: str, *, instead: str) -> None:
+    """Raises SettingsError where somebody seems to mean another installation than `make run`, and has left out
+    which; without this they would be given its `instead`."""
+    named = {name for name, value in os.environ.items() if value and not value.startswith("http:")}
+    if not named & {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR", needed} and (meant := _ELSEWHERE & named):
+        raise SettingsError(
+            f"{needed}: must be set where {min(meant)} is; or LATCHKEY_ENV=development, where the {instead} of"
+            " `make run` is meant"
+        )
+
+
+def advice(error: SettingsError) -> str:
+    """What else may help whoever has a laptop, and named no engines: commands find those of `make run`."""
+    if "LATCHKEY_DATABASE_URL: must be set" not in str(error).splitlines():
+        return ""
+    return "\nStart `make run` (in another folder: name it by LATCHKEY_DATA_DIR), or set what is missing."
+
+
+_ELSEWHERE = {"LATCHKEY_DATABASE_URL", "LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}
 """What has to be set for real, and is made up on a laptop, whose address would begin with http: at most."""

@@ -37,7 +37,10 @@ async def grant(container: Container, asked: argparse.Namespace) -> int:
 def _password() -> str:
     """From a prompt that does not show it, or from a pipe."""
     if sys.stdin.isatty():
-        return getpass.getpass("Password: ")
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("Again: ") != password:
+            sys.exit("These are two different passwords.")
+        return password
     password = sys.stdin.readline().rstrip("\r\n")
     if not password:
         sys.exit("There is no password on stdin.")

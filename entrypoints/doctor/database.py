@@ -120,7 +120,8 @@ def _room(facts: Row[tuple[object, ...]], settings: Settings) -> Finding:
     limits = (facts.max_connections, facts.for_the_role, facts.for_the_database)
     room = min(limit for limit in limits if limit is not None)
     needed = POOL * (settings.processes + 1)
-    sum_up = f"{settings.processes} API processes and a worker may open {needed} connections, {POOL} each"
+    apis = "an API process" if settings.processes == 1 else f"{settings.processes} API processes"
+    sum_up = f"{apis} and a worker may open {needed} connections, {POOL} each"
     if needed > room:
         return Finding.wrong(
             PART, f"{sum_up}, and there is room for {room}: raise max_connections, or lower LATCHKEY_PROCESSES"

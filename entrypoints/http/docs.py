@@ -121,21 +121,31 @@ def _calls(app: Litestar) -> list[dict[str, Any]]:
             "description": operation.get("description", operation.get("summary", "")),
             "who": _who(gates[path, method.upper()]),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
-            "fields": _fields(schema, operation),
-            "answers": sorted((status, said["description"]) for status, said in operation["responses"].items()),
+            "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
+            "fields": _fields(schema, operation.get("requestBody", {})),
+            "answers": sorted(
+                (status, _told(schema, status, said)) for status, said in operation["responses"].items()
+            ),
         }
         for path, item in schema["paths"].items()
         for method, operation in item.items()
     ]
 
 
-def _fields(schema: dict[str, Any], operation: dict[str, Any]) -> list[tuple[str, bool]]:
-    content = operation.get("requestBody", {}).get("content", {})
-    for body in content.values():
-        name = body["schema"]["$ref"].rsplit("/", 1)[-1]
-        shape = schema["components"]["schemas"][name]
-        return [(field, field in shape.get("required", [])) for field in shape["properties"]]
+def _fields(schema: dict[str, Any], message: dict[str, Any]) -> list[tuple[str, bool]]:
+    """Of a body or an answer: each with whether it is always there."""
+    for body in message.get("content", {}).values():
+        name = body.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
+        shape = schema["components"]["schemas"].get(name, {})
+        return [(field, field in shape.get("required", [])) for field in shape.get("properties", ())]
     return []
+
+
+def _told(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
+    """What a yes brings, and the codes of a no."""
+    if not status.startswith("2"):
+        return str(answer["description"])
+    return " ".join(f"`{field}`" for field, _ in _fields(schema, answer))
 
 
 def _who(gate: Gate) -> str:

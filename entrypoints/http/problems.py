@@ -139,6 +139,8 @@ def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[P
         detail = "The request does not fit what is asked for."
         extras = error.extra if isinstance(error.extra, list) else []
         errors = [_at_fault(request, str(it.get("key", "")), str(it.get("message", ""))) for it in extras]
+    if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
+        detail = error.detail
     headers = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return failed(request, error)

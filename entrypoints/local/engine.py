@@ -123,7 +123,7 @@ def refusal(host: str, port: int) -> str | None:
         try:
             trial.bind((host, port))
         except (OSError, OverflowError) as error:
-            return getattr(error, "strerror", None) or str(error)
+            return getattr(error, "strerror", None) or str(error).rstrip(".")
     return None
 
 

@@ -150,7 +150,9 @@ def test_a_body_is_taken_only_where_it_is_called_what_it_is(sweep: Sweep) -> Non
             request = httpx.Request(call.method, url, content=call.encoded(), headers=headers)
             if "authorization" in client.headers:
                 request.headers["authorization"] = client.headers["authorization"]
-            sweep.expect(client.send(request), 415, "unsupported_media_type", content_types)
+            answer = client.send(request)
+            sweep.expect(answer, 415, "unsupported_media_type", content_types)
+            assert answer.json()["detail"] == f"Send {call.media}."
 
 
 def test_json_may_be_called_so_in_every_way_that_means_it(sweep: Sweep) -> None:

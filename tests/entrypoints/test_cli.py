@@ -2,8 +2,11 @@
 
 import asyncio
 import json
+import os
+import pty
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +68,60 @@ def test_nobody_acts_on_a_laptops_database_with_the_settings_of_another(name: st
     refused = cli({name: value}, "create-user", "--email", "root@example.org", "--role", "admin", "--verified")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"LATCHKEY_DATABASE_URL: must be set where {name} is; ")
+    refused = cli({name: value}, "doctor")
+    assert (refused.returncode, refused.stderr) == (1, "")
+    assert refused.stdout.startswith(f"wrong    settings    LATCHKEY_DATABASE_URL: must be set where {name} is; ")
+
+
+def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: Path) -> None:
+    for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_DATABASE_URL"):
+        refused = cli({name: "postgresql://127.0.0.1/accounts"}, "keys", "rotate")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith(f"LATCHKEY_SIGNING_KEYS: must be set where {name} is; ")
+    (tmp_path / "keys").mkdir()
+    made = cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "keys", "rotate")
+    assert (made.returncode, made.stderr) == (0, f"development: {tmp_path / 'keys'}\n")
+    assert cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "keys").stdout == made.stdout
+
+
+def test_a_database_that_nobody_has_migrated_is_named(apart: Service) -> None:
+    ask(apart, "DROP SCHEMA public CASCADE")
+    ask(apart, "CREATE SCHEMA public")
+    refused = apart.cli("mails")
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert refused.stderr.startswith("The database has no schema yet, this version needs ")
+    assert refused.stderr.endswith(" Run `make migrate`.\n")
+
+
+@pytest.mark.parametrize(("again", "said"), [(PASSWORD, ""), ("another", "These are two different passwords.\r\n")])
+def test_a_password_that_is_typed_is_typed_twice_and_not_shown(service: Service, again: str, said: str) -> None:
+    email = address("typist")
+    command = [sys.executable, "-m", "entrypoints.cli", "create-user", "--email", email, "--verified"]
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, **service.environ},
+        stdin=theirs,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        start_new_session=True,  # so that nobody's own terminal is asked
+    )
+    os.close(theirs)
+    with os.fdopen(ours, "r+b", buffering=0) as terminal:
+        shown = b""
+        for prompt, typed in ((b"Password: ", PASSWORD), (b"Again: ", again)):
+            while not shown.endswith(prompt):
+                shown += terminal.read(1000)
+            terminal.write(f"{typed}\n".encode())
+        assert process.wait(60) == bool(said)
+        with suppress(OSError):  # which is how a terminal says that nobody is there any more
+            while more := terminal.read(1000):
+                shown += more
+    assert PASSWORD.encode() not in shown
+    assert shown.decode().endswith(said)
+    if not said:
+        service.client().log_in(email)
 
 
 def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
