@@ -140,10 +140,13 @@ PORTS = {
 }
 CALLABLES = {
     "DramatiqNudge": "the callable Nudge",
+    "Failovers": "what the connections of an engine have met",
     "LiveKeys": "the keys that a sealer is told",
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
+    "Prepared": "a statement",
+    "Record": "a row",
     "RoundTrip": "a tool of two adapters",
     "Rows": "what the memory adapters share",
     "ZxcvbnWordlist": "the callable that a password policy asks",

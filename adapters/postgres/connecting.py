@@ -3,17 +3,17 @@
 from typing import Any
 
 from sqlalchemy import URL, event, make_url
-from sqlalchemy.engine.interfaces import DBAPIConnection, ExceptionContext
+from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from adapters.postgres.failovers import Failovers
+from adapters.postgres.prepared import Record
 
 POOL = 10
 """Connections that a process opens at most."""
 
 DEADLINE = 1.5
 """Seconds that anything asked of the database may take, however many statements it is: an outage is told in two."""
-
-READ_ONLY = "25006"
-"""SQLSTATE read_only_sql_transaction."""
 
 
 def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
@@ -68,19 +68,13 @@ def make_engine(
             "timeout": deadline,
             "command_timeout": deadline,
             "server_settings": settings,
+            "record_class": Record,
             **arguments,
         },
     )
     event.listen(engine.sync_engine.pool, "invalidate", _hang_up)
-    event.listen(engine.sync_engine, "handle_error", _leave_a_standby)
+    Failovers(engine)
     return engine
-
-
-def _leave_a_standby(context: ExceptionContext) -> None:
-    """While a failover is under way the address may name a server that takes no writes. It answers, so without this
-    its connections would be kept; with it nobody uses any that was open by then."""
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
-        context.is_disconnect = True
 
 
 def _hang_up(connection: DBAPIConnection, *_: object) -> None:

@@ -8,10 +8,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import asyncpg
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from adapters.postgres.connecting import READ_ONLY
+from adapters.postgres.failovers import READ_ONLY, lost
 from domain.refusals import unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
@@ -58,10 +59,9 @@ def outages_as_refusals() -> Iterator[None]:
     except (PoolTimeout, OSError) as error:  # a time that ran out is an OSError too
         watch.failed(error)
         raise unavailable("The database") from error
-    except DBAPIError as error:
+    except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         state = _sqlstate(error)
-        lost = error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
-        if lost or state.startswith(_PASSING):
+        if _lost(error) or state.startswith(_PASSING):
             if not state.startswith(_IN_TURN):
                 watch.failed(error)
             raise unavailable("The database") from error
@@ -70,5 +70,12 @@ def outages_as_refusals() -> Iterator[None]:
         watch.answered()
 
 
+def _lost(error: Exception) -> bool:
+    """Whether the connection is, as SQLAlchemy says it or the driver."""
+    if isinstance(error, DBAPIError):
+        return error.connection_invalidated or isinstance(error, (OperationalError, InterfaceError))
+    return lost(error)
+
+
 def _sqlstate(error: Exception) -> str:
-    return getattr(getattr(error, "orig", None), "sqlstate", None) or ""
+    return getattr(getattr(error, "orig", error), "sqlstate", None) or ""

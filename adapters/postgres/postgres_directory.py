@@ -12,13 +12,14 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import user_of
 from adapters.postgres.tables import users
 from adapters.round_trip import RoundTrip
 from application.ports import Directory
 from domain.user import User
 
-_ASKED = select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))))
+_ASKED = Prepared(select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 
 
 class PostgresDirectory(Directory):
@@ -41,5 +42,4 @@ class PostgresDirectory(Directory):
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
         with outages_as_refusals():
             async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
-                found = await connection.execute(_ASKED, {"ids": list(wanted)})
-                return {row.id: user_of(row) for row in found}
+                return {row.id: user_of(row) for row in await _ASKED.rows(connection, ids=list(wanted))}

@@ -6,12 +6,13 @@ from uuid import UUID
 from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import event_of, row_of_event
 from adapters.postgres.tables import events
 from application.store import Events
 from domain.event import Event
 
-_ADD = insert(events)
+_ADD = Prepared(insert(events))
 
 
 class PostgresEvents(Events):
@@ -19,8 +20,8 @@ class PostgresEvents(Events):
         self._connection = connection
 
     async def add(self, *added: Event) -> None:
-        if added:
-            await self._connection.execute(_ADD, [row_of_event(event) for event in added])
+        for event in added:
+            await _ADD.count(self._connection, **row_of_event(event))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)

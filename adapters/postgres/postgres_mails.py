@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.tables import mails
 from application.store import Mails
@@ -17,7 +17,8 @@ from domain.user import User
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
 _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
 
-_ADD = insert(mails)
+_ADDED = ("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note")
+_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED}))
 
 _DUE = (
     select(mails.c.id)
@@ -28,7 +29,7 @@ _DUE = (
 )
 
 
-def _taking(due: Select[tuple[UUID]]) -> Any:
+def _taking(due: Select[tuple[UUID]]) -> Prepared:
     # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
     chosen = due.cte("chosen")
     taken = (
@@ -36,7 +37,7 @@ def _taking(due: Select[tuple[UUID]]) -> Any:
         .where(mails.c.id == chosen.c.id)
         .values(due_at=bindparam("until"), attempts=mails.c.attempts + 1)
     )
-    return taken.returning(mails)
+    return Prepared(taken.returning(mails))
 
 
 _LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("only")))
@@ -45,8 +46,8 @@ _LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("
 _OURS = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )
-_SETTLE = _OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
-_POSTPONE = _OURS.values(due_at=bindparam("until"), note=bindparam("said"))
+_SETTLE = Prepared(_OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said")))
+_POSTPONE = Prepared(_OURS.values(due_at=bindparam("until"), note=bindparam("said")))
 
 
 class PostgresMails(Mails):
@@ -55,12 +56,12 @@ class PostgresMails(Mails):
         self.owed: list[UUID] = []
 
     async def add(self, mail: Mail) -> None:
-        await self._connection.execute(_ADD, row_of_mail(mail))
+        await _ADD.count(self._connection, **row_of_mail(mail))
         self.owed.append(mail.id)
 
     async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
-        wanted = {"now": now, "until": until, "most": limit, "only": only}
-        leased = await self._connection.execute(_LEASE if only is None else _LEASE_ONE, wanted)
+        lease = _LEASE if only is None else _LEASE_ONE
+        leased = await lease.rows(self._connection, now=now, until=until, most=limit, only=only)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
@@ -100,5 +101,5 @@ class PostgresMails(Mails):
             self.owed.append(mail_id)
         return redriven.rowcount == 1
 
-    async def _change(self, mail: Mail, change: Any, **values: object) -> None:
-        await self._connection.execute(change, {"mail": mail.id, "tried": mail.attempts, **values})
+    async def _change(self, mail: Mail, change: Prepared, **values: object) -> None:
+        await change.count(self._connection, mail=mail.id, tried=mail.attempts, **values)

@@ -13,6 +13,7 @@ from sqlalchemy.types import TypeEngine
 from adapters.postgres.connecting import DEADLINE, POOL
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
+from adapters.postgres.prepared import Prepared, transaction
 from adapters.postgres.rows import OWNER, among, session_of, user_of
 from adapters.postgres.tables import sessions, users
 from adapters.round_trip import RoundTrip
@@ -46,7 +47,7 @@ _Moved = Mapping[tuple[UUID, int], tuple[Session, User]]
 """By the session, and the generation that it had."""
 
 
-def _statement(*, passing_over: bool) -> Any:
+def _statement(*, passing_over: bool) -> Prepared:
     arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()]
     asked = func.unnest(*arrays).table_valued(*_KINDS, name="asked").render_derived()
     due = (
@@ -61,7 +62,7 @@ def _statement(*, passing_over: bool) -> Any:
         .with_for_update(of=sessions, key_share=True, skip_locked=passing_over)
         .cte("held")
     )
-    return (
+    advance = (
         update(sessions)
         .where(sessions.c.id == held.c.session, sessions.c.user_id == users.c.id)
         .values(
@@ -69,8 +70,8 @@ def _statement(*, passing_over: bool) -> Any:
             rotated_at=held.c.now,
             expires_at=func.least(held.c.idle, sessions.c.created_at + held.c.longest),
         )
-        .returning(*sessions.c, *OWNER)
     )
+    return Prepared(advance.returning(*sessions.c, *OWNER))
 
 
 # Nobody waits for another's session, and no two of these for one another.
@@ -80,7 +81,7 @@ _ALONE = _statement(passing_over=False)
 
 class PostgresRenewals(Renewals):
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._shared = RoundTrip(self._move)
         # Who waits for what somebody else has in hand keeps a connection meanwhile, and leaves some for others.
         self._alone = asyncio.Semaphore(POOL // 2)
@@ -98,13 +99,13 @@ class PostgresRenewals(Renewals):
                         moved = await self._move([move], _ALONE)
                 return moved.get(move.key)
 
-    async def _move(self, moves: Collection[_Move], statement: Any = _TOGETHER) -> _Moved:
+    async def _move(self, moves: Collection[_Move], statement: Prepared = _TOGETHER) -> _Moved:
         asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
             # In a transaction, however short: a server that stood still would else do it minutes later, for nobody,
             # and who asks again by then would be taken for a thief.
-            async with asyncio.timeout(DEADLINE), self._engine.begin() as connection:
-                rows = (await connection.execute(statement, asked)).all()
+            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection, transaction(connection):
+                rows = await statement.rows(connection, **asked)
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
                 return {
                     (session.id, session.generation - 1): (session, user)

@@ -9,6 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func,
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, username_key, users
 from application.store import Opened, Sessions
@@ -22,8 +23,8 @@ def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
 _ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "expires_at", "user_agent", "ip")
 
 # Made once: what each login and logout asks costs more to put together than to send.
-_BY_ID = select(sessions).where(sessions.c.id == bindparam("session"))
-_WELCOME = (
+_BY_ID = Prepared(select(sessions).where(sessions.c.id == bindparam("session")))
+_WELCOME = Prepared(
     select(users)
     .where(
         users.c.id == bindparam("user"),
@@ -33,7 +34,7 @@ _WELCOME = (
     .with_for_update(key_share=True)
 )
 # The new one is not seen by the statement that adds it.
-_OPEN = (
+_OPEN = Prepared(
     select(sessions.c.id)
     .where(_alive(bindparam("user_id"), bindparam("created_at")))
     .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
@@ -46,7 +47,9 @@ _AS_ENDED = {
     "raised_at": func.now(),
     "unpublished": True,
 }
-_END = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
+_END = Prepared(
+    update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
+)
 
 
 class PostgresSessions(Sessions):
@@ -57,12 +60,11 @@ class PostgresSessions(Sessions):
     async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
         # One login after another, so that each counts the sessions of those before it; and not together with a reset
         # or a ban: either they see this session or it sees them.
-        asked = {"user": session.user_id, "version": credential_version}
-        row = (await self._connection.execute(_WELCOME, asked)).first()
+        row = await _WELCOME.row(self._connection, user=session.user_id, version=credential_version)
         if row is None:
             return None
-        opened = await self._connection.execute(_OPEN, {**row_of_session(session), "others": most - 1})
-        evicted, now = tuple(opened.scalars()), session.created_at
+        opened = await _OPEN.rows(self._connection, **row_of_session(session), others=most - 1)
+        evicted, now = tuple(row.id for row in opened), session.created_at
         if evicted:
             await self._end(
                 and_(among(sessions.c.id, evicted), _alive(row.id, now)), now=now, reason=EndReason.EVICTED
@@ -71,7 +73,7 @@ class PostgresSessions(Sessions):
         return Opened(user_of(row), evicted)
 
     async def by_id(self, session_id: UUID) -> Session | None:
-        row = (await self._connection.execute(_BY_ID, {"session": session_id})).first()
+        row = await _BY_ID.row(self._connection, session=session_id)
         return None if row is None else session_of(row)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
@@ -100,11 +102,10 @@ class PostgresSessions(Sessions):
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
-        ending = {"session": session_id, "now": now, "reason": reason.value}
-        ended = await self._connection.execute(_END, ending)
+        ended = await _END.count(self._connection, session=session_id, now=now, reason=reason.value)
         # Noted even if somebody else was quicker: whoever asked is told only when it is in force.
         self.raised[session_id] = ENDED
-        return ended.rowcount == 1
+        return ended == 1
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
         # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.

@@ -1,7 +1,7 @@
 """The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
 
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -14,6 +14,7 @@ from adapters.postgres.postgres_events import PostgresEvents
 from adapters.postgres.postgres_mails import PostgresMails
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
+from adapters.postgres.prepared import transaction
 from application.ports import Blocklist, Nudge
 from application.store import Work
 
@@ -58,22 +59,23 @@ class PostgresStore:
     def __init__(
         self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE
     ) -> None:
-        self._engine = engine
-        self._at_once = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
         self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
 
     def begin(self) -> AbstractAsyncContextManager[Work]:
-        return self._work(self._engine.begin())
+        return self._work(transaction)
 
     def step(self) -> AbstractAsyncContextManager[Work]:
-        return self._work(self._at_once.connect())
+        return self._work(lambda _: nullcontext())
 
     @asynccontextmanager
-    async def _work(self, opening: AbstractAsyncContextManager[AsyncConnection]) -> AsyncIterator[Work]:
+    async def _work(
+        self, within: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
+    ) -> AsyncIterator[Work]:
         with outages_as_refusals():
-            async with patience(self._deadline), opening as connection:
+            async with patience(self._deadline), self._engine.connect() as connection, within(connection):
                 work = PostgresWork(connection)
                 yield work
         if work.sessions.raised:

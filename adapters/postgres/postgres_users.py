@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, brought, standing
 from adapters.postgres.postgres_sessions import PostgresSessions
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, holder_first, row_of_user, user_of
 from adapters.postgres.tables import address_changes, events, username_key, users
 from adapters.postgres.user_pages import page
@@ -31,14 +32,16 @@ _ON_THEIR_WAY = (
     )
     .exists()
 )
-_BY_EMAIL = holder_first(select(users).where(users.c.email == bindparam("email")))
-_BY_EMAILS = (
+_ADDED = ("id", "email", "username", "password_hash", "role", "credential_version", "created_at")
+_ADD = Prepared(insert(users).values({name: bindparam(name) for name in _ADDED}))
+_BY_EMAIL = Prepared(holder_first(select(users).where(users.c.email == bindparam("email"))))
+_BY_EMAILS = Prepared(
     select(users)
     .ext(distinct_on(users.c.email))
     .where(users.c.email == any_(bindparam("emails", type_=ARRAY(Text))))
     .order_by(users.c.email, users.c.verified_at.is_(None), users.c.id.desc())
 )
-_BY_USERNAME = holder_first(select(users).where(username_key == bindparam("name")))
+_BY_USERNAME = Prepared(holder_first(select(users).where(username_key == bindparam("name"))))
 
 
 class PostgresUsers(Users):
@@ -47,16 +50,16 @@ class PostgresUsers(Users):
         self._sessions = sessions
 
     async def add(self, user: User) -> None:
-        await self._connection.execute(insert(users), row_of_user(user))
+        await _ADD.count(self._connection, **row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
         return await self._one(select(users).where(users.c.id == user_id))
 
     async def by_email(self, email: str) -> User | None:
-        return await self._one(_BY_EMAIL, email=email)
+        return _user(await _BY_EMAIL.row(self._connection, email=email))
 
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
-        found = await self._connection.execute(_BY_EMAILS, {"emails": list(emails)}) if emails else ()
+        found = await _BY_EMAILS.rows(self._connection, emails=list(emails)) if emails else ()
         return {row.email: user_of(row) for row in found}
 
     async def claims(self, email: str) -> int:
@@ -64,7 +67,7 @@ class PostgresUsers(Users):
         return (await self._connection.execute(theirs)).scalar_one()
 
     async def by_username(self, username: str) -> User | None:
-        return await self._one(_BY_USERNAME, name=username.lower())
+        return _user(await _BY_USERNAME.row(self._connection, name=username.lower()))
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
@@ -194,9 +197,12 @@ class PostgresUsers(Users):
         await self._connection.execute(nowhere)
         return (await self._connection.execute(delete(users).where(among(users.c.id, user_ids)))).rowcount
 
-    async def _one(self, statement: Any, **asked: object) -> User | None:
-        row = (await self._connection.execute(statement, asked)).first()
-        return None if row is None else user_of(row)
+    async def _one(self, statement: Any) -> User | None:
+        return _user((await self._connection.execute(statement)).first())
+
+
+def _user(row: Any) -> User | None:
+    return None if row is None else user_of(row)
 
 
 def _governs(table: Any) -> ColumnElement[bool]:

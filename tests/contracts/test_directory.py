@@ -4,7 +4,6 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_directory import MemoryDirectory
@@ -15,6 +14,7 @@ from domain.refusals import Code, Refusal
 from domain.role import Role
 from tests.contracts.stage import Stage, at_once, new_id
 from tests.contracts.test_outages import engine_at
+from tests.overhearing import Overheard
 
 pytestmark = pytest.mark.anyio
 
@@ -57,10 +57,9 @@ async def test_many_who_ask_at_once_each_hear_of_their_own(stage: Stage, directo
 
 async def test_they_share_a_statement(engine: AsyncEngine) -> None:
     directory = PostgresDirectory(engine)
-    statements: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *said: statements.append(said[2]))
+    overheard = Overheard(engine)
     await asyncio.gather(*(directory.user(new_id()) for _ in range(50)))
-    assert len(statements) == 1
+    assert len(await overheard.taken()) == 1
 
 
 async def test_a_database_that_is_gone_is_a_refusal() -> None:

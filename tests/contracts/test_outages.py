@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import cast
 from uuid import UUID
 
+import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, IntegrityError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
@@ -407,7 +408,7 @@ async def test_our_own_mistakes_are_not_excused_as_outages(engine: AsyncEngine) 
 
     with pytest.raises(ProgrammingError):
         await run(stage, "SELECT nothing FROM nowhere")
-    with pytest.raises(IntegrityError):
+    with pytest.raises(asyncpg.UniqueViolationError):
         await add_again()
     with pytest.raises(DBAPIError):
         await ask_for_nonsense()

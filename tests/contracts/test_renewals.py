@@ -5,7 +5,7 @@ import os
 import signal
 
 import pytest
-from sqlalchemy import event, select, update
+from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import POOL, make_engine
@@ -18,6 +18,7 @@ from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
 from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
+from tests.overhearing import Overheard
 
 pytestmark = pytest.mark.anyio
 
@@ -59,11 +60,10 @@ async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
     await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
     async with rows.begin() as work:
         await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
-    asked: list[str] = []
-    event.listen(engine.sync_engine, "before_cursor_execute", lambda *call: asked.append(call[2]))
+    overheard = Overheard(engine)
     answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
     # One for all, and one more for each who asks for what cannot be: five times two.
-    assert len(asked) <= 12
+    assert 0 < len(await overheard.taken()) <= 12
     for number, moved in enumerate(answers):
         session, user = theirs[number % 40], people[number % 40]
         cannot = number % 40 in {1, 2}

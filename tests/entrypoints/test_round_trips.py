@@ -1,12 +1,10 @@
 """How often each verb goes to the database and back. A number may fall; one that rises wants a reason."""
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
-from sqlalchemy import event
 
 from adapters.uuid7 import uuid7
 from application.store import Begin
@@ -19,6 +17,7 @@ from entrypoints.container import Container, close
 from entrypoints.making import now
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, Service, address
+from tests.overhearing import Overheard
 
 pytestmark = pytest.mark.anyio
 
@@ -31,25 +30,15 @@ class House:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.begin: Begin = container.begin()
-        self.said: list[str] = []
-        self.transactions = 0
-        engine = container.engine().sync_engine
-        event.listen(engine, "before_cursor_execute", lambda *told: self.said.append(told[2].split()[0]))
-        event.listen(
-            engine, "connect", lambda connection, _: connection.driver_connection.add_query_logger(self._hear)
-        )
-
-    def _hear(self, told: Any) -> None:
-        """The driver tells of all that is sent without parameters; SQLAlchemy begins transactions that never are."""
-        self.transactions += told.query == "COMMIT;"
+        self.overheard = Overheard(container.engine())
 
     async def trips(self, verb: Awaitable[Any]) -> str:
         """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
-        await asyncio.sleep(0)  # the driver tells a moment later
-        self.said, self.transactions = [], 0
+        await self.overheard.taken()
+        before = self.overheard.transactions
         await verb
-        await asyncio.sleep(0)
-        return f"{' '.join(self.said)} ({self.transactions})"
+        said = [statement.split()[0] for statement, _ in await self.overheard.taken()]
+        return f"{' '.join(said)} ({self.overheard.transactions - before})"
 
     async def log_in(self, email: str) -> TokenPair:
         pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, origin=ORIGIN)

@@ -20,15 +20,23 @@ from tests.entrypoints.service import PASSWORD, ROOT, Part, address, code, event
 from tests.rolling.releases import HEAD, Release, migrate, unpacked
 from tests.test_migrations import REVISIONS, house_with
 
-ADDS = """
+# One table a migration: who renews a session has sessions and then users, and a migration that holds both waits for
+# those who wait for it. `tests/test_migration_locks.py` refuses one that does.
+ADDS = {
+    "widens": """
 def upgrade():
-    op.create_table("planted", sa.Column("id", sa.Uuid, primary_key=True))
     op.add_column("users", sa.Column("planted", sa.Text))
-    op.add_column("sessions", sa.Column("planted", sa.Integer, nullable=False, server_default="0"))
     with op.get_context().autocommit_block():
         op.create_index("ix_users_planted", "users", ["planted"], postgresql_concurrently=True)
 def downgrade(): ...
-"""
+""",
+    "adds": """
+def upgrade():
+    op.create_table("planted", sa.Column("id", sa.Uuid, primary_key=True))
+    op.add_column("sessions", sa.Column("planted", sa.Integer, nullable=False, server_default="0"))
+def downgrade(): ...
+""",
+}
 SECRET = "9b1f4c7e2d8a5063b7e91c4f6a2d8e0535c1"
 TIMES = 3
 """How often each side revokes what the other has handed out."""
@@ -52,7 +60,7 @@ def the_release_before(folder: Path) -> tuple[Path, str, Path]:
 
 def the_release_after(folder: Path) -> tuple[Path, str, Path]:
     """This code on a newer schema than it knows: a stand-in for any next release that only adds."""
-    return ROOT, REVISIONS[-1], house_with(folder / "next", adds=ADDS)
+    return ROOT, REVISIONS[-1], house_with(folder / "next", **ADDS)
 
 
 @pytest.fixture(params=[the_release_before, the_release_after])

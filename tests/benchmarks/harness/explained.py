@@ -2,12 +2,11 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from typing import Any
 
-from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from application.store import Begin, Work
+from tests.overhearing import Overheard
 
 
 class _Back(Exception):
@@ -30,16 +29,12 @@ def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[Work]]
 async def explained(engine: AsyncEngine, question: Callable[[], Awaitable[object]]) -> tuple[float, float]:
     """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
     second run that comes right after the first, so what they need is in memory."""
-    asked: list[tuple[str, tuple[Any, ...]]] = []
-
-    def overhear(*call: Any) -> None:
-        asked.append((call[2], tuple(call[3])))
-
-    event.listen(engine.sync_engine, "before_cursor_execute", overhear)
+    overheard = Overheard(engine)
     try:
         await question()
+        asked = await overheard.taken()
     finally:
-        event.remove(engine.sync_engine, "before_cursor_execute", overhear)
+        overheard.leave()
     seconds, pages = 0.0, 0.0
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

@@ -1,0 +1,104 @@
+"""What is asked all day: put together by SQLAlchemy once, and from then on given to the driver as it is.
+
+SQLAlchemy's own way to the driver costs about three times what the driver does; everything else goes that way. The
+connections are the engine's own, in `AUTOCOMMIT`: they begin nothing by themselves.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import asyncpg
+from sqlalchemy import ClauseElement
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.failovers import failovers_of, opened
+
+T = TypeVar("T")
+
+_DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # likewise
+
+
+class Record(asyncpg.Record):  # type: ignore[misc]  # the driver is untyped
+    """A row that is read as SQLAlchemy's are."""
+
+    __slots__ = ()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self[name]
+        except KeyError:
+            raise AttributeError(name) from None
+
+    @property
+    def _mapping(self) -> "Record":
+        return self
+
+
+class Prepared:
+    """One statement; its parameters are given by name. Raises what the driver raises."""
+
+    def __init__(self, statement: ClauseElement) -> None:
+        compiled: Any = statement.compile(dialect=_DIALECT)
+        self._text = str(compiled)
+        self._names: Sequence[str] = compiled.positiontup or ()
+        self._fixed = {name: value for name, value in compiled.params.items() if value is not None}
+
+    async def rows(self, connection: AsyncConnection, **asked: object) -> list[Record]:
+        found: list[Record] = await _told(connection, _driver_of(connection).fetch(self._text, *self._values(asked)))
+        return found
+
+    async def row(self, connection: AsyncConnection, **asked: object) -> Record | None:
+        """The first, if there is any."""
+        found = await self.rows(connection, **asked)
+        return found[0] if found else None
+
+    async def count(self, connection: AsyncConnection, **asked: object) -> int:
+        """How many rows it has changed."""
+        said: str = await _told(connection, _driver_of(connection).execute(self._text, *self._values(asked)))
+        return int(said.rpartition(" ")[2])
+
+    def _values(self, asked: dict[str, object]) -> list[object]:
+        values = self._fixed | asked
+        return [values[name] for name in self._names]
+
+
+@asynccontextmanager
+async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
+    """All that is done on the connection meanwhile, prepared or not, or nothing of it."""
+    driver = _driver_of(connection)
+    await _told(connection, driver.execute("BEGIN"))
+    try:
+        yield
+    except Exception:
+        try:
+            await driver.execute("ROLLBACK")
+        except Exception:  # what went wrong first is what is told
+            _hang_up(connection)
+        raise
+    except BaseException:
+        _hang_up(connection)
+        raise
+    if await _told(connection, driver.execute("COMMIT")) != "COMMIT":
+        raise RuntimeError("what failed in a transaction was passed over, so all of it is undone")
+
+
+async def _told(connection: AsyncConnection, asked: Awaitable[T]) -> T:
+    try:
+        return await asked
+    except BaseException as error:
+        failovers_of(connection).noticed(error)
+        if not isinstance(error, asyncpg.PostgresError):  # which is an answer
+            # Whoever gave up in the middle leaves nobody a connection that is busy, or broken.
+            _hang_up(connection)
+        raise
+
+
+def _driver_of(connection: AsyncConnection) -> Any:
+    return opened(connection).connection.driver_connection
+
+
+def _hang_up(connection: AsyncConnection) -> None:
+    if not opened(connection).invalidated:
+        opened(connection).invalidate()
