@@ -17,7 +17,8 @@ from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import AsyncIO
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from adapters.redis_places import DEADLINE, synchronous
+from adapters.redis_connections import synchronous
+from adapters.redis_places import DEADLINE
 
 ACTOR = "deliver_mail"
 QUEUE = "mail"

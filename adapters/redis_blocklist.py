@@ -20,13 +20,13 @@ import logging
 import math
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from typing import Any
 from uuid import UUID, uuid4
 
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
-from adapters.redis_places import DEADLINE, asynchronous
+from adapters.redis_line import RedisLine
+from adapters.redis_places import DEADLINE
 from adapters.round_trip import RoundTrip
 from application.ports import Blocklist, Floors, Seat
 
@@ -91,7 +91,7 @@ class RedisBlocklist(Blocklist):
         self._complained = False
         self._meetings = 0
         # One connection for everything: what is believed is what the very server said that the mark was put on.
-        self._redis = asynchronous(url, deadline=deadline, held=True, redis_connect_func=self._met)
+        self._redis = RedisLine(url, deadline=deadline, met=self._met)
         # Callers may be cancelled at any time: the one connection must survive it, and none of them may miss it,
         # as asyncio.wait_for inside of redis-py makes them on Python 3.11.
         self._asking = RoundTrip(self._ask)
@@ -128,11 +128,11 @@ class RedisBlocklist(Blocklist):
     async def close(self) -> None:
         for under_way in (self._tending, self._asking, self._raising, self._greeting):
             await under_way.landed()
-        await self._redis.aclose()
+        await self._redis.hang_up()
 
     async def _tend(self, _: Collection[None]) -> None:
         try:
-            left, mark, server = await self._redis.eval(_BEGIN, 2, _MARK, self._witness, self._lifetime)
+            left, mark, server = await self._redis("EVAL", _BEGIN, 2, _MARK, self._witness, self._lifetime)
             meetings = self._meetings
             marked = 0 < left <= self._lease * 1000  # more is a clock that was set back
             complete = marked and mark is not None and mark == self._believed
@@ -141,7 +141,9 @@ class RedisBlocklist(Blocklist):
             if not complete:
                 await self._wait_for_seat(server.decode(), mark if marked else None)
                 await self._raise((await self._truth.raised(within=self._horizon)).items())
-            seconds, micros = await self._redis.time()  # the server's clock: a late command must not extend a lease
+            seconds, micros = map(
+                int, await self._redis("TIME")
+            )  # the server's clock: a late command must not extend a lease
             fresh = await self._truth.unpublished()
             await self._raise(fresh.items())
             until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
@@ -175,9 +177,7 @@ class RedisBlocklist(Blocklist):
         if seat != self._seat:
             self._seat, self._settled = seat, now() + self._lease + self._deadline
         if seat is None or seat.server != server:
-            connection: Any = self._redis.connection
-            connection.mark_for_reconnect()  # for the next command's end, not while somebody is sending theirs
-            await self._redis.ping()
+            await self._redis.hang_up()
             raise _NotYet("another server counts")
         alone = seat.number == 1 or mark == _word(seat)
         if not alone and now() < self._settled:
@@ -191,7 +191,7 @@ class RedisBlocklist(Blocklist):
     async def _ask(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
         asked = list(sessions)
         try:
-            mark, *found = await self._redis.mget(_MARK, *(_FLOOR + session.hex for session in asked))
+            mark, *found = await self._redis("MGET", _MARK, *(_FLOOR + session.hex for session in asked))
             if mark is None or mark != self._believed:
                 return None
             return {session: int(floor) for session, floor in zip(asked, found, strict=True) if floor is not None}
@@ -205,15 +205,15 @@ class RedisBlocklist(Blocklist):
         for start in range(0, len(pairs), 500):
             some = pairs[start : start + 500]
             keys = [_MARK, *(_FLOOR + session.hex for session, _ in some)]
-            told = await self._redis.eval(_RAISE, len(keys), *keys, self._lifetime, *(floor for _, floor in some))
+            told = await self._redis("EVAL", _RAISE, len(keys), *keys, self._lifetime, *(floor for _, floor in some))
             marked = marked and told is not None
         return marked
 
     async def _vouch(self, server: bytes, until: int, word: bytes) -> bool:
-        return bool(await self._redis.eval(_VOUCH, 2, _MARK, self._witness, server, until, word))
+        return bool(await self._redis("EVAL", _VOUCH, 2, _MARK, self._witness, server, until, word))
 
     async def _greet(self, _: Collection[None]) -> bool:
-        return bool(await self._redis.ping())
+        return bool(await self._redis("PING"))
 
 
 def _word(seat: Seat | None) -> bytes:

@@ -18,7 +18,8 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
-from adapters.redis_places import DEADLINE, asynchronous
+from adapters.redis_line import RedisLine
+from adapters.redis_places import DEADLINE
 from adapters.round_trip import RoundTrip
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
@@ -83,7 +84,7 @@ class RedisLimits(Limits):
         self._pause = pause
         self._down = False
         self._let_alone_until = 0.0
-        self._redis = asynchronous(url, deadline=deadline)
+        self._redis = RedisLine(url, deadline=deadline)
         # Callers may be cancelled at any time: the connection must survive it, and what they spent stays spent.
         self._asking = RoundTrip(self._ask)
 
@@ -110,7 +111,7 @@ class RedisLimits(Limits):
 
     async def close(self) -> None:
         await self._asking.landed()
-        await self._redis.aclose()
+        await self._redis.hang_up()
 
     def _key(self, bucket: Bucket) -> str:
         text = json.dumps([bucket.limit, *bucket.key])
@@ -130,13 +131,7 @@ class RedisLimits(Limits):
         if self._down:
             self._let_alone_until = loop.time() + self._pause  # one looks, and nobody else waits for it
         try:
-            async with self._redis.pipeline(transaction=False) as line:
-                for command in asked:
-                    line.execute_command(*command)
-                answers = await line.execute(raise_on_error=False)
-            for answer in answers:
-                if isinstance(answer, RedisError):
-                    raise answer
+            answers = await self._redis.all(*asked)
         except (RedisError, OSError) as error:
             self._let_alone_until = loop.time() + self._pause
             if not self._down:

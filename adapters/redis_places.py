@@ -1,13 +1,11 @@
 """Where Redis is: at an address, where the Sentinels say, or on the node of a cluster that owns our one hash tag.
 
 It is asked anew for each connection, of all who may know at once, and whoever knows of the latest change is right. A
-connection on which a server said that it is not the right one is given up, so that the next one is made elsewhere.
-A wrong answer costs time and nothing else: see `redis_blocklist.py` for who is believed.
+wrong answer costs time and nothing else: see `redis_blocklist.py` for who is believed.
 """
 
-import asyncio
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
@@ -16,18 +14,15 @@ from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
 import redis
 from redis import asyncio as aio
-from redis.asyncio.connection import BlockingConnectionPool
-from redis.asyncio.retry import Retry as AsyncRetry
 from redis.backoff import NoBackoff
 from redis.crc import key_slot
-from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 DEADLINE = 0.2
 """Seconds that a command may take while somebody waits for it."""
 
 _SLOT = key_slot(b"{latchkey}")
-_WRONG_SERVER = (AskError, ClusterDownError, ReadOnlyError)  # to have moved is one way of asking elsewhere
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}", re.ASCII)
 _WANTED = (
     "must be an address such as redis://user:password@host:6379/0, redis+sentinel://host:26379,host2:26379/0?service=main"
@@ -40,7 +35,7 @@ _Told = tuple[int, Address]
 
 
 @dataclass(frozen=True, slots=True, repr=False)
-class _Directory:
+class Directory:
     """Those who know where the server is. `find` blocks for `deadline` seconds at most."""
 
     addresses: tuple[Address, ...]
@@ -62,8 +57,8 @@ class _Directory:
 
     def _asked(self, address: Address, deadline: float) -> _Told | None:
         host, port = address
-        once: dict[str, Any] = {**_once(deadline, Retry(NoBackoff(), 0)), **self.login}
-        client = redis.Redis(host=host, port=port, **once)
+        login: dict[str, Any] = {**at_once(deadline, Retry(NoBackoff(), 0)), **self.login}
+        client = redis.Redis(host=host, port=port, **login)
         try:
             told = self.ask(client)
         except (RedisError, OSError):
@@ -97,7 +92,7 @@ def _text(word: str | bytes) -> str:
 
 def check(url: str) -> None:
     """Raises ValueError, without the text: there may be a password in it."""
-    _parsed(url)
+    parsed(url)
 
 
 def described(url: str) -> str:
@@ -106,75 +101,12 @@ def described(url: str) -> str:
     return parts.netloc.rpartition("@")[2] or parts.path
 
 
-def asynchronous(url: str, *, deadline: float, held: bool = False, **options: Any) -> "aio.Redis":
-    """A client with one connection. redis-py retries ten times by default, for seconds; here a command answers within
-    `deadline` seconds or fails. A connection that is fetched from the pool for each command is looked at before it is
-    used, and who waits for it gives up in time; one that is `held` is neither, and costs half."""
-    found, directory = _parsed(url)
-    kind = found.pop("connection_class", aio.Connection)
-    if issubclass(kind, aio.Connection):
-        kind = type("Elsewhere", (_Elsewhere, kind), {"directory": directory})
-    once = _once(deadline, AsyncRetry(NoBackoff(), 0))
-    options |= {"connection_class": kind, "max_connections": 1, "timeout": deadline}
-    client = aio.Redis.from_pool(BlockingConnectionPool(**{**found, **once, **options}))
-    client.single_connection_client = held
-    return client
-
-
-def synchronous(url: str, *, deadline: float) -> "redis.Redis":
-    found, directory = _parsed(url)
-    kind = {
-        aio.UnixDomainSocketConnection: redis.UnixDomainSocketConnection,
-        aio.SSLConnection: redis.SSLConnection,
-    }.get(found.pop("connection_class", None), redis.Connection)
-    if issubclass(kind, redis.Connection):
-        kind = type("SyncElsewhere", (_SyncElsewhere, kind), {"directory": directory})
-    once = _once(deadline, Retry(NoBackoff(), 0))
-    return redis.Redis.from_pool(redis.ConnectionPool(connection_class=kind, **{**found, **once}))
-
-
-def _once(deadline: float, retry: Any) -> dict[str, Any]:
+def at_once(deadline: float, retry: Any) -> dict[str, Any]:
+    """What a connection is made with that answers in time or fails. redis-py tries ten times otherwise, for seconds."""
     return {"retry": retry, "socket_timeout": deadline, "socket_connect_timeout": deadline, "protocol": 2}
 
 
-class _Elsewhere(aio.Connection):
-    directory: _Directory | None
-
-    async def _connect(self) -> None:
-        deadline = self.socket_connect_timeout or 1.0
-        connect: Callable[[], Awaitable[None]] = super()._connect
-        async with asyncio.timeout(deadline):
-            if self.directory is not None:
-                self.host, self.port = await asyncio.to_thread(self.directory.find, deadline)
-            await connect()
-
-    async def read_response(self, *how: Any, **more: Any) -> Any:
-        try:
-            return await super().read_response(*how, **more)
-        except _WRONG_SERVER:
-            await self.disconnect(nowait=True)
-            raise
-
-
-class _SyncElsewhere(redis.Connection):
-    directory: _Directory | None
-
-    def _connect(self) -> Any:
-        connect: Callable[[], Any] = super()._connect
-        if self.directory is not None:
-            self.host, self.port = self.directory.find(self.socket_connect_timeout or 1.0)
-        return connect()
-
-    def read_response(self, *how: Any, **more: Any) -> Any:
-        disconnect: Callable[[], None] = self.disconnect
-        try:
-            return super().read_response(*how, **more)
-        except _WRONG_SERVER:
-            disconnect()
-            raise
-
-
-def _parsed(url: str) -> tuple[dict[str, Any], _Directory | None]:
+def parsed(url: str) -> tuple[dict[str, Any], Directory | None]:
     """What redis-py connects with, and who is to be asked where to."""
     try:
         if not url.isprintable() or not url.isascii() or " " in url:
@@ -192,11 +124,11 @@ def _parsed(url: str) -> tuple[dict[str, Any], _Directory | None]:
         addresses = tuple(_address(host) for host in hosts.split(","))
         if (scheme, kind) == ("redis", "cluster") and not query and parts.path in {"", "/", "/0"}:
             known = {name: word for name, word in found.items() if word}
-            return found, _Directory(addresses, _by_node, known)
+            return found, Directory(addresses, _by_node, known)
         if (scheme, kind) == ("redis", "sentinel") and query.keys() <= {"service", "sentinel_password"}:
             found["db"] = int(parts.path.removeprefix("/") or 0)
             known = {"password": query["sentinel_password"]} if "sentinel_password" in query else {}
-            return found, _Directory(addresses, partial(_by_sentinel, service=query["service"]), known)
+            return found, Directory(addresses, partial(_by_sentinel, service=query["service"]), known)
         raise ValueError
     except (ValueError, KeyError):
         raise ValueError(_WANTED) from None

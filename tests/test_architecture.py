@@ -93,7 +93,7 @@ HOMES = {
     "itsdangerous": {"link_sealer", "refresh_sealer"},
     "jinja2": {"jinja_composer"},
     "jwt": {"jwt_sealer"},
-    "redis": {"dramatiq_queue", "redis_blocklist", "redis_limits", "redis_places"},
+    "redis": {"dramatiq_queue", "redis_blocklist", "redis_connections", "redis_limits", "redis_line", "redis_places"},
     "sqlalchemy": {"postgres"},
 }
 
@@ -147,6 +147,7 @@ CALLABLES = {
     "PostgresStore": "its begin is the callable Begin",
     "Prepared": "a statement",
     "Record": "a row",
+    "RedisLine": "what two adapters ask by",
     "RoundTrip": "a tool of two adapters",
     "Rows": "what the memory adapters share",
     "ZxcvbnWordlist": "the callable that a password policy asks",

@@ -7,7 +7,8 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from adapters.redis_places import asynchronous, described
+from adapters.redis_connections import asynchronous
+from adapters.redis_places import described
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding

@@ -10,7 +10,8 @@ import pytest
 from redis import ConnectionError as Lost
 from redis.exceptions import ReadOnlyError, RedisError
 
-from adapters.redis_places import asynchronous, check, described, synchronous
+from adapters.redis_connections import asynchronous, synchronous
+from adapters.redis_places import check, described
 from entrypoints import engines
 
 
