@@ -1,5 +1,5 @@
-"""Connections to Redis, wherever it is by then: it is looked for at each, and one on which a server says that it is the
-wrong one is given up, so that the next is made elsewhere."""
+"""Connections to Redis, wherever it is by then: it is looked for at each, and one on which a server says that it is
+the wrong one is given up, so that the next is made elsewhere."""
 
 import asyncio
 from collections.abc import Awaitable, Callable

@@ -102,7 +102,7 @@ def described(url: str) -> str:
 
 
 def at_once(deadline: float, retry: Any) -> dict[str, Any]:
-    """What a connection is made with that answers in time or fails. redis-py tries ten times otherwise, for seconds."""
+    """What a connection is made with that answers in time or fails. redis-py tries ten times, for seconds."""
     return {"retry": retry, "socket_timeout": deadline, "socket_connect_timeout": deadline, "protocol": 2}
 
 
