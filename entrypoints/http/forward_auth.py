@@ -1,5 +1,8 @@
 """Forward auth: a proxy asks who is calling, for each request that it passes on."""
 
+from functools import lru_cache
+from uuid import UUID
+
 from litestar import MediaType, Response, get
 from litestar.datastructures import ResponseHeader
 from litestar.di import NamedDependency
@@ -9,7 +12,6 @@ from litestar.types import HTTPScope
 from application.authenticate import Authenticate
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from domain.token import AccessToken
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, said_in
@@ -47,16 +49,14 @@ async def forward_auth(
     elif request.query_params:
         # The framework takes the word "null" for no role at all.
         raise Refusal(Code.MALFORMED, "There is no such role.", field="role")
-    return Response("", headers=_told_of(caller))
+    told = _spelled(caller.user_id, caller.session_id, caller.role, caller.verified)
+    return Response("", headers={name.decode(): value.decode() for name, value in told})
 
 
-def _told_of(caller: AccessToken) -> dict[str, str]:
-    return {
-        "X-Auth-User": str(caller.user_id),
-        "X-Auth-Role": caller.role.value,
-        "X-Auth-Session": str(caller.session_id),
-        "X-Auth-Verified": "true" if caller.verified else "false",
-    }
+@lru_cache(1024)
+def _spelled(user_id: UUID, session_id: UUID, role: Role, verified: bool) -> Headers:
+    told = str(user_id), role.value, str(session_id), "true" if verified else "false"
+    return [(name, value.encode()) for name, value in zip(_NAMES, told, strict=True)]
 
 
 def way(authenticate: Authenticate) -> Way:
@@ -64,8 +64,7 @@ def way(authenticate: Authenticate) -> Way:
 
     async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
         caller = await authenticate(bearer(said_in(scope, b"authorization")), role=_ROLES[scope["query_string"]])
-        told = zip(_NAMES, _told_of(caller).values(), strict=True)
-        return [_TEXT, *[(name, value.encode()) for name, value in told]], b""
+        return [_TEXT, *_spelled(caller.user_id, caller.session_id, caller.role, caller.verified)], b""
 
     return Way(answer, queries=_ROLES.keys())
 

@@ -65,9 +65,6 @@ class FrontDoor:
         if scope["type"] != ScopeType.HTTP:
             await self._app(scope, receive, send)
             return
-        await self._admit(scope, receive, send)
-
-    async def _admit(self, scope: HTTPScope, receive: Receive, send: Send) -> None:
         began = time.perf_counter()
         ip, trusted = self._caller(scope)
         request_id = (_request_id(scope) if trusted else None) or os.urandom(16).hex()
@@ -101,10 +98,10 @@ class FrontDoor:
                 hosts.append(value)
         if size > HEAD_LIMIT:
             return "too_large", f"Address and headers have at most {HEAD_LIMIT} bytes."
-        named = _HOST.fullmatch(hosts[0]) if hosts else None
+        named = _host_in(hosts[0]) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
             return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
-        if self._hosts and (named is None or named[1].lower().strip(b"[]") not in self._hosts):
+        if self._hosts and named not in self._hosts:
             return "malformed", "This service does not go by that name."
         if _ODD.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
             return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
@@ -137,6 +134,13 @@ def _request_id(scope: HTTPScope) -> str | None:
     """The last that was sent, if it is one."""
     said = dict(scope["headers"]).get(b"x-request-id", b"")
     return said.decode() if _REQUEST_ID.fullmatch(said) else None
+
+
+@lru_cache(256)
+def _host_in(said: bytes) -> bytes | None:
+    """The host that a header names, in lower case and without a port; None where it is none."""
+    named = _HOST.fullmatch(said)
+    return None if named is None else named[1].lower().strip(b"[]")
 
 
 @lru_cache(4096)
