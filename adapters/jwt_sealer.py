@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
@@ -95,7 +96,7 @@ class JwtSealer(AccessSealer):
 
     def seal(self, token: AccessToken) -> str:
         ring = self._ring()
-        said = f"{ring.header}.{base64url_encode(_json(self.claims(token))).decode()}"
+        said = f"{ring.header}.{base64url_encode(msgspec.json.encode(self.claims(token))).decode()}"
         algorithm = self._jws.get_algorithm_by_name(ring.keys.signing.alg)
         return f"{said}.{base64url_encode(algorithm.sign(said.encode(), ring.keys.private)).decode()}"
 
@@ -176,11 +177,7 @@ class _PlainES256(ECAlgorithm):
 
 
 def _header(key: SigningKey) -> str:
-    return base64url_encode(_json({"alg": key.alg, "kid": key.kid, "typ": "at+jwt"})).decode()
-
-
-def _json(value: dict[str, Any]) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
+    return base64url_encode(msgspec.json.encode({"alg": key.alg, "kid": key.kid, "typ": "at+jwt"})).decode()
 
 
 def _decoded(segment: str) -> bytes:

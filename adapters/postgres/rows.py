@@ -73,17 +73,19 @@ def row_of_user(user: User) -> dict[str, Any]:
 
 
 def session_of(row: Row[Any]) -> Session:
+    said = row._mapping
+    reason = said["end_reason"]
     return Session(
-        id=row.id,
-        user_id=row.user_id,
-        generation=row.generation,
-        floor=row.floor,
-        created_at=row.created_at,
-        rotated_at=row.rotated_at,
-        expires_at=row.expires_at,
-        ended_at=row.ended_at,
-        end_reason=None if row.end_reason is None else EndReason(row.end_reason),
-        origin=Origin(ip=row.ip, user_agent=row.user_agent),
+        id=said["id"],
+        user_id=said["user_id"],
+        generation=said["generation"],
+        floor=said["floor"],
+        created_at=said["created_at"],
+        rotated_at=said["rotated_at"],
+        expires_at=said["expires_at"],
+        ended_at=said["ended_at"],
+        end_reason=None if reason is None else EndReason(reason),
+        origin=Origin(ip=said["ip"], user_agent=said["user_agent"]),
     )
 
 
