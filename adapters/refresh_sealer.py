@@ -5,13 +5,14 @@ import struct
 from collections.abc import Sequence
 from uuid import UUID
 
-from itsdangerous import BadData, Signer
+from itsdangerous import BadData, HMACAlgorithm, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from application.ports import RefreshSealer
 from domain.refusals import Code, Refusal
 from domain.token import RefreshToken
 
+_MAC = HMACAlgorithm(hashlib.sha256)
 _BODY = struct.Struct(">16sI")
 _LENGTH = len(base64_encode(bytes(_BODY.size + 32)))
 
@@ -22,24 +23,25 @@ class ItsDangerousRefreshSealer(RefreshSealer):
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
             raise ValueError("sealing refresh tokens needs secrets of at least 32 bytes")
-        # itsdangerous counts from oldest to newest, and would derive a key anew for every token.
-        oldest_first = list(reversed(secrets))
-        derive = Signer(oldest_first, salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
-        keys = [derive.derive_key(secret) for secret in oldest_first]
-        self._signer = Signer(keys, key_derivation="none", digest_method=hashlib.sha256)
+        # Left to itself, a signer derives its key anew for every token.
+        derive = Signer(secrets[0], salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
+        self._keys = [derive.derive_key(secret) for secret in secrets]
 
     def seal(self, token: RefreshToken) -> str:
         body = _BODY.pack(token.session_id.bytes, token.generation)
-        return base64_encode(body + base64_decode(self._signer.get_signature(body))).decode()
+        return base64_encode(body + _MAC.get_signature(self._keys[0], body)).decode()
 
     def unseal(self, text: str) -> RefreshToken:
         try:
             sealed = base64_decode(text) if len(text) == _LENGTH and text.isascii() else b""
             body, mac = sealed[: _BODY.size], sealed[_BODY.size :]
             # Decoding forgives spare bits and stray characters; a token has one spelling.
-            if base64_encode(sealed) != text.encode() or not self._signer.verify_signature(body, base64_encode(mac)):
+            if base64_encode(sealed) != text.encode() or not self._fits(body, mac):
                 raise ValueError("spelling or seal")
             session_id, generation = _BODY.unpack(body)
         except (BadData, struct.error, ValueError):
             raise Refusal(Code.TOKEN_INVALID, "This refresh token is not valid.") from None
         return RefreshToken(session_id=UUID(bytes=session_id), generation=generation)
+
+    def _fits(self, body: bytes, mac: bytes) -> bool:
+        return any(_MAC.verify_signature(key, body, mac) for key in self._keys)

@@ -102,7 +102,9 @@ def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
 
 def origin_in(scope: HTTPScope | WebSocketScope) -> Origin:
     """The same without the framework."""
-    agent = "".join(letter for letter in "".join(said_in(scope, b"user-agent")[:1]) if letter.isprintable())
+    agent = "".join(said_in(scope, b"user-agent")[:1])
+    if not agent.isprintable():
+        agent = "".join(filter(str.isprintable, agent))
     return Origin(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
 
 
