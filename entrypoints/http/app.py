@@ -70,7 +70,8 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     ways: dict[tuple[Method, str], Way] = {
         ("GET", forward_auth.PATH): forward_auth.way(authenticate),
         ("GET", me.PATH): me.way(authenticate, container.show_me()),
-        ("POST", sessions.RENEWING): sessions.way(container.refresh()),
+        ("POST", sessions.LOGGING_IN): sessions.entering(container.login()),
+        ("POST", sessions.RENEWING): sessions.renewing(container.refresh()),
     }
     return FrontDoor(
         Shortcut(app, ways),

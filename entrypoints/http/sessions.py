@@ -16,13 +16,17 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
 from domain.session import Session
+from domain.token import TokenPair
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_in, origin_of
 from entrypoints.http.shapes import TokenPairShape
 from entrypoints.http.shortcut import Headers, Way
 
-RENEWING = "/v1/refresh"
+LOGGING_IN, RENEWING = "/v1/login", "/v1/refresh"
+
+_SAID = rb'"[ !#-\[\]-~]+"'
+"""A text in JSON of plain letters: ASCII, and nothing that would have to be escaped."""
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -85,15 +89,28 @@ async def renew(
     return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
 
 
-def way(refresh: Refresh) -> Way:
-    """The same without the framework."""
+def entering(login: Login) -> Way:
+    """Logging in without the framework."""
+
+    async def answer(scope: HTTPScope, body: bytes) -> tuple[Headers, bytes]:
+        data = msgspec.json.decode(body, type=LoginBody)
+        return _told(await login(login=data.login, password=data.password, origin=origin_in(scope)))
+
+    return Way(answer, spelling=re.compile(rb'\{"login": ?%b, ?"password": ?%b\}\n?' % (_SAID, _SAID)))
+
+
+def renewing(refresh: Refresh) -> Way:
+    """Renewing without the framework."""
 
     async def answer(scope: HTTPScope, body: bytes) -> tuple[Headers, bytes]:
         data = msgspec.json.decode(body, type=RefreshBody)
-        pair = await refresh(refresh_token=data.refresh_token, origin=origin_in(scope))
-        return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
+        return _told(await refresh(refresh_token=data.refresh_token, origin=origin_in(scope)))
 
     return Way(answer, spelling=re.compile(rb'\{"refresh_token": ?"[A-Za-z0-9_-]+"\}\n?'))
+
+
+def _told(pair: TokenPair) -> tuple[Headers, bytes]:
+    return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
 
 
 @post("/logout", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))

@@ -16,7 +16,7 @@ from entrypoints.http.app import assemble, create
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.logs import tell_people
 from entrypoints.making import now
-from tests.entrypoints.service import Client, Service
+from tests.entrypoints.service import PASSWORD, Client, Service
 from tests.entrypoints.test_front_door import inside
 
 pytestmark = pytest.mark.anyio
@@ -208,6 +208,48 @@ async def test_a_session_is_renewed_as_by_the_framework(
                     good = both[0].json()["refresh_token"] if yes else good
 
 
+WELL: Body = ([JSON], b'{"login":"%b","password":"%b"}')
+ENTERING: list[Body] = [
+    WELL,
+    ([JSON], b'{"login": "%b", "password": "%b"}\n'),
+    ([JSON], b'{"password":"%b","login":"%b"}'),
+    ([JSON], b'{"login":"%b","password":"%b","x":1}'),
+    ([JSON], b'{"login":"%b","password":"%b","password":"%b"}'),
+    ([JSON], b'{"login":"%b","password":["%b"]}'),
+    ([JSON], b'{"login":"%b"}'),
+    ([JSON], b'{"login":"%b","password":""}'),
+    ([JSON], b'{"login":"%b","password":"%b"}{}'),
+    ([(b"content-type", b"text/plain")], WELL[1]),
+]
+PEOPLE_SAY = (PASSWORD, "wrong", "naïve", "🚀", r"\"", r"\u0000", r"\ud800", "\\", "\n", "\x7f", "x" * 900)
+
+
+@pytest.mark.parametrize("arrives", [in_one_piece, whole])
+async def test_one_logs_in_as_by_the_framework(service: Service, arrives: Callable[[ASGIApp], ASGIApp]) -> None:
+    email = service.user("member")
+    async with (
+        inside(service, LATCHKEY_RATE_LIMITS="off", build=lambda container: arrives(create(container))) as short,
+        inside(service, LATCHKEY_RATE_LIMITS="off", build=without_shortcut) as long,
+    ):
+        for (headers, form), said in product(ENTERING, PEOPLE_SAY):
+            secret = said.encode()
+            for name in (email, "nobody@example.org", "Nobody"):
+                words = name.encode(), secret, secret
+                body = form % words[: form.count(b"%b")]
+                length = [(b"content-length", b"%d" % len(body))]
+                both = [
+                    await client.post(sessions.LOGGING_IN, headers=headers + length, content=in_two(body))
+                    for client in (short, long)
+                ]
+                told = [facts(answer) for answer in both]
+                assert both[0].status_code == both[1].status_code, (headers, form, said)
+                if both[0].status_code == 200:
+                    assert both[0].json().keys() == both[1].json().keys()
+                    assert {name for name, _ in told[0][2]} == {name for name, _ in told[1][2]}
+                else:
+                    assert told[0] == told[1], (headers, form, said)
+
+
 async def test_other_origins_are_the_framework_s_business(service: Service) -> None:
     origin = "https://app.example.org"
     headers = [(b"origin", origin.encode()), *tokens(service)[1]]
@@ -230,6 +272,10 @@ async def test_what_is_asked_plainly_needs_no_framework(service: Service) -> Non
         assert (await client.get("/v1/sessions", headers=member)).status_code == 500
         for token, status in ((service.member().pair["refresh_token"], 200), ("x", 401)):
             answer = await client.post(sessions.RENEWING, json={"refresh_token": token})
+            assert answer.status_code == status
+        email = service.user("member")
+        for password, status in ((PASSWORD, 200), ("wrong", 401)):
+            answer = await client.post(sessions.LOGGING_IN, json={"login": email, "password": password})
             assert answer.status_code == status
 
 
