@@ -1,23 +1,46 @@
 """The truth about sessions, read outside of any transaction. Callers of one moment share a round trip."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import AsyncIterator, Collection, Mapping
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Select, Uuid, and_, any_, case, func, literal, select, update
+from sqlalchemy import ARRAY, Integer, Interval, Uuid, and_, any_, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
+from adapters.postgres.prepared import Prepared
 from adapters.postgres.tables import seats, sessions
 from adapters.round_trip import RoundTrip
 from application.ports import Floors, Seat
 from domain.session import ENDED
 
 _floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
+_FLOORS = select(sessions.c.id, _floor)
+_OF = Prepared(_FLOORS.where(sessions.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
+_RAISED = Prepared(_FLOORS.where(sessions.c.raised_at >= func.now() - bindparam("within", type_=Interval)))
+_UNPUBLISHED = Prepared(_FLOORS.where(sessions.c.unpublished))
+_SEAT = Prepared(select(seats.c.server, seats.c.number))
+
+
+def _published() -> Prepared:
+    ids, floors = bindparam("ids", type_=ARRAY(Uuid)), bindparam("floors", type_=ARRAY(Integer))
+    said = func.unnest(ids, floors).table_valued("id", "floor", name="said").render_derived()
+    # Whoever holds a row is about to raise it again, so it is left as it is, and nobody waits.
+    same = (
+        select(sessions.c.id)
+        .join(said, and_(sessions.c.id == said.c.id, _floor == said.c.floor))
+        .with_for_update(of=sessions, skip_locked=True)
+        .cte("same")
+    )
+    return Prepared(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
+
+
+_PUBLISHED = _published()
 
 
 class PostgresFloors(Floors):
@@ -33,29 +56,18 @@ class PostgresFloors(Floors):
         return {session: known[session] for session in sessions if session in known}
 
     async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
-        return await self._read(select(sessions.c.id, _floor).where(sessions.c.raised_at >= func.now() - within))
+        return await self._read(_RAISED, within=within)
 
     async def unpublished(self) -> Mapping[UUID, int]:
-        return await self._read(select(sessions.c.id, _floor).where(sessions.c.unpublished))
+        return await self._read(_UNPUBLISHED)
 
     async def published(self, floors: Mapping[UUID, int]) -> None:
-        ids, values = literal(list(floors), ARRAY(Uuid)), literal(list(floors.values()), ARRAY(Integer))
-        said = func.unnest(ids, values).table_valued("id", "floor", name="said").render_derived()
-        # Whoever holds a row is about to raise it again, so it is left as it is, and nobody waits.
-        same = (
-            select(sessions.c.id)
-            .join(said, and_(sessions.c.id == said.c.id, _floor == said.c.floor))
-            .with_for_update(of=sessions, skip_locked=True)
-            .cte("same")
-        )
-        with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
-                await connection.execute(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
+        async with self._asking() as connection:
+            await _PUBLISHED.count(connection, ids=list(floors), floors=list(floors.values()))
 
     async def seat(self) -> Seat | None:
-        with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
-                row = (await connection.execute(select(seats.c.server, seats.c.number))).one_or_none()
+        async with self._asking() as connection:
+            row = await _SEAT.row(connection)
         return None if row is None else Seat(row.server, row.number)
 
     async def take_seat(self, server: str, *, after: Seat | None) -> None:
@@ -64,16 +76,19 @@ class PostgresFloors(Floors):
             if after is None
             else update(seats).where(seats.c.number == after.number).values(server=server, number=after.number + 1)
         )
-        with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
-                await connection.execute(taken)
+        async with self._asking() as connection:
+            await connection.execute(taken)
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, int]:
         # An array is one parameter, so the statement stays the same however many ask.
-        asked = literal(list(wanted), ARRAY(Uuid))
-        return await self._read(select(sessions.c.id, _floor).where(sessions.c.id == any_(asked)))
+        return await self._read(_OF, ids=list(wanted))
 
-    async def _read(self, statement: Select[tuple[UUID, int]]) -> Mapping[UUID, int]:
+    async def _read(self, statement: Prepared, **asked: object) -> Mapping[UUID, int]:
+        async with self._asking() as connection:
+            return {row["id"]: row["floor"] for row in await statement.rows(connection, **asked)}
+
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[AsyncConnection]:
         with outages_as_refusals():
             async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
-                return {row.id: row.floor for row in await connection.execute(statement)}
+                yield connection
