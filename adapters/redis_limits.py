@@ -14,7 +14,6 @@ import logging
 import secrets
 from collections.abc import Collection, Mapping
 from datetime import timedelta
-from functools import lru_cache
 from typing import Any
 
 from redis.exceptions import RedisError
@@ -85,7 +84,6 @@ class RedisLimits(Limits):
         self._pause = pause
         self._down = False
         self._let_alone_until = 0.0
-        self._key = lru_cache(1024)(self._spelled)  # a login asks for each of its own twice
         self._redis = RedisLine(url, deadline=deadline)
         # Callers may be cancelled at any time: the connection must survive it, and what they spent stays spent.
         self._asking = RoundTrip(self._ask)
@@ -115,7 +113,7 @@ class RedisLimits(Limits):
         await self._asking.landed()
         await self._redis.hang_up()
 
-    def _spelled(self, bucket: Bucket) -> str:
+    def _key(self, bucket: Bucket) -> str:
         text = json.dumps([bucket.limit, *bucket.key])
         return f"{_KEY}{bucket.limit}:{hmac.digest(self._secret, text.encode(), 'sha256')[:16].hex()}"
 

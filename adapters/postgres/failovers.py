@@ -51,9 +51,8 @@ class Failovers:
 
 
 def lost(error: BaseException) -> bool:
-    """Whether the driver has lost its server; what it calls data is our own mistake."""
-    broken = (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError)
-    return isinstance(error, broken) and not isinstance(error, asyncpg.DataError)
+    """Whether the driver has lost its server."""
+    return isinstance(error, (asyncpg.InterfaceError, asyncpg.InternalClientError, ConnectionError))
 
 
 def failovers_of(connection: AsyncConnection) -> Failovers:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import asyncpg
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.postgres.failovers import READ_ONLY, lost
@@ -20,6 +20,9 @@ from domain.refusals import unavailable
 _PASSING = ("08", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
 # Somebody else was first, which a database says that answers.
 _IN_TURN = ("40", "55P03")
+
+UNFIT = (ProgrammingError, asyncpg.SyntaxOrAccessError)
+"""What is raised where a statement and the schema do not fit: SQLAlchemy's word, and the driver's."""
 
 QUIET = 5.0
 """Seconds without a failure after which an outage is over: one in which some are served is told no more often."""

@@ -7,7 +7,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.prepared import Prepared
-from adapters.postgres.rows import event_of, row_of_event
+from adapters.postgres.rows import event_of, insert_all, row_of_event
 from adapters.postgres.tables import events
 from application.store import Events
 from domain.event import Event
@@ -20,8 +20,10 @@ class PostgresEvents(Events):
         self._connection = connection
 
     async def add(self, *added: Event) -> None:
-        for event in added:
-            await _ADD.count(self._connection, **row_of_event(event))
+        if len(added) == 1:
+            await _ADD.count(self._connection, **row_of_event(added[0]))
+        elif added:
+            await self._connection.execute(insert_all(events, [row_of_event(event) for event in added]))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
         wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)

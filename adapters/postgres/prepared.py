@@ -68,14 +68,18 @@ class Prepared:
 async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """All that is done on the connection meanwhile, prepared or not, or nothing of it."""
     driver = _driver_of(connection)
-    await _told(connection, driver.execute("BEGIN"))
+    try:
+        await _told(connection, driver.execute("BEGIN"))
+    except Exception:
+        _hang_up(connection)  # it is in the middle of something
+        raise
     try:
         yield
     except Exception:
         try:
-            await driver.execute("ROLLBACK")
-        except Exception:  # what went wrong first is what is told
-            _hang_up(connection)
+            await _told(connection, driver.execute("ROLLBACK"))
+        except Exception:
+            _hang_up(connection)  # what went wrong first is what is told
         raise
     except BaseException:
         _hang_up(connection)
@@ -89,10 +93,15 @@ async def _told(connection: AsyncConnection, asked: Awaitable[T]) -> T:
         return await asked
     except BaseException as error:
         failovers_of(connection).noticed(error)
-        if not isinstance(error, asyncpg.PostgresError):  # which is an answer
+        if not _is_answer(error):
             # Whoever gave up in the middle leaves nobody a connection that is busy, or broken.
             _hang_up(connection)
         raise
+
+
+def _is_answer(error: BaseException) -> bool:
+    """Whether the server has said it; the driver raises some of these itself, in the middle of asking."""
+    return isinstance(error, asyncpg.PostgresError) and error.severity is not None
 
 
 def _driver_of(connection: AsyncConnection) -> Any:

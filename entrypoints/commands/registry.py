@@ -6,8 +6,8 @@ import sys
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import async_to_sync
-from sqlalchemy.exc import ProgrammingError
 
+from adapters.postgres.outages import UNFIT
 from entrypoints.container import Container, close
 from entrypoints.schema import insist_on_schema
 from entrypoints.settings import Settings, SettingsError, load
@@ -45,7 +45,7 @@ def with_container(command: Command) -> Run:
         async def inside() -> int:
             try:
                 return await command(container, asked)
-            except ProgrammingError:
+            except UNFIT:
                 # Either the schema is not ours, or this is our own mistake.
                 await insist_on_schema(container.engine(), patience=0)
                 raise

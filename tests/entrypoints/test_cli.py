@@ -84,10 +84,11 @@ def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: P
     assert cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "keys").stdout == made.stdout
 
 
-def test_a_database_that_nobody_has_migrated_is_named(apart: Service) -> None:
+@pytest.mark.parametrize("command", ["mails", "sessions list --email ada@example.org", "clients"])
+def test_a_database_that_nobody_has_migrated_is_named(apart: Service, command: str) -> None:
     ask(apart, "DROP SCHEMA public CASCADE")
     ask(apart, "CREATE SCHEMA public")
-    refused = apart.cli("mails")
+    refused = apart.cli(*command.split())
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("The database has no schema yet, this version needs ")
     assert refused.stderr.endswith(" Run `make migrate`.\n")
