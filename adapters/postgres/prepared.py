@@ -5,7 +5,7 @@ connections are the engine's own, in `AUTOCOMMIT`: they begin nothing by themsel
 """
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -68,18 +68,13 @@ class Prepared:
 async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """All that is done on the connection meanwhile, prepared or not, or nothing of it."""
     driver = _driver_of(connection)
-    try:
-        await _told(connection, driver.execute("BEGIN"))
-    except Exception:
-        _hang_up(connection)  # it is in the middle of something
-        raise
+    await _told(connection, driver.execute("BEGIN"), hanging_up=True)
     try:
         yield
     except Exception:
-        try:
-            await _told(connection, driver.execute("ROLLBACK"))
-        except Exception:
-            _hang_up(connection)  # what went wrong first is what is told
+        if not opened(connection).invalidated:
+            with suppress(Exception):  # what went wrong first is what is told
+                await _told(connection, driver.execute("ROLLBACK"), hanging_up=True)
         raise
     except BaseException:
         _hang_up(connection)
@@ -88,13 +83,14 @@ async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
         raise RuntimeError("what failed in a transaction was passed over, so all of it is undone")
 
 
-async def _told(connection: AsyncConnection, asked: Awaitable[T]) -> T:
+async def _told(connection: AsyncConnection, asked: Awaitable[T], *, hanging_up: bool = False) -> T:
+    """The answer. Whoever gives up in the middle leaves nobody a connection that is busy, or broken; nor does who is
+    `hanging_up` whatever is wrong."""
     try:
         return await asked
     except BaseException as error:
         failovers_of(connection).noticed(error)
-        if not _is_answer(error):
-            # Whoever gave up in the middle leaves nobody a connection that is busy, or broken.
+        if hanging_up or not _is_answer(error):
             _hang_up(connection)
         raise
 
