@@ -68,13 +68,17 @@ class Prepared:
 async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """All that is done on the connection meanwhile, prepared or not, or nothing of it."""
     driver = _driver_of(connection)
-    await _told(connection, driver.execute("BEGIN"), hanging_up=True)
+    try:
+        await _told(connection, driver.execute("BEGIN"))
+    except asyncpg.PostgresError:
+        _hang_up(connection)  # it is in the middle of something else
+        raise
     try:
         yield
     except Exception:
         if not opened(connection).invalidated:
             with suppress(Exception):  # what went wrong first is what is told
-                await _told(connection, driver.execute("ROLLBACK"), hanging_up=True)
+                await _told(connection, driver.execute("ROLLBACK"))
         raise
     except BaseException:
         _hang_up(connection)
@@ -83,14 +87,13 @@ async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
         raise RuntimeError("what failed in a transaction was passed over, so all of it is undone")
 
 
-async def _told(connection: AsyncConnection, asked: Awaitable[T], *, hanging_up: bool = False) -> T:
-    """The answer. Whoever gives up in the middle leaves nobody a connection that is busy, or broken; nor does who is
-    `hanging_up` whatever is wrong."""
+async def _told(connection: AsyncConnection, asked: Awaitable[T]) -> T:
+    """The answer. Whoever gives up in the middle leaves nobody a connection that is busy, or broken."""
     try:
         return await asked
     except BaseException as error:
         failovers_of(connection).noticed(error)
-        if hanging_up or not _is_answer(error):
+        if not _is_answer(error):
             _hang_up(connection)
         raise
 

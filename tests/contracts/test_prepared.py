@@ -9,13 +9,13 @@ from uuid import UUID
 
 import asyncpg
 import pytest
-from sqlalchemy import Uuid, bindparam, func, select, text
+from sqlalchemy import Uuid, bindparam, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.prepared import Prepared, transaction
-from adapters.postgres.tables import users
+from adapters.postgres.tables import seats, users
 from domain.event import Action, Event
 from tests.contracts.stage import NOW, SpyingBlocklist, Undo, new_id
 from tests.overhearing import Overheard
@@ -126,6 +126,43 @@ async def test_a_failure_that_is_passed_over_is_no_success(narrow: AsyncEngine) 
     async with narrow.connect() as connection:
         with pytest.raises(RuntimeError, match="undone"):
             await pass_over(connection)
+
+
+async def test_a_connection_in_the_middle_of_something_is_given_up(narrow: AsyncEngine) -> None:
+    async with narrow.connect() as connection:
+        theirs = await backend(connection)
+        await connection.exec_driver_sql("BEGIN")
+        with pytest.raises(asyncpg.PostgresError):
+            await FAIL.rows(connection)
+        with pytest.raises(asyncpg.InFailedSQLTransactionError):
+            await idle_within(connection)
+    assert await next_backend(narrow) != theirs
+
+
+async def test_one_that_the_server_has_closed_is_not_lent(narrow: AsyncEngine, engine: AsyncEngine) -> None:
+    async with narrow.connect() as connection:
+        theirs = await backend(connection)
+    async with engine.connect() as other:
+        await other.execute(select(func.pg_terminate_backend(theirs)))
+    await asyncio.sleep(0.2)
+    assert await next_backend(narrow) != theirs
+
+
+async def test_where_one_meets_a_server_that_takes_no_writes_none_is_used_again(migrated: str) -> None:
+    engine = make_engine(migrated, pool_size=2)
+
+    async def both() -> set[int]:
+        async with engine.connect() as one, engine.connect() as other:
+            return {await backend(one), await backend(other)}
+
+    before = await both()
+    quiet = engine.execution_options(isolation_level="AUTOCOMMIT")
+    async with quiet.connect() as connection:
+        await connection.exec_driver_sql("BEGIN READ ONLY")
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await Prepared(insert(seats).values(server="nobody")).count(connection)
+    assert before.isdisjoint(await both())
+    await engine.dispose()
 
 
 async def test_many_events_are_one_statement(engine: AsyncEngine) -> None:
