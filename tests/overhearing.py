@@ -23,6 +23,7 @@ class Overheard:
         """How many were done for good."""
         self._engine = engine.sync_engine
         self._listening = True
+        self._drivers = set[Any]()
         event.listen(self._engine, "before_cursor_execute", self._told)
         event.listen(self._engine, "checkout", self._met)
 
@@ -36,11 +37,14 @@ class Overheard:
         self._listening = False
         event.remove(self._engine, "before_cursor_execute", self._told)
         event.remove(self._engine, "checkout", self._met)
+        for driver in self._drivers:
+            driver.remove_query_logger(self._heard)
 
     def _told(self, *call: Any) -> None:
         self.statements.append((call[2], tuple(call[3])))
 
     def _met(self, connection: Any, *_: object) -> None:
+        self._drivers.add(connection.driver_connection)
         connection.driver_connection.add_query_logger(self._heard)  # once, however often it is added
 
     def _heard(self, told: Any) -> None:
