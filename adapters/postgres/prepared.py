@@ -17,10 +17,10 @@ from adapters.postgres.failovers import failovers_of, opened
 
 T = TypeVar("T")
 
-_DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # likewise
+_DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # it is untyped
 
 
-class Record(asyncpg.Record):  # type: ignore[misc]  # the driver is untyped
+class Record(asyncpg.Record):  # type: ignore[misc]  # so is the driver
     """A row that is read as SQLAlchemy's are."""
 
     __slots__ = ()
