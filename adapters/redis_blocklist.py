@@ -141,9 +141,8 @@ class RedisBlocklist(Blocklist):
             if not complete:
                 await self._wait_for_seat(server.decode(), mark if marked else None)
                 await self._raise((await self._truth.raised(within=self._horizon)).items())
-            seconds, micros = map(
-                int, await self._redis("TIME")
-            )  # the server's clock: a late command must not extend a lease
+            # The server's clock: a late command must not extend a lease.
+            seconds, micros = map(int, await self._redis("TIME"))
             fresh = await self._truth.unpublished()
             await self._raise(fresh.items())
             until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)

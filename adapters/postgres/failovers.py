@@ -32,10 +32,7 @@ class Failovers:
 
     def noticed(self, error: BaseException) -> None:
         """Look whether it is one."""
-        lost = isinstance(error, (asyncpg.InterfaceError, ConnectionError)) and not isinstance(
-            error, asyncpg.DataError
-        )
-        if lost or (isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_OVER)):
+        if lost(error) or (isinstance(error, asyncpg.PostgresError) and (error.sqlstate or "").startswith(_OVER)):
             self._noticed = time.monotonic()
 
     def _opened(self, _: Any, entry: ConnectionPoolEntry) -> None:

@@ -9,18 +9,17 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import ClauseElement
-from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
+from sqlalchemy import ClauseElement, make_url
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.failovers import failovers_of, opened
 
 T = TypeVar("T")
 
-_DIALECT: Any = PGDialect_asyncpg()  # type: ignore[no-untyped-call]  # it is untyped
+_DIALECT = make_url("postgresql+asyncpg://").get_dialect()()
 
 
-class Record(asyncpg.Record):  # type: ignore[misc]  # so is the driver
+class Record(asyncpg.Record):  # type: ignore[misc]  # the driver is untyped
     """A row that is read as SQLAlchemy's are."""
 
     __slots__ = ()
