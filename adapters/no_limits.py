@@ -13,3 +13,6 @@ class NoLimits(Limits):
 
     async def forget(self, bucket: Bucket) -> None:
         pass
+
+    async def close(self) -> None:
+        pass

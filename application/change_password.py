@@ -55,18 +55,15 @@ class ChangePassword:
             if changed is None:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            opened = await work.sessions.open(
-                session, credential_version=changed.credential_version, most=self.lifetimes.sessions
-            )
+            event = Event.of(Action.PASSWORD_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
+            opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
             if opened is None:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
                 notice = Mail.owed(Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id)
                 await work.mails.add(notice)
-            event = Event.of(Action.PASSWORD_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
-            await work.events.add(event)
-        return self.issue(session, opened.user)
+        return self.issue(session, opened)
 
 
 def _wrong_password() -> Refusal:

@@ -1,6 +1,7 @@
 """A password for a session. An unknown user, a wrong password and a lost race look and cost the same."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
@@ -16,6 +17,7 @@ from domain.token import TokenPair
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     begin: Begin
+    step: Begin
     check: CheckPassword
     hasher: Hasher
     issue: IssueTokens
@@ -32,18 +34,21 @@ class Login:
         better_hash = await self.hasher.hash(password) if verdict.outdated else None
         now = self.clock()
         session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
-        async with self.begin() as work:
+        event, most = self._event(Action.LOGGED_IN, session, user.id), self.lifetimes.sessions
+        async with self.step() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
-            opened = await work.sessions.open(
-                session, credential_version=user.credential_version, most=self.lifetimes.sessions
-            )
-            if opened is not None:
-                events = [Action.LOGGED_IN, *(Action.SESSION_EVICTED for _ in opened.evicted)]
-                for action in events:
-                    await work.events.add(
-                        Event.of(action, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
-                    )
+            opened = await work.sessions.open(session, credential_version=user.credential_version, noted=event)
+            crowded = opened is not None and await work.sessions.crowded(session, most=most)
         if opened is None:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
-        return self.issue(session, opened.user)
+        if crowded:
+            # Whoever comes last sees all who came; and whoever is broken off before this leaves it to the next.
+            async with self.begin() as work:
+                for _ in await work.sessions.evict(session, most=most):
+                    await work.events.add(self._event(Action.SESSION_EVICTED, session, user.id))
+        return self.issue(session, opened)
+
+    def _event(self, action: Action, session: Session, user_id: UUID) -> Event:
+        now, origin = session.created_at, session.origin
+        return Event.of(action, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)

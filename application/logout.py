@@ -14,16 +14,15 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logout:
-    begin: Begin
+    step: Begin
     clock: Clock
     new_id: NewId
 
     async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
         now, user_id = self.clock(), caller.user_id
-        async with self.begin() as work:
-            if await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT):
-                event = Event.of(Action.LOGGED_OUT, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
-                await work.events.add(event)
+        event = Event.of(Action.LOGGED_OUT, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+        async with self.step() as work:
+            await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +41,9 @@ class EndSession:
             session = await work.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
                 raise Refusal(Code.NOT_FOUND, "You have no such session.")
-            if await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT) and session.alive(now):
-                event = Event.of(Action.SESSION_ENDED, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
-                await work.events.add(event)
+            event = Event.of(Action.SESSION_ENDED, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+            noted = event if session.alive(now) else None
+            await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

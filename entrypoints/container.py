@@ -13,7 +13,6 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_limits import RedisLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
 from adapters.uuid7 import uuid7
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
@@ -116,7 +115,15 @@ class Container(containers.DeclarativeContainer):
         AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET
     )
     login = providers.Factory(
-        Login, begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+        Login,
+        begin=begin,
+        step=step,
+        check=check,
+        hasher=hasher,
+        issue=issue,
+        lifetimes=lifetimes,
+        clock=clock,
+        new_id=new_id,
     )
     refresh = providers.Factory(
         Refresh,
@@ -128,7 +135,7 @@ class Container(containers.DeclarativeContainer):
         clock=clock,
         new_id=new_id,
     )
-    logout = providers.Factory(Logout, begin=begin, clock=clock, new_id=new_id)
+    logout = providers.Factory(Logout, step=step, clock=clock, new_id=new_id)
     logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock, new_id=new_id)
     list_sessions = providers.Factory(ListSessions, begin=begin, clock=clock)
     end_session = providers.Factory(EndSession, begin=begin, clock=clock, new_id=new_id)
@@ -209,7 +216,5 @@ async def close(container: Container) -> None:
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()
-    limits = container.limits()
-    if isinstance(limits, RedisLimits):
-        await limits.close()
+    await container.limits().close()
     await container.engine().dispose()

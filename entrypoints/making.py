@@ -14,7 +14,7 @@ from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.smtp_places import smtp_server
-from application.ports import Clock, Limits, Mailer
+from application.ports import Clock, Mailer
 from entrypoints.settings import LONGEST_ACCESS, Settings
 
 
@@ -39,7 +39,7 @@ def make_blocklist(settings: Settings, floors: PostgresFloors) -> RedisBlocklist
     return RedisBlocklist(settings.redis_url, truth=floors, horizon=LONGEST_ACCESS + timedelta(minutes=10))
 
 
-def make_limits(settings: Settings, clock: Clock) -> Limits:
+def make_limits(settings: Settings, clock: Clock) -> RedisLimits | NoLimits:
     if not settings.rate_limits:
         return NoLimits()
     stand_in = ProcessLimits(clock=clock, processes=settings.processes)

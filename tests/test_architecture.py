@@ -93,7 +93,7 @@ HOMES = {
     "itsdangerous": {"link_sealer", "refresh_sealer"},
     "jinja2": {"jinja_composer"},
     "jwt": {"jwt_sealer"},
-    "msgspec": {"jwt_sealer"},
+    "msgspec": {"jwt_sealer", "redis_limits"},
     "redis": {"dramatiq_queue", "redis_blocklist", "redis_connections", "redis_limits", "redis_line", "redis_places"},
     "sqlalchemy": {"postgres"},
 }

@@ -115,7 +115,14 @@ class World:
         )
         self.ask_for_reset = AskForLink(begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET)
         self.login = Login(
-            begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
+            begin=begin,
+            step=self.store.step,
+            check=check,
+            hasher=hasher,
+            issue=issue,
+            lifetimes=lifetimes,
+            clock=clock,
+            new_id=new_id,
         )
         self.refresh = Refresh(
             begin=begin,
@@ -126,7 +133,7 @@ class World:
             clock=clock,
             new_id=new_id,
         )
-        self.logout = Logout(begin=begin, clock=clock, new_id=new_id)
+        self.logout = Logout(step=self.store.step, clock=clock, new_id=new_id)
         self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)
         self.list_sessions = ListSessions(begin=begin, clock=clock)
         self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)

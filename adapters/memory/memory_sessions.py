@@ -7,8 +7,10 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.store import Opened, Sessions
+from application.store import Sessions
+from domain.event import Event
 from domain.session import ENDED, EndReason, Session
+from domain.user import User
 
 
 class MemorySessions(Sessions):
@@ -16,19 +18,23 @@ class MemorySessions(Sessions):
         self._rows = rows
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
+    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
         await checkpoint()
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
         if user is None or user.disabled or user.credential_version != credential_version:
             return None
-        now = session.created_at
-        others = [other for other in await self._alive(user.id) if other.alive(now)]
-        others.sort(key=lambda other: (other.created_at, other.id), reverse=True)
-        evicted = others[most - 1 :]
         self._rows.sessions[session.id] = session
-        for other in evicted:
-            self._raise(other.ended(now=now, reason=EndReason.EVICTED))
-        return Opened(user, tuple(other.id for other in evicted))
+        self._rows.events[noted.id] = noted
+        return user
+
+    async def crowded(self, by: Session, *, most: int) -> bool:
+        return bool(await self._beyond(by, most))
+
+    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
+        beyond = await self._beyond(by, most)
+        for session in beyond:
+            self._raise(session.ended(now=by.created_at, reason=EndReason.EVICTED))
+        return [session.id for session in beyond]
 
     async def by_id(self, session_id: UUID) -> Session | None:
         await checkpoint()
@@ -48,12 +54,14 @@ class MemorySessions(Sessions):
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
         session = await self.by_id(session_id)
         self.raised[session_id] = ENDED
         if session is None or session.ended_at is not None:
             return False
         self._raise(session.ended(now=now, reason=reason))
+        if noted is not None:
+            self._rows.events[noted.id] = noted
         return True
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
@@ -80,6 +88,12 @@ class MemorySessions(Sessions):
         await checkpoint()
         theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
         return sorted(theirs, key=lambda session: session.id, reverse=True)
+
+    async def _beyond(self, by: Session, most: int) -> list[Session]:
+        await checkpoint()
+        alive = [s for s in self._rows.sessions.values() if s.user_id == by.user_id and s.alive(by.created_at)]
+        alive.sort(key=lambda session: (session.id == by.id, session.created_at, session.id), reverse=True)
+        return alive[most:]
 
     async def _alive(self, user_id: UUID) -> list[Session]:
         await checkpoint()

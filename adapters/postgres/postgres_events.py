@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import insert, select
+from sqlalchemy import CTE, bindparam, exists, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.prepared import Prepared
@@ -13,6 +13,16 @@ from application.store import Events
 from domain.event import Event
 
 _ADD = Prepared(insert(events))
+
+
+def noted(where: CTE) -> CTE:
+    """Added by the statement that it tells of, if there is a row of what that has done; `noting` says what."""
+    told = [bindparam(f"noted_{column.name}", type_=column.type) for column in events.c]
+    return insert(events).from_select(list(events.c), select(*told).where(exists(select(where)))).cte("noted")
+
+
+def noting(event: Event) -> dict[str, object]:
+    return {f"noted_{name}": value for name, value in row_of_event(event).items()}
 
 
 class PostgresEvents(Events):

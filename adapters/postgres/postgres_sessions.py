@@ -9,11 +9,14 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func,
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.postgres_events import noted, noting
 from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, username_key, users
-from application.store import Opened, Sessions
+from application.store import Sessions
+from domain.event import Event
 from domain.session import ENDED, EndReason, Session
+from domain.user import User
 
 
 def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
@@ -24,22 +27,26 @@ _ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "e
 
 # Made once: what each login and logout asks costs more to put together than to send.
 _BY_ID = Prepared(select(sessions).where(sessions.c.id == bindparam("session")))
-_WELCOME = Prepared(
+_welcome = (
     select(users)
     .where(
-        users.c.id == bindparam("user"),
+        users.c.id == bindparam("user_id"),
         users.c.credential_version == bindparam("version"),
         users.c.disabled_at.is_(None),
     )
     .with_for_update(key_share=True)
+    .cte("welcome")
 )
-# The new one is not seen by the statement that adds it.
-_OPEN = Prepared(
+_opened = insert(sessions).from_select(
+    _ADDED,
+    select(*(bindparam(name, type_=sessions.c[name].type) for name in _ADDED)).where(exists(select(_welcome))),
+)
+_OPEN = Prepared(select(_welcome).add_cte(_opened.cte("opened"), noted(_welcome)))
+_BEYOND = Prepared(
     select(sessions.c.id)
-    .where(_alive(bindparam("user_id"), bindparam("created_at")))
-    .order_by(sessions.c.created_at.desc(), sessions.c.id.desc())
-    .offset(bindparam("others"))
-    .add_cte(insert(sessions).values({name: bindparam(name) for name in _ADDED}).cte("opened"))
+    .where(_alive(bindparam("user_id"), bindparam("now")))
+    .order_by((sessions.c.id == bindparam("by")).desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
+    .offset(bindparam("most"))
 )
 _AS_ENDED = {
     "ended_at": bindparam("now"),
@@ -47,9 +54,10 @@ _AS_ENDED = {
     "raised_at": func.now(),
     "unpublished": True,
 }
-_END = Prepared(
-    update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
-)
+_end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
+_ended = _end.returning(sessions.c.id).cte("ended")
+_END = Prepared(_end.returning(sessions.c.id))
+_END_AND_NOTE = Prepared(select(_ended).add_cte(noted(_ended)))
 
 
 class PostgresSessions(Sessions):
@@ -57,20 +65,24 @@ class PostgresSessions(Sessions):
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
-        # One login after another, so that each counts the sessions of those before it; and not together with a reset
-        # or a ban: either they see this session or it sees them.
-        row = await _WELCOME.row(self._connection, user=session.user_id, version=credential_version)
-        if row is None:
-            return None
-        opened = await _OPEN.rows(self._connection, **row_of_session(session), others=most - 1)
-        evicted, now = tuple(row.id for row in opened), session.created_at
-        if evicted:
-            await self._end(
-                and_(among(sessions.c.id, evicted), _alive(row.id, now)), now=now, reason=EndReason.EVICTED
-            )
-            self.raised.update(dict.fromkeys(evicted, ENDED))
-        return Opened(user_of(row), evicted)
+    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
+        # Not together with a reset or a ban: either they see this session, or it sees them.
+        asked = row_of_session(session) | noting(noted)
+        row = await _OPEN.row(self._connection, version=credential_version, **asked)
+        return None if row is None else user_of(row)
+
+    async def crowded(self, by: Session, *, most: int) -> bool:
+        return bool(await self._beyond(by, most))
+
+    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
+        # One after another, so that each counts what those before it have left.
+        await self._hold(by.user_id)
+        beyond, now = await self._beyond(by, most), by.created_at
+        # Among them may be what its owner has ended meanwhile, without waiting for anybody.
+        which = and_(among(sessions.c.id, beyond), sessions.c.ended_at.is_(None))
+        evicted = await self._end(which, now=now, reason=EndReason.EVICTED)
+        self.raised.update(dict.fromkeys(beyond, ENDED))
+        return evicted
 
     async def by_id(self, session_id: UUID) -> Session | None:
         row = await _BY_ID.row(self._connection, session=session_id)
@@ -101,21 +113,25 @@ class PostgresSessions(Sessions):
         theirs = theirs if after is None else theirs.where(sessions.c.id < after)
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool:
-        ended = await _END.count(self._connection, session=session_id, now=now, reason=reason.value)
-        # Noted even if somebody else was quicker: whoever asked is told only when it is in force.
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
+        asked = {"session": session_id, "now": now, "reason": reason.value}
+        if noted is None:
+            ended = await _END.row(self._connection, **asked)
+        else:
+            ended = await _END_AND_NOTE.row(self._connection, **asked, **noting(noted))
+        # Remembered even if somebody else was quicker: whoever asked is told only when it is in force.
         self.raised[session_id] = ENDED
-        return ended == 1
+        return ended is not None
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
         # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.
-        await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+        await self._hold(user_id)
         return await self.end_all_of([user_id], now=now, reason=reason)
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
         """The users are held still by the caller."""
         theirs = among(sessions.c.user_id, user_ids)
-        ended = await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason)
+        ended = len(await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason))
         # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
         fresh = await self._connection.execute(select(sessions.c.id).where(theirs, sessions.c.unpublished))
         self.raised.update(dict.fromkeys(fresh.scalars(), ENDED))
@@ -142,6 +158,14 @@ class PostgresSessions(Sessions):
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
 
-    async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> int:
-        ending = update(sessions).where(which).values(_AS_ENDED)
-        return (await self._connection.execute(ending, {"now": now, "reason": reason.value})).rowcount
+    async def _hold(self, user_id: UUID | None) -> None:
+        await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
+
+    async def _beyond(self, by: Session, most: int) -> list[UUID]:
+        rows = await _BEYOND.rows(self._connection, user_id=by.user_id, now=by.created_at, by=by.id, most=most)
+        return [row.id for row in rows]
+
+    async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
+        ending = update(sessions).where(which).values(_AS_ENDED).returning(sessions.c.id)
+        ended = await self._connection.execute(ending, {"now": now, "reason": reason.value})
+        return [row.id for row in ended]

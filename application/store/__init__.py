@@ -11,7 +11,7 @@ from uuid import UUID
 
 from application.store.address_changes import AddressChanges
 from application.store.mails import Mails
-from application.store.sessions import Opened, Renewals, Sessions
+from application.store.sessions import Renewals, Sessions
 from application.store.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
 from domain.client import Client
 from domain.event import Event
@@ -25,7 +25,6 @@ __all__ = [
     "Events",
     "Found",
     "Mails",
-    "Opened",
     "Place",
     "Proof",
     "Renewals",
@@ -72,5 +71,5 @@ class Work(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Work]]
-"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` is a
-begin for one statement alone, which is done for good by itself."""
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. In what is called
+`step` each statement is done for good by itself, and nothing is undone."""

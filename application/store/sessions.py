@@ -1,35 +1,37 @@
 """Sessions as a collection. What ends in a work is in force once the work is left."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.event import Event
 from domain.session import EndReason, Lifetimes, Session
 from domain.user import User
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """The user of a session that was opened, and the sessions that had to end for it."""
-
-    user: User
-    evicted: tuple[UUID, ...] = ()
-
-
 class Sessions(Protocol):
-    """Every ending, and every raised floor, is in force everywhere once the work that did it has been left."""
+    """Every ending, and every raised floor, is in force everywhere once the work that did it has been left. An event
+    that is `noted` is added in the same step as what it tells of, and only if that is done."""
 
-    async def open(self, session: Session, *, credential_version: int, most: int) -> Opened | None:
-        """Open a session, and end the oldest of the user's so that no more than `most` are alive. None, and nothing
-        done, where the user's credentials have changed or it is disabled."""
+    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
+        """Open a session, for the user as they are then. None, and nothing done, where the user's credentials have
+        changed or it is disabled."""
+        ...
+
+    async def crowded(self, by: Session, *, most: int) -> bool:
+        """Whether more than `most` of the user's sessions are alive, when this one has been opened."""
+        ...
+
+    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
+        """End the oldest of the user's so that no more than `most` are alive, and not the one that they make room
+        for. Those that were ended here are told: each once, and no more than necessary, whoever else does so."""
         ...
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
-        """The sessions of the user that are alive, newest first: no more than `open` allows."""
+        """The sessions of the user that are alive, newest first."""
         ...
 
     async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
@@ -42,7 +44,9 @@ class Sessions(Protocol):
         the last session seen."""
         ...
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason) -> bool: ...
+    async def end(
+        self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None
+    ) -> bool: ...
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
 

@@ -108,13 +108,16 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
     async def opened(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            await work.events.add(Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user))
-            return await work.sessions.open(session, credential_version=1, most=LIFETIMES.sessions)
+            event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            await work.sessions.open(session, credential_version=1, noted=event)
+            return await work.sessions.crowded(session, most=LIFETIMES.sessions)
 
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            return await work.sessions.open(session, credential_version=1, most=1)
+            event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            await work.sessions.open(session, credential_version=1, noted=event)
+            return await work.sessions.evict(session, most=1)
 
     async def refreshed(who: Somebody) -> object:
         moved = await renewals.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)

@@ -27,9 +27,9 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
     if request.param == "postgres":
         engine = request.getfixturevalue("engine")
         postgres = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
+        return Stage(postgres, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
-    return Stage(memory.begin, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
+    return Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
 
 
 @pytest.fixture

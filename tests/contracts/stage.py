@@ -2,18 +2,20 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from inspect import isawaitable
 from itertools import count
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
 import anyio
 
 from adapters.memory.memory_floors import MemoryBlocklist
 from application.ports import Floors
-from application.store import Begin, Proof, Renewals
+from application.store import Proof, Renewals, Work
+from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.role import Role
@@ -23,7 +25,6 @@ from domain.user import User
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 LATER = NOW + timedelta(minutes=1)
 LIFETIMES = Lifetimes()
-MOST = LIFETIMES.sessions
 
 T = TypeVar("T")
 _numbers = count(1)
@@ -34,13 +35,21 @@ def new_id() -> UUID:
     return UUID(int=next(_numbers))
 
 
+class Store(Protocol):
+    def begin(self) -> AbstractAsyncContextManager[Work]: ...
+    def step(self) -> AbstractAsyncContextManager[Work]: ...
+
+
 @dataclass
 class Stage:
-    begin: Begin
+    store: Store
     renewals: Renewals
     floors: Floors
     blocklist: "SpyingBlocklist"
     nudged: list[UUID]
+
+    def begin(self) -> AbstractAsyncContextManager[Work]:
+        return self.store.begin()
 
     async def user(
         self,
@@ -62,8 +71,8 @@ class Stage:
     async def session(self, user: User) -> Session:
         session = opened(user)
         async with self.begin() as work:
-            assert (
-                await work.sessions.open(session, credential_version=user.credential_version, most=MOST) is not None
+            assert await work.sessions.open(
+                session, credential_version=user.credential_version, noted=login_of(session)
             )
         return session
 
@@ -110,6 +119,12 @@ def opened(user: User, *, now: datetime = NOW) -> Session:
     return Session.opened(
         id=new_id(), user_id=user.id, now=now, lifetimes=LIFETIMES, origin=Origin(user_agent="Lynx", ip="203.0.113.7")
     )
+
+
+def login_of(session: Session) -> Event:
+    """What is noted of its opening."""
+    user_id = session.user_id or new_id()
+    return Event.of(Action.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
 
 
 def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> Mail:

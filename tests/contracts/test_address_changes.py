@@ -11,7 +11,7 @@ from domain.address_change import AddressChange
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened
+from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -295,8 +295,7 @@ async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_
 
         async def enter(planted: Session = planted) -> User | None:
             async with stage.begin() as work:
-                entered = await work.sessions.open(planted, credential_version=1, most=MOST)
-                return None if entered is None else entered.user
+                return await work.sessions.open(planted, credential_version=1, noted=login_of(planted))
 
         entered, moved = await at_once([enter, moving(stage, user, address)])
         assert moved is not None

@@ -21,7 +21,7 @@ from domain.role import Role
 from domain.session import Session
 from domain.token import AccessToken
 from domain.user import NO_PASSWORD, User
-from tests.contracts.stage import LIFETIMES, MOST, NOW, Stage, at_once, claim, new_id, opened
+from tests.contracts.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -315,7 +315,8 @@ async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: st
         async def enter(session: Session = session) -> object:
             if way == "login":
                 async with town.stage.begin() as work:
-                    return await work.sessions.open(session, credential_version=1, most=MOST) and session
+                    noted = login_of(session)
+                    return await work.sessions.open(session, credential_version=1, noted=noted) and session
             return await town.stage.renewals.advance(session.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         entered, restored = map(won, await outcomes(enter, town.restoring(change)))

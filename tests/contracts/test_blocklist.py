@@ -565,7 +565,7 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
         watching(valkey.url, floors, deadline=1.0) as other,
     ):
         store = PostgresStore(engine, blocklist=cut_off, nudge=lambda _: None)
-        stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+        stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
         user = await stage.user()
         await trusted(cut_off)
         wire.cut()
@@ -669,10 +669,10 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
         spy = SpyingBlocklist()
         if kind == "memory":
             memory = MemoryStore(blocklist=spy, nudge=lambda _: None)
-            stage = Stage(memory.begin, MemoryRenewals(memory), MemoryFloors(memory), spy, [])
+            stage = Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), spy, [])
         else:
             postgres = PostgresStore(engine, blocklist=spy, nudge=lambda _: None)
-            stage = Stage(postgres.begin, PostgresRenewals(engine), PostgresFloors(engine), spy, [])
+            stage = Stage(postgres, PostgresRenewals(engine), PostgresFloors(engine), spy, [])
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:

@@ -21,9 +21,8 @@ pytestmark = pytest.mark.anyio
 
 @pytest.fixture
 def directory(stage: Stage, request: pytest.FixtureRequest) -> Directory:
-    store = getattr(stage.begin, "__self__", None)
-    if isinstance(store, MemoryStore):
-        return MemoryDirectory(store)
+    if isinstance(stage.store, MemoryStore):
+        return MemoryDirectory(stage.store)
     return PostgresDirectory(request.getfixturevalue("engine"))
 
 

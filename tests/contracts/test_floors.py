@@ -147,7 +147,7 @@ async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Sta
 async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
     user = await stage.user()
     held, free = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
@@ -176,7 +176,7 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
 async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresFloors(engine)
-    stage = Stage(store.begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(40)]
     await outdate(stage, user)

@@ -27,7 +27,7 @@ from domain.retention import Leftover
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
-from tests.contracts.stage import LIFETIMES, MOST, NOW, opened
+from tests.contracts.stage import LIFETIMES, NOW, login_of, opened
 from tests.overhearing import Overheard
 
 pytestmark = pytest.mark.anyio
@@ -212,12 +212,16 @@ async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> Non
     renewals = PostgresRenewals(house.engine)
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is not None
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is None
+    entering = opened(user)
     async with house.store.begin() as work:
-        assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
+        assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
         assert await work.sessions.by_id(session) is not None
         assert await work.sessions.outdate_all(user.id) == 2
-        assert await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
-        assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 1
+        assert await work.sessions.crowded(entering, most=1)
+        assert await work.sessions.evict(entering, most=1) == [session]
+        assert not await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
+        assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, noted=login_of(entering))
+        assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 0
     assert by_index(await house.plans())
 
 
@@ -228,8 +232,10 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE sessions"))
     user = await user_of(house, 7)
     await house.overheard.taken()
+    entering = opened(user)
     async with house.store.begin() as work:
-        assert await work.sessions.open(opened(user), credential_version=1, most=MOST) is not None
+        assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
+        assert not await work.sessions.crowded(entering, most=2)
         assert len(await work.sessions.alive(user.id, now=NOW)) == 2
         assert await work.sessions.outdate_all(user.id) == 2
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2

@@ -123,7 +123,7 @@ async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) 
 
 async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
         held = await slow.mails.lease(now=NOW, until=NOW + LEASE, limit=2)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.anyio
 def stage_on(engine: AsyncEngine) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     store = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-    return Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
+    return Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
 
 
 @contextlib.asynccontextmanager
@@ -283,14 +283,14 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
     async with engine_at(migrated) as engine:
         store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
-        stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+        stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
         await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
         await run(stage, "SELECT 1")
 
 
 async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(engine: AsyncEngine) -> None:
     store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
 
     async def caller(*, alone: bool) -> None:
         if alone:

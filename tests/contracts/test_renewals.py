@@ -29,7 +29,7 @@ Moved = tuple[Session, User] | None
 def rows(engine: AsyncEngine) -> Stage:
     blocklist = SpyingBlocklist()
     store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-    return Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
+    return Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
 
 
 async def renewed(stage: Stage, session: Session, generation: int = 1) -> Moved:

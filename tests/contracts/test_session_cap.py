@@ -1,27 +1,40 @@
 """How many sessions a user has: never more than was said, whoever logs in at once, and the oldest go first."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from uuid import UUID
 
 import pytest
 
-from application.store import Opened
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, NOW, Stage, at_once, opened
+from tests.contracts.stage import LATER, NOW, Stage, at_once, login_of, opened
 
 pytestmark = pytest.mark.anyio
 
 FEW = 5
 
 
-def entering(stage: Stage, session: Session, *, most: int = FEW) -> Callable[[], Awaitable[Opened | None]]:
-    async def enter() -> Opened | None:
-        async with stage.begin() as work:
-            return await work.sessions.open(session, credential_version=1, most=most)
+async def enter(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[UUID]:
+    """As logins do: for good, and then they make room."""
+    async with stage.store.step() as work:
+        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) is not None
+        if not await work.sessions.crowded(session, most=most):
+            return []
+    return await make_room(stage, session, most=most)
 
-    return enter
+
+async def make_room(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[UUID]:
+    async with stage.begin() as work:
+        return await work.sessions.evict(session, most=most)
+
+
+def entering(stage: Stage, session: Session, *, most: int = FEW) -> Callable[[], Awaitable[Sequence[UUID]]]:
+    async def entering() -> Sequence[UUID]:
+        return await enter(stage, session, most=most)
+
+    return entering
 
 
 async def alive(stage: Stage, user: User) -> list[Session]:
@@ -34,17 +47,15 @@ async def test_the_oldest_are_ended_and_named_and_in_force(stage: Stage) -> None
     # The order is that of their opening, whatever their ids say.
     sessions = [opened(user, now=NOW + timedelta(seconds=second)) for second in (3, 1, 2, 5, 4)]
     for session in sessions:
-        assert await entering(stage, session)() == Opened(user)
+        assert await enter(stage, session) == []
     assert stage.blocklist.published == []
     sixth = opened(user, now=LATER)
-    assert await entering(stage, sixth)() == Opened(user, (sessions[1].id,))
+    assert await enter(stage, sixth) == [sessions[1].id]
     assert await stage.kept_session(sessions[1].id) == sessions[1].ended(now=LATER, reason=EndReason.EVICTED)
     assert stage.blocklist.published == [{sessions[1].id: ENDED}]
 
     seventh = opened(user, now=LATER)
-    found = await entering(stage, seventh, most=2)()
-    assert found is not None
-    assert set(found.evicted) == {sessions[at].id for at in (0, 2, 3, 4)}
+    assert set(await enter(stage, seventh, most=2)) == {sessions[at].id for at in (0, 2, 3, 4)}
     assert {session.id for session in await alive(stage, user)} == {sixth.id, seventh.id}
 
 
@@ -53,35 +64,73 @@ async def test_only_the_living_of_the_same_user_count(stage: Stage) -> None:
     expired = replace(opened(user), expires_at=LATER)
     ended, theirs = opened(user), opened(other)
     for session in (expired, ended, theirs):
-        await entering(stage, session)()
+        await enter(stage, session)
     async with stage.begin() as work:
         await work.sessions.end(ended.id, now=NOW, reason=EndReason.LOGOUT)
-    assert await entering(stage, opened(user, now=LATER), most=1)() == Opened(user)
+    assert await enter(stage, opened(user, now=LATER), most=1) == []
     assert await stage.kept_session(theirs.id) == theirs
     assert await stage.kept_session(expired.id) == expired
 
 
-async def test_of_twenty_who_log_in_at_once_exactly_five_are_alive(stage: Stage) -> None:
+@pytest.mark.parametrize("most", [1, FEW])
+async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(stage: Stage, most: int) -> None:
     user = await stage.user()
-    entered = await at_once(entering(stage, opened(user)) for _ in range(20))
-    evicted = [session for one in entered if one is not None for session in one.evicted]
-    assert len(entered) == 20
-    assert len(evicted) == len(set(evicted)) == 15
-    assert len(await alive(stage, user)) == FEW
+    sessions = [opened(user, now=NOW + timedelta(milliseconds=number)) for number in range(20)]
+    entered = await at_once(entering(stage, session, most=most) for session in sessions)
+    evicted = [session for one in entered for session in one]
+    assert len(evicted) == len(set(evicted)) == 20 - most
+    assert len(await alive(stage, user)) == most
     assert {stage.blocklist.raised[session] for session in evicted} == {ENDED}
 
 
-async def test_a_login_that_is_undone_has_ended_nobodys_session(stage: Stage) -> None:
+async def test_two_who_have_entered_before_either_makes_room_leave_one_of_them(stage: Stage) -> None:
     user = await stage.user()
-    first = opened(user)
-    await entering(stage, first)()
+    first, second = opened(user), opened(user, now=LATER)
+    for session in (first, second):
+        async with stage.store.step() as work:
+            await work.sessions.open(session, credential_version=1, noted=login_of(session))
+    for session in (first, second):
+        async with stage.store.step() as work:
+            assert await work.sessions.crowded(session, most=1)
+    assert await make_room(stage, first, most=1) == [second.id]
+    assert await make_room(stage, second, most=1) == []
+    assert await alive(stage, user) == [first]
+
+
+async def test_what_is_ended_by_its_owner_meanwhile_is_not_ended_again(stage: Stage) -> None:
+    user = await stage.user()
+    first, second = opened(user), opened(user, now=LATER)
+    for session in (first, second):
+        await enter(stage, session)
+    async with stage.begin() as work:
+        assert await work.sessions.end(first.id, now=NOW, reason=EndReason.LOGOUT)
+    assert await make_room(stage, second, most=1) == []
+    assert (await stage.kept_session(first.id)).end_reason is EndReason.LOGOUT
+
+
+async def test_whoever_did_not_get_to_make_room_leaves_it_to_the_next(stage: Stage) -> None:
+    user = await stage.user()
+    sessions = [opened(user, now=NOW + timedelta(seconds=second)) for second in range(3)]
+    for session in sessions:
+        async with stage.store.step() as work:
+            await work.sessions.open(session, credential_version=1, noted=login_of(session))
+    last = opened(user, now=LATER)
+    assert set(await enter(stage, last, most=2)) == {sessions[0].id, sessions[1].id}
+    assert await alive(stage, user) == [last, sessions[2]]
+
+
+async def test_making_room_that_is_undone_has_ended_nobodys_session(stage: Stage) -> None:
+    user = await stage.user()
+    first, second = opened(user), opened(user, now=LATER)
+    await enter(stage, first)
+    await enter(stage, second)
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            await work.sessions.open(opened(user, now=LATER), credential_version=1, most=1)
+            assert await work.sessions.evict(second, most=1) == [first.id]
             raise KeyError
 
     with pytest.raises(KeyError):
         await spoilt()
-    assert await alive(stage, user) == [first]
+    assert await alive(stage, user) == [second, first]
     assert stage.blocklist.published == []

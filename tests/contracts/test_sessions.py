@@ -16,7 +16,7 @@ from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
-from tests.contracts.stage import LATER, LIFETIMES, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened
+from tests.contracts.stage import LATER, LIFETIMES, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -26,8 +26,7 @@ ROUNDS = 60
 def entering(stage: Stage, session: Session, *, credential_version: int = 1) -> Callable[[], Awaitable[User | None]]:
     async def enter() -> User | None:
         async with stage.begin() as work:
-            opened = await work.sessions.open(session, credential_version=credential_version, most=MOST)
-            return None if opened is None else opened.user
+            return await work.sessions.open(session, credential_version=credential_version, noted=login_of(session))
 
     return enter
 
@@ -171,7 +170,7 @@ async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
     try:
         async with store.begin() as work:
             await work.users.add(user)
-            await work.sessions.open(session, credential_version=1, most=MOST)
+            await work.sessions.open(session, credential_version=1, noted=login_of(session))
         renewals = PostgresRenewals(travelled)
         moved = await renewals.advance(session.id, generation=1, now=now, lifetimes=lifetimes)
     finally:
@@ -376,7 +375,7 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            await work.sessions.open(added, credential_version=1, most=MOST)
+            await work.sessions.open(added, credential_version=1, noted=login_of(added))
             await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
             await work.sessions.outdate_all(user.id)
             await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
@@ -403,7 +402,7 @@ async def known(stage: Stage, login: str, ip: str, *, now: datetime = LATER) -> 
 async def opened_from(stage: Stage, user: User, ip: str) -> Session:
     session = replace(opened(user), origin=Origin(ip=ip))
     async with stage.begin() as work:
-        assert await work.sessions.open(session, credential_version=user.credential_version, most=MOST) is not None
+        assert await work.sessions.open(session, credential_version=user.credential_version, noted=login_of(session))
     return session
 
 

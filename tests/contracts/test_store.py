@@ -7,12 +7,11 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from application.store import Opened
 from domain.mail import Outcome
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.session import EndReason
-from tests.contracts.stage import LATER, MOST, NOW, Stage, Undo, at_once, claim, new_id, opened, owed
+from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened, owed
 
 pytestmark = pytest.mark.anyio
 
@@ -24,7 +23,7 @@ async def everything(stage: Stage) -> None:
     async with stage.begin() as work:
         await work.users.add(user)
         await work.users.prove(user.id, credential_version=1, now=NOW)
-        await work.sessions.open(session, credential_version=1, most=MOST)
+        await work.sessions.open(session, credential_version=1, noted=login_of(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())
         (mail,) = await work.mails.lease(now=NOW, until=LATER, limit=1)
@@ -50,7 +49,7 @@ async def test_a_work_sees_what_it_has_done_itself(stage: Stage) -> None:
         await work.users.add(user)
         assert await work.users.by_email(user.email) == user
         session = opened(user)
-        assert await work.sessions.open(session, credential_version=1, most=MOST) == Opened(user)
+        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) == user
         assert await work.sessions.by_id(session.id) == session
 
 
@@ -73,7 +72,7 @@ async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: S
         async with stage.begin() as work:
             await work.users.add(user)
             session = opened(user)
-            await work.sessions.open(session, credential_version=1, most=MOST)
+            await work.sessions.open(session, credential_version=1, noted=login_of(session))
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
             await work.mails.add(owed())
             raise error

@@ -200,7 +200,7 @@ async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations
     floors, dice = PostgresFloors(engine), random.Random(7)
     sides = [at(url, floors, patience=0.9) for url in (valkey.url, other_valkey.url)]
     stores = [PostgresStore(engine, blocklist=side, nudge=lambda _: None) for side in sides]
-    stage = Stage(stores[0].begin, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    stage = Stage(stores[0], PostgresRenewals(engine), floors, SpyingBlocklist(), [])
     user = await stage.user()
     heard_of = [0, 0]
 

@@ -16,7 +16,7 @@ from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, MOST, NOW, SpyingBlocklist, Stage, Undo, at_once, claim, new_id, opened
+from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 
@@ -33,8 +33,7 @@ def proving(stage: Stage, user: User) -> Callable[[], Awaitable[User | None]]:
 def entering(stage: Stage, session: Session) -> Callable[[], Awaitable[User | None]]:
     async def enter() -> User | None:
         async with stage.begin() as work:
-            opened = await work.sessions.open(session, credential_version=1, most=MOST)
-            return None if opened is None else opened.user
+            return await work.sessions.open(session, credential_version=1, noted=login_of(session))
 
     return enter
 
@@ -359,7 +358,7 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
 async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(engine: AsyncEngine) -> None:
     """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
     store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store.begin, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
     newcomer = await stage.user("new@example.org")
     leaver = await stage.user("old@example.org", role=Role.ADMIN)
     bystander = await stage.user("other@example.org")
