@@ -1,7 +1,9 @@
 """From a setting to an engine: whatever spelling of a PostgreSQL URL people have, with deadlines on everything."""
 
+from collections.abc import Generator
 from typing import Any
 
+import asyncpg
 from sqlalchemy import URL, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
@@ -69,12 +71,24 @@ def make_engine(
             "command_timeout": deadline,
             "server_settings": settings,
             "record_class": Record,
+            "async_creator_fn": _Opening,
             **arguments,
         },
     )
     event.listen(engine.sync_engine.pool, "invalidate", _hang_up)
     Failovers(engine)
     return engine
+
+
+class _Opening:
+    """Begins when it is awaited: where nobody may wait (`lending.py`), nothing has begun."""
+
+    def __init__(self, *place: Any, **arguments: Any) -> None:
+        self._place, self._arguments = place, arguments
+
+    def __await__(self) -> Generator[Any, None, Any]:
+        opening: Generator[Any, None, Any] = asyncpg.connect(*self._place, **self._arguments).__await__()
+        return opening
 
 
 def _hang_up(connection: DBAPIConnection, *_: object) -> None:

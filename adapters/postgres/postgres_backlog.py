@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import func, literal_column, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import mails
 from adapters.round_trip import RoundTrip
@@ -27,7 +28,7 @@ class Backlog:
 
 class PostgresBacklog:
     def __init__(self, engine: AsyncEngine, *, clock: Clock) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._lender = Lender(engine)
         self._clock = clock
         self._shared = RoundTrip(self._look)
 
@@ -41,7 +42,7 @@ class PostgresBacklog:
         given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
         look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)
         with outages_as_refusals():
-            async with self._engine.connect() as connection:
+            async with self._lender.connection() as connection:
                 row = (await connection.execute(look)).one()
         return Backlog(owed=row[0], parked=row[1], overdue=self._since(row[2]), oldest=self._since(row[3]))
 

@@ -8,6 +8,7 @@ from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.postgres_sessions import PostgresSessions
@@ -24,7 +25,7 @@ _ASKED = Prepared(select(users).where(users.c.id == any_(bindparam("ids", type_=
 
 class PostgresDirectory(Directory):
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._lender = Lender(engine)
         self._shared = RoundTrip(self._ask)
 
     async def user(self, user_id: UUID) -> User | None:
@@ -35,11 +36,11 @@ class PostgresDirectory(Directory):
 
     async def holder(self, login: str) -> User | None:
         with outages_as_refusals():
-            async with patience(), self._engine.connect() as connection:
+            async with patience(), self._lender.connection() as connection:
                 users = PostgresUsers(connection, PostgresSessions(connection))
                 return await (users.by_email(login) if "@" in login else users.by_username(login))
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection:
                 return {row.id: user_of(row) for row in await _ASKED.rows(connection, ids=list(wanted))}

@@ -11,6 +11,7 @@ from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.prepared import Prepared
@@ -45,7 +46,7 @@ _PUBLISHED = _published()
 
 class PostgresFloors(Floors):
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._lender = Lender(engine)
         self._shared = RoundTrip(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
@@ -90,5 +91,5 @@ class PostgresFloors(Floors):
     @asynccontextmanager
     async def _asking(self) -> AsyncIterator[AsyncConnection]:
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection:
+            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection:
                 yield connection

@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeEngine
 
 from adapters.postgres.connecting import DEADLINE, POOL
+from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.prepared import Prepared, transaction
@@ -81,7 +82,7 @@ _ALONE = _statement(passing_over=False)
 
 class PostgresRenewals(Renewals):
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._lender = Lender(engine)
         self._shared = RoundTrip(self._move)
         # Who waits for what somebody else has in hand keeps a connection meanwhile, and leaves some for others.
         self._alone = asyncio.Semaphore(POOL // 2)
@@ -104,7 +105,7 @@ class PostgresRenewals(Renewals):
         with outages_as_refusals():
             # In a transaction, however short: a server that stood still would else do it minutes later, for nobody,
             # and who asks again by then would be taken for a thief.
-            async with asyncio.timeout(DEADLINE), self._engine.connect() as connection, transaction(connection):
+            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection, transaction(connection):
                 rows = await statement.rows(connection, **asked)
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
                 return {

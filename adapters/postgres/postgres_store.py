@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
 from adapters.postgres.postgres_address_changes import PostgresAddressChanges
@@ -59,7 +60,7 @@ class PostgresStore:
     def __init__(
         self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE
     ) -> None:
-        self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._lender = Lender(engine)
         self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
@@ -75,7 +76,7 @@ class PostgresStore:
         self, within: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
     ) -> AsyncIterator[Work]:
         with outages_as_refusals():
-            async with patience(self._deadline), self._engine.connect() as connection, within(connection):
+            async with patience(self._deadline), self._lender.connection() as connection, within(connection):
                 work = PostgresWork(connection)
                 yield work
         if work.sessions.raised:

@@ -13,6 +13,7 @@ from sqlalchemy import Uuid, bindparam, func, insert, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.lending import Lender
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.prepared import Prepared, transaction
 from adapters.postgres.tables import seats, users
@@ -32,7 +33,7 @@ NAMED = Prepared(select(users.c.id).where(users.c.id == bindparam("user", type_=
 async def narrow(migrated: str) -> AsyncIterator[AsyncEngine]:
     """With one connection, which the next to come is lent."""
     engine = make_engine(migrated, pool_size=1)
-    yield engine.execution_options(isolation_level="AUTOCOMMIT")
+    yield engine
     await engine.dispose()
     await asyncio.sleep(0)  # what was hung up is closed a turn later
 
@@ -45,7 +46,7 @@ async def backend(connection: AsyncConnection) -> int:
 
 
 async def next_backend(engine: AsyncEngine) -> int:
-    async with asyncio.timeout(1), engine.connect() as connection, transaction(connection):
+    async with asyncio.timeout(1), Lender(engine).connection() as connection, transaction(connection):
         return await backend(connection)
 
 
@@ -75,7 +76,7 @@ async def stuck_while_it_is_undone(connection: AsyncConnection) -> None:
 async def test_who_gives_up_in_the_middle_leaves_nobody_the_connection(
     narrow: AsyncEngine, work: Callable[[AsyncConnection], Awaitable[None]]
 ) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         theirs = await backend(connection)
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(work(connection), 0.2)
@@ -85,18 +86,18 @@ async def test_who_gives_up_in_the_middle_leaves_nobody_the_connection(
 @pytest.mark.parametrize("error", [Undo, asyncio.CancelledError])
 async def test_what_was_given_up_is_undone(narrow: AsyncEngine, error: type[BaseException]) -> None:
     async def give_up() -> None:
-        async with narrow.connect() as connection, transaction(connection):
+        async with Lender(narrow).connection() as connection, transaction(connection):
             await connection.execute(text("INSERT INTO seats (server) VALUES ('nobody')"))
             raise error
 
     with pytest.raises(error):
         await give_up()
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM seats"))).scalar_one() == 0
 
 
 async def test_a_parameter_that_the_driver_refuses_leaves_nobody_the_connection(narrow: AsyncEngine) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         theirs = await backend(connection)
         with pytest.raises(asyncpg.DataError, match="invalid UUID"):
             await NAMED.rows(connection, user="nobody")
@@ -109,7 +110,7 @@ async def fail_within(connection: AsyncConnection) -> None:
 
 
 async def test_what_the_server_answers_costs_no_connection(narrow: AsyncEngine) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         theirs = await backend(connection)
         with pytest.raises(asyncpg.InvalidParameterValueError):
             await fail_within(connection)
@@ -123,13 +124,13 @@ async def pass_over(connection: AsyncConnection) -> None:
 
 
 async def test_a_failure_that_is_passed_over_is_no_success(narrow: AsyncEngine) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         with pytest.raises(RuntimeError, match="undone"):
             await pass_over(connection)
 
 
 async def test_a_connection_in_the_middle_of_something_is_given_up(narrow: AsyncEngine) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         theirs = await backend(connection)
         await connection.exec_driver_sql("BEGIN")
         with pytest.raises(asyncpg.PostgresError):
@@ -140,9 +141,9 @@ async def test_a_connection_in_the_middle_of_something_is_given_up(narrow: Async
 
 
 async def test_one_that_the_server_has_closed_is_not_lent(narrow: AsyncEngine, engine: AsyncEngine) -> None:
-    async with narrow.connect() as connection:
+    async with Lender(narrow).connection() as connection:
         theirs = await backend(connection)
-    async with engine.connect() as other:
+    async with Lender(engine).connection() as other:
         await other.execute(select(func.pg_terminate_backend(theirs)))
     await asyncio.sleep(0.2)
     assert await next_backend(narrow) != theirs
@@ -152,7 +153,7 @@ async def test_where_one_meets_a_server_that_takes_no_writes_none_is_used_again(
     engine = make_engine(migrated, pool_size=2)
 
     async def both() -> set[int]:
-        async with engine.connect() as one, engine.connect() as other:
+        async with Lender(engine).connection() as one, engine.connect() as other:
             return {await backend(one), await backend(other)}
 
     before = await both()
