@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from tempfile import TemporaryDirectory
+from typing import Any, cast
 
 if __name__ != "entrypoints.api":
     # Run, and not imported: whoever is told to leave before the server listens to that leaves, without a word.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What is loaded stays: looking for garbage among it, again and again, takes a seventh of the time.
     gc.disable()
+    # structlog loads it where it is installed, to colour tracebacks: four megabytes that no server has a use for.
+    sys.modules.setdefault("rich", cast("Any", None))
 
 import structlog
 from uvicorn import Config

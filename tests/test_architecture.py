@@ -146,6 +146,7 @@ CALLABLES = {
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
+    "Lender": "how connections are lent",
     "Prepared": "a statement",
     "Record": "a row",
     "RedisLine": "what two adapters ask by",

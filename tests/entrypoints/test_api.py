@@ -29,6 +29,14 @@ def test_what_others_need_is_not_loaded_and_garbage_is_collected_afterwards(modu
     assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
 
+def test_a_server_does_without_coloured_tracebacks() -> None:
+    program = (
+        "import runpy, sys; runpy.run_module('entrypoints.api', run_name='__mp_main__'); print(sys.modules['rich'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "None\n"
+
+
 def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(apart: Service) -> None:
     (apart.folder / "sitecustomize.py").write_text(SLEEPY)
     apart.environ |= {"LATCHKEY_PROCESSES": "2", "PYTHONPATH": str(apart.folder)}
