@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from hiredis import pack_command
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError, ResponseError
 
@@ -17,6 +18,9 @@ Command = Sequence[str | bytes | int]
 
 IDLE = 1.0
 """Seconds after which a connection may have been closed meanwhile, and is looked at before it is used."""
+
+
+_pack: Callable[[Any], bytes] = pack_command  # whose types know commands of one word alone
 
 
 class RedisLine:
@@ -41,7 +45,7 @@ class RedisLine:
         async with self._turn, asyncio.timeout(self._deadline):
             if now() > self._used + IDLE:
                 await self._look()
-            await line.send_packed_command(line.pack_commands(commands), check_health=False)
+            await line.send_packed_command(b"".join(map(_pack, map(tuple, commands))), check_health=False)
             answers = [await self._answer() for _ in commands]
             self._used = now()
         for answer in answers:
