@@ -96,16 +96,16 @@ class Argon2Hasher(Hasher):
 
     async def _run(self, job: Callable[[], T]) -> T:
         started = self._submit(job)
-        outcome = asyncio.wrap_future(started)
-        try:
-            await asyncio.wait([outcome], timeout=self._deadline)
-        except asyncio.CancelledError:
-            outcome.cancel()  # takes the job back, unless it has begun
-            raise
         # Only a job that waits can be cancelled; one that has begun costs its time anyhow, so its result is awaited.
-        if started.cancelled() or started.cancel():
-            raise _overloaded()
-        return await outcome
+        timer = asyncio.get_running_loop().call_later(self._deadline, started.cancel)
+        try:
+            return await asyncio.wrap_future(started)  # whose caller, if cancelled, takes the job back as well
+        except asyncio.CancelledError:
+            if _is_cancelled():
+                raise
+            raise _overloaded() from None
+        finally:
+            timer.cancel()
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         if len(self._jobs) >= self._room:
@@ -167,6 +167,12 @@ def _encoded(password: str) -> bytes:
 
 def _overloaded() -> Refusal:
     return Refusal(Code.OVERLOADED, "Too many passwords are being checked at the moment.", retry_after=1)
+
+
+def _is_cancelled() -> bool:
+    """Whether it is the caller who is told to stop."""
+    caller = asyncio.current_task()
+    return caller is None or caller.cancelling() > 0
 
 
 def _step_back() -> None:
