@@ -39,9 +39,10 @@ _MICROSECOND = timedelta(microseconds=1)
 _SPEND = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
+local later = string.format('(%.0f', now)
 local wait, which, at, longest = 0, 0, 2, {}
 for i, key in ipairs(KEYS) do
-    local ahead = redis.call('ZCOUNT', key, string.format('(%.0f', now), '+inf')
+    local ahead = redis.call('ZCOUNT', key, later, '+inf')
     longest[i] = 0
     for rate = 1, tonumber(ARGV[at]) do
         local times, per = tonumber(ARGV[at + 1]), tonumber(ARGV[at + 2])
@@ -55,7 +56,7 @@ end
 if wait > 0 then return {wait, which} end
 for i, key in ipairs(KEYS) do
     redis.call('ZADD', key, now, ARGV[1])
-    redis.call('ZREMRANGEBYSCORE', key, string.format('(%.0f', now), '+inf')
+    redis.call('ZREMRANGEBYSCORE', key, later, '+inf')
     redis.call('ZREMRANGEBYSCORE', key, '-inf', now - longest[i])
     redis.call('PEXPIRE', key, math.ceil(longest[i] / 1000) + 1)
 end
