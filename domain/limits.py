@@ -75,8 +75,8 @@ class Bucket:
 
 def login_buckets(login: str, origin: Origin) -> tuple[tuple[Bucket, Bucket], Bucket]:
     """Those of the network, and the last stop. What is too long to be a name is counted by its beginning."""
-    name = login[:254].lower()
-    from_there = Bucket(Limit.LOGIN, (name, origin.network)), Bucket(Limit.LOGIN_NETWORK, (origin.network,))
+    name, network = login[:254].lower(), origin.network
+    from_there = Bucket(Limit.LOGIN, (name, network)), Bucket(Limit.LOGIN_NETWORK, (network,))
     return from_there, Bucket(Limit.LOGIN_ACCOUNT, (name,))
 
 

@@ -12,6 +12,7 @@ from adapters.memory.memory_floors import MemoryBlocklist
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from domain.event import Action, Event
 from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
@@ -70,6 +71,11 @@ async def kept(stage: Stage, session: Session) -> Session | None:
         return await work.sessions.by_id(session.id)
 
 
+async def noted(stage: Stage, user: User) -> list[Event]:
+    async with stage.begin() as work:
+        return list(await work.events.page(user.id, limit=9, after=None))
+
+
 # -- opening ----------------------------------------------------------------------------------------------
 
 
@@ -103,6 +109,8 @@ async def test_nothing_opens_under_old_credentials_a_ban_or_without_a_user(stage
     ):
         assert await entering(stage, session, credential_version=version)() is None
         assert await kept(stage, session) is None
+    for someone in (user, banned):
+        assert await noted(stage, someone) == []
 
 
 async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_time(stage: Stage) -> None:
@@ -287,6 +295,27 @@ async def test_of_many_who_end_a_session_at_once_one_did_and_all_are_in_force(st
     session = await stage.session(await stage.user())
     assert sorted(await at_once([ending(stage, session)] * 10)) == [False] * 9 + [True]
     assert stage.blocklist.published == [{session.id: ENDED}] * 10
+
+
+async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: Stage) -> None:
+    user = await stage.user()
+    session = opened(user)
+    entry, exits = login_of(session), [replace(login_of(session), action=Action.LOGGED_OUT) for _ in range(20)]
+    async with stage.store.step() as work:
+        assert await work.sessions.open(session, credential_version=1, noted=entry) == user
+    assert await noted(stage, user) == [entry]
+
+    def leaving(told: Event) -> Callable[[], Awaitable[bool]]:
+        async def leave() -> bool:
+            async with stage.store.step() as work:
+                return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, noted=told)
+
+        return leave
+
+    left = await at_once(map(leaving, exits))
+    [first] = [told for told, ended in zip(exits, left, strict=True) if ended]
+    assert await noted(stage, user) == [first, entry]
+    assert stage.blocklist.raised == {session.id: ENDED}
 
 
 async def test_ending_what_does_not_exist_ends_nothing_but_is_put_in_force(stage: Stage) -> None:
