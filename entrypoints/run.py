@@ -95,7 +95,7 @@ def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
 
 TRY = """\
 curl -i {url}/v1/register -H 'Content-Type: application/json' \\
-               -d '{{"email": "ada@example.org", "password": "a long walk to the lighthouse"}}'"""
+               -d '{{"email": "grace@example.org", "password": "a long walk to the lighthouse"}}'"""
 
 
 def say(line: str) -> None:

@@ -120,10 +120,10 @@ async def test_what_sqlalchemy_itself_asks_is_done_for_good_and_nothing_of_it_st
             await connection.execute(text("INSERT INTO lent VALUES (2)"))
             raise Undo
     try:
-        async with lender.connection() as connection:
-            state = text("SELECT state FROM pg_stat_activity WHERE state LIKE 'idle in transaction%'")
-            assert (await connection.execute(state)).all() == []
-            assert (await connection.execute(text("SELECT sum(number) FROM lent"))).scalar() == 3
+        async with lender.connection() as used, lender.connection() as other:
+            state = text(f"SELECT state FROM pg_stat_activity WHERE pid = {await backend(used)}")
+            assert (await other.execute(state)).scalar() == "idle"
+            assert (await other.execute(text("SELECT sum(number) FROM lent"))).scalar() == 3
     finally:
         async with lender.connection() as connection:
             await connection.execute(text("DROP TABLE lent"))
