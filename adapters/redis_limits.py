@@ -9,6 +9,7 @@ While Redis is gone, slow or full, another stands in. It begins from nought, so 
 
 import asyncio
 import hmac
+import json
 import logging
 import secrets
 from collections.abc import Collection, Mapping
@@ -16,7 +17,6 @@ from datetime import timedelta
 from hashlib import blake2s
 from typing import Any
 
-import msgspec
 from redis.exceptions import RedisError
 
 from adapters.redis_line import RedisLine
@@ -116,7 +116,7 @@ class RedisLimits(Limits):
         await self._redis.hang_up()
 
     def _key(self, bucket: Bucket) -> str:
-        text = msgspec.json.encode([bucket.limit, *bucket.key])
+        text = json.dumps([bucket.limit, *bucket.key]).encode()
         return f"{_KEY}{bucket.limit}:{blake2s(text, key=self._secret, digest_size=16).hexdigest()}"
 
     async def _answers(self, *commands: _Command) -> Mapping[_Command, Any] | None:

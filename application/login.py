@@ -17,7 +17,6 @@ from domain.token import TokenPair
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
     begin: Begin
-    step: Begin
     check: CheckPassword
     hasher: Hasher
     issue: IssueTokens
@@ -34,19 +33,16 @@ class Login:
         better_hash = await self.hasher.hash(password) if verdict.outdated else None
         now = self.clock()
         session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
-        event, most = self._event(Action.LOGGED_IN, session, user.id), self.lifetimes.sessions
-        async with self.step() as work:
+        event = self._event(Action.LOGGED_IN, session, user.id)
+        async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
             opened = await work.sessions.open(session, credential_version=user.credential_version, noted=event)
-            crowded = opened is not None and await work.sessions.crowded(session, most=most)
+            if opened is not None:
+                for _ in await work.sessions.make_room(session, most=self.lifetimes.sessions):
+                    await work.events.add(self._event(Action.SESSION_EVICTED, session, user.id))
         if opened is None:
             raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
-        if crowded:
-            # Whoever comes last sees all who came; and whoever is broken off before this leaves it to the next.
-            async with self.begin() as work:
-                for _ in await work.sessions.evict(session, most=most):
-                    await work.events.add(self._event(Action.SESSION_EVICTED, session, user.id))
         return self.issue(session, opened)
 
     def _event(self, action: Action, session: Session, user_id: UUID) -> Event:

@@ -115,15 +115,7 @@ class Container(containers.DeclarativeContainer):
         AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET
     )
     login = providers.Factory(
-        Login,
-        begin=begin,
-        step=step,
-        check=check,
-        hasher=hasher,
-        issue=issue,
-        lifetimes=lifetimes,
-        clock=clock,
-        new_id=new_id,
+        Login, begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
     )
     refresh = providers.Factory(
         Refresh,

@@ -94,7 +94,7 @@ HOMES = {
     "itsdangerous": {"link_sealer", "refresh_sealer"},
     "jinja2": {"jinja_composer"},
     "jwt": {"jwt_sealer"},
-    "msgspec": {"jwt_sealer", "redis_limits"},
+    "msgspec": {"jwt_sealer"},
     "redis": {"dramatiq_queue", "redis_blocklist", "redis_connections", "redis_limits", "redis_line", "redis_places"},
     "sqlalchemy": {"postgres"},
 }

@@ -116,7 +116,6 @@ class World:
         self.ask_for_reset = AskForLink(begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET)
         self.login = Login(
             begin=begin,
-            step=self.store.step,
             check=check,
             hasher=hasher,
             issue=issue,

@@ -27,14 +27,14 @@ class MemorySessions(Sessions):
         self._rows.events[noted.id] = noted
         return user
 
-    async def crowded(self, by: Session, *, most: int) -> bool:
-        return bool(await self._beyond(by, most))
-
-    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
-        beyond = await self._beyond(by, most)
-        for session in beyond:
-            self._raise(session.ended(now=by.created_at, reason=EndReason.EVICTED))
-        return [session.id for session in beyond]
+    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+        await checkpoint()
+        now = session.created_at
+        alive = [s for s in self._rows.sessions.values() if s.user_id == session.user_id and s.alive(now)]
+        alive.sort(key=lambda one: (one.id == session.id, one.created_at, one.id), reverse=True)
+        for oldest in alive[most:]:
+            self._raise(oldest.ended(now=now, reason=EndReason.EVICTED))
+        return [oldest.id for oldest in alive[most:]]
 
     async def by_id(self, session_id: UUID) -> Session | None:
         await checkpoint()
@@ -88,12 +88,6 @@ class MemorySessions(Sessions):
         await checkpoint()
         theirs = [session for session in self._rows.sessions.values() if session.user_id == user_id]
         return sorted(theirs, key=lambda session: session.id, reverse=True)
-
-    async def _beyond(self, by: Session, most: int) -> list[Session]:
-        await checkpoint()
-        alive = [s for s in self._rows.sessions.values() if s.user_id == by.user_id and s.alive(by.created_at)]
-        alive.sort(key=lambda session: (session.id == by.id, session.created_at, session.id), reverse=True)
-        return alive[most:]
 
     async def _alive(self, user_id: UUID) -> list[Session]:
         await checkpoint()

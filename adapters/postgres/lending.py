@@ -1,10 +1,14 @@
 """Connections of the pool, for as long as one is needed; they begin nothing by themselves (`AUTOCOMMIT`)."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Literal
+from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import MissingGreenlet
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import Pool, QueuePool
 
 from adapters.postgres.failovers import opened
 
@@ -15,14 +19,47 @@ class Lender:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
+        self._turns = _turns_at(engine.pool)
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[AsyncConnection]:
+        """Raises TimeoutError where none becomes free in time."""
+        async with self._turns:
+            connection = self._ready() or await self._engine.connect()
+            try:
+                yield connection
+            finally:
+                opened(connection).close()
+
+    def _ready(self) -> AsyncConnection | None:
+        """None where one has to be opened."""
         try:
-            connection = AsyncConnection(self._engine, self._engine.sync_engine.connect())
-        except MissingGreenlet:  # one has to be opened, or waited for
-            connection = await self._engine.connect()
-        try:
-            yield connection
-        finally:
-            opened(connection).close()
+            return AsyncConnection(self._engine, self._engine.sync_engine.connect())
+        except MissingGreenlet:
+            return None
+
+
+class _Turns(asyncio.Semaphore):
+    """Whoever comes last waits behind all others. A pool gives what lies ready to whoever asks next, so who gives one
+    back and asks again at once would leave nobody else a turn."""
+
+    def __init__(self, pool: Pool) -> None:
+        if not isinstance(pool, QueuePool):
+            raise TypeError("a pool of some size is lent from, and no other")
+        super().__init__(pool.size())
+        self._longest = pool.timeout()
+
+    async def acquire(self) -> Literal[True]:
+        if not self.locked():
+            return await super().acquire()
+        async with asyncio.timeout(self._longest):
+            return await super().acquire()
+
+
+_TURNS = WeakKeyDictionary[Pool, _Turns]()
+
+
+def _turns_at(pool: Pool) -> _Turns:
+    if pool not in _TURNS:
+        _TURNS[pool] = _Turns(pool)
+    return _TURNS[pool]

@@ -45,7 +45,7 @@ _OPEN = Prepared(select(_welcome).add_cte(_opened.cte("opened"), noted(_welcome)
 _BEYOND = Prepared(
     select(sessions.c.id)
     .where(_alive(bindparam("user_id"), bindparam("now")))
-    .order_by((sessions.c.id == bindparam("by")).desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
+    .order_by((sessions.c.id == bindparam("first")).desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
     .offset(bindparam("most"))
 )
 _AS_ENDED = {
@@ -66,23 +66,21 @@ class PostgresSessions(Sessions):
         self.raised: dict[UUID, int] = {}
 
     async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
-        # Not together with a reset or a ban: either they see this session, or it sees them.
+        # One login after another, so that each counts the sessions of those before it; and not together with a reset
+        # or a ban: either they see this session or it sees them.
         asked = row_of_session(session) | noting(noted)
         row = await _OPEN.row(self._connection, version=credential_version, **asked)
         return None if row is None else user_of(row)
 
-    async def crowded(self, by: Session, *, most: int) -> bool:
-        return bool(await self._beyond(by, most))
-
-    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
-        # One after another, so that each counts what those before it have left.
-        await self._hold(by.user_id)
-        beyond, now = await self._beyond(by, most), by.created_at
+    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+        asked = {"user_id": session.user_id, "now": session.created_at, "first": session.id, "most": most}
+        beyond = [row.id for row in await _BEYOND.rows(self._connection, **asked)]
+        if not beyond:
+            return []
         # Among them may be what its owner has ended meanwhile, without waiting for anybody.
         which = and_(among(sessions.c.id, beyond), sessions.c.ended_at.is_(None))
-        evicted = await self._end(which, now=now, reason=EndReason.EVICTED)
         self.raised.update(dict.fromkeys(beyond, ENDED))
-        return evicted
+        return await self._end(which, now=session.created_at, reason=EndReason.EVICTED)
 
     async def by_id(self, session_id: UUID) -> Session | None:
         row = await _BY_ID.row(self._connection, session=session_id)
@@ -125,7 +123,7 @@ class PostgresSessions(Sessions):
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
         # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.
-        await self._hold(user_id)
+        await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
         return await self.end_all_of([user_id], now=now, reason=reason)
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
@@ -157,13 +155,6 @@ class PostgresSessions(Sessions):
         floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
-
-    async def _hold(self, user_id: UUID | None) -> None:
-        await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
-
-    async def _beyond(self, by: Session, most: int) -> list[UUID]:
-        rows = await _BEYOND.rows(self._connection, user_id=by.user_id, now=by.created_at, by=by.id, most=most)
-        return [row.id for row in rows]
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
         ending = update(sessions).where(which).values(_AS_ENDED).returning(sessions.c.id)

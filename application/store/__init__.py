@@ -71,5 +71,5 @@ class Work(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[Work]]
-"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. In what is called
-`step` each statement is done for good by itself, and nothing is undone."""
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` is a
+begin for one statement alone, which is done for good by itself."""

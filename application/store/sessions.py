@@ -16,16 +16,12 @@ class Sessions(Protocol):
 
     async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
         """Open a session, for the user as they are then. None, and nothing done, where the user's credentials have
-        changed or it is disabled."""
+        changed or it is disabled. Whoever opens another for the user waits until this work is done."""
         ...
 
-    async def crowded(self, by: Session, *, most: int) -> bool:
-        """Whether more than `most` of the user's sessions are alive, when this one has been opened."""
-        ...
-
-    async def evict(self, by: Session, *, most: int) -> Sequence[UUID]:
-        """End the oldest of the user's so that no more than `most` are alive, and not the one that they make room
-        for. Those that were ended here are told: each once, and no more than necessary, whoever else does so."""
+    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+        """For a session that was opened in this work: end the oldest of its user's, so that no more than `most` are
+        alive, itself among them. Tells those that were ended."""
         ...
 
     async def by_id(self, session_id: UUID) -> Session | None: ...

@@ -110,14 +110,14 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
         async with begin() as work:
             event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             await work.sessions.open(session, credential_version=1, noted=event)
-            return await work.sessions.crowded(session, most=LIFETIMES.sessions)
+            return await work.sessions.make_room(session, most=LIFETIMES.sessions)
 
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
             event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             await work.sessions.open(session, credential_version=1, noted=event)
-            return await work.sessions.evict(session, most=1)
+            return await work.sessions.make_room(session, most=1)
 
     async def refreshed(who: Somebody) -> object:
         moved = await renewals.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)

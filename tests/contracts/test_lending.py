@@ -13,7 +13,7 @@ from sqlalchemy.pool import QueuePool
 from adapters.postgres.connecting import make_engine
 from adapters.postgres.lending import Lender
 from adapters.postgres.prepared import Prepared
-from tests.contracts.stage import Undo
+from tests.contracts.stage import Undo, until
 
 pytestmark = pytest.mark.anyio
 
@@ -85,6 +85,27 @@ async def test_those_for_whom_there_is_none_wait_for_one(lender: Lender, engine:
     assert len(found) == 10 * FEW
     assert len(set(found)) == FEW
     assert lent_out(engine) == 0
+
+
+async def test_whoever_gives_one_back_and_asks_again_waits_behind_those_who_wait(lender: Lender) -> None:
+    rounds, waiting = 0, True
+
+    async def greedy() -> None:
+        nonlocal rounds
+        while waiting:
+            async with lender.connection() as connection:
+                await backend(connection)
+                rounds += 1
+            assert rounds < 1000
+
+    greedy_ones = [asyncio.create_task(greedy()) for _ in range(FEW)]
+    await until(lambda: rounds >= 2 * FEW)
+    before = rounds
+    async with lender.connection():
+        waited = rounds - before
+    waiting = False
+    await asyncio.gather(*greedy_ones)
+    assert waited <= FEW
 
 
 @pytest.mark.parametrize("prepared", [True, False])

@@ -17,17 +17,9 @@ FEW = 5
 
 
 async def enter(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[UUID]:
-    """As logins do: for good, and then they make room."""
-    async with stage.store.step() as work:
-        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) is not None
-        if not await work.sessions.crowded(session, most=most):
-            return []
-    return await make_room(stage, session, most=most)
-
-
-async def make_room(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[UUID]:
     async with stage.begin() as work:
-        return await work.sessions.evict(session, most=most)
+        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) is not None
+        return await work.sessions.make_room(session, most=most)
 
 
 def entering(stage: Stage, session: Session, *, most: int = FEW) -> Callable[[], Awaitable[Sequence[UUID]]]:
@@ -83,54 +75,36 @@ async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(stage: Sta
     assert {stage.blocklist.raised[session] for session in evicted} == {ENDED}
 
 
-async def test_two_who_have_entered_before_either_makes_room_leave_one_of_them(stage: Stage) -> None:
-    user = await stage.user()
-    first, second = opened(user), opened(user, now=LATER)
-    for session in (first, second):
-        async with stage.store.step() as work:
-            await work.sessions.open(session, credential_version=1, noted=login_of(session))
-    for session in (first, second):
-        async with stage.store.step() as work:
-            assert await work.sessions.crowded(session, most=1)
-    assert await make_room(stage, first, most=1) == [second.id]
-    assert await make_room(stage, second, most=1) == []
-    assert await alive(stage, user) == [first]
-
-
 async def test_what_is_ended_by_its_owner_meanwhile_is_not_ended_again(stage: Stage) -> None:
     user = await stage.user()
     first, second = opened(user), opened(user, now=LATER)
-    for session in (first, second):
-        await enter(stage, session)
+    await enter(stage, first)
     async with stage.begin() as work:
         assert await work.sessions.end(first.id, now=NOW, reason=EndReason.LOGOUT)
-    assert await make_room(stage, second, most=1) == []
+    assert await enter(stage, second, most=1) == []
     assert (await stage.kept_session(first.id)).end_reason is EndReason.LOGOUT
 
 
-async def test_whoever_did_not_get_to_make_room_leaves_it_to_the_next(stage: Stage) -> None:
+async def test_the_one_that_has_come_stays_however_late_its_clock_says_it_is(stage: Stage) -> None:
     user = await stage.user()
-    sessions = [opened(user, now=NOW + timedelta(seconds=second)) for second in range(3)]
-    for session in sessions:
-        async with stage.store.step() as work:
-            await work.sessions.open(session, credential_version=1, noted=login_of(session))
-    last = opened(user, now=LATER)
-    assert set(await enter(stage, last, most=2)) == {sessions[0].id, sessions[1].id}
-    assert await alive(stage, user) == [last, sessions[2]]
+    ahead, behind = opened(user, now=LATER), opened(user)
+    await enter(stage, ahead, most=1)
+    assert await enter(stage, behind, most=1) == [ahead.id]
+    assert await alive(stage, user) == [behind]
 
 
-async def test_making_room_that_is_undone_has_ended_nobodys_session(stage: Stage) -> None:
+async def test_a_login_that_is_undone_has_ended_nobodys_session(stage: Stage) -> None:
     user = await stage.user()
     first, second = opened(user), opened(user, now=LATER)
     await enter(stage, first)
-    await enter(stage, second)
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            assert await work.sessions.evict(second, most=1) == [first.id]
+            assert await work.sessions.open(second, credential_version=1, noted=login_of(second))
+            assert await work.sessions.make_room(second, most=1) == [first.id]
             raise KeyError
 
     with pytest.raises(KeyError):
         await spoilt()
-    assert await alive(stage, user) == [second, first]
+    assert await alive(stage, user) == [first]
     assert stage.blocklist.published == []

@@ -78,7 +78,7 @@ async def test_who_is_calling_costs_the_database_nothing_and_who_they_are_one_qu
 
 async def test_a_login(house: House, service: Service) -> None:
     email = service.user("member")
-    assert await house.trips(house.log_in(email)) == "SELECT WITH SELECT (0)"
+    assert await house.trips(house.log_in(email)) == "SELECT WITH SELECT (1)"
 
 
 async def test_a_refresh(house: House, service: Service) -> None:
