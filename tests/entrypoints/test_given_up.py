@@ -1,0 +1,41 @@
+"""Whoever is told that it did not work has left nothing behind, also where the server goes on after they left."""
+
+import asyncpg
+import pytest
+
+from domain.refusals import Code, Refusal
+from tests.contracts.stage import until
+from tests.entrypoints.service import Service
+from tests.entrypoints.test_round_trips import opened
+
+pytestmark = pytest.mark.anyio
+
+WAITS = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+OF_THEM = "SELECT action FROM events JOIN users ON users.id = events.user_id WHERE email = $1 ORDER BY events.id"
+SESSIONS = "SELECT count(*) FROM sessions JOIN users ON users.id = sessions.user_id WHERE email = $1"
+
+
+async def test_a_login_that_waited_too_long_has_opened_no_session(service: Service) -> None:
+    email = service.user("member")
+    database = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
+    try:
+        async with opened(service) as house:
+            before = await database.fetch(OF_THEM, email)
+            held = database.transaction()
+            await held.start()
+            await database.execute("SELECT FROM users WHERE email = $1 FOR UPDATE", email)
+            with pytest.raises(Refusal) as refused:
+                await house.log_in(email)
+            assert refused.value.code is Code.UNAVAILABLE
+            await held.rollback()
+            await until(lambda: nobody_waits(database))
+            assert await database.fetch(OF_THEM, email) == before
+            assert await database.fetchval(SESSIONS, email) == 0
+            await house.log_in(email)
+            assert await database.fetchval(SESSIONS, email) == 1
+    finally:
+        await database.close()
+
+
+async def nobody_waits(database: asyncpg.Connection) -> bool:
+    return bool(await database.fetchval(WAITS) == 0)
