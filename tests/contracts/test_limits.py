@@ -174,6 +174,14 @@ async def test_buckets_that_are_written_alike_are_not_the_same(player: Player) -
     assert await player.room(Bucket(Limit.LOGIN_NETWORK, ("ab", "c"))) == 50
 
 
+@pytest.mark.parametrize("name", ["", "\0", "\ud800", "\udfff\ud800", "ä" * 254, "\n\r"])
+async def test_whatever_is_written_is_counted(player: Player, name: str) -> None:
+    bucket = Bucket(Limit.LOGIN, (name, ""))
+    for _ in range(RATES[Limit.LOGIN][0].times):
+        await player.passes(bucket)
+    assert (await player.refuses(bucket)).reason == Limit.LOGIN
+
+
 async def test_all_addresses_of_one_customer_share_a_bucket(player: Player) -> None:
     for number in range(10):
         for ip in (f"2001:db8:1:2:{number:x}::{number:x}", "203.0.113.7", "::ffff:203.0.113.7"):
