@@ -109,8 +109,9 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
             event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
-            await work.sessions.open(session, credential_version=1, noted=event)
-            return await work.sessions.make_room(session, most=LIFETIMES.sessions)
+            user = await work.sessions.open(session, credential_version=1, noted=event)
+            await work.sessions.make_room(session, most=LIFETIMES.sessions)
+            return user
 
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
