@@ -62,8 +62,6 @@ class EndAnySession:
             session = await work.sessions.by_id(session_id)
             if session is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such session.")
-            ended = await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT)
-            if ended and session.user_id is not None:
-                event = Event.of(Action.SESSION_ENDED, session.user_id, id=self.new_id(), now=now)
-                await work.events.add(event)
-        return ended
+            of = session.user_id
+            event = None if of is None else Event.of(Action.SESSION_ENDED, of, id=self.new_id(), now=now)
+            return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)

@@ -55,10 +55,9 @@ class Refresh:
     async def _end(self, work: Work, session: Session, user: User, origin: Origin) -> None:
         """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""
         now = self.clock()
-        if await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED):
-            if user.verified:
-                # Else the mailbox may be a stranger's, whom this could write to without end.
-                mail = Mail.owed(Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id)
-                await work.mails.add(mail)
-            event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
-            await work.events.add(event)
+        event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
+        ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
+        if ended and user.verified:
+            # Else the mailbox may be a stranger's, whom this could write to without end.
+            mail = Mail.owed(Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id)
+            await work.mails.add(mail)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Literal
+from typing import Literal, cast
 from weakref import WeakKeyDictionary
 
 from sqlalchemy.exc import MissingGreenlet
@@ -44,10 +44,9 @@ class _Turns(asyncio.Semaphore):
     back and asks again at once would leave nobody else a turn."""
 
     def __init__(self, pool: Pool) -> None:
-        if not isinstance(pool, QueuePool):
-            raise TypeError("a pool of some size is lent from, and no other")
-        super().__init__(pool.size())
-        self._longest = pool.timeout()
+        sized = cast("QueuePool", pool)  # as every engine of ours has it
+        super().__init__(sized.size())
+        self._longest = sized.timeout()
 
     async def acquire(self) -> Literal[True]:
         if not self.locked():

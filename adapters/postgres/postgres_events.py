@@ -15,7 +15,7 @@ from domain.event import Event
 _ADD = Prepared(insert(events))
 
 
-def noted(where: CTE) -> CTE:
+def note(where: CTE) -> CTE:
     """Added by the statement that it tells of, if there is a row of what that has done; `noting` says what."""
     told = [bindparam(f"noted_{column.name}", type_=column.type) for column in events.c]
     return insert(events).from_select(list(events.c), select(*told).where(exists(select(where)))).cte("noted")

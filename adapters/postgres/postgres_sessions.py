@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func,
 from sqlalchemy.dialects.postgresql import INET
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.postgres_events import noted, noting
+from adapters.postgres.postgres_events import note, noting
 from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.tables import sessions, username_key, users
@@ -41,7 +41,7 @@ _opened = insert(sessions).from_select(
     _ADDED,
     select(*(bindparam(name, type_=sessions.c[name].type) for name in _ADDED)).where(exists(select(_welcome))),
 )
-_OPEN = Prepared(select(_welcome).add_cte(_opened.cte("opened"), noted(_welcome)))
+_OPEN = Prepared(select(_welcome).add_cte(_opened.cte("opened"), note(_welcome)))
 _BEYOND = Prepared(
     select(sessions.c.id)
     .where(_alive(bindparam("user_id"), bindparam("now")))
@@ -57,7 +57,7 @@ _AS_ENDED = {
 _end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 _ended = _end.returning(sessions.c.id).cte("ended")
 _END = Prepared(_end.returning(sessions.c.id))
-_END_AND_NOTE = Prepared(select(_ended).add_cte(noted(_ended)))
+_END_AND_NOTE = Prepared(select(_ended).add_cte(note(_ended)))
 
 
 class PostgresSessions(Sessions):

@@ -1,8 +1,9 @@
 """How many sessions a user has: never more than was said, whoever logs in at once, and the oldest go first."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from uuid import UUID
 
 import pytest
@@ -20,13 +21,6 @@ async def enter(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[
     async with stage.begin() as work:
         assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) is not None
         return await work.sessions.make_room(session, most=most)
-
-
-def entering(stage: Stage, session: Session, *, most: int = FEW) -> Callable[[], Awaitable[Sequence[UUID]]]:
-    async def entering() -> Sequence[UUID]:
-        return await enter(stage, session, most=most)
-
-    return entering
 
 
 async def alive(stage: Stage, user: User) -> list[Session]:
@@ -68,7 +62,7 @@ async def test_only_the_living_of_the_same_user_count(stage: Stage) -> None:
 async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(stage: Stage, most: int) -> None:
     user = await stage.user()
     sessions = [opened(user, now=NOW + timedelta(milliseconds=number)) for number in range(20)]
-    entered = await at_once(entering(stage, session, most=most) for session in sessions)
+    entered = await at_once(partial(enter, stage, session, most=most) for session in sessions)
     evicted = [session for one in entered for session in one]
     assert len(evicted) == len(set(evicted)) == 20 - most
     assert len(await alive(stage, user)) == most

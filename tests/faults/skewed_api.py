@@ -1,8 +1,10 @@
 """`python -m tests.faults.skewed_api`: an API process whose clock is wrong by the seconds in the file $SKEW."""
 
-import tests.faults.skewed_clock  # noqa: F401 - the container takes the clock when it is imported
+from runpy import run_module
 
-from entrypoints.api import main  # isort: skip
+from tests.faults.skewed_clock import set_wrong
+
+set_wrong()
 
 if __name__ == "__main__":
-    main()
+    run_module("entrypoints.api", run_name="__main__")

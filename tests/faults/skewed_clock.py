@@ -1,4 +1,4 @@
-"""Whoever imports this before the container has a clock, and ids, that are wrong by the seconds in the file $SKEW."""
+"""Clocks and ids that are wrong by the seconds in the file $SKEW, set before the container is loaded."""
 
 import os
 from datetime import datetime, timedelta
@@ -23,4 +23,5 @@ def wrong_id() -> UUID:
     return UUID(int=_right_id().int + (round(skew() * 1000) << 80))
 
 
-making.now, uuid7.uuid7 = wrong, wrong_id
+def set_wrong() -> None:
+    making.now, uuid7.uuid7 = wrong, wrong_id

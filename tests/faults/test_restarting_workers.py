@@ -2,6 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from itertools import cycle
 
 from entrypoints.worker import SENDING
@@ -21,10 +22,13 @@ def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(ma
         body = {"email": emails[number], "password": PASSWORD}
         return clients[number % 2].post("/v1/register", json=body).status_code
 
+    def came(many: int) -> bool:
+        return sum(mailing.box.seen().values()) >= many
+
     with ThreadPoolExecutor(4) as crowd:
         answers = [crowd.submit(register, number) for number in range(PEOPLE)]
         for kill in range(1, KILLS + 1):
-            eventually(lambda: sum(mailing.box.seen().values()) >= kill * PEOPLE // (KILLS + 2), within=60)  # noqa: B023 - asked at once
+            eventually(partial(came, kill * PEOPLE // (KILLS + 2)), within=60)
             worker = mailing.workers.pop(0)
             worker.process.send_signal(next(ways))
             mailing.add_worker()

@@ -1,18 +1,20 @@
 """`python -m tests.faults.tireless_worker`: a worker whose clock is wrong by the seconds in the file $SKEW, and which
 goes over the house a dozen times a second."""
 
-import tests.faults.skewed_clock  # noqa: F401 - the container takes the clock when it is imported
+from functools import partial
 
-from application.keep_house import KeepHouse  # isort: skip
-from entrypoints import worker  # isort: skip
-from entrypoints.housekeeper import Housekeeper  # isort: skip
+from tests.faults.skewed_clock import set_wrong
 
 
-class Tireless(Housekeeper):
-    def __init__(self, keep: KeepHouse) -> None:
-        super().__init__(keep, pace=0.01, rest=0.02, trouble=0.02)
+def main() -> None:
+    set_wrong()
+    # Only now: the container takes the clock when it is loaded.
+    from entrypoints import worker
+    from entrypoints.housekeeper import Housekeeper
+
+    vars(worker)["Housekeeper"] = partial(Housekeeper, pace=0.01, rest=0.02, trouble=0.02)
+    worker.main()
 
 
 if __name__ == "__main__":
-    vars(worker)["Housekeeper"] = Tireless
-    worker.main()
+    main()
