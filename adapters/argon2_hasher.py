@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from adapters.heap import give_back
 from adapters.password_hashes.kept import Kept, wrapped
 from adapters.password_hashes.registry import foreign
 from adapters.password_hashes.scheme import Foreign
@@ -26,6 +27,10 @@ T = TypeVar("T")
 
 QUEUE, DEADLINE = 64, 2.0
 """Jobs that wait for each thread at most, and the seconds until one begins or is refused."""
+
+REST = 5.0
+"""Seconds without a job after which the memory of hashing is given back. Doing so after each job would make the next
+take half as long again, and never doing so keeps 19 MiB a thread for who logs in once an hour."""
 
 _UNUSABLE = "!"
 """In front of what Django, like Unix before it, keeps for a user without a password."""
@@ -43,6 +48,7 @@ class Argon2Hasher(Hasher):
         threads: int,
         deadline: float = DEADLINE,
         queue: int | None = None,
+        rest: float = REST,
         memory: int = 19_456,
         passes: int = 2,
         lanes: int = 1,
@@ -60,6 +66,9 @@ class Argon2Hasher(Hasher):
         self._room = threads + (QUEUE * threads if queue is None else queue)
         self._jobs = set[Future[Any]]()
         self._deadline = deadline
+        self._rest = rest
+        self._resting: asyncio.TimerHandle | None = None
+        self._block = memory * 1024
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._argon2.hash(_encoded(normal(password))))
@@ -92,12 +101,15 @@ class Argon2Hasher(Hasher):
 
     def close(self) -> None:
         """Waits for the hashes that have begun; those that wait are refused."""
+        if self._resting is not None:
+            self._resting.cancel()
         self._pool.shutdown(wait=True, cancel_futures=True)
 
     async def _run(self, job: Callable[[], T]) -> T:
         started = self._submit(job)
         # Only a job that waits can be cancelled; one that has begun costs its time anyhow, so its result is awaited.
-        timer = asyncio.get_running_loop().call_later(self._deadline, started.cancel)
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(self._deadline, started.cancel)
         try:
             return await asyncio.wrap_future(started)  # whose caller, if cancelled, takes the job back as well
         except asyncio.CancelledError:
@@ -106,6 +118,21 @@ class Argon2Hasher(Hasher):
             raise _overloaded() from None
         finally:
             timer.cancel()
+            self._rest_after(loop)
+
+    def _rest_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._resting is not None:
+            self._resting.cancel()
+        self._resting = loop.call_later(self._rest, self._give_back)
+
+    def _give_back(self) -> None:
+        if self._jobs:
+            return  # the last of them is followed by another rest
+        # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.
+        together = threading.Barrier(self._threads)
+        with suppress(RuntimeError):  # closed meanwhile
+            for _ in range(self._threads):
+                self._pool.submit(_give_back, together, self._block)
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         if len(self._jobs) >= self._room:
@@ -173,6 +200,12 @@ def _is_cancelled() -> bool:
     """Whether it is the caller who is told to stop."""
     caller = asyncio.current_task()
     return caller is None or caller.cancelling() > 0
+
+
+def _give_back(together: threading.Barrier, block: int) -> None:
+    with suppress(threading.BrokenBarrierError):  # a job, or the end, took a thread away meanwhile
+        together.wait(timeout=0.1)
+    give_back(block)
 
 
 def _step_back() -> None:
