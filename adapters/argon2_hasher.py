@@ -118,16 +118,17 @@ class Argon2Hasher(Hasher):
             raise _overloaded() from None
         finally:
             timer.cancel()
-            self._rest_after(loop)
+            self._rest_from_now(loop)
 
-    def _rest_after(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _rest_from_now(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._resting is not None:
             self._resting.cancel()
-        self._resting = loop.call_later(self._rest, self._give_back)
+        self._resting = loop.call_later(self._rest, self._give_back, loop)
 
-    def _give_back(self) -> None:
-        if self._jobs:
-            return  # the last of them is followed by another rest
+    def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._jobs:  # whose callers have left
+            self._rest_from_now(loop)
+            return
         # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.
         together = threading.Barrier(self._threads)
         with suppress(RuntimeError):  # closed meanwhile

@@ -2,31 +2,34 @@
 
 import ctypes
 import sys
+import threading
 from functools import cache
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
 
-_MOST = 32 * 2**20
-"""Bytes; a block that is larger is mapped anew each time, and nothing of it is kept."""
+_LEAST, _MOST = 2**17, 2**25
+"""Bytes; smaller blocks are not worth it, and of larger ones nothing is kept: they are mapped anew each time."""
 
 _PAGE = 4096
 """Bytes that glibc adds, at most, where it maps a block."""
 
-_LOOKED_AT = 2**17
-"""Bytes of a block at whose end glibc looks whether there is too much free above it."""
+_alone = threading.Lock()
+"""What it is told counts for all threads."""
 
 
 def give_back(size: int) -> None:
     """To the kernel, what the heap of this thread keeps for a next block of `size` bytes; the next takes longer."""
     glibc, mapped = _glibc(), size + _PAGE
-    if glibc is None or mapped > _MOST:
+    if glibc is None or not _LEAST <= size < _MOST - _PAGE:
         return
-    glibc.mallopt(_TRIM_THRESHOLD, 0)
-    glibc.free(glibc.malloc(_LOOKED_AT))
-    # Then as glibc itself would have it after such a block: told once, it no longer learns.
-    glibc.mallopt(_MMAP_THRESHOLD, mapped)
-    glibc.mallopt(_TRIM_THRESHOLD, 2 * mapped)
+    with _alone:
+        glibc.mallopt(_TRIM_THRESHOLD, 0)
+        # After a block of this size it looks whether there is too much free above.
+        glibc.free(glibc.malloc(_LEAST))
+        # Then as glibc itself would have it after such a block: told once, it no longer learns.
+        glibc.mallopt(_MMAP_THRESHOLD, mapped)
+        glibc.mallopt(_TRIM_THRESHOLD, 2 * mapped)
 
 
 @cache
