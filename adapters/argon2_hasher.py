@@ -126,7 +126,7 @@ class Argon2Hasher(Hasher):
         self._resting = loop.call_later(self._rest, self._give_back, loop)
 
     def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._jobs:  # whose callers have left
+        if self._jobs:  # whose callers may have left, so that nobody would come back to this
             self._rest_from_now(loop)
             return
         # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.
