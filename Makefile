@@ -140,7 +140,7 @@ endef
 # once, and again only where the lock has moved on.
 define NATIVE
 block=$$(awk '/^argon2-cffi-bindings==/ { on = 1 } on { print } on && !/\\$$/ { exit }' requirements.lock); \
-if [ "$$block" = "$$(cat .venv/native 2>/dev/null)" ]; then exit 0; fi; \
+if [ "$$block" = "$$(cat .venv/native 2>/dev/null)" ]; then echo 'argon2-cffi-bindings is compiled already' >&2; exit 0; fi; \
 if ! command -v "$${CC:-cc}" >/dev/null; then \
   echo 'native: needs a C compiler and the headers of Python (Debian: apt install gcc python3-dev)' >&2; exit 1; \
 fi; \
@@ -148,7 +148,7 @@ echo 'Compiling argon2-cffi-bindings for this processor' >&2; \
 printf '%s\n' "$$block" > .venv/native.lock && \
 CFLAGS='-O3 -march=native' $(INSTALL) .venv/native.lock --no-cache-dir --no-deps --force-reinstall \
   --no-binary argon2-cffi-bindings && \
-mv .venv/native.lock .venv/native
+mv .venv/native.lock .venv/native && echo 'Done: what is started from now on uses it' >&2
 endef
 
 # An environment that lost its interpreter, or was left half made, is made anew.

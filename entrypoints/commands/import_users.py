@@ -15,7 +15,7 @@ from typing import BinaryIO
 from application.import_users import Newcomer, Remark
 from domain.refusals import Refusal
 from domain.role import Role
-from entrypoints.commands.registry import Commands, with_container
+from entrypoints.commands.registry import ROLES, Commands, role, with_container
 from entrypoints.container import Container
 from entrypoints.progress import Progress
 from entrypoints.user_files import Found, read_cells, read_lines
@@ -163,5 +163,5 @@ def register(commands: Commands) -> None:
     taking.add_argument("file", type=Path)
     taking.add_argument("--format", choices=("jsonl", "csv", "better-auth", "firebase"), help=_FORMATS)
     taking.add_argument("--firebase-parameters", type=Path, metavar="FILE", help=_PARAMETERS)
-    taking.add_argument("--highest-role", type=Role, choices=list(Role), default=Role.MEMBER, help=_HIGHEST)
+    taking.add_argument("--highest-role", type=role, default=Role.MEMBER, metavar=ROLES, help=_HIGHEST)
     taking.add_argument("--list", type=Path, metavar="FILE", help="append the list of rows to this file")

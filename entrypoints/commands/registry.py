@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from asgiref.sync import async_to_sync
 
 from adapters.postgres.outages import UNFIT
+from domain.role import Role
 from entrypoints.container import Container, close
 from entrypoints.schema import insist_on_schema
 from entrypoints.settings import Settings, SettingsError, load
@@ -34,6 +35,16 @@ class Commands:
         if default is not None:
             made.set_defaults(run=default)
         return Commands(made, called="action", required=default is None)
+
+
+ROLES = "|".join(Role)
+
+
+def role(text: str) -> Role:
+    """As an argument's type."""
+    if text not in list(Role):
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Role)}")
+    return Role(text)
 
 
 def with_container(command: Command) -> Run:

@@ -5,7 +5,7 @@ import getpass
 import sys
 
 from domain.role import Role
-from entrypoints.commands.registry import Commands, with_container
+from entrypoints.commands.registry import ROLES, Commands, role, with_container
 from entrypoints.container import Container
 
 
@@ -52,10 +52,10 @@ def register(commands: Commands) -> None:
     create = commands.add("create-user", with_container(create_user), text)
     create.add_argument("--email", required=True)
     create.add_argument("--username")
-    create.add_argument("--role", type=Role, choices=list(Role), default=Role.MEMBER, metavar="|".join(Role))
+    create.add_argument("--role", type=role, default=Role.MEMBER, metavar=ROLES)
     create.add_argument("--verified", action="store_true", help="the address needs no proof")
     create.add_argument("--password-hash", help="keep this hash of another system instead of asking for a password")
 
     promote = commands.add("grant", with_container(grant), "Give a user a role.")
     promote.add_argument("--email", required=True)
-    promote.add_argument("--role", type=Role, choices=list(Role), required=True, metavar="|".join(Role))
+    promote.add_argument("--role", type=role, required=True, metavar=ROLES)

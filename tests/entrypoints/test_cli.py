@@ -158,7 +158,7 @@ def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Se
         (["--email", "nobody", "--verified"], PASSWORD, 1, "email_invalid"),
         (["--email", "empty@example.org"], "", 1, "no password on stdin"),
         (["--email", "x@example.org", "--password-hash", "secret"], "", 2, "--password-hash"),
-        (["--email", "x@example.org", "--role", "king"], PASSWORD, 2, "--role"),
+        (["--email", "x@example.org", "--role", "king"], PASSWORD, 2, "must be one of member, moderator, admin"),
     ],
     ids=str,
 )

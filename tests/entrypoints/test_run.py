@@ -16,6 +16,7 @@ import pytest
 
 from entrypoints.local.engine import free_port
 from entrypoints.local.postgres_engine import Postgres
+from tests.entrypoints.service import eventually
 
 ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.org", "password": "a long walk to the lighthouse"}
@@ -172,8 +173,7 @@ def test_nothing_is_left_behind_when_something_is_killed(data: Path, running: li
 
 def test_stopping_is_heard_while_starting(data: Path) -> None:
     run = Run(data, free_port())
-    time.sleep(0.6)
-    family = run.family()
+    family = eventually(run.family)
     run.process.send_signal(signal.SIGINT)
     assert run.ended() == 0
     assert gone(family, 0)
