@@ -130,6 +130,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 # The load generator. Without it, what needs it says so and is not run.
 define ENSURE_WRK
 if ! command -v wrk >/dev/null && command -v apt-get >/dev/null && [ "$$(id -u)" -eq 0 ]; then \
+  echo 'Installing wrk, which makes the load, from Debian' >&2; \
   apt-get install -y -qq --no-install-recommends wrk >/dev/null 2>&1 || \
     { apt-get update -qq && apt-get install -y -qq --no-install-recommends wrk; } >/dev/null 2>&1; \
 fi; \
