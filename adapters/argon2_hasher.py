@@ -68,7 +68,6 @@ class Argon2Hasher(Hasher):
         self._deadline = deadline
         self._rest = rest
         self._resting: asyncio.TimerHandle | None = None
-        self._block = memory * 1024
 
     async def hash(self, password: str) -> str:
         return await self._run(lambda: self._argon2.hash(_encoded(normal(password))))
@@ -133,7 +132,7 @@ class Argon2Hasher(Hasher):
         together = threading.Barrier(self._threads)
         with suppress(RuntimeError):  # closed meanwhile
             for _ in range(self._threads):
-                self._pool.submit(_give_back, together, self._block)
+                self._pool.submit(_give_back, together, self._argon2.memory_cost * 1024)
 
     def _submit(self, job: Callable[[], T]) -> Future[T]:
         if len(self._jobs) >= self._room:
@@ -205,7 +204,7 @@ def _is_cancelled() -> bool:
 
 def _give_back(together: threading.Barrier, block: int) -> None:
     with suppress(threading.BrokenBarrierError):  # a job, or the end, took a thread away meanwhile
-        together.wait(timeout=0.1)
+        together.wait(timeout=1)  # seconds: on a full machine one of low priority is late by a tenth
     give_back(block)
 
 

@@ -58,10 +58,12 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_memory_of_hashes_is_given_back_after_a_rest() -> None:
-    for mapped, held, rested in hashed(rest=0.005, rounds=8, patience=10):
+    rounds = hashed(rest=0.005, rounds=8, patience=10)
+    for mapped, _, rested in rounds:
         assert mapped < (THREADS + 1) * PAGES, "each thread maps its memory once, not for each hash"
-        assert held > 1.5 * BLOCK
         assert rested < BLOCK / 2
+    # So short a rest may be over before anybody has looked.
+    assert max(held for _, held, _ in rounds) > 1.5 * BLOCK
 
 
 def test_memory_of_hashes_is_kept_until_then() -> None:
