@@ -8,6 +8,7 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.register import Register
 from application.verify import Verify
+from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import anybody
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, origin_of
@@ -17,21 +18,24 @@ SENT = Accepted("verification_sent")
 
 
 class RegisterBody(Struct, frozen=True, forbid_unknown_fields=True):
-    email: str
-    password: str
-    username: str | None = None
+    email: Email
+    password: NewPassword
+    username: Username | None = None
 
 
 class TokenBody(Struct, frozen=True, forbid_unknown_fields=True):
-    token: str
+    token: LinkToken
 
 
 class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
-    email: str
+    email: Email
 
 
 @post(
     "/register",
+    operation_id="register",
+    summary="Register an account",
+    tags=["Registration"],
     guards=anybody(),
     status_code=202,
     responses=refusals(
@@ -47,7 +51,13 @@ async def register_account(
 
 
 @post(
-    "/verify", guards=anybody(), status_code=200, responses=refusals("link_invalid", "link_expired", "rate_limited")
+    "/verify",
+    operation_id="verifyEmail",
+    summary="Verify an e-mail address",
+    tags=["Registration"],
+    guards=anybody(),
+    status_code=200,
+    responses=refusals("link_invalid", "link_expired", "rate_limited"),
 )
 async def verify_address(
     data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
@@ -56,7 +66,15 @@ async def verify_address(
     return UserShape.of(await verify(token=data.token, origin=origin_of(request)))
 
 
-@post("/verify/resend", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
+@post(
+    "/verify/resend",
+    operation_id="resendVerification",
+    summary="Send another verification link",
+    tags=["Registration"],
+    guards=anybody(),
+    status_code=202,
+    responses=refusals("email_invalid", "rate_limited"),
+)
 async def resend_verification(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]
 ) -> Accepted:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from application.change_email import ChangeEmail
 from application.follow_email_link import FollowEmailLink
 from entrypoints.http.accounts import SENT, TokenBody
+from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
@@ -15,12 +16,15 @@ from entrypoints.http.shapes import Accepted, UserShape
 
 
 class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
-    new_email: str
-    password: str
+    new_email: Email
+    password: Password
 
 
 @post(
     "/email/change",
+    operation_id="requestEmailChange",
+    summary="Ask for another e-mail address",
+    tags=["E-mail"],
     guards=signed_in(),
     status_code=202,
     responses=refusals(
@@ -40,6 +44,9 @@ async def ask_for_change(
 
 @post(
     "/email/confirm",
+    operation_id="confirmEmailChange",
+    summary="Confirm or undo a change of address",
+    tags=["E-mail"],
     guards=anybody(),
     status_code=200,
     responses=refusals("link_invalid", "link_expired", "last_admin", "rate_limited"),

@@ -106,6 +106,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.authenticate = container.authenticate()
     app.state.identify_client = container.identify_client()
     app.state.routes = routes
+    app.state.public_url = settings.public_url
     app.state.metrics = Metrics(_calls(app), counts)
     insist_on_gates(app)
     return app

@@ -1,21 +1,17 @@
-"""OpenAPI, and the page of calls made from it: the same facts for people, with nothing loaded from anywhere."""
+"""The OpenAPI document, and the page made from it: the same facts for people, with nothing loaded from elsewhere."""
 
-from collections.abc import Iterable, Iterator
 from functools import cache
 from typing import Any
 
 import msgspec
 from litestar import Litestar, MediaType, Request, Response, get
-from litestar.openapi import OpenAPIConfig
 from litestar.params import FromPath
-from litestar.routes import HTTPRoute
 
 from domain.refusals import Code, Refusal
-from entrypoints.http.guard import Gate, anybody, gate_of
+from entrypoints.http.guard import Gate, anybody
 from entrypoints.http.html import page
-from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON
-
-_PROBLEM = {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+from entrypoints.http.openapi import access_policies, document
+from entrypoints.http.problems import CATALOGUE
 
 
 @get("/openapi.json", guards=anybody(), include_in_schema=False)
@@ -40,7 +36,7 @@ async def calls(request: Request[Any, Any, Any]) -> Response[str]:
 
 @cache
 def _document(app: Litestar) -> bytes:
-    return msgspec.json.encode(_schema(app))
+    return msgspec.json.encode(document(app))
 
 
 @cache
@@ -50,76 +46,16 @@ def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     return made.content, dict(made.headers)
 
 
-@cache
-def _schema(app: Litestar) -> dict[str, Any]:
-    """Told by a twin of the application: the framework's own way adds routes that nobody has asked for."""
-    twin = Litestar(
-        route_handlers=app.state.routes,
-        dependencies=app.dependencies,
-        openapi_config=OpenAPIConfig(title="Latchkey", version="1", use_handler_docstrings=True),
-        logging_config=None,
-    )
-    schema = twin.openapi_schema.to_schema()
-    schema["components"]["securitySchemes"] = {
-        "bearer": {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"},
-        "basic": {"type": "http", "scheme": "basic", "description": "A client made by `clients add`."},
-    }
-    gates = _gates(app)
-    for path, item in schema["paths"].items():
-        for method, operation in item.items():
-            gate = gates[path, method.upper()]
-            if gate.caller:
-                operation["security"] = [{"bearer": []}]
-            if gate.client:
-                operation["security"] = [{"basic": []}]
-            if gate.role is not None:
-                operation["x-required-role"] = gate.role
-            _tell(operation["responses"], _everywhere(gate, takes_body="requestBody" in operation))
-    return schema
-
-
-def _gates(app: Litestar) -> dict[tuple[str, str], Gate]:
-    return {
-        (route.path_format, method): gate
-        for route in app.routes
-        if isinstance(route, HTTPRoute)
-        for handler in route.route_handlers
-        for method in handler.http_methods
-        if (gate := gate_of(handler)) is not None
-    }
-
-
-def _everywhere(gate: Gate, *, takes_body: bool) -> Iterator[str]:
-    """The codes that a handler need not declare: they follow from what stands in front of it."""
-    yield "malformed"
-    if gate.caller:
-        yield from (Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED)
-    if gate.client:
-        yield Code.INVALID_CREDENTIALS
-    if gate.role is not None:
-        yield from (Code.NOT_VERIFIED, Code.ROLE_REQUIRED)
-    if takes_body:
-        yield from ("too_large", "unsupported_media_type")
-    yield from ("internal", Code.UNAVAILABLE)
-
-
-def _tell(responses: dict[str, Any], codes: Iterable[str]) -> None:
-    for code in codes:
-        said = responses.setdefault(str(CATALOGUE[code][0]), {"description": "", "content": _PROBLEM})
-        if f"`{code}`" not in said["description"]:
-            said["description"] = " or ".join(filter(None, [said["description"], f"`{code}`"]))
-
-
 def _calls(app: Litestar) -> list[dict[str, Any]]:
-    schema = _schema(app)
-    gates = _gates(app)
+    schema = document(app)
+    policies = access_policies(app)
     return [
         {
             "id": operation["operationId"],
             "method": method.upper(),
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
-            "who": _who(gates[path, method.upper()]),
+            "who": _who(policies[path, method.upper()]),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
             "fields": _fields(schema, operation.get("requestBody", {})),

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from litestar import get
 from litestar.di import NamedDependency
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Struct
 
 from application.list_users import ListEvents
@@ -15,6 +15,7 @@ from domain.event import Action, Event
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
+from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, described
 from entrypoints.http.guard import at_least, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of
@@ -25,14 +26,14 @@ _PAGED = {"limit", "cursor"}
 class EventShape(Struct, frozen=True, kw_only=True):
     """`actor_id` is null where nobody was logged in: a link was used, or the command line."""
 
-    id: UUID
+    id: Annotated[UUID, described("The event's id (UUIDv7).", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
     action: Action
-    user_id: UUID
-    actor_id: UUID | None
-    created_at: datetime
-    ip: str
-    user_agent: str
-    detail: str
+    user_id: UserId
+    actor_id: UserId | None
+    created_at: Annotated[datetime, Timestamp]
+    ip: IpAddress
+    user_agent: UserAgent
+    detail: Annotated[str, described("More, for people; often empty.", "")]
 
     @classmethod
     def of(cls, event: Event) -> "EventShape":
@@ -50,15 +51,22 @@ class EventShape(Struct, frozen=True, kw_only=True):
 
 class EventPage(Struct, frozen=True):
     items: list[EventShape]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
-@get("/me/events", guards=signed_in(query=_PAGED), responses=refusals("token_missing", "token_revoked"))
+@get(
+    "/me/events",
+    operation_id="listMyEvents",
+    summary="List events of your account",
+    tags=["Account"],
+    guards=signed_in(query=_PAGED),
+    responses=refusals("token_missing", "token_revoked"),
+)
 async def my_events(
     request: AnyRequest,
     list_events: NamedDependency[ListEvents],
-    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> EventPage:
     """What happened to the caller's account, newest first."""
     return await _page(list_events, caller_of(request).user_id, caller_of(request), limit, cursor)
@@ -66,6 +74,9 @@ async def my_events(
 
 @get(
     "/users/{user_id:uuid}/events",
+    operation_id="listUserEvents",
+    summary="List events of a user",
+    tags=["Users"],
     guards=at_least(Role.MODERATOR, query=_PAGED),
     responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
 )
@@ -73,8 +84,8 @@ async def events_of_user(
     user_id: FromPath[UUID],
     request: AnyRequest,
     list_events: NamedDependency[ListEvents],
-    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> EventPage:
     """What happened to a user, newest first; also to one who has been deleted."""
     return await _page(list_events, user_id, caller_of(request), limit, cursor)

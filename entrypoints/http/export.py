@@ -2,8 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
-from typing import TypeVar
-from uuid import UUID
+from typing import Annotated, TypeVar
 
 import msgspec
 from litestar import get
@@ -18,6 +17,7 @@ from domain.address_change import AddressChange
 from domain.mail import Kind, Mail, Outcome
 from domain.session import EndReason, Session
 from entrypoints.http.events import EventShape
+from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
 from entrypoints.http.guard import signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
@@ -29,14 +29,14 @@ Kept = TypeVar("Kept")
 class KeptSession(Struct, frozen=True, kw_only=True):
     """`last_used_at` is the last login or renewal."""
 
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    expires_at: datetime
-    ended_at: datetime | None
+    id: SessionId
+    created_at: Annotated[datetime, Timestamp]
+    last_used_at: Annotated[datetime, Timestamp]
+    expires_at: Annotated[datetime, Timestamp]
+    ended_at: Annotated[datetime | None, Timestamp]
     end_reason: EndReason | None
-    user_agent: str
-    ip: str
+    user_agent: UserAgent
+    ip: IpAddress
 
     @classmethod
     def of(cls, session: Session) -> "KeptSession":
@@ -53,12 +53,12 @@ class KeptSession(Struct, frozen=True, kw_only=True):
 
 
 class KeptChange(Struct, frozen=True, kw_only=True):
-    id: UUID
-    old_email: str
-    new_email: str
-    asked_at: datetime
-    confirmed_at: datetime | None
-    closed_at: datetime | None
+    id: RowId
+    old_email: Email
+    new_email: Email
+    asked_at: Annotated[datetime, Timestamp]
+    confirmed_at: Annotated[datetime | None, Timestamp]
+    closed_at: Annotated[datetime | None, Timestamp]
 
     @classmethod
     def of(cls, change: AddressChange) -> "KeptChange":
@@ -75,11 +75,11 @@ class KeptChange(Struct, frozen=True, kw_only=True):
 class KeptMail(Struct, frozen=True, kw_only=True):
     """That it was owed, and what became of it; its text is made when it is sent, and kept by nobody here."""
 
-    id: UUID
+    id: RowId
     kind: Kind
-    recipient: str
-    created_at: datetime
-    settled_at: datetime | None
+    recipient: Email
+    created_at: Annotated[datetime, Timestamp]
+    settled_at: Annotated[datetime | None, Timestamp]
     outcome: Outcome | None
 
     @classmethod
@@ -106,6 +106,9 @@ class ExportShape(Struct, frozen=True, kw_only=True):
 
 @get(
     "/me/export",
+    operation_id="exportMe",
+    summary="Export your data",
+    tags=["Account"],
     guards=signed_in(),
     responses={
         200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep"),

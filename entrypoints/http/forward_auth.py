@@ -29,6 +29,9 @@ _SAID = {
 
 @get(
     "/forward-auth",
+    operation_id="forwardAuth",
+    summary="Authorize a request for a proxy",
+    tags=["Services"],
     guards=signed_in(query={"role"}),
     media_type=MediaType.TEXT,
     response_headers=[

@@ -11,6 +11,7 @@ from application.authenticate import Authenticate
 from application.delete_me import DeleteMe
 from application.rename_me import RenameMe
 from application.show_me import ShowMe
+from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of, said_in
@@ -23,14 +24,21 @@ PATH = "/v1/me"
 class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
     """Null gives the username up."""
 
-    username: str | None
+    username: Username | None
 
 
 class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
-    password: str
+    password: Password
 
 
-@get("/me", guards=signed_in(), responses=refusals("token_missing", "token_invalid", "token_revoked"))
+@get(
+    "/me",
+    operation_id="getMe",
+    summary="Get your account",
+    tags=["Account"],
+    guards=signed_in(),
+    responses=refusals("token_missing", "token_invalid", "token_revoked"),
+)
 async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape:
     """Who is calling."""
     return UserShape.of(await show_me(caller_of(request)))
@@ -48,6 +56,9 @@ def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
 
 @patch(
     "/me",
+    operation_id="updateMe",
+    summary="Change your username",
+    tags=["Account"],
     guards=signed_in(),
     responses=refusals("token_missing", "token_revoked", "username_invalid", "username_taken"),
 )
@@ -58,6 +69,9 @@ async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: Nam
 
 @delete(
     "/me",
+    operation_id="deleteMe",
+    summary="Delete your account",
+    tags=["Account"],
     guards=signed_in(),
     responses=refusals(
         "token_missing", "token_revoked", "invalid_credentials", "last_admin", "rate_limited", "overloaded"

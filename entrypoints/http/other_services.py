@@ -1,5 +1,7 @@
 """What other services ask about whoever calls them."""
 
+from typing import Annotated
+
 from litestar import MediaType, post
 from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
@@ -10,6 +12,7 @@ from application.introspect import Introspect
 from application.revoke import Revoke
 from domain.refusals import Code, Refusal
 from domain.role import Role
+from entrypoints.http.fields import described
 from entrypoints.http.guard import a_client
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, client_of, strict_form
@@ -18,8 +21,8 @@ from entrypoints.http.reading import AnyRequest, client_of, strict_form
 class TokenForm(Struct, frozen=True, forbid_unknown_fields=True):
     """`token_type_hint` may be left out, and changes nothing."""
 
-    token: str
-    token_type_hint: str = ""
+    token: Annotated[str, described("An access token or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ")]
+    token_type_hint: Annotated[str, described("Ignored.", "access_token")] | UnsetType = UNSET
 
     def said(self) -> str:
         """The token; a parameter without a value counts as left out (RFC 6749, section 3.1)."""
@@ -31,7 +34,7 @@ class TokenForm(Struct, frozen=True, forbid_unknown_fields=True):
 class Introspection(Struct, frozen=True, kw_only=True):
     """RFC 7662, section 2.2. Nothing but `active` is said of what is not; times are seconds since 1970."""
 
-    active: bool
+    active: Annotated[bool, described("Whether the token is accepted at this moment.", True)]
     token_type: str | UnsetType = UNSET
     sub: str | UnsetType = UNSET
     sid: str | UnsetType = UNSET
@@ -47,7 +50,14 @@ class Introspection(Struct, frozen=True, kw_only=True):
 
 
 @post(
-    "/introspect", guards=a_client(), before_request=strict_form, status_code=200, responses=refusals("rate_limited")
+    "/introspect",
+    operation_id="introspectToken",
+    summary="Introspect a token",
+    tags=["Services"],
+    guards=a_client(),
+    before_request=strict_form,
+    status_code=200,
+    responses=refusals("rate_limited"),
 )
 async def introspect_token(
     data: URLEncodedBody[TokenForm],
@@ -66,6 +76,9 @@ async def introspect_token(
 
 @post(
     "/revoke",
+    operation_id="revokeToken",
+    summary="Revoke a token",
+    tags=["Services"],
     guards=a_client(),
     before_request=strict_form,
     media_type=MediaType.TEXT,

@@ -9,6 +9,7 @@ from application.ask_for_link import AskForLink
 from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
 from entrypoints.http.accounts import EmailBody
+from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
@@ -16,18 +17,26 @@ from entrypoints.http.shapes import Accepted, TokenPairShape
 
 
 class ResetBody(Struct, frozen=True, forbid_unknown_fields=True):
-    token: str
-    new_password: str
-    confirm_password: str
+    token: LinkToken
+    new_password: NewPassword
+    confirm_password: NewPassword
 
 
 class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
-    current_password: str
-    new_password: str
-    confirm_password: str | None = None
+    current_password: Password
+    new_password: NewPassword
+    confirm_password: NewPassword | None = None
 
 
-@post("/password/forgot", guards=anybody(), status_code=202, responses=refusals("email_invalid", "rate_limited"))
+@post(
+    "/password/forgot",
+    operation_id="requestPasswordReset",
+    summary="Ask for a reset link",
+    tags=["Password"],
+    guards=anybody(),
+    status_code=202,
+    responses=refusals("email_invalid", "rate_limited"),
+)
 async def forget(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
 ) -> Accepted:
@@ -38,6 +47,9 @@ async def forget(
 
 @post(
     "/password/reset",
+    operation_id="resetPassword",
+    summary="Reset a password",
+    tags=["Password"],
     guards=anybody(),
     status_code=204,
     responses=refusals(
@@ -58,6 +70,9 @@ async def reset(
 
 @post(
     "/password/change",
+    operation_id="changePassword",
+    summary="Change your password",
+    tags=["Password"],
     guards=signed_in(),
     status_code=200,
     responses=refusals(

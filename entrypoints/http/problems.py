@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import structlog
@@ -14,6 +15,7 @@ from litestar.types import HTTPScope, Send
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
+from entrypoints.http.fields import described
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     Code.MALFORMED: (400, "The request cannot be understood"),
@@ -45,6 +47,13 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     Code.OVERLOADED: (503, "Too busy"),
     Code.UNAVAILABLE: (503, "Not available"),
 }
+_EXAMPLE_FIELDS: dict[str, str] = {
+    Code.EMAIL_INVALID: "email",
+    Code.USERNAME_INVALID: "username",
+    Code.USERNAME_TAKEN: "username",
+    Code.PASSWORD_WEAK: "password",
+    Code.PASSWORD_MISMATCH: "confirm_password",
+}
 PROBLEM_JSON = "application/problem+json"
 _BY_STATUS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _BY_STATUS[415] = "unsupported_media_type"
@@ -53,19 +62,21 @@ log = structlog.get_logger()
 
 
 class FieldProblem(Struct, frozen=True):
-    field: str
-    code: str
-    message: str
+    field: Annotated[str, described("The name of the field; empty if none can be named.", "email")]
+    code: Annotated[str, described("The code of this field's problem, or the reason.", "email_invalid")]
+    message: Annotated[str, described("For people.", "This is not an e-mail address.")]
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """A problem document. `errors` stands for input at fault."""
+    """A problem document (RFC 9457). `errors` names the fields at fault."""
 
-    type: str
-    title: str
-    status: int
-    detail: str
-    code: str
+    type: Annotated[str, described("Where the code is explained.", "/problems/email_invalid", format="uri-reference")]
+    title: Annotated[str, described("The code in words.", "The address is not valid")]
+    status: Annotated[int, described("The HTTP status.", 422)]
+    detail: Annotated[str, described("What is wrong with this request.", "This is not an e-mail address.")]
+    code: Annotated[
+        str, described("Stable; decide by this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
+    ]
     errors: list[FieldProblem] | UnsetType = UNSET
 
 
@@ -165,20 +176,28 @@ def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Proble
     return answer(request, problem("internal"))
 
 
+@dataclass(kw_only=True)
+class Refusals(ResponseSpec):
+    """What a handler may refuse with one status, for the OpenAPI document."""
+
+    codes: tuple[str, ...]
+
+
 def refusals(*codes: str) -> dict[int, ResponseSpec]:
-    """What a handler may refuse, for OpenAPI, from the catalogue."""
-    found: dict[int, list[str]] = {}
-    for code in ("malformed", *codes):
-        found.setdefault(CATALOGUE[code][0], []).append(code)
+    """What a handler may refuse by itself. What its access policy and its body imply need not be named."""
+    by_status: dict[int, list[str]] = {}
+    for code in codes:
+        by_status.setdefault(CATALOGUE[code][0], []).append(code)
     return {
-        status: ResponseSpec(
-            Problem,
-            generate_examples=False,
-            description=" or ".join(f"`{code}`" for code in some),
-            media_type=PROBLEM_JSON,
-        )
-        for status, some in found.items()
+        status: Refusals(Problem, generate_examples=False, media_type=PROBLEM_JSON, codes=tuple(some))
+        for status, some in by_status.items()
     }
+
+
+def example(code: str) -> Problem:
+    """A problem document of that code, for the OpenAPI document."""
+    field = _EXAMPLE_FIELDS.get(code)
+    return problem(code, errors=[FieldProblem(field, code, f"{CATALOGUE[code][1]}.")] if field else ())
 
 
 _PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)

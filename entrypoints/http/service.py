@@ -1,17 +1,19 @@
-"""What machines ask of the service itself: is it well, and which keys does it sign with."""
+"""Health, public keys and metrics."""
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
 from litestar import Request, Response, get, head
 from litestar.di import NamedDependency
-from msgspec import Struct
+from litestar.openapi.datastructures import ResponseSpec
+from msgspec import UNSET, Struct, UnsetType
 
 from adapters.argon2_hasher import Argon2Hasher
 from adapters.jwt_sealer import JwtSealer
 from adapters.live_keys import LiveKeys
 from domain.refusals import Code, Refusal
 from entrypoints.health import Health, Lookout
+from entrypoints.http.fields import described
 from entrypoints.http.guard import anybody
 from entrypoints.metrics import Metrics
 
@@ -20,16 +22,16 @@ OPENMETRICS = "application/openmetrics-text"
 
 
 class Alive(Struct, frozen=True):
-    status: str
+    status: Annotated[str, described("`ok`, or `degraded:` and what is down.", "ok")]
 
 
-@get("/health/live", guards=anybody())
+@get("/health/live", operation_id="getLiveness", summary="Liveness", tags=["System"], guards=anybody())
 async def live() -> Alive:
     """The process runs."""
     return Alive("ok")
 
 
-@get("/health/ready", guards=anybody())
+@get("/health/ready", operation_id="getReadiness", summary="Readiness", tags=["System"], guards=anybody())
 async def ready(health: NamedDependency[Health]) -> Alive:
     """Whether requests can be served; 503 names what is down. Redis alone being down slows, and stops nothing."""
     down = await health.down()
@@ -38,7 +40,32 @@ async def ready(health: NamedDependency[Health]) -> Alive:
     return Alive("ok" if not down else f"degraded: {', '.join(down)}")
 
 
-@get("/.well-known/jwks.json", guards=anybody())
+class PublicKey(Struct, frozen=True, kw_only=True):
+    """A JSON Web Key (RFC 7517). Which members it has depends on `kty`."""
+
+    kty: Annotated[str, described("The kind of key.", "EC", enum=["EC", "OKP", "RSA"])]
+    kid: Annotated[str, described("As in the header of the tokens that this key signed.", "pCa4jBCzFUNdh4gkz1kp")]
+    use: Annotated[str, described("For signatures.", "sig", enum=["sig"])]
+    alg: Annotated[str, described("The only algorithm of this key.", "ES256", enum=["ES256", "EdDSA", "RS256"])]
+    crv: Annotated[str, described("The curve of an EC or OKP key.", "P-256")] | UnsetType = UNSET
+    x: Annotated[str, described("Public coordinate.", "f83OJ3D2xF1Bg8vub9tLe1gHMzV7")] | UnsetType = UNSET
+    y: Annotated[str, described("Public coordinate.", "x_FEzRu9m36HLN_tue659LNpXW6p")] | UnsetType = UNSET
+    n: Annotated[str, described("Modulus of an RSA key.")] | UnsetType = UNSET
+    e: Annotated[str, described("Exponent of an RSA key.")] | UnsetType = UNSET
+
+
+class PublicKeys(Struct, frozen=True):
+    keys: list[PublicKey]
+
+
+@get(
+    "/.well-known/jwks.json",
+    operation_id="getJwks",
+    summary="Get the public keys",
+    tags=["System"],
+    guards=anybody(),
+    responses={200: ResponseSpec(PublicKeys, generate_examples=False, description="The key set")},
+)
 async def key_set(
     access_sealer: NamedDependency[JwtSealer], signing_keys: NamedDependency[LiveKeys]
 ) -> Response[dict[str, Any]]:
@@ -49,7 +76,14 @@ async def key_set(
     return Response(access_sealer.jwks(), headers={"Cache-Control": f"public, max-age={seconds}"})
 
 
-@get("/metrics", guards=anybody(), media_type=TEXT)
+@get(
+    "/metrics",
+    operation_id="getMetrics",
+    summary="Get the metrics",
+    tags=["System"],
+    guards=anybody(),
+    media_type=TEXT,
+)
 async def numbers(
     request: Request[Any, Any, Any], lookout: NamedDependency[Lookout], hasher: NamedDependency[Argon2Hasher]
 ) -> Response[bytes]:

@@ -2,6 +2,7 @@
 
 import re
 from datetime import datetime
+from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -17,6 +18,8 @@ from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
 from domain.session import Session
 from domain.token import TokenPair
+from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
+from entrypoints.http.fields import Login as LoginName
 from entrypoints.http.guard import anybody, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_in, origin_of
@@ -30,24 +33,24 @@ _SAID = rb'"[ !#-\[\]-~]+"'
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
-    login: str
-    password: str
+    login: LoginName
+    password: Password
 
 
 class RefreshBody(Struct, frozen=True, forbid_unknown_fields=True):
-    refresh_token: str
+    refresh_token: RefreshToken
 
 
 class SessionShape(Struct, frozen=True, kw_only=True):
     """`last_used_at` is the last login or renewal: a request in between leaves no trace. `ip` and `user_agent` are
     those of the login."""
 
-    id: UUID
-    created_at: datetime
-    last_used_at: datetime
-    user_agent: str
-    ip: str
-    current: bool
+    id: SessionId
+    created_at: Annotated[datetime, Timestamp]
+    last_used_at: Annotated[datetime, Timestamp]
+    user_agent: UserAgent
+    ip: IpAddress
+    current: Annotated[bool, described("Whether it is the session of this request.", True)]
 
     @classmethod
     def of(cls, session: Session, *, current: UUID) -> "SessionShape":
@@ -67,6 +70,9 @@ class SessionList(Struct, frozen=True):
 
 @post(
     "/login",
+    operation_id="logIn",
+    summary="Log in",
+    tags=["Sessions"],
     guards=anybody(),
     status_code=200,
     responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
@@ -78,6 +84,9 @@ async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDep
 
 @post(
     "/refresh",
+    operation_id="refresh",
+    summary="Refresh the tokens",
+    tags=["Sessions"],
     guards=anybody(),
     status_code=200,
     responses=refusals("token_invalid", "token_expired", "refresh_reused", "session_ended"),
@@ -113,19 +122,42 @@ def _told(pair: TokenPair) -> tuple[Headers, bytes]:
     return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
 
 
-@post("/logout", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))
+@post(
+    "/logout",
+    operation_id="logOut",
+    summary="Log out",
+    tags=["Sessions"],
+    guards=signed_in(),
+    status_code=204,
+    responses=refusals("token_missing", "token_revoked"),
+)
 async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     """End the session that calls. When the answer comes, no process accepts its tokens."""
     await logout(caller_of(request), origin=origin_of(request))
 
 
-@post("/logout/all", guards=signed_in(), status_code=204, responses=refusals("token_missing", "token_revoked"))
+@post(
+    "/logout/all",
+    operation_id="logOutEverywhere",
+    summary="Log out everywhere",
+    tags=["Sessions"],
+    guards=signed_in(),
+    status_code=204,
+    responses=refusals("token_missing", "token_revoked"),
+)
 async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
     """End every session of the caller."""
     await logout_everywhere(caller_of(request), origin=origin_of(request))
 
 
-@get("/sessions", guards=signed_in(), responses=refusals("token_missing", "token_revoked"))
+@get(
+    "/sessions",
+    operation_id="listSessions",
+    summary="List your sessions",
+    tags=["Sessions"],
+    guards=signed_in(),
+    responses=refusals("token_missing", "token_revoked"),
+)
 async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSessions]) -> SessionList:
     """The caller's own sessions that are alive, newest first; `last_used_at` is the last login or renewal."""
     found = await list_sessions(caller_of(request))
@@ -134,6 +166,9 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
 
 @delete(
     "/sessions/{session_id:uuid}",
+    operation_id="endSession",
+    summary="End one of your sessions",
+    tags=["Sessions"],
     guards=signed_in(),
     responses=refusals("token_missing", "token_revoked", "not_found"),
 )

@@ -1,23 +1,34 @@
 """What several answers are made of."""
 
 from datetime import datetime
-from uuid import UUID
+from typing import Annotated, Literal
 
 from msgspec import Struct
 
 from domain.role import Role
 from domain.token import TokenPair
 from domain.user import User
+from entrypoints.http.fields import (
+    AccessToken,
+    Email,
+    RefreshToken,
+    Seconds,
+    SessionId,
+    Timestamp,
+    UserId,
+    Username,
+    described,
+)
 
 
 class UserShape(Struct, frozen=True, kw_only=True):
-    id: UUID
-    email: str
-    username: str | None
+    id: UserId
+    email: Email
+    username: Username | None
     role: Role
-    verified: bool
-    disabled: bool
-    created_at: datetime
+    verified: Annotated[bool, described("Whether the e-mail address is verified. Roles apply only then.", True)]
+    disabled: Annotated[bool, described("Whether the account is disabled.", False)]
+    created_at: Annotated[datetime, Timestamp]
 
     @classmethod
     def of(cls, user: User) -> "UserShape":
@@ -35,17 +46,18 @@ class UserShape(Struct, frozen=True, kw_only=True):
 class TokenPairShape(Struct, frozen=True, kw_only=True):
     """Lifetimes in seconds."""
 
-    access_token: str
-    token_type: str = "Bearer"
-    expires_in: int
-    refresh_token: str
-    refresh_expires_in: int
-    session_id: UUID
+    access_token: AccessToken
+    token_type: Literal["Bearer"]
+    expires_in: Seconds
+    refresh_token: RefreshToken
+    refresh_expires_in: Seconds
+    session_id: SessionId
 
     @classmethod
     def of(cls, pair: TokenPair) -> "TokenPairShape":
         return cls(
             access_token=pair.access_token,
+            token_type="Bearer",  # noqa: S106
             expires_in=pair.expires_in,
             refresh_token=pair.refresh_token,
             refresh_expires_in=pair.refresh_expires_in,
@@ -54,6 +66,6 @@ class TokenPairShape(Struct, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True):
-    """Said whatever there is to the address; the mail tells its owner more."""
+    """The same for every address; its owner is told more by mail."""
 
-    status: str
+    status: Annotated[str, described("What was done, or would have been for a known address.", "verification_sent")]

@@ -13,17 +13,19 @@ from application.list_users import ListUsers, ShowUser
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
+from entrypoints.http.fields import Cursor, Limit, NextCursor
 from entrypoints.http.guard import at_least
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 
+_QUERY = "The beginning of an e-mail address or a username."
 _WATCHED = refusals("token_missing", "not_verified", "role_required")
 
 
 class UserPage(Struct, frozen=True):
     items: list[UserShape]
-    next_cursor: str | None
+    next_cursor: NextCursor
 
 
 class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -31,13 +33,20 @@ class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
     disabled: bool | UnsetType = UNSET
 
 
-@get("/users", guards=at_least(Role.MODERATOR, query={"query", "role", "limit", "cursor"}), responses=_WATCHED)
+@get(
+    "/users",
+    operation_id="listUsers",
+    summary="List users",
+    tags=["Users"],
+    guards=at_least(Role.MODERATOR, query={"query", "role", "limit", "cursor"}),
+    responses=_WATCHED,
+)
 async def browse(
     list_users: NamedDependency[ListUsers],
-    start: Annotated[str, QueryParameter(name="query", max_length=254)] = "",
+    start: Annotated[str, QueryParameter(name="query", max_length=254, description=_QUERY)] = "",
     role: FromQuery[Role | None] = None,
-    limit: Annotated[int, QueryParameter(ge=1, le=200)] = 50,
-    cursor: Annotated[str | None, QueryParameter(max_length=512)] = None,
+    limit: Limit = 50,
+    cursor: Cursor = None,
 ) -> UserPage:
     """Users whose address or else username starts with `query`, sorted by these; without it, oldest first."""
     page, following = await list_users(
@@ -48,6 +57,9 @@ async def browse(
 
 @get(
     "/users/{user_id:uuid}",
+    operation_id="getUser",
+    summary="Get a user",
+    tags=["Users"],
     guards=at_least(Role.MODERATOR),
     responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
 )
@@ -58,6 +70,9 @@ async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) ->
 
 @patch(
     "/users/{user_id:uuid}",
+    operation_id="updateUser",
+    summary="Change a role, disable or enable a user",
+    tags=["Users"],
     guards=at_least(Role.ADMIN),
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
@@ -82,6 +97,9 @@ async def change(
 
 @post(
     "/users/{user_id:uuid}/logout",
+    operation_id="logOutUser",
+    summary="End every session of a user",
+    tags=["Users"],
     guards=at_least(Role.MODERATOR),
     status_code=204,
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
@@ -93,6 +111,9 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
 
 @delete(
     "/users/{user_id:uuid}",
+    operation_id="deleteUser",
+    summary="Delete a user",
+    tags=["Users"],
     guards=at_least(Role.ADMIN),
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )

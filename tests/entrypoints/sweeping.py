@@ -108,8 +108,8 @@ def _fields(openapi: dict[str, Any], operation: dict[str, Any]) -> dict[str, str
 
 
 def _kind(openapi: dict[str, Any], said: dict[str, Any]) -> str:
-    kinds = [one for one in said.get("oneOf", [said]) if one.get("type") != "null"]
-    nullable = len(kinds) != len(said.get("oneOf", [said]))
+    kinds = [one for one in said.get("anyOf", [said]) if one.get("type") != "null"]
+    nullable = len(kinds) != len(said.get("anyOf", [said]))
     if "$ref" in kinds[0]:
         kinds = [openapi["components"]["schemas"][kinds[0]["$ref"].rsplit("/", 1)[-1]]]
     return ("enum" if "enum" in kinds[0] else str(kinds[0]["type"])) + ("?" if nullable else "")
