@@ -46,6 +46,17 @@ async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId) -
         await work.mails.add(Mail.owed(Kind.ACCOUNT_DELETED, user.email, id=new_id(), now=now))
 
 
+async def switch_user(work: Work, user: User, *, disabled: bool, now: datetime) -> User | None:
+    """Disable a user, which ends every session, or enable one. Raises `last_admin`. Hold the user and all admins
+    first."""
+    if not disabled:
+        return await work.users.set_disabled(user.id, False, now=now)
+    await spare_last_admin(work, user)
+    changed = await work.users.set_disabled(user.id, True, now=now)
+    await work.sessions.end_all(user.id, now=now, reason=EndReason.DISABLED)
+    return changed
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeUser:
     """Grant a role, disable or enable. An actor grants at most its own role."""
@@ -74,11 +85,7 @@ class ChangeUser:
             changed: User | None = target
             acts: list[tuple[Action, str]] = []
             if disabled is not None and disabled != target.disabled:
-                if disabled:
-                    await spare_last_admin(work, target)
-                changed = await work.users.set_disabled(user_id, disabled, now=now)
-                if disabled:
-                    await work.sessions.end_all(user_id, now=now, reason=EndReason.DISABLED)
+                changed = await switch_user(work, target, disabled=disabled, now=now)
                 acts.append((Action.DISABLED if disabled else Action.ENABLED, ""))
             if role is not None and role is not target.role:
                 await spare_last_admin(work, target)

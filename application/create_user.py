@@ -82,8 +82,9 @@ class GrantRole:
             if not user.verified:
                 raise Refusal(
                     Code.NOT_VERIFIED,
-                    "This address has not been proven, so anybody may have claimed it. Its owner has to follow the"
-                    " link in the mail first; or make the user by `create-user --verified`, and all claims are void.",
+                    "This address is not verified, so anybody may have registered it. Its owner has to follow the"
+                    " link in the mail first; or create the user with `users create --verified`, which removes the"
+                    " unverified ones.",
                 )
             await work.sessions.settled(user.id)
             if user.role is role:

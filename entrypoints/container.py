@@ -40,6 +40,7 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
+from application.operate_users import FindUsers, RemoveUser, SwitchUser
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -177,6 +178,9 @@ class Container(containers.DeclarativeContainer):
     create_user = providers.Factory(CreateUser, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
     import_users = providers.Factory(ImportUsers, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
     grant_role = providers.Factory(GrantRole, begin=begin, clock=clock, new_id=new_id)
+    find_users = providers.Factory(FindUsers, begin=begin)
+    switch_user = providers.Factory(SwitchUser, begin=begin, clock=clock, new_id=new_id)
+    remove_user = providers.Factory(RemoveUser, begin=begin, clock=clock, new_id=new_id)
     deliver_mail = providers.Factory(
         DeliverMail,
         begin=begin,

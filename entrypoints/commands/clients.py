@@ -1,38 +1,46 @@
 """The programs that may ask about tokens."""
 
 import argparse
-import sys
 from uuid import UUID
 
-from entrypoints.commands.registry import Commands, with_container
+from entrypoints.commands.output import print_json, print_note, print_rows
+from entrypoints.commands.registry import Commands, name, with_container
 from entrypoints.container import Container
+
+COLUMNS = ("id", "created_at", "name")
 
 
 async def add_client(container: Container, asked: argparse.Namespace) -> int:
     client, secret = await container.add_client()(name=asked.name)
-    print("client_id", client.id, sep="\t")
-    print("client_secret", secret, sep="\t")
-    print("Nobody can show this secret again: it is not kept.", file=sys.stderr)
+    shown = {"client_id": client.id, "client_secret": secret}
+    if asked.json:
+        print_json(shown)
+    else:
+        for field, value in shown.items():
+            print(field, value, sep="\t")
+    print_note("Save this secret now. It will not be shown again.")
     return 0
 
 
-async def list_clients(container: Container, _: argparse.Namespace) -> int:
-    for client in await container.list_clients()():
-        print(client.id, f"{client.created_at:%Y-%m-%dT%H:%M:%SZ}", client.name, sep="\t")
+async def list_clients(container: Container, asked: argparse.Namespace) -> int:
+    rows = [{name: getattr(client, name) for name in COLUMNS} for client in await container.list_clients()()]
+    print_rows(rows, columns=COLUMNS, empty="There are no clients.", as_json=asked.json)
     return 0
 
 
 async def remove_client(container: Container, asked: argparse.Namespace) -> int:
     if await container.remove_client()(asked.id):
         return 0
-    print("No client has this id.", file=sys.stderr)
+    print_note("No client has this id.")
     return 1
 
 
 def register(commands: Commands) -> None:
     listing = with_container(list_clients)
     clients = commands.group("clients", "The programs that may ask about tokens, or revoke them.", default=listing)
-    clients.add("list", listing, "One line each: id, when it was made, name.")
-    adding = clients.add("add", with_container(add_client), "Make one; its secret is printed once.")
-    adding.add_argument("--name", required=True)
-    clients.add("remove", with_container(remove_client), "It may ask no more.").add_argument("id", type=UUID)
+    clients.listing("list", listing, "List them.")
+    adding = clients.listing("add", with_container(add_client), "Make one; its secret is shown once.")
+    adding.add_argument("--name", type=name, required=True)
+    clients.add(
+        "remove", with_container(remove_client), "Its secret is refused from the next request on."
+    ).add_argument("id", type=UUID)

@@ -3,11 +3,13 @@
 import argparse
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator, Iterator
 
 from asgiref.sync import async_to_sync
 
 from entrypoints import making
+from entrypoints.commands.output import print_json
 from entrypoints.commands.registry import Commands, advice, insist_on
 from entrypoints.doctor.database import look_at_database
 from entrypoints.doctor.findings import Finding, State
@@ -49,29 +51,40 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             yield it
 
 
-def run(_: argparse.Namespace) -> int:
+def _row(found: Finding) -> dict[str, str]:
+    return {"state": found.state, "part": found.part, "text": found.text}
+
+
+def run(asked: argparse.Namespace) -> int:
     # Who has set the address of a database, and no environment, is about to run `make api`, which is production.
     meant = "production" if os.environ.get("LATCHKEY_DATABASE_URL") else "development"
     try:
         insist_on("LATCHKEY_DATABASE_URL", instead="database")
         settings = load(default_env=meant)
     except SettingsError as error:
-        for line in str(error).splitlines():
-            print(Finding.wrong("settings", line))
+        wrongs = [Finding.wrong("settings", line) for line in str(error).splitlines()]
+        if asked.json:
+            print_json([_row(found) for found in wrongs])
+        else:
+            print(*wrongs, sep="\n")
         if advice(error):
-            print(advice(error).strip())
+            print(advice(error).strip(), file=sys.stderr if asked.json else sys.stdout)
         return 1
 
     async def show() -> int:
-        wrong = False
+        findings = []
         async for found in examine(settings):
-            print(found, flush=True)
-            wrong = wrong or found.state is State.WRONG
-        return int(wrong)
+            findings.append(found)
+            if not asked.json:
+                print(found, flush=True)
+        if asked.json:
+            print_json([_row(found) for found in findings])
+        return int(any(found.state is State.WRONG for found in findings))
 
     status: int = async_to_sync(show)()
     return status
 
 
 def register(commands: Commands) -> None:
-    commands.add("doctor", run, "Look whether everything is as it has to be; a line each. 0: nothing is wrong.")
+    text = "Look whether everything is as it has to be; a line each. 0: nothing is wrong."
+    commands.listing("doctor", run, text)

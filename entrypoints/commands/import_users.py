@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
@@ -15,6 +15,7 @@ from typing import BinaryIO
 from application.import_users import Newcomer, Remark
 from domain.refusals import Refusal
 from domain.role import Role
+from entrypoints.commands.output import print_json, printable
 from entrypoints.commands.registry import ROLES, Commands, role, with_container
 from entrypoints.container import Container
 from entrypoints.progress import Progress
@@ -63,11 +64,6 @@ class Tally:
     """Of those that are listed, how many came in all the same."""
 
 
-def harmless(text: str) -> str:
-    """Whatever stands in a file must not move a terminal's cursor, nor forge a line."""
-    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
-
-
 async def import_users(container: Container, asked: argparse.Namespace) -> int:
     tally, trouble = Tally(), ""
     with ExitStack() as opened:
@@ -87,7 +83,7 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
             if remarks:
                 progress.clear()
             for remark in remarks:
-                print(f"line {remark.line}: {harmless(remark.reason)}", file=listing, flush=True)
+                print(f"line {remark.line}: {printable(remark.reason)}", file=listing, flush=True)
             progress.tell(file.tell(), tally.read)
 
         try:
@@ -97,8 +93,11 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
                 trouble = "Stopped."
         except Refusal as refusal:
             trouble = f"{refusal.code}: {refusal.detail}"
-    nameless = f", {tally.nameless:,} of them came in without its username" if tally.nameless else ""
-    print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed{nameless}")
+    if asked.json:
+        print_json(asdict(tally))
+    else:
+        nameless = f", {tally.nameless:,} of them came in without its username" if tally.nameless else ""
+        print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed{nameless}")
     if trouble:
         progress.clear()
         print(f"{trouble} Run it again for the rest.", file=sys.stderr)
@@ -156,9 +155,9 @@ def _run(asked: argparse.Namespace) -> int:
     return with_container(import_users)(asked)
 
 
-def register(commands: Commands) -> None:
+def register(users: Commands) -> None:
     text = "Take over users, and their passwords' hashes, from a file of another system."
-    taking = commands.add("import-users", _run, text)
+    taking = users.listing("import", _run, text)
     taking.description, taking.formatter_class = _ABOUT, argparse.RawDescriptionHelpFormatter
     taking.add_argument("file", type=Path)
     taking.add_argument("--format", choices=("jsonl", "csv", "better-auth", "firebase"), help=_FORMATS)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapters.key_files import HeldKey, held_keys, make_key, read_keys
+from entrypoints.commands.output import print_rows
 from entrypoints.commands.registry import Commands, Run, insist_on
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
 
@@ -54,7 +55,7 @@ def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tu
     return lines
 
 
-def rotate(folder: Path, *, now: datetime, delay: timedelta) -> None:
+def rotate(folder: Path, *, now: datetime, delay: timedelta, as_json: bool = False) -> None:
     """Raises OSError where the folder cannot be read or written."""
     made = make_key(folder)
     keys = held_keys(read_keys(folder).values())
@@ -65,27 +66,25 @@ def rotate(folder: Path, *, now: datetime, delay: timedelta) -> None:
     for file in (file for it in gone for file in it.files):
         # Another rotation may have been quicker.
         file.unlink(missing_ok=True)
-    show(folder, now=now, delay=delay)
-    for it in gone:
-        _say(it, "removed: every token that it signed is dead")
+    show(folder, now=now, delay=delay, as_json=as_json, removed=gone)
 
 
-def show(path: Path, *, now: datetime, delay: timedelta) -> None:
-    """A line for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
+def show(
+    path: Path, *, now: datetime, delay: timedelta, as_json: bool = False, removed: Sequence[HeldKey] = ()
+) -> None:
+    """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
     files = read_keys(path).values()
-    for it, word in told(held_keys(files), now=now, delay=delay):
-        _say(it, word)
+    found = told(held_keys(files), now=now, delay=delay)
+    found += [(it, "removed: every token that it signed is dead") for it in removed]
+    rows = [{"kid": it.key.kid, "alg": it.key.alg, "since": it.since, "does": word} for it, word in found]
+    print_rows(rows, columns=("kid", "alg", "since", "does"), empty="There are no keys.", as_json=as_json)
     for file in files:
         if file.problem:
             print(file.problem, file=sys.stderr)
 
 
-def _say(it: HeldKey, word: str) -> None:
-    print(it.key.kid, it.key.alg, f"{it.since:%Y-%m-%dT%H:%M:%SZ}", word, sep="\t")
-
-
 def _with_folder(act: Callable[..., None]) -> Run:
-    def run(_: argparse.Namespace) -> int:
+    def run(asked: argparse.Namespace) -> int:
         insist_on("LATCHKEY_SIGNING_KEYS", instead="keys")
         path, delay, local = key_folder()
         if local:
@@ -95,7 +94,7 @@ def _with_folder(act: Callable[..., None]) -> Run:
             print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
             return 1
         try:
-            act(path, now=datetime.now(UTC), delay=delay)
+            act(path, now=datetime.now(UTC), delay=delay, as_json=asked.json)
         except OSError as error:
             print(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
@@ -114,6 +113,6 @@ def register(commands: Commands) -> None:
     listing = _with_folder(show)
     text = "List the keys that sign access tokens, or make a new one; no restart is needed."
     keys = commands.group("keys", text, default=listing)
-    keys.add("list", listing, "One line each, newest first: kid, algorithm, since when, what it does.")
+    keys.listing("list", listing, "List the keys, newest first, with what each does.")
     text = "Make a key, which signs soon; remove those of which every token is dead. Says what `keys list` says then."
-    keys.add("rotate", _with_folder(rotate), text)
+    keys.listing("rotate", _with_folder(rotate), text)

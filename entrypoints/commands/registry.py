@@ -25,15 +25,21 @@ class Commands:
         self._parsers = parser.add_subparsers(required=required, metavar=called)
 
     def add(self, name: str, run: Run, text: str) -> argparse.ArgumentParser:
-        made = self._parsers.add_parser(name, help=text, description=text)
+        made = self._parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
         made.set_defaults(run=run)
+        return made
+
+    def listing(self, name: str, run: Run, text: str) -> argparse.ArgumentParser:
+        """A command whose output programs may want to read."""
+        made = self.add(name, run, text)
+        made.add_argument("--json", action="store_true", help="print JSON, for programs")
         return made
 
     def group(self, name: str, text: str, *, default: Run | None = None) -> "Commands":
         """Commands under a name of their own; `default` is for who says the name alone."""
-        made = self._parsers.add_parser(name, help=text, description=text)
+        made = self._parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
         if default is not None:
-            made.set_defaults(run=default)
+            made.set_defaults(run=default, json=False)
         return Commands(made, called="action", required=default is None)
 
 
@@ -45,6 +51,19 @@ def role(text: str) -> Role:
     if text not in list(Role):
         raise argparse.ArgumentTypeError(f"must be one of {', '.join(Role)}")
     return Role(text)
+
+
+def whole(text: str) -> int:
+    """As an argument's type."""
+    if not (text.isascii() and text.isdigit() and 0 < int(text) <= 10_000):
+        raise argparse.ArgumentTypeError("must be a whole number from 1 to 10000")
+    return int(text)
+
+
+def name(text: str) -> str:
+    """As an argument's type: an address, a user name or another name, as it was meant. A file that it was taken from
+    may begin with a byte order mark, and white space around a name means nothing."""
+    return text.removeprefix("\ufeff").strip()
 
 
 def with_container(command: Command) -> Run:

@@ -1,17 +1,27 @@
 """Where somebody is logged in, and ending it: for the operator on the telephone with them."""
 
 import argparse
-import sys
 from uuid import UUID
 
-from entrypoints.commands.registry import Commands, with_container
+from entrypoints.commands.output import print_note, print_rows
+from entrypoints.commands.registry import Commands, name, with_container
 from entrypoints.container import Container
+
+COLUMNS = ("id", "created_at", "last_used_at", "ip", "user_agent")
 
 
 async def list_sessions(container: Container, asked: argparse.Namespace) -> int:
-    for session in await container.sessions_of()(email=asked.email):
-        used = f"{session.rotated_at:%Y-%m-%dT%H:%M:%SZ}"
-        print(session.id, used, session.origin.ip, session.origin.user_agent, sep="\t")
+    rows = [
+        {
+            "id": session.id,
+            "created_at": session.created_at,
+            "last_used_at": session.rotated_at,
+            "ip": session.origin.ip,
+            "user_agent": session.origin.user_agent,
+        }
+        for session in await container.sessions_of()(email=asked.email)
+    ]
+    print_rows(rows, columns=COLUMNS, empty=f"{asked.email} has no sessions.", as_json=asked.json)
     return 0
 
 
@@ -21,15 +31,15 @@ async def end_sessions(container: Container, asked: argparse.Namespace) -> int:
         return 0
     if await container.end_any_session()(session_id=asked.id):
         return 0
-    print("This session was over already.", file=sys.stderr)
+    print_note("This session was over already.")
     return 1
 
 
 def register(commands: Commands) -> None:
     group = commands.group("sessions", "List the sessions of a user, or end them.")
-    listing = group.add("list", with_container(list_sessions), "One line each: id, last used, address, device.")
-    listing.add_argument("--email", required=True)
+    listing = group.listing("list", with_container(list_sessions), "List the sessions of a user, newest first.")
+    listing.add_argument("--email", type=name, required=True)
     ending = group.add("end", with_container(end_sessions), "End one session, or all of a user; in force at once.")
     which = ending.add_mutually_exclusive_group(required=True)
-    which.add_argument("--email", help="whose sessions all end")
+    which.add_argument("--email", type=name, help="whose sessions all end")
     which.add_argument("--id", type=UUID, help="the one that ends")

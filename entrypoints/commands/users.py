@@ -1,17 +1,24 @@
-"""Users made and raised by the operator: the first admin comes from here."""
+"""Users, managed by the operator: the first admin comes from here."""
 
 import argparse
 import getpass
 import sys
 
 from domain.role import Role
-from entrypoints.commands.registry import ROLES, Commands, role, with_container
+from domain.user import User
+from entrypoints.commands import import_users
+from entrypoints.commands.output import USER, print_json, print_note, print_rows, printable, user_row
+from entrypoints.commands.registry import ROLES, Commands, Run, name, role, whole, with_container
 from entrypoints.container import Container
+
+_UNVERIFIED_ROLE = """\
+warning: this user is not verified, so the role {role} is not in force yet. A link was mailed to {email}: the role \
+applies once somebody follows it. To verify the address yourself, use --verified."""
 
 
 async def create_user(container: Container, asked: argparse.Namespace) -> int:
     if asked.password_hash is not None and not container.hasher().knows(asked.password_hash):
-        print("--password-hash: this is no hash that a login could be checked against.", file=sys.stderr)
+        print_note("--password-hash: this is no hash that a login could be checked against.")
         return 2
     made = await container.create_user()(
         email=asked.email,
@@ -22,16 +29,71 @@ async def create_user(container: Container, asked: argparse.Namespace) -> int:
         password=None if asked.password_hash is not None else _password(),
     )
     if made is None:
-        print("Somebody verified has this address or username already.", file=sys.stderr)
+        print_note("Somebody verified has this address or username already.")
         return 1
-    print(made.id)
+    if asked.json:
+        print_json(user_row(made))
+    else:
+        print(made.id)
+    if not made.verified and made.role is not Role.MEMBER:
+        print_note(_UNVERIFIED_ROLE.format(role=made.role, email=made.email))
     return 0
 
 
-async def grant(container: Container, asked: argparse.Namespace) -> int:
+async def find_users(container: Container, asked: argparse.Namespace) -> int:
+    found, more = await container.find_users()(query=asked.query, role=asked.role, limit=asked.limit)
+    print_rows([user_row(user) for user in found], columns=USER, empty="No users found.", as_json=asked.json)
+    if more:
+        print_note(f"There are more. These are the first {len(found)}: name a longer prefix, or raise --limit.")
+    return 0
+
+
+async def grant_role(container: Container, asked: argparse.Namespace) -> int:
     changed = await container.grant_role()(email=asked.email, role=asked.role)
     print(f"{changed.email} is {changed.role}")
     return 0
+
+
+async def disable_user(container: Container, asked: argparse.Namespace) -> int:
+    return await _switch(container, _who(asked), disabled=True)
+
+
+async def enable_user(container: Container, asked: argparse.Namespace) -> int:
+    return await _switch(container, _who(asked), disabled=False)
+
+
+async def delete_user(container: Container, asked: argparse.Namespace) -> int:
+    print(f"{_called(await container.remove_user()(who=_who(asked)))} is deleted")
+    return 0
+
+
+def _delete(asked: argparse.Namespace) -> int:
+    if sys.stdin.isatty() and not asked.yes:
+        print(
+            f"Delete {printable(_who(asked))} and everything kept about them? [y/N] ",
+            end="",
+            file=sys.stderr,
+            flush=True,
+        )
+        if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+            print_note("Nothing was deleted.")
+            return 1
+    return with_container(delete_user)(asked)
+
+
+async def _switch(container: Container, who: str, *, disabled: bool) -> int:
+    user = await container.switch_user()(who=who, disabled=disabled)
+    print(f"{_called(user)} is {'disabled' if disabled else 'enabled'}")
+    return 0
+
+
+def _who(asked: argparse.Namespace) -> str:
+    found: str = asked.email if asked.user is None else asked.user
+    return found
+
+
+def _called(user: User) -> str:
+    return f"{user.email} ({user.id})"
 
 
 def _password() -> str:
@@ -47,15 +109,38 @@ def _password() -> str:
     return password
 
 
+def _about_one(users: Commands, verb: str, run: Run, text: str) -> argparse.ArgumentParser:
+    made = users.add(verb, run, text)
+    which = made.add_mutually_exclusive_group(required=True)
+    which.add_argument("user", type=name, nargs="?", metavar="USER", help="its address, user name or id")
+    which.add_argument("--email", type=name, help="the same, by its address")
+    return made
+
+
 def register(commands: Commands) -> None:
-    text = "Make a user; the password comes from a prompt or from stdin."
-    create = commands.add("create-user", with_container(create_user), text)
-    create.add_argument("--email", required=True)
-    create.add_argument("--username")
+    users = commands.group("users", "Create, import, find and manage users.")
+    text = "Create a user; the password comes from a prompt or from standard input."
+    create = users.listing("create", with_container(create_user), text)
+    create.add_argument("--email", type=name, required=True)
+    create.add_argument("--username", type=name)
     create.add_argument("--role", type=role, default=Role.MEMBER, metavar=ROLES)
     create.add_argument("--verified", action="store_true", help="the address needs no proof")
     create.add_argument("--password-hash", help="keep this hash of another system instead of asking for a password")
 
-    promote = commands.add("grant", with_container(grant), "Give a user a role.")
-    promote.add_argument("--email", required=True)
-    promote.add_argument("--role", type=role, required=True, metavar=ROLES)
+    text = "Find users by the beginning of their address or user name, or by their id."
+    find = users.listing("find", with_container(find_users), text)
+    find.add_argument("query", type=name, nargs="?", default="", metavar="QUERY", help="everybody by default")
+    find.add_argument("--role", type=role, metavar=ROLES)
+    find.add_argument("--limit", type=whole, default=50, help="how many at most, 50 by default")
+
+    grant = users.add("grant", with_container(grant_role), "Give a user a role.")
+    grant.add_argument("--email", type=name, required=True)
+    grant.add_argument("--role", type=role, required=True, metavar=ROLES)
+
+    text = "End every session of a user and refuse logins; in force at once."
+    _about_one(users, "disable", with_container(disable_user), text)
+    _about_one(users, "enable", with_container(enable_user), "Let a disabled user log in again.")
+    text = "Delete a user, with sessions and links. Asks first at a terminal."
+    delete = _about_one(users, "delete", _delete, text)
+    delete.add_argument("--yes", action="store_true", help="do not ask")
+    import_users.register(users)

@@ -42,7 +42,7 @@ def take_over(path: Path, url: str) -> float:
         "LATCHKEY_REDIS_URL": "redis://127.0.0.1:1/0",
         "LATCHKEY_DATA_DIR": str(path.parent / "data"),
     }
-    command = [sys.executable, "-m", "entrypoints.cli", "import-users", str(path)]
+    command = [sys.executable, "-m", "entrypoints.cli", "users", "import", str(path)]
     began = time.perf_counter()
     subprocess.run(command, env=environ, check=True, capture_output=True)
     with path.open() as file:

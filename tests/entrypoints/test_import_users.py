@@ -42,7 +42,7 @@ def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours
         {"email": email, "password_hash": vector.row, "verified": True}
         for email, vector in zip(emails, vectors, strict=True)
     ]
-    done = service.cli("import-users", written(tmp_path, rows))
+    done = service.cli("users", "import", written(tmp_path, rows))
     assert (done.returncode, done.stdout) == (0, f"{len(rows)} came in, 0 had come in before, 0 are listed\n")
     hashes = "SELECT password_hash FROM users WHERE email = ANY($1)"
     bare = {vector.row.lower() for vector in WEAK}
@@ -82,7 +82,7 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
         "line 6: No password can be verified against this hash.",
         "line 7: verified is neither true nor false.",
     ]
-    done = service.cli("import-users", str(path))
+    done = service.cli("users", "import", str(path))
     nameless = "1 of them came in without its username"
     assert (done.returncode, done.stdout) == (1, f"1 came in, 0 had come in before, 6 are listed, {nameless}\n")
     assert done.stderr.splitlines()[:6] == listed
@@ -93,7 +93,7 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
 
     there = tmp_path / "listed.txt"
     there.write_text("line 0: from before\n")
-    again = service.cli("import-users", str(path), "--list", str(there), "--highest-role", "admin")
+    again = service.cli("users", "import", str(path), "--list", str(there), "--highest-role", "admin")
     assert (again.returncode, again.stdout) == (1, "1 came in, 1 had come in before, 4 are listed\n")
     assert there.read_text().splitlines() == ["line 0: from before", listed[1], *listed[3:]]
     [row] = ask(service, "SELECT role FROM users WHERE email = $1", boss)
@@ -109,7 +109,7 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
 ) -> None:
     rows = ({"email": f"u{n}@example.org", "password_hash": DJANGO, "verified": n % 2 > 0} for n in range(MANY))
     path = written(tmp_path, rows)
-    command = [sys.executable, "-m", "entrypoints.cli", "import-users", path]
+    command = [sys.executable, "-m", "entrypoints.cli", "users", "import", path]
     environ = {**os.environ, **apart.environ}
     running = subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -129,7 +129,7 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
     if how is signal.SIGINT:
         came = f"{there:,} came in, 0 had come in before, 0 are listed\n"
         assert (running.returncode, *said) == (1, came, "Stopped. Run it again for the rest.\n")
-    again = apart.cli("import-users", path)
+    again = apart.cli("users", "import", path)
     rest = f"{MANY - there:,} came in, {there:,} had come in before, 0 are listed\n"
     assert (again.returncode, again.stdout) == (0, rest)
     assert count() == MANY
@@ -140,7 +140,7 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
 
 def test_an_import_that_has_to_stop_says_how_to_go_on(apart: Service, tmp_path: Path) -> None:
     apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
-    done = apart.cli("import-users", written(tmp_path, [{"email": "a@example.org"}]))
+    done = apart.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
     assert (done.returncode, done.stdout) == (1, "0 came in, 0 had come in before, 0 are listed\n")
     assert done.stderr.startswith("unavailable: ")
     assert done.stderr.endswith("Run it again for the rest.\n")
@@ -156,7 +156,7 @@ def test_a_file_that_is_none_is_refused_in_one_line(apart: Service, tmp_path: Pa
         ([str(csv)], "the first row names 'mail'"),
         ([lines, "--format", "firebase"], "--firebase-parameters"),
     ):
-        refused = apart.cli("import-users", *arguments)
+        refused = apart.cli("users", "import", *arguments)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert said in refused.stderr
         assert refused.stderr.count("\n") == 1
@@ -164,7 +164,7 @@ def test_a_file_that_is_none_is_refused_in_one_line(apart: Service, tmp_path: Pa
 
 def test_who_watches_sees_a_bar(apart: Service, tmp_path: Path) -> None:
     rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
-    command = [sys.executable, "-m", "entrypoints.cli", "import-users", written(tmp_path, rows)]
+    command = [sys.executable, "-m", "entrypoints.cli", "users", "import", written(tmp_path, rows)]
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as watched:
         done = subprocess.run(

@@ -249,7 +249,7 @@ def test_an_operator_makes_lists_and_removes_programs(service: Service) -> None:
 
     listed = service.cli("clients", "list")
     assert next(line for line in listed.stdout.splitlines() if line.startswith(said["client_id"])).endswith(
-        "\tbilling"
+        "  billing"
     )
     [row] = asyncio.run(
         fetch(service, "SELECT c::text AS kept FROM clients c WHERE id = $1", UUID(said["client_id"]))

@@ -1,5 +1,6 @@
 """What `keys list` and `keys rotate` say and do, at a given time and from the command line."""
 
+import re
 import stat
 import sys
 from collections.abc import Callable
@@ -34,7 +35,7 @@ class Folder:
 
     def said(self) -> list[tuple[str, str]]:
         """Of each key what is said of it; a key that has just been made is `new`."""
-        lines = [line.split("\t") for line in self._capsys.readouterr().out.splitlines()]
+        lines = [re.split("  +", line) for line in self._capsys.readouterr().out.splitlines()[1:]]
         assert {line[1] for line in lines} <= {"EdDSA"}
         return [(KID.get(line[0], "new"), line[3]) for line in lines]
 
@@ -158,7 +159,7 @@ def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.Capture
     rotate(folder.path, now=NOW, delay=DELAY)
     said = capsys.readouterr()
     assert said.err == f"{broken}: not one PEM key\n"
-    assert len(said.out.splitlines()) == 3
+    assert len(said.out.splitlines()) == 4  # a header and three keys
     assert broken.exists()
 
 
@@ -206,16 +207,18 @@ def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> 
 def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
     keys = tmp_path / "keys"
     keys.mkdir(mode=0o700)
-    assert cli(keys, "list").out == ""
+    assert cli(keys, "list").out == "There are no keys.\n"
     first = cli(keys, "rotate")
     assert (first.status, first.err) == (0, "")
     [old] = load_keys(keys)
-    kid, alg, since, does = first.out.rstrip("\n").split("\t")
+    header, line = first.out.splitlines()
+    assert header.split() == ["KID", "ALG", "SINCE", "DOES"]
+    kid, alg, since, does = line.split()
     assert (kid, alg, does) == (old.kid, "EdDSA", "signs")
     assert abs(datetime.now(UTC) - datetime.fromisoformat(since)) < timedelta(minutes=1)
     second = cli(keys, "rotate", LATCHKEY_KEY_DELAY="600")
     [new, _] = load_keys(keys)
-    lines = [line.split("\t") for line in second.out.splitlines()]
+    lines = [re.split("  +", line) for line in second.out.splitlines()[1:]]
     assert [(line[0], line[3].split(" from ")[0]) for line in lines] == [
         (new.kid, "verifies, signs"),
         (old.kid, "signs"),
@@ -226,7 +229,7 @@ def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
 def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None:
     file = put(tmp_path, "key.pem", private_pem(PRIVATE["a"]))
     listed = cli(file, "list")
-    assert (listed.status, listed.out.split("\t")[0]) == (0, SigningKey.of(PRIVATE["a"]).kid)
+    assert (listed.status, listed.out.splitlines()[1].split()[0]) == (0, SigningKey.of(PRIVATE["a"]).kid)
     for path, why in ((file, "is a file. Keys are rotated in a folder"), (tmp_path / "gone", "is not there")):
         refused = cli(path, "rotate")
         assert (refused.status, refused.out) == (1, "")

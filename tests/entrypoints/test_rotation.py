@@ -1,5 +1,6 @@
 """Keys and secrets that are changed while people use two API processes: nobody notices."""
 
+import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -39,9 +40,10 @@ def keys(shared: Service) -> Path:
 
 def rotated(service: Service) -> str:
     """The kid of the new key."""
-    done = service.cli("keys", "rotate")
+    done = service.cli("keys", "rotate", "--json")
     assert (done.returncode, done.stderr) == (0, "")
-    return done.stdout.split("\t")[0]
+    kid: str = json.loads(done.stdout)[0]["kid"]
+    return kid
 
 
 def pair_of(api: Api, email: str) -> dict[str, str]:
@@ -131,9 +133,10 @@ def test_a_broken_file_stops_nobody(shared: Service, keys: Path, fleet: Fleet) -
 
 
 def rotated_beside(service: Service, broken: Path) -> str:
-    done = service.cli("keys", "rotate")
+    done = service.cli("keys", "rotate", "--json")
     assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted Ed25519 or P-256 key in PEM\n")
-    return done.stdout.split("\t")[0]
+    kid: str = json.loads(done.stdout)[0]["kid"]
+    return kid
 
 
 def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> None:

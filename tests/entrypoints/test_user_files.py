@@ -11,7 +11,7 @@ from hypothesis import strategies as some
 from adapters.password_hashes.kept import Kept
 from application.import_users import Newcomer, Remark
 from domain.role import Role
-from entrypoints.commands.import_users import harmless
+from entrypoints.commands.output import printable
 from entrypoints.user_files import LONGEST, Found, read_cells, read_lines
 from entrypoints.user_rows import COLUMNS, from_better_auth, from_firebase, from_json
 
@@ -236,10 +236,10 @@ def test_a_field_that_nobody_reads_may_be_anything_but_endless() -> None:
 def test_what_is_wrong_is_told_in_signs_that_do_nothing() -> None:
     [found] = read_lines(BytesIO(b'{"email": "a", "\\u001b[2Jx\\u202e\\u00e9": 1}'), from_json)
     assert "\x1b" in reason(found)
-    assert harmless(reason(found)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
+    assert printable(reason(found)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
         r"\u00e9", "\u00e9"
     )
-    assert harmless("a\n\udcff\u2028") == r"a\n\udcff\u2028"
+    assert printable("a\n\udcff\u2028") == r"a\n\udcff\u2028"
 
 
 def test_better_auths_rows_are_understood() -> None:

@@ -1,5 +1,6 @@
 """What a mail server says: some of it is for ever, some for now, and none of it holds up the letters to others."""
 
+import json
 from collections import Counter
 from functools import partial
 
@@ -29,10 +30,9 @@ def figure(stack: Stack, name: str) -> float:
 
 def listed(stack: Stack) -> dict[str, str]:
     """Recipient and id of every mail that was given up, as the operator sees them."""
-    found = stack.service.cli("mails")
+    found = stack.service.cli("mail", "list", "--json")
     assert found.returncode == 0, found.stderr
-    rows = [line.split("\t") for line in found.stdout.splitlines()]
-    return {row[2]: row[0] for row in rows}
+    return {mail["recipient"]: mail["id"] for mail in json.loads(found.stdout)}
 
 
 def test_a_no_for_now_waits_a_no_for_ever_is_parked_and_redriven_and_others_pass_both(mailing: Stack) -> None:
@@ -61,7 +61,7 @@ def test_a_no_for_now_waits_a_no_for_ever_is_parked_and_redriven_and_others_pass
     assert set(parked) == set(troubled["unknown"])
     box.answers = {"stalled": STALL}
     for id in parked.values():
-        assert mailing.service.cli("mails", "redrive", id).returncode == 0
+        assert mailing.service.cli("mail", "redrive", id).returncode == 0
     arriving = {email for who in ("closing", "greylisted", "unknown", "dropped") for email in troubled[who]}
     eventually(lambda: all(mailing.fate(email) == ("sent", "") for email in arriving), within=SOON)
     assert listed(mailing) == {}

@@ -59,8 +59,9 @@ class Release(Service):
     def person(self, who: str, *options: str) -> str:
         """The address of somebody verified, made by this release's own command line."""
         email = address(who)
+        create = ("users", "create") if self.root == ROOT else ("create-user",)
         done = subprocess.run(
-            [sys.executable, "-m", "entrypoints.cli", "create-user", "--email", email, "--verified", *options],
+            [sys.executable, "-m", "entrypoints.cli", *create, "--email", email, "--verified", *options],
             cwd=self.root,
             env={**os.environ, **self.environ},
             input=PASSWORD,

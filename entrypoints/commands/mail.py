@@ -1,0 +1,31 @@
+"""Mail that was given up."""
+
+import argparse
+from uuid import UUID
+
+from entrypoints.commands.output import print_note, print_rows
+from entrypoints.commands.registry import Commands, with_container
+from entrypoints.container import Container
+
+COLUMNS = ("id", "kind", "recipient", "created_at", "note")
+
+
+async def list_mail(container: Container, asked: argparse.Namespace) -> int:
+    parked = await container.parked_mails()()
+    rows = [{name: getattr(mail, name) for name in COLUMNS} for mail in parked]
+    print_rows(rows, columns=COLUMNS, empty="No mail was given up.", as_json=asked.json)
+    return 0
+
+
+async def redrive_mail(container: Container, asked: argparse.Namespace) -> int:
+    if await container.redrive_mail()(mail_id=asked.id):
+        return 0
+    print_note("No parked mail has this id.")
+    return 1
+
+
+def register(commands: Commands) -> None:
+    listing = with_container(list_mail)
+    mail = commands.group("mail", "List the mail that was given up, or try one again.", default=listing)
+    mail.listing("list", listing, "List the mail that was given up, with the reason.")
+    mail.add("redrive", with_container(redrive_mail), "Make it due again.").add_argument("id", type=UUID)

@@ -1,0 +1,72 @@
+"""How commands print what they found: a table for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from domain.user import User
+
+
+def printable(text: str) -> str:
+    """The text with control and format characters escaped: it must not move a terminal's cursor or forge a line."""
+    return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+
+
+def print_json(value: object) -> None:
+    """One document, in ASCII, so that it passes through any terminal and any encoding."""
+    print(json.dumps(value, indent=2, default=_encoded))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], empty: str, as_json: bool) -> None:
+    """A table under a header, or the sentence `empty` where there are no rows. As JSON: a list of objects."""
+    if as_json:
+        print_json([{name: row[name] for name in columns} for row in rows])
+    elif rows:
+        _print_table([[_cell(row[name]) for name in columns] for row in rows], columns)
+    else:
+        print(empty)
+
+
+def print_note(text: str) -> None:
+    """For people, beside what a program may read from standard output."""
+    print(text, file=sys.stderr)
+
+
+def moment(when: datetime) -> str:
+    """RFC 3339, in UTC."""
+    return f"{when.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+USER = ("id", "email", "username", "role", "verified", "disabled", "created_at")
+
+
+def user_row(user: User) -> dict[str, Any]:
+    """As the HTTP API names the fields of a user."""
+    return {name: getattr(user, name) for name in USER}
+
+
+def _print_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    header = [name.upper() for name in columns]
+    widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
+    for row in (header, *cells):
+        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None | "":
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case datetime():
+            return moment(value)
+        case _:
+            return printable(str(value))
+
+
+def _encoded(value: object) -> str:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    return str(value)
