@@ -1,6 +1,6 @@
 """Letters from templates: `letters/<kind>.txt` and `letters/<kind>.html`, with their subjects here."""
 
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,31 +8,46 @@ from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.ports import Composer
+from domain.device import describe_device
 from domain.mail import Kind, Letter, Mail, Purpose
 
 SUBJECTS = {
-    Kind.VERIFY: "Confirm your address for {product}",
+    Kind.VERIFY: "Verify your e-mail address for {product}",
     Kind.ALREADY_REGISTERED: "You already have an account at {product}",
     Kind.RESET: "Choose a new password for {product}",
     Kind.PASSWORD_CHANGED: "Your password for {product} was changed",
-    Kind.SESSION_STOLEN: "A session of yours at {product} was ended",
-    Kind.CONFIRM_EMAIL: "Confirm your new address for {product}",
-    Kind.EMAIL_CHANGE_ASKED: "Your address for {product} is about to change",
-    Kind.EMAIL_CHANGED: "Your address for {product} was changed",
-    Kind.EMAIL_RESTORED: "Your account at {product} is yours again",
+    Kind.SESSION_STOLEN: "One of your devices was logged out of {product}",
+    Kind.CONFIRM_EMAIL: "Confirm your new e-mail address for {product}",
+    Kind.EMAIL_CHANGE_ASKED: "Your e-mail address for {product} is about to change",
+    Kind.EMAIL_CHANGED: "Your e-mail address for {product} was changed",
+    Kind.EMAIL_RESTORED: "You have your account at {product} back",
     Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
 }
 """Nothing of what a user typed belongs into a subject."""
 
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.EMAIL: "email", Purpose.RESTORE: "email"}
 
 
 class JinjaComposer(Composer):
-    """`public_url` is where the pages are; hosts named by requests never get into a letter."""
+    """`public_url` is where the pages are; hosts named by requests never get into a letter. `link_url` is a template
+    with {purpose} and {token}, of links to pages of the product's own."""
 
-    def __init__(self, public_url: str, product: str = "Latchkey") -> None:
+    def __init__(
+        self,
+        public_url: str,
+        product: str = "Latchkey",
+        *,
+        product_url: str | None = None,
+        link_url: str | None = None,
+    ) -> None:
         self._public_url = public_url.rstrip("/")
         self._product = product
+        self._product_url = product_url
+        self._link_url = link_url
         letters = Path(__file__).parent / "letters"
         # What users typed is only ever the value of a variable, never a template; the sandbox is the second lock.
         self._environment = ImmutableSandboxedEnvironment(
@@ -54,11 +69,12 @@ class JinjaComposer(Composer):
             "product": self._product,
             "subject": subject,
             "recipient": mail.recipient,
-            "asked_at": f"{mail.created_at.astimezone(UTC):%Y-%m-%d %H:%M} UTC",
+            "product_url": self._product_url,
+            **_act(mail),
             "recovery_url": f"{self._public_url}/reset",
         }
         if link is not None and mail.kind.purpose is not None:
-            values["link"] = f"{self._public_url}/{_PAGES[mail.kind.purpose]}?token={quote(link, safe='')}"
+            values["link"] = self._link(mail.kind.purpose, quote(link, safe=""))
             values["lifetime"] = spoken(mail.kind.purpose.lifetime)
         return Letter(
             id=mail.id,
@@ -69,6 +85,30 @@ class JinjaComposer(Composer):
             # Not the time of sending: a second send must be the same letter.
             written_at=mail.created_at,
         )
+
+    def _link(self, purpose: Purpose, token: str) -> str:
+        if self._link_url is None:
+            return f"{self._public_url}/{_PAGES[purpose]}?token={token}"
+        return self._link_url.replace("{purpose}", purpose.value).replace("{token}", token)
+
+
+def _act(mail: Mail) -> dict[str, str]:
+    """When and from where, for a person who has to judge whether it was them."""
+    device, ip = describe_device(mail.origin.user_agent), mail.origin.ip
+    where = [f"from {device}"] if device else []
+    where += [f"IP address {ip}"] if ip else []
+    return {
+        "asked_at": spoken_time(mail.created_at),
+        "asked_from": "".join(f", {one}" for one in where),
+        "device": device or ("unknown" if ip else ""),
+        "ip": ip,
+    }
+
+
+def spoken_time(at: datetime) -> str:
+    """Such as 23 November 2026 at 01:04 UTC, whatever the locale."""
+    at = at.astimezone(UTC)
+    return f"{at.day} {_MONTHS[at.month - 1]} {at.year} at {at:%H:%M} UTC"
 
 
 def spoken(lifetime: timedelta) -> str:

@@ -17,9 +17,9 @@ log = logging.getLogger(__name__)
 class FolderMailer(Mailer):
     """One `.eml` a letter, named by when it was written and its id: a second send replaces the first."""
 
-    def __init__(self, folder: Path, *, mail_from: str) -> None:
+    def __init__(self, folder: Path, *, mail_from: str, product: str = "") -> None:
         self._folder = folder
-        self._sender = sender(mail_from)
+        self._sender = sender(mail_from, product)
 
     async def send(self, letter: Letter) -> None:
         content = message_bytes(letter, self._sender)

@@ -29,12 +29,13 @@ class Sender:
         return self.address.partition("@")[2]
 
 
-def sender(mail_from: str) -> Sender:
-    """Parse `no-reply@host` or `Name <no-reply@host>`. Raises ValueError naming LATCHKEY_MAIL_FROM."""
+def sender(mail_from: str, product: str = "") -> Sender:
+    """Parse `no-reply@host` or `Name <no-reply@host>`; without a name it is the product's. Raises ValueError naming
+    LATCHKEY_MAIL_FROM."""
     found = re.fullmatch(r"(?:(?P<name>[^<>@]*)<)?(?P<address>[^<>]+)(?(name)>)", mail_from.strip())
     if found is None or not _BARE.fullmatch(found["address"]) or not mail_from.isprintable():
         raise ValueError("LATCHKEY_MAIL_FROM must be one address, such as Latchkey <no-reply@example.org>.")
-    return Sender((found["name"] or "").strip(' "'), found["address"])
+    return Sender((found["name"] or "").strip(' "') or product, found["address"])
 
 
 def recipient(letter: Letter) -> str:
@@ -51,7 +52,7 @@ def message_bytes(letter: Letter, origin: Sender) -> bytes:
         f"=_{letter.id.hex}"  # fixed, so that a second send is the same bytes; unknown to whoever is written to
     )
     head = [
-        _header("From", formataddr((origin.name, origin.address))),
+        _from(origin),
         _header("To", recipient(letter)),
         _header("Subject", letter.subject),
         _header("Date", format_datetime(letter.written_at.astimezone(UTC))),
@@ -66,11 +67,23 @@ def message_bytes(letter: Letter, origin: Sender) -> bytes:
     return "\r\n".join(lines).encode("ascii")
 
 
+def _from(origin: Sender) -> str:
+    """A name is quoted where it is plain ASCII, and else encoded in words that are short enough (RFC 2047)."""
+    if _is_plain(origin.name):
+        return _header("From", formataddr((origin.name, origin.address)))
+    return f"{_header('From', origin.name)}\r\n <{origin.address}>"
+
+
+def _is_plain(value: str) -> bool:
+    """Whether it means itself in a header: what looks like an encoded word would be decoded."""
+    return value.isascii() and "=?" not in value
+
+
 def _header(name: str, value: str) -> str:
     """Raises ValueError where a value could end its header: whatever is not printable on one short line."""
     if not value.isprintable() or len(value) > 900:
         raise ValueError(f"The {name} of a letter must be short and on one line.")
-    words = value if value.isascii() else Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
+    words = value if _is_plain(value) else Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
     return f"{name}: {words}"
 
 

@@ -27,12 +27,13 @@ class SmtpMailer(Mailer):
         server: SmtpServer,
         *,
         mail_from: str,
+        product: str = "",
         deadline: float = DEADLINE,
         connecting: float = 10,
         ssl_context: ssl.SSLContext | None = None,
     ) -> None:
         self._server = server
-        self._sender = sender(mail_from)
+        self._sender = sender(mail_from, product)
         self._deadline = deadline
         self._connecting = connecting
         self._context = None if server.tls is Tls.NONE else ssl_context or ssl.create_default_context()

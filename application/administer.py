@@ -35,15 +35,16 @@ async def spare_last_admin(work: Work, target: User) -> None:
         raise Refusal(Code.LAST_ADMIN, "Somebody has to remain who can administer the service.")
 
 
-async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId) -> None:
+async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId, origin: Origin = NOWHERE) -> None:
     """Remove a user with everything that could still speak for them, and tell their mailbox, if it was proven to be
-    theirs. Raises `last_admin`. Whoever asks holds the user and all admins still."""
+    theirs. `origin` is where they did so themselves; that of an admin is not told. Raises `last_admin`. The caller
+    holds the user and all admins still."""
     await spare_last_admin(work, user)
     await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
     await work.mails.forget(user.id, address=user.email if user.verified else None)
     await work.users.remove(user.id)
     if user.verified:
-        await work.mails.add(Mail.owed(Kind.ACCOUNT_DELETED, user.email, id=new_id(), now=now))
+        await work.mails.add(Mail.owed(Kind.ACCOUNT_DELETED, user.email, id=new_id(), now=now, origin=origin))
 
 
 async def switch_user(work: Work, user: User, *, disabled: bool, now: datetime) -> User | None:

@@ -23,4 +23,4 @@ class AskForLink:
         await self.limits.spend(*mail_buckets(self.kind, address, origin))
         now = self.clock()
         async with self.begin() as work:
-            await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now))
+            await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now, origin=origin))

@@ -62,7 +62,15 @@ class ChangeEmail:
                 # An address that was never proven may be a slip of the fingers: nothing leads back to it.
                 letters[Kind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():
-                mail = Mail.owed(kind, recipient, id=self.new_id(), now=now, user_id=user.id, change_id=change.id)
+                mail = Mail.owed(
+                    kind,
+                    recipient,
+                    id=self.new_id(),
+                    now=now,
+                    user_id=user.id,
+                    change_id=change.id,
+                    origin=origin,
+                )
                 await work.mails.add(mail)
             event = Event.of(Action.EMAIL_CHANGE_ASKED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
             await work.events.add(event)

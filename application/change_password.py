@@ -61,7 +61,9 @@ class ChangePassword:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
-                notice = Mail.owed(Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id)
+                notice = Mail.owed(
+                    Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+                )
                 await work.mails.add(notice)
         return self.issue(session, opened)
 

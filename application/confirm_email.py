@@ -50,7 +50,13 @@ class ConfirmEmail:
             await work.changes.keep(change.confirmed(now))
             if user.verified:
                 notice = Mail.owed(
-                    Kind.EMAIL_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, change_id=change.id
+                    Kind.EMAIL_CHANGED,
+                    user.email,
+                    id=self.new_id(),
+                    now=now,
+                    user_id=user.id,
+                    change_id=change.id,
+                    origin=origin,
                 )
                 await work.mails.add(notice)
             await work.events.add(Event.of(Action.EMAIL_CHANGED, user.id, id=self.new_id(), now=now, origin=origin))

@@ -36,7 +36,7 @@ class DeleteMe:
                 raise _wrong_password()
             if held.disabled:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
-            await remove_user(work, held, now=now, new_id=self.new_id)
+            await remove_user(work, held, now=now, new_id=self.new_id, origin=origin)
             await work.events.add(Event.of(Action.DELETED, user.id, id=self.new_id(), now=now, by=user.id))
 
 

@@ -59,5 +59,7 @@ class Refresh:
         ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
         if ended and user.verified:
             # Else the mailbox may be a stranger's, whom this could write to without end.
-            mail = Mail.owed(Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id)
+            mail = Mail.owed(
+                Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
             await work.mails.add(mail)

@@ -51,5 +51,5 @@ class Register:
             else:
                 kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
                 await work.users.add(claim)
-            await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject))
+            await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
             await work.events.add(Event.of(action, about, id=self.new_id(), now=now, origin=origin))

@@ -56,7 +56,9 @@ class ResetPassword:
             if changed is None:
                 raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            notice = Mail.owed(Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id)
+            notice = Mail.owed(
+                Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
             await work.mails.add(notice)
             event = Event.of(Action.PASSWORD_RESET, user.id, id=self.new_id(), now=now, origin=origin)
             await work.events.add(event)

@@ -50,7 +50,9 @@ class RestoreEmail:
                 raise _dead_link()
             await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
-            mail = Mail.owed(Kind.EMAIL_RESTORED, user.email, id=self.new_id(), now=now, user_id=user.id)
+            mail = Mail.owed(
+                Kind.EMAIL_RESTORED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
             await work.mails.add(mail)
             await work.events.add(Event.of(Action.EMAIL_RESTORED, user.id, id=self.new_id(), now=now, origin=origin))
         return user

@@ -7,6 +7,8 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
+from domain.origin import NOWHERE, Origin
+
 
 class Purpose(StrEnum):
     """What a link in a mail may be used for; a link of one purpose is worth nothing for another."""
@@ -70,7 +72,7 @@ class Outcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
     """A mail that is owed. `user_id` is None where only an address was given and nobody was looked up yet;
-    `change_id` names the change of address that it is about.
+    `change_id` names the change of address that it is about. `origin` is where the act came from that it tells of.
 
     `due_at` is when somebody should try: leasing a mail moves it ahead, so a worker that dies gives it back
     by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
@@ -81,6 +83,7 @@ class Mail:
     recipient: str
     user_id: UUID | None = None
     change_id: UUID | None = None
+    origin: Origin = NOWHERE
     created_at: datetime
     due_at: datetime
     attempts: int = 0
@@ -98,9 +101,17 @@ class Mail:
         now: datetime,
         user_id: UUID | None = None,
         change_id: UUID | None = None,
+        origin: Origin = NOWHERE,
     ) -> Self:
         return cls(
-            id=id, kind=kind, recipient=recipient, user_id=user_id, change_id=change_id, created_at=now, due_at=now
+            id=id,
+            kind=kind,
+            recipient=recipient,
+            user_id=user_id,
+            change_id=change_id,
+            origin=origin,
+            created_at=now,
+            due_at=now,
         )
 
 
@@ -138,7 +149,6 @@ def retry_delay(attempts: int) -> timedelta:
     return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))
 
 
-def nameless(note: str, recipient: str) -> str:
-    """What a server said of a mail, fit for a log: without addresses, and without the name of who it goes to."""
-    local = re.escape(recipient.partition("@")[0])
-    return re.sub(rf"\S*@\S*|(?<!\w){local}(?!\w)", "…", note, flags=re.IGNORECASE)
+def nameless(note: str) -> str:
+    """What was noted of a mail, fit for a log: without addresses."""
+    return re.sub(r"\S*@\S*", "…", note)

@@ -61,7 +61,7 @@ class PasswordPolicy:
             raise _weak("too_long", f"A password has at most {self.max_length} characters.", field)
         if len(password) < self.min_length:
             raise _weak("too_short", f"A password has at least {self.min_length} characters.", field)
-        known = {*_words(email), *_words(username or ""), *_words(self.product)}
+        known = {*_words(email), *_words(username or ""), *re.split(r"[\W_]+", normal(self.product).casefold())}
         if reason := self._reason(password, known):
             raise _weak(reason, _DETAILS[reason], field)
         return password

@@ -3,7 +3,6 @@
 from dependency_injector import containers, providers
 
 from adapters.dramatiq_queue import DramatiqNudge
-from adapters.jinja_composer import JinjaComposer
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.live_keys import LiveKeys
 from adapters.postgres.connecting import make_engine
@@ -50,7 +49,6 @@ from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.verify import Verify
 from domain.mail import Kind
-from domain.password import PasswordPolicy
 from domain.session import Lifetimes
 from entrypoints import making
 from entrypoints.health import Health, Lookout
@@ -74,9 +72,7 @@ class Container(containers.DeclarativeContainer):
         sessions=settings.provided.max_sessions,
     )
     common_passwords = providers.ThreadSafeSingleton(ZxcvbnWordlist)
-    policy = providers.ThreadSafeSingleton(
-        PasswordPolicy, min_length=settings.provided.password_min_length, common=common_passwords
-    )
+    policy = providers.ThreadSafeSingleton(making.make_policy, settings, common_passwords)
     hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
 
     engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
@@ -96,7 +92,7 @@ class Container(containers.DeclarativeContainer):
     access_sealer = providers.ThreadSafeSingleton(making.make_access_sealer, settings, signing_keys, clock)
     refresh_sealer = providers.ThreadSafeSingleton(ItsDangerousRefreshSealer, secrets=settings.provided.secret_keys)
     link_sealer = providers.ThreadSafeSingleton(ItsDangerousLinkSealer, secrets=settings.provided.secret_keys)
-    composer = providers.ThreadSafeSingleton(JinjaComposer, settings.provided.public_url)
+    composer = providers.ThreadSafeSingleton(making.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
 
     issue = providers.Factory(

@@ -9,14 +9,14 @@ log = structlog.get_logger(__name__)
 
 class MailLog:
     """Plays `ReportMail`. Of letters that are put off it tells the first, and when one goes out again; of letters
-    that are given up, each."""
+    that are given up, each. One that nobody needs any more is no warning: strangers can ask for as many."""
 
     def __init__(self) -> None:
         self._delayed = False
 
     def __call__(self, mail: Mail, outcome: Outcome | None, note: str) -> None:
         said = {"id": str(mail.id), "kind": mail.kind.value}
-        why = nameless(note, mail.recipient) if note else ""
+        why = nameless(note)
         match outcome:
             case None:
                 if not self._delayed:
@@ -29,4 +29,4 @@ class MailLog:
             case Outcome.PARKED:
                 log.error("mail_parked", **said, attempts=mail.attempts, note=why)
             case Outcome.DROPPED:
-                log.warning("mail_dropped", **said, attempts=mail.attempts, note=why)
+                log.info("mail_dropped", **said, attempts=mail.attempts, note=why)

@@ -2,9 +2,11 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from adapters.argon2_hasher import Argon2Hasher
+from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.live_keys import LiveKeys
 from adapters.mail_folder import CopyingMailer, FolderMailer
@@ -15,6 +17,7 @@ from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.smtp_places import smtp_server
 from application.ports import Clock, Mailer
+from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings
 
 
@@ -56,9 +59,22 @@ def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtS
     )
 
 
+def make_policy(settings: Settings, common: Callable[[str], bool]) -> PasswordPolicy:
+    return PasswordPolicy(min_length=settings.password_min_length, product=settings.name, common=common)
+
+
+def make_composer(settings: Settings) -> JinjaComposer:
+    return JinjaComposer(
+        settings.public_url, settings.name, product_url=settings.product_url, link_url=settings.link_url
+    )
+
+
 def make_mailer(settings: Settings) -> Mailer:
     """Raises ValueError where there is nowhere to send to."""
-    folder = None if settings.mail_dir is None else FolderMailer(settings.mail_dir, mail_from=settings.mail_from)
+    mail_from, product = settings.mail_from, settings.name
+    folder = None
+    if settings.mail_dir is not None:
+        folder = FolderMailer(settings.mail_dir, mail_from=mail_from, product=product)
     if settings.smtp_url is None:
         if folder is None:
             raise ValueError("LATCHKEY_SMTP_URL: must be set")
@@ -66,5 +82,5 @@ def make_mailer(settings: Settings) -> Mailer:
     # Loaded by who sends: an API process never does, and it costs a megabyte.
     from adapters.smtp_mailer import SmtpMailer
 
-    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=settings.mail_from)
+    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=mail_from, product=product)
     return smtp if folder is None else CopyingMailer(smtp, folder)

@@ -20,10 +20,6 @@ Network = IPv4Network | IPv6Network
 _ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 """KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
-_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_PUBLIC = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~/-]*)?"
-)
 _WIDEST = {4: 8, 6: 16}
 """The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
 _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
@@ -125,14 +121,6 @@ def argon2(text: str) -> Cost:
     if not bearable(memory, passes):
         raise ValueError("is too dear: at most 131072 KiB, and 1048576 KiB times passes")
     return Cost(memory, passes, 1)
-
-
-def public_url(text: str) -> SplitResult:
-    """It stands in mails, pages and tokens: it has one spelling, and nothing in it that could mean anything else."""
-    wanted = "must be an address such as https://accounts.example.org"
-    if not _PUBLIC.fullmatch(text):
-        raise ValueError(wanted)
-    return address(text, {"http", "https"}, wanted)
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from msgspec import Struct
 
+from entrypoints import product_settings as product
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
 from entrypoints.setting_values import ROOT, Network
@@ -29,6 +29,9 @@ class Settings(Struct, frozen=True, kw_only=True):
     redis_url: str
     smtp_url: str | None
     mail_from: str
+    name: str
+    product_url: str | None
+    link_url: str | None
     mail_dir: Path | None
     public_url: str
     secret_keys: tuple[bytes, ...]
@@ -109,8 +112,15 @@ class _Reader:
             "redis_url": self.parsed("REDIS_URL", written.redis_url, self.running("REDIS_URL")),
             "smtp_url": self.parsed("SMTP_URL", written.smtp_url, self.running("SMTP_URL"), optional=not self._mails),
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
-            "mail_from": self.parsed("MAIL_FROM", written.sender_address, self._no_reply()),
-            "public_url": self.parsed("PUBLIC_URL", self._origin, None if production else self._local_origin()),
+            "mail_from": self.parsed(
+                "MAIL_FROM", written.sender_address, product.no_reply(self._values.get("LATCHKEY_PUBLIC_URL", ""))
+            ),
+            "name": self.parsed("NAME", product.product_name, "Latchkey"),
+            "product_url": self.parsed("PRODUCT_URL", self._https(product.product_url), None, optional=True),
+            "link_url": self.parsed("LINK_URL", self._https(product.link_url), None, optional=True),
+            "public_url": self.parsed(
+                "PUBLIC_URL", self._https(product.public_url), None if production else self._local_origin()
+            ),
             "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
             "key_delay": self.key_delay(),
@@ -181,12 +191,8 @@ class _Reader:
         found: str | None = started.get(f"LATCHKEY_{name}")
         return found
 
-    def _origin(self, text: str) -> str:
-        parts = written.public_url(text)
-        local = parts.hostname in {"localhost", "127.0.0.1", "::1"}
-        if self.env == "production" and parts.scheme != "https" and not local:
-            raise ValueError("must begin with https:// in production")
-        return text.rstrip("/")
+    def _https(self, parse: Callable[[str], str]) -> Callable[[str], str]:
+        return product.over_https(parse) if self.env == "production" else parse
 
     def _proxies(self, text: str) -> tuple[Network, ...]:
         found = written.networks(text)
@@ -204,14 +210,6 @@ class _Reader:
 
     def _local_origin(self) -> str:
         return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"
-
-    def _no_reply(self) -> str:
-        try:
-            host = urlsplit(self._values.get("LATCHKEY_PUBLIC_URL", "")).hostname or ""
-        except ValueError:
-            host = ""
-        named = ":" not in host and any(letter.isalpha() for letter in host)
-        return f"Latchkey <no-reply@{host if named else 'localhost'}>"
 
     def _made_secret(self) -> tuple[bytes, ...]:
         return (secret_key(self.data_dir),)

@@ -17,7 +17,10 @@ from domain.user import User
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
 _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
 
-_ADDED = ("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note")
+_ADDED = (
+    *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
+    *("ip", "user_agent"),
+)
 _ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED}))
 
 _DUE = (

@@ -116,6 +116,7 @@ def mail_of(row: Row[Any]) -> Mail:
         outcome=None if row.outcome is None else Outcome(row.outcome),
         settled_at=row.settled_at,
         note=row.note,
+        origin=Origin(ip=row.ip or "", user_agent=row.user_agent or ""),
     )
 
 
@@ -130,6 +131,8 @@ def row_of_mail(mail: Mail) -> dict[str, Any]:
         "due_at": mail.due_at,
         "attempts": mail.attempts,
         "note": mail.note,
+        "ip": mail.origin.ip,
+        "user_agent": mail.origin.user_agent,
     }
 
 

@@ -108,6 +108,9 @@ mails = Table(
     Column("outcome", Text),
     Column("settled_at", _moment),
     Column("note", Text, nullable=False),
+    # Where the act came from; mails of releases before have neither.
+    Column("ip", Text),
+    Column("user_agent", Text),
 )
 Index("ix_mails_due_at", mails.c.due_at, postgresql_where=mails.c.outcome.is_(None))
 Index("ix_mails_parked", mails.c.id, postgresql_where=mails.c.outcome == "parked")

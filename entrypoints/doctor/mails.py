@@ -31,7 +31,7 @@ async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Findi
         return
     finally:
         await engine.dispose()
-    yield judge_backlog(backlog, "" if latest is None else nameless(latest.note, latest.recipient))
+    yield judge_backlog(backlog, "" if latest is None else nameless(latest.note))
 
 
 def judge_backlog(backlog: Backlog, note: str) -> Finding:

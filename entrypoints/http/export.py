@@ -78,6 +78,8 @@ class KeptMail(Struct, frozen=True, kw_only=True):
     id: RowId
     kind: Kind
     recipient: Email
+    ip: str
+    user_agent: str
     created_at: Annotated[datetime, Timestamp]
     settled_at: Annotated[datetime | None, Timestamp]
     outcome: Outcome | None
@@ -88,6 +90,8 @@ class KeptMail(Struct, frozen=True, kw_only=True):
             id=mail.id,
             kind=mail.kind,
             recipient=mail.recipient,
+            ip=mail.origin.ip,
+            user_agent=mail.origin.user_agent,
             created_at=mail.created_at,
             settled_at=mail.settled_at,
             outcome=mail.outcome,

@@ -1,14 +1,18 @@
 """What every composer promises: hostile text stays text, both bodies say the same, nothing is fetched from afar."""
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from uuid import UUID
 
 import pytest
 
 from adapters.jinja_composer import JinjaComposer, spoken
+from adapters.rfc5322 import Sender, message_bytes
 from application.ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
+from domain.origin import Origin
 from tests.contracts.mail_reader import Reader
 
 ORIGIN = "https://id.example.org/accounts"
@@ -28,7 +32,7 @@ COMFORT = {
     Kind.EMAIL_RESTORED: "the old password no longer works",
 }
 """What a letter says about doing nothing; most were perhaps asked for by a stranger."""
-BUTTONS = "Confirm my address:|Choose a new password:|Use this address:|This was not me:"
+BUTTONS = "Verify my e-mail address:|Choose a new password:|Use this address:|This was not me:"
 HOSTILE = [
     '"><img src=x onerror=alert(1)>@example.com',
     "</a></p><script>alert(1)</script>@example.com",
@@ -61,9 +65,98 @@ def test_every_kind_of_mail_composes(composer: Composer, kind: Kind) -> None:
     assert "Ada & Sons" in letter.subject
     for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
         assert "ada@example.com" in body
-        assert "2026-11-23 01:04 UTC" in body
+        assert "23 November 2026 at 01:04 UTC" in body
         assert "Ada & Sons" in body
         assert "{" not in body
+
+
+LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+
+def bodies(letter: Letter) -> tuple[str, str]:
+    return " ".join(letter.text.split()), " ".join(Reader(letter.html).words)
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind: Kind) -> None:
+    origin = Origin(ip="203.0.113.7", user_agent=LINUX)
+    for body in bodies(composer.compose(replace(mail(kind), origin=origin), SEALED if kind.purpose else None)):
+        assert "23 November 2026 at 01:04 UTC" in body
+        assert "Firefox on Linux" in body
+        assert "203.0.113.7" in body
+
+
+@pytest.mark.parametrize("agent", [*HOSTILE, "<b>Firefox/1.0</b> {{7*7}} Linux", "\u202eFirefox/ Windows"])
+def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agent: str) -> None:
+    origin = Origin(ip="203.0.113.7", user_agent=agent)
+    letter = composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=origin), None)
+    usual = composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=replace(origin, user_agent=LINUX)), None)
+    assert Reader(letter.html).tags == Reader(usual.html).tags
+    for body in bodies(letter):
+        assert agent not in body
+        assert "Device: " in body
+
+
+def test_letter_says_that_a_device_is_unknown_only_where_there_was_one(composer: Composer) -> None:
+    for body in bodies(composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=Origin(ip="::1")), None)):
+        assert "Device: unknown" in body
+    for body in bodies(compose(composer, Kind.PASSWORD_CHANGED)):
+        assert "Device" not in body
+        assert "IP address" not in body
+
+
+NAMES = [
+    'Ada "&" Sons',
+    "<b>Acme</b>",
+    "Größe & Café ☕",
+    "{product} {{7*7}} %s",
+    "=?utf-8?q?x?=",
+    "O'Neill, Inc.",
+    "猫" * 100,
+]
+
+
+@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
+def test_name_of_the_product_stays_text_in_every_letter(kind: Kind, name: str) -> None:
+    letter = JinjaComposer(ORIGIN, product=name).compose(mail(kind), SEALED if kind.purpose else None)
+    usual = JinjaComposer(ORIGIN, product="Acme").compose(mail(kind), SEALED if kind.purpose else None)
+    page, plain = Reader(letter.html), Reader(usual.html)
+    assert (page.tags, page.attributes, page.links) == (plain.tags, plain.attributes, plain.links)
+    assert letter.subject == usual.subject.replace("Acme", name)
+    assert letter.text == usual.text.replace("Acme", name)
+    assert "".join(name.split()) in "".join(page.words)
+    message = message_from_bytes(message_bytes(letter, Sender(name, "no-reply@example.org")), policy=policy.default)
+    assert message["subject"] == letter.subject
+    [address] = message["from"].addresses
+    # Python's parser leaves the blanks between encoded words, which nobody sees (RFC 2047, section 6.2).
+    assert "".join(address.display_name.split()) == "".join(name.split())
+    assert address.addr_spec == "no-reply@example.org"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_letter_leads_back_to_the_product(kind: Kind) -> None:
+    composer = JinjaComposer(ORIGIN, product="Acme", product_url="https://app.example.org/#/home")
+    letter = composer.compose(mail(kind), SEALED if kind.purpose else None)
+    assert "Acme: https://app.example.org/#/home" in letter.text.splitlines()
+    assert Reader(letter.html).links[-1] == "https://app.example.org/#/home"
+
+
+@pytest.mark.parametrize("kind", PAGES)
+@pytest.mark.parametrize(
+    "template",
+    [
+        "https://app.example.org/{purpose}?token={token}",
+        "https://app.example.org/#/account/{purpose}/{token}",
+        "https://app.example.org/mail?t={token}&for={purpose}",
+    ],
+)
+def test_link_leads_to_the_pages_of_the_product(kind: Kind, template: str) -> None:
+    assert kind.purpose is not None
+    letter = JinjaComposer(ORIGIN, link_url=template).compose(mail(kind), SEALED)
+    link = template.replace("{purpose}", kind.purpose).replace("{token}", SEALED)
+    assert link in letter.text.splitlines()
+    assert link in Reader(letter.html).links
 
 
 @pytest.mark.parametrize("kind", Kind)
@@ -89,8 +182,8 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
 def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:
     letter = compose(composer, Kind.EMAIL_RESTORED)
     for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
-        assert "is the address of your account again" in body
-        assert "Somebody asked" not in body
+        assert "is its e-mail address again" in body
+        assert "Someone asked" not in body
         assert "ignore this mail" not in body
         assert "stays as it is" not in body
 

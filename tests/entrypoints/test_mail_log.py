@@ -36,6 +36,13 @@ def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
     assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
 
 
+def test_mail_that_nobody_needs_is_no_warning() -> None:
+    with capture_logs() as lines:
+        MailLog()(replace(MAIL, recipient="nobody@example.org"), Outcome.DROPPED, "nobody to write to")
+    [line] = lines
+    assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "nobody to write to")
+
+
 def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
     tell = MailLog()
     with capture_logs() as lines:
@@ -44,7 +51,7 @@ def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
         tell(MAIL, Outcome.PARKED, "SMTP RCPT: 550 no")
     told = [(line["event"], line["id"], line["kind"], line["note"]) for line in lines]
     assert told == [
-        ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 … … unknown"),
+        ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 … ada unknown"),
         ("mail_dropped", str(MAIL.id), "reset", "expired"),
         ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 no"),
     ]

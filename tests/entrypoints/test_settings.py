@@ -8,11 +8,14 @@ import shutil
 import subprocess
 import sys
 from base64 import b64encode
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from email import message_from_bytes, policy
 from hashlib import sha256
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from unicodedata import normalize
+from uuid import UUID
 
 import pytest
 
@@ -20,8 +23,11 @@ from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
 from adapters.redis_limits import RedisLimits
 from application.ports import Verdict
+from domain.mail import Letter
+from domain.refusals import Refusal
 from entrypoints import setting_values as written
 from entrypoints.container import Container
+from entrypoints.making import make_mailer
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
 
@@ -174,7 +180,51 @@ def test_mail_comes_from_the_public_name_unless_something_else_is_set(production
         ("http://127.0.0.1:8000", "localhost"),
         ("https://[2001:db8::1]", "localhost"),
     ):
-        assert load(production | {"LATCHKEY_PUBLIC_URL": url}).mail_from == f"Latchkey <no-reply@{host}>"
+        assert load(production | {"LATCHKEY_PUBLIC_URL": url}).mail_from == f"no-reply@{host}"
+
+
+def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) -> None:
+    plain = load(production)
+    assert (plain.name, plain.product_url, plain.link_url) == ("Latchkey", None, None)
+    for name in ('Ada "&" Sons', "<b>Acme</b>", "Gro\u0308\u00dfe", "\U0001f511 Acme", "x" * 100, "{product}"):
+        assert load(production | {"LATCHKEY_NAME": f" {name} "}).name == normalize("NFC", name)
+    for url in ("https://app.good.example", "https://app.good.example/#/home?x=1", "http://localhost:3000/app"):
+        assert load(production | {"LATCHKEY_PRODUCT_URL": url}).product_url == url
+    for url in (
+        "https://h/{purpose}?token={token}",
+        "https://h/#/{purpose}/{token}",
+        "https://h/?{token}&x={purpose}",
+    ):
+        assert load(production | {"LATCHKEY_LINK_URL": url}).link_url == url
+
+
+def test_product_gives_its_name_to_a_sender_that_has_none(production: dict[str, str], tmp_path: Path) -> None:
+    letter = Letter(
+        id=UUID(int=1),
+        recipient="ada@example.org",
+        subject="x",
+        text="x",
+        html="x",
+        written_at=datetime(2026, 3, 1, tzinfo=UTC),
+    )
+    names = {"no-reply@good.example": 'Ada "&" Größe', "Accounts <no-reply@good.example>": "Accounts"}
+    for mail_from, name in names.items():
+        said = {"LATCHKEY_NAME": 'Ada "&" Größe', "LATCHKEY_MAIL_FROM": mail_from}
+        folder = tmp_path / name[:1] / mail_from[:1]
+        settings = load(production | said | {"LATCHKEY_MAIL_DIR": str(folder), "LATCHKEY_SMTP_URL": ""})
+        asyncio.run(make_mailer(settings).send(letter))
+        [path] = folder.glob("*.eml")
+        [sender] = message_from_bytes(path.read_bytes(), policy=policy.default)["from"].addresses
+        assert (sender.display_name, sender.addr_spec) == (name, "no-reply@good.example")
+
+
+def test_password_may_not_be_made_of_the_name_of_the_product(production: dict[str, str]) -> None:
+    rules = Container(settings=load(production | {"LATCHKEY_NAME": "Zweistein & Söhne"})).policy()
+    for password in ("zweistein-2026-!!", "SöhneSöhneZweistein", "zweistein söhne 1234"):
+        with pytest.raises(Refusal) as refused:
+            rules.accept(password)
+        assert refused.value.code == "password_weak"
+    assert rules.accept("latchkey-2026-!!xy") == "latchkey-2026-!!xy"
 
 
 def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], tmp_path: Path) -> None:
@@ -262,6 +312,24 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
             ["redis+cluster://:hunter2@h:1,", "redis+cluster://h:1/1", "redis+x://h:1", "redis+cluster://h:0"],
         ),
         ("SMTP_URL", ["hunter2", "http://h", "smtp://", "smtp://u:hunter2@h:x", "smtp://u@h", "smtp://h?tls=maybe"]),
+        ("NAME", [" ", "a\nb", "a\r\nBcc: x@y.z", "a\tb", "a\0b", "a\u202eb", "a\u2028b", "\ud800", "x" * 101]),
+        (
+            "PRODUCT_URL",
+            [
+                *("app.example.org", "//h", "https://", "javascript:alert(1)", "ftp://h", "http://app.good.example"),
+                *("https://me:hunter2@h", "https://h/x y", "https://h\n", 'https://h/"><script>', "https://h/<b>"),
+            ],
+        ),
+        (
+            "LINK_URL",
+            [
+                *("https://app.good.example", "https://h/{purpose}", "https://h/?token={token}", "{purpose}{token}"),
+                *("https://{purpose}.h/?token={token}", "https://h{purpose}?token={token}", "//h/{purpose}/{token}"),
+                *("https://h/{purpose}/{token}/{token}", "https://h/{purpose}/{purpose}?token={token}"),
+                *("https://h/{purpose}/{user}?token={token}", "http://app.good.example/{purpose}?token={token}"),
+                *("javascript:{purpose}{token}", "https://me:hunter2@h/{purpose}?token={token}"),
+            ],
+        ),
         ("MAIL_FROM", ["nobody", "a@b, c@d", "a@b\r\nBcc: c@d", "<a@b", "@", "Name <>"]),
         (
             "PUBLIC_URL",

@@ -1,0 +1,52 @@
+"""What a user agent says of a device, in words that people know. It is the caller's own word: only names from these
+lists are ever shown, never a part of the text."""
+
+_BROWSERS = (
+    # Each calls itself by the names of those below it as well.
+    *(
+        ("EdgA/", "Edge"),
+        ("EdgiOS/", "Edge"),
+        ("Edg/", "Edge"),
+        ("Edge/", "Edge"),
+        ("OPR/", "Opera"),
+        ("OPT/", "Opera"),
+    ),
+    *(("SamsungBrowser/", "Samsung Internet"), ("Vivaldi/", "Vivaldi"), ("YaBrowser/", "Yandex Browser")),
+    *(("DuckDuckGo/", "DuckDuckGo"), ("Ddg/", "DuckDuckGo"), ("FxiOS/", "Firefox"), ("Firefox/", "Firefox")),
+    *(("CriOS/", "Chrome"), ("HeadlessChrome/", "Chrome"), ("Chrome/", "Chrome"), ("Chromium/", "Chromium")),
+    *(("Safari/", "Safari"), ("Trident/", "Internet Explorer"), ("MSIE ", "Internet Explorer")),
+)
+_PROGRAMS = (
+    *(
+        ("curl/", "curl"),
+        ("Wget/", "Wget"),
+        ("python-requests/", "a Python program"),
+        ("python-httpx/", "a Python program"),
+    ),
+    *(("aiohttp/", "a Python program"), ("Python-urllib/", "a Python program"), ("Go-http-client/", "a Go program")),
+    *(("okhttp/", "an Android app"), ("Dalvik/", "an Android app"), ("node", "a Node.js program")),
+)
+_SYSTEMS = (
+    *(("iPhone", "iPhone"), ("iPad", "iPad"), ("iPod", "iPod"), ("Android", "Android"), ("CrOS", "ChromeOS")),
+    *(
+        ("Windows", "Windows"),
+        ("Mac OS X", "macOS"),
+        ("Macintosh", "macOS"),
+        ("Linux", "Linux"),
+        ("FreeBSD", "FreeBSD"),
+    ),
+)
+
+
+def describe_device(user_agent: str) -> str:
+    """Such as "Firefox on Linux"; empty where nothing in it is known."""
+    system = _first(_SYSTEMS, user_agent)
+    if browser := _first(_BROWSERS, user_agent):
+        return f"{browser} on {system}" if system else browser
+    program = next((name for mark, name in _PROGRAMS if user_agent.startswith(mark)), "")
+    program = program or _first((("CFNetwork/", "an Apple app"),), user_agent)
+    return program or (f"a program on {system}" if system else "")
+
+
+def _first(names: tuple[tuple[str, str], ...], user_agent: str) -> str:
+    return next((name for mark, name in names if mark in user_agent), "")
