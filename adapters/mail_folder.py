@@ -8,7 +8,7 @@ from datetime import UTC
 from pathlib import Path
 
 from adapters.rfc5322 import message_bytes, sender
-from application.ports import MailDelayed, Mailer
+from application.mail_ports import MailDelayed, Mailer, StillSending, not_waiting
 from domain.mail import Letter
 
 log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class FolderMailer(Mailer):
         self._folder = folder
         self._sender = sender(mail_from, product)
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:  # noqa: ARG002
         content = message_bytes(letter, self._sender)
         name = f"{letter.written_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{letter.id}"
         try:
@@ -46,8 +46,8 @@ class CopyingMailer(Mailer):
         self._first = first
         self._copy = copy
 
-    async def send(self, letter: Letter) -> None:
-        await self._first.send(letter)
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+        await self._first.send(letter, still_sending)
         try:
             await self._copy.send(letter)
         except MailDelayed as problem:

@@ -7,7 +7,7 @@ from datetime import UTC
 from email.header import Header
 from email.utils import format_datetime, formataddr
 
-from application.ports import MailRefused
+from application.mail_ports import MailRefused
 from domain.mail import Letter
 
 # Narrower than the RFC on purpose: no quoted local parts, comments, routes or address literals. What is left

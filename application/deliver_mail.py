@@ -1,18 +1,29 @@
 """Deliver what is owed. The outbox holds the truth, so every step may be repeated, by anybody, after any crash."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from uuid import UUID
 
 from application.address_mail import addressed
-from application.ports import Clock, Composer, LinkSealer, MailDelayed, Mailer, MailRefused, ReportMail
+from application.mail_ports import (
+    Composer,
+    MailDelayed,
+    Mailer,
+    MailRefused,
+    MailServerRefused,
+    MailUnanswered,
+    ReportMail,
+)
+from application.ports import Clock, LinkSealer
 from application.store import Begin
-from domain.mail import Letter, Link, Mail, Outcome, retry_delay
+from domain.mail import Letter, Link, Mail, Outcome, retry_delay, unanswered_delay
 from domain.refusals import Refusal
 
 _POISONED = 10
 _STALE_NOTICE = timedelta(days=3)
+_UNANSWERED = "The letter was sent, and the server has not said whether it took it."
 
 
 class _Dropped(Exception):
@@ -21,8 +32,8 @@ class _Dropped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """`patience` is the longest that the mailer takes over one letter. No letter is begun in the last `patience` of
-    a lease, so nobody else sends what is still being sent.
+    """No letter is begun in the last `patience` of a lease. While a server takes longer over one, its lease is
+    renewed and the others of the share are given back: nobody else sends this one, and nothing waits for it.
 
     What became of a letter while the store was away is told to it as soon as it is back, before any other is leased:
     otherwise the letter would go out again when its lease ends.
@@ -49,32 +60,51 @@ class DeliverMail:
         async with self.begin() as work:
             leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
             ready = await addressed(work, leased, now=now)
+        rest = list(leased)
         async with self.mailer.round() as mailer:
-            for done, (mail, link) in enumerate(ready):
+            for mail, link in ready:
+                if not rest:
+                    break  # given back while the letter before took its time
                 if stopping() or self.clock() > now + self.lease - self.patience:
-                    await self._give_back(leased[done:])
+                    await self._give_back(rest)
                     break
+                rest.pop(0)
                 try:
-                    await self._deliver(mail, link, mailer)
+                    await self._deliver(mail, link, mailer, rest)
                 except BaseException:
                     # Whether this one was taken is unknown; the others were not begun, and need not wait for the
                     # lease.
-                    await self._give_back(leased[done + 1 :])
+                    await self._give_back(rest)
                     raise
         return len(leased)
 
-    async def _give_back(self, mails: Sequence[Mail]) -> None:
-        async with self.begin() as work:
-            for mail in mails:
-                await work.mails.postpone(mail, until=self.clock(), note=mail.note)
+    async def _give_back(self, rest: list[Mail]) -> None:
+        if rest:
+            async with self.begin() as work:
+                for mail in rest:
+                    await work.mails.postpone(mail, until=self.clock(), note=mail.note)
+            rest.clear()
 
-    async def _deliver(self, mail: Mail, link: Link | None, mailer: Mailer) -> None:
+    async def _deliver(self, mail: Mail, link: Link | None, mailer: Mailer, rest: list[Mail]) -> None:
+        async def still_sending(sent: bool) -> None:
+            with suppress(Refusal):  # the letter goes on all the same
+                await self._give_back(rest)
+                wait, note = (self._unanswered(mail), _UNANSWERED) if sent else (self.lease, mail.note)
+                async with self.step() as work:
+                    await work.mails.postpone(mail, until=self.clock() + wait, note=note)
+
         try:
-            await mailer.send(self._letter(mail, link))
+            await mailer.send(self._letter(mail, link), still_sending)
         except _Dropped as dropped:
             await self._settle(mail, Outcome.DROPPED, str(dropped))
         except MailRefused as refused:
             await self._settle(mail, Outcome.PARKED, str(refused))
+        except MailServerRefused as refused:
+            for other in (mail, *rest):  # the server would tell them the same
+                await self._retry(other, str(refused), hopeless=self._too_old(other), server_refuses=True)
+            rest.clear()
+        except MailUnanswered as unanswered:
+            await self._retry(mail, str(unanswered), hopeless=self._too_old(mail), delay=self._unanswered(mail))
         except MailDelayed as delayed:
             await self._retry(mail, str(delayed), hopeless=self._too_old(mail))
         except Exception as poison:
@@ -102,13 +132,25 @@ class DeliverMail:
             raise
         self.report(mail, outcome, note)
 
-    async def _retry(self, mail: Mail, note: str, *, hopeless: bool) -> None:
+    async def _retry(
+        self,
+        mail: Mail,
+        note: str,
+        *,
+        hopeless: bool,
+        delay: timedelta | None = None,
+        server_refuses: bool = False,
+    ) -> None:
         if hopeless:
             await self._settle(mail, Outcome.PARKED, note)
             return
+        until = self.clock() + (delay or retry_delay(mail.attempts))
         async with self.step() as work:
-            await work.mails.postpone(mail, until=self.clock() + retry_delay(mail.attempts), note=note)
-        self.report(mail, None, note)
+            await work.mails.postpone(mail, until=until, note=note)
+        self.report(mail, None, note, server_refuses=server_refuses)
+
+    def _unanswered(self, mail: Mail) -> timedelta:
+        return unanswered_delay(self.clock() - mail.created_at)
 
     def _too_old(self, mail: Mail) -> bool:
         """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""

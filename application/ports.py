@@ -1,17 +1,17 @@
-"""Every role that the outside world plays for the use cases; what it keeps for them is in `store/`.
+"""Every role that the outside world plays for the use cases; what it keeps for them is in `store/`, and
+what sends its mails in `mail_ports.py`.
 
 An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what None means,
 units and promises. Any role that reaches outside may raise the refusal `unavailable`."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
 from domain.limits import Bucket
-from domain.mail import Letter, Link, Mail, Outcome, Purpose
+from domain.mail import Link, Purpose
 from domain.retention import Cleared, Leftover
 from domain.token import AccessToken, RefreshToken
 from domain.user import User
@@ -190,30 +190,3 @@ class Leftovers(Protocol):
 
 Nudge = Callable[[Sequence[UUID]], None]
 """Tell the workers which mails wait. Returns at once, never raises, and may be lost."""
-
-ReportMail = Callable[[Mail, Outcome | None, str], None]
-"""Tell the operator what became of a mail, and why; with no outcome it was put off. Returns at once, never raises."""
-
-
-class Composer(Protocol):
-    """Words for a mail; `link` is the sealed text of its link, where it carries one."""
-
-    def compose(self, mail: Mail, link: str | None) -> Letter: ...
-
-
-class MailDelayed(Exception):
-    """The letter was not taken now; later it may be. The text is for the operator."""
-
-
-class MailRefused(Exception):
-    """The letter will never be taken as it is. The text is for the operator."""
-
-
-class Mailer(Protocol):
-    async def send(self, letter: Letter) -> None:
-        """Returns when somebody else has taken responsibility. Raises MailDelayed or MailRefused."""
-        ...
-
-    def round(self) -> AbstractAsyncContextManager["Mailer"]:
-        """For letters one after another, which may share the way to a server, but no letter another's fate."""
-        return nullcontext(self)

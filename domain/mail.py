@@ -149,6 +149,12 @@ def retry_delay(attempts: int) -> timedelta:
     return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))
 
 
+def unanswered_delay(age: timedelta) -> timedelta:
+    """How long to wait before a letter that may have been delivered is sent again: as long as it is old already, but
+    from 15 minutes to 6 hours."""
+    return max(timedelta(minutes=15), min(age, timedelta(hours=6)))
+
+
 def nameless(note: str) -> str:
     """What was noted of a mail, fit for a log: without addresses."""
     return re.sub(r"\S*@\S*", "…", note)

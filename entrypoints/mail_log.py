@@ -8,16 +8,22 @@ log = structlog.get_logger(__name__)
 
 
 class MailLog:
-    """Plays `ReportMail`. Of letters that are put off it tells the first, and when one goes out again; of letters
-    that are given up, each. One that nobody needs any more is no warning: strangers can ask for as many."""
+    """Plays `ReportMail`. Of letters that are put off it tells the first, and when one goes out again; once each time
+    the server turns us away, which holds up all of them; of letters that are given up, each. One that nobody needs
+    any more is no warning: strangers can ask for as many."""
 
     def __init__(self) -> None:
         self._delayed = False
+        self._refused = False
 
-    def __call__(self, mail: Mail, outcome: Outcome | None, note: str) -> None:
+    def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
         said = {"id": str(mail.id), "kind": mail.kind.value}
         why = nameless(note)
         match outcome:
+            case None if server_refuses:
+                if not self._refused:
+                    log.error("mail_server_refuses", **said, attempts=mail.attempts, note=why)
+                self._delayed = self._refused = True
             case None:
                 if not self._delayed:
                     log.warning("mail_delayed", **said, attempts=mail.attempts, note=why)
@@ -25,7 +31,7 @@ class MailLog:
             case Outcome.SENT:
                 if self._delayed:
                     log.info("mail_goes_out_again", **said)
-                self._delayed = False
+                self._delayed = self._refused = False
             case Outcome.PARKED:
                 log.error("mail_parked", **said, attempts=mail.attempts, note=why)
             case Outcome.DROPPED:

@@ -16,7 +16,8 @@ from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.smtp_places import smtp_server
-from application.ports import Clock, Mailer
+from application.mail_ports import Mailer
+from application.ports import Clock
 from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings
 

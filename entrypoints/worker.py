@@ -43,6 +43,10 @@ gc.enable()
 SENDING = 8
 """How many letters a process sends at the same time."""
 
+SLOW, WAITING = 2.0, 32
+"""Seconds after which a send makes room for the next one, and how many may then go on beside those that are sent: a
+server that takes minutes to answer holds up no letter that another would take at once."""
+
 SHARE, QUICK = 16, 1.0
 """How many mails are leased at once at most, and the seconds within which a share should be dealt with."""
 
@@ -63,6 +67,7 @@ class Postman(Middleware):
         self._deliver = deliver
         self._close = close
         self._slots = asyncio.Semaphore(SENDING)
+        self._slow: set[asyncio.Task[int]] = set()
         self._stopping = asyncio.Event()
         self._failing = False
 
@@ -92,27 +97,38 @@ class Postman(Middleware):
                     await asyncio.wait_for(self._stopping.wait(), pause * _jitter.uniform(0.5, 1.0))
 
     async def _some(self, *, only: UUID | None = None, limit: int = 1) -> int:
-        """Never raises: whatever is wrong, the mail stays owed, and the next one may be fine."""
+        """Returns while it goes on where that takes long, if there is room beside."""
         async with self._slots:
             if self._stopping.is_set():
                 return 0
-            try:
-                due = await self._deliver(only=only, limit=limit, stopping=self._stopping.is_set)
-            except Exception as problem:
-                # Once an outage, and without its text, which may name addresses.
-                if not self._failing:
-                    name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                    log.error("mails_wait", problem=name)
-                self._failing = True
-                return 0
-            self._failing = False
-            return due
+            sending = asyncio.create_task(self._send(only=only, limit=limit))
+            await asyncio.wait({sending}, timeout=SLOW)
+            if sending.done() or len(self._slow) >= WAITING:
+                return await sending
+            self._slow.add(sending)
+            sending.add_done_callback(self._slow.discard)
+            return 1
+
+    async def _send(self, *, only: UUID | None, limit: int) -> int:
+        """Never raises: whatever is wrong, the mail stays owed, and the next one may be fine."""
+        try:
+            due = await self._deliver(only=only, limit=limit, stopping=self._stopping.is_set)
+        except Exception as problem:
+            # Once an outage, and without its text, which may name addresses.
+            if not self._failing:
+                name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
+                log.error("mails_wait", problem=name)
+            self._failing = True
+            return 0
+        self._failing = False
+        return due
 
     async def _finish(self) -> None:
         self._stopping.set()
         if others := asyncio.all_tasks() - {asyncio.current_task()}:
             _, stuck = await asyncio.wait(others, timeout=GRACE)
-            # Whether the server has taken these is unknown. They are due again when their leases end.
+            # Those that were sent entirely may have been taken, and are tried again much later; the others are due
+            # again when their leases end.
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)

@@ -83,7 +83,7 @@ def _taken(node: ast.ImportFrom) -> set[str]:
 
 
 HOMES = {
-    "aiosmtplib": {"smtp_mailer"},
+    "aiosmtplib": {"smtp_mailer", "smtp_replies"},
     "anyio": {"memory"},
     "argon2": {"argon2_hasher"},
     "asyncpg": {"postgres"},
@@ -121,7 +121,7 @@ def frozen_and_slotted(_: str, tree: ast.Module) -> list[str]:
 
 def _is_made_otherwise(node: ast.ClassDef) -> bool:
     bases = {name_of(base) for base in node.bases}
-    return not node.decorator_list and not bases.isdisjoint({"StrEnum", "Exception", "Protocol"})
+    return not node.decorator_list and not bases.isdisjoint({"StrEnum", "Exception", "MailDelayed", "Protocol"})
 
 
 def _is_value(node: ast.ClassDef) -> bool:
@@ -136,7 +136,7 @@ def _is_value(node: ast.ClassDef) -> bool:
 
 PORTS = {
     node.name
-    for page in (ROOT / "application/ports.py", *(ROOT / "application/store").glob("*.py"))
+    for page in (*(ROOT / "application").glob("*ports.py"), *(ROOT / "application/store").glob("*.py"))
     for node in classes(ast.parse(page.read_text()))
     if "Protocol" in {name_of(base) for base in node.bases}
 }

@@ -52,7 +52,7 @@ from application.restore_email import RestoreEmail
 from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.verify import Verify
-from domain.mail import Kind, Outcome
+from domain.mail import Kind, Mail, Outcome
 from domain.password import PasswordPolicy
 from domain.role import Role
 from domain.session import Lifetimes
@@ -175,6 +175,7 @@ class World:
         self.import_users = ImportUsers(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
         self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
         self.reports: list[tuple[UUID, Outcome | None, str]] = []
+        self.server_refusals = 0
         self.deliver_mail = DeliverMail(
             begin=begin,
             step=self.store.step,
@@ -182,7 +183,7 @@ class World:
             composer=composer,
             mailer=self.mailer,
             clock=clock,
-            report=lambda mail, outcome, note: self.reports.append((mail.id, outcome, note)),
+            report=self._report,
         )
         self.keep_house = KeepHouse(leftovers=MemoryLeftovers(self.store), clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
@@ -195,6 +196,10 @@ class World:
         self.identify_client = IdentifyClient(begin=begin, limits=limits)
         self.introspect = Introspect(authenticate=self.authenticate, directory=directory)
         self.revoke = Revoke(begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id)
+
+    def _report(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
+        self.reports.append((mail.id, outcome, note))
+        self.server_refusals += server_refuses
 
     async def user(
         self, email: str = "alice@example.org", *, role: Role = Role.MEMBER, username: str | None = None

@@ -2,7 +2,7 @@
 
 from anyio.lowlevel import checkpoint
 
-from application.ports import Mailer
+from application.mail_ports import Mailer, StillSending, not_waiting
 from domain.mail import Letter
 
 
@@ -13,7 +13,7 @@ class MemoryMailer(Mailer):
         self.letters: list[Letter] = []
         self.trouble: Exception | None = None
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
         await checkpoint()
         if self.trouble is not None:
             raise self.trouble

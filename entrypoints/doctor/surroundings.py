@@ -11,9 +11,10 @@ from pathlib import Path
 
 from adapters.key_files import read_keys
 from adapters.live_keys import LiveKeys
-from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_mailer import SmtpMailer, Waits
 from adapters.smtp_places import smtp_server
-from application.ports import Clock, MailDelayed
+from application.mail_ports import MailDelayed
+from application.ports import Clock
 from entrypoints.doctor.findings import Finding
 from entrypoints.settings import Settings
 
@@ -25,10 +26,14 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
         return
     server = smtp_server(settings.smtp_url)
     where = f"{server.host}:{server.port}"
+    waits = Waits(connecting=DEADLINE, reply=2 * DEADLINE)
     try:
-        await SmtpMailer(server, mail_from=settings.mail_from, deadline=2 * DEADLINE, connecting=DEADLINE).greet()
+        await SmtpMailer(server, mail_from=settings.mail_from, waits=waits).greet()
     except MailDelayed as error:
-        yield Finding.wrong("smtp", f"{where} would take no mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL")
+        yield Finding.wrong(
+            "smtp",
+            f"{where} would take no mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL and LATCHKEY_MAIL_FROM",
+        )
         return
     login = "" if server.username is None else ", and knows us"
     yield Finding.ok("smtp", f"{where} speaks to us, tls={server.tls}{login}")

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from adapters.memory.memory_mailer import MemoryMailer
-from application.ports import Mailer, MailRefused
+from application.mail_ports import Mailer, MailRefused, StillSending, not_waiting
 from domain.mail import Kind, Letter, Mail, Outcome
 from tests.application.test_deliver_mail import fate, kept, owe
 from tests.world import World
@@ -27,7 +27,7 @@ class Acting(Mailer):
 
     act: Callable[[Letter], Awaitable[None]]
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
         await self.act(letter)
 
 
@@ -37,7 +37,7 @@ class Touring(Mailer):
 
     rounds: list[MemoryMailer] = field(default_factory=list)
 
-    async def send(self, letter: Letter) -> None:
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
         raise MailRefused("not on a round")
 
     @asynccontextmanager

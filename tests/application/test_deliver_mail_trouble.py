@@ -1,13 +1,23 @@
 """Delivering through trouble: what is tried again, when, and what ends it."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 
-from application.ports import Composer, MailDelayed, Mailer, MailRefused
+from application.mail_ports import (
+    Composer,
+    MailDelayed,
+    Mailer,
+    MailRefused,
+    MailServerRefused,
+    MailUnanswered,
+    StillSending,
+    not_waiting,
+)
 from application.store import Work
 from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
 from domain.refusals import Refusal, unavailable
@@ -82,8 +92,8 @@ class Fading(Mailer):
     world: World
     away: bool = False
 
-    async def send(self, letter: Letter) -> None:
-        await self.world.mailer.send(letter)
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+        await self.world.mailer.send(letter, still_sending)
         self.away = True
 
     @asynccontextmanager
@@ -172,3 +182,108 @@ async def test_what_becomes_of_a_mail_is_reported_once_it_is_written_down(world:
         (fine.id, Outcome.SENT, ""),
         (late.id, Outcome.DROPPED, "expired"),
     ]
+
+
+# -- what a server says of itself, and what it does not say -----------------------------------------------------
+
+
+@dataclass
+class Slow(Mailer):
+    """A mailer whose server takes its time: what happens meanwhile is `act`'s."""
+
+    world: World
+    act: Callable[[Letter, StillSending], Awaitable[None]]
+
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+        await self.act(letter, still_sending)
+
+
+async def test_a_server_that_turns_us_away_is_asked_once_a_share_and_every_mail_stays_owed(world: World) -> None:
+    asked: list[Letter] = []
+
+    async def turn_away(letter: Letter, _: StillSending) -> None:
+        asked.append(letter)
+        raise MailServerRefused("SMTP MAIL: 550 5.7.60 not as this sender")
+
+    mails = [await owe(world, Kind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
+    deliver = replace(world.deliver_mail, mailer=Slow(world, turn_away))
+    for attempt in range(1, 4):
+        assert await deliver() == 5
+        assert len(asked) == attempt
+        assert {(kept(world, mail).outcome, kept(world, mail).attempts) for mail in mails} == {(None, attempt)}
+        assert {kept(world, mail).due_at for mail in mails} == {world.clock() + retry_delay(attempt)}
+        world.clock.now += retry_delay(attempt)
+    assert world.server_refusals == 15
+    assert await world.deliver_mail() == 5
+    assert len(world.mailer.letters) == 5
+
+
+async def test_a_server_that_turns_us_away_for_days_ends_only_what_is_over(world: World) -> None:
+    await claim(world)
+    notice, link = await owe(world, Kind.PASSWORD_CHANGED), await owe(world, Kind.VERIFY)
+    world.mailer.trouble = MailServerRefused("SMTP MAIL: 550 no")
+    world.clock.advance(hours=23)
+    assert await world.deliver_mail() == 2
+    assert [kept(world, mail).outcome for mail in (notice, link)] == [None, None]
+    world.clock.advance(days=3)
+    assert await fate(world, link) == (Outcome.DROPPED, "expired")
+    assert await fate(world, notice) == (Outcome.PARKED, "SMTP MAIL: 550 no")
+
+
+async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter(world: World) -> None:
+    mail, letters = await owe(world, Kind.ALREADY_REGISTERED), []
+
+    async def take(letter: Letter, _: StillSending) -> None:
+        letters.append(letter)
+        raise MailUnanswered("SMTP DATA: no answer in time.")
+
+    deliver, began = replace(world.deliver_mail, mailer=Slow(world, take)), world.clock()
+    while (world.clock() - began) < timedelta(days=1):
+        assert await deliver() == 1
+        world.clock.now = kept(world, mail).due_at
+    assert 3 < len(letters) < 10
+    assert len({letter.id for letter in letters}) == 1
+    assert min(b.written_at - a.written_at for a, b in pairwise(letters)) == timedelta()
+    assert kept(world, mail).outcome is None
+
+
+async def test_a_letter_that_takes_long_stays_ours_and_the_others_go_to_whoever_is_free(world: World) -> None:
+    first, *others = [await owe(world, Kind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)]
+
+    async def dawdle(letter: Letter, still_sending: StillSending) -> None:
+        for beat in range(120):
+            await still_sending(beat > 2)
+            assert await world.deliver_mail() == (3 if beat == 0 else 0)
+            world.clock.advance(seconds=5)
+        await world.mailer.send(letter)
+
+    await replace(world.deliver_mail, mailer=Slow(world, dawdle))()
+    assert [kept(world, mail).outcome for mail in (first, *others)] == [Outcome.SENT] * 4
+    assert len(world.mailer.letters) == 4
+
+
+async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_later(world: World) -> None:
+    async def die(_: Letter, still_sending: StillSending) -> None:
+        await still_sending(True)
+        raise KeyboardInterrupt
+
+    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    with pytest.raises(KeyboardInterrupt):
+        await replace(world.deliver_mail, mailer=Slow(world, die))()
+    assert kept(world, mail).due_at == world.clock() + timedelta(minutes=15)
+    assert "not said whether" in kept(world, mail).note
+
+
+async def test_a_letter_goes_on_though_its_lease_cannot_be_renewed(world: World) -> None:
+    fading = Fading(world)
+
+    async def dawdle(letter: Letter, still_sending: StillSending) -> None:
+        fading.away = True
+        await still_sending(True)
+        fading.away = False
+        await world.mailer.send(letter)
+
+    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=Slow(world, dawdle))
+    assert await deliver() == 1
+    assert kept(world, mail).outcome is Outcome.SENT

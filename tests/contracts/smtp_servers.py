@@ -25,6 +25,8 @@ class Script:
     letters: list[bytes] = field(default_factory=list)
     port: int = 0
     left: asyncio.Event = field(default_factory=asyncio.Event)
+    silent: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set once it has begun to STALL or DRIP."""
     awaited: dict[str, asyncio.Event] = field(default_factory=dict)
 
     async def __call__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -49,6 +51,7 @@ class Script:
                 writer.write(answer.removesuffix(DROP).encode())
                 return
             while answer in {STALL, DRIP}:
+                self.silent.set()
                 if answer == DRIP:
                     writer.write(b"2")
                 if await self._gone(reader, 0.02):

@@ -16,9 +16,8 @@ from adapters.postgres import connecting
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
-from adapters.smtp_mailer import SmtpMailer
 from application.deliver_mail import DeliverMail
-from domain.mail import retry_delay
+from domain.mail import retry_delay, unanswered_delay
 from entrypoints import api, worker
 from entrypoints.http import draining
 from entrypoints.http.app import BODY_LIMIT
@@ -63,11 +62,14 @@ BOUNDS: dict[str, list[float]] = {
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, HEAD_LIMIT, 413],
     "a letter": [
-        smtp_mailer.DEADLINE,
+        smtp_mailer.Waits().connecting,
+        5321,
         worker.SENDING,
+        worker.WAITING,
         seconds("lease"),
         retry_delay(1).total_seconds(),
         retry_delay(1000).total_seconds(),
+        unanswered_delay(timedelta()).total_seconds(),
     ],
     "nudges to workers": [dramatiq_queue.BACKLOG],
     "being told to stop": [draining.QUEUE, draining.MOMENT, api.GRACE, worker.GRACE],
@@ -105,6 +107,7 @@ EXERCISED = {
     ],
     "a letter": [
         "contracts/test_smtp_trouble.py::test_a_server_that_takes_for_ever_is_left_at_the_deadline",
+        "faults/test_smtp_answers.py::test_a_server_that_takes_its_time_gets_each_letter_once_and_holds_up_no_other",
         "application/test_deliver_mail_leases.py::test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends",
         "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_due_again_later_and_later",
         "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
@@ -139,7 +142,7 @@ def test_what_is_named_is_what_is_used() -> None:
     assert default(RedisBlocklist, "deadline") == default(RedisLimits, "deadline") == redis_places.DEADLINE
     assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == redis_places.DEADLINE
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
-    assert default(SmtpMailer, "deadline") == smtp_mailer.DEADLINE == seconds("patience")
+    assert smtp_mailer.BEAT < seconds("patience") < seconds("lease")
     assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE
     assert worker.LOOK == 1.0
 

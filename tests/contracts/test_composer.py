@@ -10,7 +10,7 @@ import pytest
 
 from adapters.jinja_composer import JinjaComposer, spoken
 from adapters.rfc5322 import Sender, message_bytes
-from application.ports import Composer
+from application.mail_ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
 from domain.origin import Origin
 from tests.contracts.mail_reader import Reader

@@ -11,7 +11,7 @@ import pytest
 from adapters.mail_folder import CopyingMailer, FolderMailer
 from adapters.smtp_mailer import SmtpMailer
 from adapters.smtp_places import smtp_server
-from application.ports import MailDelayed
+from application.mail_ports import MailDelayed
 from tests.contracts.smtp_servers import scripted
 from tests.contracts.test_mailers import FROM, LETTER
 

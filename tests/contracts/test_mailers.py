@@ -16,7 +16,7 @@ from adapters.mail_folder import FolderMailer
 from adapters.rfc5322 import sender
 from adapters.smtp_mailer import SmtpMailer
 from adapters.smtp_places import smtp_server
-from application.ports import Mailer, MailRefused
+from application.mail_ports import Mailer, MailRefused
 from domain.mail import Letter
 from tests.contracts.smtp_servers import honest
 

@@ -10,12 +10,12 @@ import pytest
 
 from adapters.smtp_mailer import SmtpMailer
 from adapters.smtp_places import smtp_server
-from application.ports import MailDelayed, MailRefused
+from application.mail_ports import MailDelayed, MailRefused
 from domain.mail import Letter
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, honest, scripted
 from tests.contracts.test_mailers import FROM, LETTER
-from tests.contracts.test_smtp_trouble import mailer
+from tests.contracts.test_smtp_trouble import all_in, mailer
 
 pytestmark = pytest.mark.anyio
 
@@ -131,7 +131,7 @@ async def test_who_takes_for_ever_over_a_letter_is_left_at_its_deadline_and_the_
     async with scripted() as server:
         server.most, server.enough = 1, way
         with anyio.fail_after(20):
-            async with mailer(server, deadline=1, connecting=1).round() as line:
+            async with mailer(server, waits=all_in(1)).round() as line:
                 await line.send(LETTERS[0])
                 with pytest.raises(MailDelayed, match="MAIL: no answer in time"):
                     await line.send(LETTERS[1])
@@ -141,7 +141,7 @@ async def test_who_takes_for_ever_over_a_letter_is_left_at_its_deadline_and_the_
 
 
 async def test_each_letter_has_the_whole_of_its_time() -> None:
-    async with scripted() as server, mailer(server, deadline=1).round() as line:
+    async with scripted() as server, mailer(server, waits=all_in(1)).round() as line:
         await line.send(LETTERS[0])
         await asyncio.sleep(1.1)
         await line.send(LETTERS[1])

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.smtp_mailer import SmtpMailer
 from adapters.smtp_places import SmtpServer, Tls, smtp_server
-from application.ports import MailDelayed
+from application.mail_ports import MailDelayed
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import honest, scripted
 from tests.contracts.test_mailers import FROM, LETTER

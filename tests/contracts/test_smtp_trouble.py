@@ -7,20 +7,26 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.smtp_mailer import SmtpMailer
+from adapters.smtp_mailer import BEAT, SmtpMailer, Waits
 from adapters.smtp_places import smtp_server
-from application.ports import MailDelayed, MailRefused
+from application.mail_ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
 from tests.contracts.test_mailers import FROM, LETTER
 
 pytestmark = pytest.mark.anyio
 
 ENVELOPE = ["MAIL", "RCPT", "DATA", "END"]
+NAMED = ENVELOPE[1:]
+"""Where a server knows the recipient."""
 
 
-def mailer(server: Script, *, deadline: float = 30, connecting: float = 10, user: str = "") -> SmtpMailer:
+def mailer(server: Script, *, waits: Waits | None = None, beat: float = BEAT, user: str = "") -> SmtpMailer:
     url = smtp_server(f"smtp://{user}127.0.0.1:{server.port}")
-    return SmtpMailer(url, mail_from=FROM, deadline=deadline, connecting=connecting)
+    return SmtpMailer(url, mail_from=FROM, waits=waits, beat=beat)
+
+
+def all_in(seconds: float) -> Waits:
+    return Waits(connecting=seconds, reply=seconds, data=seconds, end=seconds)
 
 
 async def test_the_wire_holds_one_recipient_and_nothing_else() -> None:
@@ -44,16 +50,136 @@ async def test_a_second_send_is_the_same_on_the_wire() -> None:
     assert server.letters[0] == server.letters[1]
 
 
-@pytest.mark.parametrize("stage", ENVELOPE)
-@pytest.mark.parametrize("answer", ["550 5.1.1 no such user", "552 full", "554 no", "500 what", "503 order"])
-async def test_a_permanent_no_refuses(stage: str, answer: str) -> None:
+@pytest.mark.parametrize("stage", NAMED)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "550 no",
+        "551 not here",
+        "552 full",
+        "553 no such name",
+        "556 no mail here",
+        "550 5.0.0 mailbox unavailable",
+        "550 5.5.0 mailbox unavailable",
+        "550 5.1.1 no such user",
+        "554 5.1.10 null MX",
+        "550 5.2.1 disabled",
+        "552 5.2.2 full",
+        "550-5.1.1 no such\r\n550 5.1.1 user",
+        "550 #5.1.0 address rejected",
+        "554 no mailbox here by that name (#5.1.1)",
+        "550 10.7.1.2 says no",
+    ],
+)
+async def test_a_no_to_the_recipient_refuses(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailRefused, match=answer[:3]):
             await mailer(server).send(LETTER)
 
 
+@pytest.mark.parametrize("stage", NAMED)
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "500 what",
+        "503 5.5.1 order",
+        "521 no mail here",
+        "530 5.7.0 authenticate first",
+        "554 no",
+        "555 which parameters",
+        "550 5.7.1 relaying denied",
+        "550 5.7.60 client may not send as this sender",
+        "553 not in my list of allowed hosts (#5.7.1)",
+        "554 5.4.6 loop",
+        "550 5.4.1 no answer from host",
+        "552 5.3.4 too big for this system",
+        "554 5.6.0 cannot be converted",
+        "550 5.1.8 sender's domain does not exist",
+        "550 4.2.2 full for now",
+    ],
+)
+async def test_a_no_to_the_sender_or_a_trouble_of_the_server_delays(stage: str, answer: str) -> None:
+    async with scripted(**{stage: answer}) as server:
+        with pytest.raises(MailDelayed, match=answer[:3]) as delayed:
+            await mailer(server).send(LETTER)
+    assert type(delayed.value) is MailDelayed
+
+
+@pytest.mark.parametrize("stage", ["HI", "EHLO", "AUTH", "STARTTLS", "MAIL"])
+@pytest.mark.parametrize("answer", ["550 5.1.1 no such user", "550 5.7.60 not as this sender", "554 no", "521 no"])
+async def test_a_no_before_the_recipient_is_about_no_letter(stage: str, answer: str) -> None:
+    tls = "starttls" if stage == "STARTTLS" else "none"
+    script = {"EHLO": "250-hello\r\n250-STARTTLS\r\n250 AUTH PLAIN", "AUTH": "235 fine", stage: answer}
+    async with scripted(**script) as server:
+        url = smtp_server(f"smtp://ada:secret@127.0.0.1:{server.port}?tls={tls}")
+        with pytest.raises(MailServerRefused):
+            await SmtpMailer(url, mail_from=FROM).send(LETTER)
+    assert not server.letters
+
+
+@pytest.mark.parametrize("answer", ["nonsense", DROP, STALL, DRIP])
+async def test_a_letter_whose_end_is_not_answered_may_have_arrived(answer: str) -> None:
+    async with scripted(END=answer) as server:
+        with pytest.raises(MailUnanswered):
+            await mailer(server, waits=replace(Waits(), end=0.3)).send(LETTER)
+    assert len(server.letters) == 1
+
+
+@pytest.mark.parametrize("stage", ["RCPT", "DATA"])
+@pytest.mark.parametrize("answer", ["nonsense", DROP, STALL])
+async def test_a_letter_that_was_not_sent_has_not_arrived(stage: str, answer: str) -> None:
+    async with scripted(**{stage: answer}) as server:
+        with pytest.raises(MailDelayed) as delayed:
+            await mailer(server, waits=all_in(0.3)).send(LETTER)
+    assert type(delayed.value) is MailDelayed
+
+
+async def test_any_positive_answer_to_the_end_is_a_yes() -> None:
+    async with scripted(END="299 odd") as server:
+        await mailer(server).send(LETTER)
+    assert len(server.letters) == 1
+
+
+def test_a_server_has_the_times_of_the_standard() -> None:
+    assert (Waits().reply, Waits().data, Waits().end) == (300, 120, 600)
+
+
+@pytest.mark.parametrize(("stage", "sent"), [("MAIL", False), ("DATA", False), ("END", True)])
+async def test_the_sender_hears_that_a_letter_is_still_being_sent(stage: str, sent: bool) -> None:
+    heard: list[bool] = []
+
+    async def still_sending(sent: bool) -> None:
+        heard.append(sent)
+        if len(heard) == 2:
+            raise KeyError
+
+    async with scripted(**{stage: STALL}) as server:
+        with anyio.fail_after(20), pytest.raises(KeyError):
+            await mailer(server, beat=0.3).send(LETTER, still_sending)
+        with anyio.fail_after(20):
+            await server.left.wait()
+    assert heard[:2] == [sent, sent]
+
+
+@pytest.mark.parametrize(("stage", "last"), [("DATA", []), ("END", [True])])
+async def test_a_send_that_is_cancelled_says_whether_the_letter_was_sent(stage: str, last: list[bool]) -> None:
+    heard: list[bool] = []
+
+    async def still_sending(sent: bool) -> None:
+        heard.append(sent)
+
+    async with scripted(**{stage: STALL}) as server:
+        sending = asyncio.create_task(mailer(server).send(LETTER, still_sending))
+        with anyio.fail_after(20):
+            await server.silent.wait()
+            sending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await sending
+    assert heard == last
+
+
 @pytest.mark.parametrize("stage", ENVELOPE)
-@pytest.mark.parametrize("answer", ["421 closing", "450 busy", "451 later", "452 full", "299 odd", "nonsense", DROP])
+@pytest.mark.parametrize("answer", ["421 closing", "450 busy", "451 later", "452 full", "nonsense", DROP])
 async def test_anything_else_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed):
@@ -95,7 +221,7 @@ async def test_what_has_been_taken_is_sent_whatever_the_good_bye(answer: str) ->
 async def test_a_server_that_takes_for_ever_is_left_at_the_deadline(stage: str, way: str) -> None:
     async with scripted(**{stage: way}) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="no answer in time"):
-            await mailer(server, deadline=0.3, connecting=0.2).send(LETTER)
+            await mailer(server, waits=all_in(0.3)).send(LETTER)
         with anyio.fail_after(20):
             await server.left.wait()
 
@@ -103,7 +229,7 @@ async def test_a_server_that_takes_for_ever_is_left_at_the_deadline(stage: str, 
 async def test_connecting_has_a_deadline_of_its_own() -> None:
     async with scripted(EHLO=STALL) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="connecting: no answer in time"):
-            await mailer(server, deadline=3600, connecting=0.2).send(LETTER)
+            await mailer(server, waits=replace(Waits(), reply=0.2)).send(LETTER)
 
 
 async def test_a_cancelled_send_hangs_up() -> None:
@@ -122,7 +248,7 @@ async def test_a_cancelled_send_hangs_up() -> None:
 async def test_what_a_server_quotes_is_not_repeated(stage: str) -> None:
     link = "https://id.example.org/verify?token=" + "x" * 200
     async with scripted(**{stage: f"550 5.7.1 Spam: \x1b[31m {link} ({link[:40]}) token={'x' * 20}"}) as server:
-        with pytest.raises(MailRefused, match=r"550 5\.7\.1 Spam:") as refused:
+        with pytest.raises(MailDelayed, match=r"550 5\.7\.1 Spam:") as refused:
             await mailer(server).send(LETTER)
     assert "token" not in str(refused.value)
     assert "example.org/" not in str(refused.value)

@@ -476,7 +476,13 @@ async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> N
     async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH="235 welcome") as server:
         [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
         assert (found.state, "knows us" in found.text) == (State.OK, True)
-        assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH", "QUIT"]
+        assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH", "MAIL", "QUIT"]
+
+
+async def test_a_mail_server_that_does_not_take_our_sender(environ: dict[str, str]) -> None:
+    async with scripted(MAIL="550 5.7.60 client may not send as this sender") as server:
+        [found] = await smtp(environ, f"smtp://localhost:{server.port}")
+        assert (found.state, "5.7.60" in found.text, "LATCHKEY_MAIL_FROM" in found.text) == (State.WRONG, True, True)
 
 
 # -- keys, address, speed ------------------------------------------------------------------------------

@@ -43,6 +43,20 @@ def test_mail_that_nobody_needs_is_no_warning() -> None:
     assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "nobody to write to")
 
 
+def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
+    tell = MailLog()
+    with capture_logs() as lines:
+        for _ in range(2):
+            tell(MAIL, None, "SMTP RCPT: 450 greylisted")
+            for _ in range(50):
+                tell(MAIL, None, "SMTP MAIL: 550 5.7.60 not as this sender", server_refuses=True)
+            tell(MAIL, Outcome.SENT, "")
+    events = [(line["event"], line["log_level"]) for line in lines]
+    once = [("mail_delayed", "warning"), ("mail_server_refuses", "error"), ("mail_goes_out_again", "info")]
+    assert events == once * 2
+    assert lines[1]["note"] == "SMTP MAIL: 550 5.7.60 not as this sender"
+
+
 def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
     tell = MailLog()
     with capture_logs() as lines:

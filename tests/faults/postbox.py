@@ -57,8 +57,9 @@ class Door(Controller):
 class Postbox:
     """`answers` are said to letters for a recipient instead of "250": by the beginning of the address. One may also
     be a misbehaviour: DROP takes the letter and hangs up, STALL says nothing, DRIP a byte now and then. `pace` is how
-    long it thinks about each, in seconds. While it is `holding`, it answers nobody, and has only taken letters whose
-    address does not begin with "before".
+    long it thinks about each, in seconds; one that begins with "slow" is thought about for `slowness`. `mail_from` is
+    what the sender is answered, where that is set. While it is `holding`, it answers nobody, and has only taken
+    letters whose address does not begin with "before".
     """
 
     def __init__(self, starttls: ssl.SSLContext | None = None) -> None:
@@ -66,6 +67,8 @@ class Postbox:
         self.asked: set[str] = set()
         self.answers: dict[str, str] = {}
         self.pace = 0.0
+        self.slowness = 0.0
+        self.mail_from = ""
         self.holding = False
         self.port = free_port()
         self._starttls = starttls
@@ -73,9 +76,17 @@ class Postbox:
 
     def behave(self) -> None:
         """From now on, and even if it is not open."""
-        self.answers, self.pace, self.holding = {}, 0.0, False
+        self.answers, self.pace, self.slowness, self.mail_from, self.holding = {}, 0.0, 0.0, "", False
         if self._door is None:
             self.open()
+
+    async def handle_MAIL(
+        self, _server: SMTP, _: Session, envelope: Envelope, address: str, options: list[str]
+    ) -> str:
+        if self.mail_from:
+            return self.mail_from
+        envelope.mail_from, envelope.mail_options = address, options
+        return "250 fine"
 
     async def handle_DATA(self, server: SMTP, _: Session, envelope: Envelope) -> str:
         (recipient,) = envelope.rcpt_tos
@@ -84,7 +95,8 @@ class Postbox:
         if answer in {None, DROP} and not (self.holding and recipient.startswith("before")):
             self.taken.append((recipient, envelope.content))
         self.asked.add(recipient)
-        await asyncio.sleep(3600 if self.holding else self.pace)
+        pace = self.slowness if self.slowness and recipient.startswith("slow") else self.pace
+        await asyncio.sleep(3600 if self.holding else pace)
         wire = cast(asyncio.WriteTransport, server.transport)
         while answer in {STALL, DRIP} and not wire.is_closing():
             if answer == DRIP:

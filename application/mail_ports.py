@@ -1,0 +1,56 @@
+"""What delivering mails needs from the outside world: words for a mail, somebody who takes it, and reports."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
+from typing import Protocol
+
+from domain.mail import Letter, Mail, Outcome
+
+
+class ReportMail(Protocol):
+    def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
+        """Tell the operator what became of a mail, and why; with no outcome it was put off. `server_refuses`: the
+        server turned us away, so no mail will go out until somebody mends it. Returns at once, never raises."""
+        ...
+
+
+StillSending = Callable[[bool], Awaitable[None]]
+"""Awaited every few seconds while a server takes its time over a letter. True once the whole letter has been sent, so
+that the server may have it although it has not said so."""
+
+
+async def not_waiting(_: bool) -> None:
+    """Where it does not matter how long a letter takes."""
+
+
+class Composer(Protocol):
+    """Words for a mail; `link` is the sealed text of its link, where it carries one."""
+
+    def compose(self, mail: Mail, link: str | None) -> Letter: ...
+
+
+class MailDelayed(Exception):
+    """The letter was not taken now; later it may be. The text is for the operator."""
+
+
+class MailServerRefused(MailDelayed):
+    """The server turned us away before it heard of a recipient: that says nothing about any letter."""
+
+
+class MailUnanswered(MailDelayed):
+    """The letter was sent entirely, and the server never said whether it took it: it may have been delivered."""
+
+
+class MailRefused(Exception):
+    """This recipient does not take the letter, and never will. The text is for the operator."""
+
+
+class Mailer(Protocol):
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+        """Returns when somebody else has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
+        the end of a letter and its answer, it awaits `still_sending` once more."""
+        ...
+
+    def round(self) -> AbstractAsyncContextManager["Mailer"]:
+        """For letters one after another, which may share the way to a server, but no letter another's fate."""
+        return nullcontext(self)
