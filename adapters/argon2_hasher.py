@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from functools import partial
 from hmac import compare_digest
@@ -15,6 +15,8 @@ from typing import Any, TypeVar
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
+from adapters.caller import current_caller
+from adapters.fair_threads import FairThreads, NoRoom
 from adapters.heap import give_back
 from adapters.password_hashes.kept import Kept, wrapped
 from adapters.password_hashes.registry import foreign
@@ -28,6 +30,10 @@ T = TypeVar("T")
 QUEUE, DEADLINE = 64, 2.0
 """Jobs that wait for each thread at most, and the seconds until one begins or is refused."""
 
+EXPENSIVE = 2**18
+"""The price (`Kept.price`) above which a foreign hash is verified apart from the others: seven times that of our own
+hashes by default, a tenth of a second. So bcrypt from cost 12 and PBKDF2 above 262,144 iterations are expensive."""
+
 REST = 5.0
 """Seconds without a job after which the memory of hashing is given back. Doing so after each job would make the next
 take half as long again, and never doing so keeps 19 MiB a thread for who logs in once an hour."""
@@ -38,8 +44,12 @@ _UNUSABLE = "!"
 
 class Argon2Hasher(Hasher):
     """For asyncio. `threads` hashes run at a time, at a low priority, so that the event loop keeps its share of the
-    processors. A job that no thread has begun after `deadline` seconds is taken back and refused as `overloaded`; one
-    that would be behind `queue` others is refused at once. Sizes are in KiB of memory and bytes of salt and tag.
+    processors. Callers are served in turn by the site that they come from, so that no network can keep the others
+    waiting. A job that no thread has begun after `deadline` seconds is taken back and refused as `overloaded`, and so
+    is one too many in a queue of `queue`. Sizes are in KiB of memory and bytes of salt and tag.
+
+    A hash that another system made expensive is verified on threads of their own, at the lowest priority: guesses at
+    such accounts must not stop the logins of the others.
     """
 
     def __init__(
@@ -61,20 +71,24 @@ class Argon2Hasher(Hasher):
         # Random bytes in the place of a tag: nothing fits it, and finding that out costs what it always costs.
         salt, tag = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (salt_size, tag_size))
         self._decoy = f"$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}"
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="hasher", initializer=_step_back)
+        self._ours = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
         self._threads = threads
-        self._room = threads + (QUEUE * threads if queue is None else queue)
-        self._jobs = set[Future[Any]]()
+        room = QUEUE * threads if queue is None else queue
+        self._pool = FairThreads(threads, queue=room, name="hasher", initializer=partial(_step_back, 10))
+        self._expensive = FairThreads(
+            max(1, threads - 1), queue=room, name="expensive-hasher", initializer=partial(_step_back, 19)
+        )
         self._deadline = deadline
         self._rest = rest
         self._resting: asyncio.TimerHandle | None = None
 
     async def hash(self, password: str) -> str:
-        return await self._run(lambda: self._argon2.hash(_encoded(normal(password))))
+        return await self._run(lambda: self._argon2.hash(_encoded(normal(password))), self._pool)
 
     async def verify(self, password: str, password_hash: str | None) -> Verdict:
         """A hash that is not known never fits, and costs as much as a wrong password."""
-        return await self._run(partial(self._judge, password, password_hash))
+        pool = self._expensive if self._is_expensive(password_hash) else self._pool
+        return await self._run(partial(self._judge, password, password_hash), pool)
 
     async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
         """Only as many are made at a time as there are threads, and without a deadline: an import can wait."""
@@ -82,7 +96,7 @@ class Argon2Hasher(Hasher):
         weak = [(place, found) for place, found in enumerate(adopted) if isinstance(found, Foreign)]
         for start in range(0, len(weak), self._threads):
             batch = weak[start : start + self._threads]
-            jobs = [self._submit(partial(self._argon2.hash, found.tag)) for _, found in batch]
+            jobs = [self._submit(partial(self._argon2.hash, found.tag), self._pool) for _, found in batch]
             made = await asyncio.gather(*map(asyncio.wrap_future, jobs))
             for (place, found), argon2id in zip(batch, made, strict=True):
                 adopted[place] = wrapped(found, argon2id)
@@ -94,21 +108,22 @@ class Argon2Hasher(Hasher):
 
     def load(self) -> tuple[int, int]:
         """How many jobs run, and how many wait, at this moment."""
-        jobs = len(self._jobs)
-        running = min(jobs, self._threads)
-        return running, jobs - running
+        loads = self._pool.load(), self._expensive.load()
+        return sum(running for running, _ in loads), sum(waiting for _, waiting in loads)
 
     def close(self) -> None:
         """Waits for the hashes that have begun; those that wait are refused."""
         if self._resting is not None:
             self._resting.cancel()
-        self._pool.shutdown(wait=True, cancel_futures=True)
+        self._pool.close()
+        self._expensive.close()
 
-    async def _run(self, job: Callable[[], T]) -> T:
-        started = self._submit(job)
+    async def _run(self, job: Callable[[], T], pool: FairThreads) -> T:
+        started = self._submit(job, pool)
         # Only a job that waits can be cancelled; one that has begun costs its time anyhow, so its result is awaited.
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._deadline, started.cancel)
+        watching = loop.create_task(_cancel_when_hung_up(started))
         try:
             return await asyncio.wrap_future(started)  # whose caller, if cancelled, takes the job back as well
         except asyncio.CancelledError:
@@ -117,6 +132,7 @@ class Argon2Hasher(Hasher):
             raise _overloaded() from None
         finally:
             timer.cancel()
+            watching.cancel()
             self._rest_from_now(loop)
 
     def _rest_from_now(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -125,26 +141,27 @@ class Argon2Hasher(Hasher):
         self._resting = loop.call_later(self._rest, self._give_back, loop)
 
     def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._jobs:  # whose callers may have left, so that nobody would come back to this
+        if any(self.load()):  # whose callers may have left, so that nobody would come back to this
             self._rest_from_now(loop)
             return
         # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.
         together = threading.Barrier(self._threads)
         with suppress(RuntimeError):  # closed meanwhile
             for _ in range(self._threads):
-                self._pool.submit(_give_back, together, self._argon2.memory_cost * 1024)
+                self._pool.executor.submit(_give_back, together, self._argon2.memory_cost * 1024)
 
-    def _submit(self, job: Callable[[], T]) -> Future[T]:
-        if len(self._jobs) >= self._room:
-            raise _overloaded()
+    def _submit(self, job: Callable[[], T], pool: FairThreads) -> Future[T]:
+        caller = current_caller()
         try:
-            future = self._pool.submit(job)
-        except RuntimeError:  # closed meanwhile
+            return pool.submit("" if caller is None else caller.site, job)
+        except NoRoom:
             raise _overloaded() from None
-        self._jobs.add(future)
-        # Runs once whatever becomes of the job: done, failed, or taken back by a caller who left.
-        future.add_done_callback(self._jobs.discard)
-        return future
+
+    def _is_expensive(self, password_hash: str | None) -> bool:
+        if password_hash is None or password_hash.startswith(self._ours):
+            return False
+        kept = Kept.read(password_hash)
+        return kept is not None and kept.price > EXPENSIVE
 
     def _judge(self, password: str, password_hash: str | None) -> Verdict:
         # Ours are of the normal form. Others hashed what was typed, on a keyboard that may have had another form.
@@ -192,6 +209,14 @@ def _encoded(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
+async def _cancel_when_hung_up(job: Future[Any]) -> None:
+    """Nobody waits for this answer any more: the job makes room for those of others."""
+    caller = current_caller()
+    if caller is not None and caller.hung_up is not None:
+        await caller.hung_up()
+        job.cancel()
+
+
 def _overloaded() -> Refusal:
     return Refusal(Code.OVERLOADED, "Too many passwords are being checked at the moment.", retry_after=1)
 
@@ -208,8 +233,8 @@ def _give_back(together: threading.Barrier, block: int) -> None:
     give_back(block)
 
 
-def _step_back() -> None:
+def _step_back(niceness: int) -> None:
     """Lower the priority of this thread alone, where the platform can."""
     if sys.platform == "linux":
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 10)
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

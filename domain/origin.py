@@ -15,6 +15,15 @@ class Origin:
     def network(self) -> str:
         """What one customer of a provider is given, and so what one limit counts: an IPv4 address, or of an IPv6
         address its /64 (RFC 6177, RFC 7934). An IPv4 address written as IPv6 is the same address."""
+        return self._network(64)
+
+    @property
+    def site(self) -> str:
+        """What one subscriber may hold at most: an IPv4 address, or of an IPv6 address its /48 (RFC 6177), which has
+        65,536 networks. Scarce resources are shared between sites; nothing is refused for what a site did."""
+        return self._network(48)
+
+    def _network(self, prefix: int) -> str:
         if not self.ip:
             return ""
         address = ip_address(self.ip)
@@ -22,7 +31,7 @@ class Origin:
             return str(address)
         if address.ipv4_mapped is not None:
             return str(address.ipv4_mapped)
-        return str(IPv6Network((int(address), 64), strict=False))
+        return str(IPv6Network((int(address), prefix), strict=False))
 
 
 NOWHERE = Origin()

@@ -48,6 +48,13 @@ class Kept:
         return None if found is None or found.weak else cls(foreign=found)
 
     @property
+    def price(self) -> float:
+        """What a verification costs, in iterations of PBKDF2. One pass of argon2 over a KiB costs about as much."""
+        argon2 = None if self.argon2 is None else _ARGON2.fullmatch(self.argon2)
+        own = 0 if argon2 is None else int(argon2["m"]) * int(argon2["t"])
+        return own + (0 if self.foreign is None else self.foreign.price)
+
+    @property
     def tag(self) -> bytes:
         return b"" if self.foreign is None else self.foreign.tag
 

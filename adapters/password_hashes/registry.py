@@ -14,7 +14,16 @@ from adapters.password_hashes.digests import (
     pbkdf2,
     scrypt,
 )
-from adapters.password_hashes.scheme import Foreign, Scheme, blocks, compatible, fast, rounds
+from adapters.password_hashes.scheme import (
+    Foreign,
+    Scheme,
+    bcrypt_rounds,
+    better_auth_blocks,
+    blocks,
+    compatible,
+    fast,
+    rounds,
+)
 
 
 def foreign(text: str) -> Foreign | None:
@@ -55,8 +64,8 @@ _SIGNER = rf"(?P<signer64>{_base64(64)}==)"
 
 SCHEMES = (
     # bcrypt, bare or as Django writes it.
-    Scheme(rf"(?:bcrypt\$)?{_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted),
-    Scheme(rf"bcrypt_sha256\${_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted_sha256),
+    Scheme(rf"(?:bcrypt\$)?{_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted, bcrypt_rounds),
+    Scheme(rf"bcrypt_sha256\${_BCRYPT}", _BCRYPT_TAG, str.encode, bcrypted_sha256, bcrypt_rounds),
     # Django (django/contrib/auth/hashers.py).
     Scheme(rf"pbkdf2_(?P<hash>sha256)\${_ROUNDS}\${_TEXT}\$", f"{_base64(32)}=", from_base64, pbkdf2, rounds),
     Scheme(rf"pbkdf2_(?P<hash>sha1)\${_ROUNDS}\${_TEXT}\$", f"{_base64(20)}=", from_base64, pbkdf2, rounds),
@@ -79,7 +88,14 @@ SCHEMES = (
         blocks,
     ),
     # better-auth (@better-auth/utils, src/password.ts).
-    Scheme("(?P<salt>[0-9a-f]{32}):", "[0-9a-f]{128}", bytes.fromhex, better_auth, spelling=compatible),
+    Scheme(
+        "(?P<salt>[0-9a-f]{32}):",
+        "[0-9a-f]{128}",
+        bytes.fromhex,
+        better_auth,
+        better_auth_blocks,
+        spelling=compatible,
+    ),
     # The weak: hexadecimal with a salt before it, or with none; md5-crypt, and Apache's.
     Scheme(rf"(?P<hash>md5)\${_TEXT_OR_NONE}\$", _hex(16), bytes.fromhex, hashed, fast),
     Scheme(rf"(?P<hash>sha1)\${_TEXT_OR_NONE}\$", _hex(20), bytes.fromhex, hashed, fast),

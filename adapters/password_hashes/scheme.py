@@ -31,12 +31,17 @@ def compatible(text: str) -> str:
     return normalize("NFKC", text) if len(text) <= _LONGEST else text
 
 
-def bearable(_: Row) -> float:
-    return _CHEAPEST
-
-
 def fast(_: Row) -> float:
     return 1
+
+
+def bcrypt_rounds(row: Row) -> float:
+    """bcrypt doubles its rounds with each step of the cost; one of them takes as long as 128 iterations of PBKDF2."""
+    return 128 * 2.0 ** int(row["salt"].split("$")[2])
+
+
+def better_auth_blocks(_: Row) -> float:
+    return 16_384 * 16
 
 
 def rounds(row: Row) -> float:
@@ -61,7 +66,7 @@ class Scheme:
     tag: str
     read: Callable[[str], bytes]
     digest: Callable[[Row, bytes], bytes]
-    price: Callable[[Row], float] = bearable
+    price: Callable[[Row], float]
     spelling: Callable[[str], str] = as_typed
 
 
@@ -88,6 +93,11 @@ class Foreign:
             return cls(row["settings"], scheme.read(row["tag"]), price < _CHEAPEST, scheme, row)
         except ValueError:
             return None
+
+    @property
+    def price(self) -> float:
+        """In iterations of PBKDF2, or blocks of scrypt."""
+        return self.scheme.price(self.row)
 
     def digest(self, secret: bytes) -> bytes:
         """What this password has in the place of a tag. Raises ValueError where it cannot be anybody's password."""

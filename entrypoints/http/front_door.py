@@ -4,7 +4,7 @@ import os
 import re
 import time
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
@@ -14,6 +14,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
+from adapters.caller import Caller, serve
 from adapters.postgres.patience import one_caller
 from entrypoints.http import forward_auth
 from entrypoints.http.problems import problem, send_problem
@@ -73,6 +74,7 @@ class FrontDoor:
         answered = _Answered(send, request_id)
         structlog.contextvars.bind_contextvars(request_id=request_id)
         one_caller()
+        serve(Caller(ip=ip, hung_up=partial(_hung_up, receive)))
         try:
             refusal = self._refusal(scope)
             if refusal:
@@ -128,6 +130,12 @@ class FrontDoor:
             if not self._is_proxy(entry):
                 break
         return spelled, True
+
+
+async def _hung_up(receive: Receive) -> None:
+    """Once the request has been read, there is nothing to receive until the connection is closed."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 def _request_id(scope: HTTPScope) -> str | None:

@@ -1,17 +1,22 @@
 """What a hasher promises when too much is asked of it: a no in time, nothing wasted, and a loop that stays free."""
 
 import asyncio
+import contextvars
 import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
 from adapters.argon2_hasher import Argon2Hasher
+from adapters.caller import Caller, serve
 from application.ports import Verdict
 from domain.refusals import Code, Refusal
 from tests.contracts.hash_gate import Gate
+from tests.contracts.stage import until
 
 pytestmark = pytest.mark.anyio
 
@@ -74,6 +79,147 @@ async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: Gat
     assert await asyncio.gather(*welcome) == [WRONG] * 130
 
 
+# -- fair shares ------------------------------------------------------------------------------------------
+
+
+def ask_from(ip: str, hasher: Argon2Hasher, password_hash: str | None = None, **more: Any) -> asyncio.Task[Verdict]:
+    """As if a request came from there."""
+    context = contextvars.copy_context()
+    context.run(serve, Caller(ip=ip, **more))
+    return asyncio.create_task(hasher.verify("x", password_hash), context=context)
+
+
+def note(done: list[str], ip: str, _: object) -> None:
+    done.append(ip)
+
+
+async def test_a_network_with_many_hashes_in_flight_keeps_nobody_else_waiting(gate: Gate) -> None:
+    hasher, done = gate.hasher(), list[str]()
+    working = ask(hasher)
+    await gate.begun()
+    attackers = [f"203.0.113.{number}" for number in range(3)]
+    honest = [f"198.51.100.{number}" for number in range(4)]
+    for ip in [ip for ip in attackers for _ in range(15)] + honest:
+        ask_from(ip, hasher).add_done_callback(partial(note, done, ip))
+    await asyncio.sleep(0)
+    gate.free.set()
+    await working
+    await until(lambda: len(done) == 45 + 4)
+    # One of each attacker, then the honest ones, in whatever order their results are noticed.
+    assert set(honest) <= set(done[:10])
+
+
+async def test_a_full_queue_gives_up_the_newest_of_whoever_has_most_for_a_newcomer(gate: Gate) -> None:
+    hasher = gate.hasher(queue=4)
+    working = ask(hasher)
+    await gate.begun()
+    crowd = [ask_from("203.0.113.7", hasher) for _ in range(4)]
+    await asyncio.sleep(0)
+    assert await overloaded(ask_from("203.0.113.7", hasher))
+    others = [ask_from(f"198.51.100.{number}", hasher) for number in range(3)]
+    assert [await overloaded(dropped) for dropped in crowd[:0:-1]] == [True] * 3
+    assert await overloaded(ask_from("198.51.100.9", hasher))  # nobody has more than one
+    gate.free.set()
+    assert await asyncio.gather(working, crowd[0], *others) == [WRONG] * 5
+
+
+async def test_all_networks_of_one_site_take_turns_as_one(gate: Gate) -> None:
+    hasher, done = gate.hasher(), list[str]()
+    working = ask(hasher)
+    await gate.begun()
+    for ip in [f"2001:db8:0:{number:x}::1" for number in range(40)] + ["198.51.100.1"]:
+        ask_from(ip, hasher).add_done_callback(partial(note, done, ip))
+    await asyncio.sleep(0)
+    gate.free.set()
+    await working
+    await until(lambda: len(done) == 41)
+    assert "198.51.100.1" in done[:5]
+
+
+async def test_a_caller_who_hung_up_leaves_the_queue(gate: Gate) -> None:
+    hasher = gate.hasher(queue=1)
+    working = ask(hasher)
+    await gate.begun()
+    gone = asyncio.Event()
+
+    async def hung_up() -> None:
+        await gone.wait()
+
+    waiting = ask_from("203.0.113.7", hasher, hung_up=hung_up)
+    await asyncio.sleep(0)
+    assert await overloaded(ask_from("203.0.113.7", hasher))
+    gone.set()
+    assert await overloaded(waiting)
+    waiting = ask_from("203.0.113.7", hasher)
+    gate.free.set()
+    assert [await working, await waiting] == [WRONG] * 2
+    assert len(gate.threads) == 2
+
+
+BCRYPT = "$2b$%02d$" + "." * 21 + "." + "." * 31
+PBKDF2 = "pbkdf2_sha256$%d$salt$" + "A" * 43 + "="
+SCRYPT = "$scrypt$ln=%d,r=8,p=1$c2FsdA$" + "A" * 43
+
+
+@pytest.mark.parametrize(
+    ("password_hash", "expensive"),
+    [
+        (None, False),
+        ("nonsense", False),
+        (BCRYPT % 10, False),
+        (BCRYPT % 12, True),
+        (BCRYPT % 14, True),
+        (f"bcrypt${BCRYPT % 14}", True),
+        (PBKDF2 % 260_000, False),
+        (PBKDF2 % 1_000_000, True),
+        (SCRYPT % 14, False),
+        (SCRYPT % 16, True),
+        ("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$" + "A" * 43, False),
+        ("argon2$argon2id$v=19$m=102400,t=8,p=8$c29tZXNhbHQ$" + "A" * 43, True),
+        ("0" * 32 + ":" + "0" * 128, False),
+    ],
+)
+def test_a_hash_of_another_system_has_its_price(password_hash: str | None, expensive: bool) -> None:
+    hasher = Argon2Hasher(threads=1)
+    assert password_hash in {None, "nonsense"} or hasher.knows(password_hash or "")
+    assert hasher._is_expensive(password_hash) is expensive
+    hasher.close()
+
+
+async def test_our_own_hashes_are_never_expensive_whatever_they_are_set_to() -> None:
+    hasher = Argon2Hasher(threads=1, memory=2**17, passes=8)
+    own = hasher._ours + "c29tZXNhbHQ$" + "A" * 43
+    assert hasher.knows(own)
+    assert not hasher._is_expensive(own)
+    hasher.close()
+
+
+async def test_expensive_hashes_of_other_systems_stop_nobody_else_s(
+    gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten guesses at imported accounts are under way, and every other login is served."""
+    slow, release = list[int](), threading.Event()
+
+    def bcrypted(*_: object) -> bytes:
+        slow.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        assert release.wait(10)
+        return b""
+
+    monkeypatch.setattr("adapters.password_hashes.digests.bcrypt.hashpw", bcrypted)
+    gate.free.set()
+    for threads in (1, 2):
+        hasher = gate.hasher(threads=threads)
+        release.clear()
+        guesses = [ask_from("203.0.113.7", hasher, BCRYPT % 14) for _ in range(10)]
+        assert await asyncio.gather(*(ask_from("203.0.113.7", hasher) for _ in range(20))) == [WRONG] * 20
+        assert await asyncio.gather(*(ask_from("198.51.100.1", hasher) for _ in range(20))) == [WRONG] * 20
+        assert not any(guess.done() for guess in guesses)
+        release.set()
+        assert await asyncio.gather(*guesses) == [WRONG] * 10
+    if sys.platform == "linux":
+        assert set(slow) == {19}
+
+
 async def test_callers_who_leave_give_their_place_back(gate: Gate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
@@ -102,7 +248,9 @@ async def test_a_job_that_fails_gives_its_place_back(gate: Gate, monkeypatch: py
     for _ in range(5):
         with pytest.raises(ZeroDivisionError):
             await hasher.hash("x")
-        await asyncio.to_thread(hasher._pool.submit(int).result)  # behind it, so that it has been cleared away
+        await asyncio.to_thread(
+            hasher._pool.executor.submit(int).result
+        )  # behind it, so that it has been cleared away
     assert await ask(hasher) == WRONG
 
 

@@ -146,7 +146,7 @@ def in_one_piece(app: ASGIApp) -> ASGIApp:
         told = [{**told[0], "body": b"".join(piece["body"] for piece in told), "more_body": False}]
 
         async def again() -> Any:
-            return told.pop() if told else {"type": "http.disconnect"}
+            return told.pop() if told else await receive()
 
         await app(scope, again, send)
 

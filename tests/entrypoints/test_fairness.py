@@ -1,0 +1,111 @@
+"""No network, account or connection makes the service unavailable to the others."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+import httpx
+import pytest
+from dependency_injector import providers
+from litestar.types import ASGIApp
+
+from adapters.argon2_hasher import Argon2Hasher
+from entrypoints.container import Container
+from entrypoints.http.app import create
+from tests.contracts.hash_gate import Gate
+from tests.contracts.stage import until
+from tests.entrypoints.service import PASSWORD, Service
+from tests.entrypoints.test_front_door import inside
+
+pytestmark = pytest.mark.anyio
+
+LIMITED = {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
+
+
+@pytest.fixture
+def gate() -> Iterator[Gate]:
+    gate = Gate()
+    yield gate
+    gate.free.set()
+
+
+class Gated:
+    """The application as it is served, but for hashes that wait until the test lets them begin."""
+
+    def __init__(self, hasher: Argon2Hasher) -> None:
+        self.hasher = hasher
+        self.app: Any = None
+
+    def __call__(self, container: Container) -> ASGIApp:
+        container.hasher.override(providers.Object(self.hasher))
+        self.app = create(container)
+        return self.app  # type: ignore[no-any-return]
+
+
+@pytest.fixture
+async def gated(service: Service, gate: Gate) -> AsyncIterator[tuple[Gated, httpx.AsyncClient]]:
+    build = Gated(gate.hasher(queue=16))
+    async with inside(service, peer="127.0.0.1", build=build, **LIMITED) as client:
+        yield build, client
+        gate.free.set()
+
+
+async def log_in(client: httpx.AsyncClient, email: str, ip: str) -> int:
+    body, headers = {"login": email, "password": PASSWORD}, {"X-Forwarded-For": ip}
+    return (await client.post("/v1/login", json=body, headers=headers)).status_code
+
+
+async def test_right_passwords_from_three_networks_take_no_login_from_the_others(
+    service: Service, gate: Gate, gated: tuple[Gated, httpx.AsyncClient]
+) -> None:
+    """Those who attack ask first, and for more than three times as many hashes as may wait."""
+    thieves = [(service.user("thief"), f"203.0.113.{number % 3}") for number in range(6)]
+    honest = [(service.user("honest"), f"198.51.100.{number}") for number in range(8)]
+    build, client = gated
+    async with asyncio.TaskGroup() as group:
+        attacks = [group.create_task(log_in(client, *thief)) for thief in thieves for _ in range(9)]
+        await until(lambda: build.hasher.load() == (1, 16))
+        logins = [group.create_task(log_in(client, *somebody)) for somebody in honest]
+        await until(lambda: sum(attack.done() for attack in attacks) == 54 - 17 + 8)
+        gate.free.set()
+    assert [login.result() for login in logins] == [200] * 8
+    assert Counter(attack.result() for attack in attacks) == {503: 45, 200: 9}
+
+
+async def test_a_caller_who_hangs_up_while_waiting_costs_no_hash(
+    gate: Gate, gated: tuple[Gated, httpx.AsyncClient]
+) -> None:
+    build, client = gated
+    working = asyncio.create_task(log_in(client, "nobody@example.org", "198.51.100.1"))
+    await gate.begun()
+    gone = asyncio.Event()
+    waiting = [asyncio.create_task(_hang_up(build.app, gone)) for _ in range(5)]
+    await until(lambda: build.hasher.load() == (1, 5))
+    gone.set()
+    await asyncio.wait(waiting)
+    assert build.hasher.load() == (1, 0)
+    gate.free.set()
+    assert await working == 401
+    assert len(gate.threads) == 1
+
+
+async def _hang_up(app: Any, gone: asyncio.Event) -> None:
+    """Ask for a login, and close the connection before the answer comes."""
+    body = b'{"login":"nobody@example.org","password":"a perfectly fine passphrase"}'
+    told = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receive() -> dict[str, Any]:
+        if told:
+            return told.pop()
+        await gone.wait()
+        return {"type": "http.disconnect"}
+
+    async def send(_: object) -> None:
+        pass
+
+    headers = [(b"host", b"x"), (b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+    scope: dict[str, Any] = {"type": "http", "http_version": "1.1", "method": "POST", "scheme": "http"}
+    scope |= {"path": "/v1/login", "raw_path": b"/v1/login", "query_string": b"", "root_path": ""}
+    scope |= {"headers": headers, "client": ("203.0.113.7", 1), "server": ("x", 80)}
+    await app(scope, receive, send)
