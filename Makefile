@@ -14,7 +14,7 @@ ifeq ($(ROOT),)
 $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
-TARGETS := help run test test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
+TARGETS := help run test test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
   lock clean
 .PHONY: $(TARGETS)
 
@@ -44,6 +44,9 @@ test-faults: $(DEV) ## the same house, really killed, cut off, filled up and rep
 
 test-cluster: $(DEV) ## behind PgBouncer (if it is installed), Sentinels and a cluster (a="-k pgbouncer")
 	@exec $(BIN)/python -m pytest -n 0 tests/cluster $(a)
+
+test-clients: $(DEV) .venv-clients/installed ## clients that others wrote: npm and Python packages, Apache, HAProxy (a="-k jose")
+	@exec $(BIN)/python -m pytest -n 0 tests/clients $(a)
 
 ##@ Production: one part each, from the environment alone
 api migrate worker: export LATCHKEY_ENV ?= production
@@ -93,9 +96,10 @@ lock: ## writes the requirements*.lock files anew from pyproject.toml (needs uv)
 	uv $(LOCK) --extra run pyproject.toml -o requirements-run.lock
 	uv $(LOCK) --extra run --extra dev pyproject.toml -o requirements-dev.lock
 	uv $(LOCK) --group pyproject.toml:bench -o requirements-bench.lock
+	uv $(LOCK) --group pyproject.toml:clients -o requirements-clients.lock
 
 clean: ## removes what was installed and cached; .data stays
-	rm -rf .venv .venv-bench .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .venv-bench .venv-clients tests/clients/node/node_modules .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:
@@ -125,6 +129,13 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 	@echo 'Installing $< into .venv-bench' >&2
 	@$(BIN)/python -m venv .venv-bench
 	@$(subst .venv/bin,.venv-bench/bin,$(INSTALL)) $<
+	@touch $@
+
+# Clients that others wrote, apart from what we run.
+.venv-clients/installed: requirements-clients.lock | $(DEV)
+	@echo 'Installing $< into .venv-clients' >&2
+	@$(BIN)/python -m venv .venv-clients
+	@$(subst .venv/bin,.venv-clients/bin,$(INSTALL)) $<
 	@touch $@
 
 # The load generator. Without it, what needs it says so and is not run.

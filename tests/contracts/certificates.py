@@ -36,6 +36,12 @@ class Authority:
 
     def server(self, *names: str, days: int = 1) -> ssl.SSLContext:
         """A context that shows a certificate for these names; it has expired where `days` is negative."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(self.certificate(*names, days=days))
+        return context
+
+    def certificate(self, *names: str, days: int = 1) -> Path:
+        """A PEM file with a private key and a certificate for these names."""
         key = ec.generate_private_key(ec.SECP256R1())
         known = [
             x509.IPAddress(ipaddress.ip_address(name)) if name[0].isdigit() else x509.DNSName(name) for name in names
@@ -45,9 +51,7 @@ class Authority:
         encoding, secret = serialization.Encoding.PEM, serialization.NoEncryption()
         private = key.private_bytes(encoding, serialization.PrivateFormat.PKCS8, secret)
         file.write_bytes(private + certificate.public_bytes(encoding))
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(file)
-        return context
+        return file
 
     def _sign(
         self, name: x509.Name, key: ec.EllipticCurvePrivateKey, extension: x509.ExtensionType, *, days: int

@@ -184,10 +184,14 @@ class Service:
 
     def program(self, name: str = "a program") -> httpx.BasicAuth:
         """What a program that the operator has just made a client of says who it is with."""
+        return httpx.BasicAuth(*self.credentials(name))
 
-        async def make(container: Container) -> httpx.BasicAuth:
+    def credentials(self, name: str = "a program") -> tuple[str, str]:
+        """Id and secret of a new client."""
+
+        async def make(container: Container) -> tuple[str, str]:
             client, secret = await container.add_client()(name=name)
-            return httpx.BasicAuth(str(client.id), secret)
+            return str(client.id), secret
 
         return self._inside(make)
 

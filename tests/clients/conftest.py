@@ -1,0 +1,66 @@
+"""A service for clients that others wrote, and what they need to know of it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import jwt
+import pytest
+
+from tests.entrypoints.conftest import places, running, service
+from tests.entrypoints.service import PASSWORD, ROOT, Service
+
+__all__ = ["places", "running", "service"]
+
+HERE = Path(__file__).parent
+PYTHON = ROOT / ".venv-clients" / "bin" / "python"
+
+Run = Callable[..., str]
+
+
+@pytest.fixture
+def environ(service: Service) -> dict[str, str]:
+    """How a client finds the service, a user of it, and its own credentials."""
+    client_id, secret = service.credentials("journey")
+    login = service.user("journey")
+    token = service.client().log_in(login).pair["access_token"]
+    return {
+        "LATCHKEY_URL": service.url,
+        "LOGIN": login,
+        "PASSWORD": PASSWORD,
+        "CLIENT_ID": client_id,
+        "CLIENT_SECRET": secret,
+        "ALGORITHM": jwt.get_unverified_header(token)["alg"],
+    }
+
+
+@pytest.fixture
+def run(environ: dict[str, str]) -> Run:
+    """Runs a program as a client; what it printed. Fails where it fails."""
+
+    def run(*command: object, folder: Path) -> str:
+        finished = subprocess.run(
+            list(map(str, command)),
+            cwd=folder,
+            env={"PATH": os.environ["PATH"], "HOME": os.environ["HOME"], "CI": "true", **environ},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def node() -> Path:
+    """The folder with the packages of npm."""
+    if shutil.which("npm") is None:
+        pytest.skip("lacking: npm (Debian: apt install npm)")
+    folder = HERE / "node"
+    subprocess.run(["npm", "ci", "--silent"], cwd=folder, check=True)
+    return folder
