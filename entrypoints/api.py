@@ -2,10 +2,11 @@
 
 import gc
 import os
+import resource
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from tempfile import TemporaryDirectory
 from typing import Any, cast
 
@@ -21,7 +22,8 @@ import structlog
 from uvicorn import Config
 
 from entrypoints.container import Container
-from entrypoints.http.draining import Connection, serve
+from entrypoints.http.draining import DrainingHttpProtocol, serve
+from entrypoints.http.protocol import connection_limit
 from entrypoints.local.engine import refusal
 from entrypoints.logs import configure_logs
 from entrypoints.metrics import COUNTS
@@ -49,6 +51,7 @@ def main() -> None:
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
+    _raise_file_limit()
     structlog.get_logger().info("serving", host=settings.host, port=settings.port, processes=settings.processes)
     with _counting_together(settings.processes):
         serve(
@@ -59,7 +62,8 @@ def main() -> None:
                 port=settings.port,
                 workers=settings.processes,
                 loop="uvloop",
-                http=Connection,
+                http=DrainingHttpProtocol,
+                backlog=min(2048, connection_limit() // 2),
                 lifespan="on",
                 ws="none",
                 access_log=False,
@@ -70,6 +74,13 @@ def main() -> None:
                 timeout_worker_healthcheck=PATIENCE,
             )
         )
+
+
+def _raise_file_limit() -> None:
+    """Each connection is a file, and many systems allow 1,024 unless a program asks for more."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # macOS allows fewer than it says
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def _insist_on_port(settings: Settings) -> None:

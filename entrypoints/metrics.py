@@ -20,7 +20,11 @@ UNKNOWN = "-"
 
 OTHER = "other"
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
-STATUSES = (*sorted({200, 201, 202, 204, 303, 304} | {status for status, _ in CATALOGUE.values()}), OTHER, UNKNOWN)
+STATUSES = (
+    *sorted({200, 201, 202, 204, 303, 304, 414, 431} | {status for status, _ in CATALOGUE.values()}),
+    OTHER,
+    UNKNOWN,
+)
 SUCCESS = "success"
 LOGIN = ("POST", "/v1/login")
 USUAL = (SUCCESS, Code.INVALID_CREDENTIALS)

@@ -18,8 +18,9 @@ from contextlib import suppress
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
+
+from entrypoints.http.protocol import BoundedHttpProtocol
 
 HANDSHAKE = 0.1
 """Seconds after which whoever came before newcomers were ignored has come."""
@@ -56,7 +57,7 @@ def serve(config: Config) -> None:
         sys.exit(STARTUP_FAILURE)
 
 
-class Connection(HttpToolsProtocol):
+class DrainingHttpProtocol(BoundedHttpProtocol):
     """Says with its last answer that it is the last, and waits a moment for a request that may be under way."""
 
     leaving = False

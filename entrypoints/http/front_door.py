@@ -34,8 +34,6 @@ _ALL = list(_ALWAYS.items())
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _ODD = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
-HEAD_LIMIT = 16 * 1024
-"""Bytes of address and headers together."""
 
 log = structlog.get_logger()
 
@@ -64,6 +62,8 @@ class FrontDoor:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
+            # For the server, which bounds the connections of one client: this is in the state of every connection.
+            cast("dict[str, Any]", scope).setdefault("state", {})["is_proxy"] = self._is_proxy_at
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
@@ -76,7 +76,7 @@ class FrontDoor:
         one_caller()
         serve(Caller(ip=ip, hung_up=partial(_hung_up, receive)))
         try:
-            refusal = self._refusal(scope)
+            refusal = state.get("refused") or self._refusal(scope)
             if refusal:
                 await answered.refuse(*refusal)
             else:
@@ -93,13 +93,7 @@ class FrontDoor:
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
         path, query = scope.get("raw_path") or b"", scope["query_string"]
-        size, hosts = len(path) + len(query), []
-        for name, value in scope["headers"]:
-            size += len(name) + len(value)
-            if name == b"host":
-                hosts.append(value)
-        if size > HEAD_LIMIT:
-            return "too_large", f"Address and headers have at most {HEAD_LIMIT} bytes."
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
         named = _host_in(hosts[0]) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
             return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
@@ -114,6 +108,9 @@ class FrontDoor:
 
     def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
         return address is not None and any(address in network for network in self._proxies)
+
+    def _is_proxy_at(self, ip: str) -> bool:
+        return self._is_proxy(_address(ip)[0])
 
     def _caller(self, scope: HTTPScope) -> tuple[str, bool]:
         """Who is calling, and whether a proxy of ours says so. It is the nearest address that is not one of ours;
@@ -195,9 +192,9 @@ class _Answered:
             message["headers"] = headers
         await self._send(message)
 
-    async def refuse(self, code: str, detail: str) -> None:
+    async def refuse(self, code: str, detail: str, status: int | None = None) -> None:
         if self.status is not None:
             return
         self.code = code
         headers = {"Allow": "GET"} if code == "method_not_allowed" else {}
-        await send_problem(self, problem(code, detail), headers)
+        await send_problem(self, problem(code, detail, status=status), headers)

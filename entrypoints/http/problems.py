@@ -80,12 +80,15 @@ class Problem(Struct, frozen=True, kw_only=True):
     errors: list[FieldProblem] | UnsetType = UNSET
 
 
-def problem(code: str, detail: str = "", errors: Sequence[FieldProblem] = ()) -> Problem:
-    status, title = CATALOGUE[code]
+def problem(
+    code: str, detail: str = "", errors: Sequence[FieldProblem] = (), *, status: int | None = None
+) -> Problem:
+    """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head."""
+    usual, title = CATALOGUE[code]
     return Problem(
         type=f"/problems/{code}",
         title=title,
-        status=status,
+        status=status or usual,
         detail=detail or f"{title}.",
         code=str(code),
         errors=list(errors) or UNSET,

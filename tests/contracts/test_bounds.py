@@ -19,9 +19,8 @@ from adapters.redis_limits import RedisLimits
 from application.deliver_mail import DeliverMail
 from domain.mail import retry_delay, unanswered_delay
 from entrypoints import api, worker
-from entrypoints.http import draining
+from entrypoints.http import draining, protocol
 from entrypoints.http.app import BODY_LIMIT
-from entrypoints.http.front_door import HEAD_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
@@ -60,7 +59,8 @@ BOUNDS: dict[str, list[float]] = {
     # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
     "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
-    "a request": [BODY_LIMIT, HEAD_LIMIT, 413],
+    "a request": [BODY_LIMIT, protocol.HEAD_LIMIT, protocol.HEADERS, 413, 414, 431],
+    "a connection": [protocol.HEAD_SECONDS, protocol.BODY_SECONDS, protocol.READ_SECONDS, protocol.CONNECTIONS],
     "a letter": [
         smtp_mailer.Waits().connecting,
         5321,
@@ -104,6 +104,13 @@ EXERCISED = {
         "entrypoints/test_bad_input.py::test_a_body_of_more_than_32_kib_is_too_large_however_it_is_sent",
         "entrypoints/test_bad_input.py::test_a_body_of_just_32_kib_is_read",
         "entrypoints/test_bad_input.py::test_a_head_of_20_kb_is_too_large_wherever_it_is_long",
+        "entrypoints/test_protocol.py::test_an_endless_request_is_refused_as_it_arrives",
+    ],
+    "a connection": [
+        "entrypoints/test_protocol.py::test_a_client_that_does_not_go_on_is_dropped",
+        "entrypoints/test_protocol.py::test_a_client_that_does_not_read_is_dropped",
+        "entrypoints/test_protocol.py::test_one_client_cannot_take_all_connections",
+        "entrypoints/test_protocol.py::test_many_clients_cannot_take_all_connections",
     ],
     "a letter": [
         "contracts/test_smtp_trouble.py::test_a_server_that_takes_for_ever_is_left_at_the_deadline",

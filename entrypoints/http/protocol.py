@@ -1,0 +1,271 @@
+"""HTTP/1.1 by uvicorn and httptools, with bounds on what one client can make the server hold.
+
+uvicorn parses whatever arrives. It has no limit on the size of a head, on pipelined requests, on the time that a
+client takes to send a request or to read its answer, or on connections (`limit_concurrency` counts complete heads).
+
+What is refused here is answered by the application, so that it is a problem document, a log line and a count like any
+other refusal: the request's state has a `RefusedByServer` under "refused".
+"""
+
+import math
+import resource
+from asyncio import Transport
+from collections.abc import Iterable
+from functools import cache
+from typing import Any, ClassVar, NamedTuple, cast
+
+from uvicorn.protocols.http.flow_control import FlowControl
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from domain.origin import Origin
+
+HEAD_LIMIT = 16 * 1024
+"""Bytes of a request line and its headers; as much again for the framing and the trailers of a chunked body."""
+
+HEADERS = 100
+"""Header lines: in memory a short one takes many times its bytes."""
+
+HEAD_SECONDS = 10
+"""From the connection, or the first byte of a further request, to the end of its head."""
+
+BODY_SECONDS = 30
+"""From the end of the head to the end of the body."""
+
+READ_SECONDS = 30
+"""For a client that does not read an answer."""
+
+CONNECTIONS = 4096
+"""Of one process, if the limit on open files allows it."""
+
+SHARE = 4
+"""One client (an IPv4 address, or the /64 of an IPv6 address) has at most this part of all connections."""
+
+DISCARDED = 2**20
+"""Bytes that a client may go on to send after it was refused. It may read the answer late, and a connection that is
+closed before is reset, which may destroy the answer (RFC 9112, section 9.6)."""
+
+_PIECE = 4096
+"""Bytes that are parsed at a time."""
+
+_TICK = 1.0
+"""Seconds between two checks of a connection's time limits."""
+
+
+class RefusedByServer(NamedTuple):
+    code: str
+    detail: str
+    status: int
+
+
+_NOT_HTTP = RefusedByServer("malformed", "This is not an HTTP/1.1 request (RFC 9112).", 400)
+_LIMITS = f"The request line and headers have at most {HEAD_LIMIT} bytes, and {HEADERS} header lines."
+_LONG_TARGET = RefusedByServer("too_large", _LIMITS, 414)
+_LONG_HEADERS = RefusedByServer("too_large", _LIMITS, 431)
+
+
+@cache
+def connection_limit() -> int:
+    """Half of the files are for the accept queue (a quarter, see `backlog`), the database, Redis and the rest."""
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
+
+
+class _Flow(FlowControl):
+    """Does not read on while there are bytes that the parser has not seen."""
+
+    unparsed = b""
+
+    def resume_reading(self) -> None:
+        if not self.unparsed:
+            super().resume_reading()
+
+
+class _HalfClosing:
+    """Of a connection that was refused: uvicorn closes the rest once its keep-alive time is over."""
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+        self.write, self.is_closing = transport.write, transport.is_closing
+
+    def close(self) -> None:
+        if not self.is_closing():
+            self._transport.write_eof()
+
+
+class BoundedHttpProtocol(HttpToolsProtocol):
+    _all: ClassVar[dict["BoundedHttpProtocol", None]] = {}
+    """The connections of this process, oldest first."""
+    _by_client: ClassVar[dict[str, dict["BoundedHttpProtocol", None]]] = {}
+
+    flow: _Flow
+    _client = ""
+    _refused = False
+    _in_body = False
+    _piece = 0
+    _size = 0
+    """Bytes of the present request without its body, which the application limits."""
+    _deadline = math.inf
+    """By when the client must have sent the rest of a head or a body."""
+    _unread_since = math.inf
+
+    # -- connections -------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self.flow = _Flow(transport)
+        self.on_message_begin()  # there is always a present request, so that it can be refused
+        self._deadline = self.loop.time() + HEAD_SECONDS
+        self._timer = self.loop.call_later(_TICK, self._check_time)
+        self._client = Origin(ip=self.client[0]).network if self.client else ""
+        own = self._by_client.setdefault(self._client, {})
+        own[self] = self._all[self] = None
+        if len(own) > connection_limit() // SHARE and not self._is_proxy():
+            _make_room(own)
+        if len(self._all) > connection_limit():
+            _make_room(self._all)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        super().connection_lost(exc)
+        self._timer.cancel()
+        self._forget()
+        self.flow.unparsed = b""
+
+    def _is_proxy(self) -> bool:
+        return self.client is not None and self.app_state["is_proxy"](self.client[0])
+
+    def _forget(self) -> None:
+        self._all.pop(self, None)
+        own = self._by_client.get(self._client, {})
+        own.pop(self, None)
+        if not own:
+            self._by_client.pop(self._client, None)
+
+    @property
+    def waits_for_client(self) -> bool:
+        cycle = self.cycle
+        return cycle is None or cycle.response_complete or cycle.more_body or self.flow.write_paused
+
+    def drop(self) -> None:
+        self._forget()
+        self.transport.abort()
+
+    # -- time --------------------------------------------------------------------------------------------
+
+    def _check_time(self) -> None:
+        now = self.loop.time()
+        if self.flow.read_paused:
+            self._deadline += _TICK  # the client cannot send: it is our turn
+        if now > self._deadline or now - self._unread_since > READ_SECONDS:
+            self.drop()
+            return
+        if self.transport.is_closing():  # what is left of the last answer is waiting to be read
+            self._unread_since = min(self._unread_since, now)
+        self._timer = self.loop.call_later(_TICK, self._check_time)
+
+    def pause_writing(self) -> None:
+        self._unread_since = self.loop.time()
+        super().pause_writing()
+
+    def resume_writing(self) -> None:
+        self._unread_since = math.inf
+        super().resume_writing()
+
+    # -- size --------------------------------------------------------------------------------------------
+
+    def data_received(self, data: bytes) -> None:
+        if self._refused:
+            self._size += len(data)
+            if self._size > DISCARDED:
+                self.drop()
+            return
+        if self._deadline == math.inf:
+            self._deadline = self.loop.time() + HEAD_SECONDS
+        self._parse(self.flow.unparsed + data)
+
+    def _parse(self, data: bytes) -> None:
+        """Parse until a request waits for the one before it. A head ends a piece, so few requests are in one."""
+        start = 0
+        while start < len(data) and not (self.pipeline or self._refused or self.transport.is_closing()):
+            end = data.find(b"\r\n\r\n", start, start + _PIECE) + 4
+            end = min(end if end > start else start + _PIECE, len(data))
+            self._piece = end - start
+            self._size += self._piece
+            super().data_received(data[start:end])
+            start = end
+            if self._is_too_large():
+                self._refuse(self._too_large())
+        self.flow.unparsed = b"" if self._refused else data[start:]
+        if self.flow.unparsed:
+            self.flow.pause_reading()
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self._in_body and self.cycle.response_complete:
+            self._size = HEAD_LIMIT - DISCARDED
+        if self.flow.unparsed and not self.transport.is_closing():
+            data, self.flow.unparsed = self.flow.unparsed, b""
+            self._parse(data)
+            if not self.pipeline:
+                self.flow.resume_reading()
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._size = self._piece
+
+    def on_headers_complete(self) -> None:
+        if self._is_too_large():
+            raise ValueError  # the parser stops, and `send_400_response` is called
+        super().on_headers_complete()
+        self.headers = []  # trailers come here, and not among the headers that the application sees
+        self._in_body = True
+        self._deadline = self.loop.time() + BODY_SECONDS
+
+    def on_body(self, body: bytes) -> None:
+        if not self.cycle.response_complete:
+            self._size -= len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._size, self._in_body, self._deadline = 0, False, math.inf
+
+    def _is_too_large(self) -> bool:
+        return self._size > HEAD_LIMIT * (1 + self._in_body) or (
+            self.headers is not None and len(self.headers) > HEADERS
+        )
+
+    def _too_large(self) -> RefusedByServer:
+        return _LONG_TARGET if not self._in_body and len(self.url) > HEAD_LIMIT // 2 else _LONG_HEADERS
+
+    # -- refusals ----------------------------------------------------------------------------------------
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+        """What uvicorn does when the parser fails."""
+        self._refuse(self._too_large() if self._is_too_large() else _NOT_HTTP)
+
+    def _refuse(self, refusal: RefusedByServer) -> None:
+        """Answer the present request after those before it, close, and ignore what else arrives."""
+        self._refused, self._size, self._deadline = True, 0, math.inf
+        if self._in_body:
+            if self.cycle.response_started:
+                self.transport.close()
+                return
+            self.cycle.disconnected = True  # for the handler that waits for the rest of it
+            self.cycle.message_event.set()
+            if self.pipeline:
+                self.pipeline.popleft()
+            else:
+                self.cycle.response_complete = True
+        method = self.parser.get_method().decode() if self.url else "-"
+        self.url = b"/"
+        self.scope = {**self.scope, "state": self.app_state | {"refused": refusal}}
+        super().on_headers_complete()
+        self.scope["method"] = method
+        self.cycle.keep_alive = False
+        self.cycle.transport = cast("Transport", _HalfClosing(self.transport))
+        self.flow.resume_reading()
+
+
+def _make_room(connections: Iterable[BoundedHttpProtocol]) -> None:
+    """Drop the oldest connection that waits for its client. The newest is one of these."""
+    next(connection for connection in connections if connection.waits_for_client).drop()

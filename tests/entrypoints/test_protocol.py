@@ -1,0 +1,395 @@
+"""What one client can make the HTTP server hold: size of a request, requests in line, time, connections."""
+
+import asyncio
+import json
+import re
+import resource
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
+from typing import Any, Self
+
+import psutil
+import pytest
+from uvicorn import Config, Server
+
+from entrypoints.http import protocol
+from entrypoints.http.draining import DrainingHttpProtocol
+from tests.entrypoints.conftest import Places
+from tests.entrypoints.service import Service, eventually, free_port
+
+MIB = 2**20
+HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+GET = HEAD + b"\r\n"
+LAST = HEAD + b"Connection: close\r\n\r\n"
+LOGIN = json.dumps({"login": "nobody@example.org", "password": "no password of anybody"}).encode()
+JSON = b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+CHUNKED = JSON + b"Transfer-Encoding: chunked\r\n\r\n"
+ENDLESS = {
+    "header lines": (HEAD, b"X-A: b\r\n" * 8192, 431),
+    "long header lines": (HEAD, b"X-A: " + b"b" * 2000 + b"\r\n", 431),
+    "a header": (HEAD + b"X-A: ", b"x" * 65_536, 431),
+    "a header's name": (HEAD, b"x" * 65_536, 431),
+    "a target": (b"GET /", b"x" * 65_536, 414),
+    "a query": (b"GET /v1/me?", b"x" * 65_536, 414),
+    "blank lines": (b"", b"\r\n" * 32_768, 431),
+    "trailers": (CHUNKED + b"%x\r\n%s\r\n0\r\n" % (len(LOGIN), LOGIN), b"X-A: b\r\n" * 8192, 431),
+    "a trailer": (CHUNKED + b"%x\r\n%s\r\n0\r\nX-A: " % (len(LOGIN), LOGIN), b"x" * 65_536, 431),
+    "a chunk extension": (CHUNKED + b"1;", b"x" * 65_536, 431),
+    "chunk extensions": (CHUNKED, b"1;" + b"x" * 4096 + b"\r\n \r\n", 431),
+}
+"""The beginning of a request, what is sent after it again and again, and the status that answers it."""
+
+
+@pytest.fixture(scope="module")
+def api(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("protocol"), *places(), processes=1)
+    try:
+        made.start_api()
+        yield made
+    finally:
+        made.stop()
+
+
+def resident(service: Service) -> float:
+    return psutil.Process(service.parts()[0].pid).memory_info().rss / MIB
+
+
+def connect(service: Service, seconds: float = 30) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", service.port), seconds)
+
+
+def received(connection: socket.socket) -> bytes:
+    """Everything until the other side closes."""
+    answer = b""
+    with suppress(ConnectionError):
+        while piece := connection.recv(65_536):
+            answer += piece
+    return answer
+
+
+def statuses(answers: bytes) -> list[int]:
+    return [int(status) for status in re.findall(rb"HTTP/1\.1 ([0-9]{3}) ", answers)]
+
+
+def flood(connection: socket.socket, piece: bytes, most: int) -> int:
+    """Bytes that were taken before the other side closed, or until they are `most`."""
+    sent = 0
+    with suppress(ConnectionError):
+        while sent < most:
+            sent += connection.send(piece)
+    return sent
+
+
+def answered(service: Service) -> bool:
+    with connect(service) as other:
+        other.sendall(LAST)
+        return statuses(received(other)) == [200]
+
+
+# -- size ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("what", ENDLESS)
+def test_an_endless_request_is_refused_as_it_arrives(api: Service, what: str) -> None:
+    begin, endless, status = ENDLESS[what]
+    assert answered(api)
+    before = resident(api)
+    with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
+        connection.sendall(begin)
+        answer = elsewhere.submit(received, connection)
+        assert flood(connection, endless, 20 * MIB) < 20 * MIB
+        head, _, body = answer.result().partition(b"\r\n\r\n")
+    assert resident(api) < before + 4
+    assert statuses(head) == [status]
+    assert b"connection: close" in head.lower()
+    assert b"content-type: application/problem+json" in head.lower()
+    document = json.loads(body)
+    assert (document["code"], document["status"], document["type"]) == ("too_large", status, "/problems/too_large")
+    assert answered(api)
+
+
+def test_refusals_of_the_server_are_logged_and_counted(api: Service) -> None:
+    with connect(api) as connection:
+        connection.sendall(HEAD + b"X-A: " + b"x" * 20_000 + b"\r\n\r\n")
+        head = received(connection)
+    name = head.lower().split(b"x-request-id: ")[1].split(b"\r\n")[0].decode()
+    log = api.folder.joinpath("api.log")
+    line = eventually(lambda: [line for line in log.read_text().splitlines() if name in line])[0]
+    assert all(word in line for word in ("431", "too_large", "127.0.0.1"))
+    with connect(api) as connection:
+        connection.sendall(LAST.replace(b"/health/live", b"/metrics"))
+        metrics = received(connection).decode()
+    assert 'latchkey_http_requests_total{method="GET",route="-",status="431"}' in metrics
+
+
+def test_what_is_not_http_gets_a_problem_document(api: Service) -> None:
+    for request in (b"EHLO x\r\n", HEAD + b"no colon\r\n\r\n", CHUNKED + b"zz\r\n"):
+        with connect(api) as connection:
+            connection.sendall(request)
+            head, _, body = received(connection).partition(b"\r\n\r\n")
+        assert statuses(head) == [400], request
+        assert json.loads(body)["code"] == "malformed"
+
+
+def test_a_head_within_the_limits_is_served(api: Service) -> None:
+    for headers in (b"X-A: " + b"x" * 15_000 + b"\r\n", b"X-A: b\r\n" * 98):
+        with connect(api) as connection:
+            connection.sendall(HEAD + headers + b"Connection: close\r\n\r\n")
+            assert statuses(received(connection)) == [200]
+
+
+def test_a_request_in_single_bytes_is_served(api: Service) -> None:
+    with connect(api) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for byte in CHUNKED.replace(b"Host", b"Connection: close\r\nHost"):
+            connection.sendall(bytes([byte]))
+        for byte in LOGIN:
+            connection.sendall(b"1\r\n%c\r\n" % byte)
+        connection.sendall(b"0\r\n\r\n")
+        assert statuses(received(connection)) == [401]
+
+
+def test_trailers_are_not_taken_for_headers(api: Service) -> None:
+    with connect(api) as connection:
+        request = CHUNKED.replace(b"Content-Type: application/json\r\n", b"Connection: close\r\n")
+        body = b"%x\r\n%s\r\n0\r\nContent-Type: application/json\r\n\r\n" % (len(LOGIN), LOGIN)
+        connection.sendall(request + body)
+        assert statuses(received(connection)) == [415]
+
+
+# -- pipelining ----------------------------------------------------------------------------------------
+
+
+def test_pipelined_requests_are_answered_in_order_and_hold_little(api: Service) -> None:
+    many = 10_000
+    pipelined = GET * 8 + HEAD.replace(b"/health/live", b"/nowhere") + b"\r\n" + GET
+    before, most = resident(api), 0.0
+    with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
+        sending = elsewhere.submit(connection.sendall, pipelined * (many // 10 - 1) + GET * 9 + LAST)
+        for _ in range(5):
+            assert answered(api)
+            most = max(most, resident(api))
+        found = statuses(received(connection))
+        sending.result()
+    assert found == ([200] * 8 + [404, 200]) * (many // 10 - 1) + [200] * 10
+    assert max(most, resident(api)) < before + 8
+
+
+def test_pipelined_bodies_reach_their_requests(api: Service) -> None:
+    refused = JSON + b"Content-Length: 2\r\n\r\n{}"
+    login = JSON + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN)
+    chunked = CHUNKED + b"3\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (LOGIN[:3], len(LOGIN) - 3, LOGIN[3:])
+    with connect(api) as connection:
+        connection.sendall((refused + login + chunked + GET) * 5 + LAST)
+        assert statuses(received(connection)) == [400, 401, 401, 200] * 5 + [200]
+
+
+def test_an_endless_request_behind_others_is_refused_after_their_answers(api: Service) -> None:
+    login = JSON + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN)
+    for begin, endless, status in ENDLESS.values():
+        if begin:
+            with connect(api) as connection:
+                connection.sendall(login + begin + endless * 10)
+                assert statuses(received(connection)) == [401, status], begin
+
+
+def test_requests_of_a_client_that_does_not_read_wait(api: Service) -> None:
+    before = resident(api)
+    with connect(api, 1) as connection:
+        with pytest.raises(TimeoutError):
+            flood(connection, GET * 1000, 100 * MIB)
+        assert answered(api)
+        assert resident(api) < before + 8
+
+
+# -- connections ---------------------------------------------------------------------------------------
+
+
+def test_silent_connections_leave_files_for_others(apart: Service) -> None:
+    """They are more than the soft limit allowed at the start."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
+    try:
+        api = apart.start_api()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        assert psutil.Process(api.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
+        before = resident(apart)
+        with ExitStack() as silent:
+            for _ in range(1100):
+                silent.enter_context(connect(apart))
+            assert all(answered(apart) for _ in range(10))
+            assert resident(apart) < before + 40
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+class Small:
+    """The protocol with smaller limits, and an application that takes its time when it is told to."""
+
+    def __init__(self) -> None:
+        self.release = threading.Event()
+        self.disconnected = threading.Event()
+        options: dict[str, Any] = {"interface": "asgi3", "lifespan": "on", "ws": "none", "log_config": None}
+        config = Config(self._app, port=free_port(), http=DrainingHttpProtocol, loop="uvloop", **options)
+        self.port = config.port
+        self.server = Server(config)
+        self._thread = threading.Thread(target=self.server.run)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        eventually(lambda: self.server.started)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.release.set()
+        self.server.should_exit = self.server.force_exit = True
+        self._thread.join()
+
+    def connect(self, client: str = "127.0.0.1", *, sent: bytes = b"") -> socket.socket:
+        connection = socket.create_connection(("127.0.0.1", self.port), 30, (client, 0))
+        connection.sendall(sent)
+        return connection
+
+    def connections(self) -> int:
+        return len(self.server.server_state.connections)
+
+    def answered(self, client: str = "127.0.0.1") -> bool:
+        with self.connect(client, sent=LAST) as connection:
+            return statuses(received(connection)) == [200]
+
+    async def _app(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] == "lifespan":
+            scope["state"]["is_proxy"] = lambda ip: ip == "127.0.0.9"
+            while (await receive())["type"] != "lifespan.shutdown":
+                await send({"type": "lifespan.startup.complete"})
+            await send({"type": "lifespan.shutdown.complete"})
+            return
+        if scope["method"] == "POST":
+            while (message := await receive()).get("more_body"):
+                pass
+            if message["type"] == "http.disconnect":
+                self.disconnected.set()
+                return
+        if scope["path"] == "/slow":
+            await asyncio.to_thread(self.release.wait)
+        big = scope["path"] == "/big"
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        for _ in range(100 if big else 1):
+            await send({"type": "http.response.body", "body": b"x" * (MIB if big else 1), "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
+    for name in ("HEAD_SECONDS", "BODY_SECONDS", "READ_SECONDS"):
+        monkeypatch.setattr(protocol, name, 1.0)
+    monkeypatch.setattr(protocol, "_TICK", 0.1)
+    monkeypatch.setattr(protocol, "connection_limit", lambda: 40)
+    with Small() as made:
+        yield made
+
+
+SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
+BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+
+
+def test_one_client_cannot_take_all_connections(small: Small) -> None:
+    with ExitStack() as silent:
+        for _ in range(60):
+            silent.enter_context(small.connect("127.0.0.2"))
+        eventually(lambda: small.connections() <= 10)
+        assert small.answered()
+        assert small.answered("127.0.0.2"), "its own oldest connection makes room"
+
+
+def test_many_clients_cannot_take_all_connections(small: Small) -> None:
+    with ExitStack() as silent:
+        for number in range(200):
+            silent.enter_context(small.connect(f"127.0.1.{number % 100}"))
+        eventually(lambda: small.connections() <= 40)
+        assert small.answered()
+
+
+def test_a_trusted_proxy_may_have_all_connections(small: Small) -> None:
+    with ExitStack() as lines:
+        for _ in range(30):
+            lines.enter_context(small.connect("127.0.0.9"))
+        eventually(lambda: small.connections() == 30)
+        assert small.answered("127.0.0.9")
+
+
+def test_requests_in_progress_keep_their_connections(small: Small) -> None:
+    with ExitStack() as lines:
+        working = [lines.enter_context(small.connect(sent=SLOW)) for _ in range(10)]
+        eventually(lambda: len(small.server.server_state.tasks) == 10)
+        for _ in range(20):
+            with suppress(ConnectionError):  # there is no room for a newcomer of this client
+                lines.enter_context(small.connect(sent=GET))
+        assert small.answered("127.0.0.2")
+        small.release.set()
+        assert all(statuses(line.recv(1000)) == [200] for line in working)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [b"", b"GET", b"\r\n", HEAD + b"X-A", BODY, BODY + b"x", GET + b"GET", GET + b"\r\n", GET + BODY],
+    ids=[
+        "silent",
+        "a method",
+        "a blank line",
+        "a header",
+        "no body",
+        "half a body",
+        "second",
+        "blank",
+        "second body",
+    ],
+)
+def test_a_client_that_does_not_go_on_is_dropped(small: Small, sent: bytes) -> None:
+    with small.connect(sent=sent) as connection:
+        assert statuses(received(connection)) == [200] * sent.startswith(GET)
+    if sent.endswith((BODY, b"\n\r\nx")):
+        assert small.disconnected.wait(10)
+
+
+def test_a_client_that_goes_on_slowly_is_dropped(small: Small) -> None:
+    """A byte now and then does not buy more time."""
+    for begun in (HEAD, BODY, CHUNKED + b"1;"):
+        with small.connect(sent=begun) as connection:
+            sent = 0
+            with suppress(ConnectionError):
+                while sent < 100:
+                    sent += connection.send(b"x")
+                    time.sleep(0.1)
+            assert sent < 100
+
+
+def test_a_request_that_takes_long_to_answer_is_not_dropped(small: Small) -> None:
+    with small.connect(sent=SLOW + GET[:20]) as connection:
+        time.sleep(2)
+        connection.sendall(GET[20:])
+        small.release.set()
+        eventually(lambda: statuses(connection.recv(1000, socket.MSG_PEEK)) == [200, 200])
+
+
+@pytest.mark.parametrize("request_", [GET.replace(b"/health/live", b"/big"), LAST.replace(b"/health/live", b"/big")])
+def test_a_client_that_does_not_read_is_dropped(small: Small, request_: bytes) -> None:
+    with small.connect(sent=request_) as connection:
+        assert connection.recv(1)
+        eventually(lambda: small.connections() == 0)
+        assert len(received(connection)) < 50 * MIB
+
+
+def test_a_client_that_reads_slowly_gets_everything(small: Small) -> None:
+    with small.connect(sent=LAST.replace(b"/health/live", b"/big")) as connection:
+        size = 0
+        while piece := connection.recv(MIB):
+            size += len(piece)
+            time.sleep(0.02)
+        assert size > 100 * MIB
