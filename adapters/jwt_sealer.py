@@ -24,12 +24,12 @@ from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
 
-_LONGEST = 2048
+_LONGEST = 8192
 _AHEAD = timedelta(seconds=30)  # by which the clock that issued a token may be ahead of ours
 REMEMBERED = 8192
 """Tokens, of about a kilobyte each."""
 _CLAIMS: dict[str, type] = {
-    **dict.fromkeys(("iss", "aud", "sub", "sid", "jti", "client_id", "role"), str),
+    **dict.fromkeys(("iss", "sub", "sid", "jti", "client_id", "role"), str),
     **dict.fromkeys(("iat", "exp", "gen"), int),
     "verified": bool,
 }
@@ -58,8 +58,11 @@ class _Ring:
 class JwtSealer(AccessSealer):
     """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
     What a token says is remembered while its key is there, for the last few thousand; the time is looked at anew.
-    `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and
-    `expires_at` come back without their fractions. Raises ValueError for settings under which a check would be empty.
+
+    A token is for the issuer and for what `audience` lists (RFC 9068, section 3); here it has to be for the issuer,
+    whoever else it is for. `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds:
+    `issued_at` and `expires_at` come back without their fractions. Raises ValueError for settings under which a check
+    would be empty.
     """
 
     def __init__(
@@ -67,23 +70,26 @@ class JwtSealer(AccessSealer):
         *,
         keys: Callable[[], KeySet],
         issuer: str,
-        audience: str,
+        audience: tuple[str, ...] = (),
         clock: Clock,
         horizon: timedelta,
     ) -> None:
-        if not (issuer and audience and horizon > timedelta()):
-            raise ValueError("an access token needs an issuer, an audience and a horizon")
+        if not (issuer and all(audience) and horizon > timedelta()):
+            raise ValueError("an access token needs an issuer, audiences with names and a horizon")
         self._keys = keys
         self._last = _Ring.of(keys())
-        self._fixed = {"iss": issuer, "aud": audience, "client_id": "latchkey"}
+        self._fixed = {"iss": issuer, "client_id": "latchkey"}
+        others = [name for name in dict.fromkeys(audience) if name != issuer]
+        self._aud = [issuer, *others] if others else issuer
         self._clock, self._horizon = clock, int(horizon.total_seconds())
-        self._jws = PyJWS(algorithms=["EdDSA"])
+        self._jws = PyJWS(algorithms=["EdDSA", "RS256"])
         self._jws.register_algorithm("ES256", _PlainES256(SHA256, ec.SECP256R1))
 
     def claims(self, token: AccessToken) -> dict[str, Any]:
         """What the text of a token says (RFC 9068, section 2.2); times are seconds since 1970."""
         return {
             **self._fixed,
+            "aud": self._aud,
             "sub": str(token.user_id),
             "sid": str(token.session_id),
             "jti": f"{token.session_id}.{token.generation}",
@@ -146,7 +152,9 @@ class JwtSealer(AccessSealer):
         if any(type(claims[name]) is not kind for name, kind in _CLAIMS.items()) or "nbf" in claims:
             raise ValueError("claims")
         sid, gen, iat, exp = (claims[name] for name in ("sid", "gen", "iat", "exp"))
-        if not self._fixed.items() <= claims.items() or claims["jti"] != f"{sid}.{gen}":
+        if any(claims[name] != value for name, value in self._fixed.items()) or claims["jti"] != f"{sid}.{gen}":
+            raise ValueError("not from here")
+        if self._fixed["iss"] not in _audience(claims["aud"]):
             raise ValueError("not for here")
         if not (1 <= gen < ENDED and 0 < exp - iat <= self._horizon):
             raise ValueError("numbers")
@@ -193,6 +201,14 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(claims) != len(pairs):
         raise ValueError("a name stands twice")
     return claims
+
+
+def _audience(claim: object) -> list[object]:
+    """One recipient may stand alone (RFC 7519, section 4.1.3)."""
+    names = claim if isinstance(claim, list) else [claim]
+    if not all(isinstance(name, str) for name in names):
+        raise TypeError("audience")
+    return names
 
 
 def _uuid(text: str) -> UUID:

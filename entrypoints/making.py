@@ -54,7 +54,7 @@ def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtS
     return JwtSealer(
         keys=keys.now,
         issuer=settings.public_url,
-        audience=settings.public_url,
+        audience=settings.audience,
         clock=clock,
         horizon=settings.access_ttl,
     )

@@ -17,6 +17,7 @@ from entrypoints.local.claim import Claim, Taken
 from entrypoints.local.engine import EngineFailed, refusal
 from entrypoints.local.house import ROOT, SMTP, House, Leaving, PartFailed
 from entrypoints.local.rights import NoRights
+from entrypoints.setting_files import with_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, never bound)
@@ -35,15 +36,19 @@ class Bell:
 
 
 def environment() -> dict[str, str]:
-    """What is set to nothing is not set. The environment wins over `.env`."""
-    values = {name: value for name, value in {**dotenv_values(ROOT / ".env"), **os.environ}.items() if value}
+    """What is set to nothing is not set. The environment wins over `.env`. Raises ValueError."""
+    beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+    values = with_files(beside) | with_files(os.environ)
     data = ROOT / values.get("LATCHKEY_DATA_DIR", ".data")
     defaults = {"LATCHKEY_ENV": "development", "LATCHKEY_HOST": "127.0.0.1", "LATCHKEY_PORT": "8000"}
     return defaults | values | {"LATCHKEY_DATA_DIR": str(data)}
 
 
 def run(bell: Bell) -> int:
-    environ = environment()
+    try:
+        environ = environment()
+    except ValueError as error:
+        return sorry(str(error))
     host, number = environ["LATCHKEY_HOST"], environ["LATCHKEY_PORT"]
     if not number.isdecimal():
         return sorry(f"LATCHKEY_PORT: must be a number, not {number}")

@@ -20,6 +20,8 @@ Network = IPv4Network | IPv6Network
 _ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 """KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
+_STRING_OR_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+|[!-9;-~]+")
+_LONGEST_AUDIENCE = 1000
 _WIDEST = {4: 8, 6: 16}
 """The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
 _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
@@ -121,6 +123,17 @@ def argon2(text: str) -> Cost:
     if not bearable(memory, passes):
         raise ValueError("is too dear: at most 131072 KiB, and 1048576 KiB times passes")
     return Cost(memory, passes, 1)
+
+
+def audience(text: str) -> tuple[str, ...]:
+    """Names or URIs (RFC 7519, section 2: what holds a colon is a URI). Each token carries all of them."""
+    found = tuple(dict.fromkeys(words(text)))
+    for name in found:
+        if not _STRING_OR_URI.fullmatch(name):
+            raise ValueError("must be a list of names or URIs, such as https://api.example.org, notes")
+    if sum(map(len, found)) > _LONGEST_AUDIENCE:
+        raise ValueError(f"must have at most {_LONGEST_AUDIENCE} characters together: every token carries it")
+    return found
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from entrypoints import product_settings as product
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
+from entrypoints.setting_files import FILE, set_names, text_of
 from entrypoints.setting_values import ROOT, Network
 
 LONGEST_ACCESS = timedelta(hours=1)
@@ -34,6 +35,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     link_url: str | None
     mail_dir: Path | None
     public_url: str
+    audience: tuple[str, ...]
+    """Who else access tokens are for, beside the issuer."""
     secret_keys: tuple[bytes, ...]
     signing_keys: Path
     key_delay: timedelta
@@ -72,9 +75,15 @@ def load(
     return _Reader(environ, default_env, mails=mails).settings()
 
 
+def meant_env(*names: str) -> Literal["development", "production"]:
+    """Which environment a command works in when LATCHKEY_ENV is not set: production if one of these settings is in
+    the environment, otherwise that of `make run`."""
+    return "production" if set(names) & set_names(os.environ) else "development"
+
+
 def database_url() -> str:
     """The one setting that migrations need. Raises SettingsError."""
-    reader = _Reader(None, "development")
+    reader = _Reader(None, meant_env("LATCHKEY_DATABASE_URL"))
     url: str = reader.parsed("DATABASE_URL", written.postgres_url, reader.running("DATABASE_URL"))
     reader.complain()
     return url
@@ -83,7 +92,7 @@ def database_url() -> str:
 def key_folder() -> tuple[Path, timedelta, bool]:
     """Where the signing keys lie, were there none yet; how long a new one waits; and whether they are a laptop's.
     Raises SettingsError."""
-    reader = _Reader(None, "development")
+    reader = _Reader(None, meant_env("LATCHKEY_DATABASE_URL", "LATCHKEY_SIGNING_KEYS"))
     made = None if reader.env == "production" else reader.data_dir / "keys"
     path = reader.parsed("SIGNING_KEYS", lambda text: ROOT / text, made)
     delay = reader.key_delay()
@@ -93,14 +102,16 @@ def key_folder() -> tuple[Path, timedelta, bool]:
 
 class _Reader:
     def __init__(self, environ: Mapping[str, str] | None, default_env: str, *, mails: bool = False) -> None:
-        own = dict(os.environ if environ is None else environ)
-        self.env = own.get("LATCHKEY_ENV") or default_env
-        from_file = dotenv_values(ROOT / ".env") if self.env == "development" and environ is None else {}
-        self._values = {name: value for name, value in {**from_file, **own}.items() if value}
+        self._values = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
         self._problems: list[str] = []
-        self._asked = {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR"}
-        self._mails = mails and "LATCHKEY_MAIL_DIR" not in self._values
-        self.data_dir = ROOT / self._values.get("LATCHKEY_DATA_DIR", ".data")
+        self._asked: set[str] = set()
+        self.env = self.value("ENV") or default_env
+        if self.env == "development" and environ is None:
+            own = set_names(self._values)
+            beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+            self._values |= {name: value for name, value in beside.items() if name.removesuffix(FILE) not in own}
+        self._mails = mails and not self.is_set("MAIL_DIR")
+        self.data_dir = ROOT / (self.value("DATA_DIR") or ".data")
 
     def settings(self) -> Settings:
         if self.env not in {"development", "production"}:
@@ -113,7 +124,7 @@ class _Reader:
             "smtp_url": self.parsed("SMTP_URL", written.smtp_url, self.running("SMTP_URL"), optional=not self._mails),
             "mail_dir": self.parsed("MAIL_DIR", lambda text: ROOT / text, None, optional=True),
             "mail_from": self.parsed(
-                "MAIL_FROM", written.sender_address, product.no_reply(self._values.get("LATCHKEY_PUBLIC_URL", ""))
+                "MAIL_FROM", written.sender_address, product.no_reply(self.value("PUBLIC_URL") or "")
             ),
             "name": self.parsed("NAME", product.product_name, "Latchkey"),
             "product_url": self.parsed("PRODUCT_URL", self._https(product.product_url), None, optional=True),
@@ -121,6 +132,7 @@ class _Reader:
             "public_url": self.parsed(
                 "PUBLIC_URL", self._https(product.public_url), None if production else self._local_origin()
             ),
+            "audience": self.parsed("AUDIENCE", written.audience, ()),
             "secret_keys": self.parsed("SECRET_KEY", written.secrets, None if production else self._made_secret),
             "signing_keys": self.parsed("SIGNING_KEYS", written.key_files, None if production else self._made_keys),
             "key_delay": self.key_delay(),
@@ -138,15 +150,32 @@ class _Reader:
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
             "data_dir": self.data_dir,
-            "embedded": "LATCHKEY_DATABASE_URL" not in self._values,
+            "embedded": not self.is_set("DATABASE_URL"),
         }
         self.complain()
-        unknown = {name for name in self._values if name.startswith("LATCHKEY_")} - self._asked
+        unknown = {name for name in self._values if name.startswith("LATCHKEY_") and not self._is_known(name)}
         return Settings(**read, unknown=tuple(sorted(unknown)))
 
     def complain(self) -> None:
         if self._problems:
             raise SettingsError("\n".join(self._problems))
+
+    def is_set(self, name: str) -> bool:
+        return f"LATCHKEY_{name}" in set_names(self._values)
+
+    def value(self, name: str) -> str | None:
+        setting = f"LATCHKEY_{name}"
+        asked_before = setting in self._asked
+        self._asked.add(setting)
+        try:
+            return text_of(self._values, setting)
+        except ValueError as error:
+            if not asked_before:
+                self._problems.append(str(error))
+            return None
+
+    def _is_known(self, name: str) -> bool:
+        return name in self._asked or name.removesuffix(FILE) in self._asked
 
     def text(self, name: str, default: str | None, *, optional: bool = False) -> Any:
         return self.parsed(name, str, default, optional=optional)
@@ -168,10 +197,10 @@ class _Reader:
         return self.seconds("KEY_DELAY", 5 if self.env == "development" else 60, most=LONGEST_KEY_DELAY)
 
     def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
-        self._asked.add(f"LATCHKEY_{name}")
-        text = self._values.get(f"LATCHKEY_{name}")
+        before = len(self._problems)
+        text = self.value(name)
         if text is None:
-            if default is None and not optional:
+            if default is None and not optional and len(self._problems) == before:
                 self._problems.append(f"LATCHKEY_{name}: must be set")
             return default() if callable(default) else default
         try:
@@ -209,7 +238,7 @@ class _Reader:
         return text == "on"
 
     def _local_origin(self) -> str:
-        return f"http://127.0.0.1:{self._values.get('LATCHKEY_PORT', '8000')}"
+        return f"http://127.0.0.1:{self.value('PORT') or 8000}"
 
     def _made_secret(self) -> tuple[bytes, ...]:
         return (secret_key(self.data_dir),)

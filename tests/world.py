@@ -95,7 +95,6 @@ class World:
         self.access_sealer = access_sealer = JwtSealer(
             keys=fixed([_KEY]),
             issuer="https://accounts.example.org",
-            audience="https://accounts.example.org",
             clock=clock,
             horizon=lifetimes.access,
         )

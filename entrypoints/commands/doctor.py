@@ -2,7 +2,6 @@
 
 import argparse
 import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Iterator
 
@@ -10,7 +9,7 @@ from asgiref.sync import async_to_sync
 
 from entrypoints import making
 from entrypoints.commands.output import print_json
-from entrypoints.commands.registry import Commands, advice, insist_on
+from entrypoints.commands.registry import Commands, advice, command_settings
 from entrypoints.doctor.database import look_at_database
 from entrypoints.doctor.findings import Finding, State
 from entrypoints.doctor.hashing import look_at_hashing
@@ -18,7 +17,7 @@ from entrypoints.doctor.mails import look_at_mails
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.doctor.settings import look_at_settings
 from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
-from entrypoints.settings import Settings, SettingsError, load
+from entrypoints.settings import Settings, SettingsError
 
 PATIENCE = 30.0
 """Seconds for a part."""
@@ -56,11 +55,8 @@ def _row(found: Finding) -> dict[str, str]:
 
 
 def run(asked: argparse.Namespace) -> int:
-    # Who has set the address of a database, and no environment, is about to run `make api`, which is production.
-    meant = "production" if os.environ.get("LATCHKEY_DATABASE_URL") else "development"
     try:
-        insist_on("LATCHKEY_DATABASE_URL", instead="database")
-        settings = load(default_env=meant)
+        settings = command_settings()
     except SettingsError as error:
         wrongs = [Finding.wrong("settings", line) for line in str(error).splitlines()]
         if asked.json:

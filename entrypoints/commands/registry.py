@@ -11,7 +11,8 @@ from adapters.postgres.outages import UNFIT
 from domain.role import Role
 from entrypoints.container import Container, close
 from entrypoints.schema import insist_on_schema
-from entrypoints.settings import Settings, SettingsError, load
+from entrypoints.setting_files import set_names
+from entrypoints.settings import Settings, SettingsError, load, meant_env
 
 Run = Callable[[argparse.Namespace], int]
 """What was asked for, into an exit status. May raise SettingsError, SchemaError or Refusal, which are told in one
@@ -89,18 +90,23 @@ def with_container(command: Command) -> Run:
 
 
 def _settings() -> Settings:
-    """A laptop's where nothing else is said. Raises SettingsError."""
-    insist_on("LATCHKEY_DATABASE_URL", instead="database")
-    settings = load(default_env="development")
+    """Those of `make run` unless a database is named. Raises SettingsError."""
+    settings = command_settings()
     if settings.embedded:
         print(f"development: {settings.data_dir}", file=sys.stderr)
     return settings
 
 
+def command_settings() -> Settings:
+    """A database that is named without LATCHKEY_ENV is that of production, as it is for `make api`."""
+    insist_on("LATCHKEY_DATABASE_URL", instead="database")
+    return load(default_env=meant_env("LATCHKEY_DATABASE_URL"))
+
+
 def insist_on(needed: str, *, instead: str) -> None:
     """Raises SettingsError where somebody seems to mean another installation than `make run`, and has left out
     which; without this they would be given its `instead`."""
-    named = {name for name, value in os.environ.items() if value and not value.startswith("http:")}
+    named = set_names({name: value for name, value in os.environ.items() if not value.startswith("http:")})
     if not named & {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR", needed} and (meant := _ELSEWHERE & named):
         raise SettingsError(
             f"{needed}: must be set where {min(meant)} is; or LATCHKEY_ENV=development, where the {instead} of"

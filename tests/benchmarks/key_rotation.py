@@ -39,8 +39,7 @@ def cost(folder: Path) -> None:
         make_key(folder)
     keys = LiveKeys(folder, delay=timedelta(), clock=_now)
     before, after = (
-        kind(keys=keys.now, issuer="us", audience="us", clock=_now, horizon=timedelta(hours=1))
-        for kind in (KeysForGood, JwtSealer)
+        kind(keys=keys.now, issuer="us", clock=_now, horizon=timedelta(hours=1)) for kind in (KeysForGood, JwtSealer)
     )
     now = _now()
     token = AccessToken(
@@ -55,7 +54,6 @@ def cost(folder: Path) -> None:
     stranger = JwtSealer(
         keys=LiveKeys(make_key(folder / "other"), delay=timedelta(), clock=_now).now,
         issuer="us",
-        audience="us",
         clock=_now,
         horizon=timedelta(hours=1),
     )

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 from uuid import UUID
 
 import jwt
@@ -12,7 +13,9 @@ from domain.refusals import Code
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
-from tests.contracts.forging import AT, CLAIMS, HEADER, NOW, SID, claiming, code, forged, sealer
+from tests.contracts.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, forged, sealer
+
+UNVERIFIED: Any = {"verify_signature": False}
 
 
 def test_a_token_says_this_and_nothing_else() -> None:
@@ -23,7 +26,7 @@ def test_a_token_says_this_and_nothing_else() -> None:
         user_id=sub, session_id=sid, generation=7, role=Role.MODERATOR, verified=True, issued_at=NOW, expires_at=end
     )
     assert jwt.get_unverified_header(sealer().seal(token)) == HEADER
-    assert jwt.decode(sealer().seal(token), options={"verify_signature": False}) == CLAIMS
+    assert jwt.decode(sealer().seal(token), options=UNVERIFIED) == CLAIMS
     assert sealer().unseal(sealer().seal(replace(token, issued_at=NOW + timedelta(microseconds=999_999)))) == token
 
 
@@ -49,7 +52,7 @@ def test_every_claim_is_required_and_has_its_type(name: str) -> None:
         "NaN",
     ):
         if type(wrong) is not type(value) or wrong != value:
-            allowed = name == "verified" and wrong is False
+            allowed = (name == "verified" and wrong is False) or (name == "aud" and wrong == [value])
             assert claiming(**{name: wrong}) is (None if allowed else Code.TOKEN_INVALID), wrong
     if isinstance(value, int) and not isinstance(value, bool):
         for raw in (f"{value}.0", f"{value}e0", "NaN", "Infinity", "9" * 5000, f'"{value}"'):
@@ -71,7 +74,29 @@ def test_texts_are_compared_whole(name: str) -> None:
     ):
         if wrong != right:
             assert claiming(**{name: wrong}) is Code.TOKEN_INVALID
-    assert claiming(**{name: [right, "evil"]}) is Code.TOKEN_INVALID
+    for several in ([right, "evil"], ["evil", right], [right, right]):
+        assert claiming(**{name: several}) is (None if name == "aud" else Code.TOKEN_INVALID)
+
+
+@pytest.mark.parametrize("aud", [[], ["evil"], [CLAIMS["aud"] + "/"], [CLAIMS["aud"], None], [[CLAIMS["aud"]]], {}])
+def test_audience_has_to_hold_the_issuer_and_names_alone(aud: object) -> None:
+    assert claiming(aud=aud) is Code.TOKEN_INVALID
+
+
+def test_audience_lists_the_issuer_and_whatever_is_set() -> None:
+    token = sealer().unseal(forged())
+
+    def aud(*names: str) -> object:
+        made = sealer(audience=names)
+        found = jwt.decode(made.seal(token), options=UNVERIFIED)["aud"]
+        assert made.claims(token)["aud"] == found
+        # Processes that are set otherwise take it, while they are restarted one by one.
+        assert [it.unseal(made.seal(token)) for it in (made, sealer(), sealer(audience=("z",)))] == [token] * 3
+        return found
+
+    assert aud() == aud(ISSUER) == ISSUER
+    assert aud("notes") == [ISSUER, "notes"]
+    assert aud("notes", ISSUER, "https://api.example.org", "notes") == [ISSUER, "notes", "https://api.example.org"]
 
 
 def test_times_are_exact() -> None:
@@ -100,4 +125,4 @@ def test_claims_are_one_json_object() -> None:
     for raw in [*(t.encode() for t in twice + nested), text.encode("utf-16"), text.encode()[:-1] + b"\xff}"]:
         assert code(forged(raw)) is Code.TOKEN_INVALID
     assert claiming(more=["a", {"b": 1}]) is None
-    assert claiming(more="x" * 2048) is Code.TOKEN_INVALID
+    assert claiming(more="x" * 8192) is Code.TOKEN_INVALID

@@ -36,7 +36,6 @@ class Moved:
         self.sealer = Counting(
             keys=lambda: self.keys,
             issuer="https://id.example.org",
-            audience="example",
             clock=lambda: self.now,
             horizon=timedelta(hours=1),
         )
@@ -139,4 +138,4 @@ def test_what_is_remembered_is_in_no_repr() -> None:
 def test_two_sealers_share_nothing() -> None:
     moved = Moved()
     moved.sealer.unseal(TEXT)
-    assert code(TEXT, audience="another") is Code.TOKEN_INVALID
+    assert code(TEXT, issuer="https://another.example.org") is Code.TOKEN_INVALID

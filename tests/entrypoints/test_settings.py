@@ -21,6 +21,7 @@ import pytest
 
 from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
+from adapters.pem_keys import Algorithm
 from adapters.redis_limits import RedisLimits
 from application.ports import Verdict
 from domain.mail import Letter
@@ -380,6 +381,19 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
             ],
         ),
         ("SIGNING_KEYS", ["/nowhere/at/all", "/dev/null"]),
+        (
+            "AUDIENCE",
+            [
+                "two words",
+                ":x",
+                "1:2",
+                "h\u00e9",
+                "a\nb",
+                "a,b c",
+                "x" * 1001,
+                ",".join("x" * 99 + str(n) for n in range(11)),
+            ],
+        ),
         ("ACCESS_TTL", ["0", "-1", "x", "1.5", "600s", "٣", "1e3", "9" * 5000, "99999999999"]),
         ("REFRESH_TTL", ["0", "-1", "x", "7d"]),
         ("SESSION_TTL", ["0", "-1", "x"]),
@@ -470,8 +484,10 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
             "LATCHKEY_PROCESSES": "3",
             "LATCHKEY_MAIL_DIR": str(tmp_path / "mail"),
             "LATCHKEY_PUBLIC_URL": "https://good.example/accounts/",
+            "LATCHKEY_AUDIENCE": "https://api.good.example, notes,urn:example:x , notes",
         }
     )
+    assert settings.audience == ("https://api.good.example", "notes", "urn:example:x")
     assert (settings.access_ttl, settings.refresh_ttl) == (timedelta(seconds=60), timedelta(hours=1))
     assert (settings.session_ttl, settings.password_min_length) == (timedelta(hours=2), 20)
     assert settings.argon2 == (131_072, 8, 1)
@@ -493,7 +509,7 @@ def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> N
 def test_the_newest_key_of_a_folder_signs_and_all_verify(production: dict[str, str], tmp_path: Path) -> None:
     make_key(tmp_path / "keys")
     newest = make_key(tmp_path / "keys")
-    os.utime(newest, (2**31, 2**31))
+    os.utime(newest, (0, 0))
     keys = load_keys(load(production).signing_keys)
     assert len(keys) == 3
     assert keys[0].kid in newest.name
@@ -513,6 +529,86 @@ def test_a_key_that_cannot_sign_is_refused_by_its_file(production: dict[str, str
         assert str(path) in said["LATCHKEY_SIGNING_KEYS"]
     (tmp_path / "none").mkdir()
     assert "LATCHKEY_SIGNING_KEYS" in complaints(production | {"LATCHKEY_SIGNING_KEYS": str(tmp_path / "none")})
+
+
+def test_development_signs_with_es256_and_keeps_the_key_it_has(development: dict[str, str], tmp_path: Path) -> None:
+    [made] = load_keys(load(development).signing_keys)
+    assert made.alg == "ES256"
+    keys = tmp_path / "data" / "keys"
+    for file in keys.iterdir():
+        file.unlink()
+    make_key(keys, Algorithm.EDDSA)
+    [kept] = load_keys(load(development).signing_keys)
+    assert kept.alg == "EdDSA"
+
+
+# -- settings by file --------------------------------------------------------------------------------------
+
+
+def by_file(environ: dict[str, str], folder: Path, *, end: str = "\n") -> dict[str, str]:
+    """The same settings, each in a file of its own."""
+    folder.mkdir()
+    for name, value in environ.items():
+        (folder / name).write_text(value + end)
+    return {f"{name}_FILE": str(folder / name) for name in environ}
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_path: Path, end: str) -> None:
+    given = production | {
+        **{"LATCHKEY_MAX_SESSIONS": "5", "LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_MAIL_DIR": str(tmp_path / "mail")},
+        **{
+            "LATCHKEY_AUDIENCE": "notes",
+            "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/8",
+            "LATCHKEY_ARGON2": "m=19456,t=2,p=1",
+        },
+    }
+    settings = load(by_file(given, tmp_path / "run", end=end))
+    assert settings == load(given)
+    assert (settings.env, settings.embedded, settings.unknown) == ("production", False, ())
+    assert settings.secret_keys == (GOOD.encode(),)
+    half = dict(list(given.items())[::2])
+    mixed = by_file(half, tmp_path / "half", end=end) | {name: given[name] for name in given.keys() - half.keys()}
+    assert load(mixed) == settings
+
+
+def test_one_newline_at_the_end_of_a_file_is_dropped_and_nothing_else(
+    production: dict[str, str], tmp_path: Path
+) -> None:
+    for text, kept in ((f"{GOOD} x\n", f"{GOOD} x"), (f"\ufeff{GOOD}", GOOD)):
+        (tmp_path / "secret").write_text(text)
+        environ = {**production, "LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")}
+        assert load(environ).secret_keys == (kept.encode(),)
+
+
+def test_a_setting_and_its_file_at_once_are_refused(production: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text(GOOD)
+    said = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
+    assert said == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
+    # What is set to nothing is not set.
+    assert load(production | {"LATCHKEY_SECRET_KEY_FILE": ""})
+
+
+def test_a_file_that_cannot_be_read_is_named_and_not_quoted(production: dict[str, str], tmp_path: Path) -> None:
+    (tmp_path / "empty").write_text("\n")
+    (tmp_path / "binary").write_bytes(b"hunter2\xff")
+    for name in ("SECRET_KEY", "DATABASE_URL", "PORT", "MAIL_DIR", "ENV", "DATA_DIR"):
+        for file, why in (
+            (tmp_path / "gone", "cannot be read (No such file or directory)"),
+            (tmp_path, "cannot be read (Is a directory)"),
+            (tmp_path / "empty", "is empty"),
+            (tmp_path / "binary", "is not UTF-8 text"),
+        ):
+            environ = production | {f"LATCHKEY_{name}": "", f"LATCHKEY_{name}_FILE": str(file)}
+            assert complaints(environ) == {f"LATCHKEY_{name}_FILE": f"{file} {why}"}
+    (tmp_path / "short").write_text("hunter2")
+    said = complaints(production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "short")})
+    assert set(said) == {"LATCHKEY_SECRET_KEY"}
+
+
+def test_a_file_for_no_setting_is_named(development: dict[str, str], tmp_path: Path) -> None:
+    environ = development | {"LATCHKEY_ACESS_TTL_FILE": str(tmp_path / "gone")}
+    assert load(environ).unknown == ("LATCHKEY_ACESS_TTL_FILE",)
 
 
 def test_nothing_secret_stands_in_any_representation(production: dict[str, str]) -> None:
@@ -542,6 +638,8 @@ def elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Path:
         ({"LATCHKEY_ENV": "development"}, "7001 127.0.0.1"),
         ({"LATCHKEY_ENV": "development", "LATCHKEY_PORT": "7002"}, "7002 127.0.0.1"),
         ({"LATCHKEY_ENV": "production", "LATCHKEY_PORT": "7003"}, "LATCHKEY_SECRET_KEY: must be set"),
+        ({"LATCHKEY_ENV": "development", "LATCHKEY_HOST_FILE": "a_host"}, "7001 127.0.0.9"),
+        ({"LATCHKEY_ENV": "development", "LATCHKEY_PORT_FILE": "a_port"}, "7004 127.0.0.1"),
     ],
 )
 def test_a_file_is_read_in_development_only_and_the_environment_wins(
@@ -551,6 +649,8 @@ def test_a_file_is_read_in_development_only_and_the_environment_wins(
         f"LATCHKEY_PORT=7001\nLATCHKEY_SECRET_KEY={GOOD}\nLATCHKEY_DATABASE_URL=postgresql://h/d\n"
         f"LATCHKEY_REDIS_URL=redis://h\nLATCHKEY_ENV=production\nLATCHKEY_DATA_DIR={tmp_path}\nLATCHKEY_HOST=\n"
     )
+    (elsewhere / "a_host").write_text("127.0.0.9\n")
+    (elsewhere / "a_port").write_text("7004\n")
     script = "from entrypoints.settings import load; s = load(); print(s.port, s.host, s.secret_keys[0].decode())"
     kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
     done = subprocess.run(
