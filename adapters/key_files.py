@@ -1,4 +1,4 @@
-"""Which signing keys lie in a file or a folder, and since when; a new one is put beside them."""
+"""Which signing keys lie in a file or a folder, in what order and since when; a new one is put beside them."""
 
 import os
 import stat
@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from adapters.pem_keys import SigningKey, new_pem, read_pem
+from adapters.key_names import next_name, order
+from adapters.pem_keys import Algorithm, SigningKey, new_pem, read_pem
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Files may come from later still; no calendar does, and something is yet to be added."""
@@ -20,12 +21,11 @@ _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 class KeyFile:
     """What lies in a file: a key, or else what is wrong with it, in words that never quote it.
 
-    It was `written` then, and came to lie here, or changed otherwise, at `changed` (nanoseconds since 1970). Its
-    `stamp` differs where the file may; None is like no other.
+    It was written, came to lie here, or changed otherwise, at `changed` (nanoseconds since 1970). Its `stamp` differs
+    where the file may; None is like no other.
     """
 
     file: Path
-    written: int
     changed: int
     stamp: tuple[int, ...] | None
     key: SigningKey | None
@@ -55,16 +55,14 @@ def read_keys(path: Path, known: Mapping[Path, KeyFile] = MappingProxyType({})) 
                 raise
             # What is wrong with one of a folder's files must not hide that another is gone.
             if not isinstance(error, FileNotFoundError):
-                found[file] = KeyFile(
-                    file=file, written=0, changed=0, stamp=None, key=None, problem=_says(file, error)
-                )
+                found[file] = KeyFile(file=file, changed=0, stamp=None, key=None, problem=_says(file, error))
     return found
 
 
 def held_keys(files: Iterable[KeyFile]) -> list[HeldKey]:
-    """Each key once, from the last written file to the first."""
+    """Each key once, from the newest to the oldest by the names of its files (see `key_names`)."""
     held: dict[str, HeldKey] = {}
-    for it in sorted(files, key=lambda it: (it.written, it.file.name), reverse=True):
+    for it in sorted(files, key=lambda it: order(it.file.name), reverse=True):
         if it.key is None:
             continue
         since = datetime.fromtimestamp(min(max(it.changed / 1e9, 0), _LATEST), UTC)
@@ -79,7 +77,7 @@ def held_keys(files: Iterable[KeyFile]) -> list[HeldKey]:
 
 
 def load_keys(path: Path) -> list[SigningKey]:
-    """The keys of a PEM file, or of the *.pem files in a folder, newest file first.
+    """The keys of a PEM file, or of the *.pem files in a folder, newest first.
 
     Raises ValueError, naming the file, where one is unusable or none can sign.
     """
@@ -96,11 +94,14 @@ def load_keys(path: Path) -> list[SigningKey]:
     return keys
 
 
-def make_key(folder: Path) -> Path:
-    """A new Ed25519 key in the folder: newer than all others, readable by its owner only, whole or not at all."""
+def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
+    """A new key in the folder: newer than all others, readable by its owner only, whole or not at all.
+
+    It has the algorithm of the newest key that can sign, unless another is given; ES256 where there is none.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    newest = _newest(folder)
-    key, pem = new_pem()
+    others = sorted(_pem_files(folder), key=lambda file: order(file.name), reverse=True)
+    key, pem = new_pem(algorithm or _algorithm_in(folder) or Algorithm.ES256)
     # mkstemp makes the file 0600; a reader never sees it under its own name before it is complete.
     handle, draft = tempfile.mkstemp(dir=folder, prefix=".", suffix=".draft")
     try:
@@ -108,24 +109,32 @@ def make_key(folder: Path) -> Path:
             file.write(pem)
             file.flush()
             os.fsync(file.fileno())
-        if newest is not None and os.geteuid() == 0:
+        found = _stats(others)
+        if found and os.geteuid() == 0:
             # Root makes keys for the service, which runs as somebody else and has to read them.
-            os.chown(draft, newest.st_uid, newest.st_gid)
-        if newest is not None and Path(draft).stat().st_mtime_ns <= newest.st_mtime_ns:
-            # The clock was set back, or is behind that of another machine.
-            os.utime(draft, ns=(newest.st_mtime_ns + 1, newest.st_mtime_ns + 1))
-        return Path(draft).rename(folder / f"{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}-{key.kid}.pem")
+            os.chown(draft, found[0].st_uid, found[0].st_gid)
+        written = max((at.st_mtime_ns for at in found), default=0)
+        if Path(draft).stat().st_mtime_ns <= written:
+            # Processes of 0.2 take the file that was written last for the newest.
+            os.utime(draft, ns=(written + 1, written + 1))
+        name = next_name(datetime.now(UTC), others[0].name if others else None, key.kid)
+        return Path(draft).rename(folder / name)
     except BaseException:
         Path(draft).unlink(missing_ok=True)
         raise
 
 
-def _newest(folder: Path) -> os.stat_result | None:
+def _stats(files: Iterable[Path]) -> list[os.stat_result]:
     found = []
-    for file in _pem_files(folder):
+    for file in files:
         with suppress(OSError):  # somebody has just removed it, or it leads nowhere
             found.append(file.stat())
-    return max(found, key=lambda at: at.st_mtime_ns, default=None)
+    return found
+
+
+def _algorithm_in(folder: Path) -> Algorithm | None:
+    keys = [held.key for held in held_keys(read_keys(folder).values()) if held.key.private]
+    return keys[0].alg if keys else None
 
 
 def _pem_files(folder: Path) -> list[Path]:
@@ -139,8 +148,8 @@ def _found(file: Path, known: KeyFile | None) -> KeyFile:
     stamp = (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
     if known is not None and known.stamp == stamp:
         return known
-    written, changed = at.st_mtime_ns, max(at.st_mtime_ns, at.st_ctime_ns)
-    it = KeyFile(file=file, written=written, changed=changed, stamp=stamp, key=None)
+    changed = max(at.st_mtime_ns, at.st_ctime_ns)
+    it = KeyFile(file=file, changed=changed, stamp=stamp, key=None)
     if not stat.S_ISREG(at.st_mode):
         # A pipe would be waited for, and a device read forever.
         return replace(it, problem=f"{file}: not a regular file")

@@ -1,14 +1,17 @@
 """The signing keys as they lie in a folder at the moment: a new one is taken up, a removed one dropped, while we run.
 
 A key that comes verifies at once and signs a `delay` later: until then some process, some slow mount or somebody's
-copy of our key set may not know it. What cannot be read changes nothing: the keys that were read before stay, and a
-log line says so, once. A key is dropped when its file is gone, unless nothing would be left to sign with.
+copy of our key set may not know it. The names of the files tell which key is the newest. Their times only tell a
+process that starts how long a key has been there: they can make it wait, and change no order.
+
+What cannot be read changes nothing: the keys that were read before stay, and a log line says so, once. A key is
+dropped when its file is gone, unless nothing would be left to sign with.
 """
 
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +22,9 @@ from adapters.pem_keys import PrivateKey, SigningKey
 from application.ports import Clock
 
 log = logging.getLogger(__name__)
+
+TOGETHER = 1.0
+"""Seconds within which files are written that come together; their order then is chance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class LiveKeys:
         held = held_keys(self._files.values())
         # Whoever runs already saw a key when it came to lie there.
         self._seen = {it.key.kid: self._looked - _age(it, clock()) for it in held}
-        self._now = self._chosen(held)
+        self._now = self._chosen(held, None)
 
     def now(self) -> KeySet:
         """The same object as long as nothing has changed."""
@@ -80,7 +86,7 @@ class LiveKeys:
         held = held_keys(self._files.values())
         if any(it.key.private for it in held):
             self._seen = {it.key.kid: self._seen.get(it.key.kid, self._looked) for it in held}
-            self._change(self._chosen(held))
+            self._change(self._chosen(held, self._now.signing))
         else:
             problems.append(f"{self._path}: no private key to sign with")
         self._complain("; ".join(problems))
@@ -90,13 +96,10 @@ class LiveKeys:
         before = self._files.get(it.file)
         return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
 
-    def _chosen(self, held: Iterable[HeldKey]) -> KeySet:
-        """The newest that has been here long enough signs, or where none has, the one that has been here longest."""
-        keys = tuple(it.key for it in held)
-        private = [key for key in keys if key.private]
-        known = [key for key in private if self._looked - self._seen[key.kid] >= self.delay.total_seconds()]
-        signing = known[:1] or sorted(private, key=lambda key: self._seen[key.kid])[:1]
-        return replace(KeySet.of(signing), verifying=keys)
+    def _chosen(self, held: Sequence[HeldKey], before: SigningKey | None) -> KeySet:
+        ages = {kid: self._looked - seen for kid, seen in self._seen.items()}
+        signing = signer(held, ages, delay=self.delay, before=before)
+        return replace(KeySet.of([signing]), verifying=tuple(it.key for it in held))
 
     def _change(self, chosen: KeySet) -> None:
         if _names(chosen) == _names(self._now):
@@ -110,6 +113,26 @@ class LiveKeys:
         elif self._complaint and not problem:
             log.warning("the signing keys can be read again")
         self._complaint = problem
+
+
+def signer(
+    held: Sequence[HeldKey], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
+) -> SigningKey:
+    """Which of the keys, newest first, signs; `ages` tell by kid for how many seconds a key has been here.
+
+    The newest that has been here for the delay. Where none has, the one that signed `before`; and for a process that
+    starts, the second newest of those that came first, since others may not know the newest yet. Raises ValueError
+    where none can sign.
+    """
+    private = [it.key for it in held if it.key.private]
+    if not private:
+        raise ValueError("no private key to sign with")
+    known = [key for key in private if ages[key.kid] >= delay.total_seconds()]
+    known += [key for key in private if before is not None and key.kid == before.kid]
+    if known:
+        return known[0]
+    oldest = max(ages[key.kid] for key in private)
+    return [key for key in private if oldest - ages[key.kid] <= TOGETHER][:2][-1]
 
 
 def _age(it: HeldKey, now: datetime) -> float:

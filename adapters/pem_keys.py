@@ -1,17 +1,33 @@
-"""Signing keys, and how they are written: in PEM, Ed25519 (EdDSA, RFC 8037) or P-256 (ES256, RFC 7518) only."""
+"""Signing keys in PEM: P-256 (ES256, RFC 7518), Ed25519 (EdDSA, RFC 8037) or RSA (RS256, RFC 7518)."""
 
 import base64
 import hashlib
 import json
+import re
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Self
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 
-PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey
-PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey
+PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey
+PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
+
+_RSA_BITS = range(2048, 8192 + 1)
+"""RFC 7518, section 3.3, has the least. Signing takes cubically longer with more, while other requests wait."""
+_BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
+_PARAMETERS = b"EC PARAMETERS"
+"""What `openssl ecparam -genkey` writes before the key, which names its curve itself."""
+
+
+class Algorithm(StrEnum):
+    """How access tokens may be signed (RFC 7518, section 3.1; RFC 8037, section 3.1)."""
+
+    ES256 = "ES256"
+    EDDSA = "EdDSA"
+    RS256 = "RS256"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +35,18 @@ class SigningKey:
     """`kid` is the thumbprint of the public part (RFC 7638); without a private part a key only verifies."""
 
     kid: str
-    alg: str
+    alg: Algorithm
     private: PrivateKey | None = field(repr=False)
     public: PublicKey = field(repr=False)
 
     @classmethod
     def of(cls, key: object) -> Self:
-        """Raises ValueError for every kind of key but the two."""
+        """Raises ValueError for a key that can sign with none of the algorithms."""
         private = key if isinstance(key, PrivateKey) else None
         public = key if private is None else private.public_key()
-        if not isinstance(public, PublicKey) or _is_foreign(public):
-            raise ValueError("neither an Ed25519 nor a P-256 key")
-        alg = "EdDSA" if isinstance(public, ed25519.Ed25519PublicKey) else "ES256"
+        if not isinstance(public, PublicKey):
+            raise ValueError(_KINDS)  # noqa: TRY004  (which key it is, is what the file says)
+        alg = _algorithm(public)
         canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":"))
         kid = _base64url(hashlib.sha256(canonical.encode()).digest())
         return cls(kid=kid, alg=alg, private=private, public=public)
@@ -38,46 +54,84 @@ class SigningKey:
     @property
     def jwk(self) -> dict[str, str]:
         """The public part alone (RFC 7517)."""
-        return {**_jwk(self.public), "kid": self.kid, "use": "sig", "alg": self.alg}
+        return {**_jwk(self.public), "kid": self.kid, "use": "sig", "alg": str(self.alg)}
+
+
+_KINDS = "not an unencrypted P-256, Ed25519 or RSA key in PEM"
 
 
 def read_pem(pem: bytes) -> SigningKey:
-    """Raises ValueError, in words that never quote what was read."""
-    if pem.count(b"-----BEGIN ") != 1:
+    """The one key in a PEM file; text around it, as RFC 7468 allows it (section 2), is passed over.
+
+    Raises ValueError, in words that never quote what was read.
+    """
+    blocks = [it for it in _BLOCK.finditer(pem) if it[1] != _PARAMETERS]
+    begun = pem.count(b"-----BEGIN ") - pem.count(b"-----BEGIN " + _PARAMETERS)
+    if begun != 1:
         raise ValueError("not one PEM key")
+    if not blocks:
+        raise ValueError(_KINDS)
+    text = b"\n".join(line.strip() for line in blocks[0][0].splitlines()) + b"\n"
     try:
-        if b"PUBLIC KEY-----" in pem:
-            return SigningKey.of(serialization.load_pem_public_key(pem))
-        return SigningKey.of(serialization.load_pem_private_key(pem, password=None))
+        if b"PUBLIC KEY" in blocks[0][1]:
+            key: object = serialization.load_pem_public_key(text)
+        else:
+            key = serialization.load_pem_private_key(text, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
         # The library's words may quote the file; ours must not.
-        raise ValueError("not an unencrypted Ed25519 or P-256 key in PEM") from None
+        raise ValueError(_KINDS) from None
+    return SigningKey.of(key)
 
 
-def new_pem() -> tuple[SigningKey, bytes]:
-    """A new Ed25519 key, and how it is written."""
-    private = ed25519.Ed25519PrivateKey.generate()
+def new_pem(algorithm: Algorithm) -> tuple[SigningKey, bytes]:
+    """A new key, and how it is written."""
+    match algorithm:
+        case Algorithm.ES256:
+            private: PrivateKey = ec.generate_private_key(ec.SECP256R1())
+        case Algorithm.EDDSA:
+            private = ed25519.Ed25519PrivateKey.generate()
+        case Algorithm.RS256:
+            private = rsa.generate_private_key(65537, _RSA_BITS.start)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
     return SigningKey.of(private), pem
 
 
-def _is_foreign(public: PublicKey) -> bool:
-    return isinstance(public, ec.EllipticCurvePublicKey) and not isinstance(public.curve, ec.SECP256R1)
+def _algorithm(public: PublicKey) -> Algorithm:
+    """Raises ValueError where the curve or the length of the key is none of ours."""
+    match public:
+        case ed25519.Ed25519PublicKey():
+            return Algorithm.EDDSA
+        case ec.EllipticCurvePublicKey():
+            if public.curve.name != ec.SECP256R1.name:
+                raise ValueError(_KINDS)
+            return Algorithm.ES256
+        case rsa.RSAPublicKey():
+            if public.key_size not in _RSA_BITS:
+                raise ValueError(
+                    f"an RSA key has {_RSA_BITS.start} to {_RSA_BITS.stop - 1} bits, this has another size"
+                )
+            return Algorithm.RS256
 
 
 def _jwk(public: PublicKey) -> dict[str, str]:
-    """The members that RFC 7638 hashes, as RFC 8037 and RFC 7518 section 6.2.1 spell them."""
-    if isinstance(public, ed25519.Ed25519PublicKey):
-        return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public.public_bytes_raw())}
-    at = public.public_numbers()
-    return {
-        "kty": "EC",
-        "crv": "P-256",
-        "x": _base64url(at.x.to_bytes(32, "big")),
-        "y": _base64url(at.y.to_bytes(32, "big")),
-    }
+    """The members that RFC 7638 hashes, as RFC 8037 and RFC 7518 (sections 6.2.1 and 6.3.1) write them."""
+    match public:
+        case ed25519.Ed25519PublicKey():
+            return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public.public_bytes_raw())}
+        case ec.EllipticCurvePublicKey():
+            at = public.public_numbers()
+            x, y = _base64url(at.x.to_bytes(32, "big")), _base64url(at.y.to_bytes(32, "big"))
+            return {"kty": "EC", "crv": "P-256", "x": x, "y": y}
+        case rsa.RSAPublicKey():
+            numbers = public.public_numbers()
+            return {"kty": "RSA", "n": _unsigned(numbers.n), "e": _unsigned(numbers.e)}
+
+
+def _unsigned(number: int) -> str:
+    """In as few bytes as it takes (RFC 7518, section 2: Base64urlUInt)."""
+    return _base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 
 def _base64url(data: bytes) -> str:

@@ -7,46 +7,50 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from adapters.key_files import HeldKey, held_keys, make_key, read_keys
+from adapters.live_keys import signer
+from adapters.pem_keys import Algorithm
 from entrypoints.commands.output import print_rows
 from entrypoints.commands.registry import Commands, Run, insist_on
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
 
 MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
-"""How long a newer key has lain there when the last token of the older is surely dead, whatever a process is set to.
-Ten minutes are for clocks that differ, and for processes that learn late of the newer."""
+"""How long two newer keys have been there when the last token of a key has surely expired, whatever a process is set
+to. Ten minutes are for clocks that differ, and for processes that learn late of the newer keys."""
 
 
 def superseded(keys: Sequence[HeldKey]) -> dict[str, datetime]:
-    """Since when the keys, newest first, can have been followed by another that signs; by kid, where they can sign.
+    """Since when the keys, newest first, no longer sign; by kid, where they can sign.
 
-    A key without a private part verifies what somebody else signs, so nothing here tells when that has ended.
+    That takes two newer keys: a process that starts signs with the second newest until others know the newest. A key
+    without a private part verifies what somebody else signs, so nothing here tells when that has ended.
     """
     found: dict[str, datetime] = {}
-    followed: datetime | None = None
+    newer: list[datetime] = []
     for it in keys:
         if it.key.private is None:
             continue
-        if followed is not None:
-            found[it.key.kid] = max(it.since, followed)
-        followed = it.since if followed is None else min(it.since, followed)
+        if len(newer) > 1:
+            found[it.key.kid] = max(it.since, sorted(newer)[1])
+        newer.append(it.since)
     return found
 
 
 def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tuple[HeldKey, str]]:
     """What each key does at the moment, in words."""
-    private = [it for it in keys if it.key.private]
-    known = [it for it in private if now - it.since >= delay]
-    signs = known[0] if known else min(private, key=lambda it: it.since, default=None)
+    ages = {it.key.kid: max(0.0, (now - it.since).total_seconds()) for it in keys}
+    signs = signer(keys, ages, delay=delay) if any(it.key.private for it in keys) else None
     ends = superseded(keys)
     lines, waiting = [], signs is not None
     for it in keys:
-        waiting = waiting and it is not signs
-        if it is signs:
+        waiting = waiting and it.key is not signs
+        if it.key is signs:
             word = "signs"
         elif it.key.private is None:
             word = "verifies"
         elif waiting:
             word = f"verifies, signs from {it.since + delay:%Y-%m-%dT%H:%M:%SZ}"
+        elif it.key.kid not in ends:
+            word = "verifies, stays until the next rotation"
         elif now - ends[it.key.kid] < MAY_GO_AFTER:
             word = f"verifies, may go from {ends[it.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
         else:
@@ -55,9 +59,12 @@ def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tu
     return lines
 
 
-def rotate(folder: Path, *, now: datetime, delay: timedelta, as_json: bool = False) -> None:
-    """Raises OSError where the folder cannot be read or written."""
-    made = make_key(folder)
+def rotate(
+    folder: Path, *, now: datetime, delay: timedelta, algorithm: Algorithm | None = None, as_json: bool = False
+) -> None:
+    """Keep the algorithm unless another is given. Raises OSError where the folder cannot be read or written."""
+    before = next((it.key.alg for it in held_keys(read_keys(folder).values()) if it.key.private), None)
+    made = make_key(folder, algorithm)
     keys = held_keys(read_keys(folder).values())
     # Our clock may be ahead of the one by which files are dated.
     at = min([now, *(it.since for it in keys if made in it.files)])
@@ -67,6 +74,17 @@ def rotate(folder: Path, *, now: datetime, delay: timedelta, as_json: bool = Fal
         # Another rotation may have been quicker.
         file.unlink(missing_ok=True)
     show(folder, now=now, delay=delay, as_json=as_json, removed=gone)
+    if before and algorithm and algorithm is not before:
+        print(_changed(before, algorithm, now + delay), file=sys.stderr)
+
+
+def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:
+    older = " Processes of Latchkey 0.2 take no RSA keys: upgrade all of them first." * (after is Algorithm.RS256)
+    return (
+        f"The algorithm changes from {before} to {after}: the new key signs from {at:%Y-%m-%dT%H:%M:%SZ}. By then"
+        f" every service that verifies access tokens itself has to accept {after}; services that ask Latchkey need no"
+        f" change. Tokens that older keys have signed stay valid.{older}"
+    )
 
 
 def show(
@@ -94,7 +112,8 @@ def _with_folder(act: Callable[..., None]) -> Run:
             print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
             return 1
         try:
-            act(path, now=datetime.now(UTC), delay=delay, as_json=asked.json)
+            chosen = {"algorithm": asked.algorithm} if act is rotate else {}
+            act(path, now=datetime.now(UTC), delay=delay, as_json=asked.json, **chosen)
         except OSError as error:
             print(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}", file=sys.stderr)
             return 1
@@ -115,4 +134,11 @@ def register(commands: Commands) -> None:
     keys = commands.group("keys", text, default=listing)
     keys.listing("list", listing, "List the keys, newest first, with what each does.")
     text = "Make a key, which signs soon; remove those of which every token is dead. Says what `keys list` says then."
-    keys.listing("rotate", _with_folder(rotate), text)
+    rotating = keys.listing("rotate", _with_folder(rotate), text)
+    rotating.add_argument(
+        "--algorithm",
+        type=Algorithm,
+        choices=list(Algorithm),
+        metavar="|".join(Algorithm),
+        help="sign with this from now on; without it the algorithm stays, and is ES256 for a first key",
+    )

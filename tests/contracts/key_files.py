@@ -22,7 +22,7 @@ def public_pem(key: Private | Other) -> bytes:
 
 
 def put(folder: Path, name: str, pem: bytes, *, age: float = 0) -> Path:
-    """A file that came to lie there `age` seconds before AT."""
+    """A file that came to lie there `age` seconds before AT; its name tells its place among others."""
     file = folder / name
     file.write_bytes(pem)
     os.utime(file, (AT - age, AT - age))

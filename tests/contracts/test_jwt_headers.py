@@ -9,16 +9,17 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed25519
+from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
 
-from adapters.pem_keys import SigningKey
+from adapters.pem_keys import Algorithm, PrivateKey, SigningKey
 from domain.refusals import Code
-from tests.contracts.forging import ED, HEADER, KEYS, P256, code, forged, sealer, segment
+from tests.contracts.forging import ED, HEADER, KEYS, P256, RSA, code, forged, sealer, segment, signing
 
 
 @pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])
@@ -32,8 +33,11 @@ def test_the_type_is_exact(typ: object) -> None:
 def test_the_algorithm_is_that_of_the_key(alg: object) -> None:
     for sign in (ED.sign, lambda _: b"", lambda body: hashlib.sha256(body).digest()):
         assert code(forged(header={**HEADER, "alg": alg}, sign=sign)) is Code.TOKEN_INVALID
-    swapped = {**HEADER, "kid": KEYS[1].kid}
-    assert code(forged(header=swapped)) is code(forged(header={**swapped, "alg": "ES256"})) is Code.TOKEN_INVALID
+    for other in KEYS[1:]:
+        swapped = {**HEADER, "kid": other.kid}
+        assert (
+            code(forged(header=swapped)) is code(forged(header={**swapped, "alg": other.alg})) is Code.TOKEN_INVALID
+        )
     assert code(".".join([*forged(header={**HEADER, "alg": "none"}).split(".")[:2], ""])) is Code.TOKEN_INVALID
 
 
@@ -47,10 +51,48 @@ def test_a_public_key_is_no_secret(family: str) -> None:
         der = key.public.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
         ssh = key.public.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
         mutants = (pem.strip(), pem.replace(b"\n", b"\r\n"), b"\xef\xbb\xbf" + pem, b" " + pem, pem + b"\n")
-        raw = base64.urlsafe_b64decode(key.jwk["x"] + "=")
+        raw = base64.urlsafe_b64decode(key.jwk.get("x", key.jwk.get("n", "")) + "==")
         for secret in (pem, *mutants, der, ssh, json.dumps(key.jwk).encode(), raw, key.kid.encode(), b""):
             header = {"alg": family, "kid": key.kid, "typ": "at+jwt"}
             assert code(forged(header=header, sign=partial(mac, secret))) is Code.TOKEN_INVALID
+
+
+@pytest.mark.parametrize("private", [ED, P256, RSA], ids=["EdDSA", "ES256", "RS256"])
+def test_a_signature_fits_the_algorithm_and_the_key(private: PrivateKey) -> None:
+    """Each header names a key of ours and an algorithm; what signs is a key of ours too."""
+    own = SigningKey.of(private)
+    for key in KEYS:
+        for alg in (*Algorithm, "PS256", "RS384", "RS512", "ES384", "Ed25519", "HS256", "none"):
+            header = {"alg": alg, "kid": key.kid, "typ": "at+jwt"}
+            fits = key == own and alg == own.alg
+            assert code(forged(header=header, sign=signing(private))) is (None if fits else Code.TOKEN_INVALID)
+
+
+def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
+    header = {"alg": "RS256", "kid": KEYS[2].kid, "typ": "at+jwt"}
+    pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
+    for scheme, digest, fits in (
+        (padding.PKCS1v15(), SHA256(), True),
+        (padding.PKCS1v15(), SHA1(), False),
+        (padding.PKCS1v15(), SHA512(), False),
+        (pss, SHA256(), False),
+    ):
+        text = forged(header=header, sign=partial(RSA.sign, padding=scheme, algorithm=digest))
+        assert code(text) is (None if fits else Code.TOKEN_INVALID)
+    modulus, right = RSA.public_key().public_numbers().n, signing(RSA)
+
+    def shifted(body: bytes) -> bytes:
+        """The same number modulo n, in one byte more."""
+        return (int.from_bytes(right(body), "big") + modulus).to_bytes(257, "big")
+
+    for wrong in (shifted, lambda body: b"\0" + right(body), lambda body: right(body)[1:], lambda _: bytes(256)):
+        assert code(forged(header=header, sign=wrong)) is Code.TOKEN_INVALID
+    ours = sealer(keys=[KEYS[2]])
+    token = ours.unseal(forged(header=header, sign=right))
+    assert ours.seal(token) == ours.seal(token)
+    assert jwt.decode(
+        ours.seal(token), RSA.public_key(), ["RS256"], options={"verify_aud": False, "verify_exp": False}
+    )
 
 
 def test_a_header_says_nothing_more() -> None:
@@ -124,13 +166,13 @@ def test_a_signature_with_p256_has_no_twin() -> None:
 
 def test_the_first_private_key_signs_and_all_verify() -> None:
     token = sealer().unseal(forged())
-    halves = [SigningKey.of(key.public) for key in KEYS]
+    halves = [SigningKey.of(key.public) for key in KEYS[:2]]
     assert sealer(keys=[halves[0], KEYS[1]]).unseal(forged()) == token
     text = sealer(keys=[halves[0], KEYS[1]]).seal(token)
     assert text.startswith(segment({"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}))
     assert sealer().unseal(text) == token
     assert code(text, keys=[KEYS[0]]) is Code.TOKEN_INVALID
-    wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ""}]
+    wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ("",)}]
     for wrong in (*wrongs, {"horizon": timedelta()}):
         with pytest.raises(ValueError, match=r"an access token needs|no private key"):
             sealer(**wrong)
@@ -141,9 +183,10 @@ def test_the_key_set_shows_public_parts_with_their_thumbprints() -> None:
     assert [sorted(key) for key in keys] == [
         ["alg", "crv", "kid", "kty", "use", "x"],
         ["alg", "crv", "kid", "kty", "use", "x", "y"],
+        ["alg", "e", "kid", "kty", "n", "use"],
     ]
     for jwk, key in zip(keys, KEYS, strict=True):
-        required = {name: jwk[name] for name in ("crv", "kty", "x", "y") if name in jwk}
+        required = {name: jwk[name] for name in ("crv", "e", "kty", "n", "x", "y") if name in jwk}
         canonical = json.dumps(required, sort_keys=True, separators=(",", ":")).encode()
         assert jwk["kid"] == segment(hashlib.sha256(canonical).digest())
         assert PyJWK(jwk).key == key.public

@@ -1,7 +1,9 @@
 """Which keys are loaded from PEM files, in what order, and how a new one is made."""
 
 import os
+import shutil
 import stat
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -16,10 +18,12 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from adapters.key_files import held_keys, load_keys, make_key, read_keys
-from adapters.pem_keys import SigningKey
+from adapters.pem_keys import Algorithm, SigningKey
+from tests.contracts.forging import forged, sealer, signing
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
+RSA = rsa.generate_private_key(65537, 2048)
 
 
 def test_a_file_is_one_key(tmp_path: Path) -> None:
@@ -27,6 +31,8 @@ def test_a_file_is_one_key(tmp_path: Path) -> None:
         ("ed.pem", ED, PrivateFormat.PKCS8, "EdDSA"),
         ("ec.pem", P256, PrivateFormat.PKCS8, "ES256"),
         ("sec1.pem", P256, PrivateFormat.TraditionalOpenSSL, "ES256"),
+        ("rsa.pem", RSA, PrivateFormat.PKCS8, "RS256"),
+        ("pkcs1.pem", RSA, PrivateFormat.TraditionalOpenSSL, "RS256"),
     ):
         [loaded] = load_keys(put(tmp_path, name, private_pem(key, form)))
         assert (loaded.alg, loaded.kid, loaded.public) == (alg, SigningKey.of(key).kid, key.public_key())
@@ -35,14 +41,34 @@ def test_a_file_is_one_key(tmp_path: Path) -> None:
 
 def test_a_folder_is_read_from_newest_to_oldest(tmp_path: Path) -> None:
     news = [ed25519.Ed25519PrivateKey.generate() for _ in range(2)]
-    put(tmp_path, "a.pem", private_pem(P256), age=10)
-    put(tmp_path, "m.pem", public_pem(ED), age=20)
-    put(tmp_path, "y.pem", private_pem(news[0]))
-    put(tmp_path, "z.pem", private_pem(news[1]))
+    put(tmp_path, "key-2.pem", public_pem(ED), age=5)
+    put(tmp_path, "key-10.pem", private_pem(P256), age=20)
+    put(tmp_path, "2026-06.pem", private_pem(news[1]), age=20)
+    put(tmp_path, "2026-01.pem", private_pem(news[0]))
     put(tmp_path, "notes.txt", b"not a key")
     keys = load_keys(tmp_path)
     assert [key.kid for key in keys] == [SigningKey.of(key).kid for key in (news[1], news[0], P256, ED)]
     assert [key.private is not None for key in keys] == [True, True, True, False]
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["a.pem", "b.pem", "z.pem"],
+        ["1.pem", "2.pem", "10.pem", "1764504024.pem", "1764504024123.pem"],
+        ["key.pem", "v9.pem", "v10.pem", "20260101T000000.000000Z-abc.pem"],
+        ["key-2025-12.pem", "signing_202601.pem", "2026-01-15.pem", "key.2026.02.pem", "x-2026_03_01-0.pem"],
+        ["2026-01.pem", "20260101T010203Z.pem", "2026-01-01T01-02-03.5.pem", "20260101T010203.600000Z-4.pem"],
+        ["2026-13.pem", "20269999.pem", "99999999.pem", "2026-01.pem", "2026-02-31.pem", "2026-03-01.pem"],
+        ["\u0663.pem", "2026-01.pem", "2999-12.pem"],
+    ],
+)
+def test_names_tell_which_key_is_newer(tmp_path: Path, names: list[str]) -> None:
+    for name in reversed(names):
+        (tmp_path / name).write_bytes(private_pem(ed25519.Ed25519PrivateKey.generate()))
+    held = held_keys(read_keys(tmp_path).values())
+    assert [file.name for it in reversed(held) for file in it.files] == names
+    assert make_key(tmp_path) == held_keys(read_keys(tmp_path).values())[0].files[0]
 
 
 def test_the_half_that_signs_counts(tmp_path: Path) -> None:
@@ -56,13 +82,70 @@ def test_nothing_secret_is_in_a_repr() -> None:
     assert "key" not in repr(SigningKey.of(ED)).replace("SigningKey", "").lower()
 
 
+PARAMETERS = b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
+"""What `openssl ecparam -name prime256v1 -genkey` writes before the key."""
+SHORT = rsa.generate_private_key(65537, 1024)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda pem: PARAMETERS + pem,
+        lambda pem: pem + PARAMETERS,
+        lambda pem: pem.replace(b"\n", b"\r\n"),
+        lambda pem: b"\xef\xbb\xbf" + pem,
+        lambda pem: b"\n\n" + pem + b"\n \n\t\n",
+        lambda pem: b"Bag Attributes\n    friendlyName: signing\nKey Attributes: <No Attributes>\n" + pem,
+        lambda pem: pem + b"made by hand, 2026-11-30, \xe9\n",
+        lambda pem: pem.rstrip(),
+        lambda pem: b"".join(b"    " + line + b" \n" for line in pem.splitlines()),
+    ],
+)
+def test_text_around_a_key_is_passed_over(tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
+    for key in (P256, ED, RSA):
+        for pem in (private_pem(key), public_pem(key)):
+            [it] = read_keys(put(tmp_path, "key.pem", changed(pem))).values()
+            assert it.key is not None, it.problem
+            assert it.key.kid == SigningKey.of(key).kid
+    [sec1] = load_keys(put(tmp_path, "sec1.pem", changed(private_pem(P256, PrivateFormat.TraditionalOpenSSL))))
+    assert (sec1.alg, sec1.kid) == ("ES256", SigningKey.of(P256).kid)
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="needs openssl")
+@pytest.mark.parametrize(
+    ("command", "alg"),
+    [
+        ("ecparam -name prime256v1 -genkey", "ES256"),
+        ("ecparam -name prime256v1 -genkey -noout", "ES256"),
+        ("genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256", "ES256"),
+        ("genpkey -algorithm ed25519", "EdDSA"),
+        ("genrsa 2048", "RS256"),
+        ("genrsa -traditional 3072", "RS256"),
+        ("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096", "RS256"),
+    ],
+)
+def test_keys_that_openssl_makes_sign(tmp_path: Path, command: str, alg: str) -> None:
+    made = subprocess.run(["openssl", *command.split()], capture_output=True, check=True).stdout
+    [key] = load_keys(put(tmp_path, "key.pem", made))
+    assert key.alg == alg
+    ours = sealer(keys=[key])
+    token = ours.unseal(forged(header={"alg": alg, "kid": key.kid, "typ": "at+jwt"}, sign=signing(key.private)))
+    assert ours.unseal(ours.seal(token)) == token
+    assert len(ours.seal(token)) < 1500
+
+
 UNUSABLE = {
     "empty": b"",
     "hmac": b"a shared secret of more than thirty-two bytes",
     "broken": private_pem(ED).replace(b"MC4C", b"MC4D"),
     "cut": private_pem(P256)[:60],
-    "rsa": private_pem(rsa.generate_private_key(65537, 2048)),
-    "public rsa": public_pem(rsa.generate_private_key(65537, 2048)),
+    "short rsa": private_pem(SHORT),
+    "public short rsa": public_pem(SHORT),
+    "parameters alone": PARAMETERS,
+    "two after parameters": PARAMETERS + private_pem(P256) + private_pem(ED),
+    "a key with its certificate": private_pem(P256)
+    + b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    "another end": private_pem(ED).replace(b"END PRIVATE", b"END PUBLIC"),
     "dsa": private_pem(dsa.generate_private_key(2048)),
     "p384": private_pem(ec.generate_private_key(ec.SECP384R1())),
     "k256": private_pem(ec.generate_private_key(ec.SECP256K1())),
@@ -102,11 +185,34 @@ def test_a_new_key_is_private_whole_and_first(tmp_path: Path) -> None:
     keys = load_keys(folder)
     assert keys[0].kid in made[-1].name
     assert {key.kid for key in keys} == {file.stem.partition("Z-")[2] for file in made}
-    assert {key.alg for key in keys} == {"EdDSA"}
+    assert {key.alg for key in keys} == {"ES256"}
+
+
+@pytest.mark.parametrize("alg", Algorithm)
+def test_a_new_key_keeps_the_algorithm_unless_another_is_given(tmp_path: Path, alg: Algorithm) -> None:
+    def algorithms() -> list[Algorithm]:
+        return [key.alg for key in load_keys(tmp_path)]
+
+    make_key(tmp_path, alg)
+    make_key(tmp_path)
+    assert algorithms() == [alg, alg]
+    for other in Algorithm:
+        make_key(tmp_path, other)
+        # A public half, whatever it is, signs nothing; nor does a broken file.
+        put(tmp_path, "2998-01.pem", public_pem(ED))
+        put(tmp_path, "2998-02.pem", b"")
+        make_key(tmp_path)
+        assert [key.alg for key in held_private(tmp_path)][:2] == [other, other]
+        for name in ("2998-01.pem", "2998-02.pem"):
+            (tmp_path / name).unlink()
+
+
+def held_private(folder: Path) -> list[SigningKey]:
+    return [it.key for it in held_keys(read_keys(folder).values()) if it.key.private]
 
 
 def test_a_new_key_is_the_first_whatever_the_clock_says(tmp_path: Path) -> None:
-    put(tmp_path, "future.pem", private_pem(P256))
+    put(tmp_path, "2990-06.pem", private_pem(P256))
     for _ in range(3):
         made = make_key(tmp_path)
         assert load_keys(tmp_path)[0].kid in made.name
@@ -170,7 +276,7 @@ def test_an_odd_file_is_its_own_problem_and_is_never_opened(tmp_path: Path, odd:
 def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> None:
     """Not every file system keeps such a one, so the test says it itself."""
     [it] = read_keys(put(tmp_path, "a.pem", private_pem(ED))).values()
-    [key] = held_keys([replace(it, written=seconds * 10**9, changed=seconds * 10**9)])
+    [key] = held_keys([replace(it, changed=seconds * 10**9)])
     assert key.key.kid == SigningKey.of(ED).kid
     assert (key.since > datetime.now(UTC)) is (seconds > 0)
     assert key.since + timedelta(days=300) > key.since

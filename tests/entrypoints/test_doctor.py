@@ -13,6 +13,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from redis.asyncio import Redis
@@ -492,14 +493,14 @@ async def test_keys_that_others_may_read(environ: dict[str, str]) -> None:
     settings = load(environ)
     [key] = settings.signing_keys.iterdir()
     half = load_pem_private_key(key.read_bytes(), password=None)
-    assert isinstance(half, Ed25519PrivateKey)
+    assert isinstance(half, EllipticCurvePrivateKey)
     for name, public in (("half", half), ("other", Ed25519PrivateKey.generate())):
         file = settings.signing_keys / f"{name}.pem"
         file.write_bytes(public_pem(public))
         file.chmod(0o644)
     [found] = look_at_keys(settings, now)
     assert (found.state, found.part) == (State.OK, "keys")
-    assert re.search(r"\S{43} \(EdDSA\) signs, 2 verify", found.text)
+    assert re.search(r"\S{43} \(ES256\) signs, 2 verify", found.text)
     for mode, state in ((0o644, State.WRONG), (0o604, State.WRONG), (0o640, State.WARNING), (0o400, None)):
         key.chmod(mode)
         findings = list(look_at_keys(settings, now))

@@ -13,7 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.key_files import HeldKey, load_keys
-from adapters.pem_keys import SigningKey
+from adapters.pem_keys import Algorithm, SigningKey, new_pem
 from entrypoints.cli import main
 from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show, superseded
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
@@ -36,7 +36,6 @@ class Folder:
     def said(self) -> list[tuple[str, str]]:
         """Of each key what is said of it; a key that has just been made is `new`."""
         lines = [re.split("  +", line) for line in self._capsys.readouterr().out.splitlines()[1:]]
-        assert {line[1] for line in lines} <= {"EdDSA"}
         return [(KID.get(line[0], "new"), line[3]) for line in lines]
 
     def listed(self) -> list[tuple[str, str]]:
@@ -69,15 +68,19 @@ def test_a_token_outlives_its_key_by_no_means() -> None:
 @pytest.mark.parametrize(
     ("ages", "followed"),
     [
-        ({"b": 20, "a": 30}, {"a": 20}),
-        ({"c": 20, "b": 50, "a": 70}, {"b": 20, "a": 50}),
-        # The last written was there before the other, so it has followed it for longer.
-        ({"c": 50, "b": 20, "a": 70}, {"b": 20, "a": 50}),
-        # What came after its follower may have signed elsewhere until then.
-        ({"b": 30, "a": 10}, {"a": 10}),
+        # A process that starts may sign with the second newest.
+        ({"b": 20, "a": 30}, {}),
+        ({"c": 20, "b": 50, "a": 70}, {"a": 20}),
+        ({"d": 20, "c": 40, "b": 50, "a": 70}, {"b": 20, "a": 40}),
+        # The newest was there before the others, so they have followed it for longer.
+        ({"d": 50, "c": 20, "b": 40, "a": 70}, {"b": 20, "a": 40}),
+        # What came after the newer ones may have signed elsewhere until then.
+        ({"c": 30, "b": 40, "a": 10}, {"a": 10}),
     ],
 )
-def test_since_when_a_key_is_followed(ages: dict[str, float], followed: dict[str, float]) -> None:
+def test_a_key_no_longer_signs_once_there_are_two_newer_ones(
+    ages: dict[str, float], followed: dict[str, float]
+) -> None:
     keys = [
         HeldKey(key=SigningKey.of(PRIVATE[name]), files=(), since=NOW - timedelta(seconds=age))
         for name, age in ages.items()
@@ -93,7 +96,15 @@ def test_what_each_key_does(folder: Folder) -> None:
     assert folder.listed() == [
         ("d", f"verifies, signs from {at(50)}"),
         ("c", "signs"),
-        ("b", f"verifies, may go from {at(DEAD - 100)}"),
+        ("b", f"verifies, may go from {at(DEAD - 10)}"),
+        ("a", f"verifies, may go from {at(DEAD - 100)}"),
+    ]
+    folder.put("d", DEAD)
+    folder.put("c", DEAD + 100)
+    assert folder.listed() == [
+        ("d", "signs"),
+        ("c", "verifies, stays until the next rotation"),
+        ("b", "verifies, may go"),
         ("a", "verifies, may go"),
     ]
 
@@ -122,17 +133,18 @@ def test_a_rotation_makes_a_key_and_removes_what_is_dead(folder: Folder) -> None
         ("new", f"verifies, signs from {at(60)}"),
         ("d", "verifies"),
         ("c", "signs"),
-        ("b", "removed: every token that it signed is dead"),
+        ("b", f"verifies, may go from {at(DEAD)}"),
         ("a", "removed: every token that it signed is dead"),
     ]
-    assert folder.left() == "c d new"
+    assert folder.left() == "b c d new"
 
 
 def test_a_key_whose_tokens_may_live_is_kept(folder: Folder) -> None:
     folder.put("a", 3 * DEAD)
-    folder.put("b", DEAD - 0.001)
+    folder.put("b", 2 * DEAD)
+    folder.put("c", DEAD - 0.001)
     folder.rotated()
-    assert folder.left() == "a b d new"
+    assert folder.left() == "a b c d new"
 
 
 def test_a_key_that_was_made_long_ago_and_put_there_now_has_followed_nobody_yet(folder: Folder) -> None:
@@ -140,16 +152,18 @@ def test_a_key_that_was_made_long_ago_and_put_there_now_has_followed_nobody_yet(
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp() + 3 * DEAD)
     folder.put("b", AT - now.timestamp() + 2 * DEAD)
+    folder.put("c", AT - now.timestamp() + DEAD)
     rotate(folder.path, now=now, delay=DELAY)
-    assert folder.left() == "a b new"
+    assert folder.left() == "a b c new"
 
 
 def test_a_clock_that_is_ahead_of_that_of_the_files_removes_nothing(folder: Folder) -> None:
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp())
     folder.put("b", AT - now.timestamp() - 1)
+    folder.put("c", AT - now.timestamp() - 2)
     rotate(folder.path, now=now + timedelta(days=1), delay=DELAY)
-    assert folder.left() == "a b new"
+    assert folder.left() == "a b c new"
 
 
 def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
@@ -166,13 +180,14 @@ def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.Capture
 def test_rotations_at_once_do_no_harm(folder: Folder) -> None:
     for at in range(100):
         dead = private_pem(Ed25519PrivateKey.generate())
-        put(folder.path, f"dead{at}.pem", dead, age=3 * DEAD)
+        put(folder.path, f"Dead{at}.pem", dead, age=3 * DEAD)
+    folder.put("a", 3 * DEAD)
     folder.put("b", 2 * DEAD)
     folder.put("d", 0, public=True)
     with ThreadPoolExecutor(8) as several:
         done = [several.submit(rotate, folder.path, now=NOW, delay=DELAY) for _ in range(24)]
     assert [it.exception() for it in done] == [None] * 24
-    assert folder.left() == " ".join(["b", "d", *["new"] * 24])
+    assert folder.left() == " ".join(["a", "b", "d", *["new"] * 24])
     assert {stat.S_IMODE(file.stat().st_mode) for file in folder.path.glob("2*.pem")} == {0o600}
 
 
@@ -191,11 +206,11 @@ Cli = Callable[..., Ended]
 
 @pytest.fixture
 def cli(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Cli:
-    def run(keys: Path | None, action: str, **environ: str) -> Ended:
+    def run(keys: Path | None, *action: str, **environ: str) -> Ended:
         known = {} if keys is None else {"LATCHKEY_SIGNING_KEYS": str(keys)}
         for name, value in {"LATCHKEY_ENV": "production", **known, **environ}.items():
             monkeypatch.setenv(name, value)
-        monkeypatch.setattr(sys, "argv", ["cli", "keys", action])
+        monkeypatch.setattr(sys, "argv", ["cli", "keys", *action])
         with pytest.raises(SystemExit) as ended:
             main()
         monkeypatch.undo()
@@ -214,7 +229,7 @@ def test_a_first_key_a_second_and_no_database(tmp_path: Path, cli: Cli) -> None:
     header, line = first.out.splitlines()
     assert header.split() == ["KID", "ALG", "SINCE", "DOES"]
     kid, alg, since, does = line.split()
-    assert (kid, alg, does) == (old.kid, "EdDSA", "signs")
+    assert (kid, alg, does) == (old.kid, "ES256", "signs")
     assert abs(datetime.now(UTC) - datetime.fromisoformat(since)) < timedelta(minutes=1)
     second = cli(keys, "rotate", LATCHKEY_KEY_DELAY="600")
     [new, _] = load_keys(keys)
@@ -242,3 +257,70 @@ def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None
     wrong = cli(tmp_path, "list", LATCHKEY_KEY_DELAY="601")
     assert str(wrong.status).startswith("LATCHKEY_KEY_DELAY: must be a whole number from 1 to 600")
     assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
+
+
+def rows(ended: Ended) -> list[list[str]]:
+    return [re.split("  +", line) for line in ended.out.splitlines()[1:]]
+
+
+@pytest.mark.parametrize("alg", Algorithm)
+def test_rotation_keeps_the_algorithm_and_changes_it_on_demand(tmp_path: Path, cli: Cli, alg: Algorithm) -> None:
+    """From whatever a key was made with."""
+    put(tmp_path, "key.pem", new_pem(alg)[1])
+    kept = cli(tmp_path, "rotate")
+    assert [row[1] for row in rows(kept)] == [alg, alg]
+    assert (kept.status, kept.err) == (0, "")
+    for other in Algorithm:
+        changed = cli(tmp_path, "rotate", "--algorithm", other)
+        assert (changed.status, rows(changed)[0][1]) == (0, other)
+        assert rows(cli(tmp_path, "rotate"))[0][1] == other
+        before = load_keys(tmp_path)[2].alg
+        if before is other:
+            assert changed.err == ""
+            continue
+        [line] = changed.err.splitlines()
+        assert f"The algorithm changes from {before} to {other}: the new key signs from 20" in line
+        assert f"every service that verifies access tokens itself has to accept {other}" in line
+        assert ("take no RSA keys" in line) is (other is Algorithm.RS256)
+
+
+@pytest.mark.parametrize("wrong", ["HS256", "none", "es256", "RS512", ""])
+def test_rotation_refuses_an_unknown_algorithm(tmp_path: Path, cli: Cli, wrong: str) -> None:
+    refused = cli(tmp_path, "rotate", "--algorithm", wrong)
+    assert (refused.status, refused.out, list(tmp_path.iterdir())) == (2, "", [])
+    assert "ES256|EdDSA|RS256" in refused.err
+
+
+# -- whose installation is meant ---------------------------------------------------------------------------
+
+README = {
+    "LATCHKEY_ENV": "",
+    "LATCHKEY_DATABASE_URL": "postgresql://latchkey:password@127.0.0.1:5432/latchkey",
+    "LATCHKEY_REDIS_URL": "redis://127.0.0.1:6379/0",
+    "LATCHKEY_SMTP_URL": "smtp://user:password@smtp.example.org:587",
+    "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
+    "LATCHKEY_SECRET_KEY": "0b2f6a9c4e7d8135f0a9b7c6d5e4f3a2918c7b6d5e4f3a2b1c0d9e8f7a6b5c4d",
+}
+"""The environment file of README.md; LATCHKEY_ENV is not set."""
+
+
+@pytest.mark.parametrize("environ", [README, {"LATCHKEY_ENV": ""}, {"LATCHKEY_ENV": "production"}], ids=len)
+def test_keys_tell_what_production_does(tmp_path: Path, cli: Cli, environ: dict[str, str]) -> None:
+    """A new key waits there for a minute."""
+    old, pem = new_pem(Algorithm.ES256)
+    (tmp_path / "2026-01.pem").write_bytes(pem)
+    listed = cli(tmp_path, "list", **environ)
+    assert (listed.err, rows(listed)[0][3]) == ("", "signs")
+    rotated = cli(tmp_path, "rotate", **environ)
+    since, does = rows(rotated)[0][2:]
+    assert does == f"verifies, signs from {datetime.fromisoformat(since) + timedelta(seconds=60):%Y-%m-%dT%H:%M:%SZ}"
+    assert rows(rotated)[1][::3] == [old.kid, "signs"]
+
+
+def test_keys_by_file_are_those_of_production(tmp_path: Path, cli: Cli) -> None:
+    (tmp_path / "where").write_text(f"{tmp_path}\n")
+    (tmp_path / "a.pem").write_bytes(new_pem(Algorithm.ES256)[1])
+    by_file = {"LATCHKEY_ENV": "", "LATCHKEY_SIGNING_KEYS_FILE": str(tmp_path / "where")}
+    assert "signs from" in cli(None, "rotate", **by_file).out
+    both = cli(tmp_path, "list", **by_file)
+    assert str(both.status).startswith("LATCHKEY_SIGNING_KEYS: is set, and LATCHKEY_SIGNING_KEYS_FILE as well")

@@ -134,7 +134,7 @@ def test_a_broken_file_stops_nobody(shared: Service, keys: Path, fleet: Fleet) -
 
 def rotated_beside(service: Service, broken: Path) -> str:
     done = service.cli("keys", "rotate", "--json")
-    assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted Ed25519 or P-256 key in PEM\n")
+    assert (done.returncode, done.stderr) == (0, f"{broken}: not an unencrypted P-256, Ed25519 or RSA key in PEM\n")
     kid: str = json.loads(done.stdout)[0]["kid"]
     return kid
 

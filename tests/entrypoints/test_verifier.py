@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.key_files import load_keys, make_key
 from adapters.pem_keys import SigningKey
 from entrypoints.settings import load
-from tests.contracts.forging import CLAIMS, forged, segment
+from tests.contracts.forging import CLAIMS, forged, segment, signing
 from tests.entrypoints.proxies import Listener
 from tests.entrypoints.readme import block
 from tests.entrypoints.service import PASSWORD, Client, Service, address, eventually, free_port
@@ -104,9 +104,8 @@ def test_after_logout_the_check_by_key_says_yes_until_the_token_expires_and_the_
 def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
     """Each is right but in one respect, and signed with the service's own key where nothing else is said."""
     [key] = load_keys(load(service.environ).signing_keys)
-    assert isinstance(key.private, Ed25519PrivateKey)
-    sign, now = key.private.sign, int(time.time())
-    header = {"alg": "EdDSA", "kid": key.kid, "typ": "at+jwt"}
+    sign, now = signing(key.private), int(time.time())
+    header = {"alg": "ES256", "kid": key.kid, "typ": "at+jwt"}
     claims: dict[str, Any] = {
         **{"iss": service.url, "aud": service.url, "client_id": "latchkey", "sub": str(uuid4()), "sid": str(uuid4())},
         **{"jti": "x", "gen": 1, "iat": now, "exp": now + 600, "role": "admin", "verified": True},
@@ -128,7 +127,8 @@ def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
     for name, value in (
         ("typ", "JWT"),
         ("typ", "refresh+jwt"),
-        ("alg", "ES256"),
+        ("alg", "EdDSA"),
+        ("alg", "RS256"),
         ("alg", "HS256"),
         ("kid", "unknown"),
     ):

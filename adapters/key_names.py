@@ -1,0 +1,42 @@
+"""The order of signing keys, which their file names tell: copies, restores, git and kubelet change files' times."""
+
+import re
+from datetime import UTC, datetime, timedelta
+
+Order = tuple[bool, datetime, list[str | int]]
+
+_DATE = re.compile(
+    r"(?<![0-9])(2[0-9]{3})[-_.]?(0[1-9]|1[0-2])"
+    r"(?:[-_.]?(0[1-9]|[12][0-9]|3[01])"
+    r"(?:[T_ .-]?([01][0-9]|2[0-3])[-:_.]?([0-5][0-9])(?:[-:_.]?([0-5][0-9])(?:\.([0-9]{1,6}))?)?)?)?(?![0-9])"
+)
+_NO_DATE = datetime.min.replace(tzinfo=UTC)
+
+
+def order(name: str) -> Order:
+    """Sorts names from the oldest to the newest.
+
+    Names with a date, which has at least a year and a month, come after all others. Numbers are compared as numbers.
+    """
+    date = dated(name)
+    parts = [int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", name))]
+    return date is not None, date or _NO_DATE, parts
+
+
+def dated(name: str) -> datetime | None:
+    """The first date in a name."""
+    found = _DATE.search(name)
+    if found is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in found.groups()[:6])
+    try:
+        return datetime(year, month, day or 1, hour, minute, second, int((found[7] or "").ljust(6, "0")), UTC)
+    except ValueError:  # this month has no such day
+        return datetime(year, month, 1, tzinfo=UTC)
+
+
+def next_name(now: datetime, newest: str | None, kid: str) -> str:
+    """A name for a new key, after that of the newest whatever the clock says."""
+    last = None if newest is None else dated(newest)
+    at = now if last is None else max(now, last + timedelta(microseconds=1))
+    return f"{at:%Y%m%dT%H%M%S.%fZ}-{kid}.pem"
