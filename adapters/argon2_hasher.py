@@ -164,16 +164,15 @@ class Argon2Hasher(Hasher):
         return kept is not None and kept.price > EXPENSIVE
 
     def _judge(self, password: str, password_hash: str | None) -> Verdict:
-        # Ours are of the normal form. Others hashed what was typed, on a keyboard that may have had another form.
-        forms = (normal(password), password)
         kept = Kept.read(password_hash or "")
+        composed = normal(password)
         if kept is None:
-            for text in dict.fromkeys(forms):
-                self._work_for_nothing(_encoded(text))
+            self._work_for_nothing(_encoded(composed))
             return Verdict(fits=False)
-        for text in dict.fromkeys(map(kept.spelling, forms)):
-            if self._fits(_encoded(text), kept):
-                return Verdict(fits=True, outdated=text != forms[0] or self._is_old(kept))
+        # One hash for one password, whatever its form. Ours are of the normal form; others hashed what was typed.
+        text = composed if kept.bare else kept.spelling(password)
+        if self._fits(_encoded(text), kept):
+            return Verdict(fits=True, outdated=text != composed or self._is_old(kept))
         return Verdict(fits=False)
 
     def _fits(self, secret: bytes, kept: Kept) -> bool:
