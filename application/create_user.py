@@ -8,7 +8,7 @@ from application.store import Begin
 from domain.address import normal_email, normal_username
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
-from domain.password import PasswordPolicy
+from domain.password import PasswordPolicy, insist_on_typable
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.user import User
@@ -36,6 +36,7 @@ class CreateUser:
         address = normal_email(email)
         name = None if username is None else normal_username(username)
         if password_hash is None:
+            insist_on_typable(password or "")
             secret = self.policy.accept(password or "", email=address, username=name)
             password_hash = await self.hasher.hash(secret)
         now = self.clock()

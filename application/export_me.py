@@ -71,4 +71,4 @@ class ExportMe:
 
 
 async def _events(user_id: UUID, work: Work, after: UUID | None) -> Sequence[Event]:
-    return [event.told_to(user_id) for event in await work.events.page(user_id, limit=PAGE, after=after)]
+    return [event.for_owner() for event in await work.events.page(user_id, limit=PAGE, after=after)]

@@ -1,10 +1,10 @@
 """Look at the users, a page at a time, or at one of them."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.store import Begin, Place
+from application.store import Begin, Place, Work
 from domain.event import Event
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -40,8 +40,29 @@ class ListEvents:
             found = await work.events.page(user_id, limit=limit + 1, after=after)
             if not found and after is None and await work.users.by_id(user_id) is None:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
-        page = found[:limit]
-        return [event.told_to(reader) for event in page], page[-1].id if len(found) > limit else None
+            page = found[:limit]
+            shown = page if reader is None else [event async for event in _redacted(work, page, user_id, reader)]
+        return shown, page[-1].id if len(found) > limit else None
+
+
+async def _redacted(work: Work, page: Sequence[Event], user_id: UUID, reader: UUID) -> AsyncIterator[Event]:
+    """The events without the IP addresses and devices of those whose place is not the reader's to know.
+
+    Of others a reader sees those who hold no higher role; somebody who is gone may have held any role.
+    """
+    if reader == user_id:
+        for event in page:
+            yield event.for_owner()
+        return
+    me = await work.users.by_id(reader)
+    shown = {reader: True}
+    for event in page:
+        who = event.actor_id or user_id
+        if who not in shown:
+            actor = await work.users.by_id(who)
+            role = Role.ADMIN if actor is None else actor.held_role
+            shown[who] = me is not None and me.held_role.includes(role)
+        yield event if shown[who] else event.without_origin()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

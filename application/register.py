@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 from application.ports import Clock, Hasher, Limits, NewId
 from application.store import Begin
-from domain.address import normal_email, normal_username
+from domain.address import chosen_username, normal_email
 from domain.event import Action, Event
 from domain.limits import Bucket, Limit, mail_buckets
 from domain.mail import Kind, Mail
@@ -27,7 +27,7 @@ class Register:
         self, *, email: str, password: str, username: str | None = None, origin: Origin = NOWHERE
     ) -> None:
         address = normal_email(email)
-        name = None if username is None else normal_username(username)
+        name = None if username is None else chosen_username(username, product=self.policy.product)
         secret = self.policy.accept(password, email=address, username=name)
         mails = mail_buckets("register", address, origin)
         receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)

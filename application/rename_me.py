@@ -4,9 +4,10 @@ from dataclasses import dataclass
 
 from application.ports import Clock, NewId
 from application.store import Begin
-from domain.address import normal_username
+from domain.address import chosen_username, normal_username
 from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
+from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 from domain.user import User
@@ -15,6 +16,7 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameMe:
     begin: Begin
+    policy: PasswordPolicy
     clock: Clock
     new_id: NewId
 
@@ -27,6 +29,8 @@ class RenameMe:
                 raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
             if user.username == name:
                 return user
+            if name is not None and name.lower() != (user.username or "").lower():
+                chosen_username(name, product=self.policy.product)  # who has a reserved name keeps it
             holder = None if name is None else await work.users.by_username(name)
             if holder is not None and holder.verified and holder.id != user.id:
                 raise _taken()

@@ -7,6 +7,36 @@ from domain.refusals import Code, Refusal
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,30}[A-Za-z0-9]")
+_SEPARATOR = re.compile(r"[._-]+")
+_LOOK_ALIKE = str.maketrans("01345", "oieas")
+
+_MAILBOXES = """
+abuse billing compliance contact customerservice dmca donotreply ftp help helpdesk hostmaster info legal mailerdaemon
+marketing news newsletter noc noreply postmaster privacy sales security ssladmin ssladministrator sslwebmaster support
+sysadmin usenet uucp webmaster www
+"""
+"""Mailboxes of a service (RFC 2142), and those that prove control of a domain to certificate authorities."""
+
+_AUTHORITIES = """
+account accounts admin administrator administrators admins anonymous api auth autoconfig autodiscover broadcasthost
+daemon everyone isatap localhost login logout mail moderator moderators nobody null official operator operators owner
+payments register root safety settings signin signup smtp staff superadmin superuser sysop system team trust undefined
+verification verified verify wpad
+"""
+"""Names by which people take somebody for the service itself, and names with a meaning to programs."""
+
+_FILLERS = "bot center centre customer desk official real service services team the"
+
+_ZONES = """
+aero alt app arpa asia biz blog bot cat cloud club com coop corp dev edu email example gov home host info int internal
+invalid jobs lan link live local localhost mail mil mobi museum name net network news onion online org page post pro
+shop site space store support tech tel test tld top travel web website wiki work world xxx xyz zip
+"""
+"""Last labels by which people know a domain; those of countries have two letters, and are not listed."""
+
+_RESERVED = frozenset([*_MAILBOXES.split(), *_AUTHORITIES.split()])
+_BESIDE_RESERVED = frozenset(_FILLERS.split())
+_LAST_LABELS = frozenset(_ZONES.split())
 
 
 def normal_email(text: str, *, field: str = "email") -> str:
@@ -41,6 +71,44 @@ def normal_username(text: str) -> str:
             field="username",
         )
     return text
+
+
+def chosen_username(text: str, *, product: str = "") -> str:
+    """A username that somebody gives themselves: as `normal_username`, and none that could be taken for the service,
+    the `product`, or a domain. Raises `username_invalid`.
+
+    An operator may create such users, and they log in like others.
+    """
+    username = normal_username(text)
+    if _is_reserved(username.lower(), product):
+        raise Refusal(Code.USERNAME_INVALID, "This username is reserved. Choose another.", field="username")
+    if _is_domain(username.lower()):
+        raise Refusal(
+            Code.USERNAME_INVALID, "A username must not look like a domain. Choose another.", field="username"
+        )
+    return username
+
+
+def _is_reserved(name: str, product: str) -> bool:
+    parts = re.findall("[a-z0-9]+", product.lower())
+    products = {"latchkey", "".join(parts)} - {""}
+    reserved = _RESERVED | products
+    known = reserved | _BESIDE_RESERVED | set(parts)
+    for spelled in (name, name.translate(_LOOK_ALIKE)):
+        words = _SEPARATOR.split(spelled)
+        joined = "".join(words)
+        around = {half for it in products for half in (joined.removeprefix(it), joined.removesuffix(it))} - {joined}
+        if joined in reserved or around & known or (len(words) > 1 and known.issuperset(words)):
+            return True
+    return False
+
+
+def _is_domain(name: str) -> bool:
+    """Whether the name ends like a domain, or is written as one. A first and a last name with a dot are not."""
+    *before, last = name.split(".")
+    if not before:
+        return "xn--" in name
+    return last in _LAST_LABELS or (len(last) == 2 and last.isalpha()) or before[0] == "www" or "xn--" in name
 
 
 def _email_invalid(field: str) -> Refusal:

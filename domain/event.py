@@ -65,7 +65,10 @@ class Event:
     ) -> Self:
         return cls(id=id, action=action, user_id=user_id, actor_id=by, created_at=now, origin=origin, detail=detail)
 
-    def told_to(self, reader: UUID | None) -> Self:
-        """Where somebody who administers sits, is nothing that those learn whom they look after."""
-        theirs = self.user_id == reader and self.actor_id not in {None, reader}
-        return replace(self, origin=NOWHERE) if theirs else self
+    def without_origin(self) -> Self:
+        """The event without the IP address and the device of whoever acted."""
+        return replace(self, origin=NOWHERE)
+
+    def for_owner(self) -> Self:
+        """As the user that it is about may read it: where somebody else who acted sits is left out."""
+        return self if self.actor_id in {None, self.user_id} else self.without_origin()

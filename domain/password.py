@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from unicodedata import normalize
+from unicodedata import category, normalize
 
 from domain.refusals import Code, Refusal
 
@@ -39,6 +39,27 @@ def normal(text: str) -> str:
     A text that is too long to be anybody's password stays as it is: the normal form costs time by the square.
     """
     return normalize("NFC", text) if len(text) <= _MOST_TYPED else text
+
+
+_UNTYPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+"""Categories that no keyboard has a key for: controls, format characters, surrogates, line separators."""
+_JOINERS = frozenset("\u200c\u200d")
+"""Format characters that some scripts, and emoji, are written with."""
+_TAGS = range(0xE0020, 0xE0080)
+"""Likewise, in the flags of regions."""
+
+
+def insist_on_typable(text: str, *, field: str = "password") -> None:
+    """Raises `password_weak` with the reason `untypable` for what its owner could not type at a login (RFC 8265
+    section 4.2). For passwords that come from a file or a pipe, where such characters stand by accident."""
+    for char in text:
+        if (category(char) in _UNTYPED and char not in _JOINERS and ord(char) not in _TAGS) or _is_no_character(char):
+            detail = f"A password cannot hold the character U+{ord(char):04X}, which nobody can type."
+            raise _weak("untypable", detail, field)
+
+
+def _is_no_character(char: str) -> bool:
+    return ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -41,6 +41,11 @@ class User:
         """Without the address, which somebody else has proven: no more than a claim to another."""
         return replace(self, email=email, verified=False, credential_version=self.credential_version + 1)
 
+    @property
+    def held_role(self) -> Role:
+        """The role in force: an unverified user holds none above member."""
+        return self.role if self.verified else Role.MEMBER
+
     def may_touch(self, other: Self) -> bool:
         """An actor touches themselves, and those who stand lower: never a peer, never a superior.
 

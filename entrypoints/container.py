@@ -132,7 +132,7 @@ class Container(containers.DeclarativeContainer):
         Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, directory=directory
     )
     show_me = providers.Factory(ShowMe, directory=directory)
-    rename_me = providers.Factory(RenameMe, begin=begin, clock=clock, new_id=new_id)
+    rename_me = providers.Factory(RenameMe, begin=begin, policy=policy, clock=clock, new_id=new_id)
     reset_password = providers.Factory(
         ResetPassword,
         begin=begin,

@@ -139,7 +139,7 @@ class World:
             sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, directory=directory
         )
         self.show_me = ShowMe(directory=directory)
-        self.rename_me = RenameMe(begin=begin, clock=clock, new_id=new_id)
+        self.rename_me = RenameMe(begin=begin, policy=policy, clock=clock, new_id=new_id)
         self.reset_password = ResetPassword(
             begin=begin, hasher=hasher, links=links, limits=limits, policy=policy, clock=clock, new_id=new_id
         )

@@ -5,12 +5,13 @@ import signal
 import sys
 import threading
 import time
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass
+from io import BufferedReader
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO
 
 from application.import_users import Newcomer, Remark
 from domain.refusals import Refusal
@@ -128,7 +129,9 @@ async def _take_over(
     return True
 
 
-def _rows(file: BinaryIO, asked: argparse.Namespace) -> Iterator[Found]:
+def _rows(file: BufferedReader, asked: argparse.Namespace) -> Iterator[Found]:
+    if file.peek(2)[:2] in {BOM_UTF16_LE, BOM_UTF16_BE}:
+        raise ValueError("this is UTF-16, as PowerShell writes it; save it as UTF-8")
     match asked.format or ("csv" if asked.file.suffix == ".csv" else "jsonl"):
         case "csv":
             return read_cells(file)
@@ -137,7 +140,7 @@ def _rows(file: BinaryIO, asked: argparse.Namespace) -> Iterator[Found]:
         case "firebase":
             if asked.firebase_parameters is None:
                 raise ValueError("--firebase-parameters has to name the file with the hash parameters of the project")
-            return read_lines(file, from_firebase(asked.firebase_parameters.read_text()))
+            return read_lines(file, from_firebase(asked.firebase_parameters.read_text(encoding="utf-8-sig")))
         case _:
             return read_lines(file, from_json)
 

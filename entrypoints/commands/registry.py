@@ -64,6 +64,8 @@ def whole(text: str) -> int:
 def name(text: str) -> str:
     """As an argument's type: an address, a user name or another name, as it was meant. A file that it was taken from
     may begin with a byte order mark, and white space around a name means nothing."""
+    if not text.isascii() and any("\ud800" <= char <= "\udfff" for char in text):
+        raise argparse.ArgumentTypeError("is not valid UTF-8")
     return text.removeprefix("\ufeff").strip()
 
 

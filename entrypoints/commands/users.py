@@ -98,15 +98,34 @@ def _called(user: User) -> str:
 
 def _password() -> str:
     """From a prompt that does not show it, or from a pipe."""
-    if sys.stdin.isatty():
-        password = getpass.getpass("Password: ")
-        if getpass.getpass("Again: ") != password:
-            sys.exit("These are two different passwords.")
+    if sys.stdin is not None and sys.stdin.isatty():
+        try:
+            password = getpass.getpass("Password: ")
+            if getpass.getpass("Again: ") != password:
+                sys.exit("These are two different passwords.")
+        except EOFError:
+            sys.exit("There is no password.")
+        except UnicodeDecodeError:
+            sys.exit(_NO_UTF8)
         return password
-    password = sys.stdin.readline().rstrip("\r\n")
+    line = b"" if sys.stdin is None else sys.stdin.buffer.readline(_LONGEST_LINE)
+    try:
+        password = first_line(line)
+    except UnicodeDecodeError:
+        sys.exit(_NO_UTF8)
     if not password:
         sys.exit("There is no password on stdin.")
     return password
+
+
+_LONGEST_LINE = 65_536
+_NO_UTF8 = "The password is not valid UTF-8."
+
+
+def first_line(line: bytes) -> str:
+    """The text of a line from a pipe, without its line end and a byte order mark. Raises UnicodeDecodeError."""
+    text = line.decode("utf-8").removeprefix("\ufeff")
+    return text.removesuffix("\n").removesuffix("\r") if text.endswith("\r\n") else text.removesuffix("\n")
 
 
 def _about_one(users: Commands, verb: str, run: Run, text: str) -> argparse.ArgumentParser:
@@ -125,7 +144,9 @@ def register(commands: Commands) -> None:
     create.add_argument("--username", type=name)
     create.add_argument("--role", type=role, default=Role.MEMBER, metavar=ROLES)
     create.add_argument("--verified", action="store_true", help="the address needs no proof")
-    create.add_argument("--password-hash", help="keep this hash of another system instead of asking for a password")
+    create.add_argument(
+        "--password-hash", type=name, help="keep this hash of another system instead of asking for a password"
+    )
 
     text = "Find users by the beginning of their address or user name, or by their id."
     find = users.listing("find", with_container(find_users), text)

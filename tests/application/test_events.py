@@ -100,6 +100,46 @@ async def test_where_an_admin_sits_is_told_to_others_who_administer_alone(world:
     assert (by_admin.actor_id, by_admin.origin, by_self.origin) == (root.id, NOWHERE, HERE)
 
 
+@pytest.mark.parametrize(
+    ("reader", "subject", "place"),
+    [
+        (Role.MODERATOR, Role.ADMIN, NOWHERE),
+        (Role.MODERATOR, Role.MODERATOR, HERE),
+        (Role.MODERATOR, Role.MEMBER, HERE),
+        (Role.ADMIN, Role.ADMIN, HERE),
+        (Role.ADMIN, Role.MEMBER, HERE),
+    ],
+)
+async def test_events_of_a_higher_role_hide_address_and_device(
+    world: World, reader: Role, subject: Role, place: Origin
+) -> None:
+    user, looking = await world.user(ALICE, role=subject), await world.user("reader@example.org", role=reader)
+    await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)  # by nobody who is known
+    await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    (login, again), _ = await world.list_events(user.id, reader=looking.id, limit=2)
+    assert (login.action, again.action) == (Action.LOGGED_IN, Action.REGISTERED_AGAIN)
+    assert (login.origin, again.origin) == (place, place)
+
+
+async def test_acts_of_a_higher_role_upon_others_hide_address_and_device(world: World) -> None:
+    user, reader = await world.user(ALICE), await world.user("reader@example.org", role=Role.MODERATOR)
+    root = await world.user("root@example.org", role=Role.ADMIN)
+    peer = await world.user("peer@example.org", role=Role.MODERATOR)
+    await world.end_sessions(await world.caller("peer@example.org"), user.id, origin=HERE)
+    boss = await world.caller("root@example.org")
+    await world.change_user(boss, user.id, disabled=True, origin=HERE)
+
+    async def seen_by(who: UUID) -> list[tuple[UUID | None, Origin]]:
+        page, _ = await world.list_events(user.id, reader=who, limit=2)
+        return [(event.actor_id, event.origin) for event in page]
+
+    assert await seen_by(reader.id) == [(root.id, NOWHERE), (peer.id, HERE)]
+    assert await seen_by(root.id) == [(root.id, HERE), (peer.id, HERE)]
+    await world.user("other@example.org", role=Role.ADMIN)
+    await world.delete_user(await world.caller("other@example.org"), reader.id)
+    assert await seen_by(reader.id) == [(root.id, NOWHERE), (peer.id, NOWHERE)]
+
+
 async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)

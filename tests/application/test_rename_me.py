@@ -7,6 +7,7 @@ import pytest
 from domain.event import Action
 from domain.origin import Origin
 from domain.refusals import Code
+from domain.role import Role
 from tests.application.words import ALICE, BOB, acts, at_once, claim, refused
 from tests.world import PASSWORD, World
 
@@ -101,3 +102,18 @@ async def test_whoever_is_gone_is_nobody(world: World) -> None:
         await work.users.remove(alice.id)
     with refused(Code.TOKEN_REVOKED):
         await world.rename_me(caller, username="queen")
+
+
+async def test_a_reserved_name_is_refused_unless_an_operator_gave_it(world: World) -> None:
+    await world.user(ALICE)
+    caller = await world.caller(ALICE)
+    for name in ("admin", "latchkey", "evil.tld"):
+        with refused(Code.USERNAME_INVALID, field="username"):
+            await world.rename_me(caller, username=name)
+        with refused(Code.USERNAME_INVALID, field="username"):
+            await world.register(email=BOB, password=PASSWORD, username=name)
+    assert await world.create_user(email=BOB, role=Role.MEMBER, verified=True, password=PASSWORD, username="support")
+    holder = await world.caller(BOB)
+    assert (await world.login(login="SUPPORT", password=PASSWORD)).access_token
+    assert (await world.rename_me(holder, username="Support")).username == "Support"
+    assert (await world.rename_me(holder, username="Support")).username == "Support"

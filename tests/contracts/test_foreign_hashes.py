@@ -146,9 +146,7 @@ async def test_better_auth_hashed_the_compatible_form(hasher: Argon2Hasher) -> N
 
 
 @pytest.mark.parametrize("password", [NFC, NFD, "e\u0301" * 64, "a\u0301\u0323", "\u212b" * 20])
-async def test_a_password_of_any_form_costs_one_hash(
-    hasher: Argon2Hasher, judged: list[str], password: str
-) -> None:
+async def test_a_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judged: list[str], password: str) -> None:
     ours = OURS.hash("x")
     for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
         judged.clear()

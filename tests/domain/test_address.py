@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.address import normal_email, normal_username
+from domain.address import chosen_username, normal_email, normal_username
 from domain.refusals import Code, Refusal
 
 
@@ -97,3 +97,37 @@ def test_other_usernames_are_refused(typed: str) -> None:
 def test_a_username_is_never_an_address(typed: str) -> None:
     with pytest.raises(Refusal):
         normal_username(typed)
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("admin", "Admin", "ADMINISTRATOR", "root", "support", "security", "postmaster", "hostmaster", "webmaster"),
+        *("abuse", "noreply", "no-reply", "No_Reply", "latchkey", "Latchkey", "info", "www", "moderator", "staff"),
+        *("acme-notes", "AcmeNotes", "acme.support", "acmenotes-team", "latchkey-admin", "latchkeysupport"),
+        *("adm1n", "r00t", "supp0rt", "web-master", "the-admin", "support.team", "admin-team"),
+        *("evil.tld", "Evil.TLD", "example.com", "www.evil", "paypal.co.uk", "accounts.example.org", "a.io"),
+        *("login.example", "xn--80ak6aa92e.com", "xn--80ak6aa92e", "host.local", "evil.app", "ada-at-evil.net"),
+    ],
+)
+def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
+    with pytest.raises(Refusal) as refused:
+        chosen_username(typed, product="Acme Notes")
+    assert (refused.value.code, refused.value.field) == (Code.USERNAME_INVALID, "username")
+    assert normal_username(typed) == typed
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        *("ada", "Ada.Lovelace", "john.smith", "a.b_c-d", "007", "adminton", "rooter", "roots", "queen.b", "info7"),
+        *("supportive", "the-queen", "ada.2024", "securityguard", "notes-fan", "latchkeykid", "com.pany", "teammate"),
+    ],
+)
+def test_other_usernames_are_anybodys(typed: str) -> None:
+    assert chosen_username(typed, product="Acme Notes") == typed
+
+
+def test_a_product_without_latin_letters_reserves_nothing_more() -> None:
+    for product in ("", "Дом", "!"):
+        assert chosen_username("ada", product=product) == "ada"

@@ -128,6 +128,88 @@ def test_a_password_that_is_typed_is_typed_twice_and_not_shown(service: Service,
         service.client().log_in(email)
 
 
+def piped(service: Service, *arguments: str, stdin: bytes) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        [sys.executable, "-m", "entrypoints.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **service.environ},
+        input=stdin,
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("stdin", "password"),
+    [
+        (b"\xef\xbb\xbfa long walk to the lighthouse\n", "a long walk to the lighthouse"),
+        (b"a long walk to the lighthouse\r\n", "a long walk to the lighthouse"),
+        (b"\xef\xbb\xbfa long walk to the lighthouse", "a long walk to the lighthouse"),
+        (b" a long walk to the lighthouse \nanother line\n", " a long walk to the lighthouse "),
+        (
+            "дом дерево небо лес \U0001f469\u200d\U0001f680\n".encode(),
+            "дом дерево небо лес \U0001f469\u200d\U0001f680",
+        ),
+    ],
+)
+@pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
+def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
+    service: Service, stdin: bytes, password: str, locale: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LC_ALL", locale)
+    email = address("piper")
+    made = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
+    assert (made.returncode, made.stderr) == (0, b"")
+    service.client().log_in(email, password)
+
+
+@pytest.mark.parametrize(
+    ("stdin", "said"),
+    [
+        (b"a long walk\0to the lighthouse\n", b"U+0000"),
+        (b"a long walk\tto the lighthouse\n", b"U+0009"),
+        (b"a long walk to the lighthouse\x1b[D\n", b"U+001B"),
+        (b"a long walk to the lighthouse\r\r\n", b"U+000D"),
+        (b"a long walk to the lighthouse\r", b"U+000D"),
+        (b"a long walk\xef\xbb\xbf to the lighthouse\n", b"U+FEFF"),
+        (b"\xef\xbb\xbf\xef\xbb\xbfa long walk to the lighthouse\n", b"U+FEFF"),
+        (b"a long walk\xe2\x80\x8b to the lighthouse\n", b"U+200B"),
+        (b"a long walk\xc2\x85 to the lighthouse\n", b"U+0085"),
+        (b"a long walk\xef\xbf\xbf to the lighthouse\n", b"U+FFFF"),
+        (b"a long walk\xed\xa0\x80 to the lighthouse\n", b"not valid UTF-8"),
+        (b"a long walk\xff to the lighthouse\n", b"not valid UTF-8"),
+        ("a long walk to the lighthouse\n".encode("utf-16"), b"not valid UTF-8"),
+        ("a long walk to the lighthouse\n".encode("utf-16-be"), b"U+0000"),
+        (b"\xef\xbb\xbf\r\n", b"no password on stdin"),
+    ],
+)
+def test_a_password_that_nobody_could_type_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
+    email = address("untypable")
+    refused = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
+    assert (refused.returncode, refused.stdout) == (1, b"")
+    assert said in refused.stderr
+    assert b"Traceback" not in refused.stderr
+    assert ask(service, "SELECT 1 FROM users WHERE email = $1", email) == []
+
+
+def test_a_name_on_the_command_line_is_what_was_meant(service: Service) -> None:
+    email = address("pasted")
+    for name in (f"\ufeff{email}", f" {email} ", f"{email}\n"):
+        assert service.cli("users", "create", "--email", name, "--verified", stdin=PASSWORD).returncode in {0, 1}
+    [user] = json.loads(service.cli("users", "find", f"\ufeff{email}\n", "--json").stdout)
+    assert user["email"] == email
+    assert service.cli("sessions", "list", "--email", f" {email}").returncode == 0
+    for bad in ("a\ufeffb@example.org", "a\x07b@example.org"):
+        refused = piped(service, "users", "create", "--email", bad, stdin=PASSWORD.encode())
+        assert (refused.returncode, refused.stdout) == (1, b"")
+        assert refused.stderr.startswith(b"email_invalid: ")
+    for arguments in (("users", "find", "\udcff"), ("clients", "add", "--name", "a\udcff")):
+        refused = piped(service, *arguments, stdin=b"")
+        assert (refused.returncode, refused.stdout) == (2, b"")
+        assert b"is not valid UTF-8" in refused.stderr
+
+
 def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
     email = address("invited")
     name = email.split("@")[0]

@@ -69,3 +69,18 @@ def test_members_read_their_own_only(service: Service) -> None:
     assert code(member.get(f"/v1/users/{user_id}/events")) == "role_required"
     assert code(service.client().get("/v1/me/events")) == "token_missing"
     assert code(member.get("/v1/me/events", params={"user_id": user_id})) == "malformed"
+
+
+def test_a_moderator_sees_no_address_of_an_admin(service: Service) -> None:
+    admin, member = service.admin(), service.member()
+    moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
+    admin_id = admin.get("/v1/me").json()["id"]
+    member_id = member.get("/v1/me").json()["id"]
+    assert admin.post(f"/v1/users/{member_id}/logout").status_code == 204
+    for reader, ip in ((moderator, ""), (admin, "127.0.0.1")):
+        for user_id in (admin_id, member_id):
+            newest = reader.get(f"/v1/users/{user_id}/events").json()["items"][0]
+            assert newest["actor_id"] == admin_id
+            assert (newest["ip"], bool(newest["user_agent"])) == (ip, bool(ip))
+    logged_in = moderator.get(f"/v1/users/{member_id}/events").json()["items"][1]
+    assert (logged_in["action"], logged_in["ip"]) == ("logged_in", "127.0.0.1")

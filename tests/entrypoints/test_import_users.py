@@ -100,6 +100,19 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
     assert row["role"] == Role.ADMIN
 
 
+def test_a_byte_order_mark_in_front_of_a_file_means_nothing(service: Service, tmp_path: Path) -> None:
+    for name, text in (("users.csv", "email,verified\r\n{},true\r\n"), ("users.jsonl", '{{"email": "{}"}}\r\n')):
+        email = address("marked")
+        (tmp_path / name).write_text("\ufeff" + text.format(email), encoding="utf-8")
+        done = service.cli("users", "import", str(tmp_path / name), "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout) == {"read": 1, "added": 1, "known": 0, "listed": 0, "nameless": 0}
+        (tmp_path / name).write_text(text.format(email), encoding="utf-16")
+        refused = service.cli("users", "import", str(tmp_path / name))
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert refused.stderr.endswith(": this is UTF-16, as PowerShell writes it; save it as UTF-8\n")
+
+
 MANY = 8_000
 
 
