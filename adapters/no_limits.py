@@ -11,7 +11,7 @@ class NoLimits(Limits):
     async def refund(self, receipt: Receipt) -> None:
         pass
 
-    async def forget(self, bucket: Bucket) -> None:
+    async def forget(self, *buckets: Bucket) -> None:
         pass
 
     async def close(self) -> None:

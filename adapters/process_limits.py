@@ -53,8 +53,9 @@ class ProcessLimits(Limits):
             log = self._logs.get(bucket, {})
             self._keep(bucket, {mark: at for mark, at in log.items() if mark != receipt.mark})
 
-    async def forget(self, bucket: Bucket) -> None:
-        self._keep(bucket, {})
+    async def forget(self, *buckets: Bucket) -> None:
+        for bucket in buckets:
+            self._keep(bucket, {})
 
     def _wait(self, bucket: Bucket, now: datetime) -> timedelta:
         """Until there is room; nothing where there is. What lies ahead was counted before the clock was set back."""

@@ -107,9 +107,9 @@ class RedisLimits(Limits):
         await self._answers(*(("ZREM", self._key(bucket), receipt.mark) for bucket in receipt.buckets))
         await self._stand_in.refund(receipt)
 
-    async def forget(self, bucket: Bucket) -> None:
-        await self._answers(("DEL", self._key(bucket)))
-        await self._stand_in.forget(bucket)
+    async def forget(self, *buckets: Bucket) -> None:
+        await self._answers(*(("DEL", self._key(bucket)) for bucket in buckets))
+        await self._stand_in.forget(*buckets)
 
     async def close(self) -> None:
         await self._asking.landed()

@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Limits, NewId
+from application.ports import Clock, NewId
+from application.spend_mail import SpendMail
 from application.store import Begin
 from domain.address import normal_email
-from domain.limits import mail_buckets
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 
@@ -13,14 +13,14 @@ from domain.origin import NOWHERE, Origin
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForLink:
     begin: Begin
-    limits: Limits
+    spend: SpendMail
     clock: Clock
     new_id: NewId
     kind: Kind
 
     async def __call__(self, *, email: str, origin: Origin = NOWHERE) -> None:
         address = normal_email(email)
-        await self.limits.spend(*mail_buckets(self.kind, address, origin))
+        await self.spend(self.kind, address, origin)
         now = self.clock()
         async with self.begin() as work:
             await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now, origin=origin))

@@ -35,10 +35,9 @@ class ChangeEmail:
             raise Refusal(Code.EMAIL_INVALID, "This is your address already.", field="new_email", reason="unchanged")
         if not await self.check.of_user(user, password, origin=origin):
             raise _wrong_password()
-        await self.limits.spend(
-            *mail_buckets(Kind.CONFIRM_EMAIL, address, origin),
-            *mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin),
-        )
+        new = mail_buckets(Kind.CONFIRM_EMAIL, address, origin)
+        old = mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin)
+        await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
 
         now = self.clock()
         change = AddressChange(

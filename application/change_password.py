@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
-from application.ports import Clock, Hasher, NewId
+from application.ports import Clock, Hasher, Limits, NewId
 from application.store import Begin
 from domain.event import Action, Event
+from domain.limits import Limit, user_bucket
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
-from domain.password import PasswordPolicy
+from domain.password import PasswordPolicy, normal
 from domain.refusals import Code, Refusal
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken, TokenPair
@@ -17,8 +18,12 @@ from domain.token import AccessToken, TokenPair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePassword:
+    """Successful changes are counted for each user and never given back: they are the one thing by which somebody who
+    has stolen the password could go on driving the owner out."""
+
     begin: Begin
     check: CheckPassword
+    limits: Limits
     hasher: Hasher
     policy: PasswordPolicy
     issue: IssueTokens
@@ -43,8 +48,15 @@ class ChangePassword:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
         if not await self.check.of_user(user, current_password, origin=origin):
             raise _wrong_password()
+        if normal(new_password) == normal(current_password):
+            raise _unchanged()
         secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
-        password_hash = await self.hasher.hash(secret)
+        receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
+        try:
+            password_hash = await self.hasher.hash(secret)
+        except Refusal:
+            await self.limits.refund(receipt)  # nothing was changed
+            raise
 
         now = self.clock()
         session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
@@ -66,6 +78,11 @@ class ChangePassword:
                 )
                 await work.mails.add(notice)
         return self.issue(session, opened)
+
+
+def _unchanged() -> Refusal:
+    text = "This is your current password. Choose another."
+    return Refusal(Code.PASSWORD_WEAK, text, field="new_password", reason="unchanged")
 
 
 def _wrong_password() -> Refusal:

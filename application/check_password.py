@@ -1,14 +1,14 @@
 """Whether a password fits, and how often one may ask. Every verb that wants a current password asks here, so that
 none of them is an easier place to guess than another."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
 from application.store import Begin
 from domain.address import normal_email, normal_username
-from domain.limits import Limit, login_buckets
+from domain.limits import Limit, account_bucket, home_bucket, login_buckets, total_bucket
 from domain.origin import Origin
-from domain.refusals import Refusal
+from domain.refusals import Refusal, sooner
 from domain.user import User
 
 
@@ -48,16 +48,23 @@ class CheckPassword:
         return verdict
 
     async def _spend(self, login: str, origin: Origin) -> Receipt:
-        network, account = login_buckets(login, origin)
-        try:
-            return await self.limits.spend(*network, account)
-        except Refusal as refusal:
-            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._at_home(login, origin):
-                raise
-        return await self.limits.spend(*network)
-
-    async def _at_home(self, login: str, origin: Origin) -> bool:
+        """The receipt of what a right password gives back."""
         name = _name(login)
+        # One name is counted as one, however it is written.
+        named = login if name is None else name
+        network, total = login_buckets(named, origin), total_bucket(named, origin)
+        try:
+            receipt = await self.limits.spend(*network, account_bucket(named), total)
+        except Refusal as refusal:
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, origin):
+                raise
+            try:
+                receipt = await self.limits.spend(*network, home_bucket(named), total)
+            except Refusal as other:
+                raise sooner(refusal, other) from None
+        return replace(receipt, buckets=tuple(bucket for bucket in receipt.buckets if bucket != total))
+
+    async def _is_home(self, name: str | None, origin: Origin) -> bool:
         if name is None or not origin.network:
             return False
         async with self.begin() as work:

@@ -1,5 +1,4 @@
-"""Attempts of which only the failures count: each is counted when it begins, so that many at once are no way around,
-and given back unless it failed."""
+"""Attempts of which only the failures count."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -13,12 +12,12 @@ BAD_LINK = frozenset({Code.LINK_INVALID, Code.LINK_EXPIRED})
 
 @asynccontextmanager
 async def count_failures(limits: Limits, bucket: Bucket, failures: Collection[Code]) -> AsyncIterator[None]:
-    """Raises `rate_limited` before anything is done. An attempt that is broken off stays counted."""
-    receipt = await limits.spend(bucket)
+    """A failure is counted when it has happened, and one too many is answered by `rate_limited`. What succeeds is not
+    counted and never refused, whatever others have sent. So it is only for what nobody can guess, where a failure is
+    cheap."""
     try:
         yield
     except Refusal as refusal:
-        if refusal.code not in failures:
-            await limits.refund(receipt)
+        if refusal.code in failures:
+            await limits.spend(bucket)
         raise
-    await limits.refund(receipt)

@@ -172,7 +172,7 @@ class Limits(Protocol):
         """As if this one attempt had not been made."""
         ...
 
-    async def forget(self, bucket: Bucket) -> None:
+    async def forget(self, *buckets: Bucket) -> None:
         """Count anew, from nought."""
         ...
 

@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.issue_tokens import IssueTokens
-from application.ports import Clock, NewId, RefreshSealer
+from application.ports import Clock, Limits, NewId, RefreshSealer
 from application.store import Begin, Renewals, Work
 from domain.event import Action, Event
+from domain.limits import Bucket, Limit, notice_bucket
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -17,16 +18,21 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
+    """`pace` counts renewals, and asks nobody for it: that would be one more round trip."""
+
     begin: Begin
     renewals: Renewals
     sealer: RefreshSealer
     issue: IssueTokens
     lifetimes: Lifetimes
+    limits: Limits
+    pace: Limits
     clock: Clock
     new_id: NewId
 
     async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
         token = self.sealer.unseal(refresh_token)
+        await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
         now = self.clock()
         renewed = await self.renewals.advance(
             token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
@@ -57,9 +63,17 @@ class Refresh:
         now = self.clock()
         event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
         ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
-        if ended and user.verified:
-            # Else the mailbox may be a stranger's, whom this could write to without end.
+        # An address that is not verified may be a stranger's, whom this could write to without end.
+        if ended and user.verified and await self._may_write_to(user):
             mail = Mail.owed(
                 Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
             )
             await work.mails.add(mail)
+
+    async def _may_write_to(self, user: User) -> bool:
+        """Somebody with the password can steal sessions from themselves without end."""
+        try:
+            await self.limits.spend(notice_bucket(user.email))
+        except Refusal:
+            return False
+        return True

@@ -32,13 +32,17 @@ class Register:
         mails = mail_buckets("register", address, origin)
         receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)
         try:
-            await self._claim(address, name, secret, origin)
+            password_hash = await self.hasher.hash(secret)
+        except Refusal:
+            await self.limits.refund(receipt)  # it cost nothing
+            raise
+        try:
+            await self._claim(address, name, password_hash, origin)
         except Refusal:
             await self.limits.refund(replace(receipt, buckets=mails))  # none was owed
             raise
 
-    async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
-        password_hash = await self.hasher.hash(secret)
+    async def _claim(self, address: str, name: str | None, password_hash: str, origin: Origin) -> None:
         now = self.clock()
         claim = User(id=self.new_id(), email=address, username=name, password_hash=password_hash, created_at=now)
         async with self.begin() as work:

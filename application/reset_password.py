@@ -6,7 +6,7 @@ from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Hasher, Limits, LinkSealer, NewId
 from application.store import Begin
 from domain.event import Action, Event
-from domain.limits import link_bucket, login_buckets
+from domain.limits import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
@@ -36,6 +36,7 @@ class ResetPassword:
         link = self.links.unseal(token, Purpose.RESET)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
+        await self.limits.spend(link_use_bucket(link))
         if new_password != confirm_password:
             raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
         async with self.begin() as work:
@@ -66,8 +67,4 @@ class ResetPassword:
 
     async def _welcome(self, user: User, origin: Origin) -> None:
         """Whoever has read the mail is the owner, and may log in at once however much was guessed before."""
-        for name in (user.email, user.username):
-            if name is not None:
-                (from_there, _), from_everywhere = login_buckets(name, origin)
-                await self.limits.forget(from_there)
-                await self.limits.forget(from_everywhere)
+        await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))

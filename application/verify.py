@@ -8,7 +8,7 @@ from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Limits, LinkSealer, NewId
 from application.store import Begin, Work
 from domain.event import Action, Event
-from domain.limits import link_bucket
+from domain.limits import link_bucket, link_use_bucket
 from domain.mail import Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -34,6 +34,7 @@ class Verify:
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
+        await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
             proof = await work.users.prove(link.subject, credential_version=link.credential_version, now=now)
             if proof is not None and proof.fresh:

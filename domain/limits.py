@@ -1,11 +1,13 @@
-"""How often is too often: every limit there is, and what stands here is what runs."""
+"""How often is too often: every budget there is. What stands here is what runs."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from uuid import UUID
 
+from domain.mail import Kind, Link
 from domain.origin import Origin
 
 
@@ -26,17 +28,57 @@ class Limit(StrEnum):
     """Wrong passwords from a network, whoever is meant."""
     LOGIN_ACCOUNT = "login_account"
     """Wrong passwords for an address or a username from everywhere."""
+    LOGIN_HOME = "login_home"
+    """Wrong passwords for an address or a username from networks where its user is logged in."""
+    LOGIN_TOTAL = "login_total"
+    """Passwords, right or wrong, for an address or a username from a network."""
     MAIL = "mail"
-    """Mails of a kind to a recipient that a network asked for."""
+    """Mails of a kind to a mailbox that a network asked for."""
+    MAIL_NETWORK = "mail_network"
+    """Mails that a network asked for, to whatever mailboxes."""
     MAIL_RECIPIENT = "mail_recipient"
-    """Mails of a kind to a recipient that anybody asked for."""
+    """Mails of a kind to a mailbox that anybody asked for."""
+    MAIL_DAY = "mail_day"
+    """Mails of all kinds to a mailbox that anybody asked for."""
+    MAIL_HOME = "mail_home"
+    """Links to a mailbox, beyond the last two, for networks where its user is logged in."""
+    MAIL_LAST = "mail_last"
+    """Links to a new password to a mailbox, beyond those of the day."""
+    NOTICE = "notice"
+    """Notices to a mailbox about what somebody with the password did."""
     REGISTER = "register"
     """Registrations from a network."""
     LINK = "link"
     """Links that were not valid, at one endpoint, from a network."""
+    LINK_USE = "link_use"
+    """Uses of genuine links of one purpose for one subject."""
     CLIENT = "client"
     """Client credentials that were not valid, from a network."""
+    REFRESH = "refresh"
+    """Renewals of a session. Each process counts its own."""
+    PASSWORD_CHANGE = "password_change"
+    """Successful changes of a user's password."""
+    RENAME = "rename"
+    """Changes of a user's username."""
+    EMAIL_CHANGE = "email_change"
+    """Changes of address that a user asks for."""
+    EXPORT = "export"
+    """Exports of a user."""
+    DELETION = "deletion"
+    """Attempts of a user to delete the account."""
+    SESSION_END = "session_end"
+    """Sessions that one session ends."""
+    ADMINISTER = "administer"
+    """Changes of other users by a moderator or an admin."""
 
+
+SPENT_BY_USER = frozenset(
+    {Limit.RENAME, Limit.EMAIL_CHANGE, Limit.EXPORT, Limit.DELETION, Limit.ADMINISTER},
+)
+"""Counted for each user who calls, before the call is looked at."""
+
+SPENT_BY_SESSION = frozenset({Limit.SESSION_END})
+"""Likewise for each session. Somebody who has stolen one must not use up what its owner needs to end it."""
 
 _MINUTES, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -46,21 +88,54 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.LOGIN: (Rate(10, 5 * _MINUTES),),
         # An office behind one address mistypes too; a list of stolen passwords is stopped after fifty lines.
         Limit.LOGIN_NETWORK: (Rate(50, 5 * _MINUTES),),
-        # The last stop, against many networks (NIST SP 800-63B-4, 3.2.2: no more than 100, and an account has two
-        # names). It could lock the owner out, so networks where the owner is logged in are exempt, and a reset of the
-        # password clears it.
-        Limit.LOGIN_ACCOUNT: (Rate(50, _DAY),),
+        # NIST SP 800-63B-4, 3.2.2: no more than 100 wrong passwords an account. An account has two names, which must
+        # not be seen to belong together, so each has half: 30 from everywhere, and 20 that are kept for networks
+        # where the owner is logged in. Strangers can use up the 30 and lock the owner out elsewhere, who then comes
+        # in by a link: a reset of the password clears both.
+        Limit.LOGIN_ACCOUNT: (Rate(30, _DAY),),
+        Limit.LOGIN_HOME: (Rate(20, _DAY),),
+        # A probe that logs in every minute needs 60. Wrong ones are stopped at 50 a day, so others in the network
+        # cannot use up what right ones need.
+        Limit.LOGIN_TOTAL: (Rate(120, _HOUR),),
         # Nobody needs a fourth link within the hour, and a stranger's mailbox is not to be filled.
         Limit.MAIL: (Rate(3, _HOUR), Rate(5, _DAY)),
+        # A school registers 200 pupils within an hour, and some ask again. More would keep others waiting.
+        Limit.MAIL_NETWORK: (Rate(300, _HOUR), Rate(1500, _DAY)),
         # Strangers from many networks must not keep the owner from a link. Whoever is refused here has one already
         # that is younger than twenty minutes, and works for ten more: a link to a new password lives for thirty.
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
+        # What people cause for themselves on a bad day, and no more than a nuisance by strangers.
+        Limit.MAIL_DAY: (Rate(20, _DAY),),
+        # As many as a network may ask for anyway.
+        Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
+        # When the day's mails are used up, the promise of MAIL_RECIPIENT still holds: one link in twenty minutes.
+        Limit.MAIL_LAST: (Rate(1, 20 * _MINUTES),),
+        # The first tells the owner what to do; somebody with the password could cause one with each login.
+        Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
         # A school registers its classes from one address; a machine would do more.
         Limit.REGISTER: (Rate(200, _HOUR),),
-        # Links cannot be guessed (256 bits); this keeps anybody from trying, and from costing us the trial.
+        # Links cannot be guessed (256 bits); this keeps anybody from trying.
         Limit.LINK: (Rate(20, 10 * _MINUTES),),
-        # Likewise for the secrets of services. A right one is not counted at all: it comes with every question.
+        # People try several passwords until one is accepted, and click a link more than once.
+        Limit.LINK_USE: (Rate(60, _HOUR),),
+        # Secrets of services cannot be guessed either. A right one is not counted: it comes with every question.
         Limit.CLIENT: (Rate(20, 10 * _MINUTES),),
+        # Every ten minutes as a rule; tabs and workers of one session may do so side by side.
+        Limit.REFRESH: (Rate(60, _MINUTES),),
+        # Nobody changes a password more often, but for somebody who wants to keep the owner out.
+        Limit.PASSWORD_CHANGE: (Rate(3, _HOUR), Rate(5, _DAY)),
+        # Somebody may try many names until one is free. Each that is accepted is an event that is kept.
+        Limit.RENAME: (Rate(20, _HOUR), Rate(40, _DAY)),
+        # Wrong passwords and typing errors included.
+        Limit.EMAIL_CHANGE: (Rate(10, _HOUR), Rate(20, _DAY)),
+        # An export reads everything there is about a user.
+        Limit.EXPORT: (Rate(5, _HOUR), Rate(10, _DAY)),
+        # Wrong passwords included.
+        Limit.DELETION: (Rate(10, _HOUR),),
+        # More than the sessions that a user may have.
+        Limit.SESSION_END: (Rate(200, 10 * _MINUTES),),
+        # A script that removes a thousand accounts of spammers takes a quarter of an hour.
+        Limit.ADMINISTER: (Rate(60, _MINUTES),),
     }
 )
 
@@ -73,16 +148,78 @@ class Bucket:
     key: tuple[str, ...]
 
 
-def login_buckets(login: str, origin: Origin) -> tuple[tuple[Bucket, Bucket], Bucket]:
-    """Those of the network, and the last stop. What is too long to be a name is counted by its beginning."""
-    name, network = login[:254].lower(), origin.network
-    from_there = Bucket(Limit.LOGIN, (name, network)), Bucket(Limit.LOGIN_NETWORK, (network,))
-    return from_there, Bucket(Limit.LOGIN_ACCOUNT, (name,))
+def login_buckets(name: str, origin: Origin) -> tuple[Bucket, ...]:
+    """Of wrong passwords from this network. What is too long to be a name is counted by its beginning."""
+    return Bucket(Limit.LOGIN, (_named(name), origin.network)), Bucket(Limit.LOGIN_NETWORK, (origin.network,))
 
 
-def mail_buckets(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, Bucket]:
-    return Bucket(Limit.MAIL, (kind, recipient, origin.network)), Bucket(Limit.MAIL_RECIPIENT, (kind, recipient))
+def account_bucket(name: str) -> Bucket:
+    return Bucket(Limit.LOGIN_ACCOUNT, (_named(name),))
+
+
+def home_bucket(name: str) -> Bucket:
+    return Bucket(Limit.LOGIN_HOME, (_named(name),))
+
+
+def total_bucket(name: str, origin: Origin) -> Bucket:
+    return Bucket(Limit.LOGIN_TOTAL, (_named(name), origin.network))
+
+
+def mail_buckets(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, ...]:
+    return (*mail_buckets_of_network(kind, recipient, origin), *mail_buckets_of_recipient(kind, recipient))
+
+
+def mail_buckets_of_network(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, Bucket]:
+    network = origin.network
+    return Bucket(Limit.MAIL, (kind, mailbox(recipient), network)), Bucket(Limit.MAIL_NETWORK, (network,))
+
+
+def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket]:
+    box = mailbox(recipient)
+    return Bucket(Limit.MAIL_RECIPIENT, (kind, box)), Bucket(Limit.MAIL_DAY, (box,))
+
+
+def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
+    """Where strangers have used up the buckets of a recipient: what is kept for networks where the user is logged in,
+    and what is left for anybody."""
+    box = mailbox(recipient)
+    return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == Kind.RESET else None
+
+
+def notice_bucket(recipient: str) -> Bucket:
+    return Bucket(Limit.NOTICE, (mailbox(recipient),))
 
 
 def link_bucket(purpose: str, origin: Origin) -> Bucket:
     return Bucket(Limit.LINK, (purpose, origin.network))
+
+
+def link_use_bucket(link: Link) -> Bucket:
+    return Bucket(Limit.LINK_USE, (link.purpose, str(link.subject)))
+
+
+def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
+    return Bucket(limit, (str(user_id),))
+
+
+def buckets_of_recovery(email: str, username: str | None, origin: Origin) -> tuple[Bucket, ...]:
+    """What the use of a reset link empties. Whoever has read the mail is the owner: they may log in at once however
+    much was guessed before, and need other links, for all that there were are dead."""
+    names = (email,) if username is None else (email, username)
+    guesses = [(login_buckets(name, origin)[0], account_bucket(name), home_bucket(name)) for name in names]
+    mails = (
+        mail_buckets_of_network(Kind.RESET, email, origin)[0],
+        *mail_buckets_of_recipient(Kind.RESET, email),
+        *filter(None, mail_reserves(Kind.RESET, email)),
+    )
+    return (*(bucket for some in guesses for bucket in some), *mails)
+
+
+def mailbox(address: str) -> str:
+    """Where a mail to the address arrives: a sub-address (RFC 5233) has no mailbox of its own."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
+
+
+def _named(name: str) -> str:
+    return name[:254].lower()

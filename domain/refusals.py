@@ -63,6 +63,11 @@ def unavailable(what: str) -> Refusal:
     return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)
 
 
+def sooner(one: Refusal, other: Refusal) -> Refusal:
+    """Of two refusals, that after which the next attempt is welcome first."""
+    return min(one, other, key=lambda refusal: refusal.retry_after or 0)
+
+
 def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
     """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
     that makes it so long."""

@@ -47,6 +47,7 @@ from application.reset_password import ResetPassword
 from application.restore_email import RestoreEmail
 from application.revoke import Revoke
 from application.show_me import ShowMe
+from application.spend_mail import SpendMail
 from application.verify import Verify
 from domain.mail import Kind
 from domain.session import Lifetimes
@@ -80,6 +81,7 @@ class Container(containers.DeclarativeContainer):
     floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
     blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
+    pace = providers.ThreadSafeSingleton(making.make_pace, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
     begin, step = store.provided.begin, store.provided.step
@@ -105,11 +107,12 @@ class Container(containers.DeclarativeContainer):
         Register, begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id
     )
     verify = providers.Factory(Verify, begin=begin, links=link_sealer, limits=limits, clock=clock, new_id=new_id)
+    spend_mail = providers.Factory(SpendMail, begin=begin, limits=limits, clock=clock)
     ask_for_verification = providers.Factory(
-        AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.VERIFY
+        AskForLink, begin=begin, spend=spend_mail, clock=clock, new_id=new_id, kind=Kind.VERIFY
     )
     ask_for_reset = providers.Factory(
-        AskForLink, begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET
+        AskForLink, begin=begin, spend=spend_mail, clock=clock, new_id=new_id, kind=Kind.RESET
     )
     login = providers.Factory(
         Login, begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
@@ -121,6 +124,8 @@ class Container(containers.DeclarativeContainer):
         sealer=refresh_sealer,
         issue=issue,
         lifetimes=lifetimes,
+        limits=limits,
+        pace=pace,
         clock=clock,
         new_id=new_id,
     )
@@ -147,6 +152,7 @@ class Container(containers.DeclarativeContainer):
         ChangePassword,
         begin=begin,
         check=check,
+        limits=limits,
         hasher=hasher,
         policy=policy,
         issue=issue,

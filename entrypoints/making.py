@@ -50,6 +50,11 @@ def make_limits(settings: Settings, clock: Clock) -> RedisLimits | NoLimits:
     return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
 
 
+def make_pace(settings: Settings, clock: Clock) -> ProcessLimits | NoLimits:
+    """Counts without a round trip: what one process sees of a caller is enough to keep their pace."""
+    return ProcessLimits(clock=clock, most=20_000) if settings.rate_limits else NoLimits()
+
+
 def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
     return JwtSealer(
         keys=keys.now,

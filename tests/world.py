@@ -51,6 +51,7 @@ from application.reset_password import ResetPassword
 from application.restore_email import RestoreEmail
 from application.revoke import Revoke
 from application.show_me import ShowMe
+from application.spend_mail import SpendMail
 from application.verify import Verify
 from domain.mail import Kind, Mail, Outcome
 from domain.password import PasswordPolicy
@@ -109,10 +110,9 @@ class World:
 
         self.register = Register(begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id)
         self.verify = Verify(begin=begin, links=links, limits=limits, clock=clock, new_id=new_id)
-        self.ask_for_verification = AskForLink(
-            begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.VERIFY
-        )
-        self.ask_for_reset = AskForLink(begin=begin, limits=limits, clock=clock, new_id=new_id, kind=Kind.RESET)
+        spend = SpendMail(begin=begin, limits=limits, clock=clock)
+        self.ask_for_verification = AskForLink(begin=begin, spend=spend, clock=clock, new_id=new_id, kind=Kind.VERIFY)
+        self.ask_for_reset = AskForLink(begin=begin, spend=spend, clock=clock, new_id=new_id, kind=Kind.RESET)
         self.login = Login(
             begin=begin,
             check=check,
@@ -128,6 +128,8 @@ class World:
             sealer=refresh_sealer,
             issue=issue,
             lifetimes=lifetimes,
+            limits=limits,
+            pace=limits,
             clock=clock,
             new_id=new_id,
         )
@@ -146,6 +148,7 @@ class World:
         self.change_password = ChangePassword(
             begin=begin,
             check=check,
+            limits=limits,
             hasher=hasher,
             policy=policy,
             issue=issue,

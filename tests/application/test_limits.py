@@ -50,7 +50,7 @@ async def guess(world: World, times: int, login: str = ALICE, origin: Origin = H
             await enter(world, login, WRONG, origin)
 
 
-async def guess_everywhere(world: World, login: str = ALICE, times: int = 50) -> None:
+async def guess_everywhere(world: World, login: str = ALICE, times: int = 30) -> None:
     """From so many networks that only the last stop is left."""
     for number in range(times // 5):
         await guess(world, 5, login, network(number))
@@ -203,6 +203,9 @@ async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) ->
 
 
 class Overloaded(MemoryHasher):
+    async def hash(self, password: str) -> str:
+        raise Refusal(Code.OVERLOADED, retry_after=2)
+
     async def verify(self, password: str, password_hash: str | None) -> Verdict:
         raise Refusal(Code.OVERLOADED, retry_after=2)
 
@@ -236,7 +239,7 @@ async def test_all_addresses_of_one_customer_are_one_network(world: World) -> No
 # -- the last stop ----------------------------------------------------------------------------------------
 
 
-async def test_after_fifty_wrong_passwords_from_everywhere_a_stranger_has_to_wait_for_a_day(world: World) -> None:
+async def test_after_thirty_wrong_passwords_from_everywhere_a_stranger_has_to_wait_for_a_day(world: World) -> None:
     await world.user(ALICE)
     await guess_everywhere(world)
     assert await wait_of(enter(world)) == 24 * 3600
@@ -245,7 +248,7 @@ async def test_after_fifty_wrong_passwords_from_everywhere_a_stranger_has_to_wai
     assert await enter(world)
 
 
-async def test_where_the_owner_is_logged_in_the_last_stop_does_not_count(world: World) -> None:
+async def test_where_the_owner_is_logged_in_twenty_wrong_passwords_a_day_are_kept(world: World) -> None:
     await world.user(ALICE)
     await enter(world, origin=Origin(ip="2001:db8:1:2::1"))
     await guess_everywhere(world)
@@ -254,6 +257,52 @@ async def test_where_the_owner_is_logged_in_the_last_stop_does_not_count(world: 
     assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:3::1"))) is Code.RATE_LIMITED
     await guess(world, 10, origin=at_home)
     assert await wait_of(enter(world, origin=at_home)) == 300
+    world.clock.advance(minutes=5)
+    await guess(world, 10, origin=at_home)
+    world.clock.advance(minutes=5)
+    assert await wait_of(enter(world, origin=at_home)) == 24 * 3600 - 600  # when a stranger's guess is a day old
+    world.clock.advance(hours=23, minutes=50)
+    assert await enter(world, origin=at_home)
+
+
+@pytest.mark.parametrize("logged_in", [True, False])
+async def test_an_account_has_a_hundred_wrong_passwords_a_day_under_both_its_names(
+    world: World, logged_in: bool
+) -> None:
+    """Whoever guesses does so all day, from the owner's own network and from others, however the name is written."""
+    await world.user(ALICE, username="Queen.B")
+    if logged_in:
+        await enter(world)
+    paid = world.hasher.calls
+    for hour in range(24):
+        for login in (ALICE, ALICE.upper(), "queen.b", "QUEEN.B"):
+            for origin in (HERE, network(hour)):
+                for _ in range(11):
+                    with pytest.raises(Refusal):
+                        await enter(world, login, WRONG, origin)
+        world.clock.advance(minutes=59)
+    assert world.hasher.calls - paid == (100 if logged_in else 60)
+
+    await world.ask_for_reset(email=ALICE, origin=THERE)
+    await reset(world, await world.mailed_token(ALICE))
+    assert await enter(world, ALICE, OTHER_PASSWORD)
+    assert await enter(world, "queen.b", OTHER_PASSWORD, THERE)
+
+
+async def test_right_passwords_have_a_budget_that_wrong_ones_cannot_use_up(world: World) -> None:
+    await world.user(ALICE)
+    await world.user(BOB)
+    await enter(world)
+    for _ in range(4):
+        await guess(world, 10)
+        world.clock.advance(minutes=5)
+    for _ in range(79):
+        await enter(world)
+    paid = world.hasher.calls
+    assert await wait_of(enter(world)) == 40 * 60
+    assert world.hasher.calls == paid
+    assert await enter(world, BOB)
+    assert await enter(world, BOB, origin=THERE)
 
 
 async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
@@ -295,7 +344,7 @@ async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
 async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, login: str) -> None:
     user = await world.user(ALICE, username="Queen.B")
     await guess(world, 10, login)
-    await guess_everywhere(world, login, times=40)
+    await guess_everywhere(world, login, times=20)
     for origin in (HERE, THERE):
         assert await verdict(enter(world, login, origin=origin)) is Code.RATE_LIMITED
 
@@ -424,6 +473,76 @@ async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_
     assert await verdict(register(world, ALICE, origin=THERE)) is Code.RATE_LIMITED
 
 
+async def test_a_registration_that_was_not_hashed_costs_nothing(world: World) -> None:
+    busy = replace(world.register, hasher=Overloaded())
+    for _ in range(250):
+        with refused(Code.OVERLOADED):
+            await busy(email=ALICE, password=PASSWORD, origin=HERE)
+    for number in range(200):
+        await register(world, f"user{number}@example.org")
+
+
+# -- changing a password ----------------------------------------------------------------------------------
+
+
+async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(world: World) -> None:
+    await world.user(ALICE)
+    passwords = [f"{PASSWORD} of {number}" for number in range(9)]
+    current = PASSWORD
+
+    async def change(times: int) -> None:
+        nonlocal current
+        for _ in range(times):
+            new = passwords.pop()
+            caller = await world.authenticate((await enter(world, password=current)).access_token)
+            await world.change_password(caller, current_password=current, new_password=new, origin=THERE)
+            current = new
+
+    await change(3)
+    for origin in (HERE, THERE):
+        caller = await world.authenticate((await enter(world, password=current)).access_token)
+        again = world.change_password(caller, current_password=current, new_password=PASSWORD, origin=origin)
+        assert await wait_of(again) == 3600
+    world.clock.advance(hours=1)
+    await change(2)
+    world.clock.advance(hours=1)
+    await world.ask_for_reset(email=ALICE, origin=HERE)
+    await reset(world, await world.mailed_token(ALICE))  # which gives none of them back
+    current = OTHER_PASSWORD
+    with refused(Code.RATE_LIMITED):
+        await change(1)
+    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 5 + 1
+
+
+async def test_a_change_of_password_that_failed_costs_nothing(world: World) -> None:
+    await world.user(ALICE)
+    caller = await world.authenticate((await enter(world)).access_token)
+
+    busy = replace(world.change_password, hasher=Overloaded())
+    for _ in range(5):
+        with refused(Code.OVERLOADED):
+            await busy(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+        with refused(Code.PASSWORD_WEAK, field="new_password"):
+            await world.change_password(caller, current_password=PASSWORD, new_password="short")
+    assert await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize(("current", "new"), [(PASSWORD, PASSWORD), ("caf\u00e9 " * 4, "cafe\u0301 " * 4)])
+async def test_the_current_password_is_no_new_one(world: World, current: str, new: str) -> None:
+    user = await world.user(ALICE)
+    async with world.begin() as work:
+        await work.users.replace_password(user.id, await world.hasher.hash(current), credential_version=1)
+    pair = await enter(world, password=current)
+    caller = await world.authenticate(pair.access_token)
+    for _ in range(5):
+        with refused(Code.PASSWORD_WEAK, field="new_password") as caught:
+            await world.change_password(caller, current_password=current, new_password=new)
+        assert caught.value.reason == "unchanged"
+    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+        await world.change_password(caller, current_password=WRONG, new_password=WRONG)
+    assert await world.authenticate(pair.access_token)
+
+
 # -- asking for mails -------------------------------------------------------------------------------------
 
 
@@ -470,6 +589,96 @@ async def test_however_many_strangers_ask_the_owner_has_a_link_that_works(world:
     world.clock.advance(minutes=10)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
     assert await enter(world, ALICE, OTHER_PASSWORD)
+
+
+async def test_a_sub_address_has_no_mailbox_of_its_own(world: World) -> None:
+    await world.user(ALICE)
+    for kind, ask in (("reset", world.ask_for_reset), ("resend", world.ask_for_verification)):
+        for number in range(3):
+            await ask(email=f"alice+{number}@example.org", origin=HERE)
+        for email in ("alice+x@example.org", "ALICE+x+y@example.org", ALICE):
+            assert await wait_of(ask(email=email, origin=HERE)) == 3600, kind
+    for number in range(3):
+        await register(world, f"alice+{number}@example.org")
+    assert await wait_of(register(world, "alice+3@example.org")) == 3600
+    await world.ask_for_reset(email="alic@example.org", origin=HERE)
+    await world.ask_for_reset(email="alice@sub.example.org", origin=HERE)
+
+
+async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
+    """Of whatever kind, from however many networks. The rest is what keeps the owner's promise of a link."""
+    await world.user(ALICE)
+    number = 0
+    for _ in range(23 * 6):
+        for ask in (world.ask_for_verification, partial(register, world), world.ask_for_reset):
+            for _ in range(3):
+                number += 1
+                await verdict(ask(email=f"alice+{number}@example.org", origin=network(number)))
+        world.clock.advance(minutes=10)
+    mails = [mail for mail in world.store.rows.mails.values() if mail.recipient.startswith("alice")]
+    assert len(mails) <= 20 + 24 * 3
+    assert len([mail for mail in mails if mail.kind is not Kind.RESET]) <= 20
+    assert await verdict(world.ask_for_verification(email=ALICE, origin=THERE)) is Code.RATE_LIMITED
+
+
+async def test_when_the_day_is_used_up_the_owner_has_a_link_that_works(world: World) -> None:
+    await world.user(ALICE)
+    for number in range(20):
+        await world.ask_for_reset(email=ALICE, origin=network(number))
+        world.clock.advance(minutes=4)
+    await world.ask_for_reset(email=ALICE, origin=network(20))
+    world.clock.advance(minutes=19, seconds=59)
+    assert await wait_of(world.ask_for_reset(email=ALICE, origin=THERE)) == 1
+    await reset(world, await world.mailed_token(ALICE))
+
+
+@pytest.mark.parametrize("kind", [Kind.RESET, Kind.VERIFY])
+async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_in(world: World, kind: Kind) -> None:
+    await world.user(ALICE)
+    await enter(world, origin=HERE)
+    ask = world.ask_for_reset if kind is Kind.RESET else world.ask_for_verification
+    for number in range(6):
+        await ask(email=ALICE, origin=network(number))
+    assert await wait_of(ask(email=ALICE, origin=THERE)) == 20 * 60
+    for _ in range(3):
+        await ask(email=ALICE, origin=HERE)
+    assert await verdict(ask(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+    assert await verdict(ask(email=NOBODY, origin=HERE)) is None
+
+
+async def test_a_used_reset_link_empties_the_budgets_of_the_mails_about_links(world: World) -> None:
+    await world.user(ALICE)
+    for number in range(6):
+        await world.ask_for_reset(email=ALICE, origin=network(number))
+    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+    await reset(world, await world.mailed_token(ALICE))
+    for _ in range(3):
+        await world.ask_for_reset(email=ALICE, origin=HERE)
+    await reset(world, await world.mailed_token(ALICE), THERE)
+    await world.ask_for_reset(email=ALICE, origin=THERE)
+
+
+async def test_an_address_that_is_restored_may_ask_for_links_at_once(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moving(world, user, BOB)
+    for number in range(6):
+        await world.ask_for_reset(email=ALICE, origin=network(number))
+    await follow(world, change_link(world, change, Purpose.RESTORE))
+    await world.ask_for_reset(email=ALICE, origin=HERE)
+
+
+async def test_a_network_asks_for_three_hundred_mails_an_hour_whoever_gets_them(world: World) -> None:
+    for number in range(100):
+        await world.ask_for_reset(email=f"a{number}@example.org", origin=HERE)
+        await world.ask_for_verification(email=f"b{number}@example.org", origin=HERE)
+        await register(world, f"c{number}@example.org")
+    for attempt in (
+        world.ask_for_reset(email=ALICE, origin=HERE),
+        world.ask_for_verification(email=BOB, origin=HERE),
+        register(world, NOBODY),
+    ):
+        assert await wait_of(attempt) == 3600
+    await world.ask_for_reset(email=ALICE, origin=THERE)
 
 
 async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_new_one(world: World) -> None:
@@ -540,11 +749,52 @@ async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
             Code.LINK_INVALID,
             Code.LINK_EXPIRED,
         }
-    assert await wait_of(use(world, good)) == 600
+    assert await wait_of(use(world, "nonsense")) == 600
     for other, _ in LINKS:
         if other is not use:
             assert await verdict(other(world, "nonsense")) is Code.LINK_INVALID
-    assert await verdict(use(world, good, THERE)) is None
+    assert await verdict(use(world, "nonsense", THERE)) in {Code.LINK_INVALID, Code.LINK_EXPIRED}
+    assert await verdict(use(world, good)) is None, "whatever a neighbour has sent"
+
+
+@pytest.mark.parametrize(("use", "purpose"), LINKS)
+async def test_one_link_is_used_sixty_times_an_hour_by_whoever_has_it(
+    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+) -> None:
+    """What a link does is not free, though it is done once."""
+    good, other = [await token_for(world, purpose)(email) for email in (ALICE, BOB)]
+    for number in range(60):
+        assert await verdict(use(world, good, network(number))) in {None, Code.LINK_INVALID}
+    assert await wait_of(use(world, good)) == 3600
+    assert await verdict(use(world, other)) is None
+
+
+async def test_renewals_keep_a_pace_and_no_other_session_is_held_up(world: World) -> None:
+    await world.user(ALICE)
+    pair, other = await enter(world), await enter(world)
+    for _ in range(60):
+        pair = await world.refresh(refresh_token=pair.refresh_token)
+    assert await wait_of(world.refresh(refresh_token=pair.refresh_token)) == 60
+    for _ in range(100):
+        with refused(Code.TOKEN_INVALID):
+            await world.refresh(refresh_token="nonsense")
+    assert await world.refresh(refresh_token=other.refresh_token)
+    world.clock.advance(minutes=1)
+    assert await world.refresh(refresh_token=pair.refresh_token)
+
+
+async def test_notices_of_stolen_sessions_fill_no_mailbox(world: World) -> None:
+    """Somebody with the password can steal as many sessions from themselves as they like."""
+    await world.user(ALICE)
+    for hours in range(4):
+        for _ in range(6):
+            old = await enter(world)
+            await world.refresh(refresh_token=old.refresh_token)
+            world.clock.advance(seconds=11)
+            with refused(Code.REFRESH_REUSED):
+                await world.refresh(refresh_token=old.refresh_token)
+        assert len(owed(world, Kind.SESSION_STOLEN)) == min(5 * (hours + 1), 10)
+        world.clock.advance(hours=1)
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)

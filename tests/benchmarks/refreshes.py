@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -50,10 +50,16 @@ async def by_asyncpg(url: str, ids: list[UUID], generations: dict[UUID, int]) ->
     return times / SECONDS
 
 
-def renewing(pair: dict[str, str]) -> Act:
+SESSIONS = 40
+"""Of each client, in turn: one alone would be told to keep its pace."""
+
+
+def renewing(pairs: Sequence[dict[str, str]]) -> Act:
     """One client, who keeps what it is given."""
+    turns = itertools.cycle(pairs)
 
     async def renew(caller: Caller) -> int:
+        pair = next(turns)
         status, body = await caller.ask("POST", "/v1/refresh", {"refresh_token": pair["refresh_token"]})
         if status == 200:
             pair.update(json.loads(body))
@@ -73,7 +79,8 @@ async def pairs(url: str, emails: list[str]) -> list[dict[str, str]]:
 
 
 def measure(made: House, url: str) -> None:
-    acts = [renewing(pair) for pair in uvloop.run(pairs(url, made.people("renewing", CLIENTS)))]
+    found = uvloop.run(pairs(url, made.people("renewing", CLIENTS) * SESSIONS))
+    acts = [renewing(found[number::CLIENTS]) for number in range(CLIENTS)]
     made.people("raw", CLIENTS)
     ids = [row["id"] for row in made.run(lambda database: database.fetch(SESSION))]
     generations = dict.fromkeys(ids, 1)

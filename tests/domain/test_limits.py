@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from domain.limits import RATES, Limit
+from domain.limits import RATES, Limit, Rate, mailbox
 from domain.mail import Purpose
 from domain.refusals import Code, rate_limited
 
@@ -27,14 +27,36 @@ def test_of_two_rates_neither_is_idle() -> None:
 
 
 def test_an_account_is_never_tried_more_often_than_the_standard_allows() -> None:
-    names = 2
-    assert names * sum(rate.times for rate in RATES[Limit.LOGIN_ACCOUNT]) <= 100
+    names, limits = 2, (Limit.LOGIN_ACCOUNT, Limit.LOGIN_HOME)
+    assert names * sum(rate.times for limit in limits for rate in RATES[limit]) <= 100
+    assert all(rate.per >= timedelta(days=1) for limit in limits for rate in RATES[limit])
 
 
 def test_whoever_is_refused_a_link_has_one_that_works_for_ten_minutes_more() -> None:
-    [rate] = RATES[Limit.MAIL_RECIPIENT]
-    for purpose in Purpose:
-        assert rate.per + timedelta(minutes=10) <= purpose.lifetime
+    for limit in (Limit.MAIL_RECIPIENT, Limit.MAIL_LAST):
+        [rate] = RATES[limit]
+        for purpose in Purpose:
+            assert rate.per + timedelta(minutes=10) <= purpose.lifetime
+
+
+def test_a_password_is_changed_successfully_three_times_an_hour_and_five_a_day() -> None:
+    assert RATES[Limit.PASSWORD_CHANGE] == (Rate(3, timedelta(hours=1)), Rate(5, timedelta(days=1)))
+
+
+@pytest.mark.parametrize(
+    ("address", "found"),
+    [
+        ("ada@example.org", "ada@example.org"),
+        ("ada+@example.org", "ada@example.org"),
+        ("ada+1@example.org", "ada@example.org"),
+        ("ada+1+2@example.org", "ada@example.org"),
+        ("a.da@example.org", "a.da@example.org"),
+        ("+1@example.org", "+1@example.org"),
+        ("ada@a+b.example.org", "ada@a+b.example.org"),
+    ],
+)
+def test_a_mailbox_is_an_address_without_its_sub_address(address: str, found: str) -> None:
+    assert mailbox(address) == found
 
 
 def test_waiting_as_long_as_is_said_is_enough_and_is_never_nothing() -> None:
