@@ -37,6 +37,7 @@ from application.list_sessions import ListSessions
 from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
+from application.look_at_link import LookAtLink
 from application.mails import ParkedMails, RedriveMail
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
 from application.operate_users import FindUsers, RemoveUser, SwitchUser
@@ -166,6 +167,7 @@ class Container(containers.DeclarativeContainer):
     follow_email_link = providers.Factory(
         FollowEmailLink, links=link_sealer, limits=limits, confirm=confirm_email, restore=restore_email
     )
+    look_at_link = providers.Factory(LookAtLink, begin=begin, links=link_sealer, clock=clock)
     delete_me = providers.Factory(DeleteMe, begin=begin, check=check, clock=clock, new_id=new_id)
     export_me = providers.Factory(ExportMe, begin=begin, clock=clock, new_id=new_id)
     sessions_of = providers.Factory(SessionsOf, begin=begin, clock=clock)

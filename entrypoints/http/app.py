@@ -26,6 +26,7 @@ from entrypoints.http import (
     events,
     export,
     forward_auth,
+    home,
     mailbox,
     me,
     other_services,
@@ -37,6 +38,8 @@ from entrypoints.http import (
 )
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
+from entrypoints.http.html import Pages
+from entrypoints.http.page_results import IN_A_PAGE
 from entrypoints.http.problems import failed, misread, refused
 from entrypoints.http.reading import StrictRequest
 from entrypoints.http.shortcut import Shortcut, Way
@@ -86,11 +89,16 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
     version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
-    beside = [*service.handlers, *pages.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
-    routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *beside]
+    shown = [*home.handlers, *pages.handlers, *(mailbox.handlers if settings.development else [])]
+    beside = [*service.handlers, *docs.handlers]
+    routes: list[ControllerRouterHandler] = [
+        Router("/v1", route_handlers=versioned),
+        Router("/", route_handlers=shown, exception_handlers=IN_A_PAGE),
+        *beside,
+    ]
     # A handler gets what it names, if the container can make it. What none names is not offered: the framework
     # compares each offer with all others, for every route.
-    named = {name for handler in (*versioned, *beside) for name in handler.fn.__annotations__}
+    named = {name for handler in (*versioned, *shown, *beside) for name in handler.fn.__annotations__}
     offers = {name: offer(provider) for name, provider in container.providers.items() if name in named}
     app = Litestar(
         route_handlers=routes,
@@ -107,6 +115,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.identify_client = container.identify_client()
     app.state.routes = routes
     app.state.public_url = settings.public_url
+    app.state.pages = Pages(name=settings.name, product_url=settings.product_url)
     app.state.metrics = Metrics(_calls(app), counts)
     insist_on_gates(app)
     return app

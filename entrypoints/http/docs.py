@@ -9,7 +9,7 @@ from litestar.params import FromPath
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import Gate, anybody
-from entrypoints.http.html import page
+from entrypoints.http.html import Pages, page
 from entrypoints.http.openapi import access_policies, document
 from entrypoints.http.problems import CATALOGUE
 
@@ -20,12 +20,13 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/problems/{name:str}", guards=anybody(), include_in_schema=False)
-async def explain(name: FromPath[str]) -> Response[str]:
+async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
         raise Refusal(Code.NOT_FOUND, "There is no such problem.")
     status, title = CATALOGUE[name]
-    return page("said.html", heading=title, text=f"Answered with status {status} and the code {name}.")
+    text = f"The API answers with the status {status} and the code {name}."
+    return page(request, "message.html", heading=title, text=text, retry="", step="Back to")
 
 
 @get("/docs", guards=anybody(), include_in_schema=False)
@@ -42,7 +43,8 @@ def _document(app: Litestar) -> bytes:
 @cache
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Made once: it takes long enough to be felt by everybody else."""
-    made = page("docs.html", calls=_calls(app))
+    pages: Pages = app.state.pages
+    made = pages.render("docs.html", root="./", calls=_calls(app))
     return made.content, dict(made.headers)
 
 

@@ -7,18 +7,48 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from litestar import Response
+from litestar import Request, Response
 
-_ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"), autoescape=True, undefined=StrictUndefined
-)
 _STYLE = re.compile(r"<style>(.*?)</style>", re.DOTALL)
+_SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 
-def page(template: str, *, status: int = 200, **values: Any) -> Response[str]:
-    """A page may load nothing, run nothing, and post only to where it came from."""
-    text = _ENVIRONMENT.get_template(template).render(values)
-    digests = {b64encode(hashlib.sha256(style.encode()).digest()).decode() for style in _STYLE.findall(text)}
-    styles = " ".join(f"'sha256-{digest}'" for digest in sorted(digests)) or "'none'"
-    policy = f"default-src 'none'; style-src {styles}; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
-    return Response(text, status_code=status, media_type="text/html", headers={"Content-Security-Policy": policy})
+class Pages:
+    """`name` and `product_url` are the product's: where people come from, and where each page leads back to."""
+
+    def __init__(self, *, name: str, product_url: str | None) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals |= {"product": name, "product_url": product_url}
+
+    def render(self, template: str, *, root: str, status: int = 200, **values: Any) -> Response[str]:
+        """`root` is the relative address of `/`: only the browser knows what a proxy has put before it. A page may
+        load nothing but its icon and a caught mail, run only what stands in it, and post only to where it came
+        from."""
+        text = self._environment.get_template(template).render(values, root=root)
+        parts = ["default-src 'none'", f"style-src {_digests(_STYLE, text)}", "img-src 'self'"]
+        parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
+        parts += ["frame-src 'self'"] if "<iframe" in text else []
+        policy = "; ".join([*parts, "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
+        headers = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex, nofollow"}
+        return Response(text, status_code=status, media_type="text/html", headers=headers)
+
+
+def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, **values: Any) -> Response[str]:
+    pages: Pages = request.app.state.pages
+    return pages.render(template, root=root_of(request), status=status, **values)
+
+
+def root_of(request: Request[Any, Any, Any]) -> str:
+    return "../" * (request.scope["path"].count("/") - 1) or "./"
+
+
+def _digests(element: re.Pattern[str], text: str) -> str:
+    """What a policy says of elements that stand in a page: these and no others."""
+    digests = {b64encode(hashlib.sha256(found.encode()).digest()).decode() for found in element.findall(text)}
+    return " ".join(f"'sha256-{digest}'" for digest in sorted(digests))

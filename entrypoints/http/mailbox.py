@@ -12,21 +12,38 @@ from litestar.params import FromPath, SkipValidation
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
 from entrypoints.http.html import page
+from entrypoints.http.reading import AnyRequest
 from entrypoints.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+\.eml")
 _LINK = re.compile(r"https?://\S+")
+_AS_MAIL = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; "
+    "base-uri 'none'; form-action 'none'; sandbox allow-top-navigation-by-user-activation",
+    "X-Frame-Options": "SAMEORIGIN",
+}
 
 
 def _mail(path: Path) -> dict[str, Any]:
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
-    try:
-        body = message.get_body(("plain",))
-        text = "" if body is None else str(body.get_content())
-    except (LookupError, ValueError):
-        text = "This mail cannot be read."
+    text = _part(message, "plain")
     said = {name: _readable(str(message[name] or "")) for name in ("subject", "to", "date")}
-    return {"name": path.name, "text": _readable(text), "links": _LINK.findall(text), **said}
+    return {
+        "name": path.name,
+        "text": "This mail cannot be read." if text is None else text,
+        "html": _part(message, "html"),
+        "links": _LINK.findall(text or ""),
+        **said,
+    }
+
+
+def _part(message: Any, kind: str) -> str | None:
+    """Empty where there is no such part, None where it cannot be read."""
+    try:
+        body = message.get_body((kind,))
+        return "" if body is None else _readable(str(body.get_content()))
+    except (LookupError, ValueError):
+        return None
 
 
 def _readable(text: str) -> str:
@@ -35,18 +52,31 @@ def _readable(text: str) -> str:
 
 
 @get("/dev/mail", guards=anybody(), include_in_schema=False, sync_to_thread=True)
-def look_into_mailbox(settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
+def look_into_mailbox(request: AnyRequest, settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     folder = settings.data_dir / "mailbox"
     newest = sorted(folder.glob("*.eml"), reverse=True)[:100]
-    return page("mailbox.html", mails=[_mail(path) for path in newest], folder=folder)
+    return page(request, "mailbox.html", mails=[_mail(path) for path in newest], folder=folder)
 
 
 @get("/dev/mail/{name:str}", guards=anybody(), include_in_schema=False, sync_to_thread=True)
-def read_mail(name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
+def read_mail(
+    request: AnyRequest, name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]
+) -> Response[str]:
+    return page(request, "mail.html", mail=_mail(_caught(name, settings)))
+
+
+@get("/dev/mail/{name:str}/html", guards=anybody(), include_in_schema=False, sync_to_thread=True)
+def read_html(name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
+    """The HTML part as people get it; its links open in the whole window. It runs nothing and loads nothing."""
+    text = _mail(_caught(name, settings))["html"] or ""
+    return Response(text.replace("<head>", '<head><base target="_top">', 1), media_type="text/html", headers=_AS_MAIL)
+
+
+def _caught(name: str, settings: Settings) -> Path:
     path = settings.data_dir / "mailbox" / name
     if not _NAME.fullmatch(name) or not path.is_file():
         raise Refusal(Code.NOT_FOUND, "There is no such mail.")
-    return page("mail.html", mail=_mail(path))
+    return path
 
 
-handlers = [look_into_mailbox, read_mail]
+handlers = [look_into_mailbox, read_mail, read_html]

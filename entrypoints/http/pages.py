@@ -1,20 +1,21 @@
-"""The pages behind the links in mails. Looking changes nothing, for mail scanners look too; only the button does."""
+"""The pages that people see. Looking changes nothing, for mail scanners look too; only the button does."""
 
 from typing import Any
 
-from litestar import Request, Response, post, route
+from litestar import Response, post, route
 from litestar.di import NamedDependency
 
 from application.ask_for_link import AskForLink
 from application.follow_email_link import FollowEmailLink
+from application.look_at_link import LookAtLink
 from application.reset_password import ResetPassword
 from application.verify import Verify
 from domain.mail import Purpose
-from domain.origin import Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from entrypoints.http.guard import anybody
 from entrypoints.http.html import page
+from entrypoints.http.page_results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.http.reading import AnyRequest, origin_of
 
@@ -24,26 +25,42 @@ def _token(said: Any) -> str:
 
 
 @route("/verify", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
-async def ask_to_verify(request: Request[Any, Any, Any]) -> Response[str]:
-    return page("verify.html", token=_token(request.query_params))
+async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookAtLink]) -> Response[str]:
+    token = _token(request.query_params)
+    if not token:
+        return ask(request, "verify")
+    try:
+        await look_at_link(token=token, purpose=Purpose.VERIFY)
+    except Refusal as refusal:
+        return refused(request, refusal, token=token, seen=True)
+    return page(request, "verify.html", token=token)
 
 
 @post("/verify", guards=anybody(query=None), status_code=200, include_in_schema=False)
-async def verify_by_button(request: AnyRequest, verify: NamedDependency[Verify]) -> Response[str]:
+async def verify_by_button(
+    request: AnyRequest, verify: NamedDependency[Verify], ask_for_verification: NamedDependency[AskForLink]
+) -> Response[str]:
     form = await request.form()
+    if "token" not in form:
+        return await _send_link(request, "verify", str(form.get("email") or ""), ask_for_verification)
     try:
         await verify(token=_token(form), origin=origin_of(request))
     except Refusal as refusal:
-        return _refused(refusal)
-    return page("said.html", heading="Your address is confirmed", text="You can close this page and log in.")
+        return refused(request, refusal, token=_token(form))
+    return done(request, "Your e-mail address is verified", "You can now use your account.")
 
 
 @route("/reset", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
-async def ask_to_reset(request: Request[Any, Any, Any], policy: NamedDependency[PasswordPolicy]) -> Response[str]:
+async def ask_to_reset(
+    request: AnyRequest, look_at_link: NamedDependency[LookAtLink], policy: NamedDependency[PasswordPolicy]
+) -> Response[str]:
     token = _token(request.query_params)
     if not token:
-        return page("forgot.html", complaint="")
-    return page("reset.html", token=token, complaint="", min_length=policy.min_length)
+        return ask(request, "reset")
+    try:
+        return await _choose_password(request, token, look_at_link, policy)
+    except Refusal as refusal:
+        return refused(request, refusal, token=token, seen=True)
 
 
 @post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
@@ -51,30 +68,41 @@ async def reset_by_button(
     request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
     ask_for_reset: NamedDependency[AskForLink],
+    look_at_link: NamedDependency[LookAtLink],
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(str(form.get("email") or ""), origin_of(request), ask_for_reset)
+        return await _send_link(request, "reset", str(form.get("email") or ""), ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
         await reset_password(token=_token(form), **passwords, origin=origin_of(request))
     except Refusal as refusal:
         if refusal.field is None:
-            return _refused(refusal)
-        status = CATALOGUE[refusal.code][0]
-        return page(
-            "reset.html", status=status, token=_token(form), complaint=refusal.detail, min_length=policy.min_length
-        )
-    return page("said.html", heading="Your password is set", text="You have been logged out everywhere. Log in anew.")
+            return refused(request, refusal, token=_token(form))
+        try:
+            return await _choose_password(request, _token(form), look_at_link, policy, refusal)
+        except Refusal as dead:
+            return refused(request, dead, token=_token(form))
+    text = "Every device was logged out. Log in with your new password."
+    return done(request, "Your password is changed", text)
 
 
 @route("/email", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
 async def ask_about_address(
-    request: Request[Any, Any, Any], follow_email_link: NamedDependency[FollowEmailLink]
+    request: AnyRequest,
+    follow_email_link: NamedDependency[FollowEmailLink],
+    look_at_link: NamedDependency[LookAtLink],
 ) -> Response[str]:
     token = _token(request.query_params)
-    return page("email.html", token=token, purpose=follow_email_link.purpose(token))
+    purpose = follow_email_link.purpose(token)
+    if purpose is None:
+        return dead_link(request, Code.LINK_INVALID, status=200)
+    try:
+        await look_at_link(token=token, purpose=purpose)
+    except Refusal as refusal:
+        return refused(request, refusal, token=token, seen=True)
+    return page(request, "email.html", token=token, purpose=purpose)
 
 
 @post("/email", guards=anybody(query=None), status_code=200, include_in_schema=False)
@@ -84,32 +112,43 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
     try:
         await follow_email_link(token=token, origin=origin_of(request))
     except Refusal as refusal:
-        return _refused(refusal)
+        return refused(request, refusal, token=token)
     if follow_email_link.purpose(token) is Purpose.RESTORE:
-        text = "Everybody has been logged out. Look into your mailbox for a link to choose a new password."
-        return page("said.html", heading="Your address is restored", text=text)
-    return page("said.html", heading="Your address is changed", text="You can close this page.")
+        text = "Every device was logged out. Check your mailbox for a link to choose a new password."
+        return done(request, "Your e-mail address is restored", text)
+    return done(request, "Your e-mail address is changed", "From now on, log in with the new address.")
 
 
-async def _send_link(email: str, origin: Origin, ask_for_reset: AskForLink) -> Response[str]:
+async def _choose_password(
+    request: AnyRequest,
+    token: str,
+    look_at_link: LookAtLink,
+    policy: PasswordPolicy,
+    refusal: Refusal | None = None,
+) -> Response[str]:
+    """Whoever has the link may see whose account it is: password managers save the password under that name."""
+    user = await look_at_link(token=token, purpose=Purpose.RESET)
+    return page(
+        request,
+        "reset.html",
+        status=200 if refusal is None else CATALOGUE[refusal.code][0],
+        token=token,
+        username="" if user is None else user.email,
+        error="" if refusal is None else refusal.detail,
+        mismatch=refusal is not None and refusal.code is Code.PASSWORD_MISMATCH,
+        min_length=policy.min_length,
+        max_length=policy.max_length,
+    )
+
+
+async def _send_link(request: AnyRequest, path: str, email: str, ask_for_link: AskForLink) -> Response[str]:
     try:
-        await ask_for_reset(email=email, origin=origin)
+        await ask_for_link(email=email, origin=origin_of(request))
     except Refusal as refusal:
         if refusal.field is None:
-            return _refused(refusal)
-        return page("forgot.html", status=CATALOGUE[refusal.code][0], complaint=refusal.detail)
-    return page("said.html", heading="Look into your mailbox", text="If you have an account, a link is on its way.")
-
-
-def _refused(refusal: Refusal) -> Response[str]:
-    status, title = CATALOGUE[refusal.code]
-    text = refusal.detail or "Try again in a moment."
-    if refusal.code is Code.LINK_INVALID:
-        text = "It may have been used, or another has taken its place. Ask for a new one."
-    answer = page("said.html", status=status, heading=title, text=text)
-    if refusal.retry_after is not None:
-        answer.headers["Retry-After"] = str(refusal.retry_after)
-    return answer
+            return refused(request, refusal)
+        return ask(request, path, status=CATALOGUE[refusal.code][0], email=email, error=refusal.detail)
+    return done(request, "Check your mailbox", ASK[path].sent)
 
 
 handlers = [ask_to_verify, verify_by_button, ask_to_reset, reset_by_button, ask_about_address, follow_by_button]

@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import make_url
 
 from entrypoints import engines
+from tests.entrypoints.browser import Browser
 from tests.entrypoints.service import ROOT, Service
 
 Places = Callable[[], tuple[str, str]]
@@ -80,3 +81,19 @@ def apart(tmp_path: Path, places: Places) -> Iterator[Service]:
     yield made
     made.close_clients()
     made.stop()
+
+
+@pytest.fixture(scope="module")
+def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    pictures = Path(os.environ.get("LATCHKEY_SCREENSHOTS") or tmp_path_factory.mktemp("pictures"))
+    pictures.mkdir(parents=True, exist_ok=True)
+    made = Browser(tmp_path_factory.mktemp("profile"), pictures)
+    yield made
+    made.driver.quit()
+
+
+@pytest.fixture
+def browser(browsers: Browser) -> Iterator[Browser]:
+    browsers.complaints()
+    yield browsers
+    assert browsers.complaints() == []

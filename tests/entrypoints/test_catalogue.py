@@ -134,7 +134,9 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     assert set(described) == set(routes)
     assert {path for _, path in routes} >= {"/health/live", "/health/ready", "/.well-known/jwks.json", "/v1/me"}
     hidden = {route.path for route in application.routes} - {path.replace("_id}", "_id:uuid}") for _, path in routes}
-    pages = {"/docs", "/verify", "/reset", "/email", "/dev/mail", "/dev/mail/{name:str}", "/problems/{name:str}"}
+    pages = {"/", "/docs", "/verify", "/reset", "/email", "/problems/{name:str}"}
+    pages |= {"/dev/mail", "/dev/mail/{name:str}", "/dev/mail/{name:str}/html"}
+    pages |= {"/.well-known/change-password", "/favicon.ico", "/favicon.svg", "/robots.txt"}
     assert hidden == {"/openapi.json", *pages}
     for key, call in described.items():
         gate = routes[key]

@@ -109,7 +109,7 @@ def test_a_page_may_use_its_own_style_and_nothing_else(service: Service) -> None
             policy = answer.headers["content-security-policy"]
             carries_all(answer, content_security_policy=policy)
             assert re.fullmatch(
-                r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; form-action 'self'; "
+                r"default-src 'none'; style-src 'sha256-[A-Za-z0-9+/]{43}='; img-src 'self'; form-action 'self'; "
                 r"frame-ancestors 'none'; base-uri 'none'",
                 policy,
             )

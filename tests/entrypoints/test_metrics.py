@@ -255,13 +255,19 @@ def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service
     assert requests(after, "other", "-", 404) + requests(after, "other", "-", 405) >= 20
     routes = {"-", *(call for call in service.client().get("/openapi.json").json()["paths"])}
     routes |= {
+        "/",
         "/docs",
         "/openapi.json",
+        "/favicon.ico",
+        "/favicon.svg",
+        "/robots.txt",
+        "/.well-known/change-password",
         "/verify",
         "/reset",
         "/email",
         "/dev/mail",
         "/dev/mail/{name}",
+        "/dev/mail/{name}/html",
         "/problems/{name}",
     }
     for key in after:

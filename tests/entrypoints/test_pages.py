@@ -1,24 +1,23 @@
 """The pages behind the links in mails, over HTTP and in a real browser: looking changes nothing, pressing does."""
 
-import os
 import re
-from collections.abc import Iterator
+from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
-from typing import Any
 
-import pytest
-from selenium.webdriver import Chrome, ChromeOptions
-from selenium.webdriver.chrome.service import Service as Driver
+from markupsafe import escape
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import WebDriverWait
 
+from domain.mail import Link, Purpose
+from entrypoints.container import Container
 from entrypoints.mail_catcher import Mailbox
+from entrypoints.release import release
+from entrypoints.settings import load
+from tests.entrypoints.browser import Browser
 from tests.entrypoints.service import PASSWORD, Service, address, code
-from tests.entrypoints.sweeping import holdings
+from tests.entrypoints.sweeping import FORM, holdings
 
 NEW_PASSWORD = "a long walk to the lighthouse"
-CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 LINK = re.compile(r"http://[^\s\"<>]+token=[^\s\"<>]+")
 EVIL = [
     *(
@@ -46,6 +45,11 @@ def link(service: Service, recipient: str, number: int = 1) -> str:
     found = LINK.search(body.get_content())
     assert found is not None
     return found[0]
+
+
+def steps(page: str) -> list[str]:
+    """What a page offers to do next."""
+    return [unescape(text) for text in re.findall(r'(?:<button|<a class="button" [^>]*)>([^<]*)<', page)]
 
 
 def registered(service: Service) -> str:
@@ -78,7 +82,7 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
     assert client.post("/v1/verify", json={"token": service.token(email, 1)}).status_code in {200, 400}
 
 
-def test_whatever_the_token_is_the_page_shows_it_as_text(service: Service) -> None:
+def test_page_never_repeats_a_token_that_is_not_genuine(service: Service) -> None:
     client = service.client()
     for path in ("/verify", "/reset", "/email"):
         plain = client.get(path, params={"token": "x"}).text
@@ -86,42 +90,50 @@ def test_whatever_the_token_is_the_page_shows_it_as_text(service: Service) -> No
             page = client.get(path, params={"token": evil})
             assert page.status_code == 200
             assert page.headers["content-type"] == "text/html; charset=utf-8"
-            found = re.search(r'name="token" value="([^"]*)"', page.text)
+            assert page.text == plain
+            form = {"token": evil, "new_password": "x" * 20, "confirm_password": "x" * 20}
+            assert client.post(path, data=form).text == plain
+
+
+def test_page_that_asks_for_an_address_keeps_it_as_text_after_an_error(service: Service) -> None:
+    client = service.client()
+    for path in ("/verify", "/reset"):
+        plain = client.post(path, data={"email": "x"}).text
+        for evil in EVIL:
+            page = client.post(path, data={"email": evil})
+            assert page.status_code == 422
+            found = re.search(r'name="email" type="email" value="([^"]*)"', page.text)
             assert found is not None
             assert unescape(found[1]) == evil
             assert not set("<>'\"") & set(found[1])
-            assert page.text.replace(found[0], 'name="token" value="x"') == plain
-            if path == "/reset":
-                form = {"token": evil, "new_password": "x" * 20, "confirm_password": "y" * 20}
-                again = client.post(path, data=form)
-                assert again.status_code in {400, 422}
-                assert (
-                    evil not in again.text
-                    or evil.isalnum()
-                    or evil.startswith(("{", "$", "javascript", "%", "\u202e"))
-                )
+            assert page.text.replace(found[0], found[0].replace(f'"{found[1]}"', '"x"')) == plain
 
 
-def test_pages_are_forms_and_nothing_that_runs(service: Service) -> None:
+def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
     client = service.client()
     mover, new = service.member(), address("new")
     mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
-    pages = [client.get(path) for path in ("/verify?token=x", "/reset?token=x", "/reset", "/docs", "/dev/mail")]
+    mover.post("/v1/password/forgot", json={"email": mover.email})
+    reset = client.get(link(service, mover.email, 2))
+    pages = [client.get(path) for path in ("/", "/verify?token=x", "/reset?token=x", "/reset", "/docs", "/dev/mail")]
     pages += [
         client.get("/email?token=x"),
         *(client.get(url) for url in (link(service, new), link(service, mover.email))),
     ]
     pages += [client.post(path, data={"token": "x"}) for path in ("/verify", "/reset", "/email")]
-    for page in pages:
+    for page in [*pages, reset]:
         policy = page.headers["content-security-policy"]
         assert "unsafe" not in policy
-        assert "script" not in policy
-        assert not re.search(r"<script|<link|<iframe|<object|<img|javascript:|\son\w+=|\sstyle=|https?://", page.text)
+        assert "default-src 'none'" in policy
+        assert page.headers["x-robots-tag"] == "noindex, nofollow"
+        assert not re.search(r"<iframe|<object|<img|javascript:|\son\w+=|\sstyle=|https?://", page.text)
         assert set(re.findall(r"<form[^>]*>", page.text)) <= {
-            '<form method="post" action="verify">',
-            '<form method="post" action="reset">',
-            '<form method="post" action="email">',
+            '<form method="post" action="./verify">',
+            '<form method="post" action="./reset">',
+            '<form method="post" action="./email">',
         }
+        assert ("<script>" in page.text) == (page is reset)
+        assert bool(re.search("script-src 'sha256-[A-Za-z0-9+/]{43}=';", policy)) == (page is reset)
 
 
 def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
@@ -132,27 +144,110 @@ def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
             page = client.post(path, data={"token": token})
             assert page.status_code == 400, page.text
             assert page.headers["content-type"].startswith("text/html")
-            assert "The link is not valid" in page.text
-    for form in ({}, {"other": "x"}, {"email": ""}, {"email": "<script>"}, {"email": "a@example.org, b@example.org"}):
-        page = client.post("/reset", data=form or {"nothing": ""})
-        assert page.status_code == 422, page.text
-        assert 'role="alert"' in page.text
-        assert "<script>" not in page.text
+            assert "This link is not valid" in page.text
+        for body, media in ((b"token=x&token=y", FORM), (b"{}", "application/json"), (b"x" * 40_000, FORM)):
+            page = client.post(path, content=body, headers={"Content-Type": media, "Accept": "text/html"})
+            assert page.status_code in {400, 413, 415}
+            assert page.headers["content-type"].startswith("text/html")
+            assert steps(page.text) == ["Back to Latchkey"]
+    for path in ("/verify", "/reset"):
+        for form in ({}, {"other": "x"}, {"email": ""}, {"email": "<script>"}, {"email": "a@example.org, b@x.org"}):
+            page = client.post(path, data=form or {"nothing": ""})
+            assert page.status_code == 422, page.text
+            assert 'role="alert"' in page.text
+            assert "<script>" not in page.text
+    missing = client.get("/dev/mail/none.eml", headers={"Accept": "text/html"})
+    assert (missing.status_code, steps(missing.text)) == (404, ["Back to Latchkey"])
     assert holdings(service) == before
 
 
-def test_the_page_about_an_address_says_what_its_link_would_do(service: Service) -> None:
+def test_dead_link_is_answered_by_a_form_for_a_new_one(service: Service) -> None:
+    """Also where it is only looked at; and a used one shows no form for a password any more."""
+    client, email = service.client(), registered(service)
+    client.post("/v1/password/forgot", json={"email": email})
+    url = link(service, email, 2)
+    form = {"token": service.token(email, 2), "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
+    assert "new_password" in client.get(url).text
+    assert steps(client.post("/reset", data=form).text) == ["Continue to Latchkey"]
+    for page in (client.get(url), client.post("/reset", data=form)):
+        assert "This link is not valid" in page.text
+        assert "new_password" not in page.text
+        assert steps(page.text) == ["Send me a link"]
+        assert 'action="./reset"' in page.text
+    assert 'action="./verify"' in client.get("/verify?token=x").text
+
+
+def test_expired_link_says_so_and_leads_on(service: Service) -> None:
+    client = service.client()
+    sealer = Container(settings=load(service.environ)).link_sealer()
+    email = registered(service)
+    client.post("/v1/password/forgot", json={"email": email})
+    user = sealer.unseal(service.token(email, 2), Purpose.RESET).subject
+    for purpose, path in (("verify", "verify"), ("reset", "reset"), ("email", "email"), ("restore", "email")):
+        issued_at = datetime.now(UTC) - Purpose(purpose).lifetime
+        token = sealer.seal(Link(purpose=Purpose(purpose), subject=user, credential_version=0, issued_at=issued_at))
+        form = {"token": token, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
+        for page, status in (
+            (client.get(f"/{path}", params={"token": token}), 200),
+            (client.post(path, data=form), 400),
+        ):
+            assert page.status_code == status
+            assert "<h1>This link has expired</h1>" in page.text
+            assert steps(page.text) == ["Back to Latchkey" if path == "email" else "Send me a link"]
+            assert email not in page.text
+
+
+def test_new_link_is_promised_alike_to_every_address(service: Service) -> None:
+    client, waiting, verified = service.client(), registered(service), service.user("verified")
+    service.mail(waiting)
+    for path in ("/verify", "/reset"):
+        asked = [client.post(path, data={"email": who}) for who in (waiting, verified, address("unknown"))]
+        assert {page.status_code for page in asked} == {200}
+        assert len({page.text for page in asked}) == 1
+        assert "Check your mailbox" in asked[0].text
+    assert "/verify?token=" in link(service, waiting, 2)
+    assert client.get(link(service, waiting, 2)).status_code == 200
+
+
+def test_reset_page_suits_password_managers_and_assistive_technology(service: Service) -> None:
+    client, email = service.client(), service.user("manager")
+    client.post("/v1/password/forgot", json={"email": email})
+    url = link(service, email)
+    page = client.get(url).text
+    assert re.search(rf'<input id="username"[^>]* value="{email}" autocomplete="username" readonly>', page)
+    for name in ("new_password", "confirm_password"):
+        [field] = re.findall(rf'<input id="{name}"[^>]*>', page)
+        assert 'type="password" autocomplete="new-password" minlength="15" maxlength="256"' in field
+        assert " required" in field
+        assert " value=" not in field
+        assert "aria-invalid" not in field
+    token = service.token(email)
+    wrong = {"new_password": "short", "confirm_password": "short"}
+    page = client.post("/reset", data={"token": token, **wrong}).text
+    assert "<title>Error: " in page
+    assert re.search(r'<input id="new_password"[^>]* aria-invalid="true" aria-describedby="error hint">', page)
+    assert re.search(r'<p class="bad" id="error" role="alert">[^<]*15 characters', page)
+    assert f'value="{email}"' in page
+    assert "short" not in page
+    # Whose it is shows a genuine link alone.
+    assert email not in client.get(url + "x").text
+    assert email not in client.post("/reset", data={"token": token + "x", **wrong}).text
+
+
+def test_page_about_an_address_says_what_its_link_would_do(service: Service) -> None:
     client, new = service.member(), address("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     words = {
-        link(service, new): "Use this address?",
-        link(service, client.email): "Was it not you?",
-        f"{service.url}/email?token=x": "Your address",
-        f"{service.url}/email": "Your address",
-        f"{service.url}/email?token={service.token(new)}x": "Your address",
+        link(service, new): "Use this e-mail address?",
+        link(service, client.email): "Was this not you?",
+        f"{service.url}/email?token=x": "This link is not valid",
+        f"{service.url}/email": "This link is not valid",
+        f"{service.url}/email?token={service.token(new)}x": "This link is not valid",
     }
     for url, heading in words.items():
-        assert f"<h1>{heading}</h1>" in client.get(url).text
+        page = client.get(url).text
+        assert f"<h1>{heading}</h1>" in page
+        assert len(steps(page)) == 1
     other = registered(service)
     for path in ("/verify", "/reset"):
         assert client.post(path, data={"token": service.token(new), "new_password": "x"}).status_code in {400, 422}
@@ -160,71 +255,88 @@ def test_the_page_about_an_address_says_what_its_link_would_do(service: Service)
     assert client.get("/v1/me").json()["email"] == client.email
 
 
+def test_first_page_says_what_this_is_and_leads_on(service: Service) -> None:
+    client = service.client()
+    page = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
+    assert page.headers["content-type"] == "text/html; charset=utf-8"
+    assert f"Latchkey {release()}" in page.text
+    assert client.get("/").text == page.text
+    links = re.findall(r'href="(\./[^"]*)"', page.text)
+    assert {"./docs", "./openapi.json", "./dev/mail", "./reset"} <= set(links)
+    for found in links:
+        assert client.get(f"/{found}").status_code == 200
+    head = client.head("/")
+    assert (head.status_code, head.content) == (200, b"")
+    about = client.get("/", headers={"Accept": "application/json"}).json()
+    assert about == {"name": "Latchkey", "version": release(), "docs": "docs", "openapi": "openapi.json"}
+
+
+def test_site_answers_what_browsers_and_password_managers_ask_for(service: Service) -> None:
+    client = service.client()
+    found = client.get("/.well-known/change-password")
+    assert (found.status_code, found.headers["location"]) == (302, "../reset")
+    assert "Forgot your password?" in client.get("/.well-known/change-password", follow_redirects=True).text
+    for path in ("/favicon.ico", "/favicon.svg"):
+        icon = client.get(path)
+        assert (icon.status_code, icon.headers["content-type"]) == (200, "image/svg+xml")
+    assert client.get("/robots.txt").text == "User-agent: *\nDisallow: /\n"
+    for path in ("/.well-known/change-password", "/favicon.ico", "/robots.txt"):
+        assert client.head(path).status_code == client.get(path).status_code
+        assert client.head(path).content == b""
+
+
+def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(apart: Service) -> None:
+    name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
+    apart.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
+    apart.start_api()
+    apart.start_worker()
+    client, email = apart.client(), registered(apart)
+    pages = [
+        client.get(path) for path in ("/", "/reset", "/verify?token=x", "/docs", "/dev/mail", "/problems/not_found")
+    ]
+    pages += [client.post("/verify", data={"token": apart.token(email)}), client.post("/email", data={"token": "x"})]
+    pages += [client.post("/reset", data={"email": email})]
+    for page in pages:
+        assert f'<p class="mark">{escape(name)}</p>' in page.text
+        assert name not in page.text
+        assert f"· {escape(name)}</title>" in page.text
+    for page in pages[-3:]:
+        assert f'href="{escape(back)}"' in page.text
+    mail = apart.mail(email)
+    assert mail["subject"] == f"Verify your e-mail address for {name}"
+    [sender] = mail["from"].addresses
+    assert sender.display_name == name
+    for kind in ("plain", "html"):
+        body = mail.get_body((kind,))
+        assert body is not None
+        assert (name if kind == "plain" else escape(name)) in body.get_content()
+        assert back in body.get_content()
+    refused = client.post("/v1/register", json={"email": email, "password": "söhne ada söhne!"})
+    assert refused.json()["errors"][0]["code"] == "context"
+
+
+def test_page_says_how_many_seconds_to_wait_and_offers_to_try_again(apart: Service) -> None:
+    apart.environ["LATCHKEY_RATE_LIMITS"] = "on"
+    apart.start_api()
+    client = apart.client()
+    junk = [client.post("/verify", data={"token": f"x{number}"}) for number in range(30)]
+    asked = [client.post("/reset", data={"email": "ada@example.org"}) for _ in range(30)]
+    for page, retry in ((junk[-1], "./verify?token=x29"), (asked[-1], "./reset")):
+        assert page.status_code == 429
+        assert page.headers["content-type"].startswith("text/html")
+        assert f"{page.headers['retry-after']} seconds" in page.text
+        assert f'<a class="button" href="{retry}">Try again</a>' in page.text
+        assert steps(page.text) == ["Try again"]
+    evil = client.post("/verify", data={"token": EVIL[1]})
+    assert evil.status_code == 429
+    assert "<img" not in evil.text
+
+
 # -- in a browser --------------------------------------------------------------------------------------
 
 
-class Browser:
-    """A headless Chromium that asks for one thing at a time and remembers what it complained of."""
-
-    def __init__(self, profile: Path, pictures: Path) -> None:
-        for program in (CHROMIUM, CHROMEDRIVER):
-            if not program.exists():
-                # A laptop may do without, and is told; what CI lacks fails.
-                without = pytest.fail if os.environ.get("CI") else pytest.skip
-                without(f"{program} is missing: apt-get install chromium chromium-driver")
-        options = ChromeOptions()
-        options.binary_location = str(CHROMIUM)
-        for argument in (
-            *("headless", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
-            *("disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=900,900"),
-            *(f"user-data-dir={profile}", *(["no-sandbox"] if os.geteuid() == 0 else [])),
-        ):
-            options.add_argument(f"--{argument}")
-        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-        self.driver = Chrome(options, Driver(str(CHROMEDRIVER)))
-        self._pictures = pictures
-
-    def see(self, name: str) -> None:
-        """Pictures by day, by night and on a telephone."""
-        for scheme, width in (("light", 900), ("dark", 900), ("phone", 390)):
-            features = [{"name": "prefers-color-scheme", "value": "dark" if scheme == "dark" else "light"}]
-            self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
-            metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": scheme == "phone"}
-            self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
-            assert self.driver.save_screenshot(str(self._pictures / f"{name}-{scheme}.png"))
-            wide = self.driver.execute_script("return document.documentElement.scrollWidth")
-            assert wide <= width, f"{name} is wider than a {scheme} screen"
-
-    def text(self) -> str:
-        return self.driver.find_element(By.TAG_NAME, "main").text
-
-    def press(self) -> None:
-        button = self.driver.find_element(By.TAG_NAME, "button")
-        button.click()
-        WebDriverWait(self.driver, 20).until(lambda driver: driver.find_elements(By.TAG_NAME, "button") != [button])
-
-    def fill(self, **fields: str) -> None:
-        for name, value in fields.items():
-            self.driver.find_element(By.NAME, name).send_keys(value)
-
-    def complaints(self) -> list[str]:
-        driver: Any = self.driver  # its logs are untyped
-        lines: list[dict[str, str]] = driver.get_log("browser")
-        return [line["message"] for line in lines if line["level"] in {"WARNING", "SEVERE"}]
-
-
-@pytest.fixture(scope="module")
-def browsers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
-    made = Browser(tmp_path_factory.mktemp("profile"), tmp_path_factory.mktemp("pictures"))
-    yield made
-    made.driver.quit()
-
-
-@pytest.fixture
-def browser(browsers: Browser) -> Iterator[Browser]:
-    browsers.complaints()
-    yield browsers
-    assert browsers.complaints() == []
+def focused(browser: Browser) -> str | None:
+    return browser.driver.switch_to.active_element.get_attribute("name")
 
 
 def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: Browser) -> None:
@@ -232,71 +344,95 @@ def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: 
     url = link(service, email)
     client = service.client().log_in(email)
     browser.driver.get(url)
-    assert "Confirm your address" in browser.text()
+    assert "Verify your e-mail address" in browser.text()
     browser.see("verify")
     assert client.get("/v1/me").json()["verified"] is False
     browser.press()
-    assert "Your address is confirmed" in browser.text()
+    assert "Your e-mail address is verified" in browser.text()
     assert "token" not in browser.driver.current_url
     browser.see("verified")
     assert client.get("/v1/me").json()["verified"] is True
     browser.driver.get(url)
     browser.press()
-    assert "Your address is confirmed" in browser.text()
+    assert "Your e-mail address is verified" in browser.text()
 
 
 def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Service, browser: Browser) -> None:
     client, new = service.member(), address("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     browser.driver.get(link(service, new))
-    assert "Use this address?" in browser.text()
+    assert "Use this e-mail address?" in browser.text()
     browser.see("email")
     assert client.get("/v1/me").json()["email"] == client.email
     browser.press()
-    assert "Your address is changed" in browser.text()
+    assert "Your e-mail address is changed" in browser.text()
     assert "token" not in browser.driver.current_url
     browser.see("email-changed")
     assert client.get("/v1/me").json()["email"] == new
 
     url = link(service, client.email, 2)
     browser.driver.get(url)
-    assert "Was it not you?" in browser.text()
+    assert "Was this not you?" in browser.text()
     browser.see("restore")
     assert client.get("/v1/me").json()["email"] == new
     browser.press()
-    assert "Your address is restored" in browser.text()
+    assert "Your e-mail address is restored" in browser.text()
     browser.see("restored")
     assert code(client.get("/v1/me")) == "token_revoked"
     browser.driver.get(link(service, client.email, 3))
     browser.fill(new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
     browser.press()
-    assert "Your password is set" in browser.text()
+    assert "Your password is changed" in browser.text()
     assert client.log_in(client.email, NEW_PASSWORD).get("/v1/me").json()["email"] == client.email
 
 
-def test_a_dead_link_says_so(service: Service, browser: Browser) -> None:
+def test_dead_link_leads_to_a_new_one(service: Service, browser: Browser) -> None:
+    email = registered(service)
+    service.mail(email)
     browser.driver.get(f"{service.url}/verify?token=dead")
-    browser.press()
-    assert "The link is not valid" in browser.text()
+    assert "This link is not valid" in browser.text()
     browser.see("dead")
-    [line] = browser.complaints()
-    assert "400" in line
+    browser.fill(email=email)
+    browser.press()
+    assert "Check your mailbox" in browser.text()
+    browser.see("check-mailbox")
+    browser.driver.get(link(service, email, 2))
+    browser.press()
+    assert "Your e-mail address is verified" in browser.text()
 
 
 def test_somebody_sets_a_new_password_at_the_third_attempt(service: Service, browser: Browser) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
-    browser.driver.get(link(service, client.email))
+    url = link(service, client.email)
+    browser.driver.get(url)
     assert "At least 15 characters" in browser.text()
     browser.see("reset")
+    assert focused(browser) == "new_password"
+    username = browser.driver.find_element(By.CSS_SELECTOR, "[autocomplete=username]")
+    assert (username.get_attribute("value"), username.is_displayed()) == (client.email, True)
     for name in ("new_password", "confirm_password"):
         field = browser.driver.find_element(By.NAME, name)
         assert (field.get_attribute("type"), field.get_attribute("autocomplete")) == ("password", "new-password")
 
-    browser.fill(new_password=NEW_PASSWORD, confirm_password="something else")
+    browser.fill(new_password=NEW_PASSWORD, confirm_password="something else, as long")
+    show = browser.driver.find_element(By.ID, "show")
+    types = []
+    for _ in range(3):
+        fields = [browser.driver.find_element(By.NAME, name) for name in ("new_password", "confirm_password")]
+        types.append((show.get_attribute("aria-pressed"), *(field.get_attribute("type") for field in fields)))
+        show.click()
+    assert types == [("false", *["password"] * 2), ("true", *["text"] * 2), ("false", *["password"] * 2)]
+    browser.see("shown")
     browser.press()
-    assert browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text == "The two passwords differ."
-    assert browser.driver.find_element(By.NAME, "new_password").get_attribute("value") == ""
+    alert = browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]")
+    assert alert.text == "The two passwords differ."
+    assert focused(browser) == "new_password"
+    for name in ("new_password", "confirm_password"):
+        field = browser.driver.find_element(By.NAME, name)
+        assert field.get_attribute("value") == ""
+        assert field.get_attribute("aria-invalid") == "true"
+        assert str(alert.get_attribute("id")) in str(field.get_attribute("aria-describedby")).split()
     browser.see("mismatch")
     browser.fill(new_password="password1234567", confirm_password="password1234567")
     browser.press()
@@ -306,26 +442,71 @@ def test_somebody_sets_a_new_password_at_the_third_attempt(service: Service, bro
     assert all("422" in line for line in refused), refused
     assert client.get("/v1/me").status_code == 200
 
+    browser.fill(new_password="short", confirm_password="short")
+    browser.driver.find_element(By.CSS_SELECTOR, "button:not([type=button])").click()
+    assert browser.driver.find_elements(By.CSS_SELECTOR, "input:invalid")
+    for name in ("new_password", "confirm_password"):
+        browser.driver.find_element(By.NAME, name).clear()
     browser.fill(new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
     browser.press()
-    assert "Your password is set" in browser.text()
+    assert "Your password is changed" in browser.text()
     browser.see("set")
     assert code(client.get("/v1/me")) == "token_revoked"
     client.log_in(client.email, NEW_PASSWORD)
+    browser.driver.get(url)
+    assert "This link is not valid" in browser.text()
+    browser.see("used")
+
+
+def test_reset_page_works_without_script(service: Service, browser: Browser) -> None:
+    client = service.member()
+    client.post("/v1/password/forgot", json={"email": client.email})
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.driver.get(link(service, client.email))
+        assert not browser.driver.find_element(By.ID, "show").is_displayed()
+        browser.fill(new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
+        browser.press()
+        assert "Your password is changed" in browser.text()
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
+
+
+def test_page_that_asks_for_an_address_shows_what_was_wrong_with_it(service: Service, browser: Browser) -> None:
+    browser.driver.get(f"{service.url}/reset")
+    browser.fill(email="ada@localhost")
+    browser.press()
+    field = browser.driver.find_element(By.NAME, "email")
+    assert field.get_attribute("value") == "ada@localhost"
+    assert field.get_attribute("aria-invalid") == "true"
+    assert focused(browser) == "email"
+    alert = browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]")
+    assert alert.get_attribute("id") == field.get_attribute("aria-describedby")
+    browser.see("forgot-wrong")
+    [line] = browser.complaints()
+    assert "422" in line
+
+
+def test_first_page_is_readable(service: Service, browser: Browser) -> None:
+    browser.driver.get(service.url)
+    assert "API documentation" in browser.text()
+    browser.see("home")
+    browser.driver.find_element(By.LINK_TEXT, "Mailbox").click()
+    assert browser.driver.current_url == f"{service.url}/dev/mail"
 
 
 def test_somebody_without_a_link_asks_for_one(service: Service, browser: Browser) -> None:
     email = service.user("forgetful")
     browser.driver.get(f"{service.url}/reset")
-    assert "Forgotten your password?" in browser.text()
+    assert "Forgot your password?" in browser.text()
     browser.see("forgot")
     browser.fill(email=email)
     browser.press()
-    assert "Look into your mailbox" in browser.text()
+    assert "Check your mailbox" in browser.text()
     browser.driver.get(link(service, email))
     browser.fill(new_password=NEW_PASSWORD, confirm_password=NEW_PASSWORD)
     browser.press()
-    assert "Your password is set" in browser.text()
+    assert "Your password is changed" in browser.text()
 
 
 def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, browser: Browser) -> None:
@@ -348,10 +529,31 @@ def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, 
     browser.driver.find_element(By.LINK_TEXT, str(service.mail(email)["subject"])).click()
     assert email in browser.text()
     browser.see("mail")
-    browser.driver.find_element(By.PARTIAL_LINK_TEXT, "/verify?token=").click()
-    assert "Confirm your address" in browser.text()
+    browser.driver.switch_to.frame(browser.driver.find_element(By.TAG_NAME, "iframe"))
+    assert email in browser.driver.find_element(By.TAG_NAME, "body").text
+    browser.driver.find_element(By.LINK_TEXT, "Verify my e-mail address").click()
+    browser.driver.switch_to.default_content()
+    assert "Verify your e-mail address" in browser.text()
+    assert browser.driver.current_url.startswith(f"{service.url}/verify?token=")
     browser.press()
-    assert "Your address is confirmed" in browser.text()
+    assert "Your e-mail address is verified" in browser.text()
+
+
+def test_mailbox_shows_html_that_can_run_and_load_nothing(service: Service, browser: Browser) -> None:
+    folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox"
+    folder.mkdir(exist_ok=True)
+    evil = (
+        b"To: b@example.org\r\nSubject: evil\r\nContent-Type: text/html\r\n\r\n<html><head></head><body>seen"
+        b"<script>document.body.textContent = 'run'</script><img src=x onerror='document.body.textContent=1'>"
+    )
+    kept = Mailbox(folder).keep(["b@example.org"], evil)
+    browser.driver.get(f"{service.url}/dev/mail/{kept.name}")
+    browser.driver.switch_to.frame(browser.driver.find_element(By.TAG_NAME, "iframe"))
+    assert browser.driver.find_element(By.TAG_NAME, "body").text == "seen"
+    browser.driver.switch_to.default_content()
+    raw = service.client().get(f"/dev/mail/{kept.name}/html")
+    assert "default-src 'none'" in raw.headers["content-security-policy"]
+    assert "sandbox" in raw.headers["content-security-policy"]
 
 
 def test_the_mailbox_shows_even_what_is_hardly_a_mail(service: Service) -> None:

@@ -1,0 +1,29 @@
+"""What a link in a mail is still good for, for the page that shows it. Looking changes and counts nothing."""
+
+from dataclasses import dataclass
+
+from application.ports import Clock, LinkSealer
+from application.store import Begin
+from domain.mail import Purpose
+from domain.refusals import Code, Refusal
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtLink:
+    begin: Begin
+    links: LinkSealer
+    clock: Clock
+
+    async def __call__(self, *, token: str, purpose: Purpose) -> User | None:
+        """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
+        link = self.links.unseal(token, purpose)
+        if link.expired(self.clock()):
+            raise Refusal(Code.LINK_EXPIRED, "This link has expired.")
+        if purpose is not Purpose.RESET:
+            return None
+        async with self.begin() as work:
+            user = await work.users.by_id(link.subject)
+        if user is None or user.disabled or user.credential_version != link.credential_version:
+            raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+        return user

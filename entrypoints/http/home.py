@@ -1,0 +1,53 @@
+"""What browsers, crawlers and password managers ask of any site: its first page, its icon, whom it lets in."""
+
+from pathlib import Path
+from typing import Any
+
+from litestar import Response, route
+from litestar.di import NamedDependency
+from litestar.params import SkipValidation
+from litestar.response import Redirect
+
+from entrypoints.http.guard import anybody
+from entrypoints.http.html import page
+from entrypoints.http.reading import AnyRequest
+from entrypoints.release import release
+from entrypoints.settings import Settings
+
+_ICON = (Path(__file__).parent / "templates" / "icon.svg").read_bytes()
+_A_DAY = {"Cache-Control": "public, max-age=86400"}
+
+
+@route("/", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Settings]]) -> Response[Any]:
+    """A page; or the same as JSON for who asks for that and for no page."""
+    wanted = request.headers.get("accept", "")
+    if "application/json" in wanted and "text/html" not in wanted:
+        about = {"name": settings.name, "version": release(), "docs": "docs", "openapi": "openapi.json"}
+        return Response(about, headers={"Vary": "Accept"})
+    shown = page(request, "home.html", version=release(), development=settings.development)
+    shown.headers["Vary"] = "Accept"
+    return shown
+
+
+@route(
+    "/.well-known/change-password", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False
+)
+async def change_password_page() -> Redirect:
+    """Where password managers send people (W3C, A Well-Known URL for Changing Passwords)."""
+    return Redirect("../reset", status_code=302)
+
+
+@route(
+    ["/favicon.ico", "/favicon.svg"], http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False
+)
+async def icon() -> Response[bytes]:
+    return Response(_ICON, media_type="image/svg+xml", headers=_A_DAY)
+
+
+@route("/robots.txt", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+async def robots() -> Response[str]:
+    return Response("User-agent: *\nDisallow: /\n", media_type="text/plain", headers=_A_DAY)
+
+
+handlers = [home, change_password_page, icon, robots]

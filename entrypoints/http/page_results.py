@@ -1,0 +1,117 @@
+"""What a page says when something is done or refused: each result has one next step."""
+
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import quote
+
+from litestar import Response
+from litestar.exceptions import HTTPException
+from litestar.types import ExceptionHandlersMap
+
+from domain.refusals import Code, Refusal
+from entrypoints.http import problems
+from entrypoints.http.html import page, root_of
+from entrypoints.http.problems import CATALOGUE, Problem
+from entrypoints.http.reading import AnyRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A form that asks for an address, which is answered alike for every address."""
+
+    heading: str
+    text: str
+    sent: str
+
+
+_DEAD = {
+    Code.LINK_INVALID: ("This link is not valid", "It may have been used already, or a newer link has replaced it."),
+    Code.LINK_EXPIRED: ("This link has expired", "Links in emails work for a limited time only."),
+}
+ASK = {
+    "verify": Ask(
+        "Verify your e-mail address",
+        "Enter your e-mail address, and we will send you a new link.",
+        "If this address is waiting to be verified, a link is on its way. It works for 24 hours.",
+    ),
+    "reset": Ask(
+        "Forgot your password?",
+        "Enter your e-mail address, and we will send you a link to choose a new password.",
+        "If there is an account with this address, a link is on its way. It works for 30 minutes.",
+    ),
+}
+
+
+def ask(request: AnyRequest, path: str, *, status: int = 200, **values: str) -> Response[str]:
+    form = ASK[path]
+    shown = {"heading": form.heading, "text": form.text, "email": "", "error": ""} | values
+    return page(request, "ask.html", status=status, path=path, **shown)
+
+
+def done(request: AnyRequest, heading: str, text: str) -> Response[str]:
+    return page(request, "message.html", heading=heading, text=text, retry="", step="Continue to")
+
+
+def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: bool = False) -> Response[str]:
+    """Why not, and one step from here. A dead link that is only `seen` is no refusal: nothing was asked for."""
+    status, title = CATALOGUE[refusal.code]
+    if not seen:
+        request.scope["state"]["refusal"] = refusal.code  # for the front door, which counts
+    if refusal.code in _DEAD:
+        return dead_link(request, refusal.code, status=200 if seen else status)
+    wait = refusal.retry_after or (2 if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    text, retry = refusal.detail or f"{title}.", ""
+    if wait is not None:
+        text = f"{text.removesuffix(' Try again later.')} Try again in {_spoken(wait)}."
+        retry = root_of(request) + _path(request) + (f"?token={quote(token, safe='')}" if token else "")
+    shown = page(request, "message.html", status=status, heading=title, text=text, retry=retry, step="Back to")
+    if wait is not None:
+        shown.headers["Retry-After"] = str(wait)
+    return shown
+
+
+def dead_link(request: AnyRequest, code: Code, *, status: int) -> Response[str]:
+    heading, text = _DEAD[code]
+    if form := ASK.get(_path(request)):
+        return ask(request, _path(request), status=status, heading=heading, text=f"{text} {form.text}")
+    text = f"{text} Log in to check the e-mail address of your account, and change it there if needed."
+    return page(request, "message.html", status=status, heading=heading, text=text, retry="", step="Back to")
+
+
+def _path(request: AnyRequest) -> str:
+    return str(request.scope["path"]).strip("/")
+
+
+def _spoken(seconds: int) -> str:
+    minutes = -(-seconds // 60)
+    if minutes > 1:
+        return f"{minutes} minutes ({seconds} seconds)"
+    return "1 second" if seconds == 1 else f"{seconds} seconds"
+
+
+def _wants_page(request: AnyRequest) -> bool:
+    return "text/html" in request.headers.get("accept", "")
+
+
+def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
+    return refused(request, refusal) if _wants_page(request) else problems.refused(request, refusal)
+
+
+def _misread(request: AnyRequest, error: HTTPException) -> Response[Any]:
+    return _as_page(request, problems.misread(request, error))
+
+
+def _failed(request: AnyRequest, error: Exception) -> Response[Any]:
+    return _as_page(request, problems.failed(request, error))
+
+
+def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
+    if not _wants_page(request):
+        return answer
+    shown = {"heading": answer.content.title, "text": answer.content.detail, "retry": "", "step": "Back to"}
+    return page(request, "message.html", status=answer.content.status, **shown)
+
+
+IN_A_PAGE: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _misread, Exception: _failed}
+"""What goes wrong before a page is made: a browser is shown a page, a program gets a problem document."""

@@ -1,0 +1,98 @@
+"""A real browser that looks at pages."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from selenium.webdriver import Chrome, ChromeOptions
+from selenium.webdriver.chrome.service import Service as Driver
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.expected_conditions import staleness_of
+from selenium.webdriver.support.ui import WebDriverWait
+
+CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
+_CONTRASTS = """
+const channel = (value) => {
+  value /= 255;
+  return value <= .03928 ? value / 12.92 : ((value + .055) / 1.055) ** 2.4;
+};
+const parts = (colour) => colour.match(/[\\d.]+/g).map(Number);
+const light = ([r, g, b]) => .2126 * channel(r) + .7152 * channel(g) + .0722 * channel(b);
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = parts(getComputedStyle(at).backgroundColor);
+    if (colour.length < 4 || colour[3] === 1) return colour;
+    if (colour[3] !== 0) throw "a background that is half transparent";
+  }
+  return [255, 255, 255];
+};
+const found = [];
+for (const element of document.body.querySelectorAll("*")) {
+  const own = [...element.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+  if (!(own || element.value && element.type !== "hidden") || !element.getClientRects().length) continue;
+  const style = getComputedStyle(element);
+  const [a, b] = [light(parts(style.color)), light(behind(element))];
+  const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+  found.push({text: (element.textContent.trim() || element.value).slice(0, 40), ratio});
+}
+return found;
+"""
+"""The contrast of every text that is shown with what is behind it (WCAG 2.2, 1.4.3)."""
+
+
+class Browser:
+    """A headless Chromium that asks for one thing at a time and remembers what it complained of."""
+
+    def __init__(self, profile: Path, pictures: Path) -> None:
+        for program in (CHROMIUM, CHROMEDRIVER):
+            if not program.exists():
+                # A laptop may do without, and is told; what CI lacks fails.
+                without = pytest.fail if os.environ.get("CI") else pytest.skip
+                without(f"{program} is missing: apt-get install chromium chromium-driver")
+        options = ChromeOptions()
+        options.binary_location = str(CHROMIUM)
+        for argument in (
+            *("headless", "disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"),
+            *("disable-component-update", "disable-sync", "disable-dev-shm-usage", "window-size=900,900"),
+            *(f"user-data-dir={profile}", *(["no-sandbox"] if os.geteuid() == 0 else [])),
+        ):
+            options.add_argument(f"--{argument}")
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+        self.driver = Chrome(options, Driver(str(CHROMEDRIVER)))
+        self._pictures = pictures
+
+    def see(self, name: str) -> None:
+        """Looked at in light and dark, wide and narrow: nothing is cut off, and every text has enough contrast."""
+        for scheme in ("light", "dark"):
+            for width in (360, 1280):
+                features = [{"name": "prefers-color-scheme", "value": scheme}]
+                self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+                metrics = {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 500}
+                self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+                high = self.driver.execute_script("return document.documentElement.scrollHeight")
+                metrics["height"] = max(900, min(high, 4000))
+                self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+                assert self.driver.save_screenshot(str(self._pictures / f"{name}-{scheme}-{width}.png"))
+                wide = self.driver.execute_script("return document.documentElement.scrollWidth")
+                assert wide <= width, f"{name} is {wide} wide on a screen of {width}"
+            faint = self.driver.execute_script(_CONTRASTS)
+            assert [one for one in faint if one["ratio"] < 4.5] == [], f"{name} in {scheme}"
+            assert faint, f"{name} has no text"
+
+    def text(self) -> str:
+        return self.driver.find_element(By.TAG_NAME, "main").text
+
+    def press(self) -> None:
+        button = self.driver.find_element(By.CSS_SELECTOR, "button:not([type=button])")
+        button.click()
+        WebDriverWait(self.driver, 20).until(staleness_of(button))
+
+    def fill(self, **fields: str) -> None:
+        for name, value in fields.items():
+            self.driver.find_element(By.NAME, name).send_keys(value)
+
+    def complaints(self) -> list[str]:
+        driver: Any = self.driver  # its logs are untyped
+        lines: list[dict[str, str]] = driver.get_log("browser")
+        return [line["message"] for line in lines if line["level"] in {"WARNING", "SEVERE"}]

@@ -1,0 +1,41 @@
+"""Mails as people see them in a mail program: readable on a telephone, in light and dark."""
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from adapters.jinja_composer import JinjaComposer
+from domain.mail import Kind, Mail
+from domain.origin import Origin
+from tests.entrypoints.browser import Browser
+
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5YC7-F55R5c0"
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(browser: Browser, tmp_path: Path, kind: Kind) -> None:
+    composer = JinjaComposer("https://accounts.example.org", "Acme", product_url="https://app.example.org")
+    mail = Mail.owed(
+        kind,
+        "a.person.with.quite.a.long.name@mail.example.org",
+        id=UUID(int=1),
+        now=datetime(2026, 11, 30, 12, 5, tzinfo=UTC),
+        origin=Origin(ip="2001:db8:1234:5678:9abc:def0:1234:5678", user_agent=AGENT),
+    )
+    page = tmp_path / f"{kind}.html"
+    page.write_text(composer.compose(mail, TOKEN if kind.purpose else None).html)
+    browser.driver.get(page.as_uri())
+    browser.see(f"mail-{kind}")
+
+
+def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
+    mail = Mail.owed(Kind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    page = tmp_path / "long.html"
+    composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
+    page.write_text(composer.compose(replace(mail, origin=Origin(ip="::1")), TOKEN).html)
+    browser.driver.get(page.as_uri())
+    browser.see("mail-long-name")
