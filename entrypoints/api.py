@@ -24,8 +24,8 @@ from uvicorn import Config
 from entrypoints.container import Container
 from entrypoints.http.draining import DrainingHttpProtocol, serve
 from entrypoints.http.protocol import connection_limit
-from entrypoints.local.engine import refusal
-from entrypoints.logs import configure_logs
+from entrypoints.listening import cannot_listen
+from entrypoints.logs import configure_logs, warn_about_settings
 from entrypoints.metrics import COUNTS
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import Settings, SettingsError, load
@@ -51,6 +51,7 @@ def main() -> None:
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
+    warn_about_settings(settings)
     _raise_file_limit()
     structlog.get_logger().info("serving", host=settings.host, port=settings.port, processes=settings.processes)
     with _counting_together(settings.processes):
@@ -85,9 +86,8 @@ def _raise_file_limit() -> None:
 
 def _insist_on_port(settings: Settings) -> None:
     """Raises SettingsError."""
-    if why := refusal(settings.host, settings.port):
-        place = f"{settings.host}:{settings.port}"
-        raise SettingsError(f"LATCHKEY_PORT: cannot listen on {place}: {why}. Set LATCHKEY_PORT to another port.")
+    if why := cannot_listen(settings.host, settings.port):
+        raise SettingsError(why)
 
 
 @contextmanager

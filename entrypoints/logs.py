@@ -4,8 +4,9 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import IO, Any, TextIO, cast
 
 import msgspec
 import structlog
@@ -16,9 +17,28 @@ FIELDS = ("problem", "sqlstate")
 """What adapters tell beside an event, as `extra`. Libraries have other things there, and not for everybody."""
 
 
+class _Lossy:
+    """A stream that loses what cannot be written, such as on a full disk: that must not stop the service. There is no
+    stream (`sys.stdout` is None) in a process that was started with it closed."""
+
+    def __init__(self, stream: IO[Any] | None) -> None:
+        self._stream = stream
+
+    def write(self, text: Any) -> None:
+        with suppress(OSError):
+            if self._stream is not None:
+                self._stream.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            if self._stream is not None:
+                self._stream.flush()
+
+
 def configure_logs(settings: Settings) -> None:
+    out = _Lossy(sys.stdout)
     plain = structlog.dev.ConsoleRenderer(
-        colors=sys.stdout.isatty(),
+        colors=sys.stdout is not None and sys.stdout.isatty(),
         exception_formatter=structlog.dev.plain_traceback,  # others print locals
     )
     last = plain if settings.development else structlog.processors.JSONRenderer()
@@ -31,19 +51,26 @@ def configure_logs(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, *errors, last],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stdout),
+        logger_factory=structlog.WriteLoggerFactory(file=cast("TextIO", out)),
         cache_logger_on_first_use=True,
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
     # Libraries speak through the same door, so that their lines are events too.
-    handler = logging.StreamHandler(sys.stdout)
+    handler = logging.StreamHandler(out)
     fields = structlog.stdlib.ExtraAdder(FIELDS)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(processors=[remove, *errors, last], foreign_pre_chain=[*shared, fields])
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+def warn_about_settings(settings: Settings) -> None:
+    """Once for each service, by its first process."""
     if settings.unknown:
-        structlog.get_logger().warning("settings that mean nothing", names=list(settings.unknown))
+        structlog.get_logger().warning("unknown_settings", names=list(settings.unknown))
+    if settings.service_links:
+        hint = "set by Kubernetes or Docker for a service of this name; enableServiceLinks: false stops that"
+        structlog.get_logger().info("service_links_ignored", names=list(settings.service_links), hint=hint)
 
 
 class RequestLine(msgspec.Struct, frozen=True):
@@ -62,7 +89,7 @@ Tell = Callable[[RequestLine], None]
 
 
 def tell_requests(settings: Settings) -> Tell:
-    return tell_people if settings.development else TellMachines(sys.stdout.buffer)
+    return tell_people if settings.development else TellMachines(sys.stdout and sys.stdout.buffer)
 
 
 def _level(status: int | None) -> str:
@@ -84,8 +111,8 @@ class TellMachines:
     """As the other lines, but a tenth of their price, because every request waits for it. Lines of one turn of the
     event loop are written together."""
 
-    def __init__(self, out: BinaryIO) -> None:
-        self._out = out
+    def __init__(self, out: IO[bytes] | None) -> None:
+        self._out = _Lossy(out)
         self._lines: list[bytes] = []
 
     def __call__(self, line: RequestLine) -> None:

@@ -13,10 +13,12 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
+from entrypoints.listening import cannot_listen, listen_host
 from entrypoints.local.claim import Claim, Taken
-from entrypoints.local.engine import EngineFailed, refusal
+from entrypoints.local.engine import EngineFailed
 from entrypoints.local.house import ROOT, SMTP, House, Leaving, PartFailed
 from entrypoints.local.rights import NoRights
+from entrypoints.service_links import without_service_links
 from entrypoints.setting_files import with_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -38,7 +40,7 @@ class Bell:
 def environment() -> dict[str, str]:
     """What is set to nothing is not set. The environment wins over `.env`. Raises ValueError."""
     beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
-    values = with_files(beside) | with_files(os.environ)
+    values = with_files(beside) | with_files(without_service_links(os.environ))
     data = ROOT / values.get("LATCHKEY_DATA_DIR", ".data")
     defaults = {"LATCHKEY_ENV": "development", "LATCHKEY_HOST": "127.0.0.1", "LATCHKEY_PORT": "8000"}
     return defaults | values | {"LATCHKEY_DATA_DIR": str(data)}
@@ -49,7 +51,11 @@ def run(bell: Bell) -> int:
         environ = environment()
     except ValueError as error:
         return sorry(str(error))
-    host, number = environ["LATCHKEY_HOST"], environ["LATCHKEY_PORT"]
+    number = environ["LATCHKEY_PORT"]
+    try:
+        host = environ["LATCHKEY_HOST"] = listen_host(environ["LATCHKEY_HOST"])
+    except ValueError as error:
+        return sorry(f"LATCHKEY_HOST: {error}")
     if not number.isdecimal():
         return sorry(f"LATCHKEY_PORT: must be a number, not {number}")
     data = ROOT / environ["LATCHKEY_DATA_DIR"]
@@ -59,8 +65,8 @@ def run(bell: Bell) -> int:
         return sorry(f"LATCHKEY_DATA_DIR: another `make run` is using {data}. Stop it, or name another folder.")
     except OSError as error:
         return sorry(f"LATCHKEY_DATA_DIR: {error}")
-    if why := refusal(host, int(number)):
-        return sorry(f"LATCHKEY_PORT: cannot listen on {host}:{number}: {why}. Set LATCHKEY_PORT to another port.")
+    if why := cannot_listen(host, int(number)):
+        return sorry(why)
     house = House(data, environ, lambda: bell.rung)
     try:
         house.open()

@@ -13,11 +13,14 @@ from msgspec import Struct
 from entrypoints import product_settings as product
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
+from entrypoints.listening import listen_host
+from entrypoints.service_links import is_service_link, without_service_links
 from entrypoints.setting_files import FILE, set_names, text_of
 from entrypoints.setting_values import ROOT, Network
 
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
+_LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
 
 
 class SettingsError(Exception):
@@ -57,6 +60,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     embedded: bool
     """Whether the database is the one that `make run` keeps."""
     unknown: tuple[str, ...] = ()
+    service_links: tuple[str, ...] = ()
+    """Names of settings that are ignored, because Kubernetes or Docker has set them."""
 
     def __repr__(self) -> str:
         """Half of these are secrets, so none is shown."""
@@ -102,7 +107,9 @@ def key_folder() -> tuple[Path, timedelta, bool]:
 
 class _Reader:
     def __init__(self, environ: Mapping[str, str] | None, default_env: str, *, mails: bool = False) -> None:
-        self._values = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
+        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
+        self.service_links = tuple(name for name in _LINKED if is_service_link(name, given.get(name, "")))
+        self._values = without_service_links(given)
         self._problems: list[str] = []
         self._asked: set[str] = set()
         self.env = self.value("ENV") or default_env
@@ -146,7 +153,7 @@ class _Reader:
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),
             "trusted_proxies": self.parsed("TRUSTED_PROXIES", self._proxies, ()),
             "rate_limits": self.parsed("RATE_LIMITS", self._switch, True),
-            "host": self.text("HOST", "127.0.0.1"),
+            "host": self.parsed("HOST", listen_host, "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
             "data_dir": self.data_dir,
@@ -154,7 +161,7 @@ class _Reader:
         }
         self.complain()
         unknown = {name for name in self._values if name.startswith("LATCHKEY_") and not self._is_known(name)}
-        return Settings(**read, unknown=tuple(sorted(unknown)))
+        return Settings(**read, unknown=tuple(sorted(unknown)), service_links=self.service_links)
 
     def complain(self) -> None:
         if self._problems:

@@ -32,7 +32,7 @@ from application.keep_house import KeepHouse
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
 from entrypoints.housekeeper import Housekeeper
-from entrypoints.logs import configure_logs
+from entrypoints.logs import configure_logs, warn_about_settings
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 from entrypoints.worker_loop import worker_loop
@@ -169,6 +169,7 @@ def main() -> None:
     except (SettingsError, SchemaError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
+    warn_about_settings(settings)
     run(
         container.deliver_mail(),
         container.keep_house(),

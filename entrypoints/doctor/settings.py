@@ -32,6 +32,12 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding.ok(PART, "development, for this machine alone")
     for name in settings.unknown:
         yield Finding.warning(PART, f"{name} means nothing: see the README for how it is spelled, or take it out")
+    for name in settings.service_links:
+        yield Finding.warning(
+            PART,
+            f"{name} is set by Kubernetes or Docker for a service of this name, and ignored:"
+            " `enableServiceLinks: false` in the pod stops that",
+        )
     if settings.password_min_length < 15:
         yield Finding.warning(
             PART,

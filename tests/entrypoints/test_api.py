@@ -1,13 +1,17 @@
 """The processes that answer, and the one that looks after them."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
+from secrets import token_hex
 
+import httpx
 import pytest
 
-from tests.entrypoints.service import ROOT, Service
+from adapters.key_files import make_key
+from tests.entrypoints.service import ROOT, Service, eventually
 
 SLEEPY = """
 import sys, time
@@ -51,6 +55,66 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(apart: Service, pro
         assert api.process.wait(60) == 1
     said = f"cannot listen on 127.0.0.1:{port}: Address already in use. Set LATCHKEY_PORT to another port."
     assert api.log.read_text() == f"Latchkey cannot start.\nLATCHKEY_PORT: {said}\n"
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("host", ["nohost.invalid", "192.0.2.1", "a..b"])
+def test_a_host_that_is_not_here_is_blamed_for_itself(apart: Service, host: str, processes: str) -> None:
+    api = apart.start("entrypoints.api", LATCHKEY_HOST=host, LATCHKEY_PROCESSES=processes)
+    assert api.process.wait(60) == 1
+    said = api.log.read_text()
+    assert said.startswith(f"Latchkey cannot start.\nLATCHKEY_HOST: cannot listen on {host}:{apart.port}: ")
+    assert said.count("\n") == 2
+    assert "LATCHKEY_PORT" not in said
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_an_address_in_brackets_is_listened_on(apart: Service, processes: str) -> None:
+    apart.environ |= {"LATCHKEY_HOST": "[::1]", "LATCHKEY_PROCESSES": processes}
+    apart.url = f"http://[::1]:{apart.port}"
+    apart.start_api()
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_service_links_are_ignored_and_named_once(apart: Service, processes: str) -> None:
+    links = {"LATCHKEY_NAME": "/web/latchkey", "LATCHKEY_SERVICE_HOST": "10.3.240.17"}
+    apart.environ |= {"LATCHKEY_PROCESSES": processes, **links}
+    said = apart.start_api().log.read_text()
+    assert said.count("service_links_ignored") == 1
+    assert "unknown_settings" not in said
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+@pytest.mark.parametrize("env", ["development", "production"])
+def test_a_full_disk_under_the_log_does_not_keep_the_api_from_serving(
+    apart: Service, env: str, processes: str
+) -> None:
+    apart.environ |= {"LATCHKEY_ENV": env, "LATCHKEY_PROCESSES": processes, "LATCHKEY_UNKNOWN": "x"}
+    if env == "production":
+        make_key(apart.folder / "keys")
+        secrets = {"LATCHKEY_SECRET_KEY": token_hex(32), "LATCHKEY_SIGNING_KEYS": str(apart.folder / "keys")}
+        apart.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_PUBLIC_URL": apart.url, **secrets}
+    apart.folder.joinpath("api.log").symlink_to("/dev/full")
+    apart.start_api()
+    for _ in range(3):
+        assert apart.client().get("/v1/me").status_code == 401
+
+
+def test_a_closed_stdout_does_not_keep_the_api_from_serving(apart: Service) -> None:
+    program = ["sh", "-c", 'exec "$0" -m entrypoints.api >&-', sys.executable]
+    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **apart.environ}) as api:
+        try:
+            eventually(lambda: answers(apart), within=60)
+            assert api.poll() is None
+        finally:
+            api.terminate()
+
+
+def answers(service: Service) -> bool:
+    try:
+        return httpx.get(f"{service.url}/health/ready").status_code == 200
+    except httpx.TransportError:
+        return False
 
 
 def test_connections_that_linger_keep_nobody_from_the_port(apart: Service) -> None:

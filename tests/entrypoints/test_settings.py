@@ -448,6 +448,7 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
         ),
         ("RATE_LIMITS", ["off", "ON", "true", "0", "no", "none"]),
         ("PORT", ["0", "65536", "x", "-1", "80.0"]),
+        ("HOST", ["[::1", "[localhost]", "127.0.0.1:80", "[::1]:80", "http://127.0.0.1", "*", "a b", "-", "::1::"]),
         ("PROCESSES", ["0", "x", "257", "-1"]),
     ],
 )
@@ -689,6 +690,44 @@ def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str])
 def test_a_misspelt_setting_is_named(development: dict[str, str]) -> None:
     assert load({**development, "LATCHKEY_ACESS_TTL": "5"}).unknown == ("LATCHKEY_ACESS_TTL",)
     assert load(development).unknown == ()
+
+
+SERVICE_LINKS = {
+    "LATCHKEY_SERVICE_HOST": "10.3.240.17",
+    "LATCHKEY_SERVICE_PORT": "8000",
+    "LATCHKEY_SERVICE_PORT_HTTP": "8000",
+    "LATCHKEY_PORT_8000_TCP": "tcp://10.3.240.17:8000",
+    "LATCHKEY_PORT_8000_TCP_PROTO": "tcp",
+    "LATCHKEY_PORT_8000_TCP_PORT": "8000",
+    "LATCHKEY_PORT_8000_TCP_ADDR": "10.3.240.17",
+    "LATCHKEY_PORT_53_UDP": "udp://10.3.240.17:53",
+    "LATCHKEY_WORKER_PORT": "tcp://10.3.240.18:9000",
+    "LATCHKEY_WORKER_PORT_9000_TCP": "tcp://10.3.240.18:9000",
+    "LATCHKEY_WORKER_SERVICE_HOST": "10.3.240.18",
+    "LATCHKEY_ENV_PATH": "/usr/bin",
+}
+
+
+@pytest.mark.parametrize("link", ["tcp://10.3.240.17:8000", "udp://10.3.240.17:8000", "tcp://[fd00::17]:8000"])
+def test_service_links_of_a_platform_are_no_settings(production: dict[str, str], link: str) -> None:
+    settings = load(production | SERVICE_LINKS | {"LATCHKEY_PORT": link, "LATCHKEY_NAME": "/web/latchkey"})
+    assert (settings.port, settings.name, settings.unknown) == (8000, "Latchkey", ())
+    assert settings.service_links == ("LATCHKEY_NAME", "LATCHKEY_PORT")
+    assert load(production | SERVICE_LINKS | {"LATCHKEY_PORT": "9000"}).port == 9000
+    assert load(production).service_links == ()
+    assert load(production | {"LATCHKEY_SERVICES": "x"}).unknown == ("LATCHKEY_SERVICES",)
+    assert set(complaints(production | {"LATCHKEY_PORT": "http://10.3.240.17:8000"})) == {"LATCHKEY_PORT"}
+
+
+@pytest.mark.parametrize(
+    ("text", "host"),
+    [
+        *(("[::1]", "::1"), ("::1", "::1"), ("[::]", "::"), (" 127.0.0.1 ", "127.0.0.1"), ("localhost", "localhost")),
+        *(("api-1.internal", "api-1.internal"), ("fe80::1%eth0", "fe80::1%eth0")),
+    ],
+)
+def test_a_host_may_be_an_address_or_a_name(production: dict[str, str], text: str, host: str) -> None:
+    assert load(production | {"LATCHKEY_HOST": text}).host == host
 
 
 @pytest.mark.parametrize("cost", ["m=47104,t=1,p=1", "m=12288,t=3,p=1", "m=7168,t=5,p=1"])
