@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 _NAME = re.compile(
     r"LATCHKEY_(?:[A-Z0-9_]+_)?(?:SERVICE_HOST|SERVICE_PORT(?:_[A-Z0-9_]+)?|PORT_[0-9]+_(?:TCP|UDP|SCTP)(?:_[A-Z]+)?)"
-    r"|LATCHKEY_ENV_\w+"
+    r"|LATCHKEY_ENV_(?!FILE$)\w+"
 )
 _PORT = re.compile(r"LATCHKEY_(?:[A-Z0-9_]+_)?PORT")
 _ADDRESS = re.compile(r"(?:tcp|udp|sctp)://.*", re.IGNORECASE)
