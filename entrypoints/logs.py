@@ -89,7 +89,7 @@ Tell = Callable[[RequestLine], None]
 
 
 def tell_requests(settings: Settings) -> Tell:
-    return tell_people if settings.development else TellMachines(sys.stdout and sys.stdout.buffer)
+    return tell_people if settings.development else TellMachines(getattr(sys.stdout, "buffer", None))
 
 
 def _level(status: int | None) -> str:
