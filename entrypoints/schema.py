@@ -11,7 +11,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from entrypoints.revisions import head, is_newer
 
 _FOUND = text("SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version")
-_NO_LOCK = "55P03"
+_NO_LOCK, _READ_ONLY = "55P03", "25006"
+_NO_RIGHT = ("42501", "3F000")
+"""SQLSTATE insufficient_privilege, and invalid_schema_name: no schema that this role may use."""
+
+_OWNERS = text("""
+SELECT quote_ident(current_user) AS role, quote_ident(current_database()) AS database,
+       quote_ident(coalesce(current_schema(), 'public')) AS schema,
+       (SELECT quote_ident(pg_get_userbyid(datdba)) FROM pg_database WHERE datname = current_database()) AS owner,
+       (SELECT quote_ident(pg_get_userbyid(relowner)) FROM pg_class WHERE oid = to_regclass('alembic_version'))
+           AS tables_owner
+""")
 
 
 class SchemaError(Exception):
@@ -61,10 +71,35 @@ def unmigrated(error: Exception) -> SchemaError:
             " behind it. Run `make migrate` again; if that does not help, end what has long been open in"
             " pg_stat_activity."
         )
+    if getattr(broken, "sqlstate", None) == _READ_ONLY:
+        return SchemaError(
+            "The migration failed: the database takes no writes. It is a replica, or default_transaction_read_only is"
+            " on for the server, the database or this role. Name the primary, or switch that off."
+        )
     why, *_ = str(getattr(broken, "__cause__", None) or error).splitlines() or ["alembic_version says nothing"]
     return SchemaError(
         f"The migration failed: {why}. If alembic_version does not tell where this database is (one row, in the"
         " column version_num), put that right by hand or with `alembic stamp --purge`; then run `make migrate` again."
+    )
+
+
+async def not_allowed(error: Exception, engine: AsyncEngine) -> SchemaError | None:
+    """Of a migration whose role may not change the schema: who has to own what. None where it failed otherwise."""
+    if getattr(getattr(error, "orig", None), "sqlstate", None) not in _NO_RIGHT:
+        return None
+    async with engine.connect() as connection:
+        it = (await connection.execute(_OWNERS)).one()
+    if it.tables_owner not in (None, it.role):
+        return SchemaError(
+            f"The role {it.role} may not migrate the database {it.database}: its tables belong to {it.tables_owner}."
+            f" Run `make migrate` with a LATCHKEY_DATABASE_URL of {it.tables_owner}."
+        )
+    return SchemaError(
+        f"The role {it.role} may not create tables in the schema {it.schema} of the database {it.database}, which"
+        f" belongs to {it.owner}. Since PostgreSQL 15 only a database's owner may. Make {it.role} its owner: as a"
+        " superuser, in that database,\n"
+        f"  ALTER DATABASE {it.database} OWNER TO {it.role};\n"
+        f"  GRANT USAGE, CREATE ON SCHEMA {it.schema} TO {it.role};"
     )
 
 

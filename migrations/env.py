@@ -2,22 +2,21 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Collection, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
+from contextlib import AsyncExitStack
 from typing import Any
 
 from alembic import command, context
 from alembic.runtime.migration import MigrationContext, MigrationInfo
 from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.postgres.connecting import behind_pgbouncer, driver_url
+from adapters.postgres.migration_turn import never_time_out, telling_blockers, turn
 from adapters.postgres.tables import metadata
-from entrypoints.schema import schema_of, unmigrated, unusable
+from entrypoints.schema import not_allowed, schema_of, unmigrated, unusable
 from entrypoints.settings import SettingsError, database_url
-
-_TURN = text("SELECT pg_try_advisory_xact_lock(7235501094318843)")
 
 
 def _say_whom_it_serves(
@@ -67,19 +66,9 @@ def _be_brief(connection: Connection) -> None:
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
 
 
-@asynccontextmanager
-async def _alone(engine: AsyncEngine) -> AsyncIterator[None]:
-    """Two deployments at once: the second waits here, as long as it takes, and then finds nothing left to do.
-
-    The lock is that of a transaction, which PgBouncer leaves on one server. It has a connection of its own, and asks
-    again instead of waiting: an index that is built concurrently waits for every statement that is under way.
-    """
-    async with engine.connect() as turn:
-        while not (await turn.execute(_TURN)).scalar_one():
-            await turn.rollback()
-            await asyncio.sleep(0.2)
-        await turn.execute(text("SET LOCAL idle_in_transaction_session_timeout = 0"))
-        yield
+def _say(words: str) -> None:
+    context.config.print_stdout(words)
+    sys.stdout.flush()
 
 
 async def _online() -> None:
@@ -88,16 +77,29 @@ async def _online() -> None:
         url, arguments = driver_url(setting)
     except SettingsError as error:
         sys.exit(str(error))
-    if not behind_pgbouncer(setting):  # which takes none
-        arguments["server_settings"] = {"statement_timeout": "0"}  # an index takes as long as it takes
-    engine = create_async_engine(url, poolclass=pool.NullPool, connect_args=arguments)
+    pooled = behind_pgbouncer(setting)
+    # What a database or a role sets otherwise is stated; PgBouncer takes none of it, but for the first.
+    arguments["server_settings"] = {"application_name": "latchkey migrate"}
+    if not pooled:
+        arguments["server_settings"] |= {"default_transaction_isolation": "read committed", "statement_timeout": "0"}
+    engine = create_async_engine(
+        url, poolclass=pool.NullPool, connect_args=arguments, isolation_level="READ COMMITTED"
+    )
     event.listen(engine.sync_engine, "begin", _be_brief)
     try:
         connection = await engine.connect()
+        if not pooled:
+            await never_time_out(connection, local=False)
+            await connection.commit()
     except (SQLAlchemyError, OSError) as error:
         sys.exit(str(unusable(url, error)))
     try:
-        async with _alone(engine):
+        async with AsyncExitStack() as stack:
+            watching = await stack.enter_async_context(turn(engine, pooled=pooled, say=_say))
+            if not pooled:
+                pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
+                await stack.enter_async_context(telling_blockers(watching, pid=pid, say=_say))
+                await connection.commit()
             schema = await schema_of(connection)
             await connection.rollback()
             asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]
@@ -114,7 +116,7 @@ async def _online() -> None:
         OSError,
         AssertionError,
     ) as error:  # the last is what Alembic says to a name that is none
-        sys.exit(str(unmigrated(error)))
+        sys.exit(str(await not_allowed(error, engine) or unmigrated(error)))
     finally:
         await connection.close()
         await engine.dispose()

@@ -169,6 +169,57 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
     assert said in line
 
 
+@pytest.mark.parametrize("path", ["public", "accounts"])
+def test_a_role_that_does_not_own_the_database_is_told_what_to_do(
+    postgres: engines.Postgres, fresh: str, path: str
+) -> None:
+    async def prepare(connection: "asyncpg.Connection") -> None:
+        await connection.execute('DROP ROLE IF EXISTS "A tenant"; CREATE ROLE "A tenant" LOGIN PASSWORD \'secret\'')
+        await connection.execute(f"ALTER DATABASE migrating SET search_path = {path}")
+
+    on(fresh, prepare)
+    theirs = make_url(fresh).set(username="A tenant", password="secret").render_as_string(hide_password=False)
+    done = alembic(theirs, "upgrade", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    said, *commands = done.stderr.splitlines()
+    owner = make_url(fresh).username
+    assert said.startswith('The role "A tenant" may not create tables in the schema public of the database migrating')
+    assert f"belongs to {owner}" in said
+    assert "alembic" not in said
+    assert len(commands) == 2
+    on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET search_path"))
+    on(fresh, lambda connection: connection.execute("".join(commands)))
+    migrate(theirs, "upgrade", "head")
+    on(fresh, lambda connection: connection.execute(f'ALTER DATABASE migrating OWNER TO "{owner}"'))
+
+
+def test_a_role_that_does_not_own_the_tables_is_told_what_to_do(postgres: engines.Postgres, fresh: str) -> None:
+    migrate(fresh, "upgrade", "7c1d0e5a94b2")
+    on(
+        fresh,
+        lambda connection: connection.execute(
+            "DROP ROLE IF EXISTS other_tenant; CREATE ROLE other_tenant LOGIN PASSWORD 'secret';"
+            "GRANT SELECT ON alembic_version TO other_tenant"
+        ),
+    )
+    theirs = make_url(fresh).set(username="other_tenant", password="secret").render_as_string(hide_password=False)
+    done = alembic(theirs, "upgrade", "head")
+    assert (done.returncode, done.stdout) == (1, "")
+    [said] = done.stderr.splitlines()
+    owner = make_url(fresh).username
+    assert f"its tables belong to {owner}. Run `make migrate` with a LATCHKEY_DATABASE_URL of {owner}." in said
+
+
+def test_a_database_that_takes_no_writes_is_told_as_such(fresh: str) -> None:
+    on(
+        fresh,
+        lambda connection: connection.execute("ALTER DATABASE migrating SET default_transaction_read_only = on"),
+    )
+    done = alembic(fresh, "upgrade", "head")
+    [line] = done.stderr.splitlines()
+    assert line.startswith("The migration failed: the database takes no writes.")
+
+
 def test_a_setting_that_is_wrong_is_told_in_one_line() -> None:
     done = alembic("mysql://127.0.0.1/accounts", "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
@@ -230,8 +281,8 @@ def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -
         await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
         second = await upgrading(fresh)
         asking = (
-            "SELECT count(*) FROM pg_stat_activity WHERE starts_with(query, 'SELECT pg_try_advisory_xact_lock')"
-            " OR query = 'ROLLBACK;'"
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'latchkey migrate'"
+            " AND query LIKE '%pg_try_advisory_lock%' OR query LIKE '%pg_locks%'"
         )
         while not await connection.fetchval(asking):
             assert second.returncode is None
@@ -315,6 +366,57 @@ def test_indexes_are_built_while_another_deployment_waits_and_somebody_writes(fr
 
     assert on(fresh, both) == [0, 0]
     assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+@pytest.mark.parametrize(
+    "default",
+    [
+        "default_transaction_isolation = 'repeatable read'",
+        "default_transaction_isolation = 'serializable'",
+        "statement_timeout = 1",
+        "lock_timeout = 1",
+        "idle_in_transaction_session_timeout = 700",
+        "idle_session_timeout = 700",
+        "transaction_timeout = 700",
+    ],
+)
+def test_a_migration_does_not_rely_on_defaults_of_the_database(fresh: str, default: str) -> None:
+    on(fresh, lambda connection: connection.execute(f"ALTER DATABASE migrating SET {default}"))
+    migrate(fresh, "upgrade", "head")
+    on(fresh, lambda connection: connection.execute("ALTER DATABASE migrating RESET ALL"))
+    assert "No new upgrade operations detected" in migrate(fresh, "check")
+
+
+def test_a_migration_that_waits_says_for_whom(fresh: str) -> None:
+    migrate(fresh, "upgrade", "7c1d0e5a94b2")
+
+    async def wait(connection: "asyncpg.Connection") -> tuple[str, int, int]:
+        holder = await asyncpg.connect(fresh, server_settings={"application_name": "an open console"})
+        await holder.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM users")
+        await connection.execute(f"SELECT pg_advisory_lock({LOCK})")
+        run = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "alembic", "upgrade", "head"),
+            cwd=ROOT,
+            env={"LATCHKEY_DATABASE_URL": fresh},
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.DEVNULL,
+        )
+        assert run.stdout is not None
+        said = (await run.stdout.readline()).decode()
+        await connection.execute(f"SELECT pg_advisory_unlock({LOCK})")
+        said += (await run.stdout.readline()).decode()
+        pids = connection.get_server_pid(), holder.get_server_pid()
+        await holder.execute("ROLLBACK")
+        await holder.close()
+        assert await run.wait() == 0
+        return said, *pids
+
+    said, running, console = on(fresh, wait)
+    first, second = said.splitlines()
+    assert first.startswith(f"Another migration of this database is running: waiting for pid {running} (user ")
+    assert second.startswith(f"The migration cannot go on: waiting for pid {console} (user ")
+    assert "an open console, from 127.0.0.1, idle in transaction since" in second
+    assert second.endswith(f"SELECT pg_terminate_backend({console}) would end it.")
 
 
 # -- is it as the code expects? ---------------------------------------------------------------------------

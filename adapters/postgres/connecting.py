@@ -56,6 +56,11 @@ def make_engine(
     # A day has 24 hours, whatever clock the server lives by.
     settings = {"application_name": application, "timezone": "UTC"}
     if not behind_pgbouncer(url):  # which takes no other
+        # What a server, a database or a role may set otherwise, and statements rely on. Reading only is left to them:
+        # that is how a server says that it takes no writes.
+        settings["default_transaction_isolation"] = "read committed"
+        settings["default_transaction_deferrable"] = "off"
+        settings["lock_timeout"] = "0"
         # The server gives up too, so that nobody's locks outlive whoever was killed, stopped or cut off.
         settings["statement_timeout"] = str(round(deadline * 1000))
         settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
@@ -65,6 +70,7 @@ def make_engine(
         max_overflow=0,
         pool_timeout=deadline,
         pool_recycle=1800,
+        isolation_level="READ COMMITTED",
         hide_parameters=True,  # an error that is logged must not tell what was stored
         connect_args={
             "timeout": deadline,

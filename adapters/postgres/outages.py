@@ -17,7 +17,7 @@ from domain.refusals import unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
-_PASSING = ("08", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
+_PASSING = ("08", "25P03", "25P04", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
 # Somebody else was first, which a database says that answers.
 _IN_TURN = ("40", "55P03")
 

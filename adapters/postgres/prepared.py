@@ -68,7 +68,7 @@ async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
     """All that is done on the connection meanwhile, prepared or not, or nothing of it."""
     driver = _driver_of(connection)
     try:
-        await _told(connection, driver.execute("BEGIN"))
+        await _told(connection, driver.execute("BEGIN ISOLATION LEVEL READ COMMITTED"))
     except asyncpg.PostgresError:
         _hang_up(connection)  # it is in the middle of something else
         raise

@@ -28,6 +28,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
        (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user) AS for_the_role,
        (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database()) AS for_the_database,
        current_setting('transaction_read_only') = 'on' AS read_only,
+       current_setting('default_transaction_isolation') AS isolation,
        current_setting('statement_timeout') AS statement_timeout,
        current_setting('idle_in_transaction_session_timeout') AS idle_in_transaction_session_timeout
 """)
@@ -106,6 +107,12 @@ def _durability(facts: Row[tuple[object, ...]]) -> Finding:
 def _limits(facts: Row[tuple[object, ...]]) -> Finding:
     """What a connection of our own would bring along, and PgBouncer does not."""
     limits = ("statement_timeout", "idle_in_transaction_session_timeout")
+    if facts.isolation != "read committed":
+        return Finding.wrong(
+            PART,
+            f"default_transaction_isolation is {facts.isolation}, and PgBouncer passes no other on: people who act at"
+            " once get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
+        )
     lacking = [name for name in limits if facts._mapping[name] == "0"]
     if lacking:
         return Finding.warning(

@@ -1,0 +1,111 @@
+"""One migration at a time, and for whom it waits."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC
+from typing import Any
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+TURN = 7235501094318843
+QUIET = 2.0
+"""Seconds that a migration waits before it says so."""
+
+_HOLDER = text("""
+SELECT pid, usename, application_name, client_addr, state, coalesce(xact_start, backend_start) AS since
+FROM pg_stat_activity WHERE pid IN (
+    SELECT pid FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 1 AND (classid::bigint << 32 | objid::bigint) = :turn
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+)
+""")
+_BLOCKERS = text("""
+SELECT pid, usename, application_name, client_addr, state, coalesce(xact_start, backend_start) AS since
+FROM pg_stat_activity WHERE pid = ANY (pg_blocking_pids(:pid))
+""")
+_NEVER = text("SELECT set_config(name, '0', :local) FROM pg_settings WHERE name = ANY (CAST(:names AS text[]))")
+
+Say = Callable[[str], None]
+
+
+@asynccontextmanager
+async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[AsyncConnection]:
+    """Two deployments at once: the second waits here, as long as it takes, and then finds nothing left to do.
+
+    The lock has a connection of its own. It is a session's and in no transaction: an index that is built concurrently
+    waits for every transaction that has a snapshot. Only PgBouncer, which gives each transaction another session,
+    needs it to be a transaction's. It is asked for again and again instead of waited for, for the same reason.
+    """
+    level, lock = ("READ COMMITTED", "xact_lock") if pooled else ("AUTOCOMMIT", "lock")
+    ask = text(f"SELECT pg_try_advisory_{lock}({TURN})")
+    async with engine.execution_options(isolation_level=level).connect() as connection:
+        await never_time_out(connection, local=pooled)
+        waiting = _Waiting(_HOLDER, "Another migration of this database is running", say)
+        while not (await connection.execute(ask)).scalar_one():
+            await waiting.look(connection, turn=TURN)
+            await connection.rollback()
+            await asyncio.sleep(0.2)
+        await never_time_out(connection, local=pooled)
+        yield connection
+
+
+@asynccontextmanager
+async def telling_blockers(connection: AsyncConnection, *, pid: int, say: Say) -> AsyncIterator[None]:
+    """Meanwhile `connection` looks whether the session `pid` waits for others, and says for whom."""
+
+    async def look() -> None:
+        waiting = _Waiting(_BLOCKERS, "The migration cannot go on", say)
+        while True:
+            await asyncio.sleep(QUIET / 4)
+            await waiting.look(connection, pid=pid)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield
+    finally:
+        looking.cancel()
+        with suppress(asyncio.CancelledError, SQLAlchemyError, OSError):
+            await looking
+
+
+class _Waiting:
+    """Says for whom, once each has been waited for long enough."""
+
+    def __init__(self, question: Any, what: str, say: Say) -> None:
+        self._question, self._what, self._say = question, what, say
+        self._since: dict[int, float] = {}
+        self._told: set[int] = set()
+
+    async def look(self, connection: AsyncConnection, **asked: int) -> None:
+        now = asyncio.get_running_loop().time()
+        sessions = {row.pid: row for row in await connection.execute(self._question, asked)}
+        self._since = {pid: self._since.get(pid, now) for pid in sessions}
+        for pid, row in sessions.items():
+            if pid not in self._told and now - self._since[pid] >= QUIET:
+                self._told.add(pid)
+                self._say(f"{self._what}: waiting for {_described(row)}.")
+
+
+def _described(row: Any) -> str:
+    """Its statement is left out: it may name somebody."""
+    facts = [f"user {row.usename}", row.application_name, row.client_addr and f"from {row.client_addr}", row.state]
+    since = "" if row.since is None else f" since {row.since.astimezone(UTC):%H:%M:%S} UTC"
+    who = ", ".join(str(fact) for fact in facts if fact)
+    return f"pid {row.pid} ({who}{since}); SELECT pg_terminate_backend({row.pid}) would end it"
+
+
+_FOREVER = (
+    "statement_timeout",
+    "lock_timeout",
+    "idle_in_transaction_session_timeout",
+    "idle_session_timeout",
+    "transaction_timeout",
+)
+
+
+async def never_time_out(connection: AsyncConnection, *, local: bool) -> None:
+    """Whatever the server, the database or the role sets; `local`: in this transaction."""
+    await connection.execute(_NEVER, {"local": local, "names": list(_FOREVER)})
