@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -208,7 +209,7 @@ class _Reader:
         text = self.value(name)
         if text is None:
             if default is None and not optional and len(self._problems) == before:
-                self._problems.append(f"LATCHKEY_{name}: must be set")
+                self._problems.append(f"LATCHKEY_{name}: must be set{self._other_engines(name)}")
             return default() if callable(default) else default
         try:
             return parse(text)
@@ -217,15 +218,28 @@ class _Reader:
             return default
 
     def running(self, name: str) -> str | None:
-        """What `make run` has started, while it runs."""
+        """What `make run` has started, while it runs; None where other engines than those are set."""
+        return None if self._other_engines(name) else self._started().get(f"LATCHKEY_{name}")
+
+    def _started(self) -> dict[str, str]:
         if self.env != "development":
-            return None
+            return {}
         try:
-            started = json.loads((self.data_dir / "running.json").read_text())
+            started: dict[str, str] = json.loads((self.data_dir / "running.json").read_text())
         except (OSError, ValueError):
-            return None
-        found: str | None = started.get(f"LATCHKEY_{name}")
-        return found
+            return {}
+        return started
+
+    def _other_engines(self, name: str) -> str:
+        """Why `name` does not come from `make run`: the database and Redis are of one installation."""
+        started = self._started()
+        for engine in ("DATABASE_URL", "REDIS_URL"):
+            theirs = started.get(f"LATCHKEY_{engine}")
+            with suppress(ValueError):  # which is a problem of that setting
+                ours = text_of(self._values, f"LATCHKEY_{engine}")
+                if name != engine and None not in {ours, theirs} and ours != theirs:
+                    return f", since LATCHKEY_{engine} is not that of `make run`"
+        return ""
 
     def _https(self, parse: Callable[[str], str]) -> Callable[[str], str]:
         return product.over_https(parse) if self.env == "production" else parse

@@ -76,6 +76,56 @@ def test_nobody_acts_on_a_laptops_database_with_the_settings_of_another(name: st
     assert refused.stdout.startswith(f"wrong    settings    LATCHKEY_DATABASE_URL: must be set where {name} is; ")
 
 
+@pytest.mark.parametrize(
+    ("given", "missing"),
+    [
+        (("DATABASE_URL",), ("REDIS_URL", "PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
+        (("DATABASE_URL", "ENV"), ("REDIS_URL",)),
+        (("REDIS_URL",), ("DATABASE_URL",)),
+        (("REDIS_URL", "ENV"), ("DATABASE_URL",)),
+        (("DATABASE_URL", "SECRET_KEY"), ("REDIS_URL", "PUBLIC_URL", "SIGNING_KEYS")),
+        (("DATABASE_URL", "REDIS_URL"), ("PUBLIC_URL", "SECRET_KEY", "SIGNING_KEYS")),
+        (("REDIS_URL", "SECRET_KEY"), ("DATABASE_URL",)),
+        (("SMTP_URL", "SECRET_KEY"), ("DATABASE_URL",)),
+    ],
+    ids=str,
+)
+def test_half_an_environment_is_not_completed_by_what_make_run_has(
+    service: Service,
+    tmp_path: Path,
+    given: tuple[str, ...],
+    missing: tuple[str, ...],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """While `make run` is up in the folder: its engines are there to be found."""
+    engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
+    data = tmp_path / "data"
+    data.mkdir()
+    (data / "running.json").write_text(json.dumps({**engines, "LATCHKEY_SMTP_URL": "smtp://127.0.0.1:1"}))
+    values = {
+        "DATABASE_URL": "postgresql://nobody:x@127.0.0.1:1/other",
+        "REDIS_URL": "redis://127.0.0.1:1/0",
+        "SMTP_URL": "smtp://127.0.0.1:2",
+        "SECRET_KEY": "2b7e151628aed2a6abf7158809cf4f3c",
+        "ENV": "development",
+    }
+    in_folder = {"LATCHKEY_DATA_DIR": str(data)} if "SECRET_KEY" not in given else {}
+    environ = in_folder | {f"LATCHKEY_{name}": values[name] for name in given}
+    for command in ("users find", "doctor"):
+        refused = cli(environ, *command.split())
+        assert refused.returncode == 1
+        said = refused.stderr + refused.stdout
+        assert re.findall("LATCHKEY_([A-Z_]+): must be set", said) == list(missing)
+
+
+def test_engines_of_make_run_may_be_named_by_hand(service: Service, tmp_path: Path) -> None:
+    engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
+    (tmp_path / "running.json").write_text(json.dumps(engines))
+    here = {"LATCHKEY_ENV": "development", "LATCHKEY_DATA_DIR": str(tmp_path)}
+    for name, value in engines.items():
+        assert cli({**here, name: value}, "users", "find").returncode == 0
+
+
 def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: Path) -> None:
     for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_DATABASE_URL"):
         refused = cli({name: "postgresql://127.0.0.1/accounts"}, "keys", "rotate")
