@@ -15,7 +15,7 @@ $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
 TARGETS := help run test test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
-  lock clean
+  screenshots lock clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -81,6 +81,10 @@ bench-soak: $(DEV) ## ten minutes of everything at once: do memory, descriptors 
 profile: $(DEV) .venv-bench/installed ## where the time of a call goes (CALL=/v1/forward-auth)
 	@$(ENSURE_WRK)
 	@exec $(BIN)/python -m tests.benchmarks.profiling $(CALL)
+
+screenshots: $(DEV) ## PNG files of every page and mail, light and dark, narrow and wide (TO=.screenshots)
+	@LATCHKEY_SCREENSHOTS=$(or $(TO),.screenshots) exec $(BIN)/python -m pytest -q -n 0 \
+	  tests/entrypoints/test_pages.py tests/entrypoints/test_mail_looks.py
 
 format: $(DEV) ## formats, and mends what can be mended
 	@$(BIN)/python -m ruff check --fix --exit-zero --quiet

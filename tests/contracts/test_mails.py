@@ -7,6 +7,7 @@ from uuid import UUID
 
 import anyio
 import pytest
+from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
@@ -14,6 +15,7 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from domain.mail import Kind, Mail, Outcome
+from domain.origin import NOWHERE, Origin
 from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
 
 pytestmark = pytest.mark.anyio
@@ -55,7 +57,8 @@ async def parked(stage: Stage, limit: int = 10) -> list[Mail]:
 
 
 async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(stage: Stage) -> None:
-    mail = Mail.owed(Kind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id())
+    origin = Origin(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
+    mail = Mail.owed(Kind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), origin=origin)
     async with stage.begin() as work:
         await work.mails.add(mail)
     assert await leasing(stage)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
@@ -119,6 +122,18 @@ async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) 
         mail = await stage.mail()
         batches = await at_once([leasing(stage, limit=1, only=mail.id)] * 10)
         assert sorted(map(len, batches)) == [0] * 9 + [1]
+
+
+async def test_mail_of_an_earlier_release_tells_no_place(engine: AsyncEngine) -> None:
+    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    async with engine.begin() as connection:
+        columns = "id, kind, recipient, created_at, due_at, attempts, note"
+        row = {"id": new_id(), "now": NOW}
+        values = "VALUES (:id, 'reset', 'ada@example.org', :now, :now, 0, '')"
+        await connection.execute(sql(f"INSERT INTO mails ({columns}) {values}"), row)
+    [mail] = await leasing(stage)()
+    assert mail.origin == NOWHERE
 
 
 async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEngine) -> None:

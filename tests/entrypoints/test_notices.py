@@ -1,0 +1,98 @@
+"""What notices tell people of an act, so that they can judge whether it was theirs."""
+
+import re
+from email.message import EmailMessage
+
+from tests.entrypoints.service import PASSWORD, Client, Service, address
+
+LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Safari/604"
+TIME = r"[1-9][0-9]? [A-Z][a-z]+ 20\d\d at \d\d:\d\d UTC"
+
+
+def text(mail: EmailMessage) -> str:
+    body = mail.get_body(("plain",))
+    assert body is not None
+    return "\n".join(body.get_content().splitlines())
+
+
+def tells(mail: EmailMessage, device: str) -> None:
+    assert re.search(rf"Time: {TIME}\nDevice: {device}\nIP address: 127\.0\.0\.1\n", text(mail)), text(mail)
+
+
+def member(service: Service, agent: str) -> Client:
+    client = service.member()
+    client.headers["User-Agent"] = agent
+    return client
+
+
+def test_notice_of_a_changed_password_tells_who_changed_it(service: Service) -> None:
+    client = member(service, LINUX)
+    change = {"current_password": PASSWORD, "new_password": "another quite fine passphrase"}
+    assert client.post("/v1/password/change", json=change).status_code == 200
+    tells(service.mail(client.email), "Firefox on Linux")
+
+
+def test_notice_of_a_reset_password_tells_who_followed_the_link(service: Service) -> None:
+    client, other = member(service, LINUX), service.client()
+    client.post("/v1/password/forgot", json={"email": client.email})
+    assert "from Firefox on Linux, IP address 127.0.0.1." in text(service.mail(client.email))
+    other.headers["User-Agent"] = IPHONE
+    form = {"token": service.token(client.email), "new_password": "a long walk home", "confirm_password": ""}
+    form["confirm_password"] = form["new_password"]
+    assert other.post("/reset", data=form).status_code == 200
+    tells(service.mail(client.email, 2), "Safari on iPhone")
+
+
+def test_notice_of_an_ended_session_tells_who_used_the_old_token(service: Service) -> None:
+    client = member(service, LINUX)
+    old = client.pair["refresh_token"]
+    client.take(client.renew())
+    client.take(client.renew())
+    client.headers["User-Agent"] = IPHONE
+    assert client.renew(old).status_code == 401
+    mail = service.mail(client.email)
+    tells(mail, "Safari on iPhone")
+    assert "token" not in text(mail)
+    assert "presented" not in text(mail)
+
+
+def test_notices_of_another_address_tell_who_asked_confirmed_and_restored(service: Service) -> None:
+    client, new, mailbox = member(service, LINUX), address("new"), service.client()
+    client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
+    tells(service.mail(client.email, 1), "Firefox on Linux")
+    assert "from Firefox on Linux" in text(service.mail(new))
+    mailbox.headers["User-Agent"] = IPHONE
+    assert mailbox.post("/v1/email/confirm", json={"token": service.token(new)}).status_code == 200
+    tells(service.mail(client.email, 2), "Safari on iPhone")
+    mailbox.headers["User-Agent"] = "<b>evil</b>"
+    assert mailbox.post("/v1/email/confirm", json={"token": service.token(client.email, 2)}).status_code == 200
+    tells(service.mail(client.email, 3), "unknown")
+
+
+def test_notice_of_a_second_registration_tells_who_tried(service: Service) -> None:
+    email, client = service.user("known"), service.client()
+    client.headers["User-Agent"] = LINUX
+    client.post("/v1/register", json={"email": email, "password": PASSWORD})
+    tells(service.mail(email), "Firefox on Linux")
+
+
+def test_notice_of_a_deletion_tells_the_place_of_its_owner_but_not_of_an_admin(service: Service) -> None:
+    client = member(service, LINUX)
+    assert client.request("DELETE", "/v1/me", json={"password": PASSWORD}).status_code == 204
+    tells(service.mail(client.email), "Firefox on Linux")
+    other, admin = service.member(), service.admin()
+    user_id = other.get("/v1/me").json()["id"]
+    assert admin.delete(f"/v1/users/{user_id}").status_code == 204
+    told = text(service.mail(other.email))
+    assert re.search(rf"Time: {TIME}\n", told)
+    assert "127.0.0.1" not in told
+    assert "Device" not in told
+
+
+def test_export_holds_where_the_acts_came_from_that_mails_tell_of(service: Service) -> None:
+    client = member(service, LINUX)
+    client.post("/v1/password/forgot", json={"email": client.email})
+    service.mail(client.email)
+    [mail] = client.get("/v1/me/export").json()["mails"]
+    assert (mail["ip"], mail["user_agent"]) == ("127.0.0.1", LINUX)
