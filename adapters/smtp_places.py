@@ -27,11 +27,14 @@ class SmtpServer:
 
 
 def smtp_server(url: str) -> SmtpServer:
-    """Without `tls`, smtp:// asks for STARTTLS except on the loopback. Raises ValueError naming LATCHKEY_SMTP_URL."""
+    """Without `tls`, smtp:// asks for STARTTLS, except at port 465 (RFC 8314 section 3.3) and on the loopback.
+
+    Raises ValueError naming LATCHKEY_SMTP_URL."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
-        implied = Tls.IMPLICIT if parts.scheme == "smtps" else Tls.NONE if _loopback(host) else Tls.STARTTLS
+        implicit = parts.scheme == "smtps" or port == 465
+        implied = Tls.IMPLICIT if implicit else Tls.NONE if _loopback(host) else Tls.STARTTLS
         ((option, value),) = parse_qsl(parts.query or f"tls={implied}", strict_parsing=True)
         tls = Tls(value if option == "tls" else "")
     except ValueError:

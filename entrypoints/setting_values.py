@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from adapters import redis_places
 from adapters.key_files import load_keys
 from adapters.password_hashes.kept import bearable
-from adapters.postgres.connecting import driver_url
+from adapters.postgres.places import driver_url
 from adapters.rfc5322 import sender
 from adapters.smtp_places import smtp_server
 

@@ -12,8 +12,8 @@ from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from adapters.postgres.connecting import behind_pgbouncer, driver_url
 from adapters.postgres.migration_turn import never_time_out, telling_blockers, turn
+from adapters.postgres.places import behind_pgbouncer, driver_url
 from adapters.postgres.tables import metadata
 from entrypoints.schema import not_allowed, schema_of, unmigrated, unusable
 from entrypoints.settings import SettingsError, database_url
@@ -75,11 +75,11 @@ async def _online() -> None:
     try:
         setting = context.config.attributes.get("database_url") or database_url()
         url, arguments = driver_url(setting)
-    except SettingsError as error:
+    except (SettingsError, ValueError) as error:
         sys.exit(str(error))
     pooled = behind_pgbouncer(setting)
     # What a database or a role sets otherwise is stated; PgBouncer takes none of it, but for the first.
-    arguments["server_settings"] = {"application_name": "latchkey migrate"}
+    arguments["server_settings"] = {"application_name": "latchkey migrate"} | arguments["server_settings"]
     if not pooled:
         arguments["server_settings"] |= {"default_transaction_isolation": "read committed", "statement_timeout": "0"}
     engine = create_async_engine(

@@ -1,14 +1,15 @@
-"""From a setting to an engine: whatever spelling of a PostgreSQL URL people have, with deadlines on everything."""
+"""From a setting to an engine, with deadlines on everything."""
 
 from collections.abc import Generator
 from typing import Any
 
 import asyncpg
-from sqlalchemy import URL, event, make_url
+from sqlalchemy import event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from adapters.postgres.failovers import Failovers
+from adapters.postgres.places import behind_pgbouncer, driver_url
 from adapters.postgres.prepared import Record
 
 POOL = 10
@@ -18,43 +19,13 @@ DEADLINE = 1.5
 """Seconds that anything asked of the database may take, however many statements it is: an outage is told in two."""
 
 
-def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
-    """`postgres://`, libpq's `sslmode` and Prisma's `pgbouncer=true` are understood too. Raises ValueError for
-    anything but PostgreSQL."""
-    try:
-        parsed = make_url(url)
-    except Exception as error:
-        raise ValueError("not a database URL") from error
-    if parsed.drivername not in {"postgres", "postgresql", "postgresql+asyncpg"}:
-        raise ValueError("not a PostgreSQL URL")
-    query = dict(parsed.query)
-    arguments: dict[str, Any] = {}
-    if "sslmode" in query:
-        arguments["ssl"] = query.pop("sslmode")
-    if (between := query.pop("pgbouncer", "false")) not in {"true", "false"}:
-        raise ValueError("pgbouncer must be true or false")
-    if between == "true":
-        # Each transaction may meet another server, which knows no statement by its name: each is sent whole.
-        arguments |= {
-            "statement_cache_size": 0,
-            "prepared_statement_cache_size": 0,
-            "prepared_statement_name_func": lambda: "",
-        }
-    return parsed.set(drivername="postgresql+asyncpg", query=query), arguments
-
-
-def behind_pgbouncer(url: str) -> bool:
-    """Whether connections are PgBouncer's, which lends a server for each transaction."""
-    return make_url(url).query.get("pgbouncer") == "true"
-
-
 def make_engine(
     url: str, *, pool_size: int = POOL, deadline: float = 2.0, application: str = "latchkey"
 ) -> AsyncEngine:
     """`deadline` bounds, in seconds, a connection, a statement and the wait for a place in the pool."""
     parsed, arguments = driver_url(url)
     # A day has 24 hours, whatever clock the server lives by.
-    settings = {"application_name": application, "timezone": "UTC"}
+    settings = {"application_name": application} | arguments.pop("server_settings") | {"timezone": "UTC"}
     if not behind_pgbouncer(url):  # which takes no other
         # What a server, a database or a role may set otherwise, and statements rely on. Reading only is left to them:
         # that is how a server says that it takes no writes.

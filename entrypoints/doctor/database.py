@@ -6,7 +6,8 @@ from collections.abc import AsyncIterator
 from sqlalchemy import Row, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.connecting import POOL, behind_pgbouncer, make_engine
+from adapters.postgres.connecting import POOL, make_engine
+from adapters.postgres.places import behind_pgbouncer
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding

@@ -92,6 +92,9 @@ async def test_a_lost_starttls_is_never_made_up_for_in_plain_text(
         ("smtp://relay?tls=none", SmtpServer(host="relay", port=25, tls=Tls.NONE)),
         ("smtp://relay?tls=implicit", SmtpServer(host="relay", port=465, tls=Tls.IMPLICIT)),
         ("smtps://relay", SmtpServer(host="relay", port=465, tls=Tls.IMPLICIT)),
+        ("smtp://relay:465", SmtpServer(host="relay", port=465, tls=Tls.IMPLICIT)),
+        ("smtp://127.0.0.1:465", SmtpServer(host="127.0.0.1", port=465, tls=Tls.IMPLICIT)),
+        ("smtp://relay:465?tls=starttls", SmtpServer(host="relay", port=465, tls=Tls.STARTTLS)),
         (
             "smtp://a%40b:p%2Fw%3A%25@relay:2525",
             SmtpServer(host="relay", port=2525, tls=Tls.STARTTLS, username="a@b", password="p/w:%"),
