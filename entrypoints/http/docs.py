@@ -12,11 +12,12 @@ from entrypoints.http.guard import Gate, anybody
 from entrypoints.http.html import Pages, page
 from entrypoints.http.openapi import access_policies, document
 from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.reading import FOR_ANY_ORIGIN
 
 
 @get("/openapi.json", guards=anybody(), include_in_schema=False)
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
-    return Response(_document(request.app), media_type=MediaType.JSON)
+    return Response(_document(request.app), media_type=MediaType.JSON, headers=FOR_ANY_ORIGIN)
 
 
 @get("/problems/{name:str}", guards=anybody(), include_in_schema=False)

@@ -14,7 +14,7 @@ from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of, said_in
+from entrypoints.http.reading import AnyRequest, caller_of
 from entrypoints.http.shortcut import Headers, Way
 
 PATH = "/v1/forward-auth"
@@ -66,7 +66,7 @@ def way(authenticate: Authenticate) -> Way:
     """The same without the framework."""
 
     async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
-        caller = await authenticate(bearer(said_in(scope, b"authorization")), role=_ROLES[scope["query_string"]])
+        caller = await authenticate(bearer(scope), role=_ROLES[scope["query_string"]])
         return [_TEXT, *_spelled(caller.user_id, caller.session_id, caller.role, caller.verified)], b""
 
     return Way(answer, queries=_ROLES.keys())

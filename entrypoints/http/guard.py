@@ -2,20 +2,21 @@
 
 from base64 import b64decode
 from collections.abc import Collection, Sequence
-from typing import Any
+from typing import Any, cast
 from urllib.parse import unquote_plus
 from uuid import UUID
 
 from litestar import Litestar
 from litestar.connection import ASGIConnection
 from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
-from litestar.types import Guard
+from litestar.types import Guard, HTTPScope, WebSocketScope
 
 from application.authenticate import Authenticate
 from application.identify_client import IdentifyClient
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from entrypoints.http.reading import origin_of
+from entrypoints.http.problems import mark_bearer
+from entrypoints.http.reading import AnyRequest, UnsupportedMediaType, origin_of, said_in
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
@@ -41,12 +42,11 @@ class Gate:
         if self.client:
             connection.state.challenge = 'Basic realm="latchkey"'
             identify: IdentifyClient = connection.app.state.identify_client
-            connection.state.client = await identify(*_basic(connection), origin=origin_of(connection))
+            credentials = await _credentials(cast("AnyRequest", connection))
+            connection.state.client = await identify(*credentials, origin=origin_of(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
-            connection.state.caller = await authenticate(
-                bearer(connection.headers.getall("authorization", [])), role=self.role
-            )
+            connection.state.caller = await authenticate(bearer(connection.scope), role=self.role)
         segments = connection.scope["path"].split("/")
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
             raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
@@ -92,25 +92,47 @@ def insist_on_gates(app: Litestar) -> None:
                 raise TypeError(f"{route.path}: {handler.handler_name} does not declare who may call it")
 
 
-def bearer(said: Sequence[str]) -> str:
-    """The token in what Authorization says (RFC 6750, section 2.1). Raises `token_missing` or `token_invalid`."""
+def bearer(scope: HTTPScope | WebSocketScope) -> str:
+    """The token in the Authorization header (RFC 6750, section 2.1). Raises `token_missing` or `token_invalid`."""
+    said = said_in(scope, b"authorization")
     scheme, _, token = said[0].partition(" ") if said else ("", "", "")
+    token = token.strip(" ")
     if scheme.lower() != "bearer":
         raise Refusal(Code.TOKEN_MISSING, "Send an access token: Authorization: Bearer …")
+    mark_bearer(scope)
     if len(said) != 1 or not token:
         raise Refusal(Code.TOKEN_INVALID, "The access token is not valid.")
     return token
 
 
-def _basic(connection: Connection) -> tuple[str, str]:
-    """The id and the secret of a client (RFC 6749, section 2.3.1: each is form-encoded before they are joined)."""
-    said = connection.headers.getall("authorization", [])
+async def _credentials(request: AnyRequest) -> tuple[str, str]:
+    """The id and the secret of a client: by HTTP Basic or in the form, and one of them alone (RFC 6749, section 2.3).
+    Raises `invalid_credentials` or `malformed`."""
+    said = [value for value in request.headers.getall("authorization", []) if value]
+    try:
+        form = await request.form()
+    except UnsupportedMediaType:
+        return _basic(said)
+    except Refusal:
+        if not said:
+            raise
+        return _basic(said)  # a client is told what is wrong with its form, and nobody else
+    if not form.get("client_secret"):
+        return _basic(said)
+    if said:
+        refusal = "Authenticate in the Authorization header or in the form, not in both (RFC 6749, section 2.3)."
+        raise Refusal(Code.MALFORMED, refusal, field="client_secret")
+    return form.get("client_id", ""), form["client_secret"]
+
+
+def _basic(said: Sequence[str]) -> tuple[str, str]:
+    """From the Authorization header (RFC 6749, section 2.3.1: each is form-encoded before they are joined)."""
     scheme, _, sealed = said[0].partition(" ") if len(said) == 1 else ("", "", "")
     try:
         if scheme.lower() != "basic":
             raise ValueError("another scheme")
-        client_id, _, secret = b64decode(sealed, validate=True).decode().partition(":")
+        client_id, _, secret = b64decode(sealed.strip(" "), validate=True).decode().partition(":")
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except ValueError:
-        refusal = "Send the id and the secret of a client: Authorization: Basic …"
+        refusal = "Send the id and the secret of a client: Authorization: Basic …, or client_id and client_secret."
         raise Refusal(Code.INVALID_CREDENTIALS, refusal) from None

@@ -14,7 +14,7 @@ from application.show_me import ShowMe
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of, said_in
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 from entrypoints.http.shortcut import Headers, Way
 
@@ -48,7 +48,7 @@ def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
     """The same without the framework."""
 
     async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
-        user = await show_me(await authenticate(bearer(said_in(scope, b"authorization"))))
+        user = await show_me(await authenticate(bearer(scope)))
         return [(b"content-type", b"application/json")], msgspec.json.encode(UserShape.of(user))
 
     return Way(answer)

@@ -42,7 +42,8 @@ _SCHEMES = {
     "basic": {
         "type": "http",
         "scheme": "basic",
-        "description": "Id and secret of a client, as printed by `clients add`.",
+        "description": "Id and secret of a client, as printed by `clients add`. They may be sent as"
+        " `client_id` and `client_secret` in the form instead.",
     },
 }
 _RETRY_AFTER = {

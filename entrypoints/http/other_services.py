@@ -18,17 +18,21 @@ from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, client_of, strict_form
 
 
-class TokenForm(Struct, frozen=True, forbid_unknown_fields=True):
-    """`token_type_hint` may be left out, and changes nothing."""
+class TokenForm(Struct, frozen=True):
+    """A client that sends no HTTP Basic credentials sends `client_id` and `client_secret` as well.
+
+    Other parameters are ignored (RFC 6749, section 3.2; RFC 7662, section 2.1).
+    """
 
     token: Annotated[str, described("An access token or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ")]
     token_type_hint: Annotated[str, described("Ignored.", "access_token")] | UnsetType = UNSET
 
     def said(self) -> str:
         """The token; a parameter without a value counts as left out (RFC 6749, section 3.1)."""
-        if not self.token:
+        token = self.token.strip()
+        if not token:
             raise Refusal(Code.MALFORMED, "Say which token.", field="token")
-        return self.token
+        return token
 
 
 class Introspection(Struct, frozen=True, kw_only=True):
@@ -40,7 +44,7 @@ class Introspection(Struct, frozen=True, kw_only=True):
     sid: str | UnsetType = UNSET
     jti: str | UnsetType = UNSET
     iss: str | UnsetType = UNSET
-    aud: str | UnsetType = UNSET
+    aud: str | list[str] | UnsetType = UNSET
     client_id: str | UnsetType = UNSET
     iat: int | UnsetType = UNSET
     exp: int | UnsetType = UNSET

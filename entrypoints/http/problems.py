@@ -11,7 +11,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import HTTPScope, Send
+from litestar.types import HTTPScope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
@@ -108,7 +108,7 @@ def answer(
 
 
 def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
-    document, headers = _of(refusal)
+    document, headers = _of(refusal, request.scope)
     if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
         headers["WWW-Authenticate"] = request.state.challenge
     return answer(request, document, headers)
@@ -116,7 +116,7 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Probl
 
 async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
     """The same without the framework."""
-    document, headers = _of(refusal)
+    document, headers = _of(refusal, scope)
     scope["state"]["refusal"] = document.code
     await send_problem(send, document, headers)
 
@@ -130,12 +130,28 @@ async def send_problem(send: Send, document: Problem, headers: dict[str, str]) -
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
 
-def _of(refusal: Refusal) -> tuple[Problem, dict[str, str]]:
+_BEARER_ERRORS = {
+    **dict.fromkeys((Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED), "invalid_token"),
+    **dict.fromkeys((Code.NOT_VERIFIED, Code.ROLE_REQUIRED), "insufficient_scope"),
+}
+"""What RFC 6750 (section 3.1) calls them. Its grammar allows no quotation mark and no backslash in a description, so
+that is the title of the code, which holds nothing that anybody sent."""
+
+
+def mark_bearer(scope: HTTPScope | WebSocketScope) -> None:
+    """An access token was sent in the Authorization header, so a refusal of it says what is wrong with it."""
+    scope["state"]["bearer"] = True
+
+
+def _of(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
     errors = []
     if refusal.field is not None:
         errors = [FieldProblem(refusal.field, refusal.reason or refusal.code, refusal.detail)]
     headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    return problem(refusal.code, refusal.detail, errors), headers
+    document = problem(refusal.code, refusal.detail, errors)
+    if scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
+        headers["WWW-Authenticate"] = f'Bearer error="{error}", error_description="{document.title}"'
+    return document, headers
 
 
 def _everywhere(status: int) -> dict[str, str]:

@@ -18,6 +18,8 @@ from domain.token import AccessToken
 from entrypoints.http.problems import malformed
 
 AnyRequest = Request[Any, Any, Any]
+FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
+"""For what is public, the same for everybody, and read by programs in browsers: keys, metadata, API description."""
 
 
 class UnsupportedMediaType(ClientException):

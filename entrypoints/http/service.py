@@ -1,11 +1,14 @@
 """Health, public keys and metrics."""
 
 import asyncio
+from pathlib import PurePosixPath
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from litestar import Request, Response, get, head
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import FromPath
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.argon2_hasher import Argon2Hasher
@@ -15,6 +18,7 @@ from domain.refusals import Code, Refusal
 from entrypoints.health import Health, Lookout
 from entrypoints.http.fields import described
 from entrypoints.http.guard import anybody
+from entrypoints.http.reading import FOR_ANY_ORIGIN
 from entrypoints.metrics import Metrics
 
 TEXT = "text/plain; version=0.0.4"  # the framework adds the charset
@@ -70,10 +74,87 @@ async def key_set(
     access_sealer: NamedDependency[JwtSealer], signing_keys: NamedDependency[LiveKeys]
 ) -> Response[dict[str, Any]]:
     """Every public key that still verifies an access token (RFC 7517)."""
+    return Response(access_sealer.jwks(), headers=_while_keys_last(signing_keys))
+
+
+def _while_keys_last(keys: LiveKeys) -> dict[str, str]:
     # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
     # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
-    seconds = min(15, int(signing_keys.delay.total_seconds()) // 4)
-    return Response(access_sealer.jwks(), headers={"Cache-Control": f"public, max-age={seconds}"})
+    seconds = min(15, int(keys.delay.total_seconds()) // 4)
+    return {"Cache-Control": f"public, max-age={seconds}", **FOR_ANY_ORIGIN}
+
+
+METADATA = "/.well-known/oauth-authorization-server"
+_CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
+
+
+class ServerMetadata(Struct, frozen=True, kw_only=True):
+    """What there is of an authorization server (RFC 8414, section 2).
+
+    There are no authorization requests and no OAuth grants, so the lists of them are empty.
+    """
+
+    issuer: Annotated[str, described("As in the `iss` of access tokens.", "https://accounts.example.org")]
+    jwks_uri: Annotated[str, described("The public keys.", format="uri")]
+    introspection_endpoint: Annotated[str, described("RFC 7662.", format="uri")]
+    introspection_endpoint_auth_methods_supported: list[str]
+    revocation_endpoint: Annotated[str, described("RFC 7009.", format="uri")]
+    revocation_endpoint_auth_methods_supported: list[str]
+    access_token_signing_alg_values_supported: Annotated[
+        list[str], described("The algorithms of the keys that verify access tokens at present.", ["ES256"])
+    ]
+    id_token_signing_alg_values_supported: Annotated[
+        list[str], described("The same; many libraries look here to verify access tokens.", ["ES256"])
+    ]
+    response_types_supported: list[str]
+    grant_types_supported: list[str]
+    service_documentation: Annotated[str, described("For people.", format="uri")]
+
+
+@get(
+    METADATA,
+    operation_id="getServerMetadata",
+    summary="Get the OAuth server metadata",
+    tags=["System"],
+    guards=anybody(),
+)
+async def server_metadata(
+    request: Request[Any, Any, Any],
+    access_sealer: NamedDependency[JwtSealer],
+    signing_keys: NamedDependency[LiveKeys],
+) -> Response[ServerMetadata]:
+    """Where keys, introspection and revocation are, for OAuth libraries that configure themselves (RFC 8414)."""
+    url = request.app.state.public_url
+    algorithms = list(dict.fromkeys(key["alg"] for key in access_sealer.jwks()["keys"]))
+    metadata = ServerMetadata(
+        issuer=url,
+        jwks_uri=f"{url}/.well-known/jwks.json",
+        introspection_endpoint=f"{url}/v1/introspect",
+        introspection_endpoint_auth_methods_supported=_CLIENT_METHODS,
+        revocation_endpoint=f"{url}/v1/revoke",
+        revocation_endpoint_auth_methods_supported=_CLIENT_METHODS,
+        access_token_signing_alg_values_supported=algorithms,
+        id_token_signing_alg_values_supported=algorithms,
+        response_types_supported=[],
+        grant_types_supported=[],
+        service_documentation=f"{url}/docs",
+    )
+    return Response(metadata, headers=_while_keys_last(signing_keys))
+
+
+@get(METADATA + "/{path:path}", guards=anybody(), include_in_schema=False)
+async def server_metadata_of_path(
+    request: Request[Any, Any, Any],
+    path: FromPath[PurePosixPath],
+    access_sealer: NamedDependency[JwtSealer],
+    signing_keys: NamedDependency[LiveKeys],
+) -> Response[ServerMetadata]:
+    """Where clients look if the public URL has a path: they insert the well-known part before it (RFC 8414, section
+    3.1)."""
+    if str(path) != urlsplit(request.app.state.public_url).path:
+        raise Refusal(Code.NOT_FOUND, "This is not the path of the public URL.")
+    found: Response[ServerMetadata] = await server_metadata.fn(request, access_sealer, signing_keys)
+    return found
 
 
 @get(
@@ -109,4 +190,4 @@ async def no_numbers() -> None:
     """For who only looks whether the page is there."""
 
 
-handlers = [live, ready, key_set, numbers, no_numbers]
+handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers, no_numbers]

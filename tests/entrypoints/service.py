@@ -249,6 +249,15 @@ class Client(httpx.Client):
         return self.post("/v1/refresh", json={"refresh_token": refresh_token or self.pair["refresh_token"]})
 
 
+def challenge(request: httpx.Request, document: dict[str, str]) -> str:
+    """What a 401 has to carry in WWW-Authenticate (RFC 6750, section 3)."""
+    if request.url.path in {"/v1/introspect", "/v1/revoke"}:
+        return 'Basic realm="latchkey"'
+    if request.url.path != "/v1/refresh" and document["code"] in {"token_invalid", "token_expired", "token_revoked"}:
+        return f'Bearer error="invalid_token", error_description="{document["title"]}"'
+    return "Bearer"
+
+
 def code(answer: httpx.Response) -> str:
     """The code of a problem document, which the answer has to be in every respect."""
     assert answer.headers["content-type"] == "application/problem+json", answer.text
@@ -258,8 +267,7 @@ def code(answer: httpx.Response) -> str:
     assert document["title"]
     assert document["detail"]
     if answer.status_code == 401:
-        basic = answer.request.url.path in {"/v1/introspect", "/v1/revoke"}
-        assert answer.headers.get_list("www-authenticate") == ['Basic realm="latchkey"' if basic else "Bearer"]
+        assert answer.headers.get_list("www-authenticate") == [challenge(answer.request, document)]
     if answer.status_code in {429, 503}:
         assert int(answer.headers["retry-after"]) > 0
     found: str = document["code"]

@@ -92,12 +92,14 @@ def test_of_everything_else_nothing_is_told(service: Service, program: Program) 
     client.post("/v1/password/forgot", json={"email": client.email})
     head, payload, signature = token.split(".")
     nothing = [refresh, service.token(client.email), f"{head}.{payload}.", f"{head}.{payload}.{signature[::-1]}"]
-    nothing += [token + "=", token + ".", f" {token}", f"{token} ", f"Bearer {token}", token[:-1], token.upper()]
+    nothing += [token + "=", token + ".", f". {token}", f"{token} x", f"Bearer {token}", token[:-1], token.upper()]
     nothing += ["x", ".", "..", "null", "a.b.c", "é", "\u202e", "x" * 30_000, client.pair["session_id"], client.email]
     for text in nothing:
         for hint in ({}, {"token_type_hint": "refresh_token"}):
             assert program.about(text, **hint) == {"active": False}, text
-    assert program.about(token) != {"active": False}
+    # White space around a token that somebody has pasted is no part of it.
+    for pasted in (token, f" {token}", f"{token}\n", f"\t{token}\r\n"):
+        assert program.about(pasted) != {"active": False}
 
 
 def test_after_logout_every_process_says_no_at_the_very_next_question(service: Service, program: Program) -> None:
@@ -217,19 +219,92 @@ def test_a_program_is_no_person(service: Service, program: Program) -> None:
     assert code(program.get("/v1/forward-auth")) == "token_missing"
 
 
-def test_credentials_are_taken_from_the_header_alone(service: Service, program: Program) -> None:
-    auth = service.program()
-    pair = base64.b64decode(
-        next(auth.auth_flow(httpx.Request("GET", service.url))).headers["authorization"][6:]
-    ).decode()
-    client_id, _, secret = pair.partition(":")
-    body = {"token": "x", "client_id": client_id, "client_secret": secret}
+def credentials(service: Service) -> tuple[str, str]:
+    [request] = service.program().auth_flow(httpx.Request("GET", service.url))
+    client_id, _, secret = base64.b64decode(request.headers["authorization"][6:]).decode().partition(":")
+    return client_id, secret
+
+
+def test_client_authenticates_by_header_or_by_form(service: Service, program: Program) -> None:
+    client_id, secret = credentials(service)
+    token = service.member().pair["access_token"]
+    told = program.about(token)
+    by_form = {"token": token, "client_id": client_id, "client_secret": secret}
+    stranger, basic_auth = service.client(), httpx.BasicAuth(client_id, secret)
+    assert stranger.post(ASKED[0], data=by_form).json() == told
+    for more in (
+        {},
+        {"client_id": client_id},
+        {"client_secret": ""},
+        {"client_id": client_id, "resource": "https://api.example.org", "scope": "é", "x" * 100: "", "": "y"},
+    ):
+        assert stranger.post(ASKED[0], data={"token": token, **more}, auth=basic_auth).json() == told
+    for wrong in (
+        {"client_secret": secret + "x"},
+        {"client_secret": secret.swapcase()},
+        {"client_secret": ""},
+        {"client_id": ""},
+        {"client_id": client_id.upper()},
+        {"client_id": str(UUID(int=7))},
+        {"client_id": secret, "client_secret": client_id},
+    ):
+        for path in ASKED:
+            assert code(stranger.post(path, data=by_form | wrong)) == "invalid_credentials"
+    for name in ("client_id", "client_secret"):
+        rest = {key: value for key, value in by_form.items() if key != name}
+        assert code(stranger.post(ASKED[0], data=rest)) == "invalid_credentials"
+    assert program.about(token) == told
+    assert stranger.post(ASKED[1], data=by_form).status_code == 200
+    assert program.about(token) == {"active": False}
+
+
+def test_client_that_authenticates_twice_is_refused(service: Service) -> None:
+    client_id, secret = credentials(service)
+    stranger, basic_auth = service.client(), httpx.BasicAuth(client_id, secret)
+    by_form = {"token": "x", "client_id": client_id, "client_secret": secret}
+    for path in ASKED:
+        assert code(stranger.post(path, data=by_form, auth=basic_auth)) == "malformed"
+        assert code(stranger.post(path, data=by_form, headers={"Authorization": "Bearer x"})) == "malformed"
+        wrong = httpx.BasicAuth(client_id, "x")
+        assert code(stranger.post(path, data=by_form, auth=wrong)) == "malformed"
+
+
+def test_repeated_form_parameters_are_refused(service: Service, program: Program) -> None:
+    client_id, secret = credentials(service)
+    stranger = service.client()
+    post = f"client_id={client_id}&client_secret={secret}"
+    for path in ASKED:
+        for twice in (
+            "token=x",
+            "resource=a&resource=b",
+            "token_type_hint=a&token_type_hint=b",
+            f"client_id={client_id}",
+        ):
+            for form, client in (
+                (f"token=x&{twice}&x=1&x=1", program),
+                (f"token=x&{post}&{twice}&x=1&x=1", stranger),
+            ):
+                answer = client.post(path, content=form, headers={"Content-Type": FORM})
+                assert (answer.status_code, code(answer)) == (400, "malformed"), form
+
+
+def test_client_credentials_may_be_form_encoded_in_the_header(service: Service) -> None:
+    """RFC 6749, section 2.3.1, and any spaces before them (RFC 9110, section 11.4)."""
+    client_id, secret = credentials(service)
+    encoded = ["".join(f"%{ord(sign):02{case}}" for sign in part) for part in (client_id, secret) for case in "xX"]
+    stranger = service.client()
+    for pair in (f"{encoded[0]}:{encoded[2]}", f"{encoded[1]}:{encoded[3]}", f"{client_id}:{encoded[3]}"):
+        for spaces in (" ", "   "):
+            said = {"Authorization": "Basic" + spaces + basic(pair)[6:]}
+            assert stranger.post(ASKED[0], data={"token": "x"}, headers=said).json() == {"active": False}
+
+
+def test_credentials_are_not_taken_from_the_query(service: Service, program: Program) -> None:
+    client_id, secret = credentials(service)
     stranger = service.client()
     for path in ASKED:
-        assert code(stranger.post(path, data=body)) == "invalid_credentials"
         query = {"client_id": client_id, "client_secret": secret}
         assert code(stranger.post(path, data={"token": "x"}, params=query)) == "invalid_credentials"
-        assert code(program.post(path, data=body)) == "malformed"
         assert code(program.post(path, data={"token": "x"}, params=query)) == "malformed"
         assert code(program.post(path, params={"token": "x"}, headers={"Content-Type": FORM})) == "malformed"
 
