@@ -76,6 +76,11 @@ def test_who_is_logged_in_is_let_in_by_either_check(service: Service, notes: Not
     answer = notes.read(token)
     assert (answer.status_code, answer.text) == (200, f"The notes of {client.get('/v1/me').json()['id']}")
     assert notes.burn(token).status_code == 200
+    for said in (f"bearer {token}", f"BEARER   {token}"):
+        for call in (notes.get, notes.delete):
+            assert call("/notes", headers={"Authorization": said}).status_code == 200
+    for said in (token, f"Basic {token}", f"Bearer{token}", "Bearer"):
+        assert refused(notes.get("/notes", headers={"Authorization": said}))
 
 
 def test_who_has_not_proven_their_address_is_known_but_not_welcome(service: Service, notes: Notes) -> None:
