@@ -86,6 +86,8 @@ def _while_keys_last(keys: LiveKeys) -> dict[str, str]:
 
 METADATA = "/.well-known/oauth-authorization-server"
 _CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
+_ClientMethods = Annotated[list[str], described("How a client authenticates there.", _CLIENT_METHODS)]
+_EXAMPLE = "https://accounts.example.org"
 
 
 class ServerMetadata(Struct, frozen=True, kw_only=True):
@@ -94,21 +96,21 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     There are no authorization requests and no OAuth grants, so the lists of them are empty.
     """
 
-    issuer: Annotated[str, described("As in the `iss` of access tokens.", "https://accounts.example.org")]
-    jwks_uri: Annotated[str, described("The public keys.", format="uri")]
-    introspection_endpoint: Annotated[str, described("RFC 7662.", format="uri")]
-    introspection_endpoint_auth_methods_supported: list[str]
-    revocation_endpoint: Annotated[str, described("RFC 7009.", format="uri")]
-    revocation_endpoint_auth_methods_supported: list[str]
+    issuer: Annotated[str, described("As in the `iss` of access tokens.", _EXAMPLE, format="uri")]
+    jwks_uri: Annotated[str, described("Public keys.", f"{_EXAMPLE}/.well-known/jwks.json", format="uri")]
+    introspection_endpoint: Annotated[str, described("RFC 7662.", f"{_EXAMPLE}/v1/introspect", format="uri")]
+    introspection_endpoint_auth_methods_supported: _ClientMethods
+    revocation_endpoint: Annotated[str, described("RFC 7009.", f"{_EXAMPLE}/v1/revoke", format="uri")]
+    revocation_endpoint_auth_methods_supported: _ClientMethods
     access_token_signing_alg_values_supported: Annotated[
-        list[str], described("The algorithms of the keys that verify access tokens at present.", ["ES256"])
+        list[str], described("Algorithms of the keys that verify access tokens at present.", ["ES256"])
     ]
     id_token_signing_alg_values_supported: Annotated[
         list[str], described("The same; many libraries look here to verify access tokens.", ["ES256"])
     ]
-    response_types_supported: list[str]
-    grant_types_supported: list[str]
-    service_documentation: Annotated[str, described("For people.", format="uri")]
+    response_types_supported: Annotated[list[str], described("None.", [])]
+    grant_types_supported: Annotated[list[str], described("None.", [])]
+    service_documentation: Annotated[str, described("For people.", f"{_EXAMPLE}/docs", format="uri")]
 
 
 @get(
@@ -117,6 +119,7 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     summary="Get the OAuth server metadata",
     tags=["System"],
     guards=anybody(),
+    responses={200: ResponseSpec(ServerMetadata, generate_examples=False, description="The metadata")},
 )
 async def server_metadata(
     request: Request[Any, Any, Any],
