@@ -78,8 +78,8 @@ class KeptMail(Struct, frozen=True, kw_only=True):
     id: RowId
     kind: Kind
     recipient: Email
-    ip: str
-    user_agent: str
+    ip: IpAddress
+    user_agent: UserAgent
     created_at: Annotated[datetime, Timestamp]
     settled_at: Annotated[datetime | None, Timestamp]
     outcome: Outcome | None
