@@ -8,6 +8,7 @@ other refusal: the request's state has a `RefusedByServer` under "refused".
 """
 
 import math
+import re
 import resource
 from asyncio import Transport
 from collections.abc import Iterable
@@ -46,6 +47,11 @@ closed before is reset, which may destroy the answer (RFC 9112, section 9.6)."""
 
 _PIECE = 4096
 """Bytes that are parsed at a time."""
+
+_UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
+_IGNORED = b"\nX-Upgrade:"
+"""Nothing is upgraded: a server may ignore the header (RFC 9110, section 7.8). httptools would take the
+body of such a request for the new protocol: Java's HttpClient offers HTTP/2 with every first request."""
 
 _TICK = 1.0
 """Seconds between two checks of a connection's time limits."""
@@ -190,7 +196,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             end = min(end if end > start else start + _PIECE, len(data))
             self._piece = end - start
             self._size += self._piece
-            super().data_received(data[start:end])
+            piece = data[start:end]
+            if b"pgrade" in piece and not self._in_body:
+                piece = _UPGRADE.sub(_IGNORED, piece)
+            super().data_received(piece)
             start = end
             if self._is_too_large():
                 self._refuse(self._too_large())
@@ -230,9 +239,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._size, self._in_body, self._deadline = 0, False, math.inf
 
     def _is_too_large(self) -> bool:
-        return self._size > HEAD_LIMIT * (1 + self._in_body) or (
-            self.headers is not None and len(self.headers) > HEADERS
-        )
+        return self._size > HEAD_LIMIT * (1 + self._in_body) or len(self.headers) > HEADERS
 
     def _too_large(self) -> RefusedByServer:
         return _LONG_TARGET if not self._in_body and len(self.url) > HEAD_LIMIT // 2 else _LONG_HEADERS

@@ -161,6 +161,15 @@ def test_trailers_are_not_taken_for_headers(api: Service) -> None:
         assert statuses(received(connection)) == [415]
 
 
+@pytest.mark.parametrize("name", [b"Upgrade", b"upgrade"])
+def test_an_offer_of_http2_is_ignored(api: Service, name: bytes) -> None:
+    """Java's HttpClient makes it with its first request, whatever that is."""
+    offer = b"Connection: Upgrade, HTTP2-Settings\r\n%s: h2c\r\nHTTP2-Settings: AAEAAEAAAAIA\r\n" % name
+    with connect(api) as connection:
+        connection.sendall(JSON + offer + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN) + LAST)
+        assert statuses(received(connection)) == [401, 200]
+
+
 # -- pipelining ----------------------------------------------------------------------------------------
 
 
@@ -338,17 +347,17 @@ def test_requests_in_progress_keep_their_connections(small: Small) -> None:
 
 @pytest.mark.parametrize(
     "sent",
-    [b"", b"GET", b"\r\n", HEAD + b"X-A", BODY, BODY + b"x", GET + b"GET", GET + b"\r\n", GET + BODY],
-    ids=[
-        "silent",
-        "a method",
-        "a blank line",
-        "a header",
-        "no body",
-        "half a body",
-        "second",
-        "blank",
-        "second body",
+    [
+        pytest.param(b"", id="silent"),
+        pytest.param(GET, id="idle"),
+        pytest.param(b"GET", id="a method"),
+        pytest.param(b"\r\n", id="a blank line"),
+        pytest.param(HEAD + b"X-A", id="a header"),
+        pytest.param(BODY, id="no body"),
+        pytest.param(BODY + b"x", id="a part of a body"),
+        pytest.param(GET + b"GET", id="a second method"),
+        pytest.param(GET + b"\r\n", id="a blank line after a request"),
+        pytest.param(GET + BODY, id="no second body"),
     ],
 )
 def test_a_client_that_does_not_go_on_is_dropped(small: Small, sent: bytes) -> None:
