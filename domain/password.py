@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Protocol
 from unicodedata import category, normalize
 
 from domain.refusals import Code, Refusal
@@ -29,6 +30,8 @@ _DETAILS = {
     "common": "This is a password that many people use, or one of those with something around it.",
     "repeated": "This password repeats itself.",
     "sequence": "This password mostly follows the keyboard, the alphabet or the digits.",
+    "guessable": "This password is made of common words. Choose four or more uncommon words, or more characters.",
+    "breached": "This password is known from a data breach. Choose another.",
     "context": "This password is made of your address, your username or the name of this service.",
 }
 
@@ -62,18 +65,41 @@ def _is_no_character(char: str) -> bool:
     return ord(char) & 0xFFFE == 0xFFFE or 0xFDD0 <= ord(char) <= 0xFDEF
 
 
+_JOINED, _JOINED_RATE = 11.5, 0.77
+_SPACED, _SPACED_RATE = 7.5, 0.5
+"""Guesses, as a power of ten, that words take at least, and at least for each character of a short password. Four
+uncommon words take more than 12. Words with anything between them show that somebody chose a passphrase."""
+
+
+class Guesses(Protocol):
+    def __call__(self, text: str, *, enough: float) -> float:
+        """How many guesses find a text in lower case, as a power of ten; `enough` stands for all beyond it."""
+        ...
+
+
+def _always_enough(text: str, *, enough: float) -> float:  # noqa: ARG001
+    return enough
+
+
+def _never(password: str) -> bool:  # noqa: ARG001
+    return False
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordPolicy:
-    """Lengths are in code points of the NFC. `common` tells whether a word in lower case is a common password."""
+    """Lengths are in code points of the NFC. `common` tells whether a word in lower case is a common password,
+    `guesses` how long a text of words would resist, and `breached` whether a password is known from a breach."""
 
     min_length: int = 15
     max_length: int = 128
     product: str = "latchkey"
     common: Callable[[str], bool]
+    guesses: Guesses = _always_enough
+    breached: Callable[[str], bool] = _never
 
     def accept(self, text: str, *, email: str = "", username: str | None = None, field: str = "password") -> str:
         """The password in NFC. Raises `password_weak`, whose reason is too_short, too_long, common, repeated,
-        sequence or context.
+        sequence, context or breached.
         """
         password = normal(text)
         # Lone surrogates are not UTF-8; refusing them is for whoever decodes the request.
@@ -84,7 +110,9 @@ class PasswordPolicy:
             raise _weak("too_short", f"A password has at least {self.min_length} characters.", field)
         known = {*_words(email), *_words(username or ""), *re.split(r"[\W_]+", normal(self.product).casefold())}
         if reason := self._reason(password, known):
-            raise _weak(reason, _DETAILS[reason], field)
+            raise _weak("common" if reason == "guessable" else reason, _DETAILS[reason], field)
+        if self.breached(password):
+            raise _weak("breached", _DETAILS["breached"], field)
         return password
 
     def _reason(self, password: str, known: set[str]) -> str | None:
@@ -99,7 +127,17 @@ class PasswordPolicy:
             return "repeated"
         if any(map(self.common, _cores(folded))):
             return "common"
-        return "context" if _is_about(folded, known) else None
+        if _is_about(folded, known):
+            return "context"
+        return "guessable" if self._is_guessable(folded) else None
+
+    def _is_guessable(self, folded: str) -> bool:
+        inside = [at for at, char in enumerate(folded) if char.isalnum()]
+        core = folded[inside[0] : inside[-1] + 1] if inside else folded
+        joined = core.isalnum() and 2 * sum(map(str.isalpha, core)) >= len(core)
+        most, rate = (_JOINED, _JOINED_RATE) if joined else (_SPACED, _SPACED_RATE)
+        enough = min(most, rate * len(core))
+        return self.guesses(core, enough=enough) < enough
 
 
 def _weak(reason: str, detail: str, field: str) -> Refusal:

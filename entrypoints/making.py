@@ -2,10 +2,11 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from adapters.argon2_hasher import Argon2Hasher
+from adapters.breached_passwords import BreachedPasswords
 from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.live_keys import LiveKeys
@@ -16,6 +17,7 @@ from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.smtp_places import smtp_server
+from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.mail_ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy
@@ -65,8 +67,12 @@ def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtS
     )
 
 
-def make_policy(settings: Settings, common: Callable[[str], bool]) -> PasswordPolicy:
-    return PasswordPolicy(min_length=settings.password_min_length, product=settings.name, common=common)
+def make_policy(settings: Settings, words: ZxcvbnWordlist) -> PasswordPolicy:
+    policy = PasswordPolicy(
+        min_length=settings.password_min_length, product=settings.name, common=words, guesses=words.guesses
+    )
+    folder = settings.breached_passwords
+    return policy if folder is None else replace(policy, breached=BreachedPasswords(folder))
 
 
 def make_composer(settings: Settings) -> JinjaComposer:

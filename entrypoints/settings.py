@@ -49,6 +49,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     session_ttl: timedelta
     max_sessions: int
     password_min_length: int
+    breached_passwords: Path | None
+    """Range files of Have I Been Pwned."""
     argon2: written.Cost
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
@@ -149,6 +151,7 @@ class _Reader:
             "session_ttl": self.seconds("SESSION_TTL", 30 * 86400),
             "max_sessions": self.whole("MAX_SESSIONS", 100, least=1, most=1000),
             "password_min_length": self.whole("PASSWORD_MIN_LENGTH", 15, least=8, most=64),
+            "breached_passwords": self.parsed("BREACHED_PASSWORDS", lambda text: ROOT / text, None, optional=True),
             "argon2": self.parsed("ARGON2", written.argon2, written.Cost(19_456, 2, 1)),
             "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),

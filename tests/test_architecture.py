@@ -141,6 +141,7 @@ PORTS = {
     if "Protocol" in {name_of(base) for base in node.bases}
 }
 CALLABLES = {
+    "BreachedPasswords": "the callable that a password policy asks",
     "DramatiqNudge": "the callable Nudge",
     "Failovers": "what the connections of an engine have met",
     "Lender": "how connections are lent",

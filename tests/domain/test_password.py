@@ -8,12 +8,12 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from adapters.zxcvbn_wordlist import ZxcvbnWordlist
+from adapters.zxcvbn_wordlist import ZxcvbnWordlist, _lists
 from domain.password import PasswordPolicy, normal
 from domain.refusals import Code, Refusal
 
 COMMON = ZxcvbnWordlist()
-POLICY = PasswordPolicy(common=COMMON)
+POLICY = PasswordPolicy(common=COMMON, guesses=COMMON.guesses)
 LONG_AND_COMMON = sorted(word for word in COMMON if len(word) >= 15)
 PADDING = ["", "!", "!!!", "1", "99", "2024", " ", "?7"]
 
@@ -22,6 +22,8 @@ GOOD = """
 correct horse battery staple|a perfectly fine passphrase|Tr0ub4dor&3 is not the one|847261950384726
 дом дерево небо лес|緑の馬は夜に静かな川を渡って行く|🔑🗝🚪🏠🪟🧱🔒🔓🛎🧹🪣🧽🧴🛋🪑|¡Hola, niño mío!
 malice in the palace|alice likes long walks|the latchkey under the mat|xkqzvbwmpjtrghf|Nq8 vT2 kR5 wX9
+crumpetvortexwalnutgimlet|quartz melon bishop lantern|quartzmelonbishoplantern|tangerine-bicycle-orbit-velvet
+clipoxygenprismdeputy|Sturdy-Lantern-42-Orbit|correct horse battery staple 2|MyS3cure-Pass-phrase|kq3v9x0zt7w2mp1
 we were there before three|a stitch in time saves nine|unit of fifteen unit of fifteen | strength is a myth
 """
 
@@ -31,6 +33,11 @@ common|dragon1234567890|Password!!!!!!!!!|  123 Dragon 456 !|¡¡¡¡¡¡iloveyo
 repeated|aaaaaaaaaaaaaaa|iloveyouiloveyou1|!!letmeinletmein2026|abcabcabcabcabc|passwordpassword|PasswordpassworD|7k!7k!7k!7k!7k!7k|🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑🔑
 sequence|123456789012345|qwertyuiopasdfgh|1qaz2wsx3edc4rfv|111222333444555|zyxwvutsrqponml|ABCDEFGHIJKLMNOP
 sequence|098765432109876|abcdefgh12345678|4rfv3edc2wsx1qaz|aaaabbbbccccddddee|010123210100121|890109878901098|!@#$%^&*()_+!@#
+common|thisisapassword|ThisIsAPassword!|correcthorsebatterystaple|CorrectHorseBatteryStaple1!|iloveyouforever|footballbaseball
+common|letmeinplease123|monkeydragonmaster|thequickbrownfox|th1s1smyp@ssword|whatisthepassword|welcometothejungle
+common|mypasswordissecret|summer2024winter2024|iloveyousomuch123|mondaytuesdaywednesday|redgreenblueyellow|catdogbirdfishhorse
+common|this is a password|this-is-my-password|maytheforcebewithyou|thisisaverylongpassword|thisismypassword123456
+repeated|letmeinletmein1|trustno1trustno1
 context|latchkey-alice-2026!|alice@example.org1|Latchkey 84-61-93-7|ALICE.EXAMPLE.ORG!!|2026 alice 1987 al
 """
 
@@ -146,3 +153,38 @@ def test_hostile_input_costs_nothing(unit: str) -> None:
         reason((unit * size)[:size])
         normal((unit * size)[:size])
         assert time.thread_time() - began < 0.05
+
+
+@pytest.mark.parametrize("separator", ["", " ", "-", "."])
+def test_four_uncommon_words_pass_whatever_stands_between_them(separator: str) -> None:
+    words = [word for word in _lists()["english_wikipedia"][3_000:] if len(word) >= 4 and word.isalpha()]
+    chance = random.Random(2026)
+    refused = [
+        phrase
+        for phrase in (separator.join(chance.sample(words, 4)) for _ in range(500))
+        if reason(phrase) == "common"
+    ]
+    assert refused == []
+
+
+@pytest.mark.parametrize(
+    "alphabet", ["abcdefghijklmnopqrstuvwxyz", "0123456789abcdef", "абвгдежзиклмн", "a1b2c3d4e5f6g7h8"]
+)
+@pytest.mark.parametrize("size", [8, 10, 15, 20])
+def test_chance_is_not_taken_for_words(alphabet: str, size: int) -> None:
+    policy = PasswordPolicy(common=COMMON, guesses=COMMON.guesses, min_length=8)
+    chance, refused = random.Random(2026), 0
+    for _ in range(1000):
+        try:
+            policy.accept("".join(chance.choices(alphabet, k=size)))
+        except Refusal as refusal:
+            refused += refusal.detail.startswith("This password is made of common words")
+    assert refused <= 15
+
+
+def test_a_breached_password_is_refused_with_a_reason_of_its_own() -> None:
+    policy = PasswordPolicy(common=COMMON, breached=lambda password: password == "crumpet vortex walnut gimlet")
+    with pytest.raises(Refusal) as refused:
+        policy.accept("crumpet vortex walnut gimlet")
+    assert (refused.value.code, refused.value.reason) == (Code.PASSWORD_WEAK, "breached")
+    assert policy.accept("crumpet vortex walnut gimlets")
