@@ -12,7 +12,6 @@ import structlog
 from litestar import Litestar, Router
 from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.exceptions import HTTPException
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Method
 
@@ -39,8 +38,7 @@ from entrypoints.http import (
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.html import Pages
-from entrypoints.http.page_results import IN_A_PAGE
-from entrypoints.http.problems import failed, misread, refused
+from entrypoints.http.page_results import REFUSALS
 from entrypoints.http.reading import StrictRequest
 from entrypoints.http.shortcut import Shortcut, Way
 from entrypoints.logs import configure_logs, tell_requests
@@ -89,21 +87,17 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     settings = container.settings()
     version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
-    shown = [*home.handlers, *pages.handlers, *(mailbox.handlers if settings.development else [])]
-    beside = [*service.handlers, *docs.handlers]
-    routes: list[ControllerRouterHandler] = [
-        Router("/v1", route_handlers=versioned),
-        Router("/", route_handlers=shown, exception_handlers=IN_A_PAGE),
-        *beside,
-    ]
+    people = [*home.handlers, *pages.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
+    beside = [*service.handlers, *people]
+    routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *beside]
     # A handler gets what it names, if the container can make it. What none names is not offered: the framework
     # compares each offer with all others, for every route.
-    named = {name for handler in (*versioned, *shown, *beside) for name in handler.fn.__annotations__}
+    named = {name for handler in (*versioned, *beside) for name in handler.fn.__annotations__}
     offers = {name: offer(provider) for name, provider in container.providers.items() if name in named}
     app = Litestar(
         route_handlers=routes,
         dependencies=offers,
-        exception_handlers={Refusal: refused, HTTPException: misread, Exception: failed},
+        exception_handlers=REFUSALS,
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
         cors_config=_cors(settings),
@@ -115,7 +109,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.identify_client = container.identify_client()
     app.state.routes = routes
     app.state.public_url = settings.public_url
-    app.state.pages = Pages(name=settings.name, product_url=settings.product_url)
+    app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
     app.state.metrics = Metrics(_calls(app), counts)
     insist_on_gates(app)
     return app

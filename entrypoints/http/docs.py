@@ -89,10 +89,10 @@ def _told(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
 
 def _who(gate: Gate) -> str:
     if gate.client:
-        return "a client, by HTTP Basic"
+        return "client credentials (HTTP Basic)"
     if not gate.caller:
-        return "anybody"
-    return "a caller" if gate.role is None else f"a verified {gate.role} or higher"
+        return "public"
+    return "authenticated" if gate.role is None else f"authenticated, verified, {gate.role} or higher"
 
 
 handlers = [openapi, explain, calls]

@@ -5,6 +5,7 @@ import re
 from base64 import b64encode
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from litestar import Request, Response
@@ -16,7 +17,7 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 class Pages:
     """`name` and `product_url` are the product's: where people come from, and where each page leads back to."""
 
-    def __init__(self, *, name: str, product_url: str | None) -> None:
+    def __init__(self, public_url: str, *, name: str, product_url: str | None) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=True,
@@ -24,10 +25,16 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._home = f"{urlsplit(public_url).path}/"
         self._environment.globals |= {"product": name, "product_url": product_url}
 
+    def root(self, path: str) -> str:
+        """The address of `/` as it is written in a page at that path: a proxy may have put something before both. The
+        first page may have been asked for without the slash at its end, which a relative address needs."""
+        return "../" * (path.count("/") - 1) or ("./" if path != "/" else self._home)
+
     def render(self, template: str, *, root: str, status: int = 200, **values: Any) -> Response[str]:
-        """`root` is the relative address of `/`: only the browser knows what a proxy has put before it. A page may
+        """`root` is the address of `/`, as `root` tells. A page may
         load nothing but its icon and a caught mail, run only what stands in it, and post only to where it came
         from."""
         text = self._environment.get_template(template).render(values, root=root)
@@ -41,11 +48,7 @@ class Pages:
 
 def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, **values: Any) -> Response[str]:
     pages: Pages = request.app.state.pages
-    return pages.render(template, root=root_of(request), status=status, **values)
-
-
-def root_of(request: Request[Any, Any, Any]) -> str:
-    return "../" * (request.scope["path"].count("/") - 1) or "./"
+    return pages.render(template, root=pages.root(request.scope["path"]), status=status, **values)
 
 
 def _digests(element: re.Pattern[str], text: str) -> str:

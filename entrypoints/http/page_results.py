@@ -11,7 +11,7 @@ from litestar.types import ExceptionHandlersMap
 
 from domain.refusals import Code, Refusal
 from entrypoints.http import problems
-from entrypoints.http.html import page, root_of
+from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE, Problem
 from entrypoints.http.reading import AnyRequest
 
@@ -64,7 +64,7 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     text, retry = refusal.detail or f"{title}.", ""
     if wait is not None:
         text = f"{text.removesuffix(' Try again later.')} Try again in {_spoken(wait)}."
-        retry = root_of(request) + _path(request) + (f"?token={quote(token, safe='')}" if token else "")
+        retry = f"./{_path(request)}" + (f"?token={quote(token, safe='')}" if token else "")
     shown = page(request, "message.html", status=status, heading=title, text=text, retry=retry, step="Back to")
     if wait is not None:
         shown.headers["Retry-After"] = str(wait)
@@ -91,7 +91,8 @@ def _spoken(seconds: int) -> str:
 
 
 def _wants_page(request: AnyRequest) -> bool:
-    return "text/html" in request.headers.get("accept", "")
+    """Whether a person asks, in a browser; never of the API."""
+    return "text/html" in request.headers.get("accept", "") and not request.scope["path"].startswith("/v1/")
 
 
 def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
@@ -110,8 +111,10 @@ def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
     if not _wants_page(request):
         return answer
     shown = {"heading": answer.content.title, "text": answer.content.detail, "retry": "", "step": "Back to"}
-    return page(request, "message.html", status=answer.content.status, **shown)
+    made = page(request, "message.html", status=answer.content.status, **shown)
+    made.headers.update(answer.headers)
+    return made
 
 
-IN_A_PAGE: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _misread, Exception: _failed}
-"""What goes wrong before a page is made: a browser is shown a page, a program gets a problem document."""
+REFUSALS: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _misread, Exception: _failed}
+"""What no handler answers itself: a program gets a problem document, a browser is shown the same as a page."""

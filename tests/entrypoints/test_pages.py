@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime
 from html import unescape
 from pathlib import Path
+from urllib.parse import urljoin
 
 from markupsafe import escape
 from selenium.webdriver.common.by import By
@@ -255,16 +256,57 @@ def test_page_about_an_address_says_what_its_link_would_do(service: Service) -> 
     assert client.get("/v1/me").json()["email"] == client.email
 
 
+def test_pages_lead_on_below_the_path_of_the_public_url(apart: Service) -> None:
+    """A proxy takes the path away; people may ask for the first page with or without a slash at its end."""
+    outside = "https://example.org/accounts"
+    apart.environ["LATCHKEY_PUBLIC_URL"] = outside
+    apart.start_api()
+    client = apart.client()
+    for asked in (
+        "",
+        "/",
+        "/reset",
+        "/verify?token=x",
+        "/email?token=x",
+        "/docs",
+        "/dev/mail",
+        "/problems/not_found",
+    ):
+        page = client.get(asked or "/", headers={"Accept": "text/html"})
+        led = [
+            urljoin(outside + asked, unescape(link))
+            for link in re.findall(r'(?:href|action)="([^"#][^"]*)"', page.text)
+        ]
+        assert led
+        for url in led:
+            assert url.startswith(f"{outside}/"), (asked, url)
+            assert client.get(url.removeprefix(outside)).status_code == 200, (asked, url)
+    redirect = client.get("/.well-known/change-password")
+    assert urljoin(f"{outside}/.well-known/change-password", redirect.headers["location"]) == f"{outside}/reset"
+
+
+def test_browser_that_asks_for_what_is_not_there_is_shown_a_page(service: Service) -> None:
+    client = service.client()
+    for method, path, status in (("GET", "/nothing/here", 404), ("PUT", "/reset", 405)):
+        page = client.request(method, path, headers={"Accept": "text/html,*/*;q=0.8"})
+        assert (page.status_code, page.headers["content-type"]) == (status, "text/html; charset=utf-8")
+        assert steps(page.text) == ["Back to Latchkey"]
+        assert page.headers["content-security-policy"].startswith("default-src 'none'; style-src")
+        assert code(client.request(method, path)) in {"not_found", "method_not_allowed"}
+    assert "GET" in page.headers["allow"]
+    assert code(client.get("/v1/nothing", headers={"Accept": "text/html"})) == "not_found"
+
+
 def test_first_page_says_what_this_is_and_leads_on(service: Service) -> None:
     client = service.client()
     page = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
     assert f"Latchkey {release()}" in page.text
     assert client.get("/").text == page.text
-    links = re.findall(r'href="(\./[^"]*)"', page.text)
-    assert {"./docs", "./openapi.json", "./dev/mail", "./reset"} <= set(links)
+    links = re.findall(r'href="(/[^"]*)"', page.text)
+    assert {"/docs", "/openapi.json", "/dev/mail", "/reset"} <= set(links)
     for found in links:
-        assert client.get(f"/{found}").status_code == 200
+        assert client.get(found).status_code == 200
     head = client.head("/")
     assert (head.status_code, head.content) == (200, b"")
     about = client.get("/", headers={"Accept": "application/json"}).json()

@@ -24,11 +24,11 @@ from adapters.no_limits import NoLimits
 from adapters.pem_keys import Algorithm
 from adapters.redis_limits import RedisLimits
 from application.ports import Verdict
-from domain.mail import Letter
+from domain.mail import Kind, Letter, Mail
 from domain.refusals import Refusal
 from entrypoints import setting_values as written
 from entrypoints.container import Container
-from entrypoints.making import make_mailer
+from entrypoints.making import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
 
@@ -197,6 +197,16 @@ def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) ->
         "https://h/?{token}&x={purpose}",
     ):
         assert load(production | {"LATCHKEY_LINK_URL": url}).link_url == url
+
+
+def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) -> None:
+    mail = Mail.owed(Kind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
+    for template, link in (
+        ("", "https://accounts.good.example/reset?token=t"),
+        ("https://app.good.example/#/{purpose}/{token}", "https://app.good.example/#/reset/t"),
+    ):
+        letter = make_composer(load(production | {"LATCHKEY_LINK_URL": template})).compose(mail, "t")
+        assert link in letter.text.splitlines()
 
 
 def test_product_gives_its_name_to_a_sender_that_has_none(production: dict[str, str], tmp_path: Path) -> None:
