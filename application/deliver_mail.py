@@ -58,7 +58,7 @@ class DeliverMail:
             await self._settle(*self.untold.pop())
         now = self.clock()
         async with self.begin() as work:
-            leased = await work.mails.lease(now=now, until=now + self.lease, limit=limit, only=only)
+            leased = await work.mails.lease(hold=self.lease, limit=limit, only=only)
             ready = await addressed(work, leased, now=now)
         rest = list(leased)
         async with self.mailer.round() as mailer:
@@ -82,7 +82,7 @@ class DeliverMail:
         if rest:
             async with self.begin() as work:
                 for mail in rest:
-                    await work.mails.postpone(mail, until=self.clock(), note=mail.note)
+                    await work.mails.postpone(mail, wait=timedelta(), note=mail.note)
             rest.clear()
 
     async def _deliver(self, mail: Mail, link: Link | None, mailer: Mailer, rest: list[Mail]) -> None:
@@ -91,7 +91,7 @@ class DeliverMail:
                 await self._give_back(rest)
                 wait, note = (self._unanswered(mail), _UNANSWERED) if sent else (self.lease, mail.note)
                 async with self.step() as work:
-                    await work.mails.postpone(mail, until=self.clock() + wait, note=note)
+                    await work.mails.postpone(mail, wait=wait, note=note)
 
         try:
             await mailer.send(self._letter(mail, link), still_sending)
@@ -144,9 +144,8 @@ class DeliverMail:
         if hopeless:
             await self._settle(mail, Outcome.PARKED, note)
             return
-        until = self.clock() + (delay or retry_delay(mail.attempts))
         async with self.step() as work:
-            await work.mails.postpone(mail, until=until, note=note)
+            await work.mails.postpone(mail, wait=delay or retry_delay(mail.attempts), note=note)
         self.report(mail, None, note, server_refuses=server_refuses)
 
     def _unanswered(self, mail: Mail) -> timedelta:

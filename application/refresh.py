@@ -43,7 +43,8 @@ class Refresh:
         """The session of a token that did not move it, if somebody else has done so just now. Raises what else it is
         worth."""
         async with self.begin() as work:
-            session = await work.sessions.by_id(token.session_id)
+            found = await work.sessions.by_id_at(token.session_id, now=now)
+            session, now = found or (None, now)
             user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
             if session is None or user is None:
                 raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -23,14 +23,17 @@ class MemoryMails(Mails):
         self._rows.mails[mail.id] = mail
         self.owed.append(mail.id)
 
-    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
+    async def lease(
+        self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
+    ) -> Sequence[Mail]:
         await checkpoint()
+        now = now or self._rows.clock()
         due = [
             mail
             for mail in sorted(self._rows.mails.values(), key=lambda mail: mail.due_at)
             if mail.outcome is None and mail.due_at <= now and only in (None, mail.id)
         ]
-        leased = [replace(mail, due_at=until, attempts=mail.attempts + 1) for mail in due[:limit]]
+        leased = [replace(mail, due_at=now + hold, attempts=mail.attempts + 1) for mail in due[:limit]]
         self._rows.mails.update({mail.id: mail for mail in leased})
         return sorted(leased, key=lambda mail: mail.id)
 
@@ -39,10 +42,11 @@ class MemoryMails(Mails):
         if self._ours(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, settled_at=now, note=note)
 
-    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
+    async def postpone(self, mail: Mail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
         await checkpoint()
         if self._ours(mail):
-            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=until, note=note)
+            due_at = (now or self._rows.clock()) + wait
+            self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=due_at, note=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
         await checkpoint()

@@ -40,6 +40,10 @@ class MemorySessions(Sessions):
         await checkpoint()
         return self._rows.sessions.get(session_id)
 
+    async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
+        session = await self.by_id(session_id)
+        return None if session is None else (session, now)
+
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if session.alive(now)]
 

@@ -1,10 +1,10 @@
 """The outbox. A lease is only a due time moved ahead, so whoever dies with one gives it back by doing nothing."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Select, and_, bindparam, delete, insert, or_, select, update
+from sqlalchemy import Interval, Select, and_, bindparam, delete, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.prepared import Prepared
@@ -21,11 +21,14 @@ _ADDED = (
     *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
     *("ip", "user_agent"),
 )
-_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED}))
+# The database's clock says what is due, for those of the processes differ; the others are given by tests.
+_NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
+_AT_ONCE = {"due_at": func.least(bindparam("due_at"), func.now())}
+_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE))
 
 _DUE = (
     select(mails.c.id)
-    .where(mails.c.outcome.is_(None), mails.c.due_at <= bindparam("now"), _known)
+    .where(mails.c.outcome.is_(None), mails.c.due_at <= _NOW, _known)
     .order_by(mails.c.due_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
@@ -38,7 +41,7 @@ def _taking(due: Select[tuple[UUID]]) -> Prepared:
     taken = (
         update(mails)
         .where(mails.c.id == chosen.c.id)
-        .values(due_at=bindparam("until"), attempts=mails.c.attempts + 1)
+        .values(due_at=_NOW + bindparam("hold", type_=Interval), attempts=mails.c.attempts + 1)
     )
     return Prepared(taken.returning(mails))
 
@@ -50,7 +53,7 @@ _OURS = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )
 _SETTLE = Prepared(_OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said")))
-_POSTPONE = Prepared(_OURS.values(due_at=bindparam("until"), note=bindparam("said")))
+_POSTPONE = Prepared(_OURS.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said")))
 
 
 class PostgresMails(Mails):
@@ -62,16 +65,18 @@ class PostgresMails(Mails):
         await _ADD.count(self._connection, **row_of_mail(mail))
         self.owed.append(mail.id)
 
-    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
+    async def lease(
+        self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
+    ) -> Sequence[Mail]:
         lease = _LEASE if only is None else _LEASE_ONE
-        leased = await lease.rows(self._connection, now=now, until=until, most=limit, only=only)
+        leased = await lease.rows(self._connection, now=now, hold=hold, most=limit, only=only)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
         await self._change(mail, _SETTLE, how=outcome.value, now=now, said=note)
 
-    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
-        await self._change(mail, _POSTPONE, until=until, said=note)
+    async def postpone(self, mail: Mail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
+        await self._change(mail, _POSTPONE, hold=wait, now=now, said=note)
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
         named = mails.c.user_id == user.id
@@ -98,7 +103,7 @@ class PostgresMails(Mails):
         redriven = await self._connection.execute(
             update(mails)
             .where(mails.c.id == mail_id, mails.c.outcome == Outcome.PARKED.value)
-            .values(outcome=None, settled_at=None, attempts=0, due_at=now)
+            .values(outcome=None, settled_at=None, attempts=0, due_at=func.least(now, func.now()))
         )
         if redriven.rowcount:
             self.owed.append(mail_id)

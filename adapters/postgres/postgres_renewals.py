@@ -69,6 +69,7 @@ def _statement(*, passing_over: bool) -> Prepared:
         .values(
             generation=sessions.c.generation + 1,
             rotated_at=held.c.now,
+            rotated_ahead=held.c.now - func.clock_timestamp(),
             expires_at=func.least(held.c.idle, sessions.c.created_at + held.c.longest),
         )
     )

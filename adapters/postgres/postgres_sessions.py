@@ -27,6 +27,11 @@ _ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "e
 
 # Made once: what each login and logout asks costs more to put together than to send.
 _BY_ID = Prepared(select(sessions).where(sessions.c.id == bindparam("session")))
+_BY_ID_AT = Prepared(
+    select(sessions, (func.clock_timestamp() + sessions.c.rotated_ahead).label("at")).where(
+        sessions.c.id == bindparam("session")
+    )
+)
 _welcome = (
     select(users)
     .where(
@@ -85,6 +90,10 @@ class PostgresSessions(Sessions):
     async def by_id(self, session_id: UUID) -> Session | None:
         row = await _BY_ID.row(self._connection, session=session_id)
         return None if row is None else session_of(row)
+
+    async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
+        row = await _BY_ID_AT.row(self._connection, session=session_id)
+        return None if row is None else (session_of(row), row.at or now)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         # Told to the database: those that are over are kept for good, and whoever logs in often has any number.

@@ -8,6 +8,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
+    Interval,
     LargeBinary,
     MetaData,
     Table,
@@ -76,6 +77,8 @@ sessions = Table(
     Column("user_agent", Text, nullable=False),
     Column("ip", Text, nullable=False),
     Column("raised_at", _moment),
+    # By how much the clock of who wrote rotated_at was ahead of the database's; NULL where that is unknown.
+    Column("rotated_ahead", Interval),
     Column("unpublished", Boolean, nullable=False, server_default=text("false")),
 )
 Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)

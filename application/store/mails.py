@@ -1,7 +1,7 @@
 """Mails that are owed, and what has become of them."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
@@ -11,19 +11,23 @@ from domain.user import User
 
 class Mails(Protocol):
     async def add(self, mail: Mail) -> None:
-        """Owe a mail. Workers hear of it after the work is done, and find it even if they do not."""
+        """Owe a mail; it is due at once even if the clock of this process is ahead of the store's. Workers
+        hear of it after the work is done, and find it even if they do not."""
         ...
 
-    async def lease(self, *, now: datetime, until: datetime, limit: int, only: UUID | None = None) -> Sequence[Mail]:
-        """Take due mails so that no other worker gets them before `until`; oldest first, never waiting."""
+    async def lease(
+        self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
+    ) -> Sequence[Mail]:
+        """Take due mails so that no other worker gets them for as long as `hold`; oldest first, never waiting. What
+        is due is judged by the store's own clock, unless `now` is given: those of several processes differ."""
         ...
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
         """Record how it ended, unless another worker has taken the mail over since it was leased."""
         ...
 
-    async def postpone(self, mail: Mail, *, until: datetime, note: str) -> None:
-        """Give a leased mail back, unless another worker has taken it over."""
+    async def postpone(self, mail: Mail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
+        """Give a leased mail back, to be due after `wait`, unless another worker has taken it over."""
         ...
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:

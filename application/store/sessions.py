@@ -26,6 +26,11 @@ class Sessions(Protocol):
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
+    async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
+        """The session, and what time it is by the clock that wrote when it moved last: those of several processes
+        differ, and the store's own tells by how much. `now` where that is unknown."""
+        ...
+
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         """The sessions of the user that are alive, newest first."""
         ...

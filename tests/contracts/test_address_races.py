@@ -4,6 +4,7 @@ the others are refused, and nobody waits in a circle."""
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -74,7 +75,7 @@ class Town:
         """What happened to the user, and what mail they are owed."""
         async with self.stage.begin() as work:
             events = await work.events.page(user.id, limit=100, after=None)
-            mails = await work.mails.lease(now=NOW, until=NOW, limit=1000)
+            mails = await work.mails.lease(now=NOW, hold=timedelta(), limit=1000)
         owed = [f"mail {mail.kind}" for mail in mails if mail.user_id == user.id]
         return Counter([*(str(event.action) for event in events), *owed])
 

@@ -33,7 +33,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(engin
     assert await backlog(engine, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
         for outcome in (Outcome.PARKED, Outcome.SENT):
-            [mail] = await work.mails.lease(now=LATER, until=LATER, limit=1)
+            [mail] = await work.mails.lease(now=LATER, hold=timedelta(), limit=1)
             await work.mails.settle(mail, outcome, now=LATER)
     assert await backlog(engine, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
     assert await backlog(engine, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
@@ -43,7 +43,7 @@ async def test_a_mail_that_somebody_is_sending_is_not_overdue(engine: AsyncEngin
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.mails.add(owed())
-        await work.mails.lease(now=NOW, until=LATER, limit=1)
+        await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
     assert await backlog(engine, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
 
 
@@ -51,8 +51,8 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
     store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.mails.add(owed())
-        [mail] = await work.mails.lease(now=NOW, until=LATER, limit=1)
-        await work.mails.postpone(mail, until=LATER + MINUTE, note="busy")
+        [mail] = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
+        await work.mails.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
     assert await backlog(engine, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
     async with store.begin() as work:
         await work.mails.settle(mail, Outcome.DROPPED, now=LATER)

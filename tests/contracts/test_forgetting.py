@@ -1,6 +1,7 @@
 """Mails that hold the address of somebody who is gone: what is settled goes too, what is owed is still sent."""
 
 from dataclasses import replace
+from datetime import timedelta
 from uuid import UUID
 
 import pytest
@@ -20,7 +21,7 @@ async def mailed(
     async with stage.begin() as work:
         await work.mails.add(mail)
         if outcome is not None:
-            [leased] = await work.mails.lease(now=NOW, until=LATER, limit=1, only=mail.id)
+            [leased] = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1, only=mail.id)
             await work.mails.settle(leased, outcome, now=NOW)
     return mail
 
@@ -29,7 +30,7 @@ async def left(stage: Stage, mails: list[Mail]) -> list[Mail]:
     """Which of these are still kept, be they parked or owed."""
     async with stage.begin() as work:
         kept = {mail.id for mail in await work.mails.parked(limit=99)}
-        kept |= {mail.id for mail in await work.mails.lease(now=LATER, until=LATER, limit=99)}
+        kept |= {mail.id for mail in await work.mails.lease(now=LATER, hold=timedelta(), limit=99)}
     return [mail for mail in mails if mail.id in kept]
 
 

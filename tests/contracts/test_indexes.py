@@ -325,11 +325,11 @@ async def test_events_are_listed_and_forgotten_by_index(house: House) -> None:
 async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> None:
     async with house.store.begin() as work:
         for limit in (1, 10):
-            mails = await work.mails.lease(now=NOW, until=NOW + timedelta(seconds=45), limit=limit)
+            mails = await work.mails.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
             assert len(mails) == limit
-        await work.mails.lease(now=NOW, until=NOW, limit=1, only=mails[0].id)
+        await work.mails.lease(now=NOW, hold=timedelta(), limit=1, only=mails[0].id)
         await work.mails.settle(mails[0], Outcome.PARKED, now=NOW, note="refused")
-        await work.mails.postpone(mails[1], until=NOW, note="busy")
+        await work.mails.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
         assert len(await work.mails.parked(limit=50)) == 41
         assert await work.mails.redrive(mails[0].id, now=NOW)
         for address in ("user7@example.org", None):

@@ -81,7 +81,7 @@ async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage:
     mail = replace(owed(), user_id=user.id)
     async with stage.begin() as work:
         await work.mails.add(mail)
-        [leased] = await work.mails.lease(now=NOW, until=NOW, limit=1)
+        [leased] = await work.mails.lease(now=NOW, hold=timedelta(), limit=1)
         await work.mails.settle(leased, Outcome.PARKED, now=LATER, note="full")
     async with stage.begin() as work:
         [kept] = await work.mails.page(user, limit=9, after=None)

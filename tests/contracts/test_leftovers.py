@@ -208,7 +208,7 @@ async def mailed(stage: Attic, at: datetime, outcome: Outcome | None) -> Mail:
     async with stage.begin() as work:
         await work.mails.add(mail)
         if outcome is not None:
-            [leased] = await work.mails.lease(now=NOW - AGES, until=NOW, limit=1, only=mail.id)
+            [leased] = await work.mails.lease(now=NOW - AGES, hold=AGES, limit=1, only=mail.id)
             await work.mails.settle(leased, outcome, now=at)
     return mail
 

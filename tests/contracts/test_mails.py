@@ -28,7 +28,7 @@ def leasing(
 ) -> Callable[[], Awaitable[Sequence[Mail]]]:
     async def lease() -> Sequence[Mail]:
         async with stage.begin() as work:
-            return await work.mails.lease(now=now, until=now + LEASE, limit=limit, only=only)
+            return await work.mails.lease(now=now, hold=LEASE, limit=limit, only=only)
 
     return lease
 
@@ -45,7 +45,7 @@ async def settle(stage: Stage, mail: Mail, outcome: Outcome, note: str = "") -> 
 
 async def postpone(stage: Stage, mail: Mail, until: datetime, note: str = "") -> None:
     async with stage.begin() as work:
-        await work.mails.postpone(mail, until=until, note=note)
+        await work.mails.postpone(mail, wait=timedelta(), now=until, note=note)
 
 
 async def parked(stage: Stage, limit: int = 10) -> list[Mail]:
@@ -141,7 +141,7 @@ async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEn
     stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
-        held = await slow.mails.lease(now=NOW, until=NOW + LEASE, limit=2)
+        held = await slow.mails.lease(now=NOW, hold=LEASE, limit=2)
         with anyio.fail_after(5):
             others = await leasing(stage)()
             assert await leasing(stage, only=held[0].id)() == []
@@ -271,9 +271,9 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
         async with stage.begin() as work:
             await work.mails.add(added)
             await work.mails.settle(held, Outcome.SENT, now=LATER)
-            await work.mails.postpone(given, until=NOW, note="back")
+            await work.mails.postpone(given, wait=timedelta(), now=NOW, note="back")
             await work.mails.redrive(over.id, now=NOW)
-            assert len(await work.mails.lease(now=NOW, until=NOW + LEASE, limit=9)) == 4
+            assert len(await work.mails.lease(now=NOW, hold=LEASE, limit=9)) == 4
             raise Undo
 
     with pytest.raises(Undo):

@@ -26,7 +26,7 @@ async def everything(stage: Stage) -> None:
         await work.sessions.open(session, credential_version=1, noted=login_of(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())
-        (mail,) = await work.mails.lease(now=NOW, until=LATER, limit=1)
+        (mail,) = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
         await work.mails.settle(mail, Outcome.PARKED, now=LATER)
 
 

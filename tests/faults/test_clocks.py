@@ -102,3 +102,33 @@ def test_a_clock_that_is_set_back_by_an_hour_revives_nobody_and_locks_nobody_out
     visitor.take(stack.client(RIGHT).renew(visitor.pair["refresh_token"]))
     assert me(stack, RIGHT, visitor) == ""
     assert code(stack.client(RIGHT).renew(replaced)) == "refresh_reused"
+
+
+@pytest.mark.parametrize("seconds", [-20, 20])
+def test_the_grace_of_a_refresh_is_judged_by_one_clock(stack: Stack, skew: Path, seconds: int) -> None:
+    skew.write_text(str(seconds))
+    visitor = stack.client(RIGHT).log_in(stack.service.user("twice"))
+    for first, second in ((RIGHT, WRONG), (WRONG, RIGHT)):
+        token = visitor.pair["refresh_token"]
+        visitor.take(stack.client(first).renew(token))
+        again = stack.client(second).renew(token)
+        assert again.status_code == 200, code(again)
+        assert again.json()["refresh_token"] == visitor.pair["refresh_token"]
+
+
+def test_a_clock_that_is_ahead_makes_no_grace_longer(stack: Stack, skew: Path) -> None:
+    skew.write_text("20")
+    visitor = stack.client(WRONG).log_in(stack.service.user("late"))
+    token = visitor.pair["refresh_token"]
+    visitor.take(stack.client(WRONG).renew(token))
+    moved = "UPDATE sessions SET rotated_at = rotated_at - interval '11 seconds' WHERE ended_at IS NULL"
+    stack.sql(moved)
+    assert code(stack.client(RIGHT).renew(token)) == "refresh_reused"
+
+
+def test_a_mail_asked_of_a_process_whose_clock_is_ahead_does_not_wait(stack: Stack, skew: Path) -> None:
+    email = stack.service.user("soon")
+    skew.write_text("20")
+    assert stack.client(WRONG).post("/v1/password/forgot", json={"email": email}).status_code == 202
+    due = "SELECT due_at <= now() FROM mails WHERE recipient = $1 AND kind = 'reset'"
+    assert stack.sql(due, email)[0][0]
