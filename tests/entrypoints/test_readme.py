@@ -1,10 +1,16 @@
 """What README.md says of the calls is what OpenAPI says of them, and the other way round."""
 
+import configparser
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from entrypoints.settings import load
+from tests.entrypoints.readme import block
 from tests.entrypoints.service import ROOT, Service
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
@@ -65,3 +71,36 @@ def test_readme_and_openapi_tell_the_same_calls(service: Service) -> None:
     assert set(readme) - unsaid == set(openapi)
     for call, told in openapi.items():
         assert readme[call] == told, call
+
+
+def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path: Path) -> None:
+    """Each line is `NAME=value` as it is meant: nothing is quoted, expanded or exported."""
+    text = (ROOT / "README.md").read_text()
+    lines = text[text.index("(umask 077; cat") :].split("\nmkdir ", 1)[0]
+    assert lines.splitlines()[-1].startswith("set -a; . ")
+    environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
+    done = subprocess.run(
+        ["sh", "-euc", f"{lines}\nenv"], env=environ, capture_output=True, text=True, check=True, cwd=tmp_path
+    )
+    file = tmp_path / "latchkey.env"
+    assert file.stat().st_mode & 0o777 == 0o600
+    written = dict(line.split("=", 1) for line in file.read_text().splitlines())
+    in_shell = dict(line.split("=", 1) for line in done.stdout.splitlines() if line.startswith("LATCHKEY_"))
+    assert in_shell == written
+    assert all(re.fullmatch(r"[A-Za-z0-9:/@._+-]+", value) for value in written.values())
+    keys = tmp_path / "latchkey-keys"
+    keys.mkdir()
+    rotate = [sys.executable, "-m", "entrypoints.cli", "keys", "rotate"]
+    subprocess.run(rotate, env=written, cwd=ROOT, capture_output=True, check=True)
+    settings = load(written, default_env="production", mails=True)
+    assert settings.public_url == "https://accounts.example.org"
+
+
+def test_the_systemd_unit_names_what_there_is() -> None:
+    unit = configparser.ConfigParser(interpolation=None)
+    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit.read_string(block("ini"))
+    service = unit["Service"]
+    assert service["ExecStart"].endswith(" -m entrypoints.api")
+    assert (service["KillMode"], service["Environment"]) == ("mixed", "LATCHKEY_ENV=production")
+    assert "network-online.target" in unit["Unit"]["After"]
