@@ -32,7 +32,7 @@ async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role
 async def spare_last_admin(work: Work, target: User) -> None:
     """Raises `last_admin`. Whoever asks holds all admins still until the work is done, so two cannot both go."""
     if target.governs and list(await work.users.governors()) == [target.id]:
-        raise Refusal(Code.LAST_ADMIN, "Somebody has to remain who can administer the service.")
+        raise Refusal(Code.LAST_ADMIN, "At least one active admin is required.")
 
 
 async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId, origin: Origin = NOWHERE) -> None:
