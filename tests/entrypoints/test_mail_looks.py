@@ -6,6 +6,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from selenium.webdriver.common.by import By
 
 from adapters.jinja_composer import JinjaComposer
 from domain.mail import Kind, Mail
@@ -39,3 +40,17 @@ def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(brows
     page.write_text(composer.compose(replace(mail, origin=Origin(ip="::1")), TOKEN).html)
     browser.driver.get(page.as_uri())
     browser.see("mail-long-name")
+
+
+def test_hint_in_a_mail_is_less_bright_than_its_text_in_the_dark(browser: Browser, tmp_path: Path) -> None:
+    mail = Mail.owed(Kind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    page = tmp_path / "dark.html"
+    page.write_text(JinjaComposer("https://accounts.example.org").compose(mail, TOKEN).html)
+    features = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.driver.get(page.as_uri())
+
+    def colour(selector: str) -> str:
+        return browser.driver.find_element(By.CSS_SELECTOR, selector).value_of_css_property("color")
+
+    assert colour(".words p.quiet") == colour("td.quiet p") != colour(".words p:not(.quiet)")
