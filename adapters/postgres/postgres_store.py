@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcon
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.fair_share import FairShare
 from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
@@ -64,6 +65,7 @@ class PostgresStore:
         self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
+        self._fair_share = FairShare()
 
     def begin(self) -> AbstractAsyncContextManager[Work]:
         return self._work(transaction)
@@ -75,10 +77,11 @@ class PostgresStore:
     async def _work(
         self, within: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
     ) -> AsyncIterator[Work]:
-        with outages_as_refusals():
-            async with patience(self._deadline), self._lender.connection() as connection, within(connection):
-                work = PostgresWork(connection)
-                yield work
+        async with self._fair_share.turn():
+            with outages_as_refusals():
+                async with patience(self._deadline), self._lender.connection() as connection, within(connection):
+                    work = PostgresWork(connection)
+                    yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)
         if work.mails.owed:

@@ -8,6 +8,7 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.register import Register
 from application.verify import Verify
+from domain.limits import Limit
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import anybody
 from entrypoints.http.problems import refusals
@@ -36,7 +37,7 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="register",
     summary="Register an account",
     tags=["Registration"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.REGISTER),
     status_code=202,
     responses=refusals(
         "email_invalid", "username_invalid", "username_taken", "password_weak", "rate_limited", "overloaded"
@@ -55,7 +56,7 @@ async def register_account(
     operation_id="verifyEmail",
     summary="Verify an e-mail address",
     tags=["Registration"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.LINK),
     status_code=200,
     responses=refusals("link_invalid", "link_expired", "rate_limited"),
 )
@@ -71,7 +72,7 @@ async def verify_address(
     operation_id="resendVerification",
     summary="Send another verification link",
     tags=["Registration"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.MAIL),
     status_code=202,
     responses=refusals("email_invalid", "rate_limited"),
 )

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from application.change_email import ChangeEmail
 from application.follow_email_link import FollowEmailLink
+from domain.limits import Limit
 from entrypoints.http.accounts import SENT, TokenBody
 from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import anybody, signed_in
@@ -25,7 +26,7 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="requestEmailChange",
     summary="Ask for another e-mail address",
     tags=["E-mail"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.EMAIL_CHANGE),
     status_code=202,
     responses=refusals(
         "token_missing", "invalid_credentials", "account_disabled", "email_invalid", "rate_limited", "overloaded"
@@ -47,7 +48,7 @@ async def ask_for_change(
     operation_id="confirmEmailChange",
     summary="Confirm or undo a change of address",
     tags=["E-mail"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.LINK),
     status_code=200,
     responses=refusals("link_invalid", "link_expired", "last_admin", "rate_limited"),
 )

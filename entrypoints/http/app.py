@@ -107,6 +107,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     )
     app.state.authenticate = container.authenticate()
     app.state.identify_client = container.identify_client()
+    app.state.limits = container.limits()
     app.state.routes = routes
     app.state.public_url = settings.public_url
     app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)

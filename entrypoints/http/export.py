@@ -14,6 +14,7 @@ from msgspec import Struct
 from adapters.postgres.patience import one_caller
 from application.export_me import Export, ExportMe
 from domain.address_change import AddressChange
+from domain.limits import Limit
 from domain.mail import Kind, Mail, Outcome
 from domain.session import EndReason, Session
 from entrypoints.http.events import EventShape
@@ -113,7 +114,7 @@ class ExportShape(Struct, frozen=True, kw_only=True):
     operation_id="exportMe",
     summary="Export your data",
     tags=["Account"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.EXPORT),
     responses={
         200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep"),
         **refusals("token_missing", "token_revoked"),

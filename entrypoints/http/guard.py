@@ -11,19 +11,28 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import ASGIRouteHandler, BaseRouteHandler
 from litestar.types import Guard, HTTPScope, WebSocketScope
 
+from adapters.caller import current_caller
 from application.authenticate import Authenticate
 from application.identify_client import IdentifyClient
+from application.ports import Limits
+from domain.limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.problems import mark_bearer
 from entrypoints.http.reading import AnyRequest, UnsupportedMediaType, origin_of, said_in
+
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
 
 
 class Gate:
     """A guard that knows what it asks for: nothing, a caller, a caller with a role, or a client (a program, not a
-    person). `query` are the parameters that the handler takes; any other, or one given twice, is refused."""
+    person). `query` are the parameters that the handler takes; any other, or one given twice, is refused.
+
+    `budget` limits how often the handler may be called. One for each user or session is spent here, the others by the
+    use case.
+    """
 
     def __init__(
         self,
@@ -32,10 +41,12 @@ class Gate:
         role: Role | None = None,
         client: bool = False,
         query: Collection[str] | None = (),
+        budget: Limit | None = None,
     ) -> None:
         self.caller = caller
         self.role = role
         self.client = client
+        self.budget = budget
         self._query = None if query is None else frozenset(query)
 
     async def __call__(self, connection: Connection, _: BaseRouteHandler) -> None:
@@ -46,7 +57,13 @@ class Gate:
             connection.state.client = await identify(*credentials, origin=origin_of(connection))
         if self.caller:
             authenticate: Authenticate = connection.app.state.authenticate
-            connection.state.caller = await authenticate(bearer(connection.scope), role=self.role)
+            caller = connection.state.caller = await authenticate(bearer(connection.scope), role=self.role)
+            if (serving := current_caller()) is not None:
+                serving.user = caller.user_id
+            if self.budget in SPENT_BY_USER:
+                await self._spend(connection, self.budget, caller.user_id)
+            if self.budget in SPENT_BY_SESSION:
+                await self._spend(connection, self.budget, caller.session_id)
         segments = connection.scope["path"].split("/")
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
             raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
@@ -55,22 +72,26 @@ class Gate:
             if len(set(names)) != len(names) or not self._query.issuperset(names):
                 raise Refusal(Code.MALFORMED, "There is a query parameter that is not asked for, or one given twice.")
 
+    async def _spend(self, connection: Connection, budget: Limit, who: UUID) -> None:
+        limits: Limits = connection.app.state.limits
+        await limits.spend(Bucket(budget, (str(who),)))
 
-def anybody(*, query: Collection[str] | None = ()) -> list[Guard]:
+
+def anybody(*, query: Collection[str] | None = (), budget: Limit | None = None) -> list[Guard]:
     """`query=None` takes whatever parameters come: links from mails collect strange ones on their way."""
-    return [Gate(query=query)]
+    return [Gate(query=query, budget=budget)]
 
 
-def signed_in(*, query: Collection[str] = ()) -> list[Guard]:
-    return [Gate(caller=True, query=query)]
+def signed_in(*, query: Collection[str] = (), budget: Limit | None = None) -> list[Guard]:
+    return [Gate(caller=True, query=query, budget=budget)]
 
 
-def at_least(role: Role, *, query: Collection[str] = ()) -> list[Guard]:
-    return [Gate(caller=True, role=role, query=query)]
+def at_least(role: Role, *, query: Collection[str] = (), budget: Limit | None = None) -> list[Guard]:
+    return [Gate(caller=True, role=role, query=query, budget=budget)]
 
 
-def a_client() -> list[Guard]:
-    return [Gate(client=True)]
+def a_client(*, budget: Limit) -> list[Guard]:
+    return [Gate(client=True, budget=budget)]
 
 
 def gate_of(handler: BaseRouteHandler) -> Gate | None:
@@ -79,7 +100,7 @@ def gate_of(handler: BaseRouteHandler) -> Gate | None:
 
 
 def insist_on_gates(app: Litestar) -> None:
-    """Raises TypeError for a route whose handler has not declared who may call it."""
+    """Raises TypeError for a route that does not declare who may call it, or that writes and declares no budget."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", [getattr(route, "route_handler", None)]):
             if (
@@ -88,8 +109,11 @@ def insist_on_gates(app: Litestar) -> None:
                 or handler.fn.__module__.startswith("litestar")
             ):
                 continue
-            if gate_of(handler) is None:
+            gate = gate_of(handler)
+            if gate is None:
                 raise TypeError(f"{route.path}: {handler.handler_name} does not declare who may call it")
+            if gate.budget is None and not _READING.issuperset(handler.http_methods):
+                raise TypeError(f"{route.path}: {handler.handler_name} writes, and does not declare its budget")
 
 
 def bearer(scope: HTTPScope | WebSocketScope) -> str:

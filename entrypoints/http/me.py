@@ -11,6 +11,7 @@ from application.authenticate import Authenticate
 from application.delete_me import DeleteMe
 from application.rename_me import RenameMe
 from application.show_me import ShowMe
+from domain.limits import Limit
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
@@ -59,7 +60,7 @@ def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
     operation_id="updateMe",
     summary="Change your username",
     tags=["Account"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.RENAME),
     responses=refusals("token_missing", "token_revoked", "username_invalid", "username_taken"),
 )
 async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]) -> UserShape:
@@ -72,7 +73,7 @@ async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: Nam
     operation_id="deleteMe",
     summary="Delete your account",
     tags=["Account"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.DELETION),
     responses=refusals(
         "token_missing", "token_revoked", "invalid_credentials", "last_admin", "rate_limited", "overloaded"
     ),

@@ -138,6 +138,8 @@ def _codes(handler: HTTPRouteHandler, policy: Gate, *, takes_body: bool) -> dict
         codes += [Code.INVALID_CREDENTIALS]
     if policy.role is not None:
         codes += [Code.NOT_VERIFIED, Code.ROLE_REQUIRED]
+    if policy.budget is not None:
+        codes += [Code.RATE_LIMITED]
     codes += [
         code for spec in (handler.responses or {}).values() if isinstance(spec, Refusals) for code in spec.codes
     ]

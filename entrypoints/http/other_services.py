@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 from adapters.jwt_sealer import JwtSealer
 from application.introspect import Introspect
 from application.revoke import Revoke
+from domain.limits import Limit
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.fields import described
@@ -58,7 +59,7 @@ class Introspection(Struct, frozen=True, kw_only=True):
     operation_id="introspectToken",
     summary="Introspect a token",
     tags=["Services"],
-    guards=a_client(),
+    guards=a_client(budget=Limit.CLIENT),
     before_request=strict_form,
     status_code=200,
     responses=refusals("rate_limited"),
@@ -83,7 +84,7 @@ async def introspect_token(
     operation_id="revokeToken",
     summary="Revoke a token",
     tags=["Services"],
-    guards=a_client(),
+    guards=a_client(budget=Limit.CLIENT),
     before_request=strict_form,
     media_type=MediaType.TEXT,
     status_code=200,

@@ -10,6 +10,7 @@ from application.follow_email_link import FollowEmailLink
 from application.look_at_link import LookAtLink
 from application.reset_password import ResetPassword
 from application.verify import Verify
+from domain.limits import Limit
 from domain.mail import Purpose
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
@@ -36,7 +37,7 @@ async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookA
     return page(request, "verify.html", token=token)
 
 
-@post("/verify", guards=anybody(query=None), status_code=200, include_in_schema=False)
+@post("/verify", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
 async def verify_by_button(
     request: AnyRequest, verify: NamedDependency[Verify], ask_for_verification: NamedDependency[AskForLink]
 ) -> Response[str]:
@@ -63,7 +64,7 @@ async def ask_to_reset(
         return refused(request, refusal, token=token, seen=True)
 
 
-@post("/reset", guards=anybody(query=None), status_code=200, include_in_schema=False)
+@post("/reset", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
 async def reset_by_button(
     request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
@@ -105,7 +106,7 @@ async def ask_about_address(
     return page(request, "email.html", token=token, purpose=purpose)
 
 
-@post("/email", guards=anybody(query=None), status_code=200, include_in_schema=False)
+@post("/email", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
 async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]) -> Response[str]:
     form = await request.form()
     token = _token(form)

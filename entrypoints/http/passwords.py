@@ -8,6 +8,7 @@ from msgspec import Struct
 from application.ask_for_link import AskForLink
 from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
+from domain.limits import Limit
 from entrypoints.http.accounts import EmailBody
 from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import anybody, signed_in
@@ -33,7 +34,7 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
     operation_id="requestPasswordReset",
     summary="Ask for a reset link",
     tags=["Password"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.MAIL),
     status_code=202,
     responses=refusals("email_invalid", "rate_limited"),
 )
@@ -50,7 +51,7 @@ async def forget(
     operation_id="resetPassword",
     summary="Reset a password",
     tags=["Password"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.LINK),
     status_code=204,
     responses=refusals(
         "link_invalid", "link_expired", "password_weak", "password_mismatch", "rate_limited", "overloaded"
@@ -73,7 +74,7 @@ async def reset(
     operation_id="changePassword",
     summary="Change your password",
     tags=["Password"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.PASSWORD_CHANGE),
     status_code=200,
     responses=refusals(
         "token_missing", "invalid_credentials", "password_weak", "password_mismatch", "rate_limited", "overloaded"

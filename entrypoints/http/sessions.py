@@ -16,6 +16,7 @@ from application.list_sessions import ListSessions
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
+from domain.limits import Limit
 from domain.session import Session
 from domain.token import TokenPair
 from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
@@ -73,7 +74,7 @@ class SessionList(Struct, frozen=True):
     operation_id="logIn",
     summary="Log in",
     tags=["Sessions"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.LOGIN),
     status_code=200,
     responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
 )
@@ -87,7 +88,7 @@ async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDep
     operation_id="refresh",
     summary="Refresh the tokens",
     tags=["Sessions"],
-    guards=anybody(),
+    guards=anybody(budget=Limit.REFRESH),
     status_code=200,
     responses=refusals("token_invalid", "token_expired", "refresh_reused", "session_ended"),
 )
@@ -127,7 +128,7 @@ def _told(pair: TokenPair) -> tuple[Headers, bytes]:
     operation_id="logOut",
     summary="Log out",
     tags=["Sessions"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.SESSION_END),
     status_code=204,
     responses=refusals("token_missing", "token_revoked"),
 )
@@ -141,7 +142,7 @@ async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     operation_id="logOutEverywhere",
     summary="Log out everywhere",
     tags=["Sessions"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.SESSION_END),
     status_code=204,
     responses=refusals("token_missing", "token_revoked"),
 )
@@ -169,7 +170,7 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
     operation_id="endSession",
     summary="End one of your sessions",
     tags=["Sessions"],
-    guards=signed_in(),
+    guards=signed_in(budget=Limit.SESSION_END),
     responses=refusals("token_missing", "token_revoked", "not_found"),
 )
 async def end_my_session(

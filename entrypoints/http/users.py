@@ -10,6 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.list_users import ListUsers, ShowUser
+from domain import limits
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
@@ -73,7 +74,7 @@ async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) ->
     operation_id="updateUser",
     summary="Change a role, disable or enable a user",
     tags=["Users"],
-    guards=at_least(Role.ADMIN),
+    guards=at_least(Role.ADMIN, budget=limits.Limit.ADMINISTER),
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def change(
@@ -100,7 +101,7 @@ async def change(
     operation_id="logOutUser",
     summary="End every session of a user",
     tags=["Users"],
-    guards=at_least(Role.MODERATOR),
+    guards=at_least(Role.MODERATOR, budget=limits.Limit.ADMINISTER),
     status_code=204,
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
 )
@@ -114,7 +115,7 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
     operation_id="deleteUser",
     summary="Delete a user",
     tags=["Users"],
-    guards=at_least(Role.ADMIN),
+    guards=at_least(Role.ADMIN, budget=limits.Limit.ADMINISTER),
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:

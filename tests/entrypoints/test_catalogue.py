@@ -11,12 +11,13 @@ from urllib.parse import quote
 import httpx
 import jwt
 import pytest
-from litestar import Litestar, get
+from litestar import Litestar, get, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import RequestFactory
 from redis import Redis
 
+from domain.limits import Limit
 from domain.refusals import Code
 from entrypoints.container import Container, close
 from entrypoints.http import docs
@@ -173,6 +174,23 @@ def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_
             insist_on_gates(Litestar([handler], openapi_config=None))
 
     @get("/fine", guards=anybody())
+    async def fine() -> None: ...
+
+    insist_on_gates(Litestar([fine], openapi_config=None))
+
+
+def test_a_handler_that_writes_and_has_no_budget_keeps_the_application_from_starting() -> None:
+    @post("/writes", guards=signed_in())
+    async def writes() -> None: ...
+
+    @route("/both", http_method=["GET", "DELETE"], guards=anybody())
+    async def reads_and_writes() -> None: ...
+
+    for handler in (writes, reads_and_writes):
+        with pytest.raises(TypeError, match="does not declare its budget"):
+            insist_on_gates(Litestar([handler], openapi_config=None))
+
+    @post("/fine", guards=signed_in(budget=Limit.RENAME))
     async def fine() -> None: ...
 
     insist_on_gates(Litestar([fine], openapi_config=None))

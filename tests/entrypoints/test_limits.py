@@ -250,6 +250,9 @@ def test_openapi_says_where_one_may_be_asked_to_wait(limited: Service) -> None:
         *("POST /login", "POST /register", "POST /verify", "POST /verify/resend", "DELETE /me"),
         *("POST /password/forgot", "POST /password/reset", "POST /password/change"),
         *("POST /email/change", "POST /email/confirm", "POST /introspect", "POST /revoke"),
+        *("POST /refresh", "POST /logout", "POST /logout/all", "DELETE /sessions/{session_id}"),
+        *("PATCH /me", "GET /me/export", "PATCH /users/{user_id}", "DELETE /users/{user_id}"),
+        "POST /users/{user_id}/logout",
     }
 
 

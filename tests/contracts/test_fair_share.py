@@ -1,0 +1,98 @@
+"""Connections to the database: one for the works of a user, half of them for a site, and the rest for the others."""
+
+import asyncio
+import contextvars
+from contextlib import AbstractAsyncContextManager
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.caller import Caller, serve
+from adapters.postgres.connecting import POOL
+from adapters.postgres.postgres_store import PostgresStore
+from application.store import Work
+from domain.refusals import Code, Refusal
+from tests.contracts.stage import SpyingBlocklist, until
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def store(engine: AsyncEngine) -> PostgresStore:
+    return PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=list[UUID]().extend, deadline=60)
+
+
+class Works:
+    """Works that callers begin, and that last until the test lets them go on."""
+
+    def __init__(self, store: PostgresStore) -> None:
+        self._begin = store.begin
+        self.begun: list[str] = []
+        self.go_on = asyncio.Event()
+
+    def start(self, ip: str, user: UUID | None = None) -> asyncio.Task[None]:
+        context = contextvars.copy_context()
+        context.run(serve, Caller(ip=ip, user=user))
+        return asyncio.create_task(self._work(ip, self._begin()), context=context)
+
+    async def _work(self, ip: str, work: AbstractAsyncContextManager[Work]) -> None:
+        async with work as opened:
+            await opened.clients.all()
+            self.begun.append(ip)
+            await self.go_on.wait()
+
+
+async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -> None:
+    works, user = Works(store), uuid4()
+    own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL)]
+    await until(lambda: works.begun)
+    other = works.start("198.51.100.1", uuid4())
+    await until(lambda: "198.51.100.1" in works.begun)
+    assert len(works.begun) == 2
+    works.go_on.set()
+    await asyncio.gather(*own, other)
+    assert len(works.begun) == 2 * POOL + 1
+
+
+async def test_the_works_of_one_site_take_half_of_the_connections(store: PostgresStore) -> None:
+    works = Works(store)
+    own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL)]
+    await until(lambda: len(works.begun) == POOL // 2)
+    others = [works.start(f"198.51.100.{number}") for number in range(POOL // 2)]
+    await until(lambda: len(works.begun) == POOL)
+    assert sum(ip.startswith("198.51.100.") for ip in works.begun) == POOL // 2
+    works.go_on.set()
+    await asyncio.gather(*own, *others)
+
+
+async def test_whose_own_works_take_too_long_is_refused_and_no_outage_is_told(
+    store: PostgresStore, caplog: pytest.LogCaptureFixture
+) -> None:
+    works, user = Works(store), uuid4()
+    first = works.start("203.0.113.7", user)
+    await until(lambda: works.begun)
+    with pytest.raises(Refusal) as caught:
+        await works.start("203.0.113.7", user)
+    assert (caught.value.code, caught.value.retry_after) == (Code.OVERLOADED, 1)
+    assert not caplog.records
+    works.go_on.set()
+    await asyncio.gather(first, works.start("203.0.113.7", user))
+
+
+async def test_a_work_that_is_broken_off_gives_its_turn_back(store: PostgresStore) -> None:
+    works, user = Works(store), uuid4()
+    for _ in range(3):
+        first, waiting = works.start("203.0.113.7", user), works.start("203.0.113.7", user)
+        await until(lambda: works.begun)
+        for task in (waiting, first):
+            task.cancel()
+        await asyncio.wait([first, waiting])
+        works.begun.clear()
+    works.go_on.set()
+    await works.start("203.0.113.7", user)

@@ -1,0 +1,172 @@
+"""Every call that writes or costs has a budget: found by a walk over the routes, and tried one by one."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from urllib.parse import urlencode
+from uuid import uuid4
+
+import httpx
+import pytest
+from dependency_injector import providers
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp
+
+from adapters.process_limits import ProcessLimits
+from domain.limits import RATES, SPENT_BY_SESSION, Limit, Rate
+from domain.role import Role
+from entrypoints.container import Container
+from entrypoints.http.app import assemble, create
+from entrypoints.http.guard import Gate, gate_of
+from entrypoints.making import now
+from tests.entrypoints.service import PASSWORD, Service, address, code
+from tests.entrypoints.sweeping import SAMPLES
+from tests.entrypoints.test_front_door import inside
+
+pytestmark = pytest.mark.anyio
+
+CHEAP = {
+    *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/dev/mail"),
+    *("/dev/mail/{name}", "/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
+    *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/users", "/v1/users/{user_id}"),
+    *("/v1/users/{user_id}/events", "/v1/forward-auth", "/{path}"),
+    *("/.well-known/change-password", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
+}
+"""Reads of a page, of a few rows or of nothing. Whoever adds a read decides whether it is one of these."""
+
+READING = {"GET", "HEAD", "OPTIONS"}
+
+
+def operations(app: Litestar) -> Iterator[tuple[str, str, Gate]]:
+    for route in app.routes:
+        if isinstance(route, HTTPRoute):
+            for handler in route.route_handlers:
+                gate = gate_of(handler)
+                if gate is not None:
+                    yield from ((method, route.path_format, gate) for method in handler.http_methods)
+
+
+class Limited(ProcessLimits):
+    def begin_anew(self) -> None:
+        self._logs.clear()
+
+    async def close(self) -> None:
+        pass
+
+
+class Tight:
+    """The application with room for one attempt in every budget."""
+
+    def __call__(self, container: Container) -> ASGIApp:
+        once = {limit: (Rate(1, timedelta(hours=1)),) for limit in RATES}
+        self.limits = Limited(clock=now, rates=once)
+        container.limits.override(providers.Object(self.limits))
+        container.pace.override(providers.Object(ProcessLimits(clock=now, rates=once)))
+        self.operations = list(operations(assemble(container)))
+        return create(container)
+
+
+@pytest.fixture
+async def tight(service: Service) -> AsyncIterator[tuple[Tight, httpx.AsyncClient]]:
+    build = Tight()
+    async with inside(service, build=build) as client:
+        yield build, client
+
+
+async def test_every_route_that_writes_or_costs_names_its_budget(tight: tuple[Tight, httpx.AsyncClient]) -> None:
+    build, _ = tight
+    without = {(method, path) for method, path, gate in build.operations if gate.budget is None}
+    assert {path for method, path in without if method not in READING} == set()
+    assert {path for _, path in without} <= CHEAP, "decide whether this costs"
+    named = {gate.budget for _, _, gate in build.operations}
+    spent_elsewhere = {Limit.NOTICE} | {limit for limit in Limit if limit.startswith(("login_", "mail_"))}
+    assert set(Limit) - named - spent_elsewhere == {Limit.LINK_USE}
+
+
+async def test_every_budget_that_a_route_names_is_spent(
+    service: Service, tight: tuple[Tight, httpx.AsyncClient]
+) -> None:
+    """With room for one attempt, the second is told to wait, whatever the first was worth."""
+    build, client = tight
+    tried = []
+    for method, path, gate in build.operations:
+        if gate.budget is None:
+            continue
+        asked = Asked(client, method, path, gate)
+        await asked.prepare(service)
+        build.limits.begin_anew()
+        first = await asked.warm()
+        again = await asked()
+        assert again.status_code == 429, (method, path, first.text, again.text)
+        assert int(again.headers["retry-after"]) > 3500, (method, path)
+        if again.headers["content-type"] == "application/problem+json":
+            assert code(again) == "rate_limited"
+        tried.append((method, path))
+    assert len(tried) >= 24
+
+
+class Asked:
+    """A call by somebody who may make it. What it says is right in every type."""
+
+    def __init__(self, client: httpx.AsyncClient, method: str, path: str, gate: Gate) -> None:
+        self._client = client
+        self._method, self._path, self._gate = method, path, gate
+        self._headers: dict[str, str] = {}
+        self._body = dict(SAMPLES)
+
+    async def prepare(self, service: Service) -> None:
+        email = service.user("caller", role=self._gate.role or Role.MEMBER)
+        pair = service.client().log_in(email).pair
+        self._body |= {"refresh_token": pair["refresh_token"], "email": address(), "username": None}
+        self._body["password" if "login" not in self._path else "nothing"] = "another wrong passphrase"
+        if self._path == "/v1/register":
+            self._body["password"] = PASSWORD
+        self._body["current_password"] = PASSWORD
+        if self._gate.caller:
+            self._headers["Authorization"] = f"Bearer {pair['access_token']}"
+        if self._gate.client:
+            self._headers["Authorization"] = "Basic eDp5"
+
+    async def warm(self) -> httpx.Response:
+        """The first attempt. That of a logout would be the last of its session, so its budget is spent otherwise."""
+        if self._gate.budget in SPENT_BY_SESSION:
+            return await self._ask("DELETE", f"/v1/sessions/{uuid4()}")
+        first = await self()
+        if self._path == "/v1/password/change":
+            self._headers["Authorization"] = f"Bearer {first.json()['access_token']}"
+            self._body |= {"current_password": self._body["new_password"], "new_password": PASSWORD}
+        return first
+
+    async def __call__(self) -> httpx.Response:
+        return await self._ask(self._method, self._path.format(user_id=uuid4(), session_id=uuid4()))
+
+    async def _ask(self, method: str, path: str) -> httpx.Response:
+        form = not path.startswith("/v1") or self._gate.client
+        fields = {name: self._body[name] for name in FIELDS.get((method, self._path), ())}
+        sent = urlencode(fields) if form else json.dumps(fields)
+        kind = "application/x-www-form-urlencoded" if form else "application/json"
+        headers = {**self._headers, "Content-Type": kind} if fields else self._headers
+        return await self._client.request(method, path, content=sent if fields else None, headers=headers)
+
+
+FIELDS: dict[tuple[str, str], tuple[str, ...]] = {
+    ("POST", "/v1/register"): ("email", "password"),
+    ("POST", "/v1/verify"): ("token",),
+    ("POST", "/v1/verify/resend"): ("email",),
+    ("POST", "/v1/login"): ("login", "password"),
+    ("POST", "/v1/refresh"): ("refresh_token",),
+    ("POST", "/v1/password/forgot"): ("email",),
+    ("POST", "/v1/password/reset"): ("token", "new_password", "confirm_password"),
+    ("POST", "/v1/password/change"): ("current_password", "new_password"),
+    ("POST", "/v1/email/change"): ("new_email", "password"),
+    ("POST", "/v1/email/confirm"): ("token",),
+    ("PATCH", "/v1/me"): ("username",),
+    ("DELETE", "/v1/me"): ("password",),
+    ("PATCH", "/v1/users/{user_id}"): ("role",),
+    ("POST", "/v1/introspect"): ("token",),
+    ("POST", "/v1/revoke"): ("token",),
+    ("POST", "/verify"): ("token",),
+    ("POST", "/reset"): ("token", "new_password", "confirm_password"),
+    ("POST", "/email"): ("token",),
+}
