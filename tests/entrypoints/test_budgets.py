@@ -28,10 +28,15 @@ pytestmark = pytest.mark.anyio
 
 CHEAP = {
     *("/", "/docs", "/openapi.json", "/problems/{name}", "/verify", "/reset", "/email", "/dev/mail"),
-    *("/dev/mail/{name}", "/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
+    *("/dev/mail/{name}", "/dev/mail/{name}/html", "/favicon.svg", "/favicon.ico", "/robots.txt"),
+    *("/health/live", "/health/ready", "/metrics", "/.well-known/jwks.json"),
     *("/v1/me", "/v1/me/events", "/v1/sessions", "/v1/users", "/v1/users/{user_id}"),
     *("/v1/users/{user_id}/events", "/v1/forward-auth", "/{path}"),
-    *("/.well-known/change-password", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"),
+    *(
+        "/.well-known/change-password",
+        "/.well-known/oauth-authorization-server",
+        "/.well-known/oauth-authorization-server/{path}",
+    ),
 }
 """Reads of a page, of a few rows or of nothing. Whoever adds a read decides whether it is one of these."""
 
