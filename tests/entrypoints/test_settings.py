@@ -29,6 +29,7 @@ from domain.refusals import Refusal
 from entrypoints import setting_values as written
 from entrypoints.container import Container
 from entrypoints.making import make_composer, make_mailer
+from entrypoints.run import environment
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
 
@@ -615,6 +616,21 @@ def test_a_file_that_cannot_be_read_is_named_and_not_quoted(production: dict[str
     (tmp_path / "short").write_text("hunter2")
     said = complaints(production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "short")})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
+
+
+def test_make_run_reads_settings_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a file names is not started."""
+    (tmp_path / "url").write_text("postgresql://h/d\n")
+    monkeypatch.setenv("LATCHKEY_DATABASE_URL_FILE", str(tmp_path / "url"))
+    environ = environment()
+    assert environ["LATCHKEY_DATABASE_URL"] == "postgresql://h/d"
+    assert "LATCHKEY_DATABASE_URL_FILE" not in environ
+    monkeypatch.setenv("LATCHKEY_PORT_FILE", str(tmp_path / "gone"))
+    monkeypatch.setenv("LATCHKEY_DATABASE_URL", "postgresql://h/e")
+    with pytest.raises(
+        ValueError, match=r"DATABASE_URL: is set, and .*\n?.*LATCHKEY_PORT_FILE: .*gone cannot be read"
+    ):
+        environment()
 
 
 def test_a_file_for_no_setting_is_named(development: dict[str, str], tmp_path: Path) -> None:
