@@ -123,8 +123,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 .venv/installed-dev: requirements-dev.lock
 .venv/installed .venv/installed-run .venv/installed-dev:
 	@$(ENSURE_VENV)
-	@echo 'Installing $< into .venv' >&2
-	@$(INSTALL) $<
+	@$(BIN)/python entrypoints/local/install.py $<
 	@[ ! -e .venv/native ] || ( $(NATIVE) ) || rm -f .venv/native
 	@touch $@
 
@@ -180,6 +179,7 @@ if ! "$$python" -c 'import ensurepip, venv' >/dev/null 2>&1; then \
   echo "$$python cannot make virtual environments: install its venv package (Debian: apt install python3-venv)" >&2; \
   exit 1; \
 fi; \
+echo "Making .venv with $$("$$python" --version)" >&2; \
 rm -rf .venv && "$$python" -m venv .venv
 endef
 

@@ -67,7 +67,7 @@ def run(bell: Bell) -> int:
         return sorry(f"LATCHKEY_DATA_DIR: {error}")
     if why := cannot_listen(host, int(number)):
         return sorry(why)
-    house = House(data, environ, lambda: bell.rung)
+    house = House(data, environ, lambda: bell.rung, report=say)
     try:
         house.open()
         house.wait_until_ready(EVERYWHERE.get(host, host), int(number))

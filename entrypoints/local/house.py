@@ -30,9 +30,17 @@ class Leaving(Exception):
 
 
 class House:
-    def __init__(self, data: Path, environ: Mapping[str, str], leaving: Callable[[], bool]) -> None:
-        """`leaving` is asked often, and ends every wait."""
+    def __init__(
+        self,
+        data: Path,
+        environ: Mapping[str, str],
+        leaving: Callable[[], bool],
+        *,
+        report: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        """`leaving` is asked often, and ends every wait; `report` gets a line for each step of the start."""
         self.data = data
+        self._report = report
         self._environ = dict(environ)
         self._leaving = leaving
         self._engines: dict[str, Engine] = {}
@@ -51,6 +59,10 @@ class House:
         # The API has loaded nearly all that a migration needs by the time that an empty database is made.
         schema = "absent" if fresh else "there"
         self._start("api", "-m", "entrypoints.local.late", "entrypoints.api", str(running), schema)
+        if self._engines:
+            made = f" (a new database in {self.data}, which takes a moment)" if fresh else ""
+            names = {DATABASE: f"PostgreSQL{made}", REDIS: "Valkey"}
+            self._report("Starting " + " and ".join(names[setting] for setting in self._engines))
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda engine: engine.start(), self._engines.values()))
         self._environ |= {name: engine.url for name, engine in self._engines.items()}
@@ -58,6 +70,7 @@ class House:
             self._catch_mail()
         if not fresh:
             self._migrate()
+        self._report("Starting the API" + (", which makes the schema" if fresh else ""))
         urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
         write_private(running, json.dumps(urls, indent=2) + "\n")
 
@@ -69,6 +82,7 @@ class House:
             if time.monotonic() > deadline:
                 raise PartFailed(f"The API is not ready: {answer}\n{self._parts['api'].last_words()}")
             time.sleep(0.03)
+        self._report("Starting the worker")
         self._start("worker", "-m", "entrypoints.worker")
 
     def check(self) -> None:
@@ -103,6 +117,7 @@ class House:
     def _catch_mail(self) -> None:
         port = free_port()
         folder = make_private(self.data / "mailbox")
+        self._report("Starting the mail catcher")
         self._environ[SMTP] = f"smtp://{HOST}:{port}"
         self._start("mail", "-m", "entrypoints.mail_catcher", "--port", str(port), "--folder", str(folder))
 
@@ -113,6 +128,7 @@ class House:
         # Another database than our own may need more to connect to than we know here.
         if DATABASE in self._engines and is_current(self._environ[DATABASE]):
             return
+        self._report("Migrating the database")
         self._start("migration", "-m", "alembic", "upgrade", "head")
         migration = self._parts["migration"]
         while migration.alive():

@@ -118,6 +118,15 @@ def test_a_newcomer_registers_stops_and_comes_back(data: Path, running: list[Run
     first = Run(data, free_port())
     running.append(first)
     first.until_welcome()
+    starting = [line.split(" (")[0].strip() for line in first.said if line.startswith("Starting")]
+    assert starting == [
+        "Starting PostgreSQL",
+        "Starting the mail catcher",
+        "Starting the API, which makes the schema",
+        "Starting the worker",
+    ]
+    assert "and Valkey" in first.said[0]
+    assert not any("\r" in line or "\x1b" in line for line in first.said)
     assert first.post("/v1/register", ADA) == 202
     assert b"ada@example.org" in first.mail()
     note = data / "running.json"
