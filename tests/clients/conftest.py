@@ -3,21 +3,37 @@
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import places, running, service
+from tests.entrypoints.conftest import Places, places, service
 from tests.entrypoints.service import PASSWORD, ROOT, Service
 
-__all__ = ["places", "running", "service"]
+__all__ = ["places", "service"]
 
 HERE = Path(__file__).parent
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
 
 Run = Callable[..., str]
+
+
+AUDIENCE = "http://testserver"
+"""What Django's test client takes itself for. Resource servers refuse tokens that are not for them (RFC 8707)."""
+
+
+@pytest.fixture(scope="session")
+def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("service"), *places())
+    made.environ["LATCHKEY_AUDIENCE"] = AUDIENCE
+    try:
+        made.start_worker()
+        made.start_api()
+        yield made
+    finally:
+        made.stop()
 
 
 @pytest.fixture
