@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from hmac import compare_digest
 from typing import Any, TypeVar
@@ -20,6 +21,7 @@ from adapters.fair_threads import FairThreads, NoRoom
 from adapters.heap import give_back
 from adapters.password_hashes.kept import Kept, wrapped
 from adapters.password_hashes.registry import foreign
+from adapters.password_hashes.same_salt import alike, place_of, salt_of
 from adapters.password_hashes.scheme import Foreign
 from application.ports import Hasher, Verdict
 from domain.password import normal
@@ -82,11 +84,18 @@ class Argon2Hasher(Hasher):
         self._rest = rest
         self._resting: asyncio.TimerHandle | None = None
 
-    async def hash(self, password: str) -> str:
-        return await self._run(lambda: self._argon2.hash(_encoded(normal(password))), self._pool)
+    async def hash(self, password: str, *, like: str | None = None) -> str:
+        salt = salt_of(like) if like is not None and like.startswith(self._ours) else None
+        return await self._run(lambda: self._argon2.hash(_encoded(normal(password)), salt=salt), self._pool)
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
         """A hash that is not known never fits, and costs as much as a wrong password."""
+        if password_hash is not None and others and not self.knows(password_hash):
+            found = await self.verify(password, *others)
+            return replace(found, place=found.place + 1)
+        rivals = alike(password_hash, others) if password_hash and password_hash.startswith(self._ours) else ()
+        if password_hash is not None and rivals:
+            return await self._run(partial(self._judge_all, password, password_hash, rivals), self._pool)
         pool = self._expensive if self._is_expensive(password_hash) else self._pool
         return await self._run(partial(self._judge, password, password_hash), pool)
 
@@ -174,6 +183,10 @@ class Argon2Hasher(Hasher):
         if self._fits(_encoded(text), kept):
             return Verdict(fits=True, outdated=text != composed or self._is_old(kept))
         return Verdict(fits=False)
+
+    def _judge_all(self, password: str, password_hash: str, rivals: Sequence[tuple[int, str]]) -> Verdict:
+        place = place_of(_encoded(normal(password)), password_hash, rivals)
+        return Verdict(fits=False) if place is None else Verdict(fits=True, place=place)
 
     def _fits(self, secret: bytes, kept: Kept) -> bool:
         try:

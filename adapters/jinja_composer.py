@@ -21,7 +21,10 @@ SUBJECTS = {
     Kind.EMAIL_CHANGE_ASKED: "Your e-mail address for {product} is about to change",
     Kind.EMAIL_CHANGED: "Your e-mail address for {product} was changed",
     Kind.EMAIL_RESTORED: "You have your account at {product} back",
+    Kind.PASSWORD_NEEDED: "Choose a new password for {product}",
+    Kind.ACCOUNT_CLOSED: "Your account at {product} was deleted",
     Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
+    Kind.RESET_WAITS: "No new password for {product} yet",
 }
 """Nothing of what a user typed belongs into a subject."""
 
@@ -71,6 +74,8 @@ class JinjaComposer(Composer):
             "recipient": mail.recipient,
             "product_url": self._product_url,
             **_act(mail),
+            "until": spoken_time(mail.until or mail.created_at),
+            "undo": spoken(Purpose.RESTORE.lifetime),
             "recovery_url": f"{self._public_url}/reset",
         }
         if link is not None and mail.kind.purpose is not None:

@@ -15,7 +15,7 @@ from domain.refusals import Code, Refusal
 
 _LONGEST = 512
 _BODY = struct.Struct(">16sIQ")
-"""Subject, credential version, time of issue in whole seconds since 1970."""
+"""Subject, version, time of issue in whole seconds since 1970."""
 
 
 class ItsDangerousLinkSealer(LinkSealer):
@@ -39,7 +39,7 @@ class ItsDangerousLinkSealer(LinkSealer):
         }
 
     def seal(self, link: Link) -> str:
-        body = _BODY.pack(link.subject.bytes, link.credential_version, int(link.issued_at.timestamp()))
+        body = _BODY.pack(link.subject.bytes, link.version, int(link.issued_at.timestamp()))
         return self._signers[link.purpose].sign(base64_encode(body)).decode()
 
     def unseal(self, text: str, purpose: Purpose) -> Link:
@@ -51,7 +51,7 @@ class ItsDangerousLinkSealer(LinkSealer):
             return Link(
                 purpose=purpose,
                 subject=UUID(bytes=subject),
-                credential_version=version,
+                version=version,
                 issued_at=datetime.fromtimestamp(seconds, UTC),
             )
         except (BadData, struct.error, ValueError, OverflowError, OSError):

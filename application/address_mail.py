@@ -1,11 +1,12 @@
 """Whom a mail is for, and which link it carries: found out when it is sent, for much may have happened since."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from application.store import Work
+from domain.address_change import undoable_until
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.user import User
 
@@ -16,7 +17,18 @@ async def addressed(work: Work, mails: Sequence[Mail], *, now: datetime) -> Sequ
     """
     about_users = {mail.recipient for mail in mails if mail.kind.purpose in (Purpose.VERIFY, Purpose.RESET)}
     holders = await work.users.by_emails(about_users)
-    return [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
+    ready = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
+    # Noted before any is sent, so that no link goes out which does not end those before it.
+    newest: dict[UUID, datetime] = {}
+    for _, link in ready:
+        if link is not None and link.purpose is Purpose.RESET:
+            newest[link.subject] = max(link.issued_at, newest.get(link.subject, link.issued_at))
+    await work.users.note_reset_links(newest)
+    return [(mail, None if link is not None and _is_replaced(link, newest) else link) for mail, link in ready]
+
+
+def _is_replaced(link: Link, newest: Mapping[UUID, datetime]) -> bool:
+    return link.purpose is Purpose.RESET and link.issued_at < newest[link.subject].replace(microsecond=0)
 
 
 async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime) -> tuple[Mail, Link | None]:
@@ -32,20 +44,38 @@ async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime)
     if mail.kind is Kind.VERIFY and mail.user_id is None and await work.users.claims(user.email) > 1:
         mail = replace(mail, kind=Kind.RESET)
     # To the address that the user holds, whatever the mail says.
-    return replace(mail, recipient=user.email), _link(mail, user.id, user.credential_version)
+    mail = replace(mail, recipient=user.email)
+    if mail.kind.purpose is Purpose.VERIFY:
+        return mail, _link(mail, user.id, user.credential_version)
+    if (until := undoable_until(await work.changes.of(user.id), now)) is not None:
+        return replace(mail, kind=Kind.RESET_WAITS, until=until), None
+    link = _link(mail, user.id, user.recovery_version)
+    return mail, link if link is not None and user.can_reset_by(link) else None
 
 
 async def _about_an_address(work: Work, mail: Mail, purpose: Purpose, now: datetime) -> tuple[Mail, Link | None]:
+    if mail.kind is Kind.ACCOUNT_CLOSED:
+        return mail, await _about_a_deletion(work, mail, now)
     change = None if mail.change_id is None else await work.changes.by_id(mail.change_id)
-    user = None if change is None else await work.users.by_id(change.user_id)
-    if change is None or user is None:
+    if change is None:
         return mail, None
+    user = await work.users.by_id(change.user_id)
     if purpose is Purpose.RESTORE:
-        useful, recipient = change.closed_at is None, change.old_email
+        deletion = None if user is not None else await work.users.deletion(change.user_id)
+        there = user is not None or (deletion is not None and deletion.can_be_undone(now))
+        useful, recipient = there and change.closed_at is None, change.old_email
     else:
-        newest = await work.changes.newest(user.id)
-        useful, recipient = newest == change and change.confirmable(user, now=now), change.new_email
+        newest = await work.changes.newest(change.user_id)
+        useful = user is not None and newest == change and change.confirmable(user, now=now)
+        recipient = change.new_email
     return replace(mail, recipient=recipient), _link(mail, change.id, 0) if useful else None
+
+
+async def _about_a_deletion(work: Work, mail: Mail, now: datetime) -> Link | None:
+    deletion = None if mail.user_id is None else await work.users.deletion(mail.user_id)
+    if deletion is None or not deletion.can_be_undone(now) or deletion.email != mail.recipient:
+        return None
+    return _link(mail, deletion.user_id, deletion.version)
 
 
 async def _addressee(work: Work, mail: Mail, holder: User | None) -> User | None:
@@ -64,4 +94,4 @@ def _link(mail: Mail, subject: UUID, version: int) -> Link | None:
     """Issued when the mail was asked for, so that a second send carries the same link and none lives longer."""
     if mail.kind.purpose is None:
         return None
-    return Link(purpose=mail.kind.purpose, subject=subject, credential_version=version, issued_at=mail.created_at)
+    return Link(purpose=mail.kind.purpose, subject=subject, version=version, issued_at=mail.created_at)

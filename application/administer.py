@@ -35,16 +35,25 @@ async def spare_last_admin(work: Work, target: User) -> None:
         raise Refusal(Code.LAST_ADMIN, "At least one active admin is required.")
 
 
-async def remove_user(work: Work, user: User, *, now: datetime, new_id: NewId, origin: Origin = NOWHERE) -> None:
+async def remove_user(
+    work: Work,
+    user: User,
+    *,
+    now: datetime,
+    new_id: NewId,
+    until: datetime | None = None,
+    origin: Origin = NOWHERE,
+) -> None:
     """Remove a user with everything that could still speak for them, and tell their mailbox, if it was proven to be
-    theirs. `origin` is where they did so themselves; that of an admin is not told. Raises `last_admin`. The caller
-    holds the user and all admins still."""
+    theirs. It can be undone `until` then. `origin` is where they did so themselves; that of an admin is not told.
+    Raises `last_admin`. Hold the user and all admins first."""
     await spare_last_admin(work, user)
     await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
-    await work.mails.forget(user.id, address=user.email if user.verified else None)
-    await work.users.remove(user.id)
+    await work.users.remove(user.id, now=now, until=until)
     if user.verified:
-        await work.mails.add(Mail.owed(Kind.ACCOUNT_DELETED, user.email, id=new_id(), now=now, origin=origin))
+        kind, about = (Kind.ACCOUNT_DELETED, None) if until is None else (Kind.ACCOUNT_CLOSED, user.id)
+        mail = Mail.owed(kind, user.email, id=new_id(), now=now, user_id=about, origin=origin)
+        await work.mails.add(mail)
 
 
 async def switch_user(work: Work, user: User, *, disabled: bool, now: datetime) -> User | None:

@@ -53,7 +53,8 @@ class ChangePassword:
         secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
         receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
         try:
-            password_hash = await self.hasher.hash(secret)
+            # An unverified user stays among those who share the address, who are found by one hash.
+            password_hash = await self.hasher.hash(secret, like=None if user.verified else user.password_hash)
         except Refusal:
             await self.limits.refund(receipt)  # nothing was changed
             raise

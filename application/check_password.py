@@ -1,6 +1,7 @@
 """Whether a password fits, and how often one may ask. Every verb that wants a current password asks here, so that
 none of them is an easier place to guess than another."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
@@ -28,18 +29,25 @@ class CheckPassword:
     clock: Clock
 
     async def of_login(self, login: str, password: str, *, origin: Origin) -> tuple[User | None, Verdict]:
-        """The user who goes by that address or username, if any. Nobody's password costs as much as a wrong one."""
+        """The user who goes by that address or username, and of several unverified ones whom the password fits. It
+        costs one hash, whoever there is."""
         receipt = await self._spend(login, origin)
-        user = await self._find(login)
-        return user, await self._verify(password, None if user is None else user.password_hash, receipt)
+        found = await self._find(login)
+        first = found[0].password_hash if found else None
+        others = [user.password_hash for user in found[1:]]
+        verdict = await self._verify(password, first, *others, receipt=receipt)
+        if len(found) > 1:
+            # A new hash would have a salt of its own, and the others would no longer be found beside it.
+            verdict = replace(verdict, outdated=False)
+        return (found[verdict.place] if found else None), verdict
 
     async def of_user(self, user: User, password: str, *, origin: Origin) -> bool:
         receipt = await self._spend(user.email, origin)
-        return (await self._verify(password, user.password_hash, receipt)).fits
+        return (await self._verify(password, user.password_hash, receipt=receipt)).fits
 
-    async def _verify(self, password: str, password_hash: str | None, receipt: Receipt) -> Verdict:
+    async def _verify(self, password: str, password_hash: str | None, *others: str, receipt: Receipt) -> Verdict:
         try:
-            verdict = await self.hasher.verify(password, password_hash)
+            verdict = await self.hasher.verify(password, password_hash, *others)
         except Refusal:
             await self.limits.refund(receipt)  # too busy to look: nothing was learnt
             raise
@@ -70,9 +78,9 @@ class CheckPassword:
         async with self.begin() as work:
             return await work.sessions.known_from(name, origin.network, now=self.clock())
 
-    async def _find(self, login: str) -> User | None:
+    async def _find(self, login: str) -> Sequence[User]:
         name = _name(login)
-        return None if name is None else await self.directory.holder(name)
+        return [] if name is None else await self.directory.candidates(name)
 
 
 def _name(login: str) -> str | None:

@@ -47,7 +47,7 @@ class ConfirmEmail:
             moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
             if moved is None:
                 raise _dead_link()
-            await work.changes.keep(change.confirmed(now))
+            await work.changes.keep(change.confirmed(now, undoable=user.verified))
             if user.verified:
                 notice = Mail.owed(
                     Kind.EMAIL_CHANGED,

@@ -1,4 +1,4 @@
-"""The end of an account, by its owner, who says the password once more."""
+"""The end of an account, by somebody who says the password once more: whoever reads the mailbox can undo it."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,8 @@ from application.administer import remove_user
 from application.check_password import CheckPassword
 from application.ports import Clock, NewId
 from application.store import Begin
+from domain.address_change import undoable_until
+from domain.deletion import UNDO
 from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -36,7 +38,10 @@ class DeleteMe:
                 raise _wrong_password()
             if held.disabled:
                 raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
-            await remove_user(work, held, now=now, new_id=self.new_id, origin=origin)
+            # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
+            undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
+            until = now + UNDO if undoable else None
+            await remove_user(work, held, now=now, new_id=self.new_id, until=until, origin=origin)
             await work.events.add(Event.of(Action.DELETED, user.id, id=self.new_id(), now=now, by=user.id))
 
 

@@ -38,9 +38,11 @@ class ListEvents:
         """The page and the id to go on after; None when nothing follows. Raises `not_found`."""
         async with self.begin() as work:
             found = await work.events.page(user_id, limit=limit + 1, after=after)
-            if not found and after is None and await work.users.by_id(user_id) is None:
+            gone = user_id != reader and await work.users.by_id(user_id) is None
+            if not found and after is None and gone:
                 raise Refusal(Code.NOT_FOUND, "There is no such user.")
-            page = found[:limit]
+            # Of a user who is gone the places are removed, a little at a time; until then they are not shown.
+            page = [event.of_deleted_user() if gone else event for event in found[:limit]]
             shown = page if reader is None else [event async for event in _redacted(work, page, user_id, reader)]
         return shown, page[-1].id if len(found) > limit else None
 

@@ -24,6 +24,6 @@ class LookAtLink:
             return None
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
-        if user is None or user.disabled or user.credential_version != link.credential_version:
+        if user is None or not user.can_reset_by(link):
             raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
         return user

@@ -31,19 +31,24 @@ NewSecret = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a password fits; `outdated` asks for a new hash of it."""
+    """Whether a password fits, and which of the hashes by its place; `outdated` asks for a new hash of it."""
 
     fits: bool
     outdated: bool = False
+    place: int = 0
 
 
 class Hasher(Protocol):
     """Passwords into hashes, off the caller's event loop and bounded. Raises `overloaded` past its deadline."""
 
-    async def hash(self, password: str) -> str: ...
+    async def hash(self, password: str, *, like: str | None = None) -> str:
+        """With the salt of the hash `like`, if that is one of ours with the present settings: then `verify` looks at
+        both for the price of one."""
+        ...
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
-        """None stands for a user that does not exist, and costs as much as a wrong password."""
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+        """None stands for a user that does not exist, and costs as much as a wrong password. So does any number of
+        `others`: only those are looked at that were made like the first."""
         ...
 
     async def adopt(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
@@ -144,8 +149,9 @@ class Directory(Protocol):
         """As they are at a moment after the call; read outside of any unit of work."""
         ...
 
-    async def holder(self, login: str) -> User | None:
-        """Likewise who goes by an address or a username, as `by_email` and `by_username` of the store find them."""
+    async def candidates(self, login: str) -> Sequence[User]:
+        """Likewise who goes by an address or a username: the verified user alone, or else those who have registered
+        it, the first first. Of very many the first and the last fifty."""
         ...
 
 
@@ -182,7 +188,8 @@ class Leftovers(Protocol):
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
         """Look at the next `limit` rows of that kind, in the order of their ids, and remove those that are over. What
-        somebody else is about to change is passed over: nobody is waited for, and hardly anybody waits."""
+        somebody else is about to change is passed over: nobody is waited for, and hardly anybody waits. Of a deleted
+        user no more than `limit` rows of a table are cleaned at once, and the next call goes on with the same one."""
         ...
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from application.ports import Clock, Hasher, Limits, NewId
-from application.store import Begin
+from application.store import Begin, Work
 from domain.address import chosen_username, normal_email
 from domain.event import Action, Event
 from domain.limits import Bucket, Limit, mail_buckets
@@ -32,28 +32,36 @@ class Register:
         mails = mail_buckets("register", address, origin)
         receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)
         try:
-            password_hash = await self.hasher.hash(secret)
-        except Refusal:
-            await self.limits.refund(receipt)  # it cost nothing
-            raise
-        try:
-            await self._claim(address, name, password_hash, origin)
-        except Refusal:
-            await self.limits.refund(replace(receipt, buckets=mails))  # none was owed
+            await self._claim(address, name, secret, origin)
+        except Refusal as refusal:
+            nothing = refusal.code is Code.OVERLOADED  # was hashed, so it cost nothing
+            await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))  # no mail was owed
             raise
 
-    async def _claim(self, address: str, name: str | None, password_hash: str, origin: Origin) -> None:
+    async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
+        """Those who share an address, or else a name, share a salt, so that a login finds each by one hash."""
+        async with self.begin() as work:
+            like = await work.users.rival_hash(address, name)
+        for last in (False, True):
+            password_hash = await self.hasher.hash(secret, like=like)
+            async with self.begin() as work:
+                first = await work.users.rival_hash(address, name, alone=True)
+                if first == like or last:
+                    await self._add(work, address, name, password_hash, origin)
+                    return
+            like = first  # somebody has registered it just now
+
+    async def _add(self, work: Work, address: str, name: str | None, password_hash: str, origin: Origin) -> None:
         now = self.clock()
         claim = User(id=self.new_id(), email=address, username=name, password_hash=password_hash, created_at=now)
-        async with self.begin() as work:
-            namesake = None if name is None else await work.users.by_username(name)
-            if namesake is not None and namesake.verified:
-                raise Refusal(Code.USERNAME_TAKEN, "Somebody else has this username.", field="username")
-            holder = await work.users.by_email(address)
-            if holder is not None and holder.verified:
-                kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
-            else:
-                kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
-                await work.users.add(claim)
-            await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
-            await work.events.add(Event.of(action, about, id=self.new_id(), now=now, origin=origin))
+        namesake = None if name is None else await work.users.by_username(name)
+        if namesake is not None and namesake.verified:
+            raise Refusal(Code.USERNAME_TAKEN, "Somebody else has this username.", field="username")
+        holder = await work.users.by_email(address)
+        if holder is not None and holder.verified:
+            kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
+        else:
+            kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
+            await work.users.add(claim)
+        await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
+        await work.events.add(Event.of(action, about, id=self.new_id(), now=now, origin=origin))

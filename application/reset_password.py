@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Hasher, Limits, LinkSealer, NewId
 from application.store import Begin
+from domain.address_change import undoable_until
 from domain.event import Action, Event
 from domain.limits import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Kind, Mail, Purpose
@@ -41,21 +42,29 @@ class ResetPassword:
             raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
-        if user is None or user.disabled or user.credential_version != link.credential_version:
-            raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+        if user is None or not user.can_reset_by(link):
+            raise _dead_link()
         secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
         password_hash = await self.hasher.hash(secret)
 
         now = self.clock()
-        version = link.credential_version
         async with self.begin() as work:
-            # Proving locks everybody who claims the address in one order, so it comes before the own row changes.
-            proof = await work.users.prove(user.id, credential_version=version, now=now)
+            # Judged again while it is locked: the password may have changed meanwhile, which ends no reset link.
+            people = await work.users.hold(user.id, email=user.email)
+            user = next((one for one in people if one.id == link.subject), None)
+            if user is None or not user.can_reset_by(link):
+                raise _dead_link()
+            # No link is made in that time, but for one by a worker of the release before.
+            if undoable_until(await work.changes.of(user.id), now) is not None:
+                raise _dead_link()
+            version = user.credential_version
             changed = None
-            if proof is not None:
-                changed = await work.users.replace_password(user.id, password_hash, credential_version=version)
+            if await work.users.prove(user.id, credential_version=version, now=now) is not None:
+                changed = await work.users.replace_password(
+                    user.id, password_hash, credential_version=version, recovered=True
+                )
             if changed is None:
-                raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+                raise _dead_link()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             notice = Mail.owed(
                 Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
@@ -68,3 +77,7 @@ class ResetPassword:
     async def _welcome(self, user: User, origin: Origin) -> None:
         """Whoever has read the mail is the owner, and may log in at once however much was guessed before."""
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
+
+
+def _dead_link() -> Refusal:
+    return Refusal(Code.LINK_INVALID, "This link is not valid any more.")

@@ -1,11 +1,13 @@
-"""Somebody reads a mailbox that the account had, and says that they asked for no change. Everything else yields."""
+"""Whoever reads a mailbox that the account had says that a change of address, or the deletion, was not theirs.
+Everything else yields."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from application.ports import Clock, LinkSealer, NewId
-from application.store import Begin
+from application.store import Begin, Work
 from domain.event import Action, Event
-from domain.mail import Kind, Mail, Purpose
+from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.session import EndReason
@@ -16,8 +18,8 @@ from domain.user import NO_PASSWORD, User
 class RestoreEmail:
     """The old address again, no password, no session, no link; and a mail by which its reader chooses a password.
 
-    It works whether the change was confirmed or not, and once. What led back from there dies with it; what leads
-    back further stays.
+    It works whether the change was confirmed or not, also for a deleted account, and once. What led back from there
+    dies with it; what leads back further stays.
     """
 
     begin: Begin
@@ -31,31 +33,52 @@ class RestoreEmail:
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask whoever runs this service for help.")
         async with self.begin() as work:
-            asked = await work.changes.by_id(link.subject)
-            if asked is None:
+            user_id, email = await self._subject(work, link)
+            people = await work.users.hold(user_id, email=email)
+            user = next((one for one in people if one.id == user_id), None)
+            deleted = user is None
+            if user is None:
+                user = await work.users.bring_back(user_id, email=email, now=now)
+            if user is None or user.disabled:
                 raise _dead_link()
-            people = await work.users.hold(asked.user_id, email=asked.old_email)
-            change = await work.changes.by_id(asked.id)
-            user = next((one for one in people if one.id == asked.user_id), None)
-            if user is None or user.disabled or change is None or change.closed_at is not None:
+            change = await work.changes.by_id(link.subject)
+            # Judged again now that the user is held.
+            if change is None:
+                useful = deleted and user.credential_version == link.version
+            else:
+                useful = change.closed_at is None
+            if not useful:
                 raise _dead_link()
-            if user.email != change.old_email:
-                others = [one for one in people if one.email == change.old_email]
-                user = await work.users.move(user.id, change.old_email, over=others, now=now)
+            if user.email != email or not user.verified:
+                others = [one for one in people if one.email == email and one.id != user.id]
+                user = await work.users.move(user.id, email, over=others, now=now)
             if user is not None:
                 user = await work.users.replace_password(
-                    user.id, NO_PASSWORD, credential_version=user.credential_version
+                    user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
                 )
             if user is None:
                 raise _dead_link()
-            await work.changes.close(user.id, now=now, since=change.credential_version)
+            if change is not None:
+                await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
             mail = Mail.owed(
                 Kind.EMAIL_RESTORED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
             )
             await work.mails.add(mail)
-            await work.events.add(Event.of(Action.EMAIL_RESTORED, user.id, id=self.new_id(), now=now, origin=origin))
+            detail = "the account had been deleted" if deleted else ""
+            event = Event.of(Action.EMAIL_RESTORED, user.id, id=self.new_id(), now=now, origin=origin, detail=detail)
+            await work.events.add(event)
         return user
+
+    async def _subject(self, work: Work, link: Link) -> tuple[UUID, str]:
+        """The user that the link is about, and the address that it was mailed to."""
+        change = await work.changes.by_id(link.subject)
+        if change is not None:
+            return change.user_id, change.old_email
+        deletion = await work.users.deletion(link.subject)
+        if deletion is None or deletion.email is None or deletion.version != link.version:
+            raise _dead_link()
+        return deletion.user_id, deletion.email
 
 
 def _dead_link() -> Refusal:

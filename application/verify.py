@@ -9,12 +9,13 @@ from application.ports import Clock, Limits, LinkSealer, NewId
 from application.store import Begin, Work
 from domain.event import Action, Event
 from domain.limits import link_bucket, link_use_bucket
-from domain.mail import Purpose
+from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.retention import MORE_THAN_CLAIMS
 from domain.role import Role
-from domain.user import User
+from domain.session import EndReason
+from domain.user import NO_PASSWORD, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,16 +37,31 @@ class Verify:
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
-            proof = await work.users.prove(link.subject, credential_version=link.credential_version, now=now)
+            proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
             if proof is not None and proof.fresh:
                 event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
                 await work.events.add(event)
                 # Whoever claimed the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
-                return await self._without_planted_role(work, proof.user, now=now)
-        if proof is None:
+                user = (
+                    await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
+                )
+                return await self._without_planted_role(work, user, now=now)
+            known = await work.users.by_id(link.subject) if proof is None else proof.user
+        if known is None or (proof is None and not _has_just_verified(known, link)):
             raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
-        return proof.user
+        return known
+
+    async def _without_password(self, work: Work, user: User, origin: Origin, *, now: datetime) -> User:
+        """Several people have registered the address, so whoever reads the mailbox may not have chosen this password:
+        they followed one of several mails. They choose another by a reset link."""
+        await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
+        changed = await work.users.replace_password(
+            user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
+        )
+        mail = Mail.owed(Kind.PASSWORD_NEEDED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin)
+        await work.mails.add(mail)
+        return changed or user
 
     async def _without_planted_role(self, work: Work, user: User, *, now: datetime) -> User:
         """A role was meant for whoever holds the mailbox, and would go to whoever chose the password for it. Only of
@@ -57,6 +73,11 @@ class Verify:
         await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
         await work.sessions.outdate_all(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user
+
+
+def _has_just_verified(user: User, link: Link) -> bool:
+    """Whether this link has verified the user, who lost the password by that, and nothing has happened since."""
+    return user.verified and not user.has_password and user.credential_version == link.version + 1
 
 
 async def _more_than_a_claim(work: Work, user_id: UUID) -> bool:

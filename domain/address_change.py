@@ -1,5 +1,6 @@
 """A user on the way from one address to another."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Self
@@ -35,9 +36,25 @@ class AddressChange:
         moved = self.confirmed_at is not None and user.credential_version == self.credential_version + 1
         return moved and not user.disabled and user.email == self.new_email
 
-    def confirmed(self, now: datetime) -> Self:
-        return replace(self, confirmed_at=now)
+    def confirmed(self, now: datetime, *, undoable: bool = True) -> Self:
+        """`undoable` is whether the old address was proven: else nothing leads back to it."""
+        return replace(self, confirmed_at=now, closed_at=self.closed_at if undoable else now)
+
+    def undoable_until(self, now: datetime) -> datetime | None:
+        """Until when whoever reads the old mailbox can undo a confirmed change; None where they cannot (any more)."""
+        if self.confirmed_at is None or self.closed_at is not None:
+            return None
+        until = self.confirmed_at + Purpose.RESTORE.lifetime
+        return until if now < until else None
 
     def carried(self, user: User) -> Self:
         """Still good for its user, whose credentials have moved on for a reason that does not end it."""
         return replace(self, credential_version=user.credential_version)
+
+
+def undoable_until(changes: Iterable[AddressChange], now: datetime) -> datetime | None:
+    """Until when a former mailbox can undo one of these changes of a user.
+
+    As long as it can, the present mailbox gets no reset link: one of the two may be a thief's, and which is unknown.
+    """
+    return max(filter(None, (change.undoable_until(now) for change in changes)), default=None)

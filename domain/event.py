@@ -72,3 +72,7 @@ class Event:
     def for_owner(self) -> Self:
         """As the user that it is about may read it: where somebody else who acted sits is left out."""
         return self if self.actor_id in {None, self.user_id} else self.without_origin()
+
+    def of_deleted_user(self) -> Self:
+        """Without the place, but for the deletion itself: that is of whoever did it."""
+        return self if self.action is Action.DELETED else self.without_origin()

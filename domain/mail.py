@@ -45,7 +45,13 @@ class Kind(StrEnum):
     EMAIL_CHANGE_ASKED = "email_change_asked"
     EMAIL_CHANGED = "email_changed"
     EMAIL_RESTORED = "email_restored"
+    PASSWORD_NEEDED = "password_needed"
+    """After several people had registered the address that was verified."""
+    ACCOUNT_CLOSED = "account_closed"
+    """By its holder, which can be undone."""
     ACCOUNT_DELETED = "account_deleted"
+    RESET_WAITS = "reset_waits"
+    """In the place of a mail with a reset link, while a former address can undo a change of address."""
 
     @property
     def purpose(self) -> Purpose | None:
@@ -60,6 +66,8 @@ _LINKS = {
     Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
     Kind.EMAIL_CHANGED: Purpose.RESTORE,
     Kind.EMAIL_RESTORED: Purpose.RESET,
+    Kind.PASSWORD_NEEDED: Purpose.RESET,
+    Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
 }
 
 
@@ -90,6 +98,8 @@ class Mail:
     outcome: Outcome | None = None
     settled_at: datetime | None = None
     note: str = ""
+    until: datetime | None = None
+    """What the mail tells of goes on until then. It is found out when the mail is sent, and not kept."""
 
     @classmethod
     def owed(
@@ -117,15 +127,15 @@ class Mail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What a sealed link says. Using it asks for the same credential version, so it works once.
+    """What a sealed link says. Using it asks for the same version, and changes it, so it works once.
 
-    The `subject` is a user, or, where the purpose is about an address, a change of address: that knows its version
-    itself, and here it is 0.
+    The `subject` is a user, with the recovery version for a reset and the credential version for all else. Where the
+    purpose is about an address it may be a change of address: that knows its version itself, and here it is 0.
     """
 
     purpose: Purpose
     subject: UUID
-    credential_version: int
+    version: int
     issued_at: datetime
 
     def expired(self, now: datetime) -> bool:

@@ -16,6 +16,7 @@ class Leftover(StrEnum):
     MAIL = "mail"
     ADDRESS_CHANGE = "address_change"
     CLAIM = "claim"
+    DELETED_USER = "deleted_user"
     EVENT = "event"
     ARRIVAL = "arrival"
 

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
+from domain.mail import Link
 from domain.role import Role
 
 NO_PASSWORD = ""
@@ -13,7 +14,10 @@ NO_PASSWORD = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """`credential_version` counts changes of password or address; every link names the one it was made under."""
+    """`credential_version` counts changes of password or address; every link but a reset names the one it was made
+    under. A reset link names `recovery_version`, which a change of password leaves as it is: otherwise somebody with
+    the password could end the owner's way back. A reset link older than `reset_link_at` is replaced by a newer one.
+    """
 
     id: UUID
     email: str
@@ -24,14 +28,44 @@ class User:
     disabled: bool = False
     credential_version: int = 1
     created_at: datetime
+    recovery_lag: int = 0
+    reset_link_at: datetime | None = None
+
+    @property
+    def recovery_version(self) -> int:
+        """Grows by the use of a reset link, a ban, another role and another address, never by a change of password.
+
+        It is kept as the distance from the credential version, so that it starts where links of 0.2 stand.
+        """
+        return self.credential_version - self.recovery_lag
+
+    def can_reset_by(self, link: Link) -> bool:
+        """Whether this reset link is the newest, and nothing has happened that ends it."""
+        # A link is issued at a whole second.
+        newest = None if self.reset_link_at is None else self.reset_link_at.replace(microsecond=0)
+        replaced = newest is not None and link.issued_at < newest
+        return not self.disabled and not replaced and link.version == self.recovery_version
 
     def proven(self) -> Self:
         """The address has been proven; nothing else about the user changes."""
         return replace(self, verified=True)
 
     def with_password(self, password_hash: str) -> Self:
-        """A new password; every link made before it is dead."""
+        """A new password; every link made before it is dead, but for reset links."""
+        return replace(
+            self,
+            password_hash=password_hash,
+            credential_version=self.credential_version + 1,
+            recovery_lag=self.recovery_lag + 1,
+        )
+
+    def recovered(self, password_hash: str) -> Self:
+        """A new password, or none, by whoever reads the mailbox; every link made before it is dead."""
         return replace(self, password_hash=password_hash, credential_version=self.credential_version + 1)
+
+    def without_reset_links(self) -> Self:
+        """Every reset link made before is dead; all else goes on."""
+        return replace(self, recovery_lag=self.recovery_lag - 1)
 
     def moved(self, email: str) -> Self:
         """At another address, which has been proven; every link made before it is dead."""
@@ -52,6 +86,10 @@ class User:
         Whose address is not proven holds no role, whatever is written down for them.
         """
         return self.id == other.id or not other.verified or not other.role.includes(self.role)
+
+    @property
+    def has_password(self) -> bool:
+        return bool(self.password_hash)
 
     @property
     def governs(self) -> bool:

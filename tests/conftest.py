@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connecting import make_engine
+from adapters.postgres.tables import metadata
 from entrypoints import engines
 from tests.world import World
 
@@ -64,9 +65,7 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
     """An engine on an empty database."""
     made = make_engine(migrated)
     async with made.begin() as connection:
-        await connection.execute(
-            text("TRUNCATE users, sessions, mails, events, clients, address_changes, arrivals, seats")
-        )
+        await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
     yield made
     await made.dispose()
 

@@ -85,7 +85,7 @@ def _taken(node: ast.ImportFrom) -> set[str]:
 HOMES = {
     "aiosmtplib": {"smtp_mailer", "smtp_replies"},
     "anyio": {"memory"},
-    "argon2": {"argon2_hasher"},
+    "argon2": {"argon2_hasher", "password_hashes"},
     "asyncpg": {"postgres"},
     "bcrypt": {"password_hashes"},
     "cryptography": {"jwt_sealer", "password_hashes", "pem_keys"},

@@ -1,5 +1,6 @@
 """Users looked up outside of any unit of work, in memory."""
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from anyio.lowlevel import checkpoint
@@ -17,6 +18,11 @@ class MemoryDirectory(Directory):
         await checkpoint()
         return self._store.rows.users.get(user_id)
 
-    async def holder(self, login: str) -> User | None:
-        async with self._store.begin() as work:
-            return await (work.users.by_email(login) if "@" in login else work.users.by_username(login))
+    async def candidates(self, login: str) -> Sequence[User]:
+        await checkpoint()
+        people, name = self._store.rows.users.values(), login.lower()
+        found = [user for user in people if name in (user.email, (user.username or "").lower())]
+        found.sort(key=lambda user: (not user.verified, user.id))
+        if found and found[0].verified:
+            return found[:1]
+        return found if len(found) <= 100 else found[:50] + found[-50:]

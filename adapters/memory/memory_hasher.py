@@ -13,16 +13,22 @@ class MemoryHasher(Hasher):
     def __init__(self) -> None:
         self.calls = 0
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, like: str | None = None) -> str:
         await self._work()
-        return "memory$" + _digest(password)
+        salt = _salt(like or "")
+        return f"memory${salt or self.calls}${_digest(password)}"
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
         """A hash that begins with `old$` or `wrapped$` is one that should be replaced."""
         await self._work()
-        kind, _, digest = (password_hash or "").partition("$")
-        fits = kind != "weak" and digest == _digest(password)
-        return Verdict(fits=fits, outdated=fits and kind != "memory")
+        known = [(place, text) for place, text in enumerate((password_hash or "", *others)) if text]
+        salts = {_salt(text) for _, text in known[:1]}
+        for place, text in known:
+            kind, _, rest = text.partition("$")
+            alike = place == known[0][0] or (kind == "memory" and _salt(text) in salts)
+            if alike and kind != "weak" and rest.rpartition("$")[2] == _digest(password):
+                return Verdict(fits=True, outdated=kind != "memory", place=place)
+        return Verdict(fits=False)
 
     async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
         """A hash that begins with `weak$` is wrapped."""
@@ -42,3 +48,9 @@ class MemoryHasher(Hasher):
 
 def _digest(password: str) -> str:
     return hashlib.sha256(normal(password).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _salt(text: str) -> str:
+    """Of a hash that was made here."""
+    kind, _, rest = text.partition("$")
+    return rest.rpartition("$")[0] if kind == "memory" else ""

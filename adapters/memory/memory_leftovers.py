@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from adapters.memory.deleted_users import clean
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.memory_store import MemoryStore
 from adapters.memory.memory_users import MemoryUsers
@@ -25,6 +26,8 @@ class MemoryLeftovers(Leftovers):
         self._store = store
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        if kind is Leftover.DELETED_USER:
+            return await self._clear_deleted(now=now, after=after, limit=limit)
         name, kept, over = _RULES[kind]
         async with self._store.alone() as rows:
             table: dict[UUID, Any] = getattr(rows, name)
@@ -32,10 +35,24 @@ class MemoryLeftovers(Leftovers):
             gone = [id for id in met if over(rows, table[id], now)]
             for id in gone:
                 if kind is Leftover.CLAIM:
-                    await MemoryUsers(rows, MemorySessions(rows)).remove(id)
+                    await MemoryUsers(rows, MemorySessions(rows)).remove(id, now=now)
                 else:
                     del table[id]
         return Cleared(len(gone), met[-1] if len(met) == limit else None)
+
+    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        async with self._store.alone() as rows:
+            due = sorted(id for id, (it, _) in rows.deletions.items() if not it.can_be_undone(now))
+            met = [id for id in due if after is None or id > after][:limit]
+            changed = 0
+            for id in met:
+                cleaned = clean(rows, id, limit=limit)
+                changed += cleaned
+                if cleaned >= limit:
+                    return Cleared(changed, UUID(int=id.int - 1))
+                del rows.deletions[id]
+                changed += 1
+        return Cleared(changed, met[-1] if len(met) == limit else None)
 
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
@@ -51,7 +68,8 @@ def _mail(_: Rows, mail: Mail, now: datetime) -> bool:
 
 
 def _address_change(rows: Rows, change: AddressChange, now: datetime) -> bool:
-    return change.asked_at < now - retention.ADDRESS_CHANGE and rows.users[change.user_id].verified
+    user = rows.users.get(change.user_id)
+    return change.asked_at < now - retention.ADDRESS_CHANGE and user is not None and user.verified
 
 
 def _claim(rows: Rows, user: User, now: datetime) -> bool:

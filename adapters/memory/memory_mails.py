@@ -54,12 +54,6 @@ class MemoryMails(Mails):
         newest_first = sorted(theirs, key=lambda mail: mail.id, reverse=True)
         return [mail for mail in newest_first if after is None or mail.id < after][:limit]
 
-    async def forget(self, user_id: UUID, *, address: str | None) -> None:
-        await checkpoint()
-        for mail in list(self._rows.mails.values()):
-            if mail.outcome is not None and (mail.user_id == user_id or mail.recipient == address):
-                del self._rows.mails[mail.id]
-
     async def parked(self, *, limit: int) -> Sequence[Mail]:
         await checkpoint()
         parked = [mail for mail in self._rows.mails.values() if mail.outcome is Outcome.PARKED]

@@ -20,7 +20,7 @@ class MemoryRenewals(Renewals):
             session = rows.sessions.get(session_id)
             if session is None or session.user_id is None or session.generation != generation:
                 return None
-            if not session.alive(now):
+            if not session.alive(now) or session.user_id not in rows.users:
                 return None
             rows.sessions[session_id] = advanced = session.advanced(now=now, lifetimes=lifetimes)
             return advanced, rows.users[session.user_id]

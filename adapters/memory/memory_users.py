@@ -7,11 +7,12 @@ from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
+from adapters.memory.deleted_users import bring_back, remove
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
+from domain.deletion import Deletion
 from domain.event import Action
-from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -41,6 +42,14 @@ class MemoryUsers(Users):
         await checkpoint()
         return sum(user.email == email and not user.verified for user in self._rows.users.values())
 
+    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+        await checkpoint()
+        for fits in (lambda user: user.email == email, lambda user: _is_named(user, username)):
+            rivals = [user for user in self._rows.users.values() if not user.verified and fits(user)]
+            if rivals:
+                return min(rivals, key=lambda user: user.id).password_hash
+        return None
+
     async def by_username(self, username: str) -> User | None:
         return await self._holder(
             lambda user: user.username is not None and user.username.lower() == username.lower()
@@ -53,8 +62,9 @@ class MemoryUsers(Users):
             return None
         if user.verified:
             return Proof(user, fresh=False)
+        contested = any(other.email == user.email and other.id != user.id for other in self._rows.users.values())
         made = await self._settle(user.proven(), list(self._rows.users.values()), now=now)
-        return None if made is None else Proof(made, fresh=True)
+        return None if made is None else Proof(made, fresh=True, contested=contested)
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
         await checkpoint()
@@ -71,11 +81,20 @@ class MemoryUsers(Users):
         user = await self.by_id(user_id)
         return None if user is None else self._keep(user.displaced(to))
 
-    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
+    async def replace_password(
+        self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
+    ) -> User | None:
         user = await self.by_id(user_id)
         if user is None or user.credential_version != credential_version:
             return None
-        return self._keep(user.with_password(password_hash))
+        return self._keep(user.recovered(password_hash) if recovered else user.with_password(password_hash))
+
+    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+        await checkpoint()
+        for user_id, at in issued.items():
+            if (user := self._rows.users.get(user_id)) is not None:
+                newest = at if user.reset_link_at is None else max(at, user.reset_link_at)
+                self._keep(replace(user, reset_link_at=newest))
 
     async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
         user = await self.by_id(user_id)
@@ -88,24 +107,26 @@ class MemoryUsers(Users):
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         user = await self.by_id(user_id)
-        return None if user is None else self._keep(replace(user, role=role))
+        return None if user is None else self._keep(replace(user.without_reset_links(), role=role))
 
     async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None:
         user = await self.by_id(user_id)
-        return None if user is None else self._keep(replace(user, disabled=disabled))
+        if user is None:
+            return None
+        return self._keep(replace(user.without_reset_links() if disabled else user, disabled=disabled))
 
-    async def remove(self, user_id: UUID) -> bool:
+    async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
         await checkpoint()
-        for session in list(self._rows.sessions.values()):
-            if session.user_id == user_id:
-                self._rows.sessions[session.id] = replace(session, user_id=None, origin=NOWHERE)
-        for event in list(self._rows.events.values()):
-            if event.user_id == user_id:
-                self._rows.events[event.id] = replace(event, origin=NOWHERE)
-        for change in list(self._rows.changes.values()):
-            if change.user_id == user_id:
-                del self._rows.changes[change.id]
-        return self._rows.users.pop(user_id, None) is not None
+        return remove(self._rows, user_id, now=now, until=until)
+
+    async def deletion(self, user_id: UUID) -> Deletion | None:
+        await checkpoint()
+        found = self._rows.deletions.get(user_id)
+        return None if found is None else found[0]
+
+    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+        await checkpoint()
+        return bring_back(self._rows, user_id, email=email, now=now)
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         user = await self.by_id(user_id)
@@ -172,7 +193,7 @@ class MemoryUsers(Users):
         for rival in rivals:
             if not self._on_their_way(rival):
                 await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
-                await self.remove(rival.id)
+                await self.remove(rival.id, now=now)
 
     def _on_their_way(self, user: User) -> bool:
         """Displaced by whoever proved their former address, and on their way to this one: more than a claim."""
@@ -188,6 +209,10 @@ class MemoryUsers(Users):
     def _keep(self, user: User) -> User:
         self._rows.users[user.id] = user
         return user
+
+
+def _is_named(user: User, username: str | None) -> bool:
+    return None not in (user.username, username) and str(user.username).lower() == str(username).lower()
 
 
 def _found_by(user: User, query: str) -> str | None:

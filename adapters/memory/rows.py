@@ -7,6 +7,7 @@ from uuid import UUID
 from application.ports import Clock
 from domain.address_change import AddressChange
 from domain.client import Client
+from domain.deletion import Deletion
 from domain.event import Event
 from domain.mail import Mail
 from domain.session import Session
@@ -18,6 +19,8 @@ class Rows:
     clock: Clock
     """What keeps them has a clock of its own, as a database has."""
     users: dict[UUID, User] = field(default_factory=dict)
+    deletions: dict[UUID, tuple[Deletion, User]] = field(default_factory=dict)
+    """With the user as it was."""
     sessions: dict[UUID, Session] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
     events: dict[UUID, Event] = field(default_factory=dict)
@@ -31,6 +34,7 @@ class Rows:
         return Rows(
             clock=self.clock,
             users=dict(self.users),
+            deletions=dict(self.deletions),
             sessions=dict(self.sessions),
             mails=dict(self.mails),
             events=dict(self.events),

@@ -1,7 +1,7 @@
 """Users looked up outside of any transaction. Callers of one moment share a round trip."""
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
@@ -11,16 +11,17 @@ from adapters.postgres.connecting import DEADLINE
 from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.patience import patience
-from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import user_of
 from adapters.postgres.tables import users
+from adapters.postgres.user_lookups import candidates
 from adapters.round_trip import RoundTrip
 from application.ports import Directory
 from domain.user import User
 
-_ASKED = Prepared(select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
+_ASKED = Prepared(
+    select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), users.c.deleted_at.is_(None))
+)
 
 
 class PostgresDirectory(Directory):
@@ -34,11 +35,10 @@ class PostgresDirectory(Directory):
             async with patience():
                 return (await self._shared([user_id])).get(user_id)
 
-    async def holder(self, login: str) -> User | None:
+    async def candidates(self, login: str) -> Sequence[User]:
         with outages_as_refusals():
             async with patience(), self._lender.connection() as connection:
-                users = PostgresUsers(connection, PostgresSessions(connection))
-                return await (users.by_email(login) if "@" in login else users.by_username(login))
+                return await candidates(connection, login)
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
         with outages_as_refusals():

@@ -9,11 +9,10 @@ from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, func, n
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres import tables
+from adapters.postgres.deleted_users import clean, remove
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.rows import among
-from adapters.postgres.tables import address_changes, events, mails, sessions, users
+from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
@@ -28,19 +27,42 @@ class PostgresLeftovers(Leftovers):
         self._engine = engine
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        if kind is Leftover.DELETED_USER:
+            return await self._clear_deleted(now=now, after=after, limit=limit)
         table, kept, over = _RULES[kind]
         fitting = over(now)
         walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
         walk = walk if after is None else walk.where(table.c.id > after)
         if kind is Leftover.CLAIM:
-            walk = walk.where(users.c.verified_at.is_(None))
+            walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
             async with self._engine.begin() as connection:
                 met = (await connection.execute(walk.order_by(table.c.id).limit(limit))).all()
                 ids = [row.id for row in met if row.over]
-                remove = _remove_claims if kind is Leftover.CLAIM else _remove
-                removed = await remove(connection, table, ids, fitting) if ids else 0
+                if ids and kind is Leftover.CLAIM:
+                    removed = await _remove_claims(connection, ids, fitting, now=now)
+                else:
+                    removed = await _remove(connection, table, ids, fitting) if ids else 0
         return Cleared(removed, met[-1].id if len(met) == limit else None)
+
+    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+        """One user after another, each in a transaction of its own, until `limit` rows have been changed."""
+        due = or_(deletions.c.until.is_(None), deletions.c.until <= now)
+        walk = select(deletions.c.id).where(due).order_by(deletions.c.id).limit(limit)
+        walk = walk if after is None else walk.where(deletions.c.id > after)
+        changed = 0
+        with outages_as_refusals():
+            async with self._engine.connect() as connection:
+                met = (await connection.execute(walk)).scalars().all()
+            for user_id in met:
+                async with self._engine.begin() as connection:
+                    cleaned, finished = await clean(connection, user_id, due=due, limit=limit)
+                changed += cleaned
+                if not finished:
+                    return Cleared(changed, UUID(int=user_id.int - 1))
+                if changed >= limit:
+                    return Cleared(changed, user_id)
+        return Cleared(changed, met[-1] if len(met) == limit else None)
 
 
 async def _remove(connection: AsyncConnection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
@@ -51,13 +73,13 @@ async def _remove(connection: AsyncConnection, table: Table, ids: Sequence[UUID]
 
 
 async def _remove_claims(
-    connection: AsyncConnection, _: Table, ids: Sequence[UUID], over: ColumnElement[bool]
+    connection: AsyncConnection, ids: Sequence[UUID], over: ColumnElement[bool], *, now: datetime
 ) -> int:
     """Held first and looked at again: a login does not change the row, so only what is asked afterwards sees it."""
     free = select(users.c.id).where(among(users.c.id, ids)).order_by(users.c.id).with_for_update(skip_locked=True)
     held = list((await connection.execute(free)).scalars())
     idle = list((await connection.execute(select(users.c.id).where(among(users.c.id, held), over))).scalars())
-    return await PostgresUsers(connection, PostgresSessions(connection)).remove_all(idle) if idle else 0
+    return await remove(connection, idle, now=now) if idle else 0
 
 
 def _session(now: datetime) -> ColumnElement[bool]:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import Interval, Select, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import Interval, Select, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.prepared import Prepared
@@ -87,11 +87,6 @@ class PostgresMails(Mails):
         theirs = theirs if after is None else theirs.where(mails.c.id < after)
         found = await self._connection.execute(theirs.order_by(mails.c.id.desc()).limit(limit))
         return [mail_of(row) for row in found]
-
-    async def forget(self, user_id: UUID, *, address: str | None) -> None:
-        theirs = mails.c.user_id == user_id
-        theirs = theirs if address is None else or_(theirs, mails.c.recipient == address)
-        await self._connection.execute(delete(mails).where(theirs, mails.c.outcome.is_not(None)))
 
     async def parked(self, *, limit: int) -> Sequence[Mail]:
         found = await self._connection.execute(

@@ -65,7 +65,7 @@ def _statement(*, passing_over: bool) -> Prepared:
     )
     advance = (
         update(sessions)
-        .where(sessions.c.id == held.c.session, sessions.c.user_id == users.c.id)
+        .where(sessions.c.id == held.c.session, sessions.c.user_id == users.c.id, users.c.deleted_at.is_(None))
         .values(
             generation=sessions.c.generation + 1,
             rotated_at=held.c.now,

@@ -155,11 +155,6 @@ class PostgresSessions(Sessions):
         self.raised.update(floors)
         return len(floors)
 
-    async def forget(self, user_ids: Sequence[UUID]) -> None:
-        """Take out of the users' sessions what tells about a person."""
-        theirs = among(sessions.c.user_id, user_ids)
-        await self._connection.execute(update(sessions).where(theirs).values(user_agent="", ip=""))
-
     async def settled(self, user_id: UUID) -> None:
         floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)

@@ -6,42 +6,26 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, ColumnElement, Text, and_, any_, bindparam, delete, func, insert, or_, select, update
-from sqlalchemy.dialects.postgresql import distinct_on
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, brought, standing
+from adapters.postgres.deleted_users import bring_back, deletion_of_user, remove
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.prepared import Prepared
-from adapters.postgres.rows import among, holder_first, row_of_user, user_of
-from adapters.postgres.tables import address_changes, events, username_key, users
+from adapters.postgres.rows import among, row_of_user, user_of
+from adapters.postgres.tables import users
+from adapters.postgres.user_lookups import ON_THEIR_WAY, by_email, by_emails, by_username, claims, rival_hash
 from adapters.postgres.user_pages import page
 from application.store import Found, Place, Proof, Standing, Users
+from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
 
-# Displaced by whoever proved their former address, and on their way to this one: more than a claim.
-_ON_THEIR_WAY = (
-    select(address_changes.c.id)
-    .where(
-        address_changes.c.user_id == users.c.id,
-        address_changes.c.new_email == users.c.email,
-        address_changes.c.confirmed_at.is_(None),
-    )
-    .exists()
-)
 _ADDED = ("id", "email", "username", "password_hash", "role", "credential_version", "created_at")
 _ADD = Prepared(insert(users).values({name: bindparam(name) for name in _ADDED}))
-_BY_EMAIL = Prepared(holder_first(select(users).where(users.c.email == bindparam("email"))))
-_BY_EMAILS = Prepared(
-    select(users)
-    .ext(distinct_on(users.c.email))
-    .where(users.c.email == any_(bindparam("emails", type_=ARRAY(Text))))
-    .order_by(users.c.email, users.c.verified_at.is_(None), users.c.id.desc())
-)
-_BY_USERNAME = Prepared(holder_first(select(users).where(username_key == bindparam("name"))))
 
 
 class PostgresUsers(Users):
@@ -53,21 +37,22 @@ class PostgresUsers(Users):
         await _ADD.count(self._connection, **row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
-        return await self._one(select(users).where(users.c.id == user_id))
+        return await self._one(select(users).where(_present(user_id)))
 
     async def by_email(self, email: str) -> User | None:
-        return _user(await _BY_EMAIL.row(self._connection, email=email))
+        return await by_email(self._connection, email)
 
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
-        found = await _BY_EMAILS.rows(self._connection, emails=list(emails)) if emails else ()
-        return {row.email: user_of(row) for row in found}
+        return await by_emails(self._connection, emails)
 
     async def claims(self, email: str) -> int:
-        theirs = select(func.count()).where(users.c.email == email, users.c.verified_at.is_(None))
-        return (await self._connection.execute(theirs)).scalar_one()
+        return await claims(self._connection, email)
+
+    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+        return await rival_hash(self._connection, email, username, alone=alone)
 
     async def by_username(self, username: str) -> User | None:
-        return _user(await _BY_USERNAME.row(self._connection, name=username.lower()))
+        return await by_username(self._connection, username)
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
@@ -78,7 +63,7 @@ class PostgresUsers(Users):
         if user.verified:
             return Proof(user, fresh=False)
         made = await self._settle(user, claimants, now=now)
-        return None if made is None else Proof(made, fresh=True)
+        return None if made is None else Proof(made, fresh=True, contested=len(claimants) > 1)
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
         wanted = [users.c.id == user_id]
@@ -100,22 +85,33 @@ class PostgresUsers(Users):
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:
         version = users.c.credential_version + 1
-        displaced = update(users).where(users.c.id == user_id)
+        displaced = update(users).where(_present(user_id))
         return await self._one(
             displaced.values(email=to, verified_at=None, credential_version=version).returning(users)
         )
 
-    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
+    async def replace_password(
+        self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
+    ) -> User | None:
+        lag = users.c.recovery_lag if recovered else users.c.recovery_lag + 1
         return await self._one(
             update(users)
             .where(users.c.id == user_id, users.c.credential_version == credential_version)
-            .values(password_hash=password_hash, credential_version=credential_version + 1)
+            .values(password_hash=password_hash, credential_version=credential_version + 1, recovery_lag=lag)
             .returning(users)
         )
 
+    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+        if not issued:
+            return
+        held = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
+        for user_id in (await self._connection.execute(held)).scalars().all():
+            at = func.greatest(users.c.reset_link_at, issued[user_id])
+            await self._connection.execute(update(users).where(users.c.id == user_id).values(reset_link_at=at))
+
     async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
         await self._connection.execute(
-            update(users).where(users.c.id == user_id, users.c.password_hash == old).values(password_hash=new)
+            update(users).where(_present(user_id), users.c.password_hash == old).values(password_hash=new)
         )
 
     async def governors(self) -> Sequence[UUID]:
@@ -124,17 +120,26 @@ class PostgresUsers(Users):
         return list((await self._connection.execute(governors)).scalars())
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
-        return await self._one(update(users).where(users.c.id == user_id).values(role=role.value).returning(users))
+        changed = update(users).where(_present(user_id)).values(role=role.value, recovery_lag=_WITHOUT_RESET_LINKS)
+        return await self._one(changed.returning(users))
 
     async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None:
-        since = now if disabled else None
-        return await self._one(update(users).where(users.c.id == user_id).values(disabled_at=since).returning(users))
+        changed = update(users).where(_present(user_id)).values(disabled_at=now if disabled else None)
+        if disabled:
+            changed = changed.values(recovery_lag=_WITHOUT_RESET_LINKS)
+        return await self._one(changed.returning(users))
 
-    async def remove(self, user_id: UUID) -> bool:
-        return await self.remove_all([user_id]) == 1
+    async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
+        return await remove(self._connection, [user_id], now=now, until=until) == 1
+
+    async def deletion(self, user_id: UUID) -> Deletion | None:
+        return await deletion_of_user(self._connection, user_id)
+
+    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+        return await bring_back(self._connection, user_id, email=email, now=now)
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
-        renamed = update(users).where(users.c.id == user_id).values(username=username).returning(users)
+        renamed = update(users).where(_present(user_id)).values(username=username).returning(users)
         with suppress(IntegrityError):
             async with self._connection.begin_nested():
                 return await self._one(renamed)
@@ -158,7 +163,8 @@ class PostgresUsers(Users):
 
     async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
         """In one order, so that nobody who holds some waits for somebody who holds others."""
-        held = select(users).where(which).order_by(users.c.id).with_for_update()
+        there = and_(which, users.c.deleted_at.is_(None))
+        held = select(users).where(there).order_by(users.c.id).with_for_update()
         return [user_of(row) for row in await self._connection.execute(held)]
 
     async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
@@ -184,21 +190,21 @@ class PostgresUsers(Users):
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
         """Claims that are held, and give way to whoever has proven their address."""
         if claims:
-            mere = select(users.c.id).where(among(users.c.id, claims), ~_ON_THEIR_WAY)
+            mere = select(users.c.id).where(among(users.c.id, claims), ~ON_THEIR_WAY)
             claims = list((await self._connection.execute(mere)).scalars())
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
-            await self.remove_all(claims)
-
-    async def remove_all(self, user_ids: Sequence[UUID]) -> int:
-        """The users are held by the caller, and their sessions are over."""
-        await self._sessions.forget(user_ids)
-        nowhere = update(events).where(among(events.c.user_id, user_ids)).values(ip="", user_agent="")
-        await self._connection.execute(nowhere)
-        return (await self._connection.execute(delete(users).where(among(users.c.id, user_ids)))).rowcount
+            await remove(self._connection, claims, now=now)
 
     async def _one(self, statement: Any) -> User | None:
         return _user((await self._connection.execute(statement)).first())
+
+
+_WITHOUT_RESET_LINKS = users.c.recovery_lag - 1
+
+
+def _present(user_id: UUID) -> ColumnElement[bool]:
+    return and_(users.c.id == user_id, users.c.deleted_at.is_(None))
 
 
 def _user(row: Any) -> User | None:

@@ -11,6 +11,7 @@ from sqlalchemy.types import TypeEngine
 from adapters.postgres.tables import users
 from domain.address_change import AddressChange
 from domain.client import Client
+from domain.deletion import Deletion
 from domain.event import Action, Event
 from domain.mail import Kind, Mail, Outcome
 from domain.origin import Origin
@@ -56,6 +57,8 @@ def user_of(row: Row[Any], prefix: str = "") -> User:
         disabled=said[f"{prefix}disabled_at"] is not None,
         credential_version=said[f"{prefix}credential_version"],
         created_at=said[f"{prefix}created_at"],
+        recovery_lag=said[f"{prefix}recovery_lag"],
+        reset_link_at=said[f"{prefix}reset_link_at"],
     )
 
 
@@ -70,6 +73,16 @@ def row_of_user(user: User) -> dict[str, Any]:
         "credential_version": user.credential_version,
         "created_at": user.created_at,
     }
+
+
+def deletion_of(row: Row[Any]) -> Deletion:
+    return Deletion(
+        user_id=row.id,
+        email=row.email,
+        version=row.credential_version,
+        deleted_at=row.deleted_at,
+        until=row.until,
+    )
 
 
 def session_of(row: Row[Any]) -> Session:

@@ -42,6 +42,10 @@ users = Table(
     Column("disabled_at", _moment),
     Column("credential_version", Integer, nullable=False, server_default="1"),
     Column("created_at", _moment, nullable=False),
+    Column("recovery_lag", Integer, nullable=False, server_default="0"),
+    Column("reset_link_at", _moment),
+    # Set on a user who is gone: the row, without address and name, stays until the history has been removed.
+    Column("deleted_at", _moment),
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
@@ -60,6 +64,22 @@ Index("ix_users_email_id", users.c.email, users.c.id, postgresql_ops={"email": '
 Index("ix_users_username_id", _name_key, users.c.id, postgresql_ops={"name_key": 'COLLATE "C"'})
 Index("ix_users_claims", users.c.id, postgresql_where=users.c.verified_at.is_(None))
 Index("ix_users_role", users.c.role, users.c.id)
+
+# One row for each user who is gone, until nothing is left of them. No foreign key: it would lock users.
+deletions = Table(
+    "deletions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    # That of a user who had proven it.
+    Column("email", Text),
+    Column("username", Text),
+    Column("role", Text, nullable=False),
+    Column("deleted_at", _moment, nullable=False),
+    # Until when the deletion can be undone; empty where it cannot.
+    Column("until", _moment),
+    # The last of the user's events that has been cleaned.
+    Column("cleaned_to", Uuid),
+)
 
 sessions = Table(
     "sessions",

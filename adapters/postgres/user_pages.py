@@ -16,7 +16,7 @@ async def page(
     connection: AsyncConnection, *, query: str, role: Role | None, limit: int, after: Place | None
 ) -> Sequence[Found]:
     if not query:
-        everybody = select(users).order_by(users.c.id).limit(limit)
+        everybody = select(users).where(users.c.deleted_at.is_(None)).order_by(users.c.id).limit(limit)
         everybody = everybody if after is None else everybody.where(users.c.id > after.id)
         everybody = everybody if role is None else everybody.where(users.c.role == role.value)
         return [Found(user_of(row)) for row in await connection.execute(everybody)]

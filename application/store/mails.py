@@ -35,10 +35,6 @@ class Mails(Protocol):
         nobody, unless they are older than the user. `after` is the id of the last mail seen."""
         ...
 
-    async def forget(self, user_id: UUID, *, address: str | None) -> None:
-        """Remove the mails to the user that are settled; where an address is given, all to it that are."""
-        ...
-
     async def parked(self, *, limit: int) -> Sequence[Mail]: ...
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:

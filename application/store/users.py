@@ -6,16 +6,19 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
+from domain.deletion import Deletion
 from domain.role import Role
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A user whose address is proven; `fresh` where it was not before."""
+    """A user whose address is proven; `fresh` where it was not before, `contested` where other unverified users had
+    the address too: any of them may have chosen the password."""
 
     user: User
     fresh: bool
+    contested: bool = False
 
 
 BY_EMAIL, BY_USERNAME = "@", "~"
@@ -66,6 +69,11 @@ class Users(Protocol):
         """How many unverified users share the address."""
         ...
 
+    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+        """The hash of the first unverified user of the address, or else of the username. Where it is asked `alone`,
+        who asks so for the same address waits until this work is done."""
+        ...
+
     async def by_username(self, username: str) -> User | None:
         """The verified user of that name, whatever its case, or else the newest claim to it."""
         ...
@@ -94,8 +102,15 @@ class Users(Protocol):
         to be confirmed, nobody who proves that address removes them: they were more than a claim. Hold them first."""
         ...
 
-    async def replace_password(self, user_id: UUID, password_hash: str, *, credential_version: int) -> User | None:
-        """The user with the new hash and the next version; None where the version has moved on."""
+    async def replace_password(
+        self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
+    ) -> User | None:
+        """The user with the new hash and the next version; None where the version has moved on. Reset links stay
+        good, unless it was `recovered` by whoever reads the mailbox."""
+        ...
+
+    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+        """For each of these users a reset link of that time exists: older ones are refused from now on."""
         ...
 
     async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
@@ -106,13 +121,27 @@ class Users(Protocol):
         """Every user who can administer the service now. Whoever makes one fewer of them has held them all before."""
         ...
 
-    async def set_role(self, user_id: UUID, role: Role) -> User | None: ...
+    async def set_role(self, user_id: UUID, role: Role) -> User | None:
+        """Ends reset links too."""
+        ...
 
-    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None: ...
+    async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None:
+        """Disabling ends reset links too."""
+        ...
 
-    async def remove(self, user_id: UUID) -> bool:
-        """Remove the user. End its sessions first: their endings are kept, without a name. So are its events, without
-        the places that they came from."""
+    async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
+        """The user is gone at once, however long their history; end their sessions first. `until` then, `bring_back`
+        undoes it. The history is removed later, a little at a time (`Leftovers`): sessions and events stay, the ones
+        without a name, the others without the places that they came from."""
+        ...
+
+    async def deletion(self, user_id: UUID) -> Deletion | None:
+        """How the user was removed; None where nothing is left, or they are there."""
+        ...
+
+    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+        """The user who was removed, as an unverified one of that address without a password, with their history; None
+        where that cannot be undone. Hold everybody of the address first."""
         ...
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:

@@ -45,9 +45,12 @@ async def verify_by_button(
     if "token" not in form:
         return await _send_link(request, "verify", str(form.get("email") or ""), ask_for_verification)
     try:
-        await verify(token=_token(form), origin=origin_of(request))
+        user = await verify(token=_token(form), origin=origin_of(request))
     except Refusal as refusal:
         return refused(request, refusal, token=_token(form))
+    if not user.has_password:
+        text = "Check your mailbox for a link to choose a password."
+        return done(request, "Your e-mail address is verified", text)
     return done(request, "Your e-mail address is verified", "You can now use your account.")
 
 
@@ -116,7 +119,7 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
         return refused(request, refusal, token=token)
     if follow_email_link.purpose(token) is Purpose.RESTORE:
         text = "Every device was logged out. Check your mailbox for a link to choose a new password."
-        return done(request, "Your e-mail address is restored", text)
+        return done(request, "You have your account back", text)
     return done(request, "Your e-mail address is changed", "From now on, log in with the new address.")
 
 

@@ -175,7 +175,7 @@ async def _disabled(world: World, actor: UUID) -> None:
 
 async def _removed(world: World, actor: UUID) -> None:
     async with world.begin() as work:
-        await work.users.remove(actor)
+        await work.users.remove(actor, now=world.clock())
 
 
 @pytest.mark.parametrize("fell", [_demoted, _disabled, _removed])

@@ -83,7 +83,7 @@ async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
     async with world.begin() as work:
-        await work.users.remove(made.id)
+        await work.users.remove(made.id, now=world.clock())
     with refused(Code.TOKEN_REVOKED):
         await world.authenticate(token, role=Role.MEMBER)
 
@@ -157,7 +157,7 @@ async def test_the_caller_sees_themselves_as_the_store_does(world: World) -> Non
     caller = await world.caller(ALICE)
     assert await world.show_me(caller) == user
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
     with refused(Code.TOKEN_REVOKED):
         await world.show_me(caller)
 

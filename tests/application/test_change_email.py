@@ -123,7 +123,7 @@ async def _disable(world: World, user: User) -> None:
 
 async def _remove(world: World, user: User) -> None:
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
 
 
 @pytest.mark.parametrize(

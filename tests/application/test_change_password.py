@@ -109,15 +109,17 @@ async def test_a_wrong_current_password_costs_one_hash(world: World) -> None:
     assert world.hasher.calls == paid + 1
 
 
-async def test_links_from_before_are_dead(world: World) -> None:
+async def test_links_from_before_are_dead_but_for_a_reset(world: World) -> None:
     user = await world.user(ALICE)
     tokens = {purpose: link(world, user, purpose) for purpose in Purpose}
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     with refused(Code.LINK_INVALID):
         await world.verify(token=tokens[Purpose.VERIFY])
-    with refused(Code.LINK_INVALID):
-        await world.reset_password(token=tokens[Purpose.RESET], new_password=PASSWORD, confirm_password=PASSWORD)
+    by_link = "a passphrase set by link"
+    await world.reset_password(token=tokens[Purpose.RESET], new_password=by_link, confirm_password=by_link)
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, by_link)) is None
 
 
 async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
@@ -148,7 +150,7 @@ async def test_somebody_disabled_in_between_gets_neither_password_nor_session(wo
     with refused(Code.ACCOUNT_DISABLED):
         await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
-    assert world.store.rows.users[user.id] == replace(user, disabled=True)
+    assert world.store.rows.users[user.id] == replace(user.without_reset_links(), disabled=True)
     assert not owed(world, Kind.PASSWORD_CHANGED)
     assert not [s for s in world.store.rows.sessions.values() if s.user_id == user.id and s.ended_at is None]
 
@@ -157,7 +159,7 @@ async def test_somebody_who_is_gone_changes_nothing(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
     with refused(Code.TOKEN_REVOKED):
         await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 
 from domain.event import Action
-from domain.mail import Kind, Outcome, Purpose
+from domain.mail import Kind, Link, Outcome, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -21,10 +21,12 @@ from tests.application.words import (
     at_once,
     change_link,
     claim,
+    clean_up,
     link,
     moving,
     owed,
     refused,
+    reset_by_mail,
     session_of,
     verdict,
     ways_in,
@@ -52,7 +54,6 @@ async def test_account_sessions_and_links_die_at_once(world: World) -> None:
     assert gone(world, alice)
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.DELETED}
-    assert {(session_of(world, pair).user_id, session_of(world, pair).origin) for pair in pairs} == {(None, NOWHERE)}
     for login in (ALICE, "queen"):
         assert await verdict(world.login(login=login, password=PASSWORD)) is Code.INVALID_CREDENTIALS
     assert await verdict(world.verify(token=links[Purpose.VERIFY])) is Code.LINK_INVALID
@@ -61,6 +62,9 @@ async def test_account_sessions_and_links_die_at_once(world: World) -> None:
     )
     assert await verdict(reset) is Code.LINK_INVALID
     assert await ways_in(world, stranger) == (None, None)
+    world.clock.advance(days=7)
+    await clean_up(world)
+    assert {(session_of(world, pair).user_id, session_of(world, pair).origin) for pair in pairs} == {(None, NOWHERE)}
 
 
 async def test_a_wrong_password_deletes_nothing(world: World) -> None:
@@ -89,7 +93,7 @@ async def test_an_address_that_was_never_proven_is_told_nothing(world: World) ->
     user = await claim(world, ALICE, PASSWORD)
     await world.delete_me(await world.caller(), password=PASSWORD)
     assert gone(world, user)
-    assert owed(world, Kind.ACCOUNT_DELETED) == []
+    assert {mail.kind for mail in world.store.rows.mails.values()} == {Kind.VERIFY}
 
 
 async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(world: World) -> None:
@@ -104,9 +108,18 @@ async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(wor
     caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
     await world.ask_for_reset(email=ALICE)
     await world.delete_me(caller, password=OTHER_PASSWORD)
+    await clean_up(world)
+    assert len(world.store.rows.mails) > 3
+    world.clock.advance(days=7)
+    await world.ask_for_reset(email=ALICE)
+    await clean_up(world)
     left = [(mail.recipient, mail.kind, mail.user_id) for mail in world.store.rows.mails.values()]
-    assert left == [(BOB, Kind.RESET, None), (ALICE, Kind.RESET, None), (ALICE, Kind.ACCOUNT_DELETED, None)]
-    assert alice.id not in {mail.user_id for mail in world.store.rows.mails.values()}
+    assert left == [
+        (BOB, Kind.RESET, None),
+        (ALICE, Kind.RESET, None),
+        (ALICE, Kind.ACCOUNT_CLOSED, alice.id),
+        (ALICE, Kind.RESET, None),
+    ]
 
 
 async def test_a_mere_claim_takes_only_its_own_mails_with_it(world: World) -> None:
@@ -116,6 +129,7 @@ async def test_a_mere_claim_takes_only_its_own_mails_with_it(world: World) -> No
     caller = await world.caller()
     assert caller.user_id == rival.id
     await world.delete_me(caller, password=PASSWORD)
+    await clean_up(world)
     assert [mail.user_id for mail in world.store.rows.mails.values()] == [squatter.id]
     assert not gone(world, squatter)
 
@@ -124,6 +138,10 @@ async def test_the_end_is_told_but_no_place(world: World) -> None:
     alice = await world.user(ALICE)
     pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
+    shown, _ = await world.list_events(alice.id)
+    assert {event.origin for event in shown} == {NOWHERE}
+    world.clock.advance(days=7)
+    await clean_up(world)
     events = [event for event in world.store.rows.events.values() if event.user_id == alice.id]
     assert [event.action for event in events] == [Action.CREATED, Action.LOGGED_IN, Action.DELETED]
     assert {event.origin for event in events} == {NOWHERE}
@@ -147,9 +165,11 @@ async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> N
     )
     assert await verdict(world.confirm_email(token=change_link(world, change, Purpose.EMAIL))) is Code.LINK_INVALID
     assert await verdict(world.restore_email(token=change_link(world, change, Purpose.RESTORE))) is Code.LINK_INVALID
-    assert world.store.rows.changes == {}
     assert (await world.rename_me(caller, username="Queen")).username == "Queen"
     assert await ways_in(world, pair) == DEAD
+    world.clock.advance(days=7)
+    await clean_up(world)
+    assert world.store.rows.changes == {}
 
 
 async def test_the_last_admin_stays(world: World) -> None:
@@ -187,7 +207,7 @@ async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(wor
 
     async def end() -> None:
         async with world.begin() as work:
-            await work.users.remove(alice.id)
+            await work.users.remove(alice.id, now=world.clock())
 
     for meanwhile, code in ((ban, Code.ACCOUNT_DISABLED), (reset, Code.INVALID_CREDENTIALS)):
         alice = await world.user(f"{code}@example.org")
@@ -197,7 +217,7 @@ async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(wor
     alice = await world.user(ALICE)
     delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(end)))
     assert await verdict(delete(await world.caller(), password=PASSWORD)) is Code.INVALID_CREDENTIALS
-    assert owed(world, Kind.ACCOUNT_DELETED) == []
+    assert owed(world, Kind.ACCOUNT_CLOSED) == []
 
 
 async def test_whoever_is_gone_already_is_nobody(world: World) -> None:
@@ -213,7 +233,7 @@ async def test_of_many_who_delete_one_account_at_once_one_has_and_one_mail_is_ow
     caller = await world.caller()
     outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD)] * 10)
     assert outcomes.count(None) == 1
-    assert len(owed(world, Kind.ACCOUNT_DELETED)) == 1
+    assert len(owed(world, Kind.ACCOUNT_CLOSED)) == 1
     assert acts(world, alice).count(Action.DELETED) == 1
 
 
@@ -223,7 +243,139 @@ async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
     await world.ask_for_reset(email=BOB)
     await world.deliver_mail(limit=10)
     await world.delete_user(await world.caller(ALICE), bob.id, origin=HERE)
+    await clean_up(world)
     [mail] = world.store.rows.mails.values()
     assert (mail.kind, mail.recipient, mail.user_id) == (Kind.ACCOUNT_DELETED, BOB, None)
     event = list(world.store.rows.events.values())[-1]
     assert (event.action, event.user_id, event.origin) == (Action.DELETED, bob.id, HERE)
+
+
+# -- undoing it from the mailbox ---------------------------------------------------------------------------
+
+
+async def deleted(world: World, *, username: str | None = None, role: Role = Role.MEMBER) -> tuple[User, str]:
+    """Somebody with the password has deleted the account; the token in the mail about it."""
+    user = await world.user(ALICE, username=username, role=role)
+    await world.delete_me(await world.caller(), password=PASSWORD)
+    return user, await world.mailed_token(ALICE)
+
+
+async def test_a_deletion_can_be_undone_from_the_mailbox_and_the_password_is_gone(world: World) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    user, token = await deleted(world, username="queen", role=Role.MODERATOR)
+    restored = await world.follow_email_link(token=token)
+    assert (restored.id, restored.email, restored.username, restored.role) == (user.id, ALICE, "queen", user.role)
+    assert (restored.verified, restored.disabled, restored.created_at) == (True, False, user.created_at)
+    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
+    assert acts(world, user)[-2:] == [Action.DELETED, Action.EMAIL_RESTORED]
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    assert caller.user_id == user.id
+    world.clock.advance(days=400)
+    await clean_up(world)
+    assert not gone(world, user)
+
+
+async def test_a_link_that_undoes_a_deletion_works_once(world: World) -> None:
+    user, token = await deleted(world)
+    outcomes = await at_once([partial(world.restore_email, token=token)] * 10)
+    assert [it.id for it in outcomes if isinstance(it, User)] == [user.id]
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    await world.delete_me(caller, password=OTHER_PASSWORD)
+    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    assert (await world.restore_email(token=await world.mailed_token(ALICE))).id == user.id
+
+
+@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
+async def test_a_deletion_can_be_undone_for_seven_days(world: World, seconds: int, code: Code | None) -> None:
+    user, token = await deleted(world)
+    world.clock.advance(days=7, seconds=seconds)
+    await clean_up(world)
+    assert await verdict(world.restore_email(token=token)) is code
+    assert (user.id in world.store.rows.deletions) is False
+    assert gone(world, user) is (code is not None)
+
+
+async def test_a_deleted_user_is_nowhere_and_address_and_name_are_free(world: World) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    user, _ = await deleted(world, username="queen")
+    page, _ = await world.list_users()
+    assert [it.email for it in page] == [BOB]
+    assert await verdict(world.show_user(user.id)) is Code.NOT_FOUND
+    boss = await world.caller(BOB)
+    for act in (world.change_user(boss, user.id, disabled=True), world.delete_user(boss, user.id)):
+        assert await verdict(act) is Code.NOT_FOUND
+    await claim(world, ALICE, OTHER_PASSWORD, username="queen")
+    newcomer = await world.verify(token=await world.mailed_token(ALICE))
+    assert (newcomer.id != user.id, newcomer.username) == (True, "queen")
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
+async def test_a_deletion_cannot_be_undone_once_somebody_has_verified_the_address(world: World) -> None:
+    user, token = await deleted(world)
+    await claim(world, ALICE, OTHER_PASSWORD)
+    newcomer = await world.verify(token=await world.mailed_token(ALICE))
+    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    assert list(world.store.rows.users) == [newcomer.id]
+    world.clock.advance(days=7)
+    await clean_up(world)
+    assert user.id not in world.store.rows.deletions
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
+async def test_undoing_a_deletion_removes_those_who_have_merely_registered_the_address(world: World) -> None:
+    user, token = await deleted(world, username="queen")
+    squatter = await claim(world, ALICE, OTHER_PASSWORD)
+    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    await world.user(BOB, username="Queen")
+    restored = await world.restore_email(token=token)
+    assert (restored.id, restored.username) == (user.id, None)
+    assert gone(world, squatter)
+    assert await ways_in(world, planted) == DEAD
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+
+
+async def test_an_account_that_a_thief_has_moved_and_deleted_comes_back_to_its_owner(world: World) -> None:
+    user = await world.user(ALICE)
+    await moving(world, user, "thief@example.net")
+    asked = await world.mailed_token(ALICE)
+    world.clock.advance(minutes=1)
+    await world.confirm_email(token=await world.mailed_token("thief@example.net"))
+    # The mail about the change is not out yet when the account is deleted.
+    await world.delete_me(await world.caller("thief@example.net"), password=PASSWORD)
+    changed = await world.mailed_token(ALICE)
+    assert changed != asked
+    undone = await world.mailed_token("thief@example.net")
+    rows = world.store.rows
+    for token in (asked, changed):
+        world.store.rows = rows.copy()
+        restored = await world.restore_email(token=token)
+        assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)
+        assert await verdict(world.restore_email(token=undone)) is Code.LINK_INVALID
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+
+
+async def test_a_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moving(world, user, "thief@example.net")
+    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    await world.delete_me(await world.caller("thief@example.net"), password=PASSWORD)
+    await world.restore_email(token=await world.mailed_token("thief@example.net"))
+    await world.deliver_mail(limit=10)
+    assert "token=" not in world.mailer.letters[-1].text
+    assert (await world.restore_email(token=change_link(world, change, Purpose.RESTORE))).email == ALICE
+
+
+async def test_an_admin_removes_for_good(world: World) -> None:
+    await world.user(ALICE, role=Role.ADMIN)
+    bob = await world.user(BOB)
+    await world.delete_user(await world.caller(ALICE), bob.id)
+    await world.deliver_mail(limit=10)
+    assert "token=" not in world.mailer.letters[-1].text
+    token = world.links.seal(Link(purpose=Purpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock()))
+    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    await clean_up(world)
+    assert bob.id not in world.store.rows.deletions

@@ -45,7 +45,7 @@ async def token_of(world: World, purpose: Purpose) -> tuple[UUID, int]:
     text = world.mailer.letters[-1].text
     link = world.links.unseal(text.split("token=")[1].split()[0], purpose)
     assert link.issued_at == world.mailer.letters[-1].written_at
-    return link.subject, link.credential_version
+    return link.subject, link.version
 
 
 # -- whom a link is for -----------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.refusals import Code
 from tests.application.words import ALICE, BOB, acts, claim, moving, refused
-from tests.world import PASSWORD, World
+from tests.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
@@ -38,6 +38,7 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
 
     export = await world.export_me(caller, origin=HERE)
 
+    alice = world.store.rows.users[alice.id]
     assert (export.user, export.changes) == (alice, list(world.store.rows.changes.values()))
     sessions = [session.id for session in await everything(export.sessions)]
     assert sessions[:2] == [caller.session_id, over.session_id]
@@ -68,8 +69,9 @@ async def test_nothing_of_others_is_in_it(world: World) -> None:
 async def test_a_claim_does_not_see_what_was_sent_to_the_address_for_others(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     await world.ask_for_verification(email=ALICE)
-    squatter = await claim(world, ALICE, PASSWORD)
-    export = await world.export_me(await world.caller())
+    squatter = await claim(world, ALICE, OTHER_PASSWORD)
+    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    export = await world.export_me(caller)
     assert export.user == squatter
     assert [mail.user_id for mail in await everything(export.mails)] == [squatter.id]
 
@@ -124,7 +126,7 @@ async def test_whoever_is_gone_is_nobody(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     async with world.begin() as work:
-        await work.users.remove(alice.id)
+        await work.users.remove(alice.id, now=world.clock())
     before = world.store.rows.copy()
     with refused(Code.TOKEN_REVOKED):
         await world.export_me(caller)

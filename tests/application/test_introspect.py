@@ -100,5 +100,5 @@ async def test_a_user_who_went_in_the_meantime_is_nobody(world: World) -> None:
     user = await world.user(ALICE)
     text = (await world.enter(ALICE)).access_token
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
     assert await world.introspect(text) is None

@@ -203,10 +203,10 @@ async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) ->
 
 
 class Overloaded(MemoryHasher):
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, like: str | None = None) -> str:
         raise Refusal(Code.OVERLOADED, retry_after=2)
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
         raise Refusal(Code.OVERLOADED, retry_after=2)
 
 

@@ -48,7 +48,7 @@ async def test_whoever_comes_while_the_pages_are_turned_moves_nobody(world: Worl
     ids = sorted(user.id for user in made)
     first, after = await world.list_users(limit=2)
     async with world.begin() as work:
-        await work.users.remove(ids[0])
+        await work.users.remove(ids[0], now=world.clock())
     second, _ = await world.list_users(limit=2, after=after)
     assert [user.id for user in (*first, *second)] == ids
 

@@ -14,7 +14,19 @@ from domain.role import Role
 from domain.session import EndReason, Standing
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
-from tests.application.words import ALICE, BOB, DEAD, at_once, claim, owed, refused, session_of, verdict, ways_in
+from tests.application.words import (
+    ALICE,
+    BOB,
+    DEAD,
+    at_once,
+    claim,
+    clean_up,
+    owed,
+    refused,
+    session_of,
+    verdict,
+    ways_in,
+)
 from tests.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -223,6 +235,7 @@ async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(wo
     boss, user = await world.user(BOB, role=Role.ADMIN), await world.user(ALICE)
     pair = await world.login(login=ALICE, password=PASSWORD, origin=Origin(user_agent="curl/8", ip="192.0.2.7"))
     await _delete(world, user)
+    await clean_up(world)
     session = session_of(world, pair)
     assert (session.user_id, session.origin.user_agent, session.origin.ip) == (None, "", "")
     assert boss.id in world.store.rows.users

@@ -5,7 +5,7 @@ import pytest
 from domain.mail import Kind, Purpose
 from domain.refusals import Code
 from domain.role import Role
-from tests.application.words import ALICE, BOB, claim, link, owed, refused
+from tests.application.words import ALICE, BOB, claim, link, owed, refused, reset_by_mail
 from tests.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -96,4 +96,5 @@ async def test_a_claim_made_before_the_proof_does_not_survive_it(world: World) -
         await world.enter(ALICE, OTHER_PASSWORD)
     with refused(Code.TOKEN_REVOKED):
         await world.authenticate(planted.access_token)
+    await reset_by_mail(world, ALICE, PASSWORD)
     assert (await world.enter(ALICE, PASSWORD)).session_id != planted.session_id

@@ -99,7 +99,7 @@ async def test_whoever_is_gone_is_nobody(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     async with world.begin() as work:
-        await work.users.remove(alice.id)
+        await work.users.remove(alice.id, now=world.clock())
     with refused(Code.TOKEN_REVOKED):
         await world.rename_me(caller, username="queen")
 

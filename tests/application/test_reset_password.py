@@ -7,7 +7,9 @@ from functools import partial
 import pytest
 
 from adapters.no_limits import NoLimits
-from domain.mail import Kind, Purpose
+from adapters.uuid7 import uuid7
+from application.mail_ports import MailDelayed
+from domain.mail import Kind, Outcome, Purpose
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -18,10 +20,13 @@ from tests.application.words import (
     DEAD,
     Interrupted,
     at_once,
+    change_link,
     claim,
     link,
+    moving,
     owed,
     refused,
+    reset_by_mail,
     session_of,
     verdict,
     ways_in,
@@ -193,15 +198,97 @@ async def test_a_claim_cannot_be_reset_once_somebody_has_proven_the_address(worl
     await world.verify(token=link(world, winner, Purpose.VERIFY))
     with refused(Code.LINK_INVALID):
         await reset(world, token)
-    assert await world.enter(ALICE, PASSWORD)
+    assert list(world.store.rows.users) == [winner.id]
 
 
-async def test_a_link_is_dead_once_the_password_has_changed_another_way(world: World) -> None:
+async def test_a_reset_link_survives_any_number_of_password_changes(world: World) -> None:
+    """Otherwise somebody with the password could end every link before its owner has opened it."""
     token = link(world, await world.user(ALICE), Purpose.RESET)
-    caller = await world.caller(ALICE)
-    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
+    pair = await world.enter(ALICE)
+    for number in range(5):
+        caller = await world.authenticate(pair.access_token)
+        old, new = (PASSWORD if number == 0 else f"{OTHER_PASSWORD} {number}"), f"{OTHER_PASSWORD} {number + 1}"
+        change = replace(world.change_password, limits=NoLimits())
+        pair = await change(caller, current_password=old, new_password=new)
+    await reset(world, token, "yet another fine passphrase")
+    assert await ways_in(world, pair) == DEAD
+    assert await verdict(world.enter(ALICE, f"{OTHER_PASSWORD} 5")) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is None
+
+
+async def test_a_newer_reset_link_ends_an_older_one(world: World) -> None:
+    await world.user(ALICE)
+    tokens = []
+    for _ in range(2):
+        await world.ask_for_reset(email=ALICE)
+        tokens.append(await world.mailed_token(ALICE))
+        world.clock.advance(seconds=1)
     with refused(Code.LINK_INVALID):
-        await reset(world, token, "yet another fine passphrase")
+        await reset(world, tokens[0])
+    await reset(world, tokens[1])
+
+
+async def test_a_reset_link_sent_again_is_the_same_and_stays_good(world: World) -> None:
+    await world.user(ALICE)
+    await world.ask_for_reset(email=ALICE)
+    world.mailer.trouble = MailDelayed("later")
+    await world.deliver_mail(limit=10)
+    world.mailer.trouble = None
+    world.clock.advance(minutes=5)
+    token = await world.mailed_token(ALICE)
+    (mail,) = owed(world, Kind.RESET)
+    again = replace(mail, id=uuid7(), outcome=None, due_at=world.clock())
+    async with world.begin() as work:
+        await work.mails.add(again)
+    assert await world.mailed_token(ALICE) == token
+    await reset(world, token)
+
+
+async def test_a_late_mail_with_an_older_reset_link_is_not_sent(world: World) -> None:
+    await world.user(ALICE)
+    await world.ask_for_reset(email=ALICE)
+    world.mailer.trouble = MailDelayed("later")
+    await world.deliver_mail(limit=10)
+    world.mailer.trouble = None
+    world.clock.advance(seconds=2)
+    await world.ask_for_reset(email=ALICE)
+    await world.deliver_mail(limit=10)
+    world.clock.advance(minutes=5)
+    await world.deliver_mail(limit=10)
+    assert [mail.outcome for mail in owed(world, Kind.RESET)] == [Outcome.DROPPED, Outcome.SENT]
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+
+
+async def test_a_reset_link_from_before_a_ban_or_another_role_is_dead(world: World) -> None:
+    await world.user(BOB, role=Role.ADMIN)
+    boss = await world.caller(BOB)
+    user = await world.user(ALICE)
+
+    async def ban() -> None:
+        await world.change_user(boss, user.id, disabled=True)
+        await world.change_user(boss, user.id, disabled=False)
+
+    async def promote() -> None:
+        await world.change_user(boss, user.id, role=Role.MODERATOR)
+
+    async def grant() -> None:
+        await world.grant_role(email=ALICE, role=Role.MEMBER)
+
+    for act in (ban, promote, grant):
+        token = link(world, user, Purpose.RESET)
+        await act()
+        with refused(Code.LINK_INVALID):
+            await reset(world, token)
+    await reset(world, link(world, user, Purpose.RESET))
+
+
+async def test_a_reset_link_is_dead_once_the_address_has_changed(world: World) -> None:
+    user = await world.user(ALICE)
+    token = link(world, user, Purpose.RESET)
+    change = await moving(world, user, BOB)
+    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    with refused(Code.LINK_INVALID):
+        await reset(world, token)
 
 
 async def test_a_link_survives_the_better_hash_that_a_login_left(world: World) -> None:
@@ -220,7 +307,7 @@ async def _disable(world: World, user: User) -> None:
 
 async def _remove(world: World, user: User) -> None:
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
 
 
 async def _change(world: World, user: User) -> None:
@@ -228,8 +315,8 @@ async def _change(world: World, user: User) -> None:
     await world.change_password(caller, current_password=PASSWORD, new_password="yet another fine passphrase")
 
 
-@pytest.mark.parametrize("first", [_disable, _remove, _change])
-async def test_a_link_of_somebody_disabled_gone_or_changed_is_dead(
+@pytest.mark.parametrize("first", [_disable, _remove])
+async def test_a_link_of_somebody_disabled_or_gone_is_dead(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
@@ -239,7 +326,7 @@ async def test_a_link_of_somebody_disabled_gone_or_changed_is_dead(
         await reset(world, token)
 
 
-@pytest.mark.parametrize("meanwhile", [_remove, _change])
+@pytest.mark.parametrize("meanwhile", [_remove, _disable])
 async def test_what_happens_while_the_password_is_hashed_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
@@ -251,6 +338,15 @@ async def test_what_happens_while_the_password_is_hashed_wins(
         await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
 
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+
+
+async def test_a_reset_wins_over_a_password_change_that_happens_meanwhile(world: World) -> None:
+    user = await world.user(ALICE)
+    token = link(world, user, Purpose.RESET)
+    slow = replace(world.reset_password, hasher=Interrupted(by=lambda: _change(world, user)))
+    await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_a_new_user_of_the_address_is_not_touched_by_an_old_link(world: World) -> None:

@@ -84,7 +84,7 @@ async def test_the_tokens_of_somebody_who_is_gone_are_nothing_to_revoke(world: W
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
     async with world.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=world.clock())
     await world.revoke(client, pair.access_token)
     await world.revoke(client, pair.refresh_token)
     assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED

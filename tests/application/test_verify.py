@@ -1,5 +1,6 @@
 """Proving an address: once is enough, twice is fine, and everybody else who claimed it is gone."""
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
@@ -10,15 +11,18 @@ from domain.mail import Kind, Purpose
 from domain.refusals import Code
 from domain.role import Role
 from domain.session import EndReason
+from domain.user import NO_PASSWORD
 from tests.application.words import (
     ALICE,
     BOB,
     DEAD,
+    Interrupted,
     at_once,
     claim,
     link,
     owed,
     refused,
+    reset_by_mail,
     session_of,
     verdict,
     ways_in,
@@ -51,13 +55,55 @@ async def test_every_other_claim_is_void_with_its_password_and_sessions(world: W
     await world.verify(token=links[1])
 
     assert [user.id for user in world.store.rows.users.values()] == [claims[1].id]
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, (None, None), DEAD]
+    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert session_of(world, pairs[0]).end_reason is EndReason.SUPERSEDED
-    entered = [await verdict(world.enter(ALICE, password)) for password in passwords]
-    assert entered == [Code.INVALID_CREDENTIALS, None, Code.INVALID_CREDENTIALS]
     for dead in (links[0], links[2]):
         with refused(Code.LINK_INVALID):
             await world.verify(token=dead)
+
+
+@pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
+async def test_verifying_a_contested_address_ends_every_password_and_mails_a_reset(
+    world: World, followed: int
+) -> None:
+    """The owner of the mailbox cannot tell whose registration a mail is about."""
+    passwords = [PASSWORD, OTHER_PASSWORD]
+    claims = [await claim(world, ALICE, password) for password in passwords]
+    token = link(world, claims[followed], Purpose.VERIFY)
+    pair = await world.enter(ALICE, passwords[1])
+
+    user = await world.verify(token=token)
+
+    assert (user.id, user.verified, user.password_hash) == (claims[followed].id, True, NO_PASSWORD)
+    assert await ways_in(world, pair) == DEAD
+    for password in (*passwords, "", NO_PASSWORD):
+        assert await verdict(world.enter(ALICE, password)) is Code.INVALID_CREDENTIALS
+    assert await world.verify(token=token) == user
+    await reset_by_mail(world, ALICE, "a passphrase of the owner")
+    assert await verdict(world.enter(ALICE, "a passphrase of the owner")) is None
+    with refused(Code.LINK_INVALID):
+        await world.verify(token=token)
+
+
+async def test_verifying_what_one_person_registered_keeps_password_and_session(world: World) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    pair = await world.enter(ALICE)
+    await world.verify(token=token)
+    assert await ways_in(world, pair) == (None, None)
+    assert await verdict(world.enter(ALICE)) is None
+    assert owed(world, Kind.RESET) == []
+
+
+async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(world: World) -> None:
+    await claim(world, ALICE, OTHER_PASSWORD)
+    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+
+    async def verify() -> None:
+        await world.verify(token=token)
+
+    world.login = replace(world.login, check=replace(world.check, hasher=Interrupted(by=verify)))
+    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
+    assert [it for it in world.store.rows.sessions.values() if it.ended_at is None] == []
 
 
 async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
@@ -119,7 +165,7 @@ async def test_a_link_of_somebody_who_is_gone_is_dead(world: World) -> None:
     boss = await world.user(BOB)
     token = link(world, boss, Purpose.VERIFY)
     async with world.begin() as work:
-        await work.users.remove(boss.id)
+        await work.users.remove(boss.id, now=world.clock())
     with refused(Code.LINK_INVALID):
         await world.verify(token=token)
 

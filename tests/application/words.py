@@ -12,6 +12,7 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.no_limits import NoLimits
+from application.keep_house import START
 from application.ports import Verdict
 from domain.address_change import AddressChange
 from domain.event import Action
@@ -72,9 +73,10 @@ async def claim(world: World, email: str, password: str, *, username: str | None
 
 def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = None) -> str:
     """What a mail to that user, as it is now, would carry."""
-    version = world.store.rows.users[user.id].credential_version
+    now = world.store.rows.users[user.id]
+    version = now.recovery_version if purpose is Purpose.RESET else now.credential_version
     issued_at = world.clock() if at is None else at
-    return world.links.seal(Link(purpose=purpose, subject=user.id, credential_version=version, issued_at=issued_at))
+    return world.links.seal(Link(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
 
 
 async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
@@ -90,7 +92,23 @@ async def moving(world: World, user: User, new_email: str, password: str = PASSW
 def change_link(world: World, change: AddressChange, purpose: Purpose, *, at: datetime | None = None) -> str:
     """What a mail about that change would carry."""
     issued_at = world.clock() if at is None else at
-    return world.links.seal(Link(purpose=purpose, subject=change.id, credential_version=0, issued_at=issued_at))
+    return world.links.seal(Link(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
+
+
+async def reset_by_mail(world: World, email: str, password: str) -> None:
+    """Use the reset link in the newest letter to that address."""
+    token = await world.mailed_token(email)
+    await world.reset_password(token=token, new_password=password, confirm_password=password)
+
+
+async def clean_up(world: World) -> None:
+    """What the worker does in its quiet hours, once."""
+    spot = START
+    while True:
+        _, following = await world.keep_house(spot)
+        if following is None:
+            return
+        spot = following
 
 
 def owed(world: World, kind: Kind) -> list[Mail]:
@@ -126,13 +144,13 @@ class Interrupted(MemoryHasher):
     def __post_init__(self) -> None:
         super().__init__()
 
-    async def verify(self, password: str, password_hash: str | None) -> Verdict:
-        found = await super().verify(password, password_hash)
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+        found = await super().verify(password, password_hash, *others)
         await self._interrupt()
         return found
 
-    async def hash(self, password: str) -> str:
-        made = await super().hash(password)
+    async def hash(self, password: str, *, like: str | None = None) -> str:
+        made = await super().hash(password, like=like)
         await self._interrupt()
         return made
 

@@ -17,7 +17,7 @@ from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 
 ROWS, WEAK, ROUNDS = 100_000, 300, 3
-TABLES = ("users", "events", "arrivals")
+TABLES = ("users", "events", "arrivals", "deletions")
 
 
 def write(path: Path, rows: int, password_hash: str) -> None:

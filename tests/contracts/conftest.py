@@ -9,12 +9,15 @@ from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryFloors
+from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.tables import sessions
+from application.ports import Leftovers
 from tests.contracts.stage import SpyingBlocklist, Stage
 from tests.world import StoppedClock
 
@@ -30,6 +33,14 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
         return Stage(postgres, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
     return Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
+
+
+@pytest.fixture
+def leftovers(stage: Stage, request: pytest.FixtureRequest) -> Leftovers:
+    """Of the store of the stage."""
+    if isinstance(stage.store, MemoryStore):
+        return MemoryLeftovers(stage.store)
+    return PostgresLeftovers(request.getfixturevalue("engine"))
 
 
 @pytest.fixture

@@ -107,14 +107,6 @@ async def test_only_what_was_not_confirmed_is_forgotten(stage: Stage) -> None:
     assert [await kept(stage, change) for change in (waiting, done, theirs)] == [None, done, theirs]
 
 
-async def test_changes_go_with_their_user(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
-    change, theirs = await added(stage, change_of(user)), await added(stage, change_of(other))
-    async with stage.begin() as work:
-        await work.users.remove(user.id)
-    assert [await kept(stage, change), await kept(stage, theirs)] == [None, theirs]
-
-
 # -- holding ----------------------------------------------------------------------------------------------
 
 
@@ -188,7 +180,7 @@ async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(
     assert await moving(stage, user, "new@example.org")() is not None
     assert await stage.kept_user(squatter.id) is None
     kept = await stage.kept_session(planted.id)
-    assert (kept.user_id, kept.ended_at, kept.end_reason) == (None, NOW, EndReason.SUPERSEDED)
+    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert stage.blocklist.raised == {planted.id: ENDED}
     assert await stage.kept_session(session.id) == session
     assert await stage.kept_user(own.id) == own

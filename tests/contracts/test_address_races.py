@@ -59,11 +59,11 @@ class Town:
 
     def verifying(self, user: User) -> Doing:
         verify = Verify(begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id)
-        link = Link(purpose=Purpose.VERIFY, subject=user.id, credential_version=1, issued_at=NOW)
+        link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.seal(link))
 
     def _sealed(self, purpose: Purpose, change: AddressChange) -> str:
-        link = Link(purpose=purpose, subject=change.id, credential_version=0, issued_at=NOW)
+        link = Link(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
         return self.links.seal(link)
 
     async def kept(self, *users: User) -> list[User]:
@@ -335,7 +335,7 @@ async def test_an_account_that_is_removed_while_it_moves_is_gone(town: Town) -> 
 
         async def remove(user: User = user) -> None:
             async with town.stage.begin() as work:
-                await work.users.remove(user.id)
+                await work.users.remove(user.id, now=NOW)
 
         doings = [town.confirming(change), town.restoring(change)]
         answers = await outcomes(doings[number % 2], remove)

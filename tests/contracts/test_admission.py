@@ -115,7 +115,7 @@ async def test_who_was_brought_and_has_left_is_not_brought_again(stage: Stage, v
         asked = [ADA, "own@example.org", "bob@example.org"]
         assert await work.users.brought(asked) == {ADA}
         assert await work.users.brought([]) == set()
-        assert await work.users.remove(came.id)
+        assert await work.users.remove(came.id, now=NOW)
     async with stage.begin() as work:
         assert await work.users.brought(asked) == {ADA}
     for again in (newcomer(), newcomer(verified=False)):
@@ -139,7 +139,7 @@ async def test_a_verified_newcomer_takes_the_place_of_every_claim(stage: Stage) 
     assert await admitting(stage, arrived)() == [arrived]
     assert await everybody(stage) == [neighbour, arrived]
     kept = await stage.kept_session(planted.id)
-    assert (kept.user_id, kept.ended_at, kept.end_reason) == (None, NOW, EndReason.SUPERSEDED)
+    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert stage.blocklist.raised == {planted.id: ENDED}
 
 

@@ -25,11 +25,15 @@ PAGES = {
     Kind.EMAIL_CHANGE_ASKED: "email",
     Kind.EMAIL_CHANGED: "email",
     Kind.EMAIL_RESTORED: "reset",
+    Kind.PASSWORD_NEEDED: "reset",
+    Kind.ACCOUNT_CLOSED: "email",
 }
 COMFORT = {
     Kind.EMAIL_CHANGE_ASKED: "there is nothing to do",
     Kind.EMAIL_CHANGED: "there is nothing to do",
     Kind.EMAIL_RESTORED: "the old password no longer works",
+    Kind.PASSWORD_NEEDED: "It was removed",
+    Kind.ACCOUNT_CLOSED: "there is nothing to do",
 }
 """What a letter says about doing nothing; most were perhaps asked for by a stranger."""
 BUTTONS = "Verify my e-mail address:|Choose a new password:|Use this address:|This was not me:"
@@ -169,7 +173,7 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
     letter = compose(composer, kind)
     link = f"{ORIGIN}/{PAGES[kind]}?token={SEALED}"
     page = Reader(letter.html)
-    another = [f"{ORIGIN}/reset"] if kind is Kind.EMAIL_RESTORED else []
+    another = [f"{ORIGIN}/reset"] if kind in {Kind.EMAIL_RESTORED, Kind.PASSWORD_NEEDED} else []
     assert re.findall(r"https?://\S+", letter.text) == [link, *another]
     assert set(page.links) == {link, *another}
     assert link in page.words
@@ -177,6 +181,20 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
     for body in (letter.text, " ".join(page.words)):
         assert spoken(kind.purpose.lifetime) in body
         assert COMFORT.get(kind, "nothing will happen") in body
+
+
+def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_works(composer: Composer) -> None:
+    letter = composer.compose(replace(mail(Kind.RESET_WAITS), until=ASKED + timedelta(days=7)), None)
+    for body in bodies(letter):
+        assert "Until 30 November 2026 at 01:04 UTC" in body
+        assert "the password stays as it is, and still works" in body
+        assert f"{ORIGIN}/reset" in body
+        assert "token=" not in body
+
+
+def test_letter_that_asks_to_confirm_tells_that_the_former_address_can_undo(composer: Composer) -> None:
+    for body in bodies(compose(composer, Kind.CONFIRM_EMAIL)):
+        assert "Whoever reads the former address of the account can undo the change for 7 days." in body
 
 
 def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:

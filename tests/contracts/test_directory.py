@@ -43,7 +43,7 @@ async def test_it_sees_what_was_done_before_it_was_asked(stage: Stage, directory
         assert found is not None
         assert found.username == name
     async with stage.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=user.created_at)
     assert await directory.user(user.id) is None
 
 
@@ -68,11 +68,19 @@ async def test_a_database_that_is_gone_is_a_refusal() -> None:
     assert refusal.value.code is Code.UNAVAILABLE
 
 
-async def test_a_name_leads_to_whom_the_store_says(stage: Stage, directory: Directory) -> None:
-    await stage.user(username="Ada", proven=False)
-    newest = await stage.user(username="Ada", proven=False)
-    assert await directory.holder("ada@example.org") == await directory.holder("aDA") == newest
+async def test_a_name_leads_to_its_verified_user_or_to_all_who_registered_it(
+    stage: Stage, directory: Directory
+) -> None:
+    rivals = [await stage.user(username="Ada", proven=False) for _ in range(3)]
+    assert list(await directory.candidates("ada@example.org")) == list(await directory.candidates("aDA")) == rivals
     proven = await stage.user(username="ada")
-    assert await directory.holder("ada@example.org") == await directory.holder("ADA") == proven
-    assert await directory.holder("bob@example.org") is None
-    assert await directory.holder("bob") is None
+    await stage.user(username="ada", proven=False)
+    assert list(await directory.candidates("ada@example.org")) == list(await directory.candidates("ADA")) == [proven]
+    assert list(await directory.candidates("bob@example.org")) == list(await directory.candidates("bob")) == []
+
+
+async def test_of_very_many_who_registered_a_name_the_first_and_the_last_are_found(
+    stage: Stage, directory: Directory
+) -> None:
+    rivals = [await stage.user(proven=False) for _ in range(103)]
+    assert list(await directory.candidates("ada@example.org")) == rivals[:50] + rivals[-50:]

@@ -6,9 +6,8 @@ import pytest
 
 from domain.client import Client
 from domain.event import Action, Event
-from domain.origin import NOWHERE, Origin
-from domain.session import EndReason
-from tests.contracts.stage import LATER, NOW, Stage, Undo, new_id
+from domain.origin import Origin
+from tests.contracts.stage import NOW, Stage, Undo, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -62,21 +61,6 @@ async def test_a_work_that_is_undone_has_told_nothing(stage: Stage) -> None:
     async with stage.begin() as work:
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == []
         assert list(await work.clients.all()) == []
-
-
-async def test_events_outlive_their_user_without_the_places_they_came_from(stage: Stage) -> None:
-    user = await stage.user()
-    other = event()
-    async with stage.begin() as work:
-        await work.events.add(event(user.id))
-        await work.events.add(other)
-    async with stage.begin() as work:
-        await work.sessions.end_all(user.id, now=LATER, reason=EndReason.DELETED)
-        await work.users.remove(user.id)
-    async with stage.begin() as work:
-        (kept,) = await work.events.page(user.id, limit=9, after=None)
-        assert kept.origin == NOWHERE
-        assert list(await work.events.page(other.user_id, limit=9, after=None)) == [other]
 
 
 async def test_clients_are_added_found_listed_and_removed(stage: Stage) -> None:

@@ -1,10 +1,11 @@
 """What a hasher promises of passwords and hashes: what fits, what is old, and that nothing else ever fits."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import bcrypt
 import pytest
-from argon2 import PasswordHasher
+from argon2 import PasswordHasher, low_level
 from argon2.low_level import Type
 
 from adapters.argon2_hasher import Argon2Hasher
@@ -41,6 +42,57 @@ async def test_a_password_fits_its_own_hash_only(hasher: Argon2Hasher) -> None:
         " pass word\u00e9 \0",
     ):
         assert await hasher.verify(wrong, kept) == WRONG
+
+
+async def test_hashes_with_one_salt_are_told_apart_by_one_computation(hasher: Argon2Hasher) -> None:
+    first = await hasher.hash("the first password")
+    others = [await hasher.hash(f"password {number}", like=first) for number in range(20)]
+    alone = await hasher.hash("on its own")
+    assert {text.rpartition("$")[0] for text in others} == {first.rpartition("$")[0]}
+    assert len({first, *others}) == 21
+    kept = [*others[:10], alone, "", *others[10:]]
+    assert await hasher.verify("the first password", first, *kept) == FITS
+    assert await hasher.verify("password 0", first, *kept) == Verdict(True, place=1)
+    assert await hasher.verify("password 19", first, *kept) == Verdict(True, place=22)
+    assert await hasher.verify("password 20", first, *kept) == WRONG
+    # It has another salt, so it would cost another hash.
+    assert await hasher.verify("on its own", first, *kept) == WRONG
+    assert await hasher.verify("on its own", alone, first) == FITS
+    assert await hasher.verify("password 3", others[3]) == FITS
+
+
+async def test_one_hash_is_computed_however_many_there_are(
+    hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    computed: list[str] = []
+    together, apart = low_level.hash_secret_raw, PasswordHasher.verify
+
+    def hash_together(*args: Any) -> bytes:
+        computed.append("together")
+        return together(*args)
+
+    def verify_apart(self: PasswordHasher, text: str, secret: bytes) -> bool:
+        computed.append("apart")
+        return apart(self, text, secret)
+
+    monkeypatch.setattr(low_level, "hash_secret_raw", hash_together)
+    monkeypatch.setattr(PasswordHasher, "verify", verify_apart)
+    first = await hasher.hash("the first password")
+    others = [await hasher.hash(f"password {number}", like=first) for number in range(5)]
+    bare = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
+    for hashes in ([None], [first], [first, *others], ["", first, *others], ["", ""], [first, "x", bare]):
+        for password in ("the first password", "password 4", "wrong"):
+            computed.clear()
+            await hasher.verify(password, *hashes)
+            assert len(computed) == 1, hashes
+
+
+async def test_only_our_own_present_hashes_give_their_salt(hasher: Argon2Hasher) -> None:
+    old = PasswordHasher(memory_cost=32, time_cost=1, parallelism=1).hash("secret")
+    for other in ("", "x", old, "$argon2id$", "$2b$04$" + "a" * 53):
+        made = await hasher.hash("secret", like=other)
+        assert await hasher.verify("secret", made) == FITS
+        assert not made.startswith(old.rpartition("$")[0])
 
 
 async def test_every_character_counts(hasher: Argon2Hasher) -> None:

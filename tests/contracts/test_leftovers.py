@@ -146,7 +146,7 @@ async def test_sessions_that_have_lost_their_user_go_like_others(stage: Attic, p
     nameless = await session(stage, user)
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=NOW)
     await stage.floors.published({nameless.id: ENDED})
     await pass_by(2 * DAY)
     assert await cleared(stage, Leftover.SESSION) == 0
@@ -269,6 +269,7 @@ async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place
     expired = await session(stage, user, expires_at=NOW - MOMENT)
     assert await cleared(stage, Leftover.CLAIM) == 1
     assert await stage.kept_user(user.id) is None
+    assert await cleared(stage, Leftover.DELETED_USER) > 0
     for one in (old, expired):
         kept = await stage.kept_session(one.id)
         assert (kept.user_id, kept.origin) == (None, NOWHERE)

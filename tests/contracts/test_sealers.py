@@ -53,7 +53,7 @@ class Kind:
 
 
 def kind_of_link(purpose: Purpose) -> Kind:
-    thing = Link(purpose=purpose, subject=USER, credential_version=3, issued_at=NOW)
+    thing = Link(purpose=purpose, subject=USER, version=3, issued_at=NOW)
     new, old, foreign = (ItsDangerousLinkSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     seals = [lambda s=s: s.seal(thing) for s in (new, old, foreign)]
     return Kind(thing, Code.LINK_INVALID, lambda text: new.unseal(text, purpose), *seals)
@@ -133,7 +133,7 @@ def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
 @pytest.mark.parametrize("sealer", [ItsDangerousLinkSealer, ItsDangerousRefreshSealer])
 def test_a_secret_is_replaced_in_steps_of_which_neighbours_understand_each_other(sealer: Callable[..., Any]) -> None:
     new, old = SECRET, OLDER
-    thing = Link(purpose=Purpose.RESET, subject=USER, credential_version=3, issued_at=NOW)
+    thing = Link(purpose=Purpose.RESET, subject=USER, version=3, issued_at=NOW)
     kind = (thing, Purpose.RESET) if sealer is ItsDangerousLinkSealer else (REFRESH,)
     steps = [sealer(secrets=secrets) for secrets in ([old], [old, new], [new, old], [new])]
 

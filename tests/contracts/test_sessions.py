@@ -214,7 +214,7 @@ async def test_a_session_without_a_user_does_not_advance(stage: Stage) -> None:
     user = await stage.user()
     session = await stage.session(user)
     async with stage.begin() as work:
-        await work.users.remove(user.id)
+        await work.users.remove(user.id, now=NOW)
     assert await advancing(stage, session)() is None
 
 

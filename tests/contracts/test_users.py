@@ -12,7 +12,6 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import BY_EMAIL, Place
-from domain.origin import NOWHERE
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
@@ -124,7 +123,7 @@ async def test_proving_removes_the_other_claims_and_ends_their_sessions(stage: S
 
     assert await stage.kept_user(squatter.id) is None
     kept = await stage.kept_session(planted.id)
-    assert (kept.user_id, kept.ended_at, kept.end_reason) == (None, NOW, EndReason.SUPERSEDED)
+    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert stage.blocklist.raised == {planted.id: ENDED}
     assert await stage.kept_user(neighbour.id) == neighbour
     assert await stage.kept_session(theirs.id) == theirs
@@ -269,12 +268,13 @@ async def test_a_better_hash_never_undoes_a_new_password(stage: Stage) -> None:
 async def test_roles_and_bans_are_set_and_lifted(stage: Stage) -> None:
     user = await stage.user()
     async with stage.begin() as work:
-        assert await work.users.set_role(user.id, Role.ADMIN) == replace(user, role=Role.ADMIN)
+        promoted = replace(user.without_reset_links(), role=Role.ADMIN)
+        assert await work.users.set_role(user.id, Role.ADMIN) == promoted
         banned = await work.users.set_disabled(user.id, True, now=NOW)
-        assert banned == replace(user, role=Role.ADMIN, disabled=True)
+        assert banned == replace(promoted.without_reset_links(), disabled=True)
     assert await stage.kept_user(user.id) == banned
     async with stage.begin() as work:
-        assert await work.users.set_disabled(user.id, False, now=LATER) == replace(user, role=Role.ADMIN)
+        assert await work.users.set_disabled(user.id, False, now=LATER) == promoted.without_reset_links()
         assert await work.users.set_role(new_id(), Role.ADMIN) is None
         assert await work.users.set_disabled(new_id(), True, now=NOW) is None
 
@@ -312,28 +312,70 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
             await work.users.set_role(left, Role.MEMBER)
 
 
+# -- sharing a salt ---------------------------------------------------------------------------------------
+
+
+async def hash_for(stage: Stage, email: str, username: str | None = None) -> str | None:
+    async with stage.begin() as work:
+        return await work.users.rival_hash(email, username)
+
+
+async def test_the_rival_hash_is_that_of_the_first_unverified_user_of_address_or_name(stage: Stage) -> None:
+    assert await hash_for(stage, "ada@example.org", "ada") is None
+    others = [
+        replace(claim(email, username=name), password_hash=f"hash {number}")
+        for number, (email, name) in enumerate(
+            [("bob@example.org", "Ada"), ("ada@example.org", None), ("ada@example.org", "ada")]
+        )
+    ]
+    async with stage.begin() as work:
+        for other in others:
+            await work.users.add(other)
+    assert await hash_for(stage, "ada@example.org", "ada") == "hash 1"
+    assert await hash_for(stage, "eve@example.org", "aDA") == "hash 0"
+    assert await hash_for(stage, "eve@example.org") is None
+    async with stage.begin() as work:
+        assert await work.users.prove(others[1].id, credential_version=1, now=NOW) is not None
+    assert await hash_for(stage, "ada@example.org") is None
+
+
+async def test_those_who_register_one_address_at_once_see_one_another(stage: Stage) -> None:
+    def registering(number: int) -> Callable[[], Awaitable[str | None]]:
+        async def register() -> str | None:
+            async with stage.begin() as work:
+                found = await work.users.rival_hash("ada@example.org", None, alone=True)
+                await anyio.sleep(0.002)
+                await work.users.add(replace(claim(), password_hash=f"hash {number}"))
+                return found
+
+        return register
+
+    found = await at_once(registering(number) for number in range(8))
+    assert found.count(None) == 1
+
+
 # -- removing ---------------------------------------------------------------------------------------------
 
 
-async def test_removing_a_user_keeps_its_sessions_nameless_and_ended(stage: Stage) -> None:
+async def test_removing_a_user_keeps_its_sessions_ended(stage: Stage) -> None:
     user = await stage.user(username="ada")
     session = await stage.session(user)
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=LATER, reason=EndReason.DELETED)
-        assert await work.users.remove(user.id)
+        assert await work.users.remove(user.id, now=NOW)
     assert await stage.kept_user(user.id) is None
     kept = await stage.kept_session(session.id)
-    assert kept == replace(session.ended(now=LATER, reason=EndReason.DELETED), user_id=None, origin=NOWHERE)
+    assert kept == session.ended(now=LATER, reason=EndReason.DELETED)
     assert await stage.floors.floors([session.id]) == {session.id: ENDED}
     async with stage.begin() as work:
-        assert not await work.users.remove(user.id)
+        assert not await work.users.remove(user.id, now=NOW)
         assert await work.users.by_username("ada") is None
 
 
 async def test_an_address_is_free_again_once_its_holder_is_removed(stage: Stage) -> None:
     holder = await stage.user(username="ada")
     async with stage.begin() as work:
-        await work.users.remove(holder.id)
+        await work.users.remove(holder.id, now=NOW)
     assert (await stage.user(username="ada")).username == "ada"
 
 
@@ -346,7 +388,7 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
             async with stage.begin() as work:
                 await work.sessions.end_all(user.id, now=LATER, reason=EndReason.DELETED)
                 await anyio.sleep(0.001)
-                await work.users.remove(user.id)
+                await work.users.remove(user.id, now=NOW)
 
         entered, _ = await at_once([entering(stage, session), remove])
         async with stage.begin() as work:
@@ -460,7 +502,7 @@ async def test_an_exception_undoes_every_change_to_users(stage: Stage) -> None:
             await work.users.replace_password(user.id, "new", credential_version=1)
             await work.users.set_role(user.id, Role.ADMIN)
             await work.users.set_disabled(user.id, True, now=NOW)
-            await work.users.remove(other.id)
+            await work.users.remove(other.id, now=NOW)
             raise Undo
 
     with pytest.raises(Undo):

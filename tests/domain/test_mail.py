@@ -16,7 +16,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
     ("purpose", "lifetime"), [(Purpose.VERIFY, timedelta(hours=24)), (Purpose.RESET, timedelta(minutes=30))]
 )
 def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: Purpose, lifetime: timedelta) -> None:
-    link = Link(purpose=purpose, subject=UUID(int=1), credential_version=1, issued_at=NOW)
+    link = Link(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     assert not link.expired(NOW)
     assert not link.expired(NOW + lifetime - timedelta(microseconds=1))
     assert link.expired(NOW + lifetime)
@@ -24,7 +24,7 @@ def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: Purpose, life
 
 @given(st.sampled_from(Purpose), st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0)))
 def test_what_has_expired_stays_expired(purpose: Purpose, age: timedelta, more: timedelta) -> None:
-    link = Link(purpose=purpose, subject=UUID(int=1), credential_version=1, issued_at=NOW)
+    link = Link(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     later = NOW + age + min(more, timedelta(days=10_000))
     assert link.expired(later) or not link.expired(NOW + age)
 
@@ -40,7 +40,10 @@ def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
         Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
         Kind.EMAIL_CHANGED: Purpose.RESTORE,
         Kind.EMAIL_RESTORED: Purpose.RESET,
+        Kind.PASSWORD_NEEDED: Purpose.RESET,
+        Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
         Kind.ACCOUNT_DELETED: None,
+        Kind.RESET_WAITS: None,
     }
 
 

@@ -47,7 +47,12 @@ def test_proving_the_address_changes_nothing_else_and_twice_is_once(user: User) 
 @given(USERS, st.text(min_size=1))
 def test_every_new_password_is_a_new_version_of_the_credentials(user: User, password_hash: str) -> None:
     changed = user.with_password(password_hash)
-    assert changed == replace(user, password_hash=password_hash, credential_version=user.credential_version + 1)
+    version = user.credential_version + 1
+    assert (changed.password_hash, changed.credential_version) == (password_hash, version)
+    assert changed.recovery_version == user.recovery_version
+    recovered = user.recovered(password_hash)
+    assert (recovered.password_hash, recovered.credential_version) == (password_hash, version)
+    assert recovered.recovery_version == user.recovery_version + 1
     assert user.with_password(user.password_hash).credential_version > user.credential_version
 
 

@@ -24,7 +24,7 @@ def confirmation(service: Service, recipient: str) -> str:
 
     def look() -> str | None:
         for number, mail in enumerate(service.mails(recipient), 1):
-            if "Confirm your new address" in str(mail["subject"]):
+            if "Confirm your new e-mail address" in str(mail["subject"]):
                 return service.token(recipient, number)
         return None
 
@@ -48,7 +48,10 @@ def test_a_person_moves_to_another_address_and_stays_logged_in(service: Service)
     assert code(client.post("/v1/login", json={"login": old, "password": PASSWORD})) == "invalid_credentials"
     service.client().log_in(new)
     subjects = [str(service.mail(old, number)["subject"]) for number in (1, 2)]
-    assert subjects == ["Your address for Latchkey is about to change", "Your address for Latchkey was changed"]
+    assert subjects == [
+        "Your e-mail address for Latchkey is about to change",
+        "Your e-mail address for Latchkey was changed",
+    ]
     told = [event["action"] for event in client.get("/v1/me/events").json()["items"]]
     assert told[:4] == ["logged_in", "email_changed", "email_change_asked", "logged_in"]
 

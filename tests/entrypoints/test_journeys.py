@@ -80,6 +80,10 @@ def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(servi
     assert code(squatter.get("/v1/me")) == "token_revoked"
     assert code(squatter.renew()) == "session_ended"
     assert code(owner.post("/v1/verify", json={"token": squatters_link})) == "link_invalid"
+    # Which of the two has followed the mail is unknown, so the mailbox chooses a new password.
+    assert code(owner.post("/v1/login", json={"login": email, "password": PASSWORD})) == "invalid_credentials"
+    new = {"new_password": PASSWORD, "confirm_password": PASSWORD}
+    assert owner.post("/v1/password/reset", json={"token": service.token(email, 3), **new}).status_code == 204
     login = {"login": email, "password": "planted by the squatter"}
     assert code(squatter.post("/v1/login", json=login)) == "invalid_credentials"
     owner.log_in(email)

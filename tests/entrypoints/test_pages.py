@@ -186,7 +186,7 @@ def test_expired_link_says_so_and_leads_on(service: Service) -> None:
     user = sealer.unseal(service.token(email, 2), Purpose.RESET).subject
     for purpose, path in (("verify", "verify"), ("reset", "reset"), ("email", "email"), ("restore", "email")):
         issued_at = datetime.now(UTC) - Purpose(purpose).lifetime
-        token = sealer.seal(Link(purpose=Purpose(purpose), subject=user, credential_version=0, issued_at=issued_at))
+        token = sealer.seal(Link(purpose=Purpose(purpose), subject=user, version=0, issued_at=issued_at))
         form = {"token": token, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
         for page, status in (
             (client.get(f"/{path}", params={"token": token}), 200),
@@ -418,7 +418,7 @@ def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Serv
     browser.see("restore")
     assert client.get("/v1/me").json()["email"] == new
     browser.press()
-    assert "Your e-mail address is restored" in browser.text()
+    assert "You have your account back" in browser.text()
     browser.see("restored")
     assert code(client.get("/v1/me")) == "token_revoked"
     browser.driver.get(link(service, client.email, 3))

@@ -1,0 +1,56 @@
+"""Users who are gone at once, and their history, removed in portions."""
+
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from adapters.memory.rows import Rows
+from domain.deletion import Deletion
+from domain.mail import Mail
+from domain.origin import NOWHERE
+from domain.user import NO_PASSWORD, User
+
+
+def remove(rows: Rows, user_id: UUID, *, now: datetime, until: datetime | None) -> bool:
+    user = rows.users.pop(user_id, None)
+    if user is None:
+        return False
+    gone = user.recovered(NO_PASSWORD)
+    email = gone.email if gone.verified else None
+    deletion = Deletion(user_id=user_id, email=email, version=gone.credential_version, deleted_at=now, until=until)
+    rows.deletions[user_id] = deletion, gone
+    return True
+
+
+def bring_back(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User | None:
+    found = rows.deletions.get(user_id)
+    if found is None or not found[0].can_be_undone(now):
+        return None
+    del rows.deletions[user_id]
+    rows.users[user_id] = replace(found[1], email=email, verified=False, disabled=False)
+    return rows.users[user_id]
+
+
+def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
+    """How many rows of the user's history were removed, or what tells about a person taken out of them."""
+    deletion, _ = rows.deletions[user_id]
+    left = limit
+    for session in [it for it in rows.sessions.values() if it.user_id == user_id][:left]:
+        rows.sessions[session.id] = replace(session, user_id=None, origin=NOWHERE)
+        left -= 1
+    for mail in [it for it in rows.mails.values() if it.outcome is not None and _is_about(it, deletion)][:left]:
+        del rows.mails[mail.id]
+        left -= 1
+    placed = [it for it in rows.events.values() if it.user_id == user_id and it != it.of_deleted_user()]
+    for event in placed[:left]:
+        rows.events[event.id] = event.of_deleted_user()
+        left -= 1
+    for change in [it for it in rows.changes.values() if it.user_id == user_id][:left]:
+        del rows.changes[change.id]
+        left -= 1
+    return limit - left
+
+
+def _is_about(mail: Mail, deletion: Deletion) -> bool:
+    to_them = mail.recipient == deletion.email and mail.created_at <= deletion.deleted_at
+    return mail.user_id == deletion.user_id or to_them

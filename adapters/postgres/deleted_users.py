@@ -1,0 +1,104 @@
+"""Users who are gone at once, and their history, removed in portions: it may be of any length, and no statement may
+take long."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, DateTime, and_, case, delete, insert, literal, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from adapters.postgres.rows import among, deletion_of, user_of
+from adapters.postgres.tables import deletions, events, mails, sessions, users
+from domain.deletion import Deletion
+from domain.event import Action
+from domain.role import Role
+from domain.user import NO_PASSWORD, User
+
+
+async def remove(
+    connection: AsyncConnection, user_ids: Sequence[UUID], *, now: datetime, until: datetime | None = None
+) -> int:
+    """The users are held by the caller, and their sessions are over. Of each a row stays, without address and
+    name, until the history, of any length, has been removed."""
+    them = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
+    proven = case((users.c.verified_at.is_not(None), users.c.email))
+    until_then = literal(until, DateTime(timezone=True))
+    gone = select(
+        users.c.id, proven, users.c.username, users.c.role, literal(now, DateTime(timezone=True)), until_then
+    ).where(them)
+    columns = ["id", "email", "username", "role", "deleted_at", "until"]
+    await connection.execute(insert(deletions).from_select(columns, gone))
+    emptied = {
+        "email": "",
+        "username": None,
+        "password_hash": NO_PASSWORD,
+        "role": Role.MEMBER.value,
+        "verified_at": None,
+        "disabled_at": now,  # for the release before, which does not know deleted users
+        "deleted_at": now,
+        "credential_version": users.c.credential_version + 1,
+    }
+    return (await connection.execute(update(users).where(them).values(emptied))).rowcount
+
+
+async def deletion_of_user(connection: AsyncConnection, user_id: UUID) -> Deletion | None:
+    asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
+    row = (await connection.execute(asked.where(deletions.c.id == user_id))).first()
+    return None if row is None else deletion_of(row)
+
+
+async def bring_back(connection: AsyncConnection, user_id: UUID, *, email: str, now: datetime) -> User | None:
+    undone = delete(deletions).where(deletions.c.id == user_id, deletions.c.until > now).returning(deletions)
+    row = (await connection.execute(undone)).first()
+    if row is None:
+        return None
+    values = {"email": email, "username": row.username, "role": row.role, "disabled_at": None, "deleted_at": None}
+    back = update(users).where(users.c.id == user_id).values(values).returning(users)
+    found = (await connection.execute(back)).first()
+    return None if found is None else user_of(found)
+
+
+async def clean(
+    connection: AsyncConnection, user_id: UUID, *, due: ColumnElement[bool], limit: int
+) -> tuple[int, bool]:
+    """How many rows were changed, at most `limit` of each kind, and whether nothing of the user is left. A user whom
+    somebody else has in hand just now, or who is there again, is left alone."""
+    asked = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
+    deletion = (await connection.execute(asked)).first()
+    if deletion is None:
+        return 0, True
+    theirs = select(sessions.c.id).where(sessions.c.user_id == user_id).limit(limit)
+    found = list((await connection.execute(theirs)).scalars())
+    nameless = update(sessions).where(among(sessions.c.id, found)).values(user_id=None, user_agent="", ip="")
+    changed, finished = (await connection.execute(nameless)).rowcount, len(found) < limit
+
+    about = mails.c.user_id == user_id
+    if deletion.email is not None:
+        # Not what was sent to somebody who has registered the address since.
+        about = or_(about, and_(mails.c.recipient == deletion.email, mails.c.created_at <= deletion.deleted_at))
+    settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
+    found = list((await connection.execute(settled)).scalars())
+    changed += (await connection.execute(delete(mails).where(among(mails.c.id, found)))).rowcount
+    finished = finished and len(found) < limit
+
+    happened = select(events.c.id).where(events.c.user_id == user_id).order_by(events.c.id).limit(limit)
+    if deletion.cleaned_to is not None:
+        happened = happened.where(events.c.id > deletion.cleaned_to)
+    found = list((await connection.execute(happened)).scalars())
+    placed = and_(
+        among(events.c.id, found),
+        events.c.action != Action.DELETED.value,  # whose place is that of whoever did it
+        or_(events.c.ip != "", events.c.user_agent != ""),
+    )
+    nowhere = update(events).where(placed).values(ip="", user_agent="")
+    changed += (await connection.execute(nowhere)).rowcount
+    finished = finished and len(found) < limit
+
+    if finished:
+        # With the user go the changes of address.
+        await connection.execute(delete(users).where(users.c.id == user_id))
+        changed += (await connection.execute(delete(deletions).where(deletions.c.id == user_id))).rowcount
+    elif found:
+        await connection.execute(update(deletions).where(deletions.c.id == user_id).values(cleaned_to=found[-1]))
+    return changed, finished

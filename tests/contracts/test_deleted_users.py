@@ -1,0 +1,352 @@
+"""Users who are deleted: gone at once, back as they were if that is undone in time, and cleaned away in portions."""
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_renewals import PostgresRenewals
+from adapters.postgres.postgres_store import PostgresStore
+from application.ports import Leftovers
+from domain.address_change import AddressChange
+from domain.event import Action, Event
+from domain.mail import Kind, Mail, Outcome
+from domain.origin import NOWHERE, Origin
+from domain.retention import Leftover
+from domain.role import Role
+from domain.session import ENDED, EndReason
+from domain.user import NO_PASSWORD, User
+from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id
+
+pytestmark = pytest.mark.anyio
+
+WEEK = timedelta(days=7)
+UNTIL = NOW + WEEK
+THERE = Origin(ip="203.0.113.7", user_agent="Lynx")
+ADA = "ada@example.org"
+
+
+async def remove(stage: Stage, user: User, *, undoable: bool = True) -> None:
+    async with stage.begin() as work:
+        await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
+        assert await work.users.remove(user.id, now=NOW, until=UNTIL if undoable else None)
+
+
+async def back(stage: Stage, user: User, *, email: str = ADA) -> User | None:
+    async with stage.begin() as work:
+        await work.users.hold(user.id, email=email)
+        return await work.users.bring_back(user.id, email=email, now=LATER)
+
+
+async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
+    """What each batch of a round has changed."""
+    changed, after = [], None
+    while True:
+        found = await leftovers.clear(Leftover.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
+        changed.append(found.removed)
+        after = found.last
+        if after is None:
+            return changed
+
+
+# -- gone at once -----------------------------------------------------------------------------------------
+
+
+async def test_a_deleted_user_is_found_by_nothing(stage: Stage) -> None:
+    user = await stage.user(username="ada", role=Role.ADMIN)
+    await remove(stage, user)
+    async with stage.begin() as work:
+        assert await work.users.by_id(user.id) is None
+        assert await work.users.by_email(ADA) is None
+        assert await work.users.by_emails([ADA]) == {}
+        assert await work.users.by_username("ada") is None
+        assert await work.users.claims(ADA) == 0
+        assert list(await work.users.hold(user.id, email=ADA, governors=True)) == []
+        assert list(await work.users.governors()) == []
+        assert await work.users.standing([ADA]) == {}
+        for query, role in (("", None), ("a", None), ("", Role.ADMIN), ("", Role.MEMBER)):
+            assert list(await work.users.page(query=query, role=role, limit=9, after=None)) == []
+
+
+async def test_nothing_changes_a_deleted_user(stage: Stage) -> None:
+    user = await stage.user(username="ada")
+    await remove(stage, user)
+    async with stage.begin() as work:
+        version = user.credential_version
+        assert await work.users.prove(user.id, credential_version=version + 1, now=LATER) is None
+        assert await work.users.set_role(user.id, Role.ADMIN) is None
+        assert await work.users.set_disabled(user.id, False, now=LATER) is None
+        assert await work.users.rename(user.id, "else") is None
+        assert await work.users.move(user.id, "new@example.org", over=[], now=LATER) is None
+        assert await work.users.displace(user.id, to="new@example.org") is None
+        assert await work.users.replace_password(user.id, "new", credential_version=version) is None
+        assert not await work.users.remove(user.id, now=LATER)
+        await work.users.note_reset_links({user.id: LATER})
+        await work.users.rehash(user.id, old=NO_PASSWORD, new="new")
+    assert await stage.kept_user(user.id) is None
+    restored = await back(stage, user)
+    assert restored is not None
+    assert (restored.password_hash, restored.username, restored.role) == (NO_PASSWORD, "ada", Role.MEMBER)
+
+
+async def test_address_and_name_of_a_deleted_user_are_free(stage: Stage) -> None:
+    user = await stage.user(username="ada")
+    await remove(stage, user)
+    other = await stage.user(username="Ada")
+    assert (other.verified, other.username) == (True, "Ada")
+
+
+async def test_an_exception_undoes_a_deletion_and_its_undoing(stage: Stage) -> None:
+    user = await stage.user()
+
+    async def spoilt() -> None:
+        async with stage.begin() as work:
+            await work.users.remove(user.id, now=NOW, until=UNTIL)
+            raise Undo
+
+    async def spoilt_back() -> None:
+        async with stage.begin() as work:
+            await work.users.bring_back(user.id, email=ADA, now=LATER)
+            raise Undo
+
+    with pytest.raises(Undo):
+        await spoilt()
+    assert await stage.kept_user(user.id) == user
+    await remove(stage, user)
+    with pytest.raises(Undo):
+        await spoilt_back()
+    assert await stage.kept_user(user.id) is None
+    assert await back(stage, user) is not None
+
+
+# -- and back ---------------------------------------------------------------------------------------------
+
+
+async def test_a_deletion_says_what_its_undoing_needs(stage: Stage) -> None:
+    proven, claim = await stage.user(), await stage.user("bob@example.org", proven=False)
+    await remove(stage, proven)
+    await remove(stage, claim, undoable=False)
+    async with stage.begin() as work:
+        undoable, final = await work.users.deletion(proven.id), await work.users.deletion(claim.id)
+        assert undoable is not None
+        assert final is not None
+        assert (undoable.email, undoable.until, undoable.deleted_at) == (ADA, UNTIL, NOW)
+        assert undoable.version == proven.credential_version + 1
+        assert (final.email, final.until) == (None, None)
+        assert await work.users.deletion(new_id()) is None
+
+
+async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_history(stage: Stage) -> None:
+    user = await stage.user(username="ada", role=Role.MODERATOR)
+    session = await stage.session(user)
+    await remove(stage, user)
+    restored = await back(stage, user)
+    gone = user.recovered(NO_PASSWORD)
+    assert restored == replace(gone, verified=False)
+    assert await stage.kept_user(user.id) == restored
+    assert (await stage.kept_session(session.id)).user_id == user.id
+    async with stage.begin() as work:
+        assert await work.users.deletion(user.id) is None
+        assert await work.users.move(user.id, ADA, over=[], now=LATER) is not None
+
+
+async def test_what_cannot_be_undone_or_no_longer_brings_nobody_back(stage: Stage) -> None:
+    final, late = await stage.user(), await stage.user("bob@example.org")
+    await remove(stage, final, undoable=False)
+    await remove(stage, late)
+    async with stage.begin() as work:
+        assert await work.users.bring_back(final.id, email=ADA, now=NOW) is None
+        assert await work.users.bring_back(late.id, email=late.email, now=UNTIL) is None
+        assert await work.users.bring_back(new_id(), email=ADA, now=NOW) is None
+
+
+async def test_of_many_who_undo_one_deletion_at_once_one_does(stage: Stage) -> None:
+    user = await stage.user()
+    await remove(stage, user)
+    found = await at_once([lambda: back(stage, user)] * 10)
+    assert len([one for one in found if one is not None]) == 1
+
+
+async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage: Stage) -> None:
+    for number in range(20):
+        address = f"contested{number}@example.org"
+        user = await stage.user(address)
+        await remove(stage, user)
+        newcomer = await stage.user(address, proven=False)
+
+        async def undo(user: User = user, address: str = address) -> bool:
+            async with stage.begin() as work:
+                people = await work.users.hold(user.id, email=address)
+                if await work.users.bring_back(user.id, email=address, now=LATER) is None:
+                    return False
+                if await work.users.move(user.id, address, over=people, now=LATER) is None:
+                    raise Undo
+                return True
+
+        async def undone() -> bool:
+            try:
+                return await undo()
+            except Undo:
+                return False
+
+        async def verify(newcomer: User = newcomer) -> bool:
+            async with stage.begin() as work:
+                return await work.users.prove(newcomer.id, credential_version=1, now=LATER) is not None
+
+        assert sorted(await at_once([undone, verify])) == [False, True]
+        async with stage.begin() as work:
+            holder = await work.users.by_email(address)
+        assert holder is not None
+        assert holder.verified
+
+
+# -- cleaned away -----------------------------------------------------------------------------------------
+
+
+async def lived(stage: Stage, user: User, *, times: int) -> None:
+    async with stage.begin() as work:
+        for _ in range(times):
+            action = Action.LOGGED_IN
+            await work.events.add(Event.of(action, user.id, id=new_id(), now=NOW, by=user.id, origin=THERE))
+            mail = Mail.owed(Kind.RESET, user.email, id=new_id(), now=NOW)
+            await work.mails.add(mail)
+            [leased] = await work.mails.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
+            await work.mails.settle(leased, Outcome.PARKED, now=NOW)
+    for _ in range(times):
+        await stage.session(user)
+
+
+async def left_of(stage: Stage, user: User) -> tuple[int, int, int]:
+    """Sessions with the user's name, events with a place, and mails that were given up."""
+    async with stage.begin() as work:
+        sessions = await work.sessions.page(user.id, limit=999, after=None)
+        events = await work.events.page(user.id, limit=999, after=None)
+        parked = [mail for mail in await work.mails.parked(limit=999) if mail.recipient == user.email]
+    return len(sessions), len([event for event in events if event.origin != NOWHERE]), len(parked)
+
+
+@pytest.mark.parametrize("limit", [1, 3, 4, 1000])
+async def test_a_history_is_cleaned_in_portions_to_its_end(stage: Stage, leftovers: Leftovers, limit: int) -> None:
+    bob = await stage.user("bob@example.org")
+    await lived(stage, bob, times=2)
+    user = await stage.user()
+    await lived(stage, user, times=7)
+    await remove(stage, user, undoable=False)
+    batches = await cleaned(leftovers, limit=limit)
+    assert max(batches) <= 3 * limit + 1
+    assert len(batches) >= 7 // limit
+    assert await left_of(stage, user) == (0, 0, 0)
+    assert await left_of(stage, bob) == (2, 2, 2)
+    async with stage.begin() as work:
+        assert len(await work.events.page(user.id, limit=99, after=None)) == 14
+        assert await work.users.deletion(user.id) is None
+    assert await cleaned(leftovers) == [0]
+
+
+async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftovers) -> None:
+    user = await stage.user()
+    await lived(stage, user, times=2)
+    await remove(stage, user)
+    found = await leftovers.clear(Leftover.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99)
+    assert (found.removed, found.last) == (0, None)
+    assert await left_of(stage, user) == (2, 2, 2)
+    assert await back(stage, user) is not None
+
+
+async def test_the_place_of_who_deleted_somebody_stays(stage: Stage, leftovers: Leftovers) -> None:
+    user = await stage.user()
+    admin = Event.of(Action.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), origin=THERE)
+    async with stage.begin() as work:
+        await work.users.remove(user.id, now=NOW)
+        await work.events.add(admin)
+    await cleaned(leftovers)
+    async with stage.begin() as work:
+        assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
+
+
+async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stage, leftovers: Leftovers) -> None:
+    user = await stage.user()
+    await remove(stage, user, undoable=False)
+    async with stage.begin() as work:
+        owed = Mail.owed(Kind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
+        later = Mail.owed(Kind.RESET, ADA, id=new_id(), now=LATER)
+        for mail in (owed, later):
+            await work.mails.add(mail)
+        [leased] = await work.mails.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
+        await work.mails.settle(leased, Outcome.PARKED, now=LATER)
+    await cleaned(leftovers)
+    async with stage.begin() as work:
+        assert [mail.id for mail in await work.mails.parked(limit=9)] == [later.id]
+        assert [mail.id for mail in await work.mails.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
+
+
+async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Leftovers) -> None:
+    user, bob = await stage.user(), await stage.user("bob@example.org")
+    changes = [
+        AddressChange(
+            id=new_id(),
+            user_id=one.id,
+            old_email=one.email,
+            new_email="new@example.org",
+            credential_version=1,
+            asked_at=NOW,
+        )
+        for one in (user, bob)
+    ]
+    async with stage.begin() as work:
+        for change in changes:
+            await work.changes.add(change)
+    await remove(stage, user, undoable=False)
+    await cleaned(leftovers)
+    async with stage.begin() as work:
+        assert [await work.changes.by_id(change.id) for change in changes] == [None, changes[1]]
+
+
+async def test_many_who_clean_at_once_are_in_nobodys_way(stage: Stage, leftovers: Leftovers) -> None:
+    users = [await stage.user(f"user{number}@example.org") for number in range(5)]
+    for user in users:
+        await lived(stage, user, times=3)
+        await remove(stage, user, undoable=False)
+    await at_once([lambda: cleaned(leftovers, limit=2)] * 4)
+    await cleaned(leftovers)
+    assert [await left_of(stage, user) for user in users] == [(0, 0, 0)] * 5
+
+
+LONG = (
+    "INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail) SELECT gen_random_uuid(),"
+    " 'logged_in', :user, :now, '203.0.113.7', 'Lynx', '' FROM generate_series(1, 10000)",
+    "INSERT INTO sessions (id, user_id, generation, floor, created_at, rotated_at, expires_at, ended_at, user_agent,"
+    " ip) SELECT gen_random_uuid(), :user, 1, 0, :now, :now, :now, :now, 'Lynx', '203.0.113.7'"
+    " FROM generate_series(1, 5000)",
+)
+
+
+async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_portions(engine: AsyncEngine) -> None:
+    """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
+    blocklist = SpyingBlocklist()
+    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
+    user = await stage.user()
+    alive = await stage.session(user)
+    async with engine.begin() as connection:
+        for statement in LONG * 10:
+            await connection.execute(text(statement), {"user": user.id, "now": NOW})
+
+    await remove(stage, user, undoable=False)
+
+    assert await stage.kept_user(user.id) is None
+    assert blocklist.raised == {alive.id: ENDED}
+    count = text(
+        "SELECT (SELECT count(*) FROM events WHERE ip <> ''), (SELECT count(*) FROM sessions WHERE ip <> '')"
+    )
+    async with engine.connect() as connection:
+        assert tuple((await connection.execute(count)).one()) == (100_000, 50_001)
+    batches = await cleaned(PostgresLeftovers(engine), limit=5000)
+    assert len(batches) >= 20
+    assert max(batches) <= 10_001
+    async with engine.connect() as connection:
+        assert tuple((await connection.execute(count)).one()) == (0, 0)
