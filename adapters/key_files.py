@@ -101,7 +101,9 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = sorted(_pem_files(folder), key=lambda file: order(file.name), reverse=True)
-    key, pem = new_pem(algorithm or _algorithm_in(folder) or Algorithm.ES256)
+    before = newest_private(folder)
+    kept = before.alg if before else Algorithm.ES256
+    key, pem = new_pem(algorithm or kept, before)
     # mkstemp makes the file 0600; a reader never sees it under its own name before it is complete.
     handle, draft = tempfile.mkstemp(dir=folder, prefix=".", suffix=".draft")
     try:
@@ -132,9 +134,9 @@ def _stats(files: Iterable[Path]) -> list[os.stat_result]:
     return found
 
 
-def _algorithm_in(folder: Path) -> Algorithm | None:
-    keys = [held.key for held in held_keys(read_keys(folder).values()) if held.key.private]
-    return keys[0].alg if keys else None
+def newest_private(folder: Path) -> SigningKey | None:
+    """The newest key that can sign."""
+    return next((held.key for held in held_keys(read_keys(folder).values()) if held.key.private), None)
 
 
 def _pem_files(folder: Path) -> list[Path]:

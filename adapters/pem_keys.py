@@ -83,15 +83,17 @@ def read_pem(pem: bytes) -> SigningKey:
     return SigningKey.of(key)
 
 
-def new_pem(algorithm: Algorithm) -> tuple[SigningKey, bytes]:
-    """A new key, and how it is written."""
+def new_pem(algorithm: Algorithm, before: SigningKey | None = None) -> tuple[SigningKey, bytes]:
+    """A new key, and how it is written; an RSA key is as long as the one before."""
     match algorithm:
         case Algorithm.ES256:
             private: PrivateKey = ec.generate_private_key(ec.SECP256R1())
         case Algorithm.EDDSA:
             private = ed25519.Ed25519PrivateKey.generate()
         case Algorithm.RS256:
-            private = rsa.generate_private_key(65537, _RSA_BITS.start)
+            public = None if before is None else before.public
+            bits = public.key_size if isinstance(public, rsa.RSAPublicKey) else _RSA_BITS.start
+            private = rsa.generate_private_key(65537, bits)
     pem = private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )

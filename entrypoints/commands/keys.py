@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adapters.key_files import HeldKey, held_keys, make_key, read_keys
+from adapters.key_files import HeldKey, held_keys, make_key, newest_private, read_keys
 from adapters.live_keys import signer
 from adapters.pem_keys import Algorithm
 from entrypoints.commands.output import print_rows
@@ -63,7 +63,7 @@ def rotate(
     folder: Path, *, now: datetime, delay: timedelta, algorithm: Algorithm | None = None, as_json: bool = False
 ) -> None:
     """Keep the algorithm unless another is given. Raises OSError where the folder cannot be read or written."""
-    before = next((it.key.alg for it in held_keys(read_keys(folder).values()) if it.key.private), None)
+    before = newest_private(folder)
     made = make_key(folder, algorithm)
     keys = held_keys(read_keys(folder).values())
     # Our clock may be ahead of the one by which files are dated.
@@ -74,8 +74,8 @@ def rotate(
         # Another rotation may have been quicker.
         file.unlink(missing_ok=True)
     show(folder, now=now, delay=delay, as_json=as_json, removed=gone)
-    if before and algorithm and algorithm is not before:
-        print(_changed(before, algorithm, now + delay), file=sys.stderr)
+    if before and algorithm and algorithm is not before.alg:
+        print(_changed(before.alg, algorithm, now + delay), file=sys.stderr)
 
 
 def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:

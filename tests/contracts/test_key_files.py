@@ -207,6 +207,15 @@ def test_a_new_key_keeps_the_algorithm_unless_another_is_given(tmp_path: Path, a
             (tmp_path / name).unlink()
 
 
+def test_a_new_rsa_key_is_as_long_as_the_one_before(tmp_path: Path) -> None:
+    put(tmp_path, "2026-01.pem", private_pem(rsa.generate_private_key(65537, 3072)))
+    for algorithm in (None, Algorithm.RS256):
+        make_key(tmp_path, algorithm)
+        public = load_keys(tmp_path)[0].public
+        assert isinstance(public, rsa.RSAPublicKey)
+        assert public.key_size == 3072
+
+
 def held_private(folder: Path) -> list[SigningKey]:
     return [it.key for it in held_keys(read_keys(folder).values()) if it.key.private]
 
