@@ -49,15 +49,19 @@ users = Table(
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
-username_key = func.lower(users.c.username)
+# As Python's lower(), for usernames are ASCII. By the locale of the database a Turkish I would become another letter.
+username_key = func.lower(collate(users.c.username, "C"))
 # Pages are in bytewise order: these are ASCII, and one index serves prefixes and places.
 email_order = collate(users.c.email, "C")
-username_order = collate(username_key, "C")
 # Only the proven are unique: anybody may claim, one may hold.
 Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
-Index("uq_users_username_verified", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
+Index("uq_users_username_key", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
-_name_key = username_key.label("name_key")
+Index("ix_users_username_key", username_key, users.c.id)
+# Of the release before, whose processes look for names by the database's locale.
+_locale_key = func.lower(users.c.username)
+Index("uq_users_username_verified", _locale_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
+_name_key = _locale_key.label("name_key")
 Index("ix_users_username", _name_key, postgresql_ops={"name_key": "text_pattern_ops"})
 # Alembic sees no collation of an index, but would miss this one among the expressions: it stands where operators do.
 Index("ix_users_email_id", users.c.email, users.c.id, postgresql_ops={"email": 'COLLATE "C"'})

@@ -7,7 +7,7 @@ from sqlalchemy import select, tuple_
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.rows import user_of
-from adapters.postgres.tables import email_order, username_order, users
+from adapters.postgres.tables import email_order, username_key, users
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place
 from domain.role import Role
 
@@ -39,7 +39,7 @@ async def _walk(
     connection: AsyncConnection, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
 ) -> Sequence[Found]:
     """Along one index, from wherever the page before has ended."""
-    key: Any = email_order if kind == BY_EMAIL else username_order
+    key: Any = email_order if kind == BY_EMAIL else username_key
     start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
     walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))

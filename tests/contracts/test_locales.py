@@ -1,0 +1,83 @@
+"""Databases of locales in which I is not the capital of i: a name is the same in every case of its letters."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import asyncpg
+import pytest
+from sqlalchemy import text
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_directory import PostgresDirectory
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
+from adapters.postgres.postgres_store import PostgresStore
+from entrypoints import engines
+from entrypoints.local import postgres_engine
+from tests.conftest import ROOT
+from tests.contracts.stage import NOW, SpyingBlocklist, Stage, claim
+
+pytestmark = pytest.mark.anyio
+
+
+LOCALES = ["tr_TR", "az_AZ", "lt_LT"]
+SOURCES = Path("/usr/share/i18n/locales")
+
+
+@pytest.fixture(scope="module")
+def abroad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
+    """A server that knows these locales."""
+    if shutil.which("localedef") is None or not all((SOURCES / name).exists() for name in LOCALES):
+        pytest.skip("the sources of these locales are not installed (Debian: locales)")
+    with tempfile.TemporaryDirectory() as made, pytest.MonkeyPatch.context() as patch:
+        Path(made).chmod(0o755)
+        for name in LOCALES:
+            subprocess.run(["localedef", "-i", name, "-f", "UTF-8", f"{made}/{name}.UTF-8"], check=True)
+        patch.setattr(postgres_engine, "ENVIRON", {**postgres_engine.ENVIRON, "LOCPATH": made})
+        with engines.postgres(tmp_path_factory.mktemp("abroad"), durable=False) as started:
+            yield started
+
+
+@pytest.fixture(params=LOCALES)
+async def url(request: pytest.FixtureRequest, abroad: engines.Postgres) -> str:
+    """Of a migrated database."""
+    admin = await asyncpg.connect(abroad.url)
+    try:
+        await admin.execute(
+            f"CREATE DATABASE {request.param} TEMPLATE template0 LOCALE_PROVIDER libc LOCALE '{request.param}.UTF-8'"
+        )
+    finally:
+        await admin.close()
+    url = abroad.url_of(request.param.lower())
+    migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
+    await asyncio.to_thread(subprocess.run, migrate, cwd=ROOT, env={"LATCHKEY_DATABASE_URL": url}, check=True)
+    return url
+
+
+async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url: str) -> None:
+    engine = make_engine(url)
+    try:
+        store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+        stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+        user = await stage.user("INGRID@example.org".lower(), username="INGRID")
+        directory = PostgresDirectory(engine)
+        async with engine.connect() as connection:
+            letter = (await connection.execute(text("SELECT lower('I')"))).scalar_one()
+        assert (letter == "i") is url.endswith("lt_lt"), "the database is not of that locale"
+        for login in ("INGRID", "ingrid", "Ingrid", "ingrid@example.org"):
+            assert await directory.candidates(login) == [user]
+        other = await stage.user("iris@example.org", username="iris")
+        async with stage.begin() as work:
+            assert await work.users.rename(other.id, "ingrid") is None
+            assert [it.user for it in await work.users.page(query="ingr", role=None, limit=9, after=None)] == [user]
+            newcomer = claim("ida@example.org", username="InGrId")
+            [admitted] = await work.users.admit([newcomer], now=NOW)
+            assert admitted.username is None
+    finally:
+        await engine.dispose()
