@@ -21,7 +21,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from domain.origin import Origin
 
 HEAD_LIMIT = 16 * 1024
-"""Bytes of a request line and its headers; as much again for the framing and the trailers of a chunked body."""
+"""Bytes of a request line and its headers; as much again for the framing and the trailers of a chunked body. A head
+that was parsed in one piece with the end of a body before it may have a piece more."""
 
 HEADERS = 100
 """Header lines: in memory a short one takes many times its bytes."""
@@ -29,8 +30,8 @@ HEADERS = 100
 HEAD_SECONDS = 10
 """From the connection, or the first byte of a further request, to the end of its head."""
 
-BODY_SECONDS = 30
-"""From the end of the head to the end of the body."""
+REQUEST_SECONDS = 30
+"""From there to the end of the body."""
 
 READ_SECONDS = 30
 """For a client that does not read an answer."""
@@ -107,11 +108,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     _client = ""
     _refused = False
     _in_body = False
-    _piece = 0
     _size = 0
     """Bytes of the present request without its body, which the application limits."""
-    _deadline = math.inf
-    """By when the client must have sent the rest of a head or a body."""
+    _waited = 0.0
+    """Seconds for which the present request has been incomplete."""
     _unread_since = math.inf
 
     # -- connections -------------------------------------------------------------------------------------
@@ -120,7 +120,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().connection_made(transport)
         self.flow = _Flow(transport)
         self.on_message_begin()  # there is always a present request, so that it can be refused
-        self._deadline = self.loop.time() + HEAD_SECONDS
         self._timer = self.loop.call_later(_TICK, self._check_time)
         self._client = Origin(ip=self.client[0]).network if self.client else ""
         own = self._by_client.setdefault(self._client, {})
@@ -159,9 +158,11 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _check_time(self) -> None:
         now = self.loop.time()
-        if self.flow.read_paused:
-            self._deadline += _TICK  # the client cannot send: it is our turn
-        if now > self._deadline or now - self._unread_since > READ_SECONDS:
+        head = self.cycle is None or (self._size > 0 and self.cycle.response_complete)
+        if (head or self._in_body) and not (self._refused or self.flow.read_paused):  # else it is our turn
+            self._waited += _TICK
+        late = self._waited > (REQUEST_SECONDS if self._in_body else HEAD_SECONDS)
+        if late or now - self._unread_since > READ_SECONDS:
             self.drop()
             return
         if self.transport.is_closing():  # what is left of the last answer is waiting to be read
@@ -184,8 +185,6 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if self._size > DISCARDED:
                 self.drop()
             return
-        if self._deadline == math.inf:
-            self._deadline = self.loop.time() + HEAD_SECONDS
         self._parse(self.flow.unparsed + data)
 
     def _parse(self, data: bytes) -> None:
@@ -194,8 +193,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         while start < len(data) and not (self.pipeline or self._refused or self.transport.is_closing()):
             end = data.find(b"\r\n\r\n", start, start + _PIECE) + 4
             end = min(end if end > start else start + _PIECE, len(data))
-            self._piece = end - start
-            self._size += self._piece
+            self._size += end - start
             piece = data[start:end]
             if b"pgrade" in piece and not self._in_body:
                 piece = _UPGRADE.sub(_IGNORED, piece)
@@ -217,17 +215,12 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             if not self.pipeline:
                 self.flow.resume_reading()
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._size = self._piece
-
     def on_headers_complete(self) -> None:
         if self._is_too_large():
             raise ValueError  # the parser stops, and `send_400_response` is called
         super().on_headers_complete()
         self.headers = []  # trailers come here, and not among the headers that the application sees
         self._in_body = True
-        self._deadline = self.loop.time() + BODY_SECONDS
 
     def on_body(self, body: bytes) -> None:
         if not self.cycle.response_complete:
@@ -236,7 +229,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._size, self._in_body, self._deadline = 0, False, math.inf
+        self._size, self._in_body, self._waited = 0, False, 0.0
 
     def _is_too_large(self) -> bool:
         return self._size > HEAD_LIMIT * (1 + self._in_body) or len(self.headers) > HEADERS
@@ -252,7 +245,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def _refuse(self, refusal: RefusedByServer) -> None:
         """Answer the present request after those before it, close, and ignore what else arrives."""
-        self._refused, self._size, self._deadline = True, 0, math.inf
+        self._refused, self._size = True, 0
         if self._in_body:
             if self.cycle.response_started:
                 self.transport.close()

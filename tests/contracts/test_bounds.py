@@ -60,7 +60,7 @@ BOUNDS: dict[str, list[float]] = {
     "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, protocol.HEAD_LIMIT, protocol.HEADERS, 413, 414, 431],
-    "a connection": [protocol.HEAD_SECONDS, protocol.BODY_SECONDS, protocol.READ_SECONDS, protocol.CONNECTIONS],
+    "a connection": [protocol.HEAD_SECONDS, protocol.REQUEST_SECONDS, protocol.READ_SECONDS, protocol.CONNECTIONS],
     "a letter": [
         smtp_mailer.Waits().connecting,
         5321,
