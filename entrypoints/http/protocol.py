@@ -182,8 +182,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             self._size += len(data)
-            if self._size > DISCARDED:
+            if self._size > DISCARDED and self.cycle.response_complete:
                 self.drop()
+            elif self._size > DISCARDED:
+                self.flow.pause_reading()
             return
         self._parse(self.flow.unparsed + data)
 

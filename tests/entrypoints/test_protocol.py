@@ -202,8 +202,17 @@ def test_an_endless_request_behind_others_is_refused_after_their_answers(api: Se
     for begin, endless, status in ENDLESS.values():
         if begin:
             with connect(api) as connection:
-                connection.sendall(login + begin + endless * 20)
+                connection.sendall(login + begin + (endless * 20)[: MIB // 2])
                 assert statuses(received(connection)) == [401, status], begin
+
+
+def test_a_flood_does_not_cost_the_answers_of_earlier_requests(api: Service) -> None:
+    login = JSON + b"Content-Length: %d\r\n\r\n%s" % (len(LOGIN), LOGIN)
+    with connect(api) as connection, ThreadPoolExecutor(1) as elsewhere:
+        connection.sendall(login + HEAD)
+        answers = elsewhere.submit(received, connection)
+        assert flood(connection, b"X-A: b\r\n" * 8192, 20 * MIB) < 20 * MIB
+        assert statuses(answers.result()) == [401, 431]
 
 
 def test_requests_of_a_client_that_does_not_read_wait(api: Service) -> None:
