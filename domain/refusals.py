@@ -63,6 +63,11 @@ def unavailable(what: str) -> Refusal:
     return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)
 
 
+def too_slow() -> Refusal:
+    """The refusal for work that took longer than anybody waits, while whoever does it is well."""
+    return Refusal(Code.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
+
+
 def sooner(one: Refusal, other: Refusal) -> Refusal:
     """Of two refusals, that after which the next attempt is welcome first."""
     return min(one, other, key=lambda refusal: refusal.retry_after or 0)

@@ -4,6 +4,7 @@ An outage is told once when it begins and once when it is over, however many cal
 """
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, Program
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from adapters.postgres.failovers import READ_ONLY, lost
-from domain.refusals import unavailable
+from domain.refusals import too_slow, unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
@@ -23,6 +24,9 @@ _IN_TURN = ("40", "55P03")
 
 UNFIT = (ProgrammingError, asyncpg.SyntaxOrAccessError)
 """What is raised where a statement and the schema do not fit: SQLAlchemy's word, and the driver's."""
+
+_TIMED_OUT = "57014"
+"""SQLSTATE query_canceled: a statement that took too long, which a database says that answers."""
 
 QUIET = 5.0
 """Seconds without a failure after which an outage is over: one in which some are served is told no more often."""
@@ -36,6 +40,18 @@ class _Watch:
     def __init__(self, *, quiet: float = QUIET) -> None:
         self._quiet = quiet
         self._failed: float | None = None
+        self._answered = self._slow = -math.inf
+
+    def slow(self, error: Exception, *, began: float) -> bool:
+        """Whether it was a statement that took too long, and not the database: that has said so, or has answered
+        somebody else since the statement began. Told as seldom as an outage."""
+        timed_out = isinstance(error, (TimeoutError, PoolTimeout)) and self._answered > began
+        if not timed_out and _sqlstate(error) != _TIMED_OUT:
+            return False
+        if time.monotonic() >= self._slow + self._quiet:
+            log.warning("statement_timed_out", extra={"seconds": round(time.monotonic() - began, 1)})
+        self._slow = time.monotonic()
+        return True
 
     def failed(self, error: Exception) -> None:
         if self._failed is None:
@@ -45,6 +61,7 @@ class _Watch:
         self._failed = time.monotonic()
 
     def answered(self) -> None:
+        self._answered = time.monotonic()
         if self._failed is not None and time.monotonic() >= self._failed + self._quiet:
             log.warning("database_answers_again")
             self._failed = None
@@ -57,14 +74,19 @@ watch = _Watch()
 @contextmanager
 def outages_as_refusals() -> Iterator[None]:
     """Outages become the refusal `unavailable`; anything else passes."""
+    began = time.monotonic()
     try:
         yield
     except (PoolTimeout, OSError) as error:  # a time that ran out is an OSError too
+        if watch.slow(error, began=began):
+            raise too_slow() from error
         watch.failed(error)
         raise unavailable("The database") from error
     except (DBAPIError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
         state = _sqlstate(error)
         if _lost(error) or state.startswith(_PASSING):
+            if watch.slow(error, began=began):
+                raise too_slow() from error
             if not state.startswith(_IN_TURN):
                 watch.failed(error)
             raise unavailable("The database") from error

@@ -280,6 +280,23 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
         assert checked_out(engine) == 0
 
 
+async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_answered(
+    migrated: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(outages, "watch", outages._Watch())
+    async with engine_at(migrated, pool_size=2) as engine:
+        stage = stage_on(engine)
+        slow = asyncio.create_task(run(stage, "SELECT pg_sleep(9)"))
+        await asyncio.sleep(0.1)
+        await run(stage, "SELECT 1")
+        with pytest.raises(Refusal, match="took too long") as refusal:
+            await slow
+        assert refusal.value.code is Code.UNAVAILABLE
+        with pytest.raises(Refusal, match="took too long"):
+            await run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)")
+    assert [it.message for it in caplog.records] == ["statement_timed_out"]
+
+
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
     async with engine_at(migrated) as engine:
         store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
