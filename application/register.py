@@ -10,7 +10,7 @@ from domain.limits import Bucket, Limit, mail_buckets
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, InputErrors, Refusal
 from domain.user import User
 
 
@@ -26,9 +26,14 @@ class Register:
     async def __call__(
         self, *, email: str, password: str, username: str | None = None, origin: Origin = NOWHERE
     ) -> None:
-        address = normal_email(email)
-        name = None if username is None else chosen_username(username, product=self.policy.product)
-        secret = self.policy.accept(password, email=address, username=name)
+        address, name, secret, errors = email, username, password, InputErrors()
+        with errors:
+            address = normal_email(email)
+        with errors:
+            name = None if username is None else chosen_username(username, product=self.policy.product)
+        with errors:
+            secret = self.policy.accept(password, email=address, username=name)
+        errors.check()
         mails = mail_buckets("register", address, origin)
         receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)
         try:

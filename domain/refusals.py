@@ -1,6 +1,7 @@
 """How the service says no: an exception with a stable code. Entrypoints turn codes into answers."""
 
 import math
+from collections.abc import Sequence
 from datetime import timedelta
 from enum import StrEnum
 
@@ -38,7 +39,8 @@ class Refusal(Exception):
     """A request that is understood and not granted.
 
     `field` names the input at fault and `reason` says which of its rules was broken; `retry_after`
-    is in seconds. Nothing secret may stand in `detail`: it is shown to the caller.
+    is in seconds. `others` are further fields at fault in the same request. Nothing secret may stand in `detail`:
+    it is shown to the caller.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Refusal(Exception):
         field: str | None = None,
         reason: str | None = None,
         retry_after: int | None = None,
+        others: Sequence["Refusal"] = (),
     ) -> None:
         super().__init__(code, detail)
         self.code = code
@@ -56,6 +59,29 @@ class Refusal(Exception):
         self.field = field
         self.reason = reason
         self.retry_after = retry_after
+        self.others = tuple(others)
+
+
+class InputErrors:
+    """Collects what is refused of several fields: `with errors:` around each, then `errors.check()`."""
+
+    def __init__(self) -> None:
+        self._found: list[Refusal] = []
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
+        if isinstance(error, Refusal) and error.field is not None:
+            self._found += (error, *error.others)
+            return True
+        return False
+
+    def check(self) -> None:
+        """Raises the first, which carries the others."""
+        if self._found:
+            first, *others = self._found
+            first.others = tuple(others)
+            raise first
 
 
 def unavailable(what: str) -> Refusal:
@@ -77,5 +103,6 @@ def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
     """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
     that makes it so long."""
     seconds = max(1, math.ceil(wait.total_seconds()))
-    text = "Too many attempts. Try again later."
+    minutes = "" if seconds < 120 else f" (about {math.ceil(seconds / 60)} minutes)"
+    text = f"Too many attempts. Try again in {seconds} {'second' if seconds == 1 else 'seconds'}{minutes}."
     return Refusal(Code.RATE_LIMITED, text, reason=reason, retry_after=seconds)

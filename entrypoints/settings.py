@@ -22,6 +22,9 @@ from entrypoints.setting_values import ROOT, Network
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
 _LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+EVERY_ADDRESS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  (read, never bound)
+"""What `LATCHKEY_HOST` says to listen on every address of the machine."""
 
 
 class SettingsError(Exception):
@@ -73,6 +76,17 @@ class Settings(Struct, frozen=True, kw_only=True):
     @property
     def development(self) -> bool:
         return self.env == "development"
+
+    @property
+    def public_path(self) -> str:
+        """The path of the public URL, under which a proxy serves everything; empty where there is none."""
+        return urlsplit(self.public_url).path
+
+    @property
+    def own_hosts(self) -> tuple[str, ...]:
+        """Names of this machine for those who sit at it, and the host of the public URL."""
+        named = (urlsplit(self.public_url).hostname or "", self.host)
+        return *LOOPBACK_NAMES, *(name for name in named if name not in EVERY_ADDRESS)
 
 
 def load(

@@ -10,9 +10,7 @@ from typing import TypeVar
 
 import structlog
 from litestar import Litestar, Router
-from litestar.config.cors import CORSConfig
 from litestar.di import Provide
-from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp, ControllerRouterHandler, Method
 
 from application.authenticate import Authenticate
@@ -39,11 +37,12 @@ from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.html import Pages
 from entrypoints.http.page_results import REFUSALS
+from entrypoints.http.paths import Paths
 from entrypoints.http.reading import StrictRequest
 from entrypoints.http.shortcut import Shortcut, Way
 from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import COUNTS, Call, Metrics
-from entrypoints.settings import Settings, load
+from entrypoints.settings import load
 
 log = structlog.get_logger()
 
@@ -76,10 +75,14 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     }
     return FrontDoor(
         Shortcut(app, ways),
+        paths=app.state.paths,
         metrics=app.state.metrics,
         tell=tell_requests(settings),
         hosts=settings.allowed_hosts,
+        page_hosts=settings.own_hosts if settings.development else (),
         proxies=settings.trusted_proxies,
+        origins=settings.cors_origins,
+        prefix=settings.public_path,
     )
 
 
@@ -100,7 +103,6 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
         exception_handlers=REFUSALS,
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
-        cors_config=_cors(settings),
         openapi_config=None,
         lifespan=[_house(container)],
         logging_config=None,
@@ -112,15 +114,16 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.public_url = settings.public_url
     app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
     app.state.metrics = Metrics(_calls(app), counts)
+    app.state.paths = Paths(app)
+    app.state.metrics = Metrics(_calls(app.state.paths), counts)
     insist_on_gates(app)
     return app
 
 
-def _calls(app: Litestar) -> Iterator[Call]:
+def _calls(paths: Paths) -> Iterator[Call]:
     """Every method and route that there is."""
-    for route in app.routes:
-        if isinstance(route, HTTPRoute):
-            yield from ((str(method), route.path_format) for method in route.methods)
+    for path in paths:
+        yield from ((method, path.template) for method in path.methods)
 
 
 def serve() -> ASGIApp:
@@ -129,17 +132,6 @@ def serve() -> ASGIApp:
     configure_logs(settings)
     counts = os.environ.get(COUNTS)
     return create(Container(settings=settings), Path(counts) if counts else None)
-
-
-def _cors(settings: Settings) -> CORSConfig | None:
-    if not settings.cors_origins:
-        return None
-    return CORSConfig(
-        allow_origins=list(settings.cors_origins),
-        allow_methods=["GET", "POST", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Retry-After", "X-Request-ID"],
-    )
 
 
 def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:

@@ -10,12 +10,12 @@ from litestar.params import FromQuery
 from litestar.types import HTTPScope
 
 from application.authenticate import Authenticate
-from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.guard import bearer, signed_in
 from entrypoints.http.problems import refusals
 from entrypoints.http.reading import AnyRequest, caller_of
 from entrypoints.http.shortcut import Headers, Way
+from entrypoints.http.validation import in_words, problem_of
 
 PATH = "/v1/forward-auth"
 
@@ -51,7 +51,7 @@ async def forward_auth(
         caller = await authenticate.insist(caller, role)
     elif request.query_params:
         # The framework takes the word "null" for no role at all.
-        raise Refusal(Code.MALFORMED, "There is no such role.", field="role")
+        raise problem_of("role", in_words("null", Role))
     told = _spelled(caller.user_id, caller.session_id, caller.role, caller.verified)
     return Response("", headers={name.decode(): value.decode() for name, value in told})
 

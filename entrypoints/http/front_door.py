@@ -16,8 +16,9 @@ from msgspec import UNSET
 
 from adapters.caller import Caller, serve
 from adapters.postgres.patience import one_caller
-from entrypoints.http import forward_auth
-from entrypoints.http.problems import problem, send_problem
+from entrypoints.http.cors import Cors, Headers
+from entrypoints.http.paths import Path, Paths
+from entrypoints.http.problems import prefix_of, problem, send_problem
 from entrypoints.logs import RequestLine, Tell
 from entrypoints.metrics import Metrics
 
@@ -34,31 +35,46 @@ _ALL = list(_ALWAYS.items())
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _ODD = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
+_FORWARDED = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
+"""An address with a port (RFC 7239, section 6), or an IPv6 address in brackets."""
+_HEALTH, _MACHINES = ("/health/",), ("/health/", "/v1/", "/.well-known/")
+"""Where any host may be named: programs and proxies ask by whatever name or address they know."""
 
 log = structlog.get_logger()
 
 
 class FrontDoor:
-    """Request ids, one log line and one count a request, security headers, allowed hosts, and who is really calling.
+    """Request ids, one log line and one count a request, security headers, CORS, allowed hosts, the paths and methods
+    that there are, and who is really calling.
 
     A forwarded header counts only from a trusted proxy, and of it only what trusted proxies have written. With no
-    `hosts` any Host is served: nothing here is ever built from it.
+    `hosts` any Host is served: nothing here is ever built from it. `page_hosts` stand in for them where only pages
+    are not for any Host. `prefix` is the path of the public URL, which a proxy has removed.
     """
 
     def __init__(
         self,
         app: ASGIApp,
         *,
+        paths: Paths,
         metrics: Metrics,
         tell: Tell,
         hosts: Sequence[str] = (),
+        page_hosts: Sequence[str] = (),
         proxies: Sequence[IPv4Network | IPv6Network] = (),
+        origins: Sequence[str] = (),
+        prefix: str = "",
     ) -> None:
         self._app = app
+        self._paths = paths
         self._metrics = metrics
         self._tell = tell
-        self._hosts = frozenset(host.lower().strip("[]").encode() for host in hosts)
+        self._hosts = frozenset(host.lower().strip("[]").encode() for host in hosts or page_hosts)
+        self._by_any_host = _HEALTH if hosts else _MACHINES
         self._proxies = tuple(proxies)
+        self._cors = Cors(origins)
+        self._prefix = prefix
+        self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -71,7 +87,10 @@ class FrontDoor:
         request_id = (_request_id(scope) if trusted else None) or os.urandom(16).hex()
         state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
         state["client_ip"] = ip
-        answered = _Answered(send, request_id)
+        state["prefix"] = self._prefix
+        method = scope["method"]
+        answered = _Answered(scope, send, request_id, self._cors.headers(scope))
+        path = self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
         structlog.contextvars.bind_contextvars(request_id=request_id)
         one_caller()
         serve(Caller(ip=ip, hung_up=partial(_hung_up, receive)))
@@ -79,17 +98,31 @@ class FrontDoor:
             refusal = state.get("refused") or self._refusal(scope)
             if refusal:
                 await answered.refuse(*refusal)
+            elif path is None:
+                await answered.refuse("not_found", self._nothing_at(scope["path"]))
+            elif method not in path.methods:
+                detail = f"This path has the methods {path.allow}."
+                await answered.refuse("method_not_allowed", detail, allow=path.allow)
+            elif method == "OPTIONS":
+                await answered.tell_methods(path, self._cors.preflight(scope, path))
             else:
-                await self._app(scope, receive, answered)
+                # The server drops the content of an answer to HEAD.
+                inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
+                await self._app(inner, receive, answered)
         except Exception as error:
             log.error("internal error", path=scope["path"], exc_info=error)
             await answered.refuse("internal", "")
         finally:
-            method, route, seconds = scope["method"], scope.get("path_template"), time.perf_counter() - began
+            route, seconds = path.template if path else None, time.perf_counter() - began
             code = answered.code or state.get("refusal")
             self._metrics.answered(method, route, answered.status, seconds=seconds, refusal=code)
             ms = round(seconds * 1000, 1)
             self._tell(RequestLine(request_id, method, route or "-", answered.status, ms, ip, code or UNSET))
+
+    def _nothing_at(self, path: str) -> str:
+        if self._prefix and path.startswith(f"{self._prefix}/"):
+            return f"The proxy in front has to remove {self._prefix}, the path of LATCHKEY_PUBLIC_URL."
+        return "There is nothing at this path. Each path has one spelling."
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
         path, query = scope.get("raw_path") or b"", scope["query_string"]
@@ -97,13 +130,10 @@ class FrontDoor:
         named = _host_in(hosts[0]) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
             return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
-        if self._hosts and named not in self._hosts:
-            return "malformed", "This service does not go by that name."
+        if self._hosts and named not in self._hosts and not scope["path"].startswith(self._by_any_host):
+            return "malformed", "The Host header names a host that is not in LATCHKEY_ALLOWED_HOSTS."
         if _ODD.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
             return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
-        if scope["method"] == "OPTIONS" and scope["path"].rstrip("/") == forward_auth.PATH:
-            # Answered like everywhere else, it would be a yes to a proxy that hands on its caller's method.
-            return "method_not_allowed", "A proxy asks by GET, whatever its caller wants."
         return None
 
     def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
@@ -120,13 +150,20 @@ class FrontDoor:
             return spelled, False
         said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
         for word in reversed(said.decode("latin-1").split(",")):
-            entry, named = _address(word.strip())
+            entry, named = _forwarded(word.strip())
             if entry is None:
+                self._warn(word.strip())
                 break
             spelled = named
             if not self._is_proxy(entry):
                 break
         return spelled, True
+
+    def _warn(self, entry: str) -> None:
+        """Once: it is written by a proxy that is set wrong, for every request."""
+        if entry and not self._warned:
+            self._warned = True
+            log.warning("forwarded_address_unreadable", entry=ascii(entry[:64]))
 
 
 async def _hung_up(receive: Receive) -> None:
@@ -162,6 +199,15 @@ def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
     return found, str(found)
 
 
+@lru_cache(4096)
+def _forwarded(entry: str) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """The address that a proxy wrote: alone, in quotes, in brackets, or with a port."""
+    if len(entry) > 2 and entry[0] == entry[-1] == '"':
+        entry = entry[1:-1]
+    found = _FORWARDED.fullmatch(entry)
+    return _address(entry if found is None else found[1] or found[2])
+
+
 def _is_text(quoted: bytes) -> bool:
     if not quoted:
         return True
@@ -176,9 +222,11 @@ def _is_text(quoted: bytes) -> bool:
 class _Answered:
     """A send that adds what every answer carries, and remembers the status, and the code if it has refused itself."""
 
-    def __init__(self, send: Send, request_id: str) -> None:
+    def __init__(self, scope: HTTPScope, send: Send, request_id: str, cors: Headers) -> None:
+        self._scope = scope
         self._send = send
         self._request_id = request_id
+        self._cors = cors
         self.status: int | None = None
         self.code: str | None = None
 
@@ -188,13 +236,19 @@ class _Answered:
             headers = list(message.get("headers", ()))
             present = {name.lower() for name, _ in headers}
             headers += _ALL if present.isdisjoint(_ALWAYS) else [it for it in _ALL if it[0] not in present]
+            headers += [it for it in self._cors if it[0] == b"vary" or it[0] not in present]
             headers.append((b"x-request-id", self._request_id.encode()))
             message["headers"] = headers
         await self._send(message)
 
-    async def refuse(self, code: str, detail: str, status: int | None = None) -> None:
+    async def tell_methods(self, path: Path, cors: Headers) -> None:
+        headers = [(b"allow", path.allow.encode()), *cors]
+        await self({"type": "http.response.start", "status": 204, "headers": headers})
+        await self({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def refuse(self, code: str, detail: str, status: int | None = None, *, allow: str = "") -> None:
         if self.status is not None:
             return
         self.code = code
-        headers = {"Allow": "GET"} if code == "method_not_allowed" else {}
-        await send_problem(self, problem(code, detail, status=status), headers)
+        document = problem(code, detail, status=status, prefix=prefix_of(self._scope))
+        await send_problem(self, document, {"Allow": allow} if allow else {})

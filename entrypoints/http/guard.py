@@ -20,6 +20,7 @@ from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.problems import mark_bearer
 from entrypoints.http.reading import AnyRequest, UnsupportedMediaType, origin_of, said_in
+from entrypoints.http.validation import problem_of, refusal_of
 
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -69,8 +70,10 @@ class Gate:
             raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
         if self._query is not None and connection.scope["query_string"]:
             names = [name for name, _ in connection.query_params.multi_items()]
-            if len(set(names)) != len(names) or not self._query.issuperset(names):
-                raise Refusal(Code.MALFORMED, "There is a query parameter that is not asked for, or one given twice.")
+            wrong = {name: "unknown parameter" for name in names if name not in self._query}
+            wrong |= {name: "is given twice" for name in names if name in self._query and names.count(name) > 1}
+            if wrong:
+                raise refusal_of([problem_of(name, rule) for name, rule in wrong.items()])
 
     async def _spend(self, connection: Connection, budget: Limit, who: UUID) -> None:
         limits: Limits = connection.app.state.limits

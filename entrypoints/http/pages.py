@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Response, post, route
+from litestar import Response, get, post
 from litestar.di import NamedDependency
 
 from application.ask_for_link import AskForLink
@@ -25,7 +25,7 @@ def _token(said: Any) -> str:
     return str(said.get("token") or "")
 
 
-@route("/verify", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+@get("/verify", guards=anybody(query=None), include_in_schema=False)
 async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookAtLink]) -> Response[str]:
     token = _token(request.query_params)
     if not token:
@@ -54,7 +54,7 @@ async def verify_by_button(
     return done(request, "Your e-mail address is verified", "You can now use your account.")
 
 
-@route("/reset", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+@get("/reset", guards=anybody(query=None), include_in_schema=False)
 async def ask_to_reset(
     request: AnyRequest, look_at_link: NamedDependency[LookAtLink], policy: NamedDependency[PasswordPolicy]
 ) -> Response[str]:
@@ -92,7 +92,7 @@ async def reset_by_button(
     return done(request, "Your password is changed", text)
 
 
-@route("/email", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+@get("/email", guards=anybody(query=None), include_in_schema=False)
 async def ask_about_address(
     request: AnyRequest,
     follow_email_link: NamedDependency[FollowEmailLink],

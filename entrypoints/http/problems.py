@@ -1,21 +1,21 @@
 """Every no the service can give over HTTP, in one table (RFC 9457)."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import msgspec
 import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, MethodNotAllowedException, ValidationException
+from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.types import HTTPScope, Send, WebSocketScope
+from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.fields import described
+from entrypoints.http.validation import decoded_problem, in_words, missing_body, problem_of, refusal_of
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     Code.MALFORMED: (400, "The request cannot be understood"),
@@ -57,6 +57,8 @@ _EXAMPLE_FIELDS: dict[str, str] = {
 PROBLEM_JSON = "application/problem+json"
 _BY_STATUS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
 _BY_STATUS[415] = "unsupported_media_type"
+_SOON = 2
+"""Seconds after which to ask again what is unavailable."""
 
 log = structlog.get_logger()
 
@@ -68,7 +70,7 @@ class FieldProblem(Struct, frozen=True):
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """A problem document (RFC 9457). `errors` names the fields at fault."""
+    """A problem document (RFC 9457). `errors` names every field at fault."""
 
     type: Annotated[str, described("Where the code is explained.", "/problems/email_invalid", format="uri-reference")]
     title: Annotated[str, described("The code in words.", "The address is not valid")]
@@ -78,21 +80,36 @@ class Problem(Struct, frozen=True, kw_only=True):
         str, described("Stable; decide by this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
     ]
     errors: list[FieldProblem] | UnsetType = UNSET
+    retry_after: Annotated[int, described("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
 
 
 def problem(
-    code: str, detail: str = "", errors: Sequence[FieldProblem] = (), *, status: int | None = None
+    code: str,
+    detail: str = "",
+    errors: Sequence[FieldProblem] = (),
+    *,
+    status: int | None = None,
+    retry_after: int | None = None,
+    prefix: str = "",
 ) -> Problem:
-    """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head."""
+    """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head.
+    `prefix` is the path of the public URL, under which `type` lies."""
     usual, title = CATALOGUE[code]
     return Problem(
-        type=f"/problems/{code}",
+        type=f"{prefix}/problems/{code}",
         title=title,
         status=status or usual,
         detail=detail or f"{title}.",
         code=str(code),
         errors=list(errors) or UNSET,
+        retry_after=UNSET if retry_after is None else retry_after,
     )
+
+
+def prefix_of(scope: Scope) -> str:
+    """What the front door has written down."""
+    prefix: str = cast("dict[str, Any]", scope).get("state", {}).get("prefix", "")
+    return prefix
 
 
 def answer(
@@ -144,11 +161,20 @@ def mark_bearer(scope: HTTPScope | WebSocketScope) -> None:
 
 
 def _of(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
-    errors = []
-    if refusal.field is not None:
-        errors = [FieldProblem(refusal.field, refusal.reason or refusal.code, refusal.detail)]
-    headers = {} if refusal.retry_after is None else {"Retry-After": str(refusal.retry_after)}
-    document = problem(refusal.code, refusal.detail, errors)
+    errors = [
+        FieldProblem(one.field, one.reason or one.code, one.detail)
+        for one in (refusal, *refusal.others)
+        if one.field is not None
+    ]
+    wait = refusal.retry_after
+    if wait is None and CATALOGUE[refusal.code][0] == HTTPStatus.SERVICE_UNAVAILABLE:
+        wait = _SOON
+    headers = {} if wait is None else {"Retry-After": str(wait)}
+    detail = refusal.detail
+    if refusal.code is Code.MALFORMED and errors:
+        # Of a field it is said which rule it breaks: "must be a string".
+        detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in errors)
+    document = problem(refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope))
     if scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
         headers["WWW-Authenticate"] = f'Bearer error="{error}", error_description="{document.title}"'
     return document, headers
@@ -158,41 +184,38 @@ def _everywhere(status: int) -> dict[str, str]:
     """What every answer of this status says."""
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
-    return {"Retry-After": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    return {}
 
 
 def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """What the framework refuses: routes, methods, sizes, parameters."""
-    errors: list[FieldProblem] = []
-    detail = ""
     if isinstance(error, ValidationException):
-        detail = "The request does not fit what is asked for."
         extras = error.extra if isinstance(error.extra, list) else []
-        errors = [_at_fault(request, str(it.get("key", "")), str(it.get("message", ""))) for it in extras]
-    if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE:
-        detail = error.detail
-    headers = error.headers or {} if isinstance(error, MethodNotAllowedException) else {}
+        problems = [one for it in extras for one in _at_fault(request, str(it.get("key")), str(it.get("message")))]
+        return refused(request, refusal_of(problems or [Refusal(Code.MALFORMED)]))
+    detail = error.detail if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else ""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return failed(request, error)
-    return answer(request, problem(_BY_STATUS.get(error.status_code, "malformed"), detail, errors), headers)
+    code = _BY_STATUS.get(error.status_code, "malformed")
+    return answer(request, problem(code, detail, prefix=prefix_of(request.scope)))
 
 
-def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> FieldProblem:
+def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> list[Refusal]:
     """The framework names parameters as the handler does, and calls the body `data`; it is all there is to say of a
     body that is missing."""
     if name == "data":
+        wanted = request.route_handler.parsed_data_field
         missing = message == repr(name)
-        refusal = malformed("A JSON body is needed." if missing else message)
-        return FieldProblem(refusal.field or "", refusal.code, refusal.detail)
+        return missing_body(wanted and wanted.annotation) if missing else [decoded_problem(message)]
     parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
     known_as = getattr(parameter and parameter.kwarg_definition, "name", None)
-    return FieldProblem(known_as or name, "malformed", message)
+    return [problem_of(known_as or name, in_words(message, parameter and parameter.annotation))]
 
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The last resort: everything about it goes to the log, nothing to the caller."""
     log.error("internal error", path=request.scope["path"], exc_info=error)
-    return answer(request, problem("internal"))
+    return answer(request, problem("internal", prefix=prefix_of(request.scope)))
 
 
 @dataclass(kw_only=True)
@@ -217,18 +240,3 @@ def example(code: str) -> Problem:
     """A problem document of that code, for the OpenAPI document."""
     field = _EXAMPLE_FIELDS.get(code)
     return problem(code, errors=[FieldProblem(field, code, f"{CATALOGUE[code][1]}.")] if field else ())
-
-
-_PLACE = re.compile(r"(?P<message>.*?)(?: - at `\$\.?(?P<place>.*)`)?", re.DOTALL)
-_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
-_FIELD = re.compile(r"field `(?P<place>.*)`", re.DOTALL)
-
-
-def malformed(decoded: str) -> Refusal:
-    """From what the decoder says to a refusal that names the field, unless that is rather a value gone astray."""
-    said = _PLACE.fullmatch(decoded)
-    message, place = (said["message"], said["place"]) if said else ("", None)
-    named = _FIELD.search(message)
-    if named and not _NAME.fullmatch(named["place"]):
-        return Refusal(Code.MALFORMED, "There is a field that is not asked for.", field="")
-    return Refusal(Code.MALFORMED, message, field=place or (named["place"] if named else ""))

@@ -15,7 +15,7 @@ from domain.client import Client
 from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
-from entrypoints.http.problems import malformed
+from entrypoints.http.validation import body_problems, problem_of, refusal_of, unreadable
 
 AnyRequest = Request[Any, Any, Any]
 FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
@@ -38,16 +38,25 @@ class StrictRequest(AnyRequest):
     async def json(self) -> Any:
         self._insist_on("application/json")
         wanted = self.route_handler.parsed_data_field
+        shape: type[msgspec.Struct] = wanted.annotation if wanted else msgspec.Struct
         body = await self.body()
         try:
-            read = msgspec.json.decode(body, type=wanted.annotation if wanted else Any)
-            json.loads(body.decode(), object_pairs_hook=_no_field_twice)
-        except (msgspec.DecodeError, ValueError, RecursionError) as error:
-            raise malformed(_SURROGATE if "truncated" in str(error) and _is_json(body) else str(error)) from None
-        if isinstance(read, msgspec.Struct):
-            for name in read.__struct_fields__:
-                if "\0" in str(getattr(read, name)):
-                    raise Refusal(Code.MALFORMED, "NUL is not a character here.", field=name)
+            try:
+                read = msgspec.json.decode(body, type=shape)
+            except msgspec.ValidationError:
+                read = None
+            plain = json.loads(body.decode(), object_pairs_hook=_no_field_twice)
+        except UnicodeDecodeError:
+            raise Refusal(Code.MALFORMED, "The body is not UTF-8.", field="") from None
+        except RecursionError:
+            raise Refusal(Code.MALFORMED, "The JSON of the body is nested too deeply.", field="") from None
+        except ValueError as error:
+            if "truncated" in str(error) and _is_json(body):
+                raise Refusal(Code.MALFORMED, _SURROGATE, field="") from None
+            raise unreadable(str(error)) from None
+        problems = body_problems(plain, shape) if read is None or b"\\u0000" in body else []
+        if problems or read is None:
+            raise refusal_of(problems or [Refusal(Code.MALFORMED, field="")])
         return read
 
     async def form(self) -> FormMultiDict:
@@ -64,13 +73,13 @@ class StrictRequest(AnyRequest):
         return await super().form()
 
     def _insist_on(self, media_type: str) -> None:
+        """Parameters mean nothing: neither type has any (RFC 8259, section 11; WHATWG URL, section 5)."""
         said = self.headers.getall("content-type", [])
-        kind, options = self.content_type
-        if len(said) != 1 or kind.lower() != media_type or options.get("charset", "utf-8").lower() != "utf-8":
+        if len(said) != 1 or said[0].partition(";")[0].strip().lower() != media_type:
             raise UnsupportedMediaType(f"Send {media_type}.")
 
 
-_SURROGATE = "Half of a surrogate pair is no text."
+_SURROGATE = "The body has half of a surrogate pair, which is not text."
 """What the decoder, meeting it at the end of a string, takes for an end of its input."""
 
 
@@ -124,5 +133,9 @@ def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Two parsers of one document must not see two different things."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        raise Refusal(Code.MALFORMED, "A field is given twice.")
+        seen = set[str]()
+        for name, _ in pairs:
+            if name in seen:
+                raise problem_of(name, "is given twice")
+            seen.add(name)
     return fields

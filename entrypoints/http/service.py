@@ -5,7 +5,7 @@ from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from litestar import Request, Response, get, head
+from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath
@@ -188,9 +188,4 @@ async def numbers(
     return Response(await asyncio.to_thread(write), media_type=media_type)
 
 
-@head("/metrics", guards=anybody(), media_type=TEXT, include_in_schema=False)
-async def no_numbers() -> None:
-    """For who only looks whether the page is there."""
-
-
-handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers, no_numbers]
+handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers]

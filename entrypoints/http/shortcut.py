@@ -1,13 +1,12 @@
 """Past the framework, which costs more than what is asked all day: who is calling, and may they go on?
 
-What is asked plainly is answered here. Anything else (another query, a browser's Origin, a body spelled otherwise)
-goes on to the routes, and both say the same of everything.
+What is asked plainly is answered here. Anything else (another query, a body spelled otherwise) goes on to the routes,
+and both say the same of everything.
 """
 
 import re
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, cast
 
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Method, Receive, ReceiveMessage, Scope, Send
@@ -40,8 +39,7 @@ class Shortcut:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == ScopeType.HTTP:
             way = self._ways.get((scope["method"], scope["path"]))
-            if way is not None and scope["query_string"] in way.queries and not said_in(scope, b"origin"):
-                cast("dict[str, Any]", scope)["path_template"] = scope["path"]
+            if way is not None and scope["query_string"] in way.queries:
                 body: bytes | None = b""
                 if way.spelling is not None:
                     body, receive = await _read(way.spelling, scope, receive)

@@ -17,6 +17,7 @@ from entrypoints.container import Container, close
 from entrypoints.http.app import assemble, create
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import anybody
+from entrypoints.http.paths import Paths
 from entrypoints.logs import tell_people
 from entrypoints.metrics import Metrics
 from entrypoints.settings import load
@@ -128,8 +129,11 @@ def _breaking(container: Container) -> ASGIApp:
     async def late() -> float:
         return float("nan")
 
+    @get("/middleware", guards=anybody())
+    async def never() -> None: ...
+
     app = assemble(container)
-    for handler in (raises, unserializable, late):
+    for handler in (raises, unserializable, late, never):
         app.register(handler)
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
@@ -137,7 +141,7 @@ def _breaking(container: Container) -> ASGIApp:
             raise RuntimeError("the secret of the middleware")
         await app(scope, receive, send)
 
-    return FrontDoor(middleware, metrics=Metrics(), tell=tell_people)
+    return FrontDoor(middleware, paths=Paths(app), metrics=Metrics(), tell=tell_people)
 
 
 @pytest.mark.anyio

@@ -38,7 +38,7 @@ CHANGING = {"x-request-id", "date"}
 
 def without_shortcut(container: Container) -> ASGIApp:
     app = assemble(container)
-    return FrontDoor(app, metrics=app.state.metrics, tell=tell_people)
+    return FrontDoor(app, paths=app.state.paths, metrics=app.state.metrics, tell=tell_people)
 
 
 def with_a_dead_framework(container: Container) -> ASGIApp:

@@ -1,0 +1,57 @@
+"""Cross-origin requests of browsers (Fetch standard, section 3.2): which origins may read answers, and send what."""
+
+import re
+from collections.abc import Sequence
+
+from litestar.types import HTTPScope
+
+from entrypoints.http.paths import Path
+
+Headers = list[tuple[bytes, bytes]]
+
+_EXPOSED = b"Content-Disposition, Retry-After, WWW-Authenticate, X-Request-ID"
+_NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
+_ALWAYS = {b"authorization", b"content-type"}
+"""Names that `*` would not cover, and that our calls need."""
+_MAX_AGE = b"600"
+
+
+class Cors:
+    """`origins` are those whose pages may read every answer, also refusals. With none, nothing is said about CORS.
+    No credentials are allowed: there are no cookies, and a token is a header that a page sets itself.
+    """
+
+    def __init__(self, origins: Sequence[str] = ()) -> None:
+        self._origins = frozenset(origin.encode() for origin in origins)
+
+    def headers(self, scope: HTTPScope) -> Headers:
+        """What every answer to this request carries."""
+        if not self._origins:
+            return []
+        origin = self._allowed(scope)
+        if origin is None:
+            return [(b"vary", b"Origin")]
+        return [
+            (b"vary", b"Origin"),
+            (b"access-control-allow-origin", origin),
+            (b"access-control-expose-headers", _EXPOSED),
+        ]
+
+    def preflight(self, scope: HTTPScope, path: Path) -> Headers:
+        """What the answer to OPTIONS carries beside these: all methods of the path, and all headers that are asked
+        for, by name, because pages are instrumented with headers that nobody here knows."""
+        said = dict(scope["headers"])
+        if b"access-control-request-method" not in said or self._allowed(scope) is None:
+            return []
+        names = {name.strip().lower() for name in said.get(b"access-control-request-headers", b"").split(b",")}
+        names = {name for name in names if _NAME.fullmatch(name)} | _ALWAYS
+        return [
+            (b"vary", b"Access-Control-Request-Headers"),
+            (b"access-control-allow-methods", path.allow.encode()),
+            (b"access-control-allow-headers", b", ".join(sorted(names))),
+            (b"access-control-max-age", _MAX_AGE),
+        ]
+
+    def _allowed(self, scope: HTTPScope) -> bytes | None:
+        said = [value for name, value in scope["headers"] if name == b"origin"]
+        return said[0] if len(said) == 1 and said[0] in self._origins else None

@@ -1,0 +1,65 @@
+"""The paths of the service and the methods of each: what HEAD, OPTIONS, 405 and CORS preflights are answered from."""
+
+import re
+from collections.abc import Iterator
+
+from litestar import Litestar
+from litestar.routes import HTTPRoute
+
+from entrypoints.http import forward_auth
+
+_PARAMETER = re.compile(r"\{[^}]*\}")
+
+
+class Path:
+    """A path of the service. HEAD is there wherever GET is (RFC 9110, section 9.1), and OPTIONS everywhere but at
+    forward auth: a proxy that hands on its caller's method would take the answer for permission.
+    """
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        self.methods = frozenset[str]()
+        self.allow = ""
+
+    def add(self, *methods: str) -> None:
+        found = {*self.methods, *methods}
+        found |= {"HEAD"} if "GET" in found else set()
+        found = found - {"OPTIONS"} if self.template == forward_auth.PATH else found | {"OPTIONS"}
+        self.methods = frozenset(found)
+        self.allow = ", ".join(sorted(found))
+
+
+class Paths:
+    """Every path has one spelling: no percent-encoding, no doubled and no trailing slash, no parameters after `;`.
+    So a rule that a proxy has for a path cannot be passed by writing the path in another way.
+    """
+
+    def __init__(self, app: Litestar) -> None:
+        self._plain: dict[str, Path] = {}
+        self._patterns: dict[re.Pattern[str], Path] = {}
+        known: dict[str, Path] = {}
+        for route in app.routes:
+            if isinstance(route, HTTPRoute):
+                path = known.setdefault(route.path_format, Path(route.path_format))
+                path.add(*map(str, route.methods))
+        for template, path in known.items():
+            if "{" in template:
+                pieces = map(re.escape, _PARAMETER.split(template))
+                self._patterns[re.compile("[^/]+".join(pieces))] = path
+            else:
+                self._plain[template] = path
+
+    def __iter__(self) -> Iterator[Path]:
+        yield from self._plain.values()
+        yield from self._patterns.values()
+
+    def find(self, path: str, raw: bytes) -> Path | None:
+        """The path that a request names, `raw` as it was sent; None where there is none."""
+        if b"%" in raw:
+            return None
+        found = self._plain.get(path)
+        if found is None:
+            for pattern, candidate in self._patterns.items():
+                if pattern.fullmatch(path):
+                    return candidate
+        return found

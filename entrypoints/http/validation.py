@@ -1,0 +1,120 @@
+"""What is wrong with input, in the words of JSON and all of it at once: the decoder stops at the first mistake, and
+names Python's types."""
+
+import re
+from collections.abc import Iterator, Sequence
+from enum import Enum
+from itertools import islice
+from typing import Any, get_args
+
+import msgspec
+
+from domain.refusals import Code, Refusal
+
+_MOST = 32
+"""Mistakes that one answer names, so that it does not become much longer than the request."""
+
+_NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_TYPES = {
+    "str": "a string",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "null": "null",
+    "object": "an object",
+    "array": "an array",
+    "uuid": "a UUID",
+    "datetime": "a date and time (RFC 3339)",
+}
+_PLACE = re.compile(r" - at `\$\.?(.*)`", re.DOTALL)
+_FIELD = re.compile(r"Object (missing required|contains unknown) field `(.*)`", re.DOTALL)
+_LENGTH = re.compile(r"Expected `\w+` of length (<=|>=) (\d+)")
+_BOUND = re.compile(r"Expected `\w+` (<=|>=) (\S+)")
+_TYPE = re.compile(r"Expected `([\w| ]+)`.*", re.DOTALL)
+_SYNTAX = re.compile(r"JSON is malformed: (.*) \(byte (\d+)\)")
+_BOUNDS = {"<=": "at most", ">=": "at least"}
+
+
+def refusal_of(problems: Sequence[Refusal]) -> Refusal:
+    """One refusal for all of them, or rather for as many as an answer names."""
+    first, *others = problems[:_MOST]
+    first.others = tuple(others)
+    return first
+
+
+def problem_of(name: str, message: str) -> Refusal:
+    """A field that breaks a rule. Its name is repeated only if it is one, and not a value gone astray."""
+    return Refusal(Code.MALFORMED, message, field=name if _NAME.fullmatch(name) else "")
+
+
+def body_problems(value: object, shape: type[msgspec.Struct]) -> list[Refusal]:
+    """Every field of a decoded body that does not fit; none if it fits."""
+    return list(islice(_body_problems(value, shape), _MOST))
+
+
+def _body_problems(value: object, shape: type[msgspec.Struct]) -> Iterator[Refusal]:
+    if not isinstance(value, dict):
+        yield Refusal(Code.MALFORMED, "The body must be a JSON object.", field="")
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
+    for name, field in fields.items():
+        if name not in value:
+            if field.required:
+                yield problem_of(name, "is required")
+            continue
+        try:
+            msgspec.convert(value[name], field.type)
+        except msgspec.ValidationError as error:
+            yield problem_of(name, in_words(str(error), field.type))
+        else:
+            if "\0" in str(value[name]):
+                yield problem_of(name, "must not contain NUL")
+    for name in value:
+        if name not in fields:
+            yield problem_of(name, "unknown field")
+
+
+def missing_body(shape: Any) -> list[Refusal]:
+    """Where there is no body at all."""
+    fields = msgspec.structs.fields(shape) if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else ()
+    required = [problem_of(field.encode_name, "is required") for field in fields if field.required]
+    return required or [Refusal(Code.MALFORMED, "A JSON body is required.", field="")]
+
+
+def unreadable(message: str) -> Refusal:
+    """For a body that is not JSON."""
+    syntax = _SYNTAX.fullmatch(message)
+    text = f"The body is not JSON: {syntax[1]} at byte {syntax[2]}." if syntax else "The body is not JSON."
+    if "truncated" in message:
+        text = "The body ends before its JSON is complete."
+    return Refusal(Code.MALFORMED, text, field="")
+
+
+def decoded_problem(message: str) -> Refusal:
+    """From what the decoder says of a whole object."""
+    if field := _FIELD.match(message):
+        return problem_of(field[2], "is required" if field[1] == "missing required" else "unknown field")
+    place = _PLACE.search(message)
+    return problem_of(place[1] if place else "", in_words(message))
+
+
+def in_words(message: str, annotation: Any = None) -> str:
+    """What the decoder says of one value, as a rule that the value has to keep."""
+    message = _PLACE.sub("", message)
+    if choices := _choices(annotation):
+        return f"must be one of {', '.join(choices)}"
+    if length := _LENGTH.fullmatch(message):
+        return f"must have {_BOUNDS[length[1]]} {length[2]} characters"
+    if bound := _BOUND.fullmatch(message):
+        return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
+    if kind := _TYPE.fullmatch(message):
+        return f"must be {' or '.join(_TYPES.get(one, one) for one in kind[1].split(' | '))}"
+    return {"Invalid UUID": "must be a UUID"}.get(message, "is not valid")
+
+
+def _choices(annotation: Any) -> list[str]:
+    """The values of the enumeration in a type, if there is one."""
+    for one in (annotation, *get_args(annotation)):
+        if isinstance(one, type) and issubclass(one, Enum):
+            return [str(member.value) for member in one]
+    return []
