@@ -61,7 +61,9 @@ async def counting(container: Container) -> None:
     calls = [call for call in app.state.metrics._block if call[1] != "-"]
     with tempfile.TemporaryDirectory() as folder:
         rows = [Metrics(calls, Path(folder)) for _ in range(PROCESSES)]
-        counted, uncounted = (FrontDoor(app, paths=app.state.paths, metrics=row, tell=tell) for row in (rows[0], Uncounted(calls)))
+        counted, uncounted = (
+            FrontDoor(app, paths=app.state.paths, metrics=row, tell=tell) for row in (rows[0], Uncounted(calls))
+        )
         turns = [(await microseconds(counted), await microseconds(uncounted)) for _ in range(TURNS)]
         without = statistics.median(turn[1] for turn in turns)
         more = statistics.median(turn[0] - turn[1] for turn in turns)

@@ -200,27 +200,77 @@ async def test_only_the_origins_that_are_set_may_read_answers(service: Service) 
 
 
 @pytest.mark.anyio
-async def test_a_preflight_allows_what_the_calls_need(service: Service) -> None:
+async def test_a_preflight_allows_all_methods_and_headers_of_a_path(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
-        for path, method in (
-            ("/v1/login", "POST"),
-            ("/v1/me", "GET"),
-            ("/v1/users/x", "PATCH"),
-            ("/v1/users/x", "DELETE"),
+        for path, methods in (
+            ("/v1/login", "OPTIONS, POST"),
+            ("/v1/me", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+            ("/v1/users/0199a5d0-0000-7000-8000-000000000000", "DELETE, GET, HEAD, OPTIONS, PATCH"),
         ):
-            headers = {
-                "Origin": GOOD,
-                "Access-Control-Request-Method": method,
-                "Access-Control-Request-Headers": "authorization, content-type",
-            }
-            answer = await client.options(path, headers=headers)
-            assert answer.status_code == 204, answer.text
-            carries_all(answer)
+            for asked in ("authorization, content-type", "content-type,sentry-trace,baggage", "X-Odd~Name", "", None):
+                headers = {"Origin": GOOD, "Access-Control-Request-Method": "POST"}
+                if asked is not None:
+                    headers["Access-Control-Request-Headers"] = asked
+                answer = await client.options(path, headers=headers)
+                assert (answer.status_code, answer.content) == (204, b""), answer.text
+                carries_all(answer)
+                assert answer.headers["allow"] == methods
+                assert answer.headers["access-control-allow-methods"] == methods
+                assert answer.headers["access-control-allow-origin"] == GOOD
+                allowed = set(answer.headers["access-control-allow-headers"].split(", "))
+                wanted = {name.strip().lower() for name in (asked or "").split(",") if name}
+                assert allowed == {"authorization", "content-type"} | wanted
+                assert "access-control-allow-credentials" not in answer.headers
+                assert {"origin", "access-control-request-headers"} <= varies(answer)
+
+
+@pytest.mark.anyio
+async def test_a_preflight_repeats_only_names_of_headers(service: Service) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
+        headers = {"Origin": GOOD, "Access-Control-Request-Method": "POST"}
+        asked = 'x-one, x two, x:three, "x", x-four\t,*, x-\xe9,,'
+        headers["Access-Control-Request-Headers"] = asked.encode("latin-1")  # type: ignore[assignment]
+        answer = await client.options("/v1/login", headers=headers)
+        assert answer.headers["access-control-allow-headers"] == "*, authorization, content-type, x-four, x-one"
+
+
+@pytest.mark.anyio
+async def test_a_preflight_from_another_origin_is_answered_without_cors(service: Service) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
+        for origin in EVIL:
+            headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
+            for path, status in (("/v1/me", 204), ("/v1/nothing", 404), ("/v1/forward-auth", 405)):
+                answer = await client.options(path, headers=headers)
+                assert answer.status_code == status
+                carries_all(answer)
+                assert not answer.headers.get("content-type", "").startswith("text/")
+                assert not [name for name in answer.headers if name.startswith("access-control-")]
+                assert "origin" in varies(answer)
+
+
+@pytest.mark.anyio
+async def test_a_page_elsewhere_may_read_every_refusal(service: Service) -> None:
+    async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD, LATCHKEY_ALLOWED_HOSTS="127.0.0.1") as client:
+        for status, answer in {
+            400: await client.get("/v1/me?x=1", headers={"Origin": GOOD, "Host": "evil.example"}),
+            401: await client.get("/v1/me", headers={"Origin": GOOD}),
+            404: await client.get("/v1/nothing", headers={"Origin": GOOD}),
+            405: await client.put("/v1/me", headers={"Origin": GOOD}),
+            413: await client.get("/v1/me", headers={"Origin": GOOD, "X-Long": "x" * 17_000}),
+            415: await client.post("/v1/login", headers={"Origin": GOOD}, content=b"x"),
+            422: await client.post("/v1/verify/resend", headers={"Origin": GOOD}, json={"email": "x"}),
+        }.items():
+            assert answer.status_code == status
             assert answer.headers["access-control-allow-origin"] == GOOD
-            assert method in answer.headers["access-control-allow-methods"].split(", ")
-            allowed = answer.headers["access-control-allow-headers"].lower().split(", ")
-            assert {"authorization", "content-type"} <= set(allowed)
-            assert "access-control-allow-credentials" not in answer.headers
+            exposed = answer.headers["access-control-expose-headers"].lower().split(", ")
+            assert {"retry-after", "www-authenticate", "x-request-id"} <= set(exposed)
+        for headers in ({}, {"Origin": GOOD}, {"Origin": "https://evil.example"}):
+            for path in ("/v1/me", "/v1/forward-auth", "/health/live", "/v1/nothing", "/verify"):
+                assert "origin" in varies(await client.get(path, headers=headers)), path
+
+
+def varies(answer: httpx.Response) -> set[str]:
+    return {name.strip().lower() for name in answer.headers.get("vary", "").split(",")}
 
 
 @pytest.mark.anyio
@@ -228,9 +278,9 @@ async def test_a_preflight_allows_what_the_calls_need(service: Service) -> None:
 async def test_a_proxy_that_hands_its_caller_s_method_on_hears_no_yes(service: Service, origins: str) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=origins) as client:
         for headers in ({}, {"Origin": GOOD}, {"Origin": GOOD, "Access-Control-Request-Method": "GET"}):
-            for path in ("/v1/forward-auth", "/v1/forward-auth?role=admin", "/v1/forward-auth/"):
+            for path in ("/v1/forward-auth", "/v1/forward-auth?role=admin"):
                 answer = await client.options(path, headers=headers)
-                assert (answer.status_code, answer.headers["allow"]) == (405, "GET"), (path, headers)
+                assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD"), (path, headers)
                 assert answer.json()["code"] == "method_not_allowed"
                 carries_all(answer)
         assert (await client.options("/v1/me")).status_code == 204
@@ -252,7 +302,7 @@ async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Servic
     async with inside(service, LATCHKEY_ALLOWED_HOSTS=hosts) as client:
 
         async def status(host: str, **headers: str) -> int:
-            answer = await client.get("/health/live", headers={"Host": host, **headers})
+            answer = await client.get("/v1/me", headers={"Host": host, **headers})
             carries_all(answer)
             return answer.status_code
 
@@ -260,7 +310,7 @@ async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Servic
             *("accounts.good.example", "accounts.good.example:8443", "ACCOUNTS.GOOD.EXAMPLE", "localhost:1"),
             *("[2001:db8::1]", "[2001:db8::1]:443", "[2001:DB8::1]", "192.0.2.1:80"),
         ):
-            assert await status(host) == 200, host
+            assert await status(host) == 401, host
         for host in (
             *("evil.example", "accounts.good.example.evil.example", "evil-accounts.good.example", "good.example"),
             *("accountsXgood.example", "x.accounts.good.example", "accounts.good.example@evil.example", "", ":80"),
@@ -283,6 +333,44 @@ async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Servic
         ):
             assert await status(host) == 400, host
             assert await status(host, **{"X-Forwarded-Host": "accounts.good.example"}) == 400, host
+
+
+@pytest.mark.anyio
+async def test_health_answers_whatever_the_host_is(service: Service) -> None:
+    async with inside(service, LATCHKEY_ALLOWED_HOSTS="accounts.good.example") as client:
+        for host in ("10.42.0.17:8000", "[fd00::17]:8000", "latchkey.default.svc", "localhost"):
+            for path in ("/health/live", "/health/ready"):
+                for method in ("GET", "HEAD"):
+                    answer = await client.request(method, path, headers={"Host": host})
+                    assert answer.status_code == 200, (method, path, host)
+        for path in ("/docs", "/metrics", "/v1/me", "/healthy", "/health"):
+            answer = await client.get(path, headers={"Host": "10.42.0.17:8000"})
+            assert (answer.status_code, code(answer)) == (400, "malformed"), path
+            assert "LATCHKEY_ALLOWED_HOSTS" in answer.json()["detail"]
+
+
+PAGES = ("/dev/mail", "/dev/mail/x.eml", "/docs", "/verify?token=x", "/reset", "/openapi.json", "/metrics")
+
+
+@pytest.mark.anyio
+async def test_pages_answer_only_own_hosts_in_development(service: Service) -> None:
+    more = {"LATCHKEY_PUBLIC_URL": "http://laptop.example:8000", "LATCHKEY_HOST": "192.0.2.9"}
+    own = ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "laptop.example:8000", "192.0.2.9:8000")
+    async with inside(service, **more) as client:
+        for path in PAGES:
+            for host in own:
+                assert (await client.get(path, headers={"Host": host})).status_code in {200, 404}, (path, host)
+            for host in ("evil.example", "127.0.0.1.evil.example", "0.0.0.0:8000", "192.0.2.10", "x.localhost"):
+                answer = await client.get(path, headers={"Host": host})
+                assert (answer.status_code, code(answer)) == (400, "malformed"), (path, host)
+        for path, status in (("/v1/me", 401), ("/.well-known/jwks.json", 200), ("/health/live", 200)):
+            answer = await client.get(path, headers={"Host": "service.in.compose:8000"})
+            assert answer.status_code == status, path
+    async with inside(service, LATCHKEY_HOST="0.0.0.0") as client:
+        assert (await client.get("/dev/mail", headers={"Host": "0.0.0.0"})).status_code == 400
+    async with inside(service, LATCHKEY_ALLOWED_HOSTS="phone.example") as client:
+        for host, status in (("phone.example", 401), ("localhost", 400), ("evil.example", 400)):
+            assert (await client.get("/v1/me", headers={"Host": host})).status_code == status, host
 
 
 def test_a_request_says_once_whom_it_is_for(service: Service) -> None:
@@ -362,7 +450,20 @@ JUNK = "junk, " * 1500
         ("10.0.0.1", ["198.51.100.1, junk"], "10.0.0.1"),
         ("10.0.0.1", ["198.51.100.1, 10.2.3.4, 999.1.1.1, 10.9.9.9"], "10.9.9.9"),
         ("10.0.0.1", ["fe80::1%\x1b[31m, 10.2.3.4"], "10.2.3.4"),
-        ("10.0.0.1", ["198.51.100.1:1234"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1:1234"], "198.51.100.1"),
+        ("10.0.0.1", ["6.6.6.6, 198.51.100.1:51234, 10.2.3.4:443"], "198.51.100.1"),
+        ("10.0.0.1", ["[2001:db8::5]:1234"], "2001:db8::5"),
+        ("10.0.0.1", ["[2001:DB8::5]"], "2001:db8::5"),
+        ("10.0.0.1", ['"[2001:db8::5]:1234"'], "2001:db8::5"),
+        ("10.0.0.1", ['"198.51.100.1:1234"'], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1:_hidden"], "198.51.100.1"),
+        ("10.0.0.1", ["[::ffff:198.51.100.1]:1"], "198.51.100.1"),
+        ("10.0.0.1", ["198.51.100.1:123456"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1:"], "10.0.0.1"),
+        ("10.0.0.1", ["198.51.100.1:x"], "10.0.0.1"),
+        ("10.0.0.1", ["[198.51.100.1"], "10.0.0.1"),
+        ("10.0.0.1", ["[2001:db8::5]x"], "10.0.0.1"),
+        ("10.0.0.1", ["_secret"], "10.0.0.1"),
         ("10.0.0.1", ["unknown"], "10.0.0.1"),
         ("10.0.0.1", [",,, ,"], "10.0.0.1"),
         ("10.0.0.1", [JUNK + "198.51.100.1"], "198.51.100.1"),
@@ -386,6 +487,17 @@ async def test_the_caller_is_the_nearest_address_that_is_not_a_proxy_of_ours(
         assert line["ip"] == caller
         [row] = await fetch(service, "SELECT ip FROM sessions WHERE id = $1", answer.json()["session_id"])
         assert row["ip"] == caller
+
+
+@pytest.mark.anyio
+async def test_a_forwarded_address_that_cannot_be_read_is_logged_once(service: Service) -> None:
+    async with inside(service, peer="10.0.0.1", LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
+        with capture_logs() as lines:
+            for said in ("", "198.51.100.1", "unknown\x1b[31m" + "x" * 200, "unknown", "_secret"):
+                await client.get("/v1/me", headers=[(b"x-forwarded-for", said.encode())])
+    [warning] = [line for line in lines if line["event"] != "request"]
+    assert (warning["event"], warning["log_level"]) == ("forwarded_address_unreadable", "warning")
+    assert warning["entry"] == ascii(("unknown\x1b[31m" + "x" * 200)[:64])
 
 
 def test_nobody_is_a_proxy_unless_it_is_set(service: Service) -> None:
