@@ -22,6 +22,10 @@ _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
 """KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
 _STRING_OR_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+|[!-9;-~]+")
 _LONGEST_AUDIENCE = 1000
+_ORIGIN = re.compile(
+    r"(?:https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])|(?!https?:|file:)[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+)"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
 _WIDEST = {4: 8, 6: 16}
 """The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
 _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
@@ -137,13 +141,19 @@ def audience(text: str) -> tuple[str, ...]:
 
 
 def origins(text: str) -> tuple[str, ...]:
-    wanted = "must be a list of origins such as https://app.example.org"
+    """As browsers and the web views of apps write them (RFC 6454, section 6.2): without a path, and without the port
+    that the scheme implies. `null` is no origin: every sandboxed page has it."""
     found = tuple(words(text))
     for origin in found:
-        parts = address(origin, {"http", "https"}, wanted)
-        if origin != f"{parts.scheme}://{parts.netloc}" or origin != origin.lower() or "*" in origin or "@" in origin:
-            raise ValueError(wanted)
-    return found
+        named = _ORIGIN.fullmatch(origin)
+        if named is None or int(named["port"] or 1) not in range(1, 65536):
+            raise ValueError("must be a list of origins such as https://app.example.org or capacitor://localhost")
+    return tuple(map(_without_implied_port, found))
+
+
+def _without_implied_port(origin: str) -> str:
+    scheme, _, _ = origin.partition(":")
+    return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "/"))
 
 
 def hosts(text: str) -> tuple[str, ...]:

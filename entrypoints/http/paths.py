@@ -9,6 +9,7 @@ from litestar.routes import HTTPRoute
 from entrypoints.http import forward_auth
 
 _PARAMETER = re.compile(r"\{[^}]*\}")
+_VALUE = r"(?!\.)[^/;]+"
 
 
 class Path:
@@ -45,7 +46,7 @@ class Paths:
         for template, path in known.items():
             if "{" in template:
                 pieces = map(re.escape, _PARAMETER.split(template))
-                self._patterns[re.compile("[^/]+".join(pieces))] = path
+                self._patterns[re.compile(_VALUE.join(pieces))] = path
             else:
                 self._plain[template] = path
 

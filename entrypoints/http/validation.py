@@ -114,7 +114,6 @@ def in_words(message: str, annotation: Any = None) -> str:
 
 def _choices(annotation: Any) -> list[str]:
     """The values of the enumeration in a type, if there is one."""
-    for one in (annotation, *get_args(annotation)):
-        if isinstance(one, type) and issubclass(one, Enum):
-            return [str(member.value) for member in one]
-    return []
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return [str(member.value) for member in annotation]
+    return next(filter(None, map(_choices, get_args(annotation))), [])

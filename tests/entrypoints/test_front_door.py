@@ -354,9 +354,9 @@ PAGES = ("/dev/mail", "/dev/mail/x.eml", "/docs", "/verify?token=x", "/reset", "
 
 @pytest.mark.anyio
 async def test_pages_answer_only_own_hosts_in_development(service: Service) -> None:
-    more = {"LATCHKEY_PUBLIC_URL": "http://laptop.example:8000", "LATCHKEY_HOST": "192.0.2.9"}
+    url, listening = "http://laptop.example:8000", "192.0.2.9"
     own = ("localhost:8000", "127.0.0.1:8000", "[::1]:8000", "laptop.example:8000", "192.0.2.9:8000")
-    async with inside(service, **more) as client:
+    async with inside(service, LATCHKEY_PUBLIC_URL=url, LATCHKEY_HOST=listening) as client:
         for path in PAGES:
             for host in own:
                 assert (await client.get(path, headers={"Host": host})).status_code in {200, 404}, (path, host)

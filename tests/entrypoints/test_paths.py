@@ -1,0 +1,202 @@
+"""What holds for every path that there is: HEAD, OPTIONS, 405, CORS, one spelling, and the path of the public URL."""
+
+import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, closing
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin
+
+import httpx
+import pytest
+from litestar.types import ASGIApp
+
+from domain.role import Role
+from entrypoints.container import Container
+from entrypoints.http.app import create
+from entrypoints.http.paths import Path
+from tests.entrypoints.service import Client, Service, code
+from tests.entrypoints.sweeping import raw, statuses
+from tests.entrypoints.test_front_door import GOOD, inside, varies
+
+PARAMETER = re.compile(r"\{(\w+)\}")
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY"}
+CHANGING = {"date", "x-request-id", "transfer-encoding"}
+COUNTING = {"/metrics"}
+"""Whose content is another one each time."""
+
+
+@asynccontextmanager
+async def with_paths(service: Service, **more: str) -> AsyncIterator[tuple[httpx.AsyncClient, list[Path]]]:
+    """A client of an application in this process, and every path that it has."""
+    found: list[Path] = []
+
+    def build(container: Container) -> ASGIApp:
+        app: Any = create(container)
+        found.extend(app._paths)
+        return app  # type: ignore[no-any-return]
+
+    async with inside(service, build=build, **more) as client:
+        assert len(found) > 30
+        yield client, found
+
+
+@pytest.fixture(scope="module")
+def admin(running: Service) -> Iterator[Client]:
+    with closing(Client(running).log_in(running.user("admin", role=Role.ADMIN))) as client:
+        yield client
+
+
+def at(path: Path, client: Client) -> str:
+    """The path with values that there are."""
+    own = client.pair["session_id"], client.get("/v1/me").json()["id"]
+    values = {"session_id": own[0], "user_id": own[1], "name": "malformed"}
+    return PARAMETER.sub(lambda found: values[found[1]], path.template)
+
+
+@pytest.mark.anyio
+async def test_head_answers_as_get_without_content(service: Service, admin: Client) -> None:
+    async with with_paths(service) as (_, paths):
+        pass
+    readable = [path for path in paths if "GET" in path.methods]
+    assert {"/v1/me", "/v1/forward-auth", "/health/live", "/health/ready", "/docs"} <= {
+        it.template for it in readable
+    }
+    for client in (admin, service.client()):
+        for path in readable:
+            url = at(path, admin)
+            got, head = client.get(url), client.head(url)
+            assert (head.status_code, head.content) == (got.status_code, b""), url
+            changing = CHANGING | ({"content-length"} if url in COUNTING else set())
+            both = [{(name, value) for name, value in it.headers.multi_items()} for it in (got, head)]
+            both = [{item for item in headers if item[0] not in changing} for headers in both]
+            assert both[0] == both[1], url
+            if "content-length" in got.headers:
+                assert "content-length" in head.headers, url
+    assert set(path.template for path in paths if "HEAD" in path.methods) == {it.template for it in readable}
+
+
+def test_a_connection_goes_on_after_head(service: Service) -> None:
+    asked = b"".join(b"HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/v1/me", b"/v1/forward-auth"))
+    answer = raw(service, asked + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+    assert statuses(answer) == [401, 401, 200]
+    assert answer.count(b"problem+json") == 2
+    assert b'"code"' not in answer
+
+
+@pytest.mark.anyio
+async def test_options_and_405_name_the_same_methods(service: Service, admin: Client) -> None:
+    async with with_paths(service) as (client, paths):
+        for path in paths:
+            url = at(path, admin)
+            assert path.allow == ", ".join(sorted(path.methods))
+            assert ("OPTIONS" in path.methods) == (url != "/v1/forward-auth")
+            if "OPTIONS" in path.methods:
+                answer = await client.options(url)
+                assert (answer.status_code, answer.content, answer.headers["allow"]) == (204, b"", path.allow), url
+            for method in METHODS - path.methods:
+                answer = await client.request(method, url)
+                assert answer.status_code == 405, (method, url)
+                assert method == "HEAD" or code(answer) == "method_not_allowed"
+                assert answer.headers.get_list("allow") == [path.allow], (method, url)
+
+
+@pytest.mark.anyio
+async def test_every_answer_says_that_it_varies_by_origin(service: Service, admin: Client) -> None:
+    async with with_paths(service, LATCHKEY_CORS_ORIGINS=GOOD) as (client, paths):
+        for path in paths:
+            url = at(path, admin)
+            for method in {*path.methods, "PUT", "OPTIONS"}:
+                answer = await client.request(method, url, headers={"Origin": GOOD})
+                assert answer.headers.get_list("access-control-allow-origin") in ([GOOD], ["*"]), (method, url)
+                for headers in ({}, {"Origin": "https://evil.example"}):
+                    answer = await client.request(method, url, headers=headers)
+                    assert "origin" in varies(answer), (method, url)
+                    assert answer.headers.get("access-control-allow-origin") in (None, "*"), (method, url)
+            if "OPTIONS" in path.methods:
+                headers = {"Origin": GOOD, "Access-Control-Request-Method": "GET"}
+                answer = await client.options(url, headers=headers)
+                assert answer.headers["access-control-allow-methods"] == path.allow
+
+
+def spellings(path: str) -> Iterator[str]:
+    """Other ways to write a path, which some software takes for the same."""
+    yield f"/{path}"
+    yield f"/.{path}"
+    yield f"{path}/."
+    yield f"{path}//"
+    if path != "/":
+        yield f"{path}/"
+        yield f"{path[0]}%{ord(path[1]):02x}{path[2:]}"
+        yield f"{path[:-1]}%{ord(path[-1]):02X}"
+        yield f"{path};x=1"
+        yield f"{path}%20"
+        yield f"{path}%3b"
+        yield path.upper()
+        yield f"/x/..{path}"
+        yield path.replace("/", "//")
+        yield f"{path}."
+
+
+@pytest.mark.anyio
+async def test_every_path_has_one_spelling(service: Service, admin: Client) -> None:
+    """So what a proxy closes is closed."""
+    async with with_paths(service) as (_, paths):
+        pass
+    for path in paths:
+        url = at(path, admin)
+        for spelling in spellings(url):
+            asked = f"{min(path.methods - {'HEAD'})} {spelling} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
+            answer = raw(service, f"{asked}Authorization: {admin.headers['authorization']}\r\n\r\n".encode())
+            assert statuses(answer) == [404], spelling
+            assert b'"code":"not_found"' in answer, spelling
+
+
+# -- the path of the public URL ------------------------------------------------------------------------
+
+PUBLIC = "https://example.org/accounts"
+
+
+class Links(HTMLParser):
+    """Where a page leads."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.found: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found += [value or "" for name, value in attrs if name in {"href", "src", "action", "formaction"}]
+
+
+def lead_under_the_prefix(answer: httpx.Response, url: str) -> None:
+    """The proxy has removed the prefix from what was asked, and a browser knows the whole."""
+    links = Links(answer.text).found if answer.headers.get("content-type", "").startswith("text/html") else []
+    links += answer.headers.get_list("location")
+    for link in links:
+        whole = urljoin(PUBLIC + url, link)
+        assert whole.startswith(f"{PUBLIC}/") or not whole.startswith("https://example.org"), (url, link)
+        assert not whole.startswith("http://"), (url, link)
+    if answer.headers.get("content-type") == "application/problem+json":
+        assert answer.json()["type"] == f"/accounts/problems/{answer.json()['code']}"
+
+
+@pytest.mark.anyio
+async def test_everything_leads_under_the_path_of_the_public_url(service: Service, admin: Client) -> None:
+    async with with_paths(service, LATCHKEY_PUBLIC_URL=PUBLIC) as (client, paths):
+        for path in paths:
+            for method in METHODS - {"HEAD", "OPTIONS"}:
+                answer = await client.request(method, at(path, admin))
+                lead_under_the_prefix(answer, at(path, admin))
+        assert (await client.get("/v1/nothing")).json()["type"] == "/accounts/problems/not_found"
+        assert (await client.get("/x", headers={"X-Long": "x" * 20_000})).json()["type"].startswith("/accounts/")
+        for url in ("/verify?token=x", "/reset?token=x", "/email?token=x"):
+            lead_under_the_prefix(await client.get(url), url)
+
+
+@pytest.mark.anyio
+async def test_a_proxy_that_leaves_the_prefix_is_told_to_remove_it(service: Service) -> None:
+    async with inside(service, LATCHKEY_PUBLIC_URL=PUBLIC) as client:
+        answer = await client.get("/accounts/health/live")
+        assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
+        assert "remove /accounts" in answer.json()["detail"]
