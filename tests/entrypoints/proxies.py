@@ -52,6 +52,7 @@ class Listener:
     def __init__(self) -> None:
         self.heard: list[Heard] = []
         self.status, self.body = 200, b"ok"
+        self.headers: dict[str, str] = {}
         listener = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -61,6 +62,8 @@ class Listener:
                 listener.heard.append(Heard(self.command, self.path, self.headers.items(), b"".join(self._body())))
                 self.send_response(listener.status)
                 self.send_header("Content-Length", str(len(listener.body)))
+                for name, value in listener.headers.items():
+                    self.send_header(name, value)
                 self.send_header("Connection", "close")  # said, so that nobody asks again where nobody listens
                 self.end_headers()
                 self.wfile.write(listener.body)
@@ -73,7 +76,7 @@ class Listener:
                     if size == 0:
                         break
 
-            do_GET = do_POST = do_DELETE = _answer
+            do_GET = do_POST = do_DELETE = do_OPTIONS = do_HEAD = _answer
 
             def log_message(self, format: str, *args: object) -> None: ...
 

@@ -141,6 +141,69 @@ def test_two_tokens_are_none(member: Client, moderator: Client, proxy: Proxy) ->
         assert proxy.upstream.heard == []
 
 
+# -- pages of other origins ----------------------------------------------------------------------------
+
+PAGE = "https://app.example.org"
+PREFLIGHT = [
+    ("Origin", PAGE),
+    ("Access-Control-Request-Method", "PUT"),
+    ("Access-Control-Request-Headers", "traceparent"),
+]
+
+
+@pytest.mark.parametrize("path", ["/notes", "/moderation"])
+def test_a_preflight_reaches_the_service_behind_as_nobody_s(proxy: Proxy, path: str) -> None:
+    forged = [("X-Auth-User", "root"), ("X_Auth_Role", "admin"), ("X.Auth.Verified", "true")]
+    proxy.upstream.headers = {"Access-Control-Allow-Origin": PAGE, "Access-Control-Allow-Methods": "PUT"}
+    try:
+        answer = proxy.ask(path, [*PREFLIGHT, *forged, ("Authorization", "Bearer x")], method="OPTIONS")
+    finally:
+        proxy.upstream.headers = {}
+    request = heard(proxy, answer)
+    assert (request.method, request.path) == ("OPTIONS", path)
+    assert request.header("access-control-request-headers") == ["traceparent"]
+    assert not any(request.header(name) for name in (*SAID, "authorization"))
+    assert answer.headers["access-control-allow-origin"] == PAGE
+    assert answer.headers["access-control-allow-methods"] == "PUT"
+
+
+def test_what_only_looks_like_a_preflight_needs_a_token(member: Client, proxy: Proxy) -> None:
+    for method, headers in (
+        ("OPTIONS", []),
+        ("OPTIONS", PREFLIGHT[:1]),
+        ("OPTIONS", PREFLIGHT[1:]),
+        ("GET", PREFLIGHT),
+        ("POST", PREFLIGHT),
+        ("DELETE", PREFLIGHT),
+    ):
+        kept_out(proxy, proxy.ask(headers=headers, method=method), 401)
+    request = heard(proxy, proxy.ask(headers=[*PREFLIGHT, bearer(member)]))
+    assert {name: request.header(name) for name in SAID} == identity(member)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(apart: Service, tmp_path: Path, kind: str) -> None:
+    apart.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
+    apart.start_api()
+    (folder := tmp_path / "proxy").mkdir()
+    unproven = apart.client()
+    unproven.post("/v1/register", json={"email": (email := address("unproven")), "password": PASSWORD})
+    unproven.log_in(email)
+    with KINDS[kind](folder, latchkey=apart.port) as proxy:
+        for headers, status in (([], 401), ([("Authorization", "Bearer x")], 401), ([bearer(unproven)], 403)):
+            answer = proxy.ask(headers=[("Origin", PAGE), *headers])
+            assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, PAGE)
+            assert "origin" in answer.headers["vary"].lower()
+            for origin in ("https://evil.example", "null"):
+                answer = proxy.ask(headers=[("Origin", origin), *headers])
+                assert answer.status == status
+                assert "access-control-allow-origin" not in answer.headers
+        proxy.upstream.headers = {"Access-Control-Allow-Origin": "https://of-the-service.example"}
+        answer = proxy.ask(headers=[("Origin", PAGE), bearer(apart.member())])
+        assert answer.status == 200
+        assert answer.headers["access-control-allow-origin"] == "https://of-the-service.example"
+
+
 # -- nginx, place by place -----------------------------------------------------------------------------
 
 

@@ -278,6 +278,25 @@ def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], t
         ),
     ],
 )
+def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:
+    apps = ("capacitor://localhost", "ionic://localhost", "tauri://localhost", "chrome-extension://abc", "app://-")
+    for origin in (
+        *apps,
+        "moz-extension://1b-c",
+        "http://[::1]:3000",
+        "com.example.app+x://Host:8",
+        "https://x_y.example",
+    ):
+        settings = load({**production, "LATCHKEY_CORS_ORIGINS": origin})
+        assert settings.cors_origins == (origin,)
+
+
+def test_a_port_that_the_scheme_implies_is_left_out_of_an_origin(production: dict[str, str]) -> None:
+    said = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
+    settings = load({**production, "LATCHKEY_CORS_ORIGINS": said})
+    assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")
+
+
 def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], weak: str) -> None:
     said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
@@ -432,9 +451,20 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
                 *(
                     "https://me@good.example",
                     "https://h:x",
-                    "ftp://h",
                     "HTTPS://GOOD.example",
+                    "https://GOOD.example",
                     "https://a.example b.example",
+                ),
+                *(
+                    "capacitor://localhost/",
+                    "capacitor:localhost",
+                    "capacitor://",
+                    "file://",
+                    "file://localhost",
+                    "https://h:0",
+                    "https://h:65536",
+                    "https://h?x",
+                    "https://h#x",
                 ),
             ],
         ),
