@@ -22,7 +22,7 @@ class ConfirmEmail:
     new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.unseal(token, Purpose.EMAIL)
+        link = self.links.unseal(token.strip(), Purpose.EMAIL)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for the change again.")

@@ -40,7 +40,7 @@ class FollowEmailLink:
     def _read(self, token: str) -> Link | None:
         for purpose in (Purpose.EMAIL, Purpose.RESTORE):
             try:
-                return self.links.unseal(token, purpose)
+                return self.links.unseal(token.strip(), purpose)
             except Refusal:
                 continue
         return None

@@ -17,7 +17,7 @@ class LookAtLink:
 
     async def __call__(self, *, token: str, purpose: Purpose) -> User | None:
         """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
-        link = self.links.unseal(token, purpose)
+        link = self.links.unseal(token.strip(), purpose)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired.")
         if purpose is not Purpose.RESET:

@@ -11,7 +11,7 @@ from domain.limits import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, InputErrors, Refusal
 from domain.session import EndReason
 from domain.user import User
 
@@ -34,17 +34,21 @@ class ResetPassword:
         await self._welcome(user, origin)
 
     async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
-        link = self.links.unseal(token, Purpose.RESET)
+        link = self.links.unseal(token.strip(), Purpose.RESET)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
         await self.limits.spend(link_use_bucket(link))
-        if new_password != confirm_password:
-            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
         if user is None or not user.can_reset_by(link):
             raise _dead_link()
-        secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        secret, errors = new_password, InputErrors()
+        with errors:
+            if new_password != confirm_password:
+                raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+        with errors:
+            secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        errors.check()
         password_hash = await self.hasher.hash(secret)
 
         now = self.clock()

@@ -28,7 +28,7 @@ class RestoreEmail:
     new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.unseal(token, Purpose.RESTORE)
+        link = self.links.unseal(token.strip(), Purpose.RESTORE)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask whoever runs this service for help.")

@@ -31,7 +31,7 @@ class Verify:
             return await self._use(token, origin)
 
     async def _use(self, token: str, origin: Origin) -> User:
-        link = self.links.unseal(token, Purpose.VERIFY)
+        link = self.links.unseal(token.strip(), Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")

@@ -6,6 +6,9 @@ from domain.refusals import Code, Refusal
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_NOT_ASCII = (
+    "Write the domain of an e-mail address in ASCII: an international one by its A-labels, which begin with xn--."
+)
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,30}[A-Za-z0-9]")
 _SEPARATOR = re.compile(r"[._-]+")
 _LOOK_ALIKE = str.maketrans("01345", "oieas")
@@ -40,12 +43,15 @@ _LAST_LABELS = frozenset(_ZONES.split())
 
 
 def normal_email(text: str, *, field: str = "email") -> str:
-    """The address in lower case. Raises `email_invalid`, for the field that it stood in.
+    """The address in lower case, without white space around it. Raises `email_invalid`, blaming `field`.
 
     Only the plain form is taken: a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. It is ASCII
     on purpose, so that no two addresses differ by a look-alike; an international domain comes as A-labels (`xn--`).
     """
     # The length is looked at first (RFC 5321 section 4.5.3.1): nothing below sees more than 254 characters.
+    text = text.strip()
+    if len(text) <= 254 and not text.rpartition("@")[2].isascii():
+        raise Refusal(Code.EMAIL_INVALID, _NOT_ASCII, field=field)
     if len(text) > 254 or not text.isascii():
         raise _email_invalid(field)
     address = text.lower()
@@ -59,10 +65,12 @@ def normal_email(text: str, *, field: str = "email") -> str:
 
 
 def normal_username(text: str) -> str:
-    """The username as it was typed; upper and lower case are the same when names are compared.
+    """The username as it was typed, without white space around it; upper and lower case are the same when names are
+    compared.
 
     Raises `username_invalid`. A username never looks like an address, so a login is one or the other.
     """
+    text = text.strip()
     if not _USERNAME.fullmatch(text):
         raise Refusal(
             Code.USERNAME_INVALID,

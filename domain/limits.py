@@ -222,4 +222,4 @@ def mailbox(address: str) -> str:
 
 
 def _named(name: str) -> str:
-    return name[:254].lower()
+    return name.strip()[:254].lower()

@@ -80,6 +80,14 @@ async def test_after_ten_wrong_passwords_the_right_one_has_to_wait_and_is_not_lo
     assert await enter(world)
 
 
+async def test_login_attempts_are_counted_alike_with_white_space_around_the_name(world: World) -> None:
+    await world.user(ALICE)
+    for name in (ALICE, f"{ALICE} ", f" {ALICE}", f"{ALICE}\n", f"\t{ALICE.upper()}\u00a0"):
+        await guess(world, 2, name)
+    for name in (ALICE, f"   {ALICE}   "):
+        assert await verdict(enter(world, name)) is Code.RATE_LIMITED
+
+
 async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)

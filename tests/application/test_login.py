@@ -103,6 +103,15 @@ async def test_everybody_pays_for_exactly_one_hash(
     assert len(world.store.rows.sessions) == (code is None)
 
 
+@pytest.mark.parametrize("around", ["{} ", " {}", "{}\n", "\t{}\r\n", "\u00a0{}"])
+async def test_white_space_around_a_login_is_cut_and_around_a_password_not(world: World, around: str) -> None:
+    await world.user(ALICE, username="queen")
+    for login in (ALICE, "queen"):
+        assert await world.login(login=around.format(login), password=PASSWORD)
+        wrong = world.login(login=login, password=around.format(PASSWORD))
+        assert await verdict(wrong) is Code.INVALID_CREDENTIALS
+
+
 async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(world: World) -> None:
     await world.user(ALICE)
     said = []

@@ -84,6 +84,14 @@ async def test_bad_input_is_refused_before_anything_is_hashed(
     assert not world.store.rows.mails
 
 
+async def test_a_registration_names_every_field_that_is_wrong(world: World) -> None:
+    with refused(Code.EMAIL_INVALID, field="email") as no:
+        await world.register(email="alice", password="short", username="a@b.org")
+    others = [(other.code, other.field) for other in no.value.others]
+    assert others == [(Code.USERNAME_INVALID, "username"), (Code.PASSWORD_WEAK, "password")]
+    assert world.hasher.calls == 0
+
+
 async def test_a_claim_made_before_the_proof_does_not_survive_it(world: World) -> None:
     """Somebody plants a password on an address that is not theirs, and waits."""
     await claim(world, ALICE, OTHER_PASSWORD)

@@ -142,6 +142,13 @@ async def test_a_slip_of_the_fingers_leaves_the_link_usable(
     assert await world.enter(ALICE, OTHER_PASSWORD)
 
 
+async def test_a_reset_names_both_passwords_where_both_are_wrong(world: World) -> None:
+    token = link(world, await world.user(ALICE), Purpose.RESET)
+    with refused(Code.PASSWORD_MISMATCH, field="confirm_password") as no:
+        await world.reset_password(token=token, new_password="short", confirm_password="another")
+    assert [(other.code, other.field) for other in no.value.others] == [(Code.PASSWORD_WEAK, "new_password")]
+
+
 @pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
 async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: Code | None) -> None:
     token = link(world, await world.user(ALICE), Purpose.RESET)

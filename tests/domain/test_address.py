@@ -31,11 +31,12 @@ NOT_PLAIN = r"""
 alice.@example.org|a..b@example.org|alice@example..org|alice@-a.org|alice@a-.org|alice@a_b.org|alice@127.0.0.1
 alice@example.123|a@[127.0.0.1]|"alice"@example.org|"a@evil.com"@x.com|alice(x)@example.org|<alice@example.org>
 a@x.com>|a@x.com,b@evil.com|a@x.com;b@evil.com|a@x.com b@evil.com|alice\@example.org|a:b@example.org
- alice@example.org|alice@example.org |ali ce@example.org|alice＠example.org|user＠evil.com@victim.com
+ali ce@example.org|alice＠example.org|user＠evil.com@victim.com
 аlice@example.org|alıce@example.org|alice@bücher.example
 """
 BROKEN = [
-    *("alice@example.org\n", "\talice@example.org", "alice@example.org\r\nBcc: b@evil.com", "ali\0ce@example.org"),
+    *("alice@example.org\nb", "alice\t@example.org", "alice@example.org\r\nBcc: b@evil.com", "ali\0ce@example.org"),
+    *("alice@example.org\u200b", "\ufeffalice@example.org", "\0alice@example.org", "alice@ example.org"),
     *("alice@example\x7f.org", "alice@example\u3002org", "alice@exam\u00adple.org", "\ud800@example.org"),
     *("a" * 65 + "@example.org", "a@" + "b" * 64 + ".org", "a@" + "b." * 125 + "org", "\u212aate@example.org"),
 ]
@@ -48,6 +49,23 @@ def test_everything_else_is_refused(typed: str) -> None:
     assert (refused.value.code, refused.value.field) == (Code.EMAIL_INVALID, "email")
 
 
+WHITE_SPACE = ["{} ", " {}", "{}\n", "\t{}", "{}\r\n", "\u00a0{}\u3000", " " * 1000 + "{}" + "\n" * 1000]
+
+
+@pytest.mark.parametrize("around", WHITE_SPACE)
+def test_white_space_around_a_name_is_cut(around: str) -> None:
+    assert normal_email(around.format("Alice@example.org")) == "alice@example.org"
+    assert normal_email(around.format("a" * 64 + "@example.org")) == "a" * 64 + "@example.org"
+    assert normal_username(around.format("Alice")) == "Alice"
+    assert normal_username(around.format("a" * 32)) == "a" * 32
+
+
+@pytest.mark.parametrize("typed", ["alice@bücher.example", "ali@例え.jp", "é@bücher.example"])
+def test_a_domain_that_is_not_ascii_is_refused_with_a_hint(typed: str) -> None:
+    with pytest.raises(Refusal, match=r"A-labels, which begin with xn--"):
+        normal_email(typed)
+
+
 @settings(deadline=None)
 @given(st.text() | st.from_regex(r"[a-z.+\"@ ]{1,20}@[a-z.\-0-9]{1,20}", fullmatch=True) | st.emails())
 def test_what_is_accepted_is_plain_and_stays_the_same(typed: str) -> None:
@@ -55,7 +73,7 @@ def test_what_is_accepted_is_plain_and_stays_the_same(typed: str) -> None:
         address = normal_email(typed)
     except Refusal:
         return
-    assert normal_email(address) == address == typed.lower()
+    assert normal_email(address) == address == typed.strip().lower()
     assert address.count("@") == 1
     assert address.isascii()
     assert address.isprintable()
@@ -82,7 +100,7 @@ def test_usernames_are_kept_as_typed(typed: str) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        *("", "ab", "a" * 33, ".bob", "bob.", "-bob", "bob-", "_bob", "bob_", "bo b", " bob", "bob\n", "bob@x"),
+        *("", "ab", "a" * 33, ".bob", "bob.", "-bob", "bob-", "_bob", "bob_", "bo b", "bo\nb", " a ", "bob@x"),
         *("b\u00f6b", "bob\0", "\u0661\u0662\u0663", "b\u043eb", "b/b", "<b>"),
     ],
 )
