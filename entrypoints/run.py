@@ -23,6 +23,7 @@ from entrypoints.setting_files import with_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, never bound)
+LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bell:
@@ -98,12 +99,18 @@ def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
     if mailbox:
         say(f"  Mailbox    {url}/dev/mail")
     say(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
+    if host not in LOOPBACK or environ["LATCHKEY_HOST"] in EVERYWHERE:
+        say("")
+        say(WARNING.format(host=environ["LATCHKEY_HOST"]))
     say("")
     say("  Try        " + TRY.format(url=url))
     say("  Stop       Ctrl-C")
     say("")
 
 
+WARNING = """\
+  Warning    LATCHKEY_HOST={host}: everybody in your network can use this service, which is set up for development.
+             Its pages and its mailbox answer by names of this machine only; add others to LATCHKEY_ALLOWED_HOSTS."""
 TRY = """\
 curl -i {url}/v1/register -H 'Content-Type: application/json' \\
                -d '{{"email": "grace@example.org", "password": "a long walk to the lighthouse"}}'"""

@@ -164,6 +164,15 @@ def hosts(text: str) -> tuple[str, ...]:
     return found
 
 
+def bearer_token(text: str) -> str:
+    """RFC 6750, section 2.1."""
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,}=*", text):
+        raise ValueError(
+            "must have at least 16 letters, digits or . _ ~ + / -, such as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
 def networks(text: str) -> tuple[Network, ...]:
     found = tuple(ip_network(word) for word in words(text))
     for network in found:

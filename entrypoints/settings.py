@@ -59,6 +59,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     cors_origins: tuple[str, ...]
     allowed_hosts: tuple[str, ...]
     trusted_proxies: tuple[Network, ...]
+    metrics_token: str | None
     rate_limits: bool
     host: str
     port: int
@@ -171,6 +172,7 @@ class _Reader:
             "cors_origins": self.parsed("CORS_ORIGINS", written.origins, ()),
             "allowed_hosts": self.parsed("ALLOWED_HOSTS", written.hosts, ()),
             "trusted_proxies": self.parsed("TRUSTED_PROXIES", self._proxies, ()),
+            "metrics_token": self.parsed("METRICS_TOKEN", written.bearer_token, None, optional=True),
             "rate_limits": self.parsed("RATE_LIMITS", self._switch, True),
             "host": self.parsed("HOST", listen_host, "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),

@@ -1,6 +1,7 @@
 """Health, public keys and metrics."""
 
 import asyncio
+from hmac import compare_digest
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
@@ -8,7 +9,7 @@ from urllib.parse import urlsplit
 from litestar import Request, Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
-from litestar.params import FromPath
+from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.argon2_hasher import Argon2Hasher
@@ -17,9 +18,11 @@ from adapters.live_keys import LiveKeys
 from domain.refusals import Code, Refusal
 from entrypoints.health import Health, Lookout
 from entrypoints.http.fields import described
-from entrypoints.http.guard import anybody
+from entrypoints.http.guard import anybody, bearer
+from entrypoints.http.problems import refusals
 from entrypoints.http.reading import FOR_ANY_ORIGIN
 from entrypoints.metrics import Metrics
+from entrypoints.settings import Settings
 
 TEXT = "text/plain; version=0.0.4"  # the framework adds the charset
 OPENMETRICS = "application/openmetrics-text"
@@ -167,11 +170,17 @@ async def server_metadata_of_path(
     tags=["System"],
     guards=anybody(),
     media_type=TEXT,
+    responses=refusals("token_missing", "token_invalid"),
 )
 async def numbers(
-    request: Request[Any, Any, Any], lookout: NamedDependency[Lookout], hasher: NamedDependency[Argon2Hasher]
+    request: Request[Any, Any, Any],
+    settings: NamedDependency[SkipValidation[Settings]],
+    lookout: NamedDependency[Lookout],
+    hasher: NamedDependency[Argon2Hasher],
 ) -> Response[bytes]:
-    """What Prometheus reads: of all processes, whichever answers, and whatever is down."""
+    """What Prometheus reads: of all processes, whichever answers, and whatever is down. A bearer token is asked for
+    where LATCHKEY_METRICS_TOKEN is set."""
+    _require_token(request, settings.metrics_token)
     asked = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
     openmetrics = OPENMETRICS in asked
     metrics: Metrics = request.app.state.metrics
@@ -186,6 +195,13 @@ async def numbers(
 
     media_type = f"{OPENMETRICS}; version=1.0.0; charset=utf-8" if openmetrics else TEXT
     return Response(await asyncio.to_thread(write), media_type=media_type)
+
+
+def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
+    if token is not None and not compare_digest(
+        bearer(request.headers.getall("authorization", [])).encode(), token.encode()
+    ):
+        raise Refusal(Code.TOKEN_INVALID, "The token is not the one in LATCHKEY_METRICS_TOKEN.")
 
 
 handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers]

@@ -351,3 +351,31 @@ async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
         await close(container)
         await backlog._shared.landed()
         await engine.dispose()
+
+
+TOKEN = "0123456789abcdef-._~+/=="
+
+
+@pytest.mark.anyio
+async def test_metrics_ask_for_their_token_where_one_is_set(service: Service) -> None:
+    member = service.member().headers["authorization"]
+    async with inside(service, LATCHKEY_METRICS_TOKEN=TOKEN) as client:
+        for said, status, name in (
+            (None, 401, "token_missing"),
+            ("Basic eDp4", 401, "token_missing"),
+            (f"Bearer {TOKEN[:-1]}", 401, "token_invalid"),
+            (f"Bearer {TOKEN}x", 401, "token_invalid"),
+            ("Bearer \xff", 401, "token_invalid"),
+            (member, 401, "token_invalid"),
+            (f"Bearer {TOKEN}", 200, ""),
+            (f"bearer {TOKEN}", 200, ""),
+        ):
+            headers = [] if said is None else [(b"authorization", said.encode("latin-1"))]
+            for method in ("GET", "HEAD"):
+                answer = await client.request(method, "/metrics", headers=headers)
+                assert answer.status_code == status, said
+                assert ("latchkey_http_requests_total" in answer.text) == (status == 200 and method == "GET")
+                assert status == 200 or method == "HEAD" or answer.json()["code"] == name
+                assert status == 200 or answer.headers["www-authenticate"].startswith("Bearer")
+    async with inside(service) as client:
+        assert (await client.get("/metrics")).status_code == 200

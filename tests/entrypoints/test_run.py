@@ -16,6 +16,7 @@ import pytest
 
 from entrypoints.local.engine import free_port
 from entrypoints.local.postgres_engine import Postgres
+from entrypoints.run import welcome
 from tests.entrypoints.service import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -194,3 +195,22 @@ def test_a_first_start_that_was_cut_short_is_finished(data: Path, running: list[
     run = Run(data, free_port())
     running.append(run)
     assert run.until_welcome().post("/v1/register", ADA) == 202
+
+
+@pytest.mark.parametrize(
+    ("host", "warned"),
+    [
+        ("127.0.0.1", False),
+        ("localhost", False),
+        ("::1", False),
+        ("0.0.0.0", True),
+        ("::", True),
+        ("192.0.2.1", True),
+    ],
+)
+def test_the_banner_warns_who_listens_to_a_network(
+    host: str, warned: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    welcome({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
+    printed = capsys.readouterr().out
+    assert (f"LATCHKEY_HOST={host}: everybody in your network" in printed) == warned

@@ -436,6 +436,7 @@ def test_production_trusts_nobody_in_particular_to_be_a_proxy(
             ],
         ),
         ("MAX_SESSIONS", ["0", "1001", "-1", "x", "5.0"]),
+        ("METRICS_TOKEN", ["short", "x" * 15, "with a space in it", "x" * 16 + "\n", "x" * 16 + "\u00e9", "=" * 20]),
         ("PASSWORD_MIN_LENGTH", ["0", "7", "65", "x", "-15"]),
         (
             "CORS_ORIGINS",
