@@ -5,6 +5,7 @@ import contextlib
 import gc
 import os
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -36,7 +37,7 @@ from entrypoints.http import (
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.html import Pages
-from entrypoints.http.page_results import REFUSALS
+from entrypoints.http.page_results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
 from entrypoints.http.reading import StrictRequest
 from entrypoints.http.shortcut import Shortcut, Way
@@ -83,6 +84,7 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
         proxies=settings.trusted_proxies,
         origins=settings.cors_origins,
         prefix=settings.public_path,
+        without_route=partial(send_without_route, app),
     )
 
 
@@ -113,7 +115,6 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.routes = routes
     app.state.public_url = settings.public_url
     app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
-    app.state.metrics = Metrics(_calls(app), counts)
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths), counts)
     insist_on_gates(app)

@@ -3,7 +3,7 @@
 import os
 import re
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, cast
@@ -42,6 +42,9 @@ _HEALTH, _MACHINES = ("/health/",), ("/health/", "/v1/", "/.well-known/")
 
 log = structlog.get_logger()
 
+WithoutRoute = Callable[[HTTPScope, Receive, Send, str, str, dict[str, str]], Awaitable[None]]
+"""Answers a request for which there is no route: with a code, a detail and headers."""
+
 
 class FrontDoor:
     """Request ids, one log line and one count a request, security headers, CORS, allowed hosts, the paths and methods
@@ -64,6 +67,7 @@ class FrontDoor:
         proxies: Sequence[IPv4Network | IPv6Network] = (),
         origins: Sequence[str] = (),
         prefix: str = "",
+        without_route: WithoutRoute | None = None,
     ) -> None:
         self._app = app
         self._paths = paths
@@ -74,6 +78,7 @@ class FrontDoor:
         self._proxies = tuple(proxies)
         self._cors = Cors(origins)
         self._prefix = prefix
+        self._without_route = without_route
         self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -99,10 +104,10 @@ class FrontDoor:
             if refusal:
                 await answered.refuse(*refusal)
             elif path is None:
-                await answered.refuse("not_found", self._nothing_at(scope["path"]))
+                await self._refuse(scope, receive, answered, "not_found", self._nothing_at(scope["path"]))
             elif method not in path.methods:
                 detail = f"This path has the methods {path.allow}."
-                await answered.refuse("method_not_allowed", detail, allow=path.allow)
+                await self._refuse(scope, receive, answered, "method_not_allowed", detail, Allow=path.allow)
             elif method == "OPTIONS":
                 await answered.tell_methods(path, self._cors.preflight(scope, path))
             else:
@@ -118,6 +123,14 @@ class FrontDoor:
             self._metrics.answered(method, route, answered.status, seconds=seconds, refusal=code)
             ms = round(seconds * 1000, 1)
             self._tell(RequestLine(request_id, method, route or "-", answered.status, ms, ip, code or UNSET))
+
+    async def _refuse(
+        self, scope: HTTPScope, receive: Receive, answered: "_Answered", code: str, detail: str, **headers: str
+    ) -> None:
+        if self._without_route is None:
+            await answered.refuse(code, detail, **headers)
+        else:
+            await self._without_route(scope, receive, answered, code, detail, headers)
 
     def _nothing_at(self, path: str) -> str:
         if self._prefix and path.startswith(f"{self._prefix}/"):
@@ -246,9 +259,9 @@ class _Answered:
         await self({"type": "http.response.start", "status": 204, "headers": headers})
         await self({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(self, code: str, detail: str, status: int | None = None, *, allow: str = "") -> None:
+    async def refuse(self, code: str, detail: str, status: int | None = None, **headers: str) -> None:
         if self.status is not None:
             return
         self.code = code
         document = problem(code, detail, status=status, prefix=prefix_of(self._scope))
-        await send_problem(self, document, {"Allow": allow} if allow else {})
+        await send_problem(self, document, headers)

@@ -2,18 +2,18 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
-from litestar import Response
+from litestar import Litestar, Response
 from litestar.exceptions import HTTPException
-from litestar.types import ExceptionHandlersMap
+from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
 from domain.refusals import Code, Refusal
 from entrypoints.http import problems
 from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE, Problem
-from entrypoints.http.reading import AnyRequest
+from entrypoints.http.reading import AnyRequest, StrictRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +114,16 @@ def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
     made = page(request, "message.html", status=answer.content.status, **shown)
     made.headers.update(answer.headers)
     return made
+
+
+async def send_without_route(
+    app: Litestar, scope: HTTPScope, receive: Receive, send: Send, code: str, detail: str, headers: dict[str, str]
+) -> None:
+    """The same where there is no route."""
+    request: AnyRequest = StrictRequest(cast("HTTPScope", {**scope, "litestar_app": app}))
+    document = problems.problem(code, detail, prefix=problems.prefix_of(scope))
+    answer = _as_page(request, problems.answer(request, document, headers))
+    await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
 
 
 REFUSALS: ExceptionHandlersMap = {Refusal: _refuse, HTTPException: _misread, Exception: _failed}
