@@ -256,7 +256,6 @@ async def test_a_page_elsewhere_may_read_every_refusal(service: Service) -> None
             401: await client.get("/v1/me", headers={"Origin": GOOD}),
             404: await client.get("/v1/nothing", headers={"Origin": GOOD}),
             405: await client.put("/v1/me", headers={"Origin": GOOD}),
-            413: await client.get("/v1/me", headers={"Origin": GOOD, "X-Long": "x" * 17_000}),
             415: await client.post("/v1/login", headers={"Origin": GOOD}, content=b"x"),
             422: await client.post("/v1/verify/resend", headers={"Origin": GOOD}, json={"email": "x"}),
         }.items():

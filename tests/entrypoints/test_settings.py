@@ -278,25 +278,6 @@ def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], t
         ),
     ],
 )
-def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:
-    apps = ("capacitor://localhost", "ionic://localhost", "tauri://localhost", "chrome-extension://abc", "app://-")
-    for origin in (
-        *apps,
-        "moz-extension://1b-c",
-        "http://[::1]:3000",
-        "com.example.app+x://Host:8",
-        "https://x_y.example",
-    ):
-        settings = load({**production, "LATCHKEY_CORS_ORIGINS": origin})
-        assert settings.cors_origins == (origin,)
-
-
-def test_a_port_that_the_scheme_implies_is_left_out_of_an_origin(production: dict[str, str]) -> None:
-    said = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
-    settings = load({**production, "LATCHKEY_CORS_ORIGINS": said})
-    assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")
-
-
 def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], weak: str) -> None:
     said = complaints(production | {"LATCHKEY_SECRET_KEY": weak})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
@@ -816,3 +797,22 @@ def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[st
 def test_a_cost_that_cannot_be_is_refused_with_the_reason(cost: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
         written.argon2(cost)
+
+
+def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:
+    apps = ("capacitor://localhost", "ionic://localhost", "tauri://localhost", "chrome-extension://abc", "app://-")
+    for origin in (
+        *apps,
+        "moz-extension://1b-c",
+        "http://[::1]:3000",
+        "com.example.app+x://Host:8",
+        "https://x_y.example",
+    ):
+        settings = load({**production, "LATCHKEY_CORS_ORIGINS": origin})
+        assert settings.cors_origins == (origin,)
+
+
+def test_a_port_that_the_scheme_implies_is_left_out_of_an_origin(production: dict[str, str]) -> None:
+    said = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
+    settings = load({**production, "LATCHKEY_CORS_ORIGINS": said})
+    assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")
