@@ -103,6 +103,5 @@ def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
     """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
     that makes it so long."""
     seconds = max(1, math.ceil(wait.total_seconds()))
-    minutes = "" if seconds < 120 else f" (about {math.ceil(seconds / 60)} minutes)"
-    text = f"Too many attempts. Try again in {seconds} {'second' if seconds == 1 else 'seconds'}{minutes}."
+    text = "Too many attempts. Try again later."
     return Refusal(Code.RATE_LIMITED, text, reason=reason, retry_after=seconds)
