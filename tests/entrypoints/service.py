@@ -269,6 +269,6 @@ def code(answer: httpx.Response) -> str:
     if answer.status_code == 401:
         assert answer.headers.get_list("www-authenticate") == [challenge(answer.request, document)]
     if answer.status_code in {429, 503}:
-        assert int(answer.headers["retry-after"]) > 0
+        assert document["retry_after"] == int(answer.headers["retry-after"]) > 0
     found: str = document["code"]
     return found
