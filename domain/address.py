@@ -6,6 +6,7 @@ from domain.refusals import Code, Refusal
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+_INTERNATIONAL = re.compile(r"@[\w.-]+\Z")
 _NOT_ASCII = (
     "Write the domain of an e-mail address in ASCII: an international one by its A-labels, which begin with xn--."
 )
@@ -50,7 +51,7 @@ def normal_email(text: str, *, field: str = "email") -> str:
     """
     # The length is looked at first (RFC 5321 section 4.5.3.1): nothing below sees more than 254 characters.
     text = text.strip()
-    if len(text) <= 254 and not text.rpartition("@")[2].isascii():
+    if len(text) <= 254 and _INTERNATIONAL.search(text) and not text.rpartition("@")[2].isascii():
         raise Refusal(Code.EMAIL_INVALID, _NOT_ASCII, field=field)
     if len(text) > 254 or not text.isascii():
         raise _email_invalid(field)
