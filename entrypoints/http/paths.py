@@ -8,8 +8,10 @@ from litestar.routes import HTTPRoute
 
 from entrypoints.http import forward_auth
 
-_PARAMETER = re.compile(r"\{[^}]*\}")
-_VALUE = r"(?!\.)[^/;]+"
+_PARAMETER = re.compile(r"\{\w+:(\w+)\}")
+_SEGMENT = r"(?!\.)[^/;]+"
+_VALUES = {"path": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
+"""What stands for a parameter, where it is not one segment."""
 
 
 class Path:
@@ -39,14 +41,19 @@ class Paths:
         self._plain: dict[str, Path] = {}
         self._patterns: dict[re.Pattern[str], Path] = {}
         known: dict[str, Path] = {}
+        typed: dict[str, str] = {}
         for route in app.routes:
             if isinstance(route, HTTPRoute):
                 path = known.setdefault(route.path_format, Path(route.path_format))
                 path.add(*map(str, route.methods))
+                typed[route.path_format] = route.path
         for template, path in known.items():
             if "{" in template:
-                pieces = map(re.escape, _PARAMETER.split(template))
-                self._patterns[re.compile(_VALUE.join(pieces))] = path
+                kinds = [found[1] for found in _PARAMETER.finditer(typed[template])]
+                values = [_VALUES.get(kind, _SEGMENT) for kind in kinds]
+                pieces = [re.escape(piece) for piece in _PARAMETER.sub("{}", typed[template]).split("{}")]
+                pattern = "".join(piece + value for piece, value in zip(pieces, [*values, ""], strict=True))
+                self._patterns[re.compile(pattern)] = path
             else:
                 self._plain[template] = path
 

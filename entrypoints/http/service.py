@@ -198,9 +198,7 @@ async def numbers(
 
 
 def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
-    if token is not None and not compare_digest(
-        bearer(request.headers.getall("authorization", [])).encode(), token.encode()
-    ):
+    if token is not None and not compare_digest(bearer(request.scope).encode(), token.encode()):
         raise Refusal(Code.TOKEN_INVALID, "The token is not the one in LATCHKEY_METRICS_TOKEN.")
 
 

@@ -50,7 +50,7 @@ def admin(running: Service) -> Iterator[Client]:
 def at(path: Path, client: Client) -> str:
     """The path with values that there are."""
     own = client.pair["session_id"], client.get("/v1/me").json()["id"]
-    values = {"session_id": own[0], "user_id": own[1], "name": "malformed"}
+    values = {"session_id": own[0], "user_id": own[1], "name": "malformed", "path": "accounts"}
     return PARAMETER.sub(lambda found: values[found[1]], path.template)
 
 
