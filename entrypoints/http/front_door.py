@@ -128,7 +128,7 @@ class FrontDoor:
         self, scope: HTTPScope, receive: Receive, answered: "_Answered", code: str, detail: str, **headers: str
     ) -> None:
         if self._without_route is None:
-            await answered.refuse(code, detail, **headers)
+            await answered.refuse(code, detail, headers=headers)
         else:
             await self._without_route(scope, receive, answered, code, detail, headers)
 
@@ -259,9 +259,11 @@ class _Answered:
         await self({"type": "http.response.start", "status": 204, "headers": headers})
         await self({"type": "http.response.body", "body": b"", "more_body": False})
 
-    async def refuse(self, code: str, detail: str, status: int | None = None, **headers: str) -> None:
+    async def refuse(
+        self, code: str, detail: str, status: int | None = None, *, headers: dict[str, str] | None = None
+    ) -> None:
         if self.status is not None:
             return
         self.code = code
         document = problem(code, detail, status=status, prefix=prefix_of(self._scope))
-        await send_problem(self, document, headers)
+        await send_problem(self, document, headers or {})
