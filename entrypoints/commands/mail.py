@@ -4,16 +4,19 @@ import argparse
 from uuid import UUID
 
 from entrypoints.commands.output import print_note, print_rows
-from entrypoints.commands.registry import Commands, with_container
+from entrypoints.commands.registry import Commands, whole, with_container
 from entrypoints.container import Container
 
+_LIMIT = 100
 COLUMNS = ("id", "kind", "recipient", "created_at", "note")
 
 
 async def list_mail(container: Container, asked: argparse.Namespace) -> int:
-    parked = await container.parked_mails()()
-    rows = [{name: getattr(mail, name) for name in COLUMNS} for mail in parked]
+    parked = await container.parked_mails()(limit=asked.limit + 1)
+    rows = [{name: getattr(mail, name) for name in COLUMNS} for mail in parked[: asked.limit]]
     print_rows(rows, columns=COLUMNS, empty="No mail was given up.", as_json=asked.json)
+    if len(parked) > asked.limit:
+        print_note(f"There is more. These are the oldest {asked.limit}: raise --limit to see others.")
     return 0
 
 
@@ -26,6 +29,7 @@ async def redrive_mail(container: Container, asked: argparse.Namespace) -> int:
 
 def register(commands: Commands) -> None:
     listing = with_container(list_mail)
-    mail = commands.group("mail", "List the mail that was given up, or try one again.", default=listing)
-    mail.listing("list", listing, "List the mail that was given up, with the reason.")
+    mail = commands.group("mail", "List the mail that was given up, or try one again.", default=listing, limit=_LIMIT)
+    oldest = mail.listing("list", listing, "List the mail that was given up, oldest first, with the reason.")
+    oldest.add_argument("--limit", type=whole, default=_LIMIT, help=f"how many at most, {_LIMIT} by default")
     mail.add("redrive", with_container(redrive_mail), "Make it due again.").add_argument("id", type=UUID)

@@ -36,11 +36,11 @@ class Commands:
         made.add_argument("--json", action="store_true", help="print JSON, for programs")
         return made
 
-    def group(self, name: str, text: str, *, default: Run | None = None) -> "Commands":
-        """Commands under a name of their own; `default` is for who says the name alone."""
+    def group(self, name: str, text: str, *, default: Run | None = None, **options: object) -> "Commands":
+        """Commands under a name of their own; `default`, with these options, is for who says the name alone."""
         made = self._parsers.add_parser(name, help=text, description=text, allow_abbrev=False)
         if default is not None:
-            made.set_defaults(run=default, json=False)
+            made.set_defaults(run=default, json=False, **options)
         return Commands(made, called="action", required=default is None)
 
 

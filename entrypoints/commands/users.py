@@ -41,7 +41,10 @@ async def create_user(container: Container, asked: argparse.Namespace) -> int:
 
 
 async def find_users(container: Container, asked: argparse.Namespace) -> int:
-    found, more = await container.find_users()(query=asked.query, role=asked.role, limit=asked.limit)
+    query = asked.query if asked.email is None else asked.email
+    found, more = await container.find_users()(query=query, role=asked.role, limit=asked.limit)
+    if asked.email is not None:
+        found, more = [user for user in found if user.email == asked.email.lower()], False
     print_rows([user_row(user) for user in found], columns=USER, empty="No users found.", as_json=asked.json)
     if more:
         print_note(f"There are more. These are the first {len(found)}: name a longer prefix, or raise --limit.")
@@ -150,7 +153,9 @@ def register(commands: Commands) -> None:
 
     text = "Find users by the beginning of their address or user name, or by their id."
     find = users.listing("find", with_container(find_users), text)
-    find.add_argument("query", type=name, nargs="?", default="", metavar="QUERY", help="everybody by default")
+    which = find.add_mutually_exclusive_group()
+    which.add_argument("query", type=name, nargs="?", default="", metavar="QUERY", help="everybody by default")
+    which.add_argument("--email", type=name, help="only those of this very address")
     find.add_argument("--role", type=role, metavar=ROLES)
     find.add_argument("--limit", type=whole, default=50, help="how many at most, 50 by default")
 

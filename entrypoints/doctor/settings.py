@@ -1,6 +1,9 @@
 """The settings as they were read: what means nothing, what is weak, what is meant for a laptop only."""
 
+import os
+import re
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from entrypoints.doctor.findings import Finding
@@ -8,6 +11,7 @@ from entrypoints.setting_values import too_wide
 from entrypoints.settings import Settings
 
 PART = "settings"
+_RANGE = re.compile(r"[0-9A-Fa-f]{5}(\.txt)?")
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
@@ -44,6 +48,8 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
             f"LATCHKEY_PASSWORD_MIN_LENGTH is {settings.password_min_length}: where a password is all that is asked"
             " for, it should have 15 characters (NIST SP 800-63B-4)",
         )
+    if settings.breached_passwords is not None:
+        yield _breached(settings.breached_passwords)
     if not settings.rate_limits:
         yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: anybody may guess passwords as fast as they can")
     yield from _proxies(settings, behind_one=public.scheme == "https")
@@ -53,6 +59,19 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding.warning(
             PART, "mail is only written to LATCHKEY_MAIL_DIR and reaches nobody: set LATCHKEY_SMTP_URL"
         )
+
+
+def _breached(folder: Path) -> Finding:
+    try:
+        with os.scandir(folder) as files:
+            known = any(_RANGE.fullmatch(file.name) and os.access(file, os.R_OK) for file in files)
+    except OSError as error:
+        why = f"cannot be read ({error.strerror})"
+    else:
+        if known:
+            return Finding.ok(PART, f"new passwords are looked up in {folder}")
+        why = "has no range files that can be read, such as 21BD1 or 21BD1.txt"
+    return Finding.warning(PART, f"LATCHKEY_BREACHED_PASSWORDS: {folder} {why}, so no breached password is refused")
 
 
 def _proxies(settings: Settings, *, behind_one: bool) -> Iterator[Finding]:

@@ -420,8 +420,10 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     service.user(email, username=name)
     client = service.client().log_in(email)
     user = client.get("/v1/me").json()
-    for query in (email[:20], name.upper(), user["id"]):
-        found = service.cli("users", "find", query, "--json")
+    service.user(f"{email}anic")
+    assert len(json.loads(service.cli("users", "find", email, "--json").stdout)) == 2
+    for query in (["--email", email.upper()], [name.upper()], [user["id"]]):
+        found = service.cli("users", "find", *query, "--json")
         assert (found.returncode, json.loads(found.stdout)) == (0, [user])
     assert json.loads(service.cli("users", "find", email, "--role", "admin", "--json").stdout) == []
 
@@ -430,7 +432,7 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     assert code(client.get("/v1/me")) == "token_revoked"
     assert code(client.post("/v1/login", json={"login": email, "password": PASSWORD})) == "account_disabled"
     assert service.cli("users", "disable", user["id"]).returncode == 0
-    assert json.loads(service.cli("users", "find", email, "--json").stdout)[0]["disabled"] is True
+    assert json.loads(service.cli("users", "find", "--email", email, "--json").stdout)[0]["disabled"] is True
 
     done = service.cli("users", "enable", name)
     assert (done.returncode, done.stdout) == (0, f"{email} ({user['id']}) is enabled\n")
@@ -438,7 +440,7 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     done = service.cli("users", "delete", "--email", email)
     assert (done.returncode, done.stdout) == (0, f"{email} ({user['id']}) is deleted\n")
     assert code(client.get("/v1/me")) == "token_revoked"
-    assert service.cli("users", "find", email).stdout == "No users found.\n"
+    assert service.cli("users", "find", "--email", email).stdout == "No users found.\n"
     acts = "SELECT action FROM events WHERE user_id = $1 AND actor_id IS NULL ORDER BY id"
     told = [row["action"] for row in ask(service, acts, UUID(user["id"]))]
     assert told == ["created", "disabled", "enabled", "deleted"]
