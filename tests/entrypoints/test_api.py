@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from adapters.key_files import make_key
-from tests.entrypoints.service import ROOT, Service, eventually
+from tests.entrypoints.service import PASSWORD, ROOT, Service, address, eventually
 
 SLEEPY = """
 import sys, time
@@ -98,6 +98,15 @@ def test_a_full_disk_under_the_log_does_not_keep_the_api_from_serving(
     apart.start_api()
     for _ in range(3):
         assert apart.client().get("/v1/me").status_code == 401
+
+
+def test_a_full_disk_under_the_log_does_not_keep_the_worker_from_sending(apart: Service) -> None:
+    apart.folder.joinpath("worker.log").symlink_to("/dev/full")
+    apart.start_api()
+    apart.start_worker()
+    client, email = apart.client(), address()
+    assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
+    assert apart.mail(email)
 
 
 def test_a_closed_stdout_does_not_keep_the_api_from_serving(apart: Service) -> None:

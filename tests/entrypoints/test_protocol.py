@@ -2,9 +2,12 @@
 
 import asyncio
 import json
+import os
 import re
 import resource
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -19,7 +22,7 @@ from uvicorn import Config, Server
 from entrypoints.http import protocol
 from entrypoints.http.draining import DrainingHttpProtocol
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.service import Service, eventually, free_port
+from tests.entrypoints.service import ROOT, Service, eventually, free_port
 
 MIB = 2**20
 HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
@@ -245,6 +248,28 @@ def test_silent_connections_leave_files_for_others(apart: Service) -> None:
             assert resident(apart) < before + 40
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def test_silent_connections_leave_files_where_the_hard_limit_is_low(apart: Service) -> None:
+    program = ["sh", "-c", 'ulimit -n 256 && exec "$0" -m entrypoints.api', sys.executable]
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **apart.environ}) as api, ExitStack() as silent:
+        try:
+            eventually(lambda: reachable(apart) and answered(apart), within=60)
+            for _ in range(1100):
+                silent.enter_context(connect(apart))
+            assert all(answered(apart) for _ in range(10))
+            assert psutil.Process(api.pid).num_fds() < 200
+        finally:
+            api.kill()
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+def reachable(service: Service) -> bool:
+    with suppress(OSError), connect(service):
+        return True
+    return False
 
 
 class Small:
