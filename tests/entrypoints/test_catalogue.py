@@ -137,6 +137,7 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     hidden = {route.path for route in application.routes} - {path.replace("_id}", "_id:uuid}") for _, path in routes}
     pages = {"/", "/docs", "/verify", "/reset", "/email", "/problems/{name:str}"}
     pages |= {"/dev/mail", "/dev/mail/{name:str}", "/dev/mail/{name:str}/html"}
+    pages |= {"/.well-known/oauth-authorization-server/{path:path}"}
     pages |= {"/.well-known/change-password", "/favicon.ico", "/favicon.svg", "/robots.txt"}
     assert hidden == {"/openapi.json", *pages}
     for key, call in described.items():
