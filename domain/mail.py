@@ -58,6 +58,23 @@ class Kind(StrEnum):
         """The purpose of the link this kind of mail carries; None for a mere notice."""
         return _LINKS.get(self)
 
+    @property
+    def is_awaited(self) -> bool:
+        """Whether a person waits for it, as far as anybody can tell: an address that is known already is answered as
+        quickly as one that is not."""
+        return self in _AWAITED
+
+
+_AWAITED = {Kind.VERIFY, Kind.ALREADY_REGISTERED, Kind.RESET, Kind.CONFIRM_EMAIL, Kind.EMAIL_RESTORED}
+
+NOTICE_DELAY = timedelta(hours=1)
+"""How much later than it was asked for a notice has its turn, where others wait: after what a person waits for, but
+not for ever."""
+
+LANE_PACE = timedelta(seconds=1)
+"""Between the turns of two mails of one lane. It holds nothing up: what is due is sent as fast as workers can. But a
+mail of another lane comes before all but the first of a crowd."""
+
 
 _LINKS = {
     Kind.VERIFY: Purpose.VERIFY,
@@ -100,6 +117,18 @@ class Mail:
     note: str = ""
     until: datetime | None = None
     """What the mail tells of goes on until then. It is found out when the mail is sent, and not kept."""
+
+    @property
+    def lane(self) -> str | None:
+        """Whose mails it waits behind: those of the site that asked, and what is awaited apart from notices."""
+        if not self.origin.site:
+            return None
+        return self.origin.site if self.kind.is_awaited else f"{self.origin.site} notices"
+
+    def turn_at(self, last: datetime | None) -> datetime:
+        """When it is its turn; `last` is the latest turn in its lane. Mails that are due are sent in this order."""
+        first = self.due_at + (timedelta(0) if self.kind.is_awaited else NOTICE_DELAY)
+        return first if last is None else max(first, last + LANE_PACE)
 
     @classmethod
     def owed(

@@ -20,6 +20,9 @@ class MemoryMails(Mails):
 
     async def add(self, mail: Mail) -> None:
         await checkpoint()
+        ahead = [other for other in self._rows.mails.values() if other.lane == mail.lane and other.outcome is None]
+        last = max((self._rows.turns[other.id] for other in ahead), default=None) if mail.lane else None
+        self._rows.turns[mail.id] = mail.turn_at(last)
         self._rows.mails[mail.id] = mail
         self.owed.append(mail.id)
 
@@ -30,7 +33,7 @@ class MemoryMails(Mails):
         now = now or self._rows.clock()
         due = [
             mail
-            for mail in sorted(self._rows.mails.values(), key=lambda mail: mail.due_at)
+            for mail in sorted(self._rows.mails.values(), key=lambda mail: self._rows.turns[mail.id])
             if mail.outcome is None and mail.due_at <= now and only in (None, mail.id)
         ]
         leased = [replace(mail, due_at=now + hold, attempts=mail.attempts + 1) for mail in due[:limit]]

@@ -23,6 +23,8 @@ class Rows:
     """With the user as it was."""
     sessions: dict[UUID, Session] = field(default_factory=dict)
     mails: dict[UUID, Mail] = field(default_factory=dict)
+    turns: dict[UUID, datetime] = field(default_factory=dict)
+    """Of the mails."""
     events: dict[UUID, Event] = field(default_factory=dict)
     clients: dict[UUID, Client] = field(default_factory=dict)
     changes: dict[UUID, AddressChange] = field(default_factory=dict)
@@ -37,6 +39,7 @@ class Rows:
             deletions=dict(self.deletions),
             sessions=dict(self.sessions),
             mails=dict(self.mails),
+            turns=dict(self.turns),
             events=dict(self.events),
             clients=dict(self.clients),
             changes=dict(self.changes),

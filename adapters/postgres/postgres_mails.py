@@ -11,7 +11,7 @@ from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.tables import mails
 from application.store import Mails
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import LANE_PACE, NOTICE_DELAY, Kind, Mail, Outcome
 from domain.user import User
 
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
@@ -19,17 +19,25 @@ _known = among_texts(mails.c.kind, [kind.value for kind in Kind])
 
 _ADDED = (
     *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
-    *("ip", "user_agent"),
+    *("ip", "user_agent", "lane"),
 )
 # The database's clock says what is due, for those of the processes differ; the others are given by tests.
 _NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
 _AT_ONCE = {"due_at": func.least(bindparam("due_at"), func.now())}
-_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE))
+# As `Mail.turn_at` says, in one statement with the mail itself.
+_ahead = mails.alias("ahead")
+_last = (
+    select(func.max(_ahead.c.turn_at) + LANE_PACE)
+    .where(_ahead.c.lane == bindparam("lane"), _ahead.c.outcome.is_(None))
+    .scalar_subquery()
+)
+_TURN = {"turn_at": func.greatest(_AT_ONCE["due_at"] + bindparam("delay", type_=Interval), _last)}
+_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE | _TURN))
 
 _DUE = (
     select(mails.c.id)
     .where(mails.c.outcome.is_(None), mails.c.due_at <= _NOW, _known)
-    .order_by(mails.c.due_at)
+    .order_by(mails.c.turn_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
 )
@@ -62,7 +70,8 @@ class PostgresMails(Mails):
         self.owed: list[UUID] = []
 
     async def add(self, mail: Mail) -> None:
-        await _ADD.count(self._connection, **row_of_mail(mail))
+        delay = timedelta(0) if mail.kind.is_awaited else NOTICE_DELAY
+        await _ADD.count(self._connection, **row_of_mail(mail), lane=mail.lane, delay=delay)
         self.owed.append(mail.id)
 
     async def lease(

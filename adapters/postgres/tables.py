@@ -138,8 +138,13 @@ mails = Table(
     # Where the act came from; mails of releases before have neither.
     Column("ip", Text),
     Column("user_agent", Text),
+    # Those of a lane go out one after another, and lanes in turn. The default is for the release before.
+    Column("lane", Text),
+    Column("turn_at", _moment, nullable=False, server_default=func.now()),
 )
 Index("ix_mails_due_at", mails.c.due_at, postgresql_where=mails.c.outcome.is_(None))
+Index("ix_mails_turn_at", mails.c.turn_at, postgresql_where=mails.c.outcome.is_(None))
+Index("ix_mails_lane", mails.c.lane, mails.c.turn_at, postgresql_where=mails.c.outcome.is_(None))
 Index("ix_mails_parked", mails.c.id, postgresql_where=mails.c.outcome == "parked")
 Index("ix_mails_recipient", mails.c.recipient)
 Index("ix_mails_user_id", mails.c.user_id, postgresql_where=mails.c.user_id.is_not(None))

@@ -18,8 +18,9 @@ class Mails(Protocol):
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
     ) -> Sequence[Mail]:
-        """Take due mails so that no other worker gets them for as long as `hold`; oldest first, never waiting. What
-        is due is judged by the store's own clock, unless `now` is given: those of several processes differ."""
+        """Take due mails so that no other worker gets them for as long as `hold`; in the order of their turns
+        (`Mail.turn_at`), never waiting. What is due is judged by the store's own clock, unless `now` is given: those
+        of several processes differ."""
         ...
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:

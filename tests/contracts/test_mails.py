@@ -85,6 +85,61 @@ async def test_what_has_been_due_longest_is_leased_first(stage: Stage) -> None:
     assert batches == [[early.id], [late.id], [latest.id]]
 
 
+def asked(kind: Kind, ip: str, *, at: datetime = NOW) -> Mail:
+    return Mail.owed(kind, "ada@example.org", id=new_id(), now=at, origin=Origin(ip=ip))
+
+
+async def owe(stage: Stage, *mails: Mail) -> None:
+    for mail in mails:
+        async with stage.begin() as work:
+            await work.mails.add(mail)
+
+
+async def order(stage: Stage, mails: int) -> list[UUID]:
+    """In which they are leased, one at a time, once all are due."""
+    return [(await leased(stage, now=NOW + timedelta(hours=3))).id for _ in range(mails)]
+
+
+async def test_a_network_that_asks_for_many_mails_lets_those_of_others_go_first(stage: Stage) -> None:
+    crowd = [asked(Kind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
+    others = [asked(Kind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)]
+    await owe(stage, *crowd, *others)
+    assert await order(stage, 33) == [mail.id for mail in (*crowd[:3], *others, *crowd[3:])]
+
+
+async def test_what_a_person_waits_for_is_sent_before_notices(stage: Stage) -> None:
+    notices = [asked(kind, "203.0.113.7") for kind in Kind if not kind.is_awaited]
+    awaited = [asked(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in Kind if kind.is_awaited]
+    await owe(stage, *notices, *awaited)
+    found = await order(stage, len(Kind))
+    assert found == [mail.id for mail in (*awaited, *notices)]
+    assert {Kind.VERIFY, Kind.RESET, Kind.CONFIRM_EMAIL} <= {mail.kind for mail in awaited}
+    assert {Kind.PASSWORD_CHANGED, Kind.SESSION_STOLEN} <= {mail.kind for mail in notices}
+
+
+async def test_a_notice_does_not_wait_for_ever(stage: Stage) -> None:
+    notice = asked(Kind.PASSWORD_CHANGED, "203.0.113.7")
+    later = asked(Kind.RESET, "198.51.100.1", at=NOW + timedelta(hours=1, seconds=1))
+    await owe(stage, later, notice)
+    assert await order(stage, 2) == [notice.id, later.id]
+
+
+async def test_a_crowd_that_has_been_sent_holds_up_nobody_any_more(stage: Stage) -> None:
+    crowd = [asked(Kind.RESET, "203.0.113.7") for _ in range(5)]
+    await owe(stage, *crowd)
+    for mail in await leasing(stage)():
+        await settle(stage, mail, Outcome.SENT)
+    again, other = asked(Kind.RESET, "203.0.113.7"), asked(Kind.RESET, "198.51.100.1", at=NOW + timedelta(seconds=1))
+    await owe(stage, other, again)
+    assert await order(stage, 2) == [again.id, other.id]
+
+
+async def test_mails_that_nobody_in_the_network_asked_for_wait_for_no_other(stage: Stage) -> None:
+    mails = [asked(Kind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
+    await owe(stage, *mails, asked(Kind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
+    assert (await order(stage, 6))[:5] == [mail.id for mail in mails]
+
+
 async def test_a_worker_gets_no_more_than_it_asked_for(stage: Stage) -> None:
     for _ in range(7):
         await stage.mail()
