@@ -65,7 +65,10 @@ class Kind(StrEnum):
         return self in _AWAITED
 
 
-_AWAITED = {Kind.VERIFY, Kind.ALREADY_REGISTERED, Kind.RESET, Kind.CONFIRM_EMAIL, Kind.EMAIL_RESTORED}
+_AWAITED = {
+    *(Kind.VERIFY, Kind.ALREADY_REGISTERED, Kind.RESET, Kind.RESET_WAITS),
+    *(Kind.CONFIRM_EMAIL, Kind.EMAIL_RESTORED, Kind.PASSWORD_NEEDED),
+}
 
 NOTICE_DELAY = timedelta(hours=1)
 """How much later than it was asked for a notice has its turn, where others wait: after what a person waits for, but

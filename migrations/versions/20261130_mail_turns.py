@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "9c4d1e7b3a52"
-down_revision = "5a8e2d71c0f4"
+down_revision = "c2d95b17e4a8"
 branch_labels = None
 depends_on = None
 
