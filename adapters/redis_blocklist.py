@@ -27,6 +27,7 @@ from redis.exceptions import RedisError
 
 from adapters.redis_line import RedisLine
 from adapters.redis_places import DEADLINE
+from adapters.redis_places import FLOOR as _FLOOR
 from adapters.round_trip import RoundTrip
 from application.ports import Blocklist, Floors, Seat
 
@@ -35,7 +36,6 @@ log = logging.getLogger(__name__)
 # One hash tag keeps all keys in one slot of a cluster, so that they can be asked together.
 _MARK = "{latchkey}:complete"
 _WITNESS = "{latchkey}:witness:"
-_FLOOR = "{latchkey}:floor:"
 _BEGIN = """
 local memory = redis.call('INFO', 'memory')
 if not memory:find('maxmemory:0', 1, true) and not memory:find('maxmemory_policy:noeviction', 1, true) then

@@ -19,6 +19,9 @@ from redis.crc import key_slot
 from redis.exceptions import RedisError
 from redis.retry import Retry
 
+FLOOR = "{latchkey}:floor:"
+"""What the key of a session's revocation begins with."""
+
 DEADLINE = 0.2
 """Seconds that a command may take while somebody waits for it."""
 

@@ -12,6 +12,7 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.redis_lost_revocations import LostRevocations
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
 from adapters.uuid7 import uuid7
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
@@ -208,7 +209,8 @@ class Container(containers.DeclarativeContainer):
     )
     health = providers.Factory(Health, floors, blocklist)
     backlog = providers.ThreadSafeSingleton(PostgresBacklog, engine, clock=clock)
-    lookout = providers.Factory(Lookout, backlog, blocklist)
+    lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, floors)
+    lookout = providers.Factory(Lookout, backlog, blocklist, lost=lost_revocations)
 
 
 async def close(container: Container) -> None:

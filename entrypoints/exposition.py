@@ -20,8 +20,10 @@ class _Families(Collector):
         return self._families
 
 
-def exposition(counted: Counted, up: dict[str, bool], backlog: Backlog | None, *, openmetrics: bool) -> bytes:
-    families = _Families([*_counted(counted), *_looked_up(up, backlog)])
+def exposition(
+    counted: Counted, up: dict[str, bool], backlog: Backlog | None, *, lost: int | None = None, openmetrics: bool
+) -> bytes:
+    families = _Families([*_counted(counted), *_looked_up(up, backlog), *_lost(lost)])
     if openmetrics:
         write: Callable[[Collector], bytes] = generate_openmetrics  # untyped where it comes from
         return write(families)
@@ -83,3 +85,10 @@ def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]
         "The age of the oldest mail that has to be sent yet.",
         backlog.oldest / timedelta(seconds=1),
     )
+
+
+def _lost(lost: int | None) -> Iterator[Metric]:
+    if lost is not None:
+        yield GaugeMetricFamily(
+            "latchkey_revocations_lost", "Sessions that Redis knows to be revoked and PostgreSQL does not.", lost
+        )

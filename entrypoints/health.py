@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.redis_blocklist import RedisBlocklist
+from adapters.redis_lost_revocations import LostRevocations
 from application.ports import Floors
 from domain.refusals import Refusal
 
@@ -39,6 +40,12 @@ class Lookout:
     backlog: PostgresBacklog
     blocklist: RedisBlocklist
     deadline: float = 1.0
+    lost: LostRevocations | None = None
+
+    @property
+    def lost_revocations(self) -> int | None:
+        """How many revocations PostgreSQL has lost; None where nobody knows."""
+        return None if self.lost is None else self.lost.found
 
     async def look(self) -> tuple[dict[str, bool], Backlog | None]:
         """Which parts are up, and what the database says. Raises nothing."""

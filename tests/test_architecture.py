@@ -95,7 +95,15 @@ HOMES = {
     "jinja2": {"jinja_composer"},
     "jwt": {"jwt_sealer"},
     "msgspec": {"jwt_sealer"},
-    "redis": {"dramatiq_queue", "redis_blocklist", "redis_connections", "redis_limits", "redis_line", "redis_places"},
+    "redis": {
+        "dramatiq_queue",
+        "redis_blocklist",
+        "redis_connections",
+        "redis_limits",
+        "redis_line",
+        "redis_places",
+        "redis_lost_revocations",
+    },
     "sqlalchemy": {"postgres"},
 }
 

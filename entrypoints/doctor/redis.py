@@ -7,9 +7,13 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
+from adapters.postgres.connecting import make_engine
+from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.redis_connections import asynchronous
+from adapters.redis_lost_revocations import LostRevocations
 from adapters.redis_places import described
 from application.ports import Clock
+from domain.refusals import Refusal
 from entrypoints.doctor.clocks import compare
 from entrypoints.doctor.findings import Finding
 from entrypoints.settings import Settings
@@ -46,6 +50,7 @@ async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Findi
                 yield Finding.wrong(PART, f"{name} is refused: {why}; give this user the right to it")
         else:
             yield Finding.ok(PART, "we may do what we have to (EVAL, EVALSHA, INFO, MGET, TIME)")
+        yield await _lost(settings)
         if "INFO" not in refused:
             yield _keeping(await redis.info(), where)
         if "TIME" not in refused:
@@ -77,6 +82,23 @@ async def _refused(redis: Redis) -> dict[str, str]:
         except ResponseError as error:
             refused[name] = str(error)
     return refused
+
+
+async def _lost(settings: Settings) -> Finding:
+    engine = make_engine(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
+    try:
+        lost = await LostRevocations(settings.redis_url, PostgresFloors(engine), deadline=DEADLINE).look()
+    except (RedisError, OSError, Refusal):
+        return Finding.warning(PART, "its revocations cannot be compared with the database's")
+    finally:
+        await engine.dispose()
+    if lost:
+        return Finding.wrong(
+            PART,
+            f"{lost} sessions are revoked here and not in PostgreSQL, which was restored to an older state: people"
+            " who logged out can refresh again; end the sessions of that time",
+        )
+    return Finding.ok(PART, "PostgreSQL knows of every revocation")
 
 
 def _keeping(info: dict[str, Any], where: str) -> Finding:

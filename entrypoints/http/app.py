@@ -50,6 +50,8 @@ log = structlog.get_logger()
 BODY_LIMIT = 32 * 1024
 TEND_EVERY = 0.25
 LOOK_EVERY = 1.0
+COMPARE_EVERY = 30.0
+"""Seconds between two looks whether PostgreSQL knows every revocation that Redis holds."""
 
 T = TypeVar("T")
 
@@ -166,8 +168,13 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
                 except Exception as error:
                     log.error("signing keys not looked at", exc_info=error)
 
+        async def compare() -> None:
+            while True:
+                await container.lost_revocations().look_if_possible()
+                await asyncio.sleep(COMPARE_EVERY)
+
         await tend_once()
-        chores = [asyncio.create_task(chore()) for chore in (tend, watch)]
+        chores = [asyncio.create_task(chore()) for chore in (tend, watch, compare)]
         # What is there now stays; the collector need not look at it again (it costs tens of milliseconds each time).
         gc.freeze()
         try:

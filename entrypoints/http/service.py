@@ -191,7 +191,7 @@ async def numbers(
         # Loaded when somebody asks for the first time; not everybody does.
         from entrypoints.exposition import exposition
 
-        return exposition(metrics.counted(), up, backlog, openmetrics=openmetrics)
+        return exposition(metrics.counted(), up, backlog, lost=lookout.lost_revocations, openmetrics=openmetrics)
 
     media_type = f"{OPENMETRICS}; version=1.0.0; charset=utf-8" if openmetrics else TEXT
     return Response(await asyncio.to_thread(write), media_type=media_type)

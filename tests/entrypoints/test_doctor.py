@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mappin
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -460,6 +461,18 @@ def test_what_the_wire_takes_is_no_difference() -> None:
             "Redis", asked + timedelta(seconds=seconds), asked=asked, answered=asked + timedelta(seconds=40)
         )
         assert found == Finding.ok("clock", "this machine and Redis agree")
+
+
+async def test_revocations_that_the_database_has_lost(environ: dict[str, str], own_valkey: engines.Valkey) -> None:
+    client = Redis.from_url(own_valkey.url)
+    try:
+        assert saying(await redis(environ, own_valkey.url), "knows of every revocation").state is State.OK
+        await client.set("{latchkey}:floor:" + UUID(int=7).hex, 2**31 - 1)
+        found = saying(await redis(environ, own_valkey.url), "restored to an older state")
+        assert (found.state, found.text.split()[0]) == (State.WRONG, "1")
+    finally:
+        await client.flushall()
+        await client.aclose()
 
 
 # -- mail ----------------------------------------------------------------------------------------------

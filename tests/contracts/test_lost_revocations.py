@@ -1,0 +1,53 @@
+"""Redis knows of a revocation that PostgreSQL does not: somebody hears of it."""
+
+import logging
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_renewals import PostgresRenewals
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.redis_blocklist import RedisBlocklist
+from adapters.redis_lost_revocations import LostRevocations
+from domain.session import EndReason
+from entrypoints import engines
+from tests.contracts.stage import LATER, SpyingBlocklist, Stage
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+pytestmark = pytest.mark.anyio
+
+
+async def test_a_database_that_went_back_is_noticed_and_one_that_did_not_is_not(
+    engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    floors = PostgresFloors(engine)
+    blocklist = RedisBlocklist(valkey.url, truth=floors, horizon=LATER - LATER.replace(minute=0))
+    lost = LostRevocations(valkey.url, floors)
+    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    user = await stage.user()
+    sessions = [await stage.session(user) for _ in range(3)]
+    try:
+        assert await lost.look() == 0
+        for session in sessions[:2]:
+            async with store.begin() as work:
+                await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
+        assert await redis.keys("{latchkey}:floor:*")
+        with caplog.at_level(logging.ERROR):
+            assert await lost.look() == 0
+            assert caplog.records == []
+            async with engine.begin() as connection:  # as a restore of the state before would
+                await connection.execute(
+                    text("UPDATE sessions SET ended_at = NULL WHERE id = :id"), {"id": sessions[0].id}
+                )
+                await connection.execute(text("DELETE FROM sessions WHERE id = :id"), {"id": sessions[1].id})
+            assert [await lost.look(), await lost.look()] == [2, 2]
+        assert [it.message for it in caplog.records] == ["revocations_lost"]
+        assert lost.found == 2
+    finally:
+        await blocklist.close()
