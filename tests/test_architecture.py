@@ -154,6 +154,7 @@ CALLABLES = {
     "Failovers": "what the connections of an engine have met",
     "Lender": "how connections are lent",
     "LiveKeys": "the keys that a sealer is told",
+    "LostRevocations": "what the page of numbers and doctor ask",
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
