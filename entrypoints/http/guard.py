@@ -22,6 +22,9 @@ from entrypoints.http.problems import mark_bearer
 from entrypoints.http.reading import AnyRequest, UnsupportedMediaType, origin_of, said_in
 from entrypoints.http.validation import problem_of, refusal_of
 
+NULLABLE = frozenset({"role", "cursor"})
+"""Query parameters that may be left out and have no default."""
+
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 
 Connection = ASGIConnection[Any, Any, Any, Any]
@@ -69,9 +72,12 @@ class Gate:
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
             raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
         if self._query is not None and connection.scope["query_string"]:
-            names = [name for name, _ in connection.query_params.multi_items()]
+            values = list(connection.query_params.multi_items())
+            names = [name for name, _ in values]
             wrong = {name: "unknown parameter" for name in names if name not in self._query}
             wrong |= {name: "is given twice" for name in names if name in self._query and names.count(name) > 1}
+            # The framework takes the word for a parameter that was left out.
+            wrong |= {name: "must not be null" for name, value in values if value == "null" and name in NULLABLE}
             if wrong:
                 raise refusal_of([problem_of(name, rule) for name, rule in wrong.items()])
 

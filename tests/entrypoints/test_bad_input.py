@@ -134,7 +134,10 @@ def test_what_is_wrong_is_named_as_the_caller_knows_it(sweep: Sweep) -> None:
         (sweep.admin.get("/v1/users?x=1&limit=1&limit=1&%3Cy%3E=2"),
          [("x", "unknown parameter"), ("", "unknown parameter"), ("limit", "is given twice")]),
         (sweep.admin.get("/v1/forward-auth?role=king"), [("role", roles)]),
-        (sweep.admin.get("/v1/forward-auth?role=null"), [("role", roles)]),
+        (sweep.admin.get("/v1/forward-auth?role=null"), [("role", "must not be null")]),
+        (sweep.admin.get("/v1/users?role=null&cursor=null"),
+         [("role", "must not be null"), ("cursor", "must not be null")]),
+        (sweep.admin.get("/v1/me/events?cursor=null"), [("cursor", "must not be null")]),
         (sweep.program.post("/v1/introspect", headers=form), [("token", "is required")]),
     ]  # fmt: skip
     for answer, problems in cases:
