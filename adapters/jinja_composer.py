@@ -24,6 +24,7 @@ SUBJECTS = {
     Kind.PASSWORD_NEEDED: "Choose a new password for {product}",
     Kind.ACCOUNT_CLOSED: "Your account at {product} was deleted",
     Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
+    Kind.UNDO_INSTEAD: "Get your account at {product} back",
     Kind.RESET_WAITS: "No new password for {product} yet",
 }
 """Nothing of what a user typed belongs into a subject."""

@@ -37,12 +37,17 @@ async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime)
     if mail.kind.purpose in (Purpose.EMAIL, Purpose.RESTORE):
         return await _about_an_address(work, mail, mail.kind.purpose, now)
     user = await _addressee(work, mail, holder)
-    if user is None:
-        return mail, None
     # Who asks for another verification cannot say which claim is meant. Where there are several, the newest may be a
     # stranger's with a planted password, so the link lets the owner of the mailbox choose one: that proves as well.
-    if mail.kind is Kind.VERIFY and mail.user_id is None and await work.users.claims(user.email) > 1:
+    asked_again = mail.kind is Kind.VERIFY and mail.user_id is None and user is not None
+    if asked_again and user is not None and await work.users.claims(user.email) > 1:
         mail = replace(mail, kind=Kind.RESET)
+    if mail.kind is Kind.RESET and (user is None or not user.verified):
+        undo = await _undo(work, mail, now)
+        if undo is not None:
+            return undo
+    if user is None:
+        return mail, None
     # To the address that the user holds, whatever the mail says.
     mail = replace(mail, recipient=user.email)
     if mail.kind.purpose is Purpose.VERIFY:
@@ -53,18 +58,41 @@ async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime)
     return mail, link if link is not None and user.can_reset_by(link) else None
 
 
+async def _undo(work: Work, mail: Mail, now: datetime) -> tuple[Mail, Link] | None:
+    """In the place of a reset for an address that nobody has verified now, but that somebody has lost by what can still
+    be undone. A reset link for a stranger who has registered it since would stand in the way of that."""
+    subject, version, began = None, 0, now
+    if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
+        subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
+    else:
+        change = await work.changes.back_to(mail.recipient, since=now - Purpose.RESTORE.lifetime)
+        if change is not None and change.confirmed_at is not None and await _is_left(work, change.user_id, now):
+            subject, began = change.id, change.confirmed_at
+    if subject is None:
+        return None
+    link = Link(purpose=Purpose.RESTORE, subject=subject, version=version, issued_at=began)
+    return replace(mail, kind=Kind.UNDO_INSTEAD, until=began + Purpose.RESTORE.lifetime), link
+
+
+async def _is_left(work: Work, user_id: UUID, now: datetime) -> bool:
+    """Whether the user is there, or can be brought back."""
+    if await work.users.by_id(user_id) is not None:
+        return True
+    deletion = await work.users.deletion(user_id)
+    return deletion is not None and deletion.can_be_undone(now)
+
+
 async def _about_an_address(work: Work, mail: Mail, purpose: Purpose, now: datetime) -> tuple[Mail, Link | None]:
     if mail.kind is Kind.ACCOUNT_CLOSED:
         return mail, await _about_a_deletion(work, mail, now)
     change = None if mail.change_id is None else await work.changes.by_id(mail.change_id)
     if change is None:
         return mail, None
-    user = await work.users.by_id(change.user_id)
     if purpose is Purpose.RESTORE:
-        deletion = None if user is not None else await work.users.deletion(change.user_id)
-        there = user is not None or (deletion is not None and deletion.can_be_undone(now))
-        useful, recipient = there and change.closed_at is None, change.old_email
+        useful = change.closed_at is None and await _is_left(work, change.user_id, now)
+        recipient = change.old_email
     else:
+        user = await work.users.by_id(change.user_id)
         newest = await work.changes.newest(change.user_id)
         useful = user is not None and newest == change and change.confirmable(user, now=now)
         recipient = change.new_email

@@ -50,6 +50,8 @@ class Kind(StrEnum):
     ACCOUNT_CLOSED = "account_closed"
     """By its holder, which can be undone."""
     ACCOUNT_DELETED = "account_deleted"
+    UNDO_INSTEAD = "undo_instead"
+    """In the place of a mail with a reset link, to an address that a user has lost by something that can be undone."""
     RESET_WAITS = "reset_waits"
     """In the place of a mail with a reset link, while a former address can undo a change of address."""
 
@@ -88,6 +90,7 @@ _LINKS = {
     Kind.EMAIL_RESTORED: Purpose.RESET,
     Kind.PASSWORD_NEEDED: Purpose.RESET,
     Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
+    Kind.UNDO_INSTEAD: Purpose.RESTORE,
 }
 
 

@@ -16,6 +16,7 @@ from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_mailer import MemoryMailer
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
+from adapters.no_limits import NoLimits
 from adapters.pem_keys import SigningKey
 from adapters.process_limits import ProcessLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
@@ -44,6 +45,7 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
+from application.ports import Limits
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -79,14 +81,17 @@ class StoppedClock:
 
 
 class World:
-    def __init__(self) -> None:
+    """`limited` is False where nothing is ever too often."""
+
+    def __init__(self, *, limited: bool = True) -> None:
         self.clock = clock = StoppedClock()
         self.nudged: list[UUID] = []
         self.blocklist = MemoryBlocklist()
         self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend, clock=clock)
         self.floors = MemoryFloors(self.store)
         self.hasher = hasher = MemoryHasher()
-        self.limits = limits = ProcessLimits(clock=clock)
+        self.limits = ProcessLimits(clock=clock)
+        limits: Limits = self.limits if limited else NoLimits()
         self.mailer = MemoryMailer()
         self.lifetimes = lifetimes = Lifetimes()
         self.policy = policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})

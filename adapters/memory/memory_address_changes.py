@@ -32,6 +32,15 @@ class MemoryAddressChanges(AddressChanges):
         await checkpoint()
         return max(self._of(user_id), key=lambda change: change.id, default=None)
 
+    async def back_to(self, email: str, *, since: datetime) -> AddressChange | None:
+        await checkpoint()
+        found = [
+            change
+            for change in self._rows.changes.values()
+            if change.old_email == email and change.closed_at is None and (change.confirmed_at or since) > since
+        ]
+        return max(found, key=lambda change: change.id, default=None)
+
     async def keep(self, change: AddressChange) -> None:
         await checkpoint()
         if change.id in self._rows.changes:

@@ -124,6 +124,11 @@ class MemoryUsers(Users):
         found = self._rows.deletions.get(user_id)
         return None if found is None else found[0]
 
+    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
+        await checkpoint()
+        found = [it for it, _ in self._rows.deletions.values() if it.email == email and it.can_be_undone(now)]
+        return max(found, key=lambda it: it.deleted_at, default=None)
+
     async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         await checkpoint()
         return bring_back(self._rows, user_id, email=email, now=now)

@@ -48,6 +48,13 @@ async def deletion_of_user(connection: AsyncConnection, user_id: UUID) -> Deleti
     return None if row is None else deletion_of(row)
 
 
+async def deletion_at(connection: AsyncConnection, email: str, *, now: datetime) -> Deletion | None:
+    asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
+    latest = asked.where(deletions.c.email == email, deletions.c.until > now).order_by(deletions.c.deleted_at.desc())
+    row = (await connection.execute(latest.limit(1))).first()
+    return None if row is None else deletion_of(row)
+
+
 async def bring_back(connection: AsyncConnection, user_id: UUID, *, email: str, now: datetime) -> User | None:
     undone = delete(deletions).where(deletions.c.id == user_id, deletions.c.until > now).returning(deletions)
     row = (await connection.execute(undone)).first()

@@ -33,6 +33,14 @@ class PostgresAddressChanges(AddressChanges):
         theirs = select(address_changes).where(address_changes.c.user_id == user_id)
         return await self._one(theirs.order_by(address_changes.c.id.desc()).limit(1))
 
+    async def back_to(self, email: str, *, since: datetime) -> AddressChange | None:
+        away = select(address_changes).where(
+            address_changes.c.old_email == email,
+            address_changes.c.confirmed_at > since,
+            address_changes.c.closed_at.is_(None),
+        )
+        return await self._one(away.order_by(address_changes.c.id.desc()).limit(1))
+
     async def keep(self, change: AddressChange) -> None:
         kept = update(address_changes).where(address_changes.c.id == change.id)
         await self._connection.execute(kept.values(row_of_change(change)))

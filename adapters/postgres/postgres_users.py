@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, brought, standing
-from adapters.postgres.deleted_users import bring_back, deletion_of_user, remove
+from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of_user, remove
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, row_of_user, user_of
@@ -134,6 +134,9 @@ class PostgresUsers(Users):
 
     async def deletion(self, user_id: UUID) -> Deletion | None:
         return await deletion_of_user(self._connection, user_id)
+
+    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
+        return await deletion_at(self._connection, email, now=now)
 
     async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         return await bring_back(self._connection, user_id, email=email, now=now)

@@ -85,6 +85,8 @@ deletions = Table(
     Column("cleaned_to", Uuid),
 )
 
+Index("ix_deletions_email", deletions.c.email, postgresql_where=deletions.c.email.is_not(None))
+
 sessions = Table(
     "sessions",
     metadata,
@@ -162,6 +164,7 @@ address_changes = Table(
     Column("closed_at", _moment),
 )
 Index("ix_address_changes_user_id_id", address_changes.c.user_id, address_changes.c.id)
+Index("ix_address_changes_old_email", address_changes.c.old_email)
 
 # No foreign key: what happened stays known when its user is gone.
 events = Table(

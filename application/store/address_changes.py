@@ -23,6 +23,10 @@ class AddressChanges(Protocol):
         """The last that the user asked for, whatever has become of it."""
         ...
 
+    async def back_to(self, email: str, *, since: datetime) -> AddressChange | None:
+        """The newest change away from the address that was confirmed later than that and is not closed."""
+        ...
+
     async def keep(self, change: AddressChange) -> None:
         """Keep one that was added as it is now."""
         ...

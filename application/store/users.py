@@ -139,6 +139,10 @@ class Users(Protocol):
         """How the user was removed; None where nothing is left, or they are there."""
         ...
 
+    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
+        """The latest deletion of a user of that address that can still be undone."""
+        ...
+
     async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         """The user who was removed, as an unverified one of that address without a password, with their history; None
         where that cannot be undone. Hold everybody of the address first."""

@@ -42,6 +42,7 @@ def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
         Kind.EMAIL_RESTORED: Purpose.RESET,
         Kind.PASSWORD_NEEDED: Purpose.RESET,
         Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
+        Kind.UNDO_INSTEAD: Purpose.RESTORE,
         Kind.ACCOUNT_DELETED: None,
         Kind.RESET_WAITS: None,
     }
