@@ -59,8 +59,8 @@ async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime)
 
 
 async def _undo(work: Work, mail: Mail, now: datetime) -> tuple[Mail, Link] | None:
-    """In the place of a reset for an address that nobody has verified now, but that somebody has lost by what can still
-    be undone. A reset link for a stranger who has registered it since would stand in the way of that."""
+    """In the place of a reset for an address that nobody has verified now, and that a user has lost by what can still
+    be undone. A reset link for a stranger who has registered it since would stand in the way."""
     subject, version, began = None, 0, now
     if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at

@@ -51,7 +51,7 @@ class Kind(StrEnum):
     """By its holder, which can be undone."""
     ACCOUNT_DELETED = "account_deleted"
     UNDO_INSTEAD = "undo_instead"
-    """In the place of a mail with a reset link, to an address that a user has lost by something that can be undone."""
+    """In the place of a mail with a reset link, to an address that a user has lost by what can be undone."""
     RESET_WAITS = "reset_waits"
     """In the place of a mail with a reset link, while a former address can undo a change of address."""
 

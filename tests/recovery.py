@@ -154,21 +154,25 @@ class Theft(RuleBasedStateMachine):
         if self.world.clock() + timedelta(minutes=minutes) < self.began + WEEK - timedelta(minutes=1):
             self.world.clock.advance(minutes=minutes)
 
-    @rule(acts=st.lists(st.sampled_from(["password", "move", "delete", "log out", "reset", "register"]), max_size=4))
+    @rule(
+        acts=st.lists(
+            st.sampled_from(["password", "move", "delete", "log out", "reset", "register"]), min_size=1, max_size=4
+        )
+    )
     def plan_for_the_end(self, acts: list[str]) -> None:
         """What to do while the owner takes the account back."""
         self.plan = acts
 
     def go_on(self) -> None:
-        for number, act in enumerate(self.plan):
+        for act in self.plan:
             for password in PASSWORDS_OF_THE_THIEF:
                 for login in (OWNER, THIEF, FENCE):
                     self.log_in(login, password)
             for pair in self.pairs[-3:]:
                 if (caller := self.tried(self.world.authenticate(pair.access_token))) is not None:
-                    self.interfere(act, caller, number)
+                    self.interfere(act, caller)
 
-    def interfere(self, act: str, caller: AccessToken, number: int) -> None:
+    def interfere(self, act: str, caller: AccessToken) -> None:
         world = self.world
         if act == "reset":
             self.tried(world.ask_for_reset(email=OWNER))
@@ -176,8 +180,8 @@ class Theft(RuleBasedStateMachine):
             self.tried(world.register(email=OWNER, password=PASSWORD))
         elif act == "log out":
             self.tried(world.logout_everywhere(caller))
-        for password in PASSWORDS_OF_THE_THIEF:
-            new = PASSWORDS_OF_THE_THIEF[number % 3]
+        for place, password in enumerate(PASSWORDS_OF_THE_THIEF):
+            new = PASSWORDS_OF_THE_THIEF[(place + 1) % 3]
             if act == "password":
                 self.tried(world.change_password(caller, current_password=password, new_password=new))
             elif act == "delete":

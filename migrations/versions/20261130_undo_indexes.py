@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "91c4be07d2a6"
-down_revision = "5e8a71c0d3f4"
+down_revision = "c2d95b17e4a8"
 branch_labels = None
 depends_on = None
 

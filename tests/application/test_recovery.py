@@ -1,10 +1,18 @@
 """Whatever somebody with the password does for seven days, the owner of the mailbox gets the account back."""
 
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from domain.address_change import AddressChange
+from domain.mail import Link, Purpose
+from domain.refusals import Code
+from domain.user import User
+from tests.application.words import ALICE, change_link, claim, moving, reset_by_mail, verdict
 from tests.recovery import Theft
-from tests.world import World
+from tests.world import OTHER_PASSWORD, PASSWORD, World
+
+pytestmark = pytest.mark.anyio
 
 
 class InMemory(Theft):
@@ -19,3 +27,86 @@ class InMemory(Theft):
 
 def test_the_owner_of_the_mailbox_recovers_from_whatever_a_thief_does() -> None:
     run_state_machine_as_test(InMemory, settings=settings(max_examples=150, stateful_step_count=25, deadline=None))
+
+
+NEW = "new@example.org"
+
+
+async def moved(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
+    change = await moving(world, user, new_email, password)
+    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    return world.store.rows.changes[change.id]
+
+
+async def letter_to(world: World, email: str) -> str:
+    await world.deliver_mail(limit=100)
+    return [letter.text for letter in world.mailer.letters if letter.recipient == email][-1]
+
+
+async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone(world: World) -> None:
+    """Neither a thief who has moved the account to their mailbox, nor the victim of a trap, who owns the mailbox."""
+    user = await world.user(ALICE)
+    await moved(world, user, NEW)
+    world.clock.advance(days=6)
+    await world.ask_for_reset(email=NEW)
+    text = await letter_to(world, NEW)
+    assert "token=" not in text
+    assert "Until 8 March 2026 at 12:00 UTC" in text
+    assert await verdict(world.enter(NEW)) is None
+    sealed = Link(purpose=Purpose.RESET, subject=user.id, version=2, issued_at=world.clock())
+    token = world.links.seal(sealed)  # as a worker of the release before would
+    again = world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
+    assert await verdict(again) is Code.LINK_INVALID
+
+
+async def test_the_new_mailbox_resets_once_the_change_cannot_be_undone_any_more(world: World) -> None:
+    user = await world.user(ALICE)
+    change = await moved(world, user, NEW)
+    restore = change_link(world, change, Purpose.RESTORE)
+    world.clock.advance(days=7)
+    await world.ask_for_reset(email=NEW)
+    await reset_by_mail(world, NEW, OTHER_PASSWORD)
+    assert await verdict(world.restore_email(token=restore)) is Code.LINK_EXPIRED
+
+
+async def test_an_address_that_was_never_verified_does_not_make_a_reset_wait(world: World) -> None:
+    user = await claim(world, ALICE, PASSWORD)
+    await moved(world, user, NEW)
+    await world.ask_for_reset(email=NEW)
+    await reset_by_mail(world, NEW, OTHER_PASSWORD)
+
+
+@pytest.mark.parametrize("deleted", [False, True], ids=["moved", "deleted"])
+async def test_a_reset_for_a_lost_address_gives_the_account_back_and_not_a_strangers(
+    world: World, deleted: bool
+) -> None:
+    user = await world.user(ALICE)
+    if deleted:
+        await world.delete_me(await world.caller(), password=PASSWORD)
+    else:
+        await moved(world, user, NEW)
+    world.clock.advance(hours=1)
+    stranger = await claim(world, ALICE, OTHER_PASSWORD)
+    for ask in (world.ask_for_reset, world.ask_for_verification):
+        await claim(world, ALICE, OTHER_PASSWORD)
+        await ask(email=ALICE)
+        assert "This was not me" in await letter_to(world, ALICE)
+    restored = await world.follow_email_link(token=await world.mailed_token(ALICE))
+    assert (restored.id, restored.email) == (user.id, ALICE)
+    assert stranger.id not in world.store.rows.users
+    await reset_by_mail(world, ALICE, OTHER_PASSWORD)
+
+
+async def test_an_account_that_was_driven_out_of_its_address_and_deleted_comes_back(world: World) -> None:
+    """The thief moves it to an address of theirs, lets another account of theirs take that, and deletes it then."""
+    user = await world.user(ALICE)
+    change = await moved(world, user, "thief@example.net")
+    other = await world.user("fence@example.net")
+    await moving(world, user, "fence@example.net")
+    await moved(world, other, "thief@example.net")
+    driven_out = world.store.rows.users[user.id]
+    assert (driven_out.email, driven_out.verified) == ("fence@example.net", False)
+    await world.delete_me(await world.caller("fence@example.net"), password=PASSWORD)
+    assert user.id not in world.store.rows.users
+    restored = await world.restore_email(token=change_link(world, change, Purpose.RESTORE))
+    assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)

@@ -350,3 +350,38 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
     assert max(batches) <= 10_001
     async with engine.connect() as connection:
         assert tuple((await connection.execute(count)).one()) == (0, 0)
+
+
+# -- found by the address that was lost ----------------------------------------------------------------------
+
+
+async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(stage: Stage) -> None:
+    first = await stage.user()
+    await remove(stage, first)
+    final = await stage.user()
+    await remove(stage, final, undoable=False)
+    async with stage.begin() as work:
+        found = await work.users.deletion_at(ADA, now=LATER)
+        assert found is not None
+        assert found.user_id == first.id
+        assert await work.users.deletion_at(ADA, now=UNTIL) is None
+        assert await work.users.deletion_at("bob@example.org", now=LATER) is None
+
+
+async def test_the_newest_open_change_away_from_an_address_is_found(stage: Stage) -> None:
+    user = await stage.user()
+    asked, moved, closed = (
+        AddressChange(
+            id=new_id(), user_id=user.id, old_email=ADA, new_email="n@example.org", credential_version=1, asked_at=NOW
+        )
+        for _ in range(3)
+    )
+    async with stage.begin() as work:
+        for change in (asked, moved, closed):
+            await work.changes.add(change)
+        moved = moved.confirmed(LATER)
+        await work.changes.keep(moved)
+        await work.changes.keep(closed.confirmed(LATER, undoable=False))
+        assert await work.changes.back_to(ADA, since=NOW) == moved
+        assert await work.changes.back_to(ADA, since=LATER) is None
+        assert await work.changes.back_to("n@example.org", since=NOW) is None
