@@ -4,7 +4,7 @@ import sqlalchemy as sa
 from alembic import op
 
 revision = "91c4be07d2a6"
-down_revision = "c2d95b17e4a8"
+down_revision = "9c4d1e7b3a52"
 branch_labels = None
 depends_on = None
 
