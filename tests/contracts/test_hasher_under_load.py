@@ -244,7 +244,7 @@ async def test_callers_who_leave_give_their_place_back(gate: Gate) -> None:
 async def test_a_job_that_fails_gives_its_place_back(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
     hasher = gate.hasher(queue=0)
     gate.free.set()
-    monkeypatch.setattr(Gate, "hash", lambda *_: 1 // 0)
+    monkeypatch.setattr(Gate, "hash", lambda *_, **__: 1 // 0)
     for _ in range(5):
         with pytest.raises(ZeroDivisionError):
             await hasher.hash("x")
