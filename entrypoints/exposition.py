@@ -45,10 +45,10 @@ def _counted(counted: Counted) -> Iterator[Metric]:
     for call, buckets in counted.buckets.items():
         durations.add_metric(list(call), list(_cumulated(buckets)), counted.seconds[call])
     yield durations
-    refusals = CounterMetricFamily("latchkey_refusals", "Problem documents that were answered.", labels=["code"])
+    errors = CounterMetricFamily("latchkey_errors", "Problem documents that were answered.", labels=["code"])
     for code, number in counted.refusals.items():
-        refusals.add_metric([code], number)
-    yield refusals
+        errors.add_metric([code], number)
+    yield errors
     logins = CounterMetricFamily("latchkey_logins", "Logins that were tried.", labels=["outcome"])
     for outcome, number in counted.logins.items():
         logins.add_metric([outcome], number)
@@ -67,21 +67,23 @@ def _cumulated(buckets: list[float]) -> Iterator[tuple[str, float]]:
 
 
 def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]:
-    parts = GaugeMetricFamily("latchkey_up", "Whether a part answers in time.", labels=["part"])
-    for part, answers in up.items():
-        parts.add_metric([part], float(answers))
-    yield parts
+    dependencies = GaugeMetricFamily(
+        "latchkey_dependency_up", "Whether a dependency answers in time.", labels=["dependency"]
+    )
+    for dependency, answers in up.items():
+        dependencies.add_metric([dependency], float(answers))
+    yield dependencies
     if backlog is None:  # nobody knows, which is not the same as none
         return
-    yield GaugeMetricFamily("latchkey_mails_owed", "Mails that have to be sent yet.", backlog.owed)
-    yield GaugeMetricFamily("latchkey_mails_parked", "Mails that were given up.", backlog.parked)
+    yield GaugeMetricFamily("latchkey_outbox_pending", "Mails that have to be sent yet.", backlog.owed)
+    yield GaugeMetricFamily("latchkey_outbox_parked", "Mails that were given up.", backlog.parked)
     yield GaugeMetricFamily(
-        "latchkey_mails_overdue_seconds",
+        "latchkey_outbox_lag_seconds",
         "How long the mail that is due for longest has been due.",
         backlog.overdue / timedelta(seconds=1),
     )
     yield GaugeMetricFamily(
-        "latchkey_mails_oldest_seconds",
+        "latchkey_outbox_oldest_age_seconds",
         "The age of the oldest mail that has to be sent yet.",
         backlog.oldest / timedelta(seconds=1),
     )

@@ -88,7 +88,7 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
     client = service.member()
     before = scrape(service)
     for name in CATALOGUE:
-        assert ("latchkey_refusals_total", name) in before  # from the start, or nobody sees the first
+        assert ("latchkey_errors_total", name) in before  # from the start, or nobody sees the first
     for _ in range(2):
         client.log_in(client.email)
     client.post("/v1/login", json={"login": client.email, "password": "wrong"})
@@ -105,7 +105,7 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
         ("latchkey_logins_total", "malformed"): 1,
         ("latchkey_logins_total", "unsupported_media_type"): 1,
     }
-    grown = {key[1]: after[key] - before[key] for key in before if key[0] == "latchkey_refusals_total"}
+    grown = {key[1]: after[key] - before[key] for key in before if key[0] == "latchkey_errors_total"}
     assert {name: number for name, number in grown.items() if number} == {
         **{"invalid_credentials": 1, "malformed": 2, "unsupported_media_type": 1},
         **{"method_not_allowed": 1, "token_missing": 1},
@@ -114,8 +114,8 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
 
 def test_mails_wait_until_a_worker_comes(apart: Service) -> None:
     apart.start_api()
-    names = ("latchkey_mails_owed", "latchkey_mails_parked", "latchkey_mails_overdue_seconds")
-    oldest = "latchkey_mails_oldest_seconds"
+    names = ("latchkey_outbox_pending", "latchkey_outbox_parked", "latchkey_outbox_lag_seconds")
+    oldest = "latchkey_outbox_oldest_age_seconds"
     assert [scrape(apart)[name,] for name in (*names, oldest)] == [0, 0, 0, 0]
     for _ in range(3):
         apart.client().post("/v1/password/forgot", json={"email": address("waiting")})
@@ -124,8 +124,8 @@ def test_mails_wait_until_a_worker_comes(apart: Service) -> None:
     assert 0 < overdue < 60
     assert 0 < scrape(apart)[oldest,] < 60
     apart.start_worker()
-    eventually(lambda: scrape(apart)["latchkey_mails_owed",] == 0)
-    assert scrape(apart)["latchkey_mails_overdue_seconds",] == scrape(apart)[oldest,] == 0
+    eventually(lambda: scrape(apart)["latchkey_outbox_pending",] == 0)
+    assert scrape(apart)["latchkey_outbox_lag_seconds",] == scrape(apart)[oldest,] == 0
 
 
 @pytest.mark.anyio
@@ -295,7 +295,7 @@ def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -
         assert families["latchkey_http_request_duration_seconds"].type == "histogram"
     for accept in ("", "*/*", "text/html", "text/plain; version=1.0.0", ",;q=,", "application/openmetrics-textual"):
         assert samples(client.get("/metrics", headers={"Accept": accept}))
-    for query in ("name[]=latchkey_up", "name%5B%5D=x", "x", "=", "name[]=a&name[]=b"):
+    for query in ("name[]=latchkey_dependency_up", "name%5B%5D=x", "x", "=", "name[]=a&name[]=b"):
         assert code(client.get(f"/metrics?{query}")) == "malformed", query
         assert client.head(f"/metrics?{query}").status_code == 400
     head = client.head("/metrics")
@@ -310,15 +310,15 @@ def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -
 
 def test_a_part_that_is_up_is_said_to_be(service: Service) -> None:
     found = scrape(service)
-    assert (found["latchkey_up", "database"], found["latchkey_up", "redis"]) == (1, 1)
+    assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 1)
 
 
 def test_without_redis_the_page_says_so(apart: Service) -> None:
     apart.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
     apart.start_api()
     found = scrape(apart)
-    assert (found["latchkey_up", "database"], found["latchkey_up", "redis"]) == (1, 0)
-    assert ("latchkey_mails_owed",) in found
+    assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 0)
+    assert ("latchkey_outbox_pending",) in found
 
 
 @pytest.mark.anyio
@@ -326,9 +326,9 @@ async def test_without_the_database_nobody_says_that_no_mail_waits(service: Serv
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
         found = samples(await client.get("/metrics"))
-        assert found["latchkey_up", "database"] == 0
-        assert not [key for key in found if key[0].startswith("latchkey_mails")]
-        assert ("latchkey_refusals_total", "unavailable") in found
+        assert found["latchkey_dependency_up", "database"] == 0
+        assert not [key for key in found if key[0].startswith("latchkey_outbox")]
+        assert ("latchkey_errors_total", "unavailable") in found
 
 
 @pytest.mark.anyio

@@ -293,4 +293,4 @@ async def test_it_is_counted_like_any_other(service: Service, method: str, path:
     for status, number in ((200, 2), (401, 1)):
         labels = f'method="{method}",route="{path}",status="{status}"'
         assert f"latchkey_http_requests_total{{{labels}}} {number}.0" in numbers
-    assert f'latchkey_refusals_total{{code="{code}"}} 1.0' in numbers
+    assert f'latchkey_errors_total{{code="{code}"}} 1.0' in numbers

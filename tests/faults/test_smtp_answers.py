@@ -54,7 +54,7 @@ def test_a_no_for_now_waits_a_no_for_ever_is_parked_and_redriven_and_others_pass
     assert eventually(lambda: settled("closing")) == (None, "SMTP DATA: 421 4.3.2 closing")
     assert eventually(lambda: settled("greylisted")) == (None, "SMTP DATA: 450 4.2.0 greylisted")
     assert eventually(lambda: settled("unknown")) == ("parked", "SMTP DATA: 550 5.1.1 no such user")
-    assert (eventually(lambda: settled("dropped"))[0], figure(mailing, "latchkey_mails_parked")) == (None, 3)
+    assert (eventually(lambda: settled("dropped"))[0], figure(mailing, "latchkey_outbox_parked")) == (None, 3)
 
     parked = listed(mailing)
     assert set(parked) == set(troubled["unknown"])
@@ -104,7 +104,7 @@ def test_a_sender_that_is_refused_costs_no_letter_and_the_operator_hears_of_it(m
 
 
 def test_poison_ends_parked_others_flow_and_whoever_watches_sees_it(mailing: Stack) -> None:
-    before = figure(mailing, "latchkey_mails_parked")
+    before = figure(mailing, "latchkey_outbox_parked")
     forged = ["a\r\nBcc: b@example.org", "a@example.org, b@example.org", "ünï@example.org", "", "x" * 3000]
     mailing.owe(*forged)
     nobody, unmakeable = address("nobody"), mailing.service.user("unmakeable")
@@ -124,8 +124,8 @@ def test_poison_ends_parked_others_flow_and_whoever_watches_sees_it(mailing: Sta
     eventually(lambda: mailing.fate(unmakeable) == (None, "Unexpected: OverflowError"))
     mailing.sql("UPDATE mails SET attempts = 9, due_at = now() WHERE recipient = $1", unmakeable)
     eventually(lambda: mailing.fate(unmakeable) == ("parked", "Unexpected: OverflowError"))
-    assert figure(mailing, "latchkey_mails_parked") == before + len(forged) + 1
+    assert figure(mailing, "latchkey_outbox_parked") == before + len(forged) + 1
     assert set(listed(mailing)) >= {unmakeable}
     assert mailing.fate("from.the@future.example.org") == (None, "")
-    assert figure(mailing, "latchkey_mails_overdue_seconds") > 3000
+    assert figure(mailing, "latchkey_outbox_lag_seconds") > 3000
     assert not set(mailing.box.asked) & {*forged, nobody, unmakeable}
