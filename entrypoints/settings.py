@@ -1,35 +1,29 @@
 """Everything that can be set, read once from the environment. What is wrong is said by its name, all at once."""
 
-import json
 import os
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from dotenv import dotenv_values
 from msgspec import Struct
 
 from entrypoints import product_settings as product
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
 from entrypoints.listening import listen_host
-from entrypoints.service_links import is_service_link, without_service_links
-from entrypoints.setting_files import FILE, set_names, text_of
+from entrypoints.setting_files import set_names
 from entrypoints.setting_values import ROOT, Network
+from entrypoints.settings_reader import SettingsError, SettingsReader
+
+__all__ = ["Settings", "SettingsError", "database_url", "key_folder", "load", "meant_env"]
 
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
-_LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 EVERY_ADDRESS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  (read, never bound)
 """What `LATCHKEY_HOST` says to listen on every address of the machine."""
-
-
-class SettingsError(Exception):
-    """One line for each setting that is missing or wrong."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -124,20 +118,10 @@ def key_folder() -> tuple[Path, timedelta, bool]:
     return path, delay, path is made
 
 
-class _Reader:
+class _Reader(SettingsReader):
     def __init__(self, environ: Mapping[str, str] | None, default_env: str, *, mails: bool = False) -> None:
-        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
-        self.service_links = tuple(name for name in _LINKED if is_service_link(name, given.get(name, "")))
-        self._values = without_service_links(given)
-        self._problems: list[str] = []
-        self._asked: set[str] = set()
-        self.env = self.value("ENV") or default_env
-        if self.env == "development" and environ is None:
-            own = set_names(self._values)
-            beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
-            self._values |= {name: value for name, value in beside.items() if name.removesuffix(FILE) not in own}
+        super().__init__(environ, default_env)
         self._mails = mails and not self.is_set("MAIL_DIR")
-        self.data_dir = ROOT / (self.value("DATA_DIR") or ".data")
 
     def settings(self) -> Settings:
         if self.env not in {"development", "production"}:
@@ -181,85 +165,11 @@ class _Reader:
             "embedded": not self.is_set("DATABASE_URL"),
         }
         self.complain()
-        unknown = {name for name in self._values if name.startswith("LATCHKEY_") and not self._is_known(name)}
-        return Settings(**read, unknown=tuple(sorted(unknown)), service_links=self.service_links)
-
-    def complain(self) -> None:
-        if self._problems:
-            raise SettingsError("\n".join(self._problems))
-
-    def is_set(self, name: str) -> bool:
-        return f"LATCHKEY_{name}" in set_names(self._values)
-
-    def value(self, name: str) -> str | None:
-        setting = f"LATCHKEY_{name}"
-        asked_before = setting in self._asked
-        self._asked.add(setting)
-        try:
-            return text_of(self._values, setting)
-        except ValueError as error:
-            if not asked_before:
-                self._problems.append(str(error))
-            return None
-
-    def _is_known(self, name: str) -> bool:
-        return name in self._asked or name.removesuffix(FILE) in self._asked
-
-    def text(self, name: str, default: str | None, *, optional: bool = False) -> Any:
-        return self.parsed(name, str, default, optional=optional)
-
-    def whole(self, name: str, default: int, *, least: int, most: int) -> Any:
-        def parse(text: str) -> int:
-            number = int(text) if text.isascii() and text.isdigit() else -1
-            if not least <= number <= most:
-                raise ValueError(f"must be a whole number from {least} to {most}")
-            return number
-
-        return self.parsed(name, parse, default)
-
-    def seconds(self, name: str, default: int, *, most: timedelta = timedelta(days=366)) -> Any:
-        return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
+        return Settings(**read, unknown=self.unknown, service_links=self.service_links)
 
     def key_delay(self) -> Any:
         """Verifiers elsewhere ask for the key set anew every half minute or so; on a laptop nobody wants to wait."""
         return self.seconds("KEY_DELAY", 5 if self.env == "development" else 60, most=LONGEST_KEY_DELAY)
-
-    def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
-        before = len(self._problems)
-        text = self.value(name)
-        if text is None:
-            if default is None and not optional and len(self._problems) == before:
-                self._problems.append(f"LATCHKEY_{name}: must be set{self._other_engines(name)}")
-            return default() if callable(default) else default
-        try:
-            return parse(text)
-        except ValueError as error:
-            self._problems.append(f"LATCHKEY_{name}: {str(error).removeprefix(f'LATCHKEY_{name} ')}")
-            return default
-
-    def running(self, name: str) -> str | None:
-        """What `make run` has started, while it runs; None where other engines than those are set."""
-        return None if self._other_engines(name) else self._started().get(f"LATCHKEY_{name}")
-
-    def _started(self) -> dict[str, str]:
-        if self.env != "development":
-            return {}
-        try:
-            started: dict[str, str] = json.loads((self.data_dir / "running.json").read_text())
-        except (OSError, ValueError):
-            return {}
-        return started
-
-    def _other_engines(self, name: str) -> str:
-        """Why `name` does not come from `make run`: the database and Redis are of one installation."""
-        started = self._started()
-        for engine in ("DATABASE_URL", "REDIS_URL"):
-            theirs = started.get(f"LATCHKEY_{engine}")
-            with suppress(ValueError):  # which is a problem of that setting
-                ours = text_of(self._values, f"LATCHKEY_{engine}")
-                if name != engine and None not in {ours, theirs} and ours != theirs:
-                    return f", since LATCHKEY_{engine} is not that of `make run`"
-        return ""
 
     def _https(self, parse: Callable[[str], str]) -> Callable[[str], str]:
         return product.over_https(parse) if self.env == "production" else parse

@@ -1,0 +1,113 @@
+"""Reads single settings from the environment, and collects what is wrong with them."""
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from dotenv import dotenv_values
+
+from entrypoints.service_links import is_service_link, without_service_links
+from entrypoints.setting_files import FILE, set_names, text_of
+from entrypoints.setting_values import ROOT
+
+_LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
+
+
+class SettingsError(Exception):
+    """One line for each setting that is missing or wrong."""
+
+
+class SettingsReader:
+    """Values come from the environment and, in development, from `.env` and from what `make run` has started."""
+
+    def __init__(self, environ: Mapping[str, str] | None, default_env: str) -> None:
+        given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
+        self.service_links = tuple(name for name in _LINKED if is_service_link(name, given.get(name, "")))
+        self._values = without_service_links(given)
+        self._problems: list[str] = []
+        self._asked: set[str] = set()
+        self.env = self.value("ENV") or default_env
+        if self.env == "development" and environ is None:
+            own = set_names(self._values)
+            beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
+            self._values |= {name: value for name, value in beside.items() if name.removesuffix(FILE) not in own}
+        self.data_dir = ROOT / (self.value("DATA_DIR") or ".data")
+
+    def complain(self) -> None:
+        if self._problems:
+            raise SettingsError("\n".join(self._problems))
+
+    def is_set(self, name: str) -> bool:
+        return f"LATCHKEY_{name}" in set_names(self._values)
+
+    def value(self, name: str) -> str | None:
+        setting = f"LATCHKEY_{name}"
+        asked_before = setting in self._asked
+        self._asked.add(setting)
+        try:
+            return text_of(self._values, setting)
+        except ValueError as error:
+            if not asked_before:
+                self._problems.append(str(error))
+            return None
+
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Names in the environment that mean nothing, once every setting has been read."""
+        known = self._asked | {name + FILE for name in self._asked}
+        return tuple(sorted(name for name in self._values if name.startswith("LATCHKEY_") and name not in known))
+
+    def text(self, name: str, default: str | None, *, optional: bool = False) -> Any:
+        return self.parsed(name, str, default, optional=optional)
+
+    def whole(self, name: str, default: int, *, least: int, most: int) -> Any:
+        def parse(text: str) -> int:
+            number = int(text) if text.isascii() and text.isdigit() else -1
+            if not least <= number <= most:
+                raise ValueError(f"must be a whole number from {least} to {most}")
+            return number
+
+        return self.parsed(name, parse, default)
+
+    def seconds(self, name: str, default: int, *, most: timedelta = timedelta(days=366)) -> Any:
+        return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
+
+    def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
+        before = len(self._problems)
+        text = self.value(name)
+        if text is None:
+            if default is None and not optional and len(self._problems) == before:
+                self._problems.append(f"LATCHKEY_{name}: must be set{self._other_engines(name)}")
+            return default() if callable(default) else default
+        try:
+            return parse(text)
+        except ValueError as error:
+            self._problems.append(f"LATCHKEY_{name}: {str(error).removeprefix(f'LATCHKEY_{name} ')}")
+            return default
+
+    def running(self, name: str) -> str | None:
+        """What `make run` has started, while it runs; None where other engines than those are set."""
+        return None if self._other_engines(name) else self._started().get(f"LATCHKEY_{name}")
+
+    def _started(self) -> dict[str, str]:
+        if self.env != "development":
+            return {}
+        try:
+            started: dict[str, str] = json.loads((self.data_dir / "running.json").read_text())
+        except (OSError, ValueError):
+            return {}
+        return started
+
+    def _other_engines(self, name: str) -> str:
+        """Why `name` does not come from `make run`: the database and Redis are of one installation."""
+        started = self._started()
+        for engine in ("DATABASE_URL", "REDIS_URL"):
+            theirs = started.get(f"LATCHKEY_{engine}")
+            with suppress(ValueError):  # which is a problem of that setting
+                ours = text_of(self._values, f"LATCHKEY_{engine}")
+                if name != engine and None not in {ours, theirs} and ours != theirs:
+                    return f", since LATCHKEY_{engine} is not that of `make run`"
+        return ""
