@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-import sys
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
@@ -11,14 +10,14 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from hmac import compare_digest
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from adapters.caller import current_caller
 from adapters.fair_threads import FairThreads, NoRoom
-from adapters.heap import give_back
+from adapters.hashing_threads import cancel_when_hung_up, give_back_together, is_cancelled, lower_priority
 from adapters.password_hashes.kept import Kept, wrapped
 from adapters.password_hashes.registry import foreign
 from adapters.password_hashes.same_salt import alike, place_of, salt_of
@@ -76,9 +75,9 @@ class Argon2Hasher(Hasher):
         self._ours = self._decoy.rpartition("$")[0].rpartition("$")[0] + "$"
         self._threads = threads
         room = QUEUE * threads if queue is None else queue
-        self._pool = FairThreads(threads, queue=room, name="hasher", initializer=partial(_step_back, 10))
+        self._pool = FairThreads(threads, queue=room, name="hasher", initializer=partial(lower_priority, 10))
         self._expensive = FairThreads(
-            max(1, threads - 1), queue=room, name="expensive-hasher", initializer=partial(_step_back, 19)
+            max(1, threads - 1), queue=room, name="expensive-hasher", initializer=partial(lower_priority, 19)
         )
         self._deadline = deadline
         self._rest = rest
@@ -132,11 +131,11 @@ class Argon2Hasher(Hasher):
         # Only a job that waits can be cancelled; one that has begun costs its time anyhow, so its result is awaited.
         loop = asyncio.get_running_loop()
         timer = loop.call_later(self._deadline, started.cancel)
-        watching = loop.create_task(_cancel_when_hung_up(started))
+        watching = loop.create_task(cancel_when_hung_up(started))
         try:
             return await asyncio.wrap_future(started)  # whose caller, if cancelled, takes the job back as well
         except asyncio.CancelledError:
-            if _is_cancelled():
+            if is_cancelled():
                 raise
             raise _overloaded() from None
         finally:
@@ -157,7 +156,7 @@ class Argon2Hasher(Hasher):
         together = threading.Barrier(self._threads)
         with suppress(RuntimeError):  # closed meanwhile
             for _ in range(self._threads):
-                self._pool.executor.submit(_give_back, together, self._argon2.memory_cost * 1024)
+                self._pool.executor.submit(give_back_together, together, self._argon2.memory_cost * 1024)
 
     def _submit(self, job: Callable[[], T], pool: FairThreads) -> Future[T]:
         caller = current_caller()
@@ -221,32 +220,5 @@ def _encoded(password: str) -> bytes:
     return password.encode("utf-8", "surrogatepass")
 
 
-async def _cancel_when_hung_up(job: Future[Any]) -> None:
-    """Nobody waits for this answer any more: the job makes room for those of others."""
-    caller = current_caller()
-    if caller is not None and caller.hung_up is not None:
-        await caller.hung_up()
-        job.cancel()
-
-
 def _overloaded() -> Refusal:
     return Refusal(Code.OVERLOADED, "Too many passwords are being checked at the moment.", retry_after=1)
-
-
-def _is_cancelled() -> bool:
-    """Whether it is the caller who is told to stop."""
-    caller = asyncio.current_task()
-    return caller is None or caller.cancelling() > 0
-
-
-def _give_back(together: threading.Barrier, block: int) -> None:
-    with suppress(threading.BrokenBarrierError):  # a job, or the end, took a thread away meanwhile
-        together.wait(timeout=1)  # seconds: on a full machine one of low priority is late by a tenth
-    give_back(block)
-
-
-def _step_back(niceness: int) -> None:
-    """Lower the priority of this thread alone, where the platform can."""
-    if sys.platform == "linux":
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
 
@@ -62,17 +63,17 @@ class Refusal(Exception):
         self.others = tuple(others)
 
 
+@dataclass(frozen=True, slots=True)
 class InputErrors:
     """Collects what is refused of several fields: `with errors:` around each, then `errors.check()`."""
 
-    def __init__(self) -> None:
-        self._found: list[Refusal] = []
+    _found: list[Refusal] = field(default_factory=list)
 
     def __enter__(self) -> None: ...
 
     def __exit__(self, _: object, error: BaseException | None, __: object) -> bool:
         if isinstance(error, Refusal) and error.field is not None:
-            self._found += (error, *error.others)
+            self._found.extend((error, *error.others))
             return True
         return False
 

@@ -22,8 +22,8 @@ import structlog
 from uvicorn import Config
 
 from entrypoints.container import Container
+from entrypoints.http.bounds import connection_limit
 from entrypoints.http.draining import DrainingHttpProtocol, serve
-from entrypoints.http.protocol import connection_limit
 from entrypoints.listening import cannot_listen
 from entrypoints.logs import configure_logs, warn_about_settings
 from entrypoints.metrics import COUNTS

@@ -10,7 +10,8 @@ from anyio.lowlevel import checkpoint
 from adapters.memory.deleted_users import bring_back, remove
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
+from adapters.memory.user_search import search
+from application.store import Found, Place, Proof, Standing, Users
 from domain.deletion import Deletion
 from domain.event import Action
 from domain.role import Role
@@ -176,13 +177,7 @@ class MemoryUsers(Users):
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         await checkpoint()
-        found = [
-            Found(user, key)
-            for user in self._rows.users.values()
-            if role in (None, user.role) and (key := _found_by(user, query)) is not None
-        ]
-        found.sort(key=lambda it: (it.key, it.user.id))
-        return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
+        return search(self._rows.users.values(), query=query, role=role, limit=limit, after=after)
 
     async def _settle(self, user: User, over: Collection[User], *, now: datetime) -> User | None:
         """The user, as given, at an address that is proven; None where somebody else has proven it."""
@@ -218,12 +213,3 @@ class MemoryUsers(Users):
 
 def _is_named(user: User, username: str | None) -> bool:
     return None not in (user.username, username) and str(user.username).lower() == str(username).lower()
-
-
-def _found_by(user: User, query: str) -> str | None:
-    if not query:
-        return ""
-    if user.email.startswith(query):
-        return BY_EMAIL + user.email
-    name = (user.username or "").lower()
-    return BY_USERNAME + name if name.startswith(query) else None

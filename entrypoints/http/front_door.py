@@ -5,7 +5,7 @@ import re
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import lru_cache, partial
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Network, IPv6Network
 from typing import Any, cast
 from urllib.parse import unquote_to_bytes
 
@@ -16,6 +16,7 @@ from msgspec import UNSET
 
 from adapters.caller import Caller, serve
 from adapters.postgres.patience import one_caller
+from entrypoints.http.client_address import ClientAddresses
 from entrypoints.http.cors import Cors, Headers
 from entrypoints.http.paths import Path, Paths
 from entrypoints.http.problems import prefix_of, problem, send_problem
@@ -35,8 +36,6 @@ _ALL = list(_ALWAYS.items())
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _ODD = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
-_FORWARDED = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
-"""An address with a port (RFC 7239, section 6), or an IPv6 address in brackets."""
 _HEALTH, _MACHINES = ("/health/",), ("/health/", "/v1/", "/.well-known/")
 """Where any host may be named: programs and proxies ask by whatever name or address they know."""
 
@@ -50,9 +49,8 @@ class FrontDoor:
     """Request ids, one log line and one count a request, security headers, CORS, allowed hosts, the paths and methods
     that there are, and who is really calling.
 
-    A forwarded header counts only from a trusted proxy, and of it only what trusted proxies have written. With no
-    `hosts` any Host is served: nothing here is ever built from it. `page_hosts` stand in for them where only pages
-    are not for any Host. `prefix` is the path of the public URL, which a proxy has removed.
+    With no `hosts` any Host is served: nothing here is ever built from it. `page_hosts` stand in for them where only
+    pages are not for any Host. `prefix` is the path of the public URL, which a proxy has removed.
     """
 
     def __init__(
@@ -75,20 +73,19 @@ class FrontDoor:
         self._tell = tell
         self._hosts = frozenset(host.lower().strip("[]").encode() for host in hosts or page_hosts)
         self._by_any_host = _HEALTH if hosts else _MACHINES
-        self._proxies = tuple(proxies)
+        self._addresses = ClientAddresses(proxies)
         self._cors = Cors(origins)
         self._prefix = prefix
         self._without_route = without_route
-        self._warned = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
             # For the server, which bounds the connections of one client: this is in the state of every connection.
-            cast("dict[str, Any]", scope).setdefault("state", {})["is_proxy"] = self._is_proxy_at
+            cast("dict[str, Any]", scope).setdefault("state", {})["is_proxy"] = self._addresses.is_proxy
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        ip, trusted = self._caller(scope)
+        ip, trusted = self._addresses.of(scope)
         request_id = (_request_id(scope) if trusted else None) or os.urandom(16).hex()
         state: dict[str, Any] = cast("dict[str, Any]", scope).setdefault("state", {})
         state["client_ip"] = ip
@@ -149,35 +146,6 @@ class FrontDoor:
             return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
         return None
 
-    def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
-        return address is not None and any(address in network for network in self._proxies)
-
-    def _is_proxy_at(self, ip: str) -> bool:
-        return self._is_proxy(_address(ip)[0])
-
-    def _caller(self, scope: HTTPScope) -> tuple[str, bool]:
-        """Who is calling, and whether a proxy of ours says so. It is the nearest address that is not one of ours;
-        only our proxies' own entries lie behind it."""
-        peer, spelled = _address(scope["client"][0]) if scope["client"] else (None, "")
-        if not self._proxies or not self._is_proxy(peer):
-            return spelled, False
-        said = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
-        for word in reversed(said.decode("latin-1").split(",")):
-            entry, named = _forwarded(word.strip())
-            if entry is None:
-                self._warn(word.strip())
-                break
-            spelled = named
-            if not self._is_proxy(entry):
-                break
-        return spelled, True
-
-    def _warn(self, entry: str) -> None:
-        """Once: it is written by a proxy that is set wrong, for every request."""
-        if entry and not self._warned:
-            self._warned = True
-            log.warning("forwarded_address_unreadable", entry=ascii(entry[:64]))
-
 
 async def _hung_up(receive: Receive) -> None:
     """Once the request has been read, there is nothing to receive until the connection is closed."""
@@ -196,29 +164,6 @@ def _host_in(said: bytes) -> bytes | None:
     """The host that a header names, in lower case and without a port; None where it is none."""
     named = _HOST.fullmatch(said)
     return None if named is None else named[1].lower().strip(b"[]")
-
-
-@lru_cache(4096)
-def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
-    """One address has one form and one spelling: not mapped into IPv6, and without a zone, which may be any text."""
-    try:
-        found = ip_address(text)
-    except ValueError:
-        return None, ""
-    if isinstance(found, IPv6Address):
-        if found.scope_id:
-            return None, ""
-        found = found.ipv4_mapped or found
-    return found, str(found)
-
-
-@lru_cache(4096)
-def _forwarded(entry: str) -> tuple[IPv4Address | IPv6Address | None, str]:
-    """The address that a proxy wrote: alone, in quotes, in brackets, or with a port."""
-    if len(entry) > 2 and entry[0] == entry[-1] == '"':
-        entry = entry[1:-1]
-    found = _FORWARDED.fullmatch(entry)
-    return _address(entry if found is None else found[1] or found[2])
 
 
 def _is_text(quoted: bytes) -> bool:

@@ -10,7 +10,7 @@ from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
 from domain.refusals import Code, Refusal
-from entrypoints.http import problems
+from entrypoints.http import error_handlers, problems
 from entrypoints.http.html import page
 from entrypoints.http.problems import CATALOGUE, Problem
 from entrypoints.http.reading import AnyRequest, StrictRequest
@@ -100,11 +100,11 @@ def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
 
 
 def _misread(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    return _as_page(request, problems.misread(request, error))
+    return _as_page(request, error_handlers.misread(request, error))
 
 
 def _failed(request: AnyRequest, error: Exception) -> Response[Any]:
-    return _as_page(request, problems.failed(request, error))
+    return _as_page(request, error_handlers.failed(request, error))
 
 
 def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:

@@ -6,16 +6,13 @@ from http import HTTPStatus
 from typing import Annotated, Any, cast
 
 import msgspec
-import structlog
 from litestar import Request, Response
-from litestar.exceptions import HTTPException, ValidationException
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.fields import described
-from entrypoints.http.validation import decoded_problem, in_words, missing_body, problem_of, refusal_of
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     Code.MALFORMED: (400, "The request cannot be understood"),
@@ -55,12 +52,8 @@ _EXAMPLE_FIELDS: dict[str, str] = {
     Code.PASSWORD_MISMATCH: "confirm_password",
 }
 PROBLEM_JSON = "application/problem+json"
-_BY_STATUS = {400: "malformed", 404: "not_found", 405: "method_not_allowed", 413: "too_large"}
-_BY_STATUS[415] = "unsupported_media_type"
 _SOON = 2
 """Seconds after which to ask again what is unavailable."""
-
-log = structlog.get_logger()
 
 
 class FieldProblem(Struct, frozen=True):
@@ -185,37 +178,6 @@ def _everywhere(status: int) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     return {}
-
-
-def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    """What the framework refuses: routes, methods, sizes, parameters."""
-    if isinstance(error, ValidationException):
-        extras = error.extra if isinstance(error.extra, list) else []
-        problems = [one for it in extras for one in _at_fault(request, str(it.get("key")), str(it.get("message")))]
-        return refused(request, refusal_of(problems or [Refusal(Code.MALFORMED)]))
-    detail = error.detail if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else ""
-    if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return failed(request, error)
-    code = _BY_STATUS.get(error.status_code, "malformed")
-    return answer(request, problem(code, detail, prefix=prefix_of(request.scope)))
-
-
-def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> list[Refusal]:
-    """The framework names parameters as the handler does, and calls the body `data`; it is all there is to say of a
-    body that is missing."""
-    if name == "data":
-        wanted = request.route_handler.parsed_data_field
-        missing = message == repr(name)
-        return missing_body(wanted and wanted.annotation) if missing else [decoded_problem(message)]
-    parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
-    known_as = getattr(parameter and parameter.kwarg_definition, "name", None)
-    return [problem_of(known_as or name, in_words(message, parameter and parameter.annotation))]
-
-
-def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The last resort: everything about it goes to the log, nothing to the caller."""
-    log.error("internal error", path=request.scope["path"], exc_info=error)
-    return answer(request, problem("internal", prefix=prefix_of(request.scope)))
 
 
 @dataclass(kw_only=True)

@@ -9,38 +9,25 @@ other refusal: the request's state has a `RefusedByServer` under "refused".
 
 import math
 import re
-import resource
 from asyncio import Transport
-from collections.abc import Iterable
-from functools import cache
-from typing import Any, ClassVar, NamedTuple, cast
+from typing import Any, ClassVar, cast
 
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from domain.origin import Origin
-
-HEAD_LIMIT = 16 * 1024
-"""Bytes of a request line and its headers; as much again for the framing and the trailers of a chunked body. A head
-that was parsed in one piece with the end of a body before it may have a piece more."""
-
-HEADERS = 100
-"""Header lines: in memory a short one takes many times its bytes."""
-
-HEAD_SECONDS = 10
-"""From the connection, or the first byte of a further request, to the end of its head."""
-
-REQUEST_SECONDS = 30
-"""From there to the end of the body."""
-
-READ_SECONDS = 30
-"""For a client that does not read an answer."""
-
-CONNECTIONS = 4096
-"""Of one process, if the limit on open files allows it."""
-
-SHARE = 4
-"""One client (an IPv4 address, or the /64 of an IPv6 address) has at most this part of all connections."""
+from entrypoints.http.bounds import (
+    HEAD_LIMIT,
+    HEAD_SECONDS,
+    HEADERS,
+    LONG_HEADERS,
+    LONG_TARGET,
+    NOT_HTTP,
+    READ_SECONDS,
+    REQUEST_SECONDS,
+    RefusedByServer,
+)
+from entrypoints.http.connections import Connections
 
 DISCARDED = 2**20
 """Bytes that a client may go on to send after it was refused. It may read the answer late, and a connection that is
@@ -56,25 +43,6 @@ body of such a request for the new protocol: Java's HttpClient offers HTTP/2 wit
 
 _TICK = 1.0
 """Seconds between two checks of a connection's time limits."""
-
-
-class RefusedByServer(NamedTuple):
-    code: str
-    detail: str
-    status: int
-
-
-_NOT_HTTP = RefusedByServer("malformed", "This is not an HTTP/1.1 request (RFC 9112).", 400)
-_LIMITS = f"The request line and headers have at most {HEAD_LIMIT} bytes, and {HEADERS} header lines."
-_LONG_TARGET = RefusedByServer("too_large", _LIMITS, 414)
-_LONG_HEADERS = RefusedByServer("too_large", _LIMITS, 431)
-
-
-@cache
-def connection_limit() -> int:
-    """Half of the files are for the accept queue (a quarter, see `backlog`), the database, Redis and the rest."""
-    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)
 
 
 class _Flow(FlowControl):
@@ -100,9 +68,8 @@ class _HalfClosing:
 
 
 class BoundedHttpProtocol(HttpToolsProtocol):
-    _all: ClassVar[dict["BoundedHttpProtocol", None]] = {}
-    """The connections of this process, oldest first."""
-    _by_client: ClassVar[dict[str, dict["BoundedHttpProtocol", None]]] = {}
+    _connections: ClassVar[Connections] = Connections()
+    """Those of this process."""
 
     flow: _Flow
     _client = ""
@@ -122,28 +89,16 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.on_message_begin()  # there is always a present request, so that it can be refused
         self._timer = self.loop.call_later(_TICK, self._check_time)
         self._client = Origin(ip=self.client[0]).network if self.client else ""
-        own = self._by_client.setdefault(self._client, {})
-        own[self] = self._all[self] = None
-        if len(own) > connection_limit() // SHARE and not self._is_proxy():
-            _make_room(own)
-        if len(self._all) > connection_limit():
-            _make_room(self._all)
+        self._connections.add(self, self._client, may_have_all=self._is_proxy())
 
     def connection_lost(self, exc: Exception | None) -> None:
         super().connection_lost(exc)
         self._timer.cancel()
-        self._forget()
+        self._connections.remove(self, self._client)
         self.flow.unparsed = b""
 
     def _is_proxy(self) -> bool:
         return self.client is not None and self.app_state["is_proxy"](self.client[0])
-
-    def _forget(self) -> None:
-        self._all.pop(self, None)
-        own = self._by_client.get(self._client, {})
-        own.pop(self, None)
-        if not own:
-            self._by_client.pop(self._client, None)
 
     @property
     def waits_for_client(self) -> bool:
@@ -151,7 +106,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return cycle is None or cycle.response_complete or cycle.more_body or self.flow.write_paused
 
     def drop(self) -> None:
-        self._forget()
+        self._connections.remove(self, self._client)
         self.transport.abort()
 
     # -- time --------------------------------------------------------------------------------------------
@@ -237,13 +192,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         return self._size > HEAD_LIMIT * (1 + self._in_body) or len(self.headers) > HEADERS
 
     def _too_large(self) -> RefusedByServer:
-        return _LONG_TARGET if not self._in_body and len(self.url) > HEAD_LIMIT // 2 else _LONG_HEADERS
+        return LONG_TARGET if not self._in_body and len(self.url) > HEAD_LIMIT // 2 else LONG_HEADERS
 
     # -- refusals ----------------------------------------------------------------------------------------
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002
         """What uvicorn does when the parser fails."""
-        self._refuse(self._too_large() if self._is_too_large() else _NOT_HTTP)
+        self._refuse(self._too_large() if self._is_too_large() else NOT_HTTP)
 
     def _refuse(self, refusal: RefusedByServer) -> None:
         """Answer the present request after those before it, close, and ignore what else arrives."""
@@ -266,8 +221,3 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.cycle.keep_alive = False
         self.cycle.transport = cast("Transport", _HalfClosing(self.transport))
         self.flow.resume_reading()
-
-
-def _make_room(connections: Iterable[BoundedHttpProtocol]) -> None:
-    """Drop the oldest connection that waits for its client. The newest is one of these."""
-    next(connection for connection in connections if connection.waits_for_client).drop()

@@ -19,7 +19,7 @@ from adapters.redis_limits import RedisLimits
 from application.deliver_mail import DeliverMail
 from domain.mail import retry_delay, unanswered_delay
 from entrypoints import api, worker
-from entrypoints.http import draining, protocol
+from entrypoints.http import bounds, draining
 from entrypoints.http.app import BODY_LIMIT
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -59,8 +59,8 @@ BOUNDS: dict[str, list[float]] = {
     # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
     "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
-    "a request": [BODY_LIMIT, protocol.HEAD_LIMIT, protocol.HEADERS, 413, 414, 431],
-    "a connection": [protocol.HEAD_SECONDS, protocol.REQUEST_SECONDS, protocol.READ_SECONDS, protocol.CONNECTIONS],
+    "a request": [BODY_LIMIT, bounds.HEAD_LIMIT, bounds.HEADERS, 413, 414, 431],
+    "a connection": [bounds.HEAD_SECONDS, bounds.REQUEST_SECONDS, bounds.READ_SECONDS, bounds.CONNECTIONS],
     "a letter": [
         smtp_mailer.Waits().connecting,
         5321,

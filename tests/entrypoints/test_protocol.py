@@ -19,7 +19,7 @@ import psutil
 import pytest
 from uvicorn import Config, Server
 
-from entrypoints.http import protocol
+from entrypoints.http import connections, protocol
 from entrypoints.http.draining import DrainingHttpProtocol
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import ROOT, Service, eventually, free_port
@@ -333,7 +333,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
     for name in ("HEAD_SECONDS", "REQUEST_SECONDS", "READ_SECONDS"):
         monkeypatch.setattr(protocol, name, 1.0)
     monkeypatch.setattr(protocol, "_TICK", 0.1)
-    monkeypatch.setattr(protocol, "connection_limit", lambda: 40)
+    monkeypatch.setattr(connections, "connection_limit", lambda: 40)
     with Small() as made:
         yield made
 

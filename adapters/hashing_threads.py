@@ -1,0 +1,39 @@
+"""What threads that hash share: their priority, their memory, and callers who leave."""
+
+import asyncio
+import os
+import sys
+import threading
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from adapters.caller import current_caller
+from adapters.heap import give_back
+
+
+async def cancel_when_hung_up(job: Future[Any]) -> None:
+    """Nobody waits for this answer any more: the job makes room for those of others."""
+    caller = current_caller()
+    if caller is not None and caller.hung_up is not None:
+        await caller.hung_up()
+        job.cancel()
+
+
+def is_cancelled() -> bool:
+    """Whether it is the caller who is told to stop."""
+    caller = asyncio.current_task()
+    return caller is None or caller.cancelling() > 0
+
+
+def give_back_together(together: threading.Barrier, block: int) -> None:
+    with suppress(threading.BrokenBarrierError):  # a job, or the end, took a thread away meanwhile
+        together.wait(timeout=1)  # seconds: on a full machine one of low priority is late by a tenth
+    give_back(block)
+
+
+def lower_priority(niceness: int) -> None:
+    """Lower the priority of this thread alone, where the platform can."""
+    if sys.platform == "linux":
+        with suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), niceness)

@@ -1,0 +1,74 @@
+"""The address of a client, also behind trusted proxies (X-Forwarded-For)."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+
+import structlog
+from litestar.types import HTTPScope
+
+_FORWARDED = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([0-9.]+))(?::(?:[0-9]{1,5}|_[A-Za-z0-9._-]+))?")
+"""An address with a port (RFC 7239, section 6), or an IPv6 address in brackets."""
+
+log = structlog.get_logger()
+
+
+class ClientAddresses:
+    """A forwarded header counts only from a trusted proxy, and of it only what trusted proxies have written."""
+
+    def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
+        self._proxies = tuple(proxies)
+        self._warned = False
+
+    def is_proxy(self, ip: str) -> bool:
+        return self._is_proxy(_address(ip)[0])
+
+    def of(self, scope: HTTPScope) -> tuple[str, bool]:
+        """The client's address, and whether a trusted proxy names it. It is the nearest address that is not one of a
+        trusted proxy; only what trusted proxies wrote lies behind it."""
+        peer, text = _address(scope["client"][0]) if scope["client"] else (None, "")
+        if not self._proxies or not self._is_proxy(peer):
+            return text, False
+        header = b",".join(value for name, value in scope["headers"] if name == b"x-forwarded-for")
+        for word in reversed(header.decode("latin-1").split(",")):
+            entry, forwarded = _forwarded(word.strip())
+            if entry is None:
+                self._warn(word.strip())
+                break
+            text = forwarded
+            if not self._is_proxy(entry):
+                break
+        return text, True
+
+    def _is_proxy(self, address: IPv4Address | IPv6Address | None) -> bool:
+        return address is not None and any(address in network for network in self._proxies)
+
+    def _warn(self, entry: str) -> None:
+        """Once: a proxy with wrong settings writes it into every request."""
+        if entry and not self._warned:
+            self._warned = True
+            log.warning("forwarded_address_unreadable", entry=ascii(entry[:64]))
+
+
+@lru_cache(4096)
+def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """One address has one form and one spelling: not mapped into IPv6, and without a zone, which may be any text."""
+    try:
+        found = ip_address(text)
+    except ValueError:
+        return None, ""
+    if isinstance(found, IPv6Address):
+        if found.scope_id:
+            return None, ""
+        found = found.ipv4_mapped or found
+    return found, str(found)
+
+
+@lru_cache(4096)
+def _forwarded(entry: str) -> tuple[IPv4Address | IPv6Address | None, str]:
+    """The address that a proxy wrote: alone, in quotes, in brackets, or with a port."""
+    if len(entry) > 2 and entry[0] == entry[-1] == '"':
+        entry = entry[1:-1]
+    found = _FORWARDED.fullmatch(entry)
+    return _address(entry if found is None else found[1] or found[2])
