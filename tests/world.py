@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
@@ -18,6 +19,11 @@ from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.no_limits import NoLimits
 from adapters.pem_keys import SigningKey
+from adapters.postgres.postgres_directory import PostgresDirectory
+from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_renewals import PostgresRenewals
+from adapters.postgres.postgres_store import PostgresStore
 from adapters.process_limits import ProcessLimits
 from adapters.refresh_sealer import ItsDangerousRefreshSealer
 from adapters.uuid7 import uuid7
@@ -45,7 +51,7 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
-from application.ports import Limits
+from application.ports import Directory, Floors, Leftovers, Limits
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -54,6 +60,7 @@ from application.restore_email import RestoreEmail
 from application.revoke import Revoke
 from application.show_me import ShowMe
 from application.spend_mail import SpendMail
+from application.store import Renewals
 from application.verify import Verify
 from domain.mail import Kind, Mail, Outcome
 from domain.password import PasswordPolicy
@@ -81,14 +88,24 @@ class StoppedClock:
 
 
 class World:
-    """`limited` is False where nothing is ever too often."""
+    """`limited` is False where nothing is ever too often. With an `engine`, everything is kept in PostgreSQL, and
+    `store` stays empty."""
 
-    def __init__(self, *, limited: bool = True) -> None:
+    def __init__(self, *, limited: bool = True, engine: AsyncEngine | None = None) -> None:
         self.clock = clock = StoppedClock()
         self.nudged: list[UUID] = []
         self.blocklist = MemoryBlocklist()
         self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend, clock=clock)
         self.floors = MemoryFloors(self.store)
+        store: MemoryStore | PostgresStore = self.store
+        renewals: Renewals = MemoryRenewals(self.store)
+        directory: Directory = MemoryDirectory(self.store)
+        leftovers: Leftovers = MemoryLeftovers(self.store)
+        truth: Floors = self.floors
+        if engine is not None:
+            store = PostgresStore(engine, blocklist=self.blocklist, nudge=self.nudged.extend)
+            renewals, directory = PostgresRenewals(engine), PostgresDirectory(engine)
+            leftovers, truth = PostgresLeftovers(engine), PostgresFloors(engine)
         self.hasher = hasher = MemoryHasher()
         self.limits = ProcessLimits(clock=clock)
         limits: Limits = self.limits if limited else NoLimits()
@@ -104,8 +121,7 @@ class World:
             clock=clock,
             horizon=lifetimes.access,
         )
-        begin = self.begin = self.store.begin
-        directory = MemoryDirectory(self.store)
+        begin = self.begin = store.begin
         new_id = uuid7
         self.composer = composer = JinjaComposer("https://accounts.example.org")
         self.check = check = CheckPassword(
@@ -129,7 +145,7 @@ class World:
         )
         self.refresh = Refresh(
             begin=begin,
-            renewals=MemoryRenewals(self.store),
+            renewals=renewals,
             sealer=refresh_sealer,
             issue=issue,
             lifetimes=lifetimes,
@@ -138,12 +154,12 @@ class World:
             clock=clock,
             new_id=new_id,
         )
-        self.logout = Logout(step=self.store.step, clock=clock, new_id=new_id)
+        self.logout = Logout(step=store.step, clock=clock, new_id=new_id)
         self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)
         self.list_sessions = ListSessions(begin=begin, clock=clock)
         self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
-            sealer=access_sealer, blocklist=self.blocklist, truth=self.floors, directory=directory
+            sealer=access_sealer, blocklist=self.blocklist, truth=truth, directory=directory
         )
         self.show_me = ShowMe(directory=directory)
         self.rename_me = RenameMe(begin=begin, policy=policy, clock=clock, new_id=new_id)
@@ -185,14 +201,14 @@ class World:
         self.server_refusals = 0
         self.deliver_mail = DeliverMail(
             begin=begin,
-            step=self.store.step,
+            step=store.step,
             links=links,
             composer=composer,
             mailer=self.mailer,
             clock=clock,
             report=self._report,
         )
-        self.keep_house = KeepHouse(leftovers=MemoryLeftovers(self.store), clock=clock)
+        self.keep_house = KeepHouse(leftovers=leftovers, clock=clock)
         self.parked_mails = ParkedMails(begin=begin)
         self.redrive_mail = RedriveMail(begin=begin, clock=clock)
         self.add_client = AddClient(

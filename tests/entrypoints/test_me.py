@@ -121,6 +121,34 @@ def test_whoever_has_the_address_later_finds_nothing_of_it(service: Service) -> 
     assert code(old.get("/v1/me")) == "token_revoked"
 
 
+def test_a_deletion_by_somebody_with_the_password_is_undone_from_the_mailbox(service: Service) -> None:
+    thief = service.member()
+    email, owner = thief.email, service.client()
+    user = thief.get("/v1/me").json()
+    assert delete(thief).status_code == 204
+    undone = owner.post("/v1/email/confirm", json={"token": service.token(email)})
+    assert (undone.status_code, undone.json()) == (200, user)
+    assert code(thief.post("/v1/login", json={"login": email, "password": PASSWORD})) == "invalid_credentials"
+    new = {"new_password": "a password of the owner's", "confirm_password": "a password of the owner's"}
+    assert owner.post("/v1/password/reset", json={"token": service.token(email, 2), **new}).status_code == 204
+    owner.log_in(email, "a password of the owner's")
+    assert owner.get("/v1/me").json() == user
+    assert code(thief.get("/v1/me")) == "token_revoked"
+
+
+def test_an_account_that_was_moved_and_deleted_is_undone_from_the_former_mailbox(service: Service) -> None:
+    thief = service.member()
+    email, loot, owner = thief.email, address("thief"), service.client()
+    user = thief.get("/v1/me").json()
+    assert thief.post("/v1/email/change", json={"new_email": loot, "password": PASSWORD}).status_code == 202
+    assert thief.post("/v1/email/confirm", json={"token": service.token(loot)}).status_code == 200
+    assert delete(thief).status_code == 204
+    owner.post("/v1/password/forgot", json={"email": email})
+    undone = owner.post("/v1/email/confirm", json={"token": service.token(email, 3)})
+    assert (undone.status_code, undone.json()) == (200, user)
+    assert code(thief.post("/v1/email/confirm", json={"token": service.token(loot, 2)})) == "link_invalid"
+
+
 def test_a_wrong_password_or_none_deletes_nothing(service: Service) -> None:
     member = service.member()
     answer = delete(member, "not the right password")
