@@ -73,7 +73,8 @@ def main() -> None:
                 log_config=None,
                 timeout_graceful_shutdown=GRACE,
                 timeout_worker_healthcheck=PATIENCE,
-            )
+            ),
+            drain=settings.drain.total_seconds(),
         )
 
 

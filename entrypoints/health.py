@@ -1,6 +1,7 @@
 """Which parts of the house answer, for the readiness page and for who watches the numbers."""
 
 import asyncio
+import threading
 from collections.abc import Awaitable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ from application.ports import Floors
 from domain.refusals import Refusal
 
 T = TypeVar("T")
+
+shutting_down = threading.Event()
+"""Set once this process has been told to stop: readiness fails from then on."""
 
 
 @dataclass(frozen=True, slots=True)

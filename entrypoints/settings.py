@@ -21,6 +21,7 @@ __all__ = ["Settings", "SettingsError", "database_url", "key_folder", "load", "m
 
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
+LONGEST_DRAIN = timedelta(minutes=10)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 EVERY_ADDRESS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  (read, never bound)
 """What `LATCHKEY_HOST` says to listen on every address of the machine."""
@@ -58,6 +59,8 @@ class Settings(Struct, frozen=True, kw_only=True):
     host: str
     port: int
     processes: int
+    drain: timedelta
+    """How long readiness fails before the listener closes."""
     data_dir: Path
     embedded: bool
     """Whether the database is the one that `make run` keeps."""
@@ -161,6 +164,7 @@ class _Reader(SettingsReader):
             "host": self.parsed("HOST", listen_host, "127.0.0.1"),
             "port": self.whole("PORT", 8000, least=1, most=65535),
             "processes": self.whole("PROCESSES", 1 if not production else os.cpu_count() or 1, least=1, most=256),
+            "drain": self.seconds("DRAIN_SECONDS", 0, least=0, most=LONGEST_DRAIN),
             "data_dir": self.data_dir,
             "embedded": not self.is_set("DATABASE_URL"),
         }

@@ -72,8 +72,8 @@ class SettingsReader:
 
         return self.parsed(name, parse, default)
 
-    def seconds(self, name: str, default: int, *, most: timedelta = timedelta(days=366)) -> Any:
-        return timedelta(seconds=self.whole(name, default, least=1, most=int(most.total_seconds())))
+    def seconds(self, name: str, default: int, *, least: int = 1, most: timedelta = timedelta(days=366)) -> Any:
+        return timedelta(seconds=self.whole(name, default, least=least, most=int(most.total_seconds())))
 
     def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
         before = len(self._problems)

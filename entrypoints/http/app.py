@@ -34,6 +34,7 @@ from entrypoints.http import (
     sessions,
     users,
 )
+from entrypoints.http.draining import fail_readiness_on_signal
 from entrypoints.http.front_door import FrontDoor
 from entrypoints.http.guard import insist_on_gates
 from entrypoints.http.html import Pages
@@ -134,6 +135,7 @@ def serve() -> ASGIApp:
     settings = load()
     configure_logs(settings)
     counts = os.environ.get(COUNTS)
+    fail_readiness_on_signal()
     return create(Container(settings=settings), Path(counts) if counts else None)
 
 

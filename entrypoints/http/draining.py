@@ -4,22 +4,29 @@ gets through.
 A kernel finishes handshakes by itself, and what nobody has accepted when a listening socket is closed is reset. So
 newcomers are ignored first (they ask once more a second later, and are refused), then the door is closed behind
 whoever is in, and a connection that has said nothing yet is given a moment to say it (RFC 9112, section 9.6).
+
+Before that, readiness fails for as long as LATCHKEY_DRAIN_SECONDS says, while everybody is still served: load
+balancers take the server out meanwhile.
 """
 
 import asyncio
 import ctypes
+import os
 import select
+import signal
 import socket
 import struct
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from itertools import chain
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
+from entrypoints.health import shutting_down
 from entrypoints.http.protocol import BoundedHttpProtocol
 
 HANDSHAKE = 0.1
@@ -44,13 +51,17 @@ _NO_NEWCOMERS = (  # classic BPF: code, jump if true, jump if false, operand
 )
 
 
-def serve(config: Config) -> None:
-    """Until it is told to stop; raises SystemExit if it cannot start."""
+DRAINING = signal.SIGUSR1
+"""What the supervisor sends to its processes when readiness has to fail."""
+
+
+def serve(config: Config, *, drain: float = 0) -> None:
+    """Until it is told to stop, and `drain` seconds longer; raises SystemExit if it cannot start."""
     if config.workers > 1:
-        _Supervisor(config, sockets=[config.bind_socket()]).run()
+        _Supervisor(config, [config.bind_socket()], drain=drain).run()
         return
     config.load_app()  # before signals are listened to: whoever is told to leave meanwhile leaves at once
-    server = _Server(config)
+    server = _Server(config, drain=drain)
     with suppress(KeyboardInterrupt):
         server.run()
     if not server.started:
@@ -75,9 +86,20 @@ class DrainingHttpProtocol(BoundedHttpProtocol):
             self.cycle.keep_alive = False
 
 
+def fail_readiness_on_signal() -> None:
+    """In a process of several, whose supervisor is the one that is told to stop."""
+    signal.signal(DRAINING, lambda *_: shutting_down.set())
+
+
 class _Server(Server):
+    def __init__(self, config: Config, *, drain: float) -> None:
+        super().__init__(config)
+        self._drain = drain
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for pause in _until_nobody_comes([listener for server in self.servers for listener in server.sockets]):
+        shutting_down.set()
+        listeners = [listener for server in self.servers for listener in server.sockets]
+        for pause in chain(_until_drained(self._drain), _until_nobody_comes(listeners)):
             await asyncio.sleep(pause)
             if self.force_exit:
                 break
@@ -87,7 +109,12 @@ class _Server(Server):
 class _Supervisor(Multiprocess):
     """Its processes share one door. One that is replaced closes its own copy, and the others go on."""
 
+    def __init__(self, config: Config, sockets: list[socket.socket], *, drain: float) -> None:
+        super().__init__(config, sockets)
+        self._drain = drain
+
     def terminate_all(self) -> None:
+        self._drain_processes()
         for pause in _until_nobody_comes(self.sockets):
             time.sleep(pause)
             if not any(process.process.is_alive() for process in self.processes):
@@ -95,6 +122,24 @@ class _Supervisor(Multiprocess):
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
+
+    def _drain_processes(self) -> None:
+        """Until the time is over, nobody is left to serve, or SIGINT says that somebody does not want to wait."""
+        if self._drain:
+            for pid in (process.pid for process in self.processes if process.process.is_alive()):
+                if pid is not None:
+                    os.kill(pid, DRAINING)
+        for pause in _until_drained(self._drain):
+            time.sleep(pause)
+            if signal.SIGINT in self.signal_queue or not any(child.process.is_alive() for child in self.processes):
+                break
+
+
+def _until_drained(seconds: float) -> Iterator[float]:
+    """Seconds to wait, again and again."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield HANDSHAKE
 
 
 def _until_nobody_comes(listeners: Sequence[socket.socket]) -> Iterator[float]:

@@ -16,7 +16,7 @@ from adapters.argon2_hasher import Argon2Hasher
 from adapters.jwt_sealer import JwtSealer
 from adapters.live_keys import LiveKeys
 from domain.refusals import Code, Refusal
-from entrypoints.health import Health, Lookout
+from entrypoints.health import Health, Lookout, shutting_down
 from entrypoints.http.fields import described
 from entrypoints.http.guard import anybody, bearer
 from entrypoints.http.problems import refusals
@@ -40,7 +40,10 @@ async def live() -> Alive:
 
 @get("/health/ready", operation_id="getReadiness", summary="Readiness", tags=["System"], guards=anybody())
 async def ready(health: NamedDependency[Health]) -> Alive:
-    """Whether requests can be served; 503 names what is down. Redis alone being down slows, and stops nothing."""
+    """Whether requests can be served; 503 names what is down, or says that the process is about to stop. Redis alone
+    being down slows, and stops nothing."""
+    if shutting_down.is_set():
+        raise Refusal(Code.UNAVAILABLE, "Shutting down.", retry_after=2)
     down = await health.down()
     if "database" in down:
         raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.", retry_after=2)

@@ -5,13 +5,14 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from secrets import token_hex
 
 import httpx
 import pytest
 
 from adapters.key_files import make_key
-from tests.entrypoints.service import PASSWORD, ROOT, Service, address, eventually
+from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code, eventually
 
 SLEEPY = """
 import sys, time
@@ -170,3 +171,33 @@ def test_who_is_told_to_leave_before_the_application_is_there_does_not_wait_for_
     assert part.process.wait(60) == -number
     [said] = part.log.read_text().splitlines()
     assert "serving" in said
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_readiness_fails_before_the_listener_closes(apart: Service, processes: str) -> None:
+    apart.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "300"}
+    api = apart.start_api()
+    api.process.send_signal(signal.SIGTERM)
+
+    def draining() -> bool:
+        # Each on a connection of its own, so that every process is asked.
+        return all(httpx.get(f"{apart.url}/health/ready").status_code == 503 for _ in range(10))
+
+    eventually(draining)
+    answer = httpx.get(f"{apart.url}/health/ready")
+    assert (code(answer), answer.json()["detail"]) == ("unavailable", "Shutting down.")
+    assert httpx.head(f"{apart.url}/health/ready").status_code == 503
+    assert httpx.get(f"{apart.url}/health/live").status_code == 200
+    assert code(httpx.get(f"{apart.url}/v1/me")) == "token_missing"
+    api.process.send_signal(signal.SIGINT)  # whoever is in a hurry
+    api.process.wait(60)
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_a_process_leaves_by_itself_after_draining(apart: Service, processes: str) -> None:
+    apart.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "1"}
+    api = apart.start_api()
+    before = time.monotonic()
+    api.process.send_signal(signal.SIGTERM)
+    api.process.wait(60)
+    assert time.monotonic() - before >= 1
