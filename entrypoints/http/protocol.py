@@ -8,10 +8,10 @@ other refusal: the request's state has a `RefusedByServer` under "refused".
 """
 
 import math
-import re
 from asyncio import Transport
 from typing import Any, ClassVar, cast
 
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -35,11 +35,6 @@ closed before is reset, which may destroy the answer (RFC 9112, section 9.6)."""
 
 _PIECE = 4096
 """Bytes that are parsed at a time."""
-
-_UPGRADE = re.compile(rb"\nupgrade:", re.IGNORECASE)
-_IGNORED = b"\nX-Upgrade:"
-"""Nothing is upgraded: a server may ignore the header (RFC 9110, section 7.8). httptools would take the
-body of such a request for the new protocol: Java's HttpClient offers HTTP/2 with every first request."""
 
 _TICK = 1.0
 """Seconds between two checks of a connection's time limits."""
@@ -151,16 +146,33 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             end = data.find(b"\r\n\r\n", start, start + _PIECE) + 4
             end = min(end if end > start else start + _PIECE, len(data))
             self._size += end - start
-            piece = data[start:end]
-            if b"pgrade" in piece and not self._in_body:
-                piece = _UPGRADE.sub(_IGNORED, piece)
-            super().data_received(piece)
+            self._unset_keepalive_if_required()
+            self._feed(data[start:end])
             start = end
             if self._is_too_large():
                 self._refuse(self._too_large())
         self.flow.unparsed = b"" if self._refused else data[start:]
         if self.flow.unparsed:
             self.flow.pause_reading()
+
+    def _feed(self, piece: bytes) -> None:
+        try:
+            self.parser.feed_data(piece)
+        except HttpParserError as error:
+            self.send_400_response(str(error))
+        except HttpParserUpgrade as offer:
+            self._decline(piece[offer.args[0] :])
+
+    def _decline(self, rest: bytes) -> None:
+        """Read a head once more without its offer to upgrade, and then the rest. Nothing is upgraded: a server may
+        ignore the header (RFC 9110, section 7.8), as it must for Java's HttpClient, which offers HTTP/2 with every
+        first request. httptools takes the body of such a request for the new protocol, or for a further request."""
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
+        self._feed(b"\r\n".join([*lines, b"", rest]))
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
@@ -173,8 +185,10 @@ class BoundedHttpProtocol(HttpToolsProtocol):
                 self.flow.resume_reading()
 
     def on_headers_complete(self) -> None:
-        if self._is_too_large():
+        if self._is_too_large() or self.parser.get_method() == b"CONNECT":
             raise ValueError  # the parser stops, and `send_400_response` is called
+        if self.parser.should_upgrade():
+            return  # the same head comes again without the offer
         super().on_headers_complete()
         self.headers = []  # trailers come here, and not among the headers that the application sees
         self._in_body = True
@@ -185,6 +199,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
+        if self.parser.should_upgrade():
+            return
         super().on_message_complete()
         self._size, self._in_body, self._waited = 0, False, 0.0
 

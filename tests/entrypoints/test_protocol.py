@@ -173,6 +173,47 @@ def test_an_offer_of_http2_is_ignored(api: Service, name: bytes) -> None:
         assert statuses(received(connection)) == [401, 200]
 
 
+@pytest.mark.parametrize("at", range(1, 60))
+def test_an_offer_of_http2_is_ignored_wherever_the_head_is_cut(api: Service, at: int) -> None:
+    """A body that is taken for a request of its own would be answered, and the answer go to somebody else of whom a
+    proxy sends the next request on this connection."""
+    head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n" % len(GET)
+    head += b"Connection: Upgrade\r\nUpgrade: h2c\r\n\r\n"
+    with connect(api) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        connection.sendall(head[:-at])
+        time.sleep(0.01)
+        connection.sendall(head[-at:] + GET + LAST)
+        assert statuses(received(connection)) == [404, 200]
+
+
+def test_an_offer_behind_a_body_is_ignored(api: Service) -> None:
+    offer = b"Connection: Upgrade\r\nUpgrade: h2c\r\n"
+    post = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n"
+    with connect(api) as connection:
+        connection.sendall(post % 3 + b"\r\na")
+        time.sleep(0.01)
+        connection.sendall(b"bc" + post % len(GET) + offer + b"\r\n" + GET + LAST)
+        assert statuses(received(connection)) == [404, 404, 200]
+
+
+@pytest.mark.parametrize("at", range(4))
+def test_a_body_that_looks_like_headers_stays_a_body(api: Service, at: int) -> None:
+    """Also where the end of the head and the body are parsed in one piece, which has 4 KiB."""
+    body = b"\nUpgrade:" * ((len(GET) + 1) // 2) + GET.rjust(len(GET) + len(GET) % 2, b"\n")
+    head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-A: " % len(body)
+    head = head.ljust(4096 - 4 + at, b"a") + b"\r\n\r\n"
+    with connect(api) as connection:
+        connection.sendall(head + body + LAST)
+        assert statuses(received(connection)) == [404, 200]
+
+
+def test_tunnels_are_refused(api: Service) -> None:
+    with connect(api) as connection:
+        connection.sendall(b"CONNECT /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n" + LAST)
+        assert statuses(received(connection)) == [400]
+
+
 # -- pipelining ----------------------------------------------------------------------------------------
 
 
