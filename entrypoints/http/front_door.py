@@ -92,12 +92,13 @@ class FrontDoor:
         state["prefix"] = self._prefix
         method = scope["method"]
         answered = _Answered(scope, send, request_id, self._cors.headers(scope))
-        path = self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
+        refused = state.get("refused")  # by the server, which may not have read the path
+        path = None if refused else self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
         structlog.contextvars.bind_contextvars(request_id=request_id)
         one_caller()
         serve(Caller(ip=ip, hung_up=partial(_hung_up, receive)))
         try:
-            refusal = state.get("refused") or self._refusal(scope)
+            refusal = refused or self._refusal(scope)
             if refusal:
                 await answered.refuse(*refusal)
             elif path is None:

@@ -25,11 +25,11 @@ from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import ROOT, Service, eventually, free_port
 
 MIB = 2**20
-HEAD = b"GET /health/live HTTP/1.1\r\nHost: x\r\n"
+HEAD = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n"
 GET = HEAD + b"\r\n"
 LAST = HEAD + b"Connection: close\r\n\r\n"
 LOGIN = json.dumps({"login": "nobody@example.org", "password": "no password of anybody"}).encode()
-JSON = b"POST /v1/login HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+JSON = b"POST /v1/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 CHUNKED = JSON + b"Transfer-Encoding: chunked\r\n\r\n"
 ENDLESS = {
     "header lines": (HEAD, b"X-A: b\r\n" * 8192, 431),
@@ -379,8 +379,8 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[Small]:
         yield made
 
 
-SLOW = b"GET /slow HTTP/1.1\r\nHost: x\r\n\r\n"
-BODY = b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n"
+SLOW = b"GET /slow HTTP/1.1\r\nHost: localhost\r\n\r\n"
+BODY = b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n"
 
 
 def test_one_client_cannot_take_all_connections(small: Small) -> None:
