@@ -63,7 +63,8 @@ class MemoryUsers(Users):
             return None
         if user.verified:
             return Proof(user, fresh=False)
-        contested = any(other.email == user.email and other.id != user.id for other in self._rows.users.values())
+        rivals = (other for other in self._rows.users.values() if other.email == user.email)
+        contested = any(rival.password_hash != user.password_hash for rival in rivals)
         made = await self._settle(user.proven(), list(self._rows.users.values()), now=now)
         return None if made is None else Proof(made, fresh=True, contested=contested)
 

@@ -63,7 +63,8 @@ class PostgresUsers(Users):
         if user.verified:
             return Proof(user, fresh=False)
         made = await self._settle(user, claimants, now=now)
-        return None if made is None else Proof(made, fresh=True, contested=len(claimants) > 1)
+        contested = any(claimant.password_hash != user.password_hash for claimant in claimants)
+        return None if made is None else Proof(made, fresh=True, contested=contested)
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
         wanted = [users.c.id == user_id]

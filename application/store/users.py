@@ -14,7 +14,8 @@ from domain.user import User
 @dataclass(frozen=True, slots=True)
 class Proof:
     """A user whose address is proven; `fresh` where it was not before, `contested` where other unverified users had
-    the address too: any of them may have chosen the password."""
+    the address too, with another password: any of them may have chosen it. (They share a salt, so one password is one
+    hash.)"""
 
     user: User
     fresh: bool

@@ -94,6 +94,15 @@ async def test_verifying_what_one_person_registered_keeps_password_and_session(w
     assert owed(world, Kind.RESET) == []
 
 
+@pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
+async def test_verifying_keeps_a_password_that_was_registered_twice(world: World, followed: int) -> None:
+    """Who registers again because no mail has come is the same person: nobody else knows the password."""
+    claims = [await claim(world, ALICE, PASSWORD) for _ in range(2)]
+    await world.verify(token=link(world, claims[followed], Purpose.VERIFY))
+    assert await verdict(world.enter(ALICE)) is None
+    assert owed(world, Kind.PASSWORD_NEEDED) == []
+
+
 async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)

@@ -129,6 +129,17 @@ async def test_proving_removes_the_other_claims_and_ends_their_sessions(stage: S
     assert await stage.kept_session(theirs.id) == theirs
 
 
+@pytest.mark.parametrize("other", ["$memory$1", "$memory$2"])
+async def test_an_address_is_contested_by_those_with_another_password_hash(stage: Stage, other: str) -> None:
+    user, rival = replace(claim(), password_hash="$memory$1"), replace(claim(), password_hash=other)
+    async with stage.begin() as work:
+        await work.users.add(user)
+        await work.users.add(rival)
+        proof = await work.users.prove(user.id, credential_version=1, now=NOW)
+    assert proof is not None
+    assert proof.contested is (other != user.password_hash)
+
+
 async def test_many_rivals_who_prove_one_address_at_once_leave_exactly_one(stage: Stage) -> None:
     for number in range(5):
         address = f"contested{number}@example.org"
