@@ -11,8 +11,8 @@ def cursor_of(place: Place) -> str:
     return urlsafe_b64encode(place.id.bytes + place.key.encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str) -> Place:
-    """Raises `malformed`."""
+def place_of(cursor: str, query: str = "") -> Place:
+    """A place in the list of what starts with the query, or of everything where that is empty. Raises `malformed`."""
     try:
         said = urlsafe_b64decode(cursor.encode("ascii") + b"==")
         place = Place(UUID(bytes=said[:16]), said[16:].decode("ascii"))
@@ -20,4 +20,7 @@ def place_of(cursor: str) -> Place:
         place = None
     if place is None or cursor_of(place) != cursor or "\0" in place.key:
         raise Refusal(Code.MALFORMED, "This cursor was not given out here.", field="cursor")
+    start = query.strip().lower()
+    if bool(place.key) != bool(start) or not place.key[1:].startswith(start):
+        raise Refusal(Code.MALFORMED, "This cursor belongs to another list.", field="cursor")
     return place

@@ -51,7 +51,7 @@ async def browse(
 ) -> UserPage:
     """Users whose address or else username starts with `query`, sorted by these; without it, oldest first."""
     page, following = await list_users(
-        query=start, role=role, limit=limit, after=None if cursor is None else place_of(cursor)
+        query=start, role=role, limit=limit, after=None if cursor is None else place_of(cursor, start)
     )
     return UserPage([UserShape.of(user) for user in page], None if following is None else cursor_of(following))
 

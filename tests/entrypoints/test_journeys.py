@@ -235,3 +235,17 @@ def test_users_are_listed_a_page_at_a_time(service: Service) -> None:
     assert {user["role"] for user in admins} == {"admin"}
     for bad in ({"limit": "0"}, {"limit": "x"}, {"role": "king"}, {"cursor": "abc"}, {"sort": "password_hash"}):
         assert code(admin.get("/v1/users", params=bad)) == "malformed"
+
+
+def test_a_cursor_of_another_list_is_refused(service: Service) -> None:
+    """It would leave people out without a word."""
+    admin = service.admin()
+    prefix = address("list").split("@")[0]
+    for number in range(2):
+        service.user(f"{prefix}.{number}@example.org")
+    found, everybody = (
+        admin.get("/v1/users", params={"limit": 1, "query": query}).json()["next_cursor"] for query in (prefix, "")
+    )
+    for bad in ({"query": prefix, "cursor": everybody}, {"cursor": found}, {"query": "x", "cursor": found}):
+        assert code(admin.get("/v1/users", params=bad)) == "malformed"
+    assert code(admin.get("/v1/me/events", params={"cursor": found})) == "malformed"
