@@ -14,6 +14,13 @@ _NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ALWAYS = {b"authorization", b"content-type"}
 """Names that `*` would not cover, and that our calls need."""
 _MAX_AGE = b"600"
+_PUBLIC = {
+    "/.well-known/jwks.json",
+    "/.well-known/oauth-authorization-server",
+    "/.well-known/oauth-authorization-server/{path}",
+    "/openapi.json",
+}
+"""Paths that pages of any origin may read."""
 
 
 class Cors:
@@ -37,15 +44,22 @@ class Cors:
             (b"access-control-expose-headers", _EXPOSED),
         ]
 
+    def refuses(self, scope: HTTPScope, path: Path) -> bool:
+        """Whether OPTIONS comes from a page whose origin is not allowed."""
+        named = any(name == b"origin" for name, _ in scope["headers"])
+        return bool(self._origins) and named and self._allowed(scope) is None and path.template not in _PUBLIC
+
     def preflight(self, scope: HTTPScope, path: Path) -> Headers:
         """What the answer to OPTIONS carries beside these: all methods of the path, and all headers that are asked
         for, by name, because pages are instrumented with headers that nobody here knows."""
         said = dict(scope["headers"])
-        if b"access-control-request-method" not in said or self._allowed(scope) is None:
+        public = path.template in _PUBLIC
+        if b"access-control-request-method" not in said or not (public or self._allowed(scope)):
             return []
         names = {name.strip().lower() for name in said.get(b"access-control-request-headers", b"").split(b",")}
         names = {name for name in names if _NAME.fullmatch(name)} | _ALWAYS
         return [
+            *([(b"access-control-allow-origin", b"*")] if public else []),
             (b"vary", b"Access-Control-Request-Headers"),
             (b"access-control-allow-methods", path.allow.encode()),
             (b"access-control-allow-headers", b", ".join(sorted(names))),

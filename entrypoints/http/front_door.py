@@ -106,6 +106,8 @@ class FrontDoor:
             elif method not in path.methods:
                 detail = f"This path has the methods {path.allow}."
                 await self._refuse(scope, receive, answered, "method_not_allowed", detail, Allow=path.allow)
+            elif method == "OPTIONS" and self._cors.refuses(scope, path):
+                await answered.refuse("forbidden", "This origin is not in LATCHKEY_CORS_ORIGINS.")
             elif method == "OPTIONS":
                 await answered.tell_methods(path, self._cors.preflight(scope, path))
             else:

@@ -235,17 +235,43 @@ async def test_a_preflight_repeats_only_names_of_headers(service: Service) -> No
 
 
 @pytest.mark.anyio
-async def test_a_preflight_from_another_origin_is_answered_without_cors(service: Service) -> None:
+async def test_options_from_another_origin_are_refused_with_a_document(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD) as client:
         for origin in EVIL:
-            headers = {"Origin": origin, "Access-Control-Request-Method": "GET"}
-            for path, status in (("/v1/me", 204), ("/v1/nothing", 404), ("/v1/forward-auth", 405)):
+            for headers in ({"Origin": origin}, {"Origin": origin, "Access-Control-Request-Method": "GET"}):
+                for path, refusal in (
+                    *(("/v1/me", "forbidden"), ("/v1/login", "forbidden"), ("/health/live", "forbidden")),
+                    *(("/v1/nothing", "not_found"), ("/v1/forward-auth", "method_not_allowed")),
+                ):
+                    answer = await client.options(path, headers=headers)
+                    assert code(answer) == refusal
+                    carries_all(answer)
+                    assert not [name for name in answer.headers if name.startswith("access-control-")]
+                    assert "origin" in varies(answer)
+        assert (await client.options("/v1/me")).status_code == 204
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("origins", ["", GOOD])
+async def test_a_preflight_for_what_is_public_allows_any_origin(service: Service, origins: str) -> None:
+    async with inside(
+        service, LATCHKEY_CORS_ORIGINS=origins, LATCHKEY_PUBLIC_URL="https://host.example/accounts"
+    ) as client:
+        for path in (
+            *("/.well-known/jwks.json", "/openapi.json", "/.well-known/oauth-authorization-server"),
+            "/.well-known/oauth-authorization-server/accounts",
+        ):
+            for origin in (GOOD, "https://anything.example", "null"):
+                headers = {
+                    "Origin": origin,
+                    "Access-Control-Request-Method": "GET",
+                    "Access-Control-Request-Headers": "traceparent",
+                }
                 answer = await client.options(path, headers=headers)
-                assert answer.status_code == status
-                carries_all(answer)
-                assert not answer.headers.get("content-type", "").startswith("text/")
-                assert not [name for name in answer.headers if name.startswith("access-control-")]
-                assert "origin" in varies(answer)
+                assert answer.status_code == 204
+                assert answer.headers["access-control-allow-origin"] == "*"
+                assert answer.headers["access-control-allow-methods"] == "GET, HEAD, OPTIONS"
+                assert "traceparent" in answer.headers["access-control-allow-headers"]
 
 
 @pytest.mark.anyio
