@@ -2,15 +2,15 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import Clock, Hasher, Limits, NewId
+from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.store import Begin, Work
 from domain.address import chosen_username, normal_email
 from domain.event import Action, Event
-from domain.limits import Bucket, Limit, mail_buckets
+from domain.limits import Bucket, Limit, mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, InputErrors, Refusal
+from domain.refusals import Code, InputErrors, Refusal, sooner
 from domain.user import User
 
 
@@ -34,14 +34,29 @@ class Register:
         with errors:
             secret = self.policy.accept(password, email=address, username=name)
         errors.check()
-        mails = mail_buckets("register", address, origin)
-        receipt = await self.limits.spend(Bucket(Limit.REGISTER, (origin.network,)), *mails)
+        network = Bucket(Limit.REGISTER, (origin.network,))
+        receipt = await self._spend(network, address, origin)
         try:
             await self._claim(address, name, secret, origin)
         except Refusal as refusal:
             nothing = refusal.code is Code.OVERLOADED  # was hashed, so it cost nothing
-            await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))  # no mail was owed
+            mails = receipt.buckets[1:]  # of which none was owed
+            await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))
             raise
+
+    async def _spend(self, network: Bucket, address: str, origin: Origin) -> Receipt:
+        try:
+            return await self.limits.spend(network, *mail_buckets("register", address, origin))
+        except Refusal as refusal:
+            reserve = registration_reserve(address)
+            if refusal.reason != Limit.MAIL_DAY or not reserve:
+                raise
+            try:
+                return await self.limits.spend(
+                    network, *mail_buckets_of_network("register", address, origin), *reserve
+                )
+            except Refusal as other:
+                raise sooner(refusal, other) from None
 
     async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
         """Those who share an address, or else a name, share a salt, so that a login finds each by one hash."""

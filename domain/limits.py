@@ -46,6 +46,8 @@ class Limit(StrEnum):
     """Links to a new password to a mailbox, beyond those of the day."""
     NOTICE = "notice"
     """Notices to a mailbox about what somebody with the password did."""
+    MAIL_FIRST = "mail_first"
+    """Registrations of an address, beyond the mails of the day."""
     REGISTER = "register"
     """Registrations from a network."""
     LINK = "link"
@@ -106,6 +108,9 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
         # What people cause for themselves on a bad day, and no more than a nuisance by strangers.
         Limit.MAIL_DAY: (Rate(20, _DAY),),
+        # Whoever is refused here finds a user of the address, whom somebody else has registered within the two hours:
+        # a reset link, of which there is one in twenty minutes, makes that user theirs.
+        Limit.MAIL_FIRST: (Rate(1, 2 * _HOUR),),
         # As many as a network may ask for anyway.
         Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
         # When the day's mails are used up, the promise of MAIL_RECIPIENT still holds: one link in twenty minutes.
@@ -184,6 +189,12 @@ def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
     and what is left for anybody."""
     box = mailbox(recipient)
     return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == Kind.RESET else None
+
+
+def registration_reserve(address: str) -> tuple[Bucket, ...]:
+    """What is kept for a registration where strangers have used up the mails of the day, perhaps by asking for links
+    while there was nobody to send one to. Sub-addresses have none: anybody can make up more of them."""
+    return (Bucket(Limit.MAIL_FIRST, (address,)),) if address == mailbox(address) else ()
 
 
 def notice_bucket(recipient: str) -> Bucket:
