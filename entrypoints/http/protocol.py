@@ -149,7 +149,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._unset_keepalive_if_required()
             self._feed(data[start:end])
             start = end
-            if self._is_too_large():
+            if self._is_too_large() and not self._refused:
                 self._refuse(self._too_large())
         self.flow.unparsed = b"" if self._refused else data[start:]
         if self.flow.unparsed:

@@ -129,6 +129,19 @@ def test_refusals_of_the_server_are_logged_and_counted(api: Service) -> None:
     assert 'latchkey_http_requests_total{method="GET",route="-",status="431"}' in metrics
 
 
+def test_a_head_with_too_many_lines_is_refused_once(api: Service) -> None:
+    log = api.folder.joinpath("api.log")
+    before = len(log.read_text())
+    with connect(api) as connection:
+        connection.sendall(HEAD + b"X-A: b\r\n" * 100 + b"\r\n")
+        assert statuses(received(connection)) == [431]
+    assert answered(api)
+    eventually(lambda: "too_large" in log.read_text()[before:])
+    written = log.read_text()[before:]
+    assert written.count("too_large") == 1
+    assert "internal error" not in written
+
+
 def test_what_is_not_http_gets_a_problem_document(api: Service) -> None:
     for request in (b"EHLO x\r\n", HEAD + b"no colon\r\n\r\n", CHUNKED + b"zz\r\n"):
         with connect(api) as connection:
