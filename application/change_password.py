@@ -11,9 +11,10 @@ from domain.limits import Limit, user_bucket
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, InputErrors, Refusal
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken, TokenPair
+from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,17 +41,17 @@ class ChangePassword:
         confirm_password: str | None = None,
         origin: Origin = NOWHERE,
     ) -> TokenPair:
-        if confirm_password is not None and confirm_password != new_password:
-            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+        if confirm_password is not None and confirm_password != new_password:
+            self._refuse_mismatch(user, new_password)
         if not await self.check.of_user(user, current_password, origin=origin):
             raise _wrong_password()
         if normal(new_password) == normal(current_password):
             raise _unchanged()
-        secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        secret = self._accept(user, new_password)
         receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
         try:
             # An unverified user stays among those who share the address, who are found by one hash.
@@ -79,6 +80,18 @@ class ChangePassword:
                 )
                 await work.mails.add(notice)
         return self.issue(session, opened)
+
+    def _accept(self, user: User, new_password: str) -> str:
+        return self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+
+    def _refuse_mismatch(self, user: User, new_password: str) -> None:
+        """Names the new password as well where that is refused too."""
+        errors = InputErrors()
+        with errors:
+            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+        with errors:
+            self._accept(user, new_password)
+        errors.check()
 
 
 def _unchanged() -> Refusal:

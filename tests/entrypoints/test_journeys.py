@@ -137,6 +137,9 @@ def test_changing_the_password_renews_this_session_and_ends_the_others(service: 
     assert code(here.post("/v1/password/change", json=wrong)) == "invalid_credentials"
     right = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
     assert code(here.post("/v1/password/change", json={**right, "confirm_password": "x" * 20})) == "password_mismatch"
+    answer = here.post("/v1/password/change", json={**right, "new_password": "short", "confirm_password": "x" * 20})
+    assert code(answer) == "password_mismatch"
+    assert {error["field"] for error in answer.json()["errors"]} == {"confirm_password", "new_password"}
     answer = here.post("/v1/password/change", json=right)
     assert answer.status_code == 200
     assert answer.json()["session_id"] != before["session_id"]
