@@ -221,4 +221,4 @@ def _encoded(password: str) -> bytes:
 
 
 def _overloaded() -> Refusal:
-    return Refusal(Code.OVERLOADED, "Too many passwords are being checked at the moment.", retry_after=1)
+    return Refusal(Code.OVERLOADED, "Too many logins at the moment. Try again later.", retry_after=1)

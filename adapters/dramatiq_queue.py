@@ -123,7 +123,7 @@ class DramatiqNudge:
             # Once an outage: a line a mail would drown what matters.
             if self._reachable:
                 log.warning(
-                    "Workers cannot be nudged; their sweepers will find the mails: %s", type(problem).__name__
+                    "mail_notification_failed: workers will find the mails by polling: %s", type(problem).__name__
                 )
             self._reachable = False
         else:

@@ -55,7 +55,7 @@ class Directory:
             crowd.shutdown(wait=False, cancel_futures=True)
         told = [answer for future in answered if (answer := future.result()) is not None]
         if not told:
-            raise redis.ConnectionError("nobody tells where Redis is")
+            raise redis.ConnectionError("no Sentinel or cluster node answers")
         return max(told)[1]
 
     def _asked(self, address: Address, deadline: float) -> _Told | None:

@@ -20,12 +20,12 @@ async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role
     """The actor and the target as they are now. Raises `role_required`, `not_found` or `forbidden`."""
     actor = await work.users.by_id(caller.user_id)
     if actor is None or actor.disabled or not actor.verified or not actor.role.includes(role):
-        raise Refusal(Code.ROLE_REQUIRED, f"This asks for the role {role}.")
+        raise Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
     target = await work.users.by_id(target_id)
     if target is None:
-        raise Refusal(Code.NOT_FOUND, "There is no such user.")
+        raise Refusal(Code.NOT_FOUND, "User not found.")
     if not actor.may_touch(target):
-        raise Refusal(Code.FORBIDDEN, "This user does not stand below you.")
+        raise Refusal(Code.FORBIDDEN, "You can only manage users with a lower role than yours.")
     return actor, target
 
 
@@ -89,7 +89,7 @@ class ChangeUser:
             await work.users.hold(user_id, governors=True)
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
-                raise Refusal(Code.FORBIDDEN, "Nobody grants more than they hold.")
+                raise Refusal(Code.FORBIDDEN, "You cannot grant a role higher than your own.")
             # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
             await work.sessions.settled(user_id)
             changed: User | None = target
@@ -107,7 +107,7 @@ class ChangeUser:
                     Event.of(action, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin, detail=detail)
                 )
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "There is no such user.")
+                raise Refusal(Code.NOT_FOUND, "User not found.")
             return changed
 
 

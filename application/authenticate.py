@@ -22,7 +22,7 @@ class Authenticate:
         """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
         caller = self.sealer.unseal(text)
         if caller.generation < await self._floor(caller):
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         return caller if role is None else await self.insist(caller, role)
 
     async def insist(self, caller: AccessToken, role: Role) -> AccessToken:
@@ -42,5 +42,5 @@ class Authenticate:
         """Proving an address does not renew the tokens made before it, so for these the store is asked."""
         user = await self.directory.user(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         return replace(caller, verified=user.verified, role=user.role)

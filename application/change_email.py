@@ -30,9 +30,11 @@ class ChangeEmail:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         if address == user.email:
-            raise Refusal(Code.EMAIL_INVALID, "This is your address already.", field="new_email", reason="unchanged")
+            raise Refusal(
+                Code.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
+            )
         if not await self.check.of_user(user, password, origin=origin):
             raise _wrong_password()
         new = mail_buckets(Kind.CONFIRM_EMAIL, address, origin)
@@ -76,4 +78,4 @@ class ChangeEmail:
 
 
 def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "The password is not right.", field="password")
+    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")

@@ -44,7 +44,7 @@ class ChangePassword:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         if confirm_password is not None and confirm_password != new_password:
             self._refuse_mismatch(user, new_password)
         if not await self.check.of_user(user, current_password, origin=origin):
@@ -88,7 +88,7 @@ class ChangePassword:
         """Names the new password as well where that is refused too."""
         errors = InputErrors()
         with errors:
-            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
         with errors:
             self._accept(user, new_password)
         errors.check()
@@ -100,4 +100,4 @@ def _unchanged() -> Refusal:
 
 
 def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "The current password is not right.", field="current_password")
+    return Refusal(Code.INVALID_CREDENTIALS, "The current password is incorrect.", field="current_password")

@@ -1,4 +1,4 @@
-"""The programs that may ask about tokens: made by the operator, and known by a secret that is shown once."""
+"""Clients: programs that may introspect and revoke tokens. Operators add them; the secret is shown only once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ class AddClient:
     async def __call__(self, *, name: str) -> tuple[Client, str]:
         """The client and its secret, which is kept nowhere. Raises `malformed`."""
         if not (name.isprintable() and 1 <= len(name.strip()) <= 64):
-            raise Refusal(Code.MALFORMED, "A name has 1 to 64 printable characters.", field="name")
+            raise Refusal(Code.MALFORMED, "A name must have 1 to 64 printable characters.", field="name")
         secret = self.new_secret()
         client = Client(id=self.new_id(), name=name.strip(), secret_digest=digest_of(secret), created_at=self.clock())
         async with self.begin() as work:

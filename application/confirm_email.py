@@ -25,7 +25,7 @@ class ConfirmEmail:
         link = self.links.unseal(token.strip(), Purpose.EMAIL)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for the change again.")
+            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request the change again.")
         async with self.begin() as work:
             asked = await work.changes.by_id(link.subject)
             if asked is None:
@@ -85,4 +85,4 @@ class ConfirmEmail:
 
 
 def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")

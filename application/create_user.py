@@ -59,7 +59,9 @@ class CreateUser:
             if verified:
                 proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:
-                    raise Refusal(Code.FORBIDDEN, "Somebody has proven this address at this very moment.")
+                    raise Refusal(
+                        Code.FORBIDDEN, "Another user has just verified this address. Find them with `users find`."
+                    )
                 return proven.user
             await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
         return user
@@ -79,11 +81,11 @@ class GrantRole:
                 await work.users.hold(named.id, governors=True)
             user = await work.users.by_email(address)
             if user is None:
-                raise Refusal(Code.NOT_FOUND, "There is no such user.")
+                raise Refusal(Code.NOT_FOUND, "User not found.")
             if not user.verified:
                 raise Refusal(
                     Code.NOT_VERIFIED,
-                    "This address is not verified, so anybody may have registered it. Its owner has to follow the"
+                    "This address is not verified, so anyone may have registered it. Its owner has to follow the"
                     " link in the mail first; or create the user with `users create --verified`, which removes the"
                     " unverified ones.",
                 )
@@ -97,5 +99,5 @@ class GrantRole:
             detail = f"from {user.role} to {role}"
             await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "There is no such user.")
+                raise Refusal(Code.NOT_FOUND, "User not found.")
             return changed

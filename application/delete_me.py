@@ -26,7 +26,7 @@ class DeleteMe:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         if not await self.check.of_user(user, password, origin=origin):
             raise _wrong_password()
         now = self.clock()
@@ -46,4 +46,4 @@ class DeleteMe:
 
 
 def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "The password is not right.", field="password")
+    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")

@@ -23,7 +23,7 @@ from domain.refusals import Refusal
 
 _POISONED = 10
 _STALE_NOTICE = timedelta(days=3)
-_UNANSWERED = "The letter was sent, and the server has not said whether it took it."
+_UNANSWERED = "The mail was sent, but the server did not confirm that it accepted it."
 
 
 class _Dropped(Exception):
@@ -118,7 +118,7 @@ class DeliverMail:
         if mail.kind.purpose is None:
             return self.composer.compose(mail, None)
         if link is None:
-            raise _Dropped("nobody to write to")
+            raise _Dropped("no recipient")
         if link.expired(self.clock()):
             raise _Dropped("expired")
         return self.composer.compose(mail, self.links.seal(link))

@@ -44,7 +44,7 @@ class ExportMe:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
-                raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+                raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
             event = Event.of(Action.EXPORTED, user.id, id=self.new_id(), now=self.clock(), by=user.id, origin=origin)
             await work.events.add(event)
             changes = await work.changes.of(user.id)

@@ -29,7 +29,7 @@ class IdentifyClient:
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
         if client is None or not fits:
             await self.limits.spend(Bucket(Limit.CLIENT, (origin.network,)))
-            raise Refusal(Code.INVALID_CREDENTIALS, "No client has this id and secret.")
+            raise Refusal(Code.INVALID_CREDENTIALS, "Incorrect client id or secret.")
         return client
 
     async def _find(self, client_id: str) -> Client | None:

@@ -77,7 +77,7 @@ class ImportUsers:
             elif _came_before(row, holder, since=since):
                 known += 1
             else:
-                remarks.append(Remark(row.line, "Somebody else has this address already."))
+                remarks.append(Remark(row.line, "Another user already has this address."))
         added = await self._admit(new, remarks)
         return Imported(added, known, tuple(sorted(remarks, key=lambda remark: remark.line)))
 
@@ -92,9 +92,9 @@ class ImportUsers:
                 remarks.append(Remark(row.line, refusal.detail))
                 continue
             if not highest.includes(row.role):
-                remarks.append(Remark(row.line, f"The role {row.role} is higher than is to be given."))
+                remarks.append(Remark(row.line, f"The role {row.role} is higher than --highest-role allows."))
             elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
-                remarks.append(Remark(row.line, "No user can have been made at that time."))
+                remarks.append(Remark(row.line, "created_at is out of range."))
             else:
                 first = wanted.setdefault(email, row)
                 better, other = (row, first) if row.verified and not first.verified else (first, row)
@@ -111,7 +111,7 @@ class ImportUsers:
         users: list[User] = []
         for (email, row), password_hash in zip(new, hashes, strict=True):
             if password_hash is None:
-                remarks.append(Remark(row.line, "No password can be verified against this hash."))
+                remarks.append(Remark(row.line, "This password hash is not supported."))
                 continue
             user = User(
                 id=self.new_id(),
@@ -134,7 +134,7 @@ class ImportUsers:
             row = rows.pop(user.id)
             if row.username is not None and _lacks_name(user, row):
                 remarks.append(Remark(row.line, _without_name(row.username), lost=False))
-        remarks += [Remark(row.line, "Somebody else has taken this address just now.") for row in rows.values()]
+        remarks += [Remark(row.line, "Another user has just taken this address.") for row in rows.values()]
         return len(admitted)
 
     def _event(self, user: User, row: Newcomer, *, now: datetime) -> Event:
@@ -161,5 +161,5 @@ def _lacks_name(user: User, row: Newcomer) -> bool:
 
 
 def _without_name(username: str) -> str:
-    why = "This is no username that can be used here" if _usable(username) is None else "Somebody has this username"
-    return f"{why}; the user has come in without it."
+    why = "This username is not valid" if _usable(username) is None else "This username is already in use"
+    return f"{why}; the user was imported without it."

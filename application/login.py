@@ -27,7 +27,7 @@ class Login:
     async def __call__(self, *, login: str, password: str, origin: Origin = NOWHERE) -> TokenPair:
         user, verdict = await self.check.of_login(login, password, origin=origin)
         if user is None or not verdict.fits:
-            raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
+            raise Refusal(Code.INVALID_CREDENTIALS, "Incorrect login or password.")
         if user.disabled:
             raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
         better_hash = await self.hasher.hash(password) if verdict.outdated else None
@@ -42,7 +42,7 @@ class Login:
                 for _ in await work.sessions.make_room(session, most=self.lifetimes.sessions):
                     await work.events.add(self._event(Action.SESSION_EVICTED, session, user.id))
         if opened is None:
-            raise Refusal(Code.INVALID_CREDENTIALS, "No user has this login and password.")
+            raise Refusal(Code.INVALID_CREDENTIALS, "Incorrect login or password.")
         return self.issue(session, opened)
 
     def _event(self, action: Action, session: Session, user_id: UUID) -> Event:

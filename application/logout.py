@@ -40,7 +40,7 @@ class EndSession:
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
-                raise Refusal(Code.NOT_FOUND, "You have no such session.")
+                raise Refusal(Code.NOT_FOUND, "Session not found.")
             event = Event.of(Action.SESSION_ENDED, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
             noted = event if session.alive(now) else None
             await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)

@@ -16,7 +16,7 @@ from domain.user import User
 async def _holder(work: Work, email: str) -> User:
     user = await work.users.by_email(normal_email(email))
     if user is None:
-        raise Refusal(Code.NOT_FOUND, "There is no such user.")
+        raise Refusal(Code.NOT_FOUND, "User not found.")
     return user
 
 
@@ -61,7 +61,7 @@ class EndAnySession:
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
             if session is None:
-                raise Refusal(Code.NOT_FOUND, "There is no such session.")
+                raise Refusal(Code.NOT_FOUND, "Session not found.")
             of = session.user_id
             event = None if of is None else Event.of(Action.SESSION_ENDED, of, id=self.new_id(), now=now)
             return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)

@@ -38,7 +38,7 @@ async def _held(work: Work, who: str) -> User:
         await work.users.hold(user.id, governors=True)
         user = await work.users.by_id(user.id)
     if user is None:
-        raise Refusal(Code.NOT_FOUND, "There is no such user.")
+        raise Refusal(Code.NOT_FOUND, "User not found.")
     if not user.verified and _as_id(who) is None and await work.users.claims(user.email) > 1:
         raise Refusal(
             Code.NOT_VERIFIED,
@@ -81,7 +81,7 @@ class SwitchUser:
             action = Action.DISABLED if disabled else Action.ENABLED
             await work.events.add(Event.of(action, user.id, id=self.new_id(), now=now))
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "There is no such user.")
+                raise Refusal(Code.NOT_FOUND, "User not found.")
             return changed
 
 

@@ -47,17 +47,20 @@ class Refresh:
             session, now = found or (None, now)
             user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
             if session is None or user is None:
-                raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")
+                raise Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
             standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
             if standing is Standing.STOLEN:
                 await self._end(work, session, user, origin)
         if standing is Standing.JUST_REPLACED:
             return session, user
         if standing is Standing.STOLEN:
-            raise Refusal(Code.REFRESH_REUSED, "This token was used before. The session has been ended.")
+            raise Refusal(
+                Code.REFRESH_REUSED,
+                "This refresh token has already been used, so its session was ended. Log in again.",
+            )
         if standing is Standing.EXPIRED:
             raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
-        raise Refusal(Code.SESSION_ENDED, "The session is over. Log in again.")
+        raise Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
 
     async def _end(self, work: Work, session: Session, user: User, origin: Origin) -> None:
         """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""

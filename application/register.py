@@ -76,7 +76,7 @@ class Register:
         claim = User(id=self.new_id(), email=address, username=name, password_hash=password_hash, created_at=now)
         namesake = None if name is None else await work.users.by_username(name)
         if namesake is not None and namesake.verified:
-            raise Refusal(Code.USERNAME_TAKEN, "Somebody else has this username.", field="username")
+            raise Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")
         holder = await work.users.by_email(address)
         if holder is not None and holder.verified:
             kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id

@@ -26,7 +26,7 @@ class RenameMe:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
-                raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+                raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
             if user.username == name:
                 return user
             if name is not None and name.lower() != (user.username or "").lower():
@@ -44,4 +44,4 @@ class RenameMe:
 
 
 def _taken() -> Refusal:
-    return Refusal(Code.USERNAME_TAKEN, "Somebody else has this username.", field="username")
+    return Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")

@@ -36,7 +36,7 @@ class ResetPassword:
     async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
         link = self.links.unseal(token.strip(), Purpose.RESET)
         if link.expired(self.clock()):
-            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
+            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
@@ -45,7 +45,7 @@ class ResetPassword:
         secret, errors = new_password, InputErrors()
         with errors:
             if new_password != confirm_password:
-                raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords differ.", field="confirm_password")
+                raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
         with errors:
             secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
         errors.check()
@@ -84,4 +84,4 @@ class ResetPassword:
 
 
 def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")

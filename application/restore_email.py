@@ -31,7 +31,7 @@ class RestoreEmail:
         link = self.links.unseal(token.strip(), Purpose.RESTORE)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask whoever runs this service for help.")
+            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Contact the operator of this service.")
         async with self.begin() as work:
             user_id, email = await self._subject(work, link)
             people = await work.users.hold(user_id, email=email)
@@ -82,4 +82,4 @@ class RestoreEmail:
 
 
 def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")

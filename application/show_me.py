@@ -15,5 +15,5 @@ class ShowMe:
     async def __call__(self, caller: AccessToken) -> User:
         user = await self.directory.user(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token is no longer welcome.")
+            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         return user

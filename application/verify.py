@@ -34,7 +34,7 @@ class Verify:
         link = self.links.unseal(token.strip(), Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link is too old. Ask for a new one.")
+            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
             proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
@@ -49,7 +49,7 @@ class Verify:
                 return await self._without_planted_role(work, user, now=now)
             known = await work.users.by_id(link.subject) if proof is None else proof.user
         if known is None or (proof is None and not _has_just_verified(known, link)):
-            raise Refusal(Code.LINK_INVALID, "This link is not valid any more.")
+            raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
         return known
 
     async def _without_password(self, work: Work, user: User, origin: Origin, *, now: datetime) -> User:
@@ -69,7 +69,7 @@ class Verify:
         """
         if user.role is Role.MEMBER or await _more_than_a_claim(work, user.id):
             return user
-        detail = f"from {user.role} to {Role.MEMBER}, as it was given before the address was proven"
+        detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
         await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
         await work.sessions.outdate_all(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user

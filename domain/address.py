@@ -75,8 +75,8 @@ def normal_username(text: str) -> str:
     if not _USERNAME.fullmatch(text):
         raise Refusal(
             Code.USERNAME_INVALID,
-            "A username has 3 to 32 letters (a to z), digits, dots, underscores or hyphens; "
-            "it begins and ends with a letter or a digit.",
+            "A username must have 3 to 32 letters (a to z), digits, dots, underscores or hyphens, "
+            "and must begin and end with a letter or a digit.",
             field="username",
         )
     return text
@@ -121,4 +121,4 @@ def _is_domain(name: str) -> bool:
 
 
 def _email_invalid(field: str) -> Refusal:
-    return Refusal(Code.EMAIL_INVALID, "This is not an e-mail address that can be used here.", field=field)
+    return Refusal(Code.EMAIL_INVALID, "This is not a valid e-mail address.", field=field)

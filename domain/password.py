@@ -27,12 +27,12 @@ _LEFT_OVER = 6
 """Letters that must remain of a password when the words that everybody knows of its owner are taken out."""
 
 _DETAILS = {
-    "common": "This is a password that many people use, or one of those with something around it.",
+    "common": "This password is too common, or a common password with something added.",
     "repeated": "This password repeats itself.",
     "sequence": "This password mostly follows the keyboard, the alphabet or the digits.",
     "guessable": "This password is made of common words. Choose four or more uncommon words, or more characters.",
     "breached": "This password is known from a data breach. Choose another.",
-    "context": "This password is made of your address, your username or the name of this service.",
+    "context": "This password is too similar to your e-mail address, your username or the name of this service.",
 }
 
 
@@ -57,7 +57,7 @@ def insist_on_typable(text: str, *, field: str = "password") -> None:
     section 4.2). For passwords that come from a file or a pipe, where such characters stand by accident."""
     for char in text:
         if (category(char) in _UNTYPED and char not in _JOINERS and ord(char) not in _TAGS) or _is_no_character(char):
-            detail = f"A password cannot hold the character U+{ord(char):04X}, which nobody can type."
+            detail = f"A password must not contain the character U+{ord(char):04X}: it cannot be typed."
             raise _weak("untypable", detail, field)
 
 
@@ -105,9 +105,9 @@ class PasswordPolicy:
         # Lone surrogates are not UTF-8; refusing them is for whoever decodes the request.
         size = len(password.encode("utf-8", "surrogatepass"))
         if len(text) > _MOST_TYPED or len(password) > self.max_length or size > _MOST_BYTES:
-            raise _weak("too_long", f"A password has at most {self.max_length} characters.", field)
+            raise _weak("too_long", f"A password must have at most {self.max_length} characters.", field)
         if len(password) < self.min_length:
-            raise _weak("too_short", f"A password has at least {self.min_length} characters.", field)
+            raise _weak("too_short", f"A password must have at least {self.min_length} characters.", field)
         known = {*_words(email), *_words(username or ""), *re.split(r"[\W_]+", normal(self.product).casefold())}
         if reason := self._reason(password, known):
             raise _weak("common" if reason == "guessable" else reason, _DETAILS[reason], field)

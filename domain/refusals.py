@@ -87,7 +87,7 @@ class InputErrors:
 
 def unavailable(what: str) -> Refusal:
     """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
-    return Refusal(Code.UNAVAILABLE, f"{what} does not answer at the moment.", retry_after=2)
+    return Refusal(Code.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)
 
 
 def too_slow() -> Refusal:

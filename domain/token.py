@@ -23,9 +23,9 @@ class AccessToken:
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`; an unproven address holds no role at all."""
         if not self.verified:
-            raise Refusal(Code.NOT_VERIFIED, "Prove your address first.")
+            raise Refusal(Code.NOT_VERIFIED, "Verify your e-mail address first.")
         if not self.role.includes(role):
-            raise Refusal(Code.ROLE_REQUIRED, f"This asks for the role {role}.")
+            raise Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

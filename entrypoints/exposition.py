@@ -32,28 +32,28 @@ def exposition(
 
 def _counted(counted: Counted) -> Iterator[Metric]:
     requests = CounterMetricFamily(
-        "latchkey_http_requests", "Requests that were answered.", labels=["method", "route", "status"]
+        "latchkey_http_requests", "HTTP requests answered.", labels=["method", "route", "status"]
     )
     for ((method, route), status), number in counted.requests.items():
         requests.add_metric([method, route, status], number)
     yield requests
     durations = HistogramMetricFamily(
         "latchkey_http_request_duration_seconds",
-        "From the last of a request's head to the last of its answer.",
+        "Time from the end of the request head to the end of the response.",
         labels=["method", "route"],
     )
     for call, buckets in counted.buckets.items():
         durations.add_metric(list(call), list(_cumulated(buckets)), counted.seconds[call])
     yield durations
-    errors = CounterMetricFamily("latchkey_errors", "Problem documents that were answered.", labels=["code"])
+    errors = CounterMetricFamily("latchkey_errors", "Problem documents sent, by code.", labels=["code"])
     for code, number in counted.refusals.items():
         errors.add_metric([code], number)
     yield errors
-    logins = CounterMetricFamily("latchkey_logins", "Logins that were tried.", labels=["outcome"])
+    logins = CounterMetricFamily("latchkey_logins", "Login attempts, by outcome.", labels=["outcome"])
     for outcome, number in counted.logins.items():
         logins.add_metric([outcome], number)
     yield logins
-    hashes = GaugeMetricFamily("latchkey_password_hashes", "Passwords that are being hashed now.", labels=["state"])
+    hashes = GaugeMetricFamily("latchkey_password_hashes", "Passwords being hashed or waiting.", labels=["state"])
     for state, number in counted.hashes.items():
         hashes.add_metric([state], number)
     yield hashes
@@ -73,24 +73,22 @@ def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]
     for dependency, answers in up.items():
         dependencies.add_metric([dependency], float(answers))
     yield dependencies
-    if backlog is None:  # nobody knows, which is not the same as none
+    if backlog is None:  # unknown, which is not the same as none
         return
-    yield GaugeMetricFamily("latchkey_outbox_pending", "Mails that have to be sent yet.", backlog.owed)
-    yield GaugeMetricFamily("latchkey_outbox_parked", "Mails that were given up.", backlog.parked)
+    yield GaugeMetricFamily("latchkey_outbox_pending", "Mails waiting to be sent.", backlog.owed)
+    yield GaugeMetricFamily("latchkey_outbox_parked", "Mails that could not be delivered.", backlog.parked)
     yield GaugeMetricFamily(
         "latchkey_outbox_lag_seconds",
-        "How long the mail that is due for longest has been due.",
+        "How long the most overdue mail has been due.",
         backlog.overdue / timedelta(seconds=1),
     )
     yield GaugeMetricFamily(
         "latchkey_outbox_oldest_age_seconds",
-        "The age of the oldest mail that has to be sent yet.",
+        "Age of the oldest mail waiting to be sent.",
         backlog.oldest / timedelta(seconds=1),
     )
 
 
 def _lost(lost: int | None) -> Iterator[Metric]:
     if lost is not None:
-        yield GaugeMetricFamily(
-            "latchkey_revocations_lost", "Sessions that Redis knows to be revoked and PostgreSQL does not.", lost
-        )
+        yield GaugeMetricFamily("latchkey_revocations_lost", "Sessions revoked in Redis but not in PostgreSQL.", lost)

@@ -63,7 +63,10 @@ def run(bell: Bell) -> int:
     try:
         claim = Claim(data)
     except Taken:
-        return sorry(f"LATCHKEY_DATA_DIR: another `make run` is using {data}. Stop it, or name another folder.")
+        return sorry(
+            f"LATCHKEY_DATA_DIR: another `make run` is using {data}."
+            " Stop it, or set LATCHKEY_DATA_DIR to another folder."
+        )
     except OSError as error:
         return sorry(f"LATCHKEY_DATA_DIR: {error}")
     if why := cannot_listen(host, int(number)):

@@ -67,14 +67,15 @@ def unmigrated(error: Exception) -> SchemaError:
     broken = getattr(error, "orig", None)
     if getattr(broken, "sqlstate", None) == _NO_LOCK:
         return SchemaError(
-            "The migration gave up: for a second somebody has held a lock that it needs, and everybody would queue"
-            " behind it. Run `make migrate` again; if that does not help, end what has long been open in"
+            "The migration gave up: it waited a second for a lock, and all other sessions would queue behind it."
+            " Run `make migrate` again; if that does not help, end the oldest transactions in"
             " pg_stat_activity."
         )
     if getattr(broken, "sqlstate", None) == _READ_ONLY:
         return SchemaError(
-            "The migration failed: the database takes no writes. It is a replica, or default_transaction_read_only is"
-            " on for the server, the database or this role. Name the primary, or switch that off."
+            "The migration failed: the database does not accept writes. It is a replica, or"
+            " default_transaction_read_only is on for the server, the database or this role. Use the primary, or set"
+            " it to off."
         )
     why, *_ = str(getattr(broken, "__cause__", None) or error).splitlines() or ["alembic_version says nothing"]
     return SchemaError(

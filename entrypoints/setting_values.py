@@ -125,7 +125,7 @@ def argon2(text: str) -> Cost:
     if not any(memory >= least and passes >= times for least, times in _ENOUGH):
         raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
     if not bearable(memory, passes):
-        raise ValueError("is too dear: at most 131072 KiB, and 1048576 KiB times passes")
+        raise ValueError("is too expensive: at most 131072 KiB, and 1048576 KiB times passes")
     return Cost(memory, passes, 1)
 
 

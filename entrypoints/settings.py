@@ -182,7 +182,9 @@ class _Reader(SettingsReader):
         found = written.networks(text)
         for network in found:
             if self.env == "production" and written.too_wide(network):
-                raise ValueError(f"trusts {network}, so callers would choose their addresses; name the proxies alone")
+                raise ValueError(
+                    f"trusts {network}, so clients could forge their IP addresses; list only the proxies"
+                )
         return found
 
     def _switch(self, text: str) -> bool:

@@ -217,7 +217,7 @@ def test_a_database_that_takes_no_writes_is_told_as_such(fresh: str) -> None:
     )
     done = alembic(fresh, "upgrade", "head")
     [line] = done.stderr.splitlines()
-    assert line.startswith("The migration failed: the database takes no writes.")
+    assert line.startswith("The migration failed: the database does not accept writes.")
 
 
 def test_a_setting_that_is_wrong_is_told_in_one_line() -> None:

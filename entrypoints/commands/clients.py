@@ -1,4 +1,4 @@
-"""The programs that may ask about tokens."""
+"""Clients: programs that may introspect and revoke tokens."""
 
 import argparse
 from uuid import UUID
@@ -37,10 +37,12 @@ async def remove_client(container: Container, asked: argparse.Namespace) -> int:
 
 def register(commands: Commands) -> None:
     listing = with_container(list_clients)
-    clients = commands.group("clients", "The programs that may ask about tokens, or revoke them.", default=listing)
-    clients.listing("list", listing, "List them.")
-    adding = clients.listing("add", with_container(add_client), "Make one; its secret is shown once.")
+    clients = commands.group(
+        "clients", "Manage clients: programs that may introspect and revoke tokens.", default=listing
+    )
+    clients.listing("list", listing, "List the clients.")
+    adding = clients.listing("add", with_container(add_client), "Add a client. Its secret is shown only once.")
     adding.add_argument("--name", type=name, required=True)
     clients.add(
-        "remove", with_container(remove_client), "Its secret is refused from the next request on."
+        "remove", with_container(remove_client), "Remove a client. Its secret stops working at once."
     ).add_argument("id", type=UUID)

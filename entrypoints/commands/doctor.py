@@ -45,7 +45,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             async with asyncio.timeout(PATIENCE):
                 found = [it async for it in findings]
         except Exception as error:
-            found = [Finding.wrong(part, f"looking at it failed: {type(error).__name__}")]
+            found = [Finding.wrong(part, f"the check failed: {type(error).__name__}")]
         for it in found:
             yield it
 
@@ -82,5 +82,5 @@ def run(asked: argparse.Namespace) -> int:
 
 
 def register(commands: Commands) -> None:
-    text = "Look whether everything is as it has to be; a line each. 0: nothing is wrong."
+    text = "Check settings, services, clocks, keys and mail. Exit status 0: no errors."
     commands.listing("doctor", run, text)

@@ -29,28 +29,28 @@ _PATIENCE = 1.0
 """Seconds that a batch should take. Weak hashes take long, and what they took would be lost with their batch."""
 
 _ABOUT = f"""\
-Take over users of another system, from JSON Lines (one object a line) or CSV (whose first row names the columns):
+Import users of another system, from JSON Lines (one object a line) or CSV (whose first row names the columns):
 {", ".join(COLUMNS)}.
 
-All but email may be left out or empty. Without password_hash a user has to ask for a link that sets a password.
-role is member, moderator or admin, and member by default; verified and disabled are true or false, and false by
-default; created_at is ISO 8601, in UTC where it names no zone, and now by default.
+Every column except email may be missing or empty. Users without password_hash must request a password reset link.
+role is member (default), moderator or admin. verified and disabled are true or false (default). created_at is
+ISO 8601, in UTC if it has no time zone; the default is now.
 
-Hashes of bcrypt, argon2, Django, passlib (pbkdf2, scrypt), Firebase and better-auth are kept until the next login.
-Bare MD5 and SHA, md5-crypt and whatever else is guessed quickly is hashed once more on its way in, at the pace of
-logins. No mail is sent to anybody.
+Hashes of bcrypt, argon2, Django, passlib (pbkdf2, scrypt), Firebase and better-auth are stored until the next login,
+which replaces them. Weak hashes (plain MD5 and SHA, md5-crypt) are hashed again during the import, which takes as
+long as a login for each. No mail is sent.
 
-Run it again after any interruption: who came in before is known by the address, and passed over. A verified address
-that somebody else has stays theirs. A username that somebody has, or that cannot be one here, is given up, and its
-user comes in without it. Such rows, and those that are no users, are listed with their line and the reason.
+You can run it again after an interruption: users that were imported before are recognised by their address and
+skipped. A verified address of another user is not taken over. A user whose username is taken or not valid is imported
+without it. These rows, and rows that are not valid, are listed with line number and reason.
 
-Exit status: 0 where none is listed, 1 where some are or the import had to stop, 2 where the file cannot be read.
+Exit status: 0 if no row is listed, 1 if some are or the import stopped, 2 if the file cannot be read.
 """
-_FORMATS = """by default csv where the file is called so, or else jsonl. better-auth: one object a line, with email,
+_FORMATS = """csv if the file name ends in .csv, otherwise jsonl. better-auth: one object a line, with email,
 emailVerified, createdAt, username, role, banned, and the password of its account. firebase: one object a line, each
 one of `users` in what `firebase auth:export users.json` writes"""
 _PARAMETERS = "the hash parameters of the project, as its console shows them: signer key, salt separator, and so on"
-_HIGHEST = "list whoever has a higher role, instead of giving it; member by default"
+_HIGHEST = "list users with a higher role instead of importing them; member by default"
 
 Report = Callable[[Sequence[Remark]], None]
 
@@ -97,8 +97,8 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
     if asked.json:
         print_json(asdict(tally))
     else:
-        nameless = f", {tally.nameless:,} of them came in without its username" if tally.nameless else ""
-        print(f"{tally.added:,} came in, {tally.known:,} had come in before, {tally.listed:,} are listed{nameless}")
+        nameless = f", {tally.nameless:,} of them without their username" if tally.nameless else ""
+        print(f"{tally.added:,} imported, {tally.known:,} imported before, {tally.listed:,} listed{nameless}")
     if trouble:
         progress.clear()
         print(f"{trouble} Run it again for the rest.", file=sys.stderr)
@@ -159,11 +159,11 @@ def _run(asked: argparse.Namespace) -> int:
 
 
 def register(users: Commands) -> None:
-    text = "Take over users, and their passwords' hashes, from a file of another system."
+    text = "Import users and their password hashes from a file of another system."
     taking = users.listing("import", _run, text)
     taking.description, taking.formatter_class = _ABOUT, argparse.RawDescriptionHelpFormatter
     taking.add_argument("file", type=Path)
     taking.add_argument("--format", choices=("jsonl", "csv", "better-auth", "firebase"), help=_FORMATS)
     taking.add_argument("--firebase-parameters", type=Path, metavar="FILE", help=_PARAMETERS)
     taking.add_argument("--highest-role", type=role, default=Role.MEMBER, metavar=ROLES, help=_HIGHEST)
-    taking.add_argument("--list", type=Path, metavar="FILE", help="append the list of rows to this file")
+    taking.add_argument("--list", type=Path, metavar="FILE", help="append the list of problem rows to this file")

@@ -52,9 +52,9 @@ def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tu
         elif it.key.kid not in ends:
             word = "verifies, stays until the next rotation"
         elif now - ends[it.key.kid] < MAY_GO_AFTER:
-            word = f"verifies, may go from {ends[it.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
+            word = f"verifies, can be removed from {ends[it.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
         else:
-            word = "verifies, may go"
+            word = "verifies, can be removed"
         lines.append((it, word))
     return lines
 
@@ -81,9 +81,9 @@ def rotate(
 def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:
     older = " Processes of Latchkey 0.2 take no RSA keys: upgrade all of them first." * (after is Algorithm.RS256)
     return (
-        f"The algorithm changes from {before} to {after}: the new key signs from {at:%Y-%m-%dT%H:%M:%SZ}. By then"
-        f" every service that verifies access tokens itself has to accept {after}; services that ask Latchkey need no"
-        f" change. Tokens that older keys have signed stay valid.{older}"
+        f"The algorithm changes from {before} to {after}: the new key signs from {at:%Y-%m-%dT%H:%M:%SZ}. Until"
+        f" then, make every service that verifies access tokens itself accept {after}; services that ask Latchkey"
+        f" need no change. Tokens that older keys signed stay valid.{older}"
     )
 
 
@@ -93,7 +93,7 @@ def show(
     """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
     files = read_keys(path).values()
     found = told(held_keys(files), now=now, delay=delay)
-    found += [(it, "removed: every token that it signed is dead") for it in removed]
+    found += [(it, "removed: all its tokens have expired") for it in removed]
     rows = [{"kid": it.key.kid, "alg": it.key.alg, "since": it.since, "does": word} for it, word in found]
     print_rows(rows, columns=("kid", "alg", "since", "does"), empty="There are no keys.", as_json=as_json)
     for file in files:
@@ -108,7 +108,7 @@ def _with_folder(act: Callable[..., None]) -> Run:
         if local:
             print(f"development: {path}", file=sys.stderr)
         if act is rotate and not path.is_dir():
-            lies = "is a file" if path.exists() else "is not there"
+            lies = "is a file" if path.exists() else "does not exist"
             print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
             return 1
         try:
@@ -122,23 +122,28 @@ def _with_folder(act: Callable[..., None]) -> Run:
     return run
 
 
+def _algorithm(text: str) -> Algorithm:
+    if text not in list(Algorithm):
+        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Algorithm)}")
+    return Algorithm(text)
+
+
 _ONLY_FOLDERS = (
-    "Keys are rotated in a folder: make one that only the service's user can read, move the key into it if there is"
-    " one, and name the folder here and to the service."
+    "Keys are rotated in a folder: create one that only the user of the service can read, move an existing key into"
+    " it, and set LATCHKEY_SIGNING_KEYS to the folder, for this command and for the service."
 )
 
 
 def register(commands: Commands) -> None:
     listing = _with_folder(show)
-    text = "List the keys that sign access tokens, or make a new one; no restart is needed."
+    text = "List or rotate the keys that sign access tokens. No restart is needed."
     keys = commands.group("keys", text, default=listing)
-    keys.listing("list", listing, "List the keys, newest first, with what each does.")
-    text = "Make a key, which signs soon; remove those of which every token is dead. Says what `keys list` says then."
+    keys.listing("list", listing, "List the keys with their status, newest first.")
+    text = "Create a new key, remove old keys whose tokens have all expired, and list the keys."
     rotating = keys.listing("rotate", _with_folder(rotate), text)
     rotating.add_argument(
         "--algorithm",
-        type=Algorithm,
-        choices=list(Algorithm),
+        type=_algorithm,
         metavar="|".join(Algorithm),
-        help="sign with this from now on; without it the algorithm stays, and is ES256 for a first key",
+        help="change the algorithm; by default it stays as it is (ES256 for the first key)",
     )

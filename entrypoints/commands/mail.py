@@ -14,9 +14,9 @@ COLUMNS = ("id", "kind", "recipient", "created_at", "note")
 async def list_mail(container: Container, asked: argparse.Namespace) -> int:
     parked = await container.parked_mails()(limit=asked.limit + 1)
     rows = [{name: getattr(mail, name) for name in COLUMNS} for mail in parked[: asked.limit]]
-    print_rows(rows, columns=COLUMNS, empty="No mail was given up.", as_json=asked.json)
+    print_rows(rows, columns=COLUMNS, empty="No undelivered mail.", as_json=asked.json)
     if len(parked) > asked.limit:
-        print_note(f"There is more. These are the oldest {asked.limit}: raise --limit to see others.")
+        print_note(f"Only the oldest {asked.limit} are shown. Use a higher --limit to see more.")
     return 0
 
 
@@ -29,7 +29,9 @@ async def redrive_mail(container: Container, asked: argparse.Namespace) -> int:
 
 def register(commands: Commands) -> None:
     listing = with_container(list_mail)
-    mail = commands.group("mail", "List the mail that was given up, or try one again.", default=listing, limit=_LIMIT)
-    oldest = mail.listing("list", listing, "List the mail that was given up, oldest first, with the reason.")
-    oldest.add_argument("--limit", type=whole, default=_LIMIT, help=f"how many at most, {_LIMIT} by default")
-    mail.add("redrive", with_container(redrive_mail), "Make it due again.").add_argument("id", type=UUID)
+    mail = commands.group(
+        "mail", "List mail that could not be delivered, or send it again.", default=listing, limit=_LIMIT
+    )
+    oldest = mail.listing("list", listing, "List mail that could not be delivered, oldest first, with the reason.")
+    oldest.add_argument("--limit", type=whole, default=_LIMIT, help=f"maximum number of mails, {_LIMIT} by default")
+    mail.add("redrive", with_container(redrive_mail), "Send a parked mail again.").add_argument("id", type=UUID)

@@ -8,9 +8,9 @@ from entrypoints.commands.registry import Commands, Run
 from entrypoints.setting_values import ROOT
 
 PARTS = {
-    "api": (("entrypoints.api",), "Serve HTTP, in as many processes as LATCHKEY_PROCESSES says."),
-    "worker": (("entrypoints.worker",), "Deliver mail and purge expired rows."),
-    "migrate": (("alembic", "upgrade", "head"), "Bring the database up to date."),
+    "api": (("entrypoints.api",), "Start the API, in LATCHKEY_PROCESSES processes."),
+    "worker": (("entrypoints.worker",), "Start a worker, which delivers mail and purges expired rows."),
+    "migrate": (("alembic", "upgrade", "head"), "Migrate the database to the schema of this version."),
 }
 
 
@@ -27,4 +27,4 @@ def _become(module: tuple[str, ...]) -> Run:
 
 def register(commands: Commands) -> None:
     for name, (module, text) in PARTS.items():
-        commands.add(name, _become(module), f"{text} For production: settings come from the environment alone.")
+        commands.add(name, _become(module), f"{text} For production: settings come only from the environment.")

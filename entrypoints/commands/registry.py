@@ -106,21 +106,21 @@ def command_settings() -> Settings:
 
 
 def insist_on(needed: str, *, instead: str) -> None:
-    """Raises SettingsError where somebody seems to mean another installation than `make run`, and has left out
-    which; without this they would be given its `instead`."""
+    """Raise SettingsError if other settings show that an installation other than `make run` is meant, but `needed` is
+    missing. Otherwise the command would use the `instead` of `make run`."""
     named = set_names({name: value for name, value in os.environ.items() if not value.startswith("http:")})
     if not named & {"LATCHKEY_ENV", "LATCHKEY_DATA_DIR", needed} and (meant := _ELSEWHERE & named):
         raise SettingsError(
-            f"{needed}: must be set where {min(meant)} is; or LATCHKEY_ENV=development, where the {instead} of"
-            " `make run` is meant"
+            f"{needed}: must be set when {min(meant)} is set. Or set LATCHKEY_ENV=development to use the {instead} of"
+            " `make run`."
         )
 
 
 def advice(error: SettingsError) -> str:
-    """What else may help whoever has a laptop, and named no engines: commands find those of `make run`."""
+    """A hint for developers who named no database: commands use the one of `make run` while it runs."""
     if "LATCHKEY_DATABASE_URL: must be set" not in str(error).splitlines():
         return ""
-    return "\nStart `make run` (in another folder: name it by LATCHKEY_DATA_DIR), or set what is missing."
+    return "\nStart `make run` first (for another data folder, set LATCHKEY_DATA_DIR), or set what is missing."
 
 
 _ELSEWHERE = {"LATCHKEY_DATABASE_URL", "LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS", "LATCHKEY_PUBLIC_URL"}

@@ -31,15 +31,17 @@ async def end_sessions(container: Container, asked: argparse.Namespace) -> int:
         return 0
     if await container.end_any_session()(session_id=asked.id):
         return 0
-    print_note("This session was over already.")
+    print_note("This session had already ended.")
     return 1
 
 
 def register(commands: Commands) -> None:
-    group = commands.group("sessions", "List the sessions of a user, or end them.")
+    group = commands.group("sessions", "List or end the sessions of a user.")
     listing = group.listing("list", with_container(list_sessions), "List the sessions of a user, newest first.")
     listing.add_argument("--email", type=name, required=True)
-    ending = group.add("end", with_container(end_sessions), "End one session, or all of a user; in force at once.")
+    ending = group.add(
+        "end", with_container(end_sessions), "End one session, or all sessions of a user, effective immediately."
+    )
     which = ending.add_mutually_exclusive_group(required=True)
-    which.add_argument("--email", type=name, help="whose sessions all end")
-    which.add_argument("--id", type=UUID, help="the one that ends")
+    which.add_argument("--email", type=name, help="end all sessions of this user")
+    which.add_argument("--id", type=UUID, help="end this session")

@@ -13,12 +13,12 @@ from entrypoints.container import Container
 
 _UNVERIFIED_ROLE = """\
 warning: this user is not verified, so the role {role} is not in force yet. A link was mailed to {email}: the role \
-applies once somebody follows it. To verify the address yourself, use --verified."""
+applies once the link is followed. To verify the address yourself, use --verified."""
 
 
 async def create_user(container: Container, asked: argparse.Namespace) -> int:
     if asked.password_hash is not None and not container.hasher().knows(asked.password_hash):
-        print_note("--password-hash: this is no hash that a login could be checked against.")
+        print_note("--password-hash: this hash is not supported. Use a hash of bcrypt, argon2, Django or passlib.")
         return 2
     made = await container.create_user()(
         email=asked.email,
@@ -29,7 +29,7 @@ async def create_user(container: Container, asked: argparse.Namespace) -> int:
         password=None if asked.password_hash is not None else _password(),
     )
     if made is None:
-        print_note("Somebody verified has this address or username already.")
+        print_note("A verified user already has this address or username.")
         return 1
     if asked.json:
         print_json(user_row(made))
@@ -47,7 +47,7 @@ async def find_users(container: Container, asked: argparse.Namespace) -> int:
         found, more = [user for user in found if user.email == asked.email.lower()], False
     print_rows([user_row(user) for user in found], columns=USER, empty="No users found.", as_json=asked.json)
     if more:
-        print_note(f"There are more. These are the first {len(found)}: name a longer prefix, or raise --limit.")
+        print_note(f"Only the first {len(found)} are shown. Use a longer prefix or a higher --limit.")
     return 0
 
 
@@ -105,9 +105,9 @@ def _password() -> str:
         try:
             password = getpass.getpass("Password: ")
             if getpass.getpass("Again: ") != password:
-                sys.exit("These are two different passwords.")
+                sys.exit("The two passwords do not match.")
         except EOFError:
-            sys.exit("There is no password.")
+            sys.exit("No password was entered.")
         except UnicodeDecodeError:
             sys.exit(_NO_UTF8)
         return password
@@ -117,7 +117,7 @@ def _password() -> str:
     except UnicodeDecodeError:
         sys.exit(_NO_UTF8)
     if not password:
-        sys.exit("There is no password on stdin.")
+        sys.exit("No password was given on standard input.")
     return password
 
 
@@ -134,39 +134,39 @@ def first_line(line: bytes) -> str:
 def _about_one(users: Commands, verb: str, run: Run, text: str) -> argparse.ArgumentParser:
     made = users.add(verb, run, text)
     which = made.add_mutually_exclusive_group(required=True)
-    which.add_argument("user", type=name, nargs="?", metavar="USER", help="its address, user name or id")
-    which.add_argument("--email", type=name, help="the same, by its address")
+    which.add_argument("user", type=name, nargs="?", metavar="USER", help="e-mail address, username or id")
+    which.add_argument("--email", type=name, help="the same, by e-mail address")
     return made
 
 
 def register(commands: Commands) -> None:
     users = commands.group("users", "Create, import, find and manage users.")
-    text = "Create a user; the password comes from a prompt or from standard input."
+    text = "Create a user. The password is read from a prompt or from standard input."
     create = users.listing("create", with_container(create_user), text)
     create.add_argument("--email", type=name, required=True)
     create.add_argument("--username", type=name)
     create.add_argument("--role", type=role, default=Role.MEMBER, metavar=ROLES)
-    create.add_argument("--verified", action="store_true", help="the address needs no proof")
+    create.add_argument("--verified", action="store_true", help="treat the e-mail address as verified")
     create.add_argument(
-        "--password-hash", type=name, help="keep this hash of another system instead of asking for a password"
+        "--password-hash", type=name, help="store this hash of another system instead of asking for a password"
     )
 
-    text = "Find users by the beginning of their address or user name, or by their id."
+    text = "Find users by id, or by the beginning of their e-mail address or username."
     find = users.listing("find", with_container(find_users), text)
     which = find.add_mutually_exclusive_group()
-    which.add_argument("query", type=name, nargs="?", default="", metavar="QUERY", help="everybody by default")
-    which.add_argument("--email", type=name, help="only those of this very address")
+    which.add_argument("query", type=name, nargs="?", default="", metavar="QUERY", help="all users by default")
+    which.add_argument("--email", type=name, help="only users with exactly this e-mail address")
     find.add_argument("--role", type=role, metavar=ROLES)
-    find.add_argument("--limit", type=whole, default=50, help="how many at most, 50 by default")
+    find.add_argument("--limit", type=whole, default=50, help="maximum number of users, 50 by default")
 
     grant = users.add("grant", with_container(grant_role), "Give a user a role.")
     grant.add_argument("--email", type=name, required=True)
     grant.add_argument("--role", type=role, required=True, metavar=ROLES)
 
-    text = "End every session of a user and refuse logins; in force at once."
+    text = "Disable a user: end all sessions and refuse logins, effective immediately."
     _about_one(users, "disable", with_container(disable_user), text)
-    _about_one(users, "enable", with_container(enable_user), "Let a disabled user log in again.")
-    text = "Delete a user, with sessions and links. Asks first at a terminal."
+    _about_one(users, "enable", with_container(enable_user), "Enable a disabled user again.")
+    text = "Delete a user with all sessions and links. Asks for confirmation at a terminal."
     delete = _about_one(users, "delete", _delete, text)
-    delete.add_argument("--yes", action="store_true", help="do not ask")
+    delete.add_argument("--yes", action="store_true", help="do not ask for confirmation")
     import_users.register(users)

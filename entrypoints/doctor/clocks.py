@@ -16,5 +16,5 @@ def compare(name: str, theirs: datetime, *, asked: datetime, answered: datetime)
     if apart > DOUBTFUL:
         way = "behind" if theirs > answered else "ahead of"
         make = Finding.wrong if apart > WRONG else Finding.warning
-        return make(PART, f"this machine is {seconds} {way} {name}: let both follow a time server (NTP)")
-    return Finding.ok(PART, f"this machine and {name} agree")
+        return make(PART, f"this machine is {seconds} {way} {name}: synchronise both with a time server (NTP)")
+    return Finding.ok(PART, f"this machine and {name} have the same time")

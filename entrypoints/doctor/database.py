@@ -42,7 +42,7 @@ async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Fi
         connection = await engine.execution_options(isolation_level="AUTOCOMMIT").connect()
     except Exception as error:
         why = str(getattr(error, "orig", error)) or "it does not answer"
-        yield Finding.wrong(PART, f"{where} does not let us in: {why}; see LATCHKEY_DATABASE_URL")
+        yield Finding.wrong(PART, f"{where} refuses the connection: {why}; see LATCHKEY_DATABASE_URL")
         return
     try:
         facts = (await connection.execute(_FACTS)).one()
@@ -55,7 +55,7 @@ async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Fi
         await engine.dispose()
     yield judge_version(facts.major, facts.version, where)
     if facts.read_only:
-        yield Finding.wrong(PART, f"{where} takes no writes, as replicas do not: name the primary")
+        yield Finding.wrong(PART, f"{where} does not accept writes (a replica?): use the primary")
     yield schema
     yield round_trip
     yield _durability(facts)
@@ -89,7 +89,10 @@ async def _round_trip(connection: AsyncConnection) -> Finding:
         await connection.execute(text("SELECT 1"))
         times.append((time.perf_counter() - began) * 1000)
     if (spent := min(times)) > SLOW:
-        return Finding.warning(PART, f"a round trip takes {spent:.1f} ms, and a login takes several: move closer")
+        return Finding.warning(
+            PART,
+            f"a round trip takes {spent:.1f} ms, and a login takes several: move Latchkey closer to PostgreSQL",
+        )
     return Finding.ok(PART, f"a round trip takes {spent:.1f} ms")
 
 
@@ -97,12 +100,12 @@ def _durability(facts: Row[tuple[object, ...]]) -> Finding:
     if facts.synchronous_commit not in {"on", "remote_apply"}:
         return Finding.wrong(
             PART,
-            f"synchronous_commit is {facts.synchronous_commit}: a crash forgets logouts and mails that were promised;"
-            " set it to on",
+            f"synchronous_commit is {facts.synchronous_commit}: a crash can lose logouts and mails that were already"
+            " confirmed; set it to on",
         )
     if facts.fsync != "on":
         return Finding.wrong(PART, "fsync is off: a crash of the machine loses the database; set it to on")
-    return Finding.ok(PART, "what is committed stays (synchronous_commit, fsync)")
+    return Finding.ok(PART, "committed data survives a crash (synchronous_commit, fsync)")
 
 
 def _limits(facts: Row[tuple[object, ...]]) -> Finding:
@@ -111,17 +114,17 @@ def _limits(facts: Row[tuple[object, ...]]) -> Finding:
     if facts.isolation != "read committed":
         return Finding.wrong(
             PART,
-            f"default_transaction_isolation is {facts.isolation}, and PgBouncer passes no other on: people who act at"
-            " once get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
+            f"default_transaction_isolation is {facts.isolation}, and PgBouncer does not pass on another: concurrent"
+            " requests get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
         )
     lacking = [name for name in limits if facts._mapping[name] == "0"]
     if lacking:
         return Finding.warning(
             PART,
-            f"{' and '.join(lacking)} of this role is off, and PgBouncer passes none on: whoever is cut off keeps its"
-            " locks; set them by ALTER ROLE (2s and 10s)",
+            f"{' and '.join(lacking)} of this role is off, and PgBouncer does not pass it on: a connection that is"
+            " cut off keeps its locks; set them by ALTER ROLE (2s and 10s)",
         )
-    return Finding.ok(PART, "PgBouncer shares out the connections, and the server gives up on who is cut off")
+    return Finding.ok(PART, "PgBouncer manages the connections, and the server ends statements of lost connections")
 
 
 def _room(facts: Row[tuple[object, ...]], settings: Settings) -> Finding:

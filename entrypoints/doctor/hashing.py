@@ -35,7 +35,7 @@ async def look_at_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLO
 def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, slow: float = SLOW) -> list[Finding]:
     said = f"one takes {_milliseconds(seconds)}, so {cores} cores allow at most {_logins(seconds, cores)} ({cost})"
     if seconds > slow:
-        return [Finding.warning(PART, f"{said}: this machine is slow, or busy; more cores help{_or(compilable)}")]
+        return [Finding.warning(PART, f"{said}: this machine is slow or busy; more cores help{_or(compilable)}")]
     findings = [Finding.ok(PART, said)]
     if compilable:
         findings.append(
@@ -46,7 +46,7 @@ def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, s
         findings.append(
             Finding.ok(
                 PART,
-                f"there is room to make guessing dearer: LATCHKEY_ARGON2={dearer} takes about"
+                f"there is room for stronger hashes: LATCHKEY_ARGON2={dearer} takes about"
                 f" {_milliseconds(theirs)} and {dearer.memory // 1024} MiB a thread, which leaves at most"
                 f" {_logins(theirs, cores)}",
             )

@@ -27,7 +27,7 @@ async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Findi
         backlog = await PostgresBacklog(engine, clock=clock).look()
         async with engine.connect() as connection:
             latest = (await connection.execute(_LATEST)).first()
-    except Exception:  # what is wrong with the database is said where it is looked at
+    except Exception:  # the database check reports what is wrong
         return
     finally:
         await engine.dispose()
@@ -35,15 +35,19 @@ async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Findi
 
 
 def judge_backlog(backlog: Backlog, note: str) -> Finding:
-    """`note` is why one of them was put off, as far as anybody knows."""
+    """`note` is why one of them was put off, if known."""
     why = f"; the latest note: {note}" if note else ""
-    owed = f"{backlog.owed} owed, the oldest for {_spoken(backlog.oldest)}{why}" if backlog.owed else "none is owed"
-    owed += f"; {backlog.parked} given up, which `mails` lists" if backlog.parked else ""
+    owed = (
+        f"{backlog.owed} waiting, the oldest for {_spoken(backlog.oldest)}{why}"
+        if backlog.owed
+        else "none is waiting"
+    )
+    owed += f"; {backlog.parked} given up, see `mail list`" if backlog.parked else ""
     if backlog.overdue > LATE:
-        behind = f"due for {_spoken(backlog.overdue)} and not tried"
-        return Finding.warning(PART, f"{owed}; {behind}: is a worker running, and are there enough of them?")
+        behind = f"due for {_spoken(backlog.overdue)} and not attempted"
+        return Finding.warning(PART, f"{owed}; {behind}: check that enough workers are running")
     if backlog.oldest > LATE:
-        return Finding.warning(PART, f"{owed}; workers try, and nobody takes it: see LATCHKEY_SMTP_URL")
+        return Finding.warning(PART, f"{owed}; workers try, but it is not accepted: see LATCHKEY_SMTP_URL")
     return Finding.ok(PART, owed)
 
 

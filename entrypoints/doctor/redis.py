@@ -35,21 +35,21 @@ async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Findi
         try:
             await redis.ping()
         except (AuthenticationError, ResponseError) as error:
-            yield Finding.wrong(PART, f"{where} does not let us in: {error}; see LATCHKEY_REDIS_URL")
+            yield Finding.wrong(PART, f"{where} refuses the connection: {error}; see LATCHKEY_REDIS_URL")
             return
         except (RedisError, OSError) as error:
             yield Finding.wrong(
                 PART,
-                f"{where} does not answer: {error}; until it does every request asks the database, each process"
-                " counts attempts alone, and mails wait a second longer; see LATCHKEY_REDIS_URL",
+                f"{where} does not answer: {error}; until it does, every request asks PostgreSQL, rate limits are"
+                " counted per process, and mails wait a second longer; see LATCHKEY_REDIS_URL",
             )
             return
         refused = await _refused(redis)
         if refused:
             for name, why in refused.items():
-                yield Finding.wrong(PART, f"{name} is refused: {why}; give this user the right to it")
+                yield Finding.wrong(PART, f"{name} is refused: {why}; allow it for this user")
         else:
-            yield Finding.ok(PART, "we may do what we have to (EVAL, EVALSHA, INFO, MGET, TIME)")
+            yield Finding.ok(PART, "all needed commands are allowed (EVAL, EVALSHA, INFO, MGET, TIME)")
         yield await _lost(settings)
         if "INFO" not in refused:
             yield _keeping(await redis.info(), where)
@@ -98,7 +98,7 @@ async def _lost(settings: Settings) -> Finding:
             f"{lost} sessions are revoked here and not in PostgreSQL, which was restored to an older state: people"
             " who logged out can refresh again; end the sessions of that time",
         )
-    return Finding.ok(PART, "PostgreSQL knows of every revocation")
+    return Finding.ok(PART, "PostgreSQL has every revocation that Redis has")
 
 
 def _keeping(info: dict[str, Any], where: str) -> Finding:
@@ -107,7 +107,9 @@ def _keeping(info: dict[str, Any], where: str) -> Finding:
     if policy != "noeviction":
         return Finding.wrong(
             PART,
-            f"{what} at {where} has maxmemory-policy {policy}: when it is full it forgets revocations, so it is not"
-            " believed; set maxmemory-policy to noeviction",
+            f"{what} at {where} has maxmemory-policy {policy}: when it is full it drops revocations, so it is not"
+            " trusted; set maxmemory-policy to noeviction",
         )
-    return Finding.ok(PART, f"{what} at {where} forgets nothing early (noeviction); it need not survive a restart")
+    return Finding.ok(
+        PART, f"{what} at {where} keeps its keys (noeviction); its data does not have to survive a restart"
+    )

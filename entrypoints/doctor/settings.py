@@ -19,23 +19,25 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
     public = urlsplit(settings.public_url)
     production = not settings.development
     if production:
-        yield Finding.ok(PART, f"production, in {settings.processes} processes")
+        yield Finding.ok(
+            PART, f"production, {'one process' if settings.processes == 1 else f'{settings.processes} processes'}"
+        )
     elif public.hostname not in _THIS_MACHINE:
         yield Finding.wrong(
             PART,
-            f"development, where everybody reads every mail, and yet served as {settings.public_url}:"
+            f"development, where anyone can read every mail, but served as {settings.public_url}:"
             " set LATCHKEY_ENV=production",
         )
     elif settings.host not in _THIS_MACHINE:
         yield Finding.warning(
             PART,
-            f"development, where everybody reads every mail, listening on {settings.host}:"
-            " see that nobody else reaches it, or set LATCHKEY_ENV=production",
+            f"development, where anyone can read every mail, listening on {settings.host}:"
+            " make sure that only you can reach it, or set LATCHKEY_ENV=production",
         )
     else:
         yield Finding.ok(PART, "development, for this machine alone")
     for name in settings.unknown:
-        yield Finding.warning(PART, f"{name} means nothing: see the README for how it is spelled, or take it out")
+        yield Finding.warning(PART, f"{name} is not a known setting: see the README for its name, or remove it")
     for name in settings.service_links:
         yield Finding.warning(
             PART,
@@ -45,20 +47,18 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
     if settings.password_min_length < 15:
         yield Finding.warning(
             PART,
-            f"LATCHKEY_PASSWORD_MIN_LENGTH is {settings.password_min_length}: where a password is all that is asked"
-            " for, it should have 15 characters (NIST SP 800-63B-4)",
+            f"LATCHKEY_PASSWORD_MIN_LENGTH is {settings.password_min_length}: without a second factor, a"
+            " password should have at least 15 characters (NIST SP 800-63B-4)",
         )
     if settings.breached_passwords is not None:
         yield _breached(settings.breached_passwords)
     if not settings.rate_limits:
-        yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: anybody may guess passwords as fast as they can")
+        yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: passwords can be guessed without any limit")
     yield from _proxies(settings, behind_one=public.scheme == "https")
     if settings.smtp_url is None and settings.mail_dir is None:
-        yield Finding.wrong(PART, "there is nowhere to send mail to, so no worker starts: set LATCHKEY_SMTP_URL")
+        yield Finding.wrong(PART, "no mail server is set, so workers do not start: set LATCHKEY_SMTP_URL")
     elif settings.smtp_url is None and production:
-        yield Finding.warning(
-            PART, "mail is only written to LATCHKEY_MAIL_DIR and reaches nobody: set LATCHKEY_SMTP_URL"
-        )
+        yield Finding.warning(PART, "mail is only written to LATCHKEY_MAIL_DIR and not sent: set LATCHKEY_SMTP_URL")
 
 
 def _breached(folder: Path) -> Finding:
@@ -78,13 +78,13 @@ def _proxies(settings: Settings, *, behind_one: bool) -> Iterator[Finding]:
     if behind_one and not settings.trusted_proxies:
         yield Finding.warning(
             PART,
-            "no LATCHKEY_TRUSTED_PROXIES: behind the proxy that speaks https every caller has its address, and they"
-            " share their rate limits",
+            "no LATCHKEY_TRUSTED_PROXIES: behind the HTTPS proxy all clients have the proxy's address and share"
+            " one rate limit",
         )
     for network in settings.trusted_proxies:
         if too_wide(network):
             yield Finding.wrong(
                 PART,
-                f"LATCHKEY_TRUSTED_PROXIES trusts {network}: callers choose their addresses; name the proxies alone."
-                " Production refuses it",
+                f"LATCHKEY_TRUSTED_PROXIES trusts {network}: clients could forge their IP addresses; list only the"
+                " proxies. Production refuses it",
             )

@@ -32,11 +32,11 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
     except MailDelayed as error:
         yield Finding.wrong(
             "smtp",
-            f"{where} would take no mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL and LATCHKEY_MAIL_FROM",
+            f"{where} does not accept mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL and LATCHKEY_MAIL_FROM",
         )
         return
-    login = "" if server.username is None else ", and knows us"
-    yield Finding.ok("smtp", f"{where} speaks to us, tls={server.tls}{login}")
+    login = "" if server.username is None else ", and accepts the login"
+    yield Finding.ok("smtp", f"{where} accepts connections, tls={server.tls}{login}")
 
 
 def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
@@ -53,9 +53,11 @@ def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
 def _mode(file: Path) -> Iterator[Finding]:
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & stat.S_IRWXO:
-        yield Finding.wrong("keys", f"{file} has mode {mode:04o}, so everybody here may sign: chmod 600 {file}")
+        yield Finding.wrong(
+            "keys", f"{file} has mode {mode:04o}, so any user of this machine can sign tokens: chmod 600 {file}"
+        )
     elif mode & stat.S_IRWXG:
-        yield Finding.warning("keys", f"{file} has mode {mode:04o}: see that nobody else is in its group")
+        yield Finding.warning("keys", f"{file} has mode {mode:04o}: make sure that no other user is in its group")
 
 
 async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
@@ -65,19 +67,23 @@ async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[
         theirs = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")
     except urllib.error.HTTPError as error:
         error.close()
-        yield Finding.wrong(part, f"{url} answers with {error.code}: links in mails lead nowhere; see the proxy")
+        yield Finding.wrong(part, f"{url} answers with {error.code}: links in mails will not work; check the proxy")
     except OSError as error:
         why = getattr(error, "reason", error)
         make = Finding.wrong if isinstance(why, ssl.SSLError) else Finding.warning
         elsewhere = "; if `make run` has another port, set LATCHKEY_PORT here too" if settings.development else ""
         yield make(part, f"{url} cannot be reached from here ({why}), and links in mails lead there{elsewhere}")
     except (ValueError, LookupError, TypeError):
-        yield Finding.wrong(part, f"{url} is somebody else: links in mails lead there; see LATCHKEY_PUBLIC_URL")
+        yield Finding.wrong(
+            part, f"{url} is not this service, but links in mails lead there: see LATCHKEY_PUBLIC_URL"
+        )
     else:
         if theirs & ours:
             yield Finding.ok(part, f"{url} is this service")
         else:
-            yield Finding.wrong(part, f"{url} is a Latchkey with other keys: tokens of one are nothing to the other")
+            yield Finding.wrong(
+                part, f"{url} is a Latchkey with other keys: it does not accept the tokens of this one"
+            )
 
 
 def _kids(url: str) -> set[str]:

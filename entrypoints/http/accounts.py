@@ -46,7 +46,8 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
 async def register_account(
     data: JSONBody[RegisterBody], request: AnyRequest, register: NamedDependency[Register]
 ) -> Accepted:
-    """Claim an address. The answer is the same for a known one; its owner is told by mail."""
+    """Create an account and mail a verification link. The response is the same for an address that already has an
+    account; its owner gets a notice."""
     await register(email=data.email, password=data.password, username=data.username, origin=origin_of(request))
     return SENT
 
@@ -63,7 +64,7 @@ async def register_account(
 async def verify_address(
     data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
 ) -> UserShape:
-    """Prove an address by the token of the link that was mailed to it. Twice is as good as once."""
+    """Verify an e-mail address with the token of the mailed link. Repeating the request is safe."""
     return UserShape.of(await verify(token=data.token, origin=origin_of(request)))
 
 
@@ -79,7 +80,7 @@ async def verify_address(
 async def resend_verification(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]
 ) -> Accepted:
-    """Ask for another link. The answer is always the same."""
+    """Request a new verification link. The response is always the same."""
     await ask_for_verification(email=data.email, origin=origin_of(request))
     return SENT
 

@@ -35,8 +35,8 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
 async def ask_for_change(
     data: JSONBody[ChangeEmailBody], request: AnyRequest, change_email: NamedDependency[ChangeEmail]
 ) -> Accepted:
-    """Ask for another address. A link goes to the new one, a notice that can undo it to the old one; the answer is
-    the same whoever has the new one."""
+    """Request a change of e-mail address. A confirmation link goes to the new address, a notice with an undo link to
+    the old one. The response does not reveal whether the new address already has an account."""
     await change_email(
         caller_of(request), new_email=data.new_email, password=data.password, origin=origin_of(request)
     )
@@ -55,8 +55,8 @@ async def ask_for_change(
 async def follow_link(
     data: JSONBody[TokenBody], request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]
 ) -> UserShape:
-    """Do what the token of a link about an address says. That from the new mailbox confirms the change; twice is as
-    good as once. That from the old one restores the address, ends every session and asks for a new password."""
+    """Apply the token of a mailed link. A confirmation token changes the address; repeating it is safe. An undo token
+    restores the old address or a deleted account, ends all sessions and requires a new password."""
     return UserShape.of(await follow_email_link(token=data.token, origin=origin_of(request)))
 
 

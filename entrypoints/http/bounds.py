@@ -34,7 +34,7 @@ class RefusedByServer(NamedTuple):
 
 
 NOT_HTTP = RefusedByServer("malformed", "This is not an HTTP/1.1 request (RFC 9112).", 400)
-_LIMITS = f"The request line and headers have at most {HEAD_LIMIT} bytes, and {HEADERS} header lines."
+_LIMITS = f"The request line and headers are limited to {HEAD_LIMIT} bytes and {HEADERS} header lines."
 LONG_TARGET = RefusedByServer("too_large", _LIMITS, 414)
 LONG_HEADERS = RefusedByServer("too_large", _LIMITS, 431)
 

@@ -19,7 +19,7 @@ def place_of(cursor: str, query: str = "") -> Place:
     except ValueError:
         place = None
     if place is None or cursor_of(place) != cursor or "\0" in place.key:
-        raise Refusal(Code.MALFORMED, "This cursor was not given out here.", field="cursor")
+        raise Refusal(Code.MALFORMED, "This cursor is not valid.", field="cursor")
     start = query.strip().lower()
     if bool(place.key) != bool(start) or not place.key[1:].startswith(start):
         raise Refusal(Code.MALFORMED, "This cursor belongs to another list.", field="cursor")

@@ -24,7 +24,7 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
-        raise Refusal(Code.NOT_FOUND, "There is no such problem.")
+        raise Refusal(Code.NOT_FOUND, "There is no problem with this code.")
     status, title = CATALOGUE[name]
     text = f"The API answers with the status {status} and the code {name}."
     return page(request, "message.html", heading=title, text=text, retry="", step="Back to")

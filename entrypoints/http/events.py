@@ -24,7 +24,7 @@ _PAGED = {"limit", "cursor"}
 
 
 class EventShape(Struct, frozen=True, kw_only=True):
-    """`actor_id` is null where nobody was logged in: a link was used, or the command line."""
+    """`actor_id` is null if no user was logged in: a link or the command line was used."""
 
     id: Annotated[UUID, described("The event's id (UUIDv7).", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
     action: Action
@@ -68,7 +68,7 @@ async def my_events(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> EventPage:
-    """What happened to the caller's account, newest first."""
+    """The audit events of the caller, newest first."""
     return await _page(list_events, caller_of(request).user_id, caller_of(request), limit, cursor)
 
 
@@ -87,7 +87,7 @@ async def events_of_user(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> EventPage:
-    """What happened to a user, newest first; also to one who has been deleted."""
+    """The audit events of a user, newest first. Also works for deleted users."""
     return await _page(list_events, user_id, caller_of(request), limit, cursor)
 
 

@@ -121,7 +121,7 @@ class ExportShape(Struct, frozen=True, kw_only=True):
     },
 )
 async def export(request: AnyRequest, export_me: NamedDependency[ExportMe]) -> Stream:
-    """Everything that is kept about the caller. The document breaks off where it cannot be read to its end."""
+    """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
     written = _written(await export_me(caller_of(request), origin=origin_of(request)))
     beginning = await anext(written)  # an outage until here is answered as one
     return Stream(

@@ -51,7 +51,7 @@ IpAddress = Annotated[str, described("The client's IP address; empty if unknown.
 UserAgent = Annotated[
     str, described("The client's User-Agent header, at most 256 characters.", "Mozilla/5.0 (X11; Linux x86_64)")
 ]
-Limit = Annotated[int, QueryParameter(ge=1, le=200, description="The most items of a page.")]
+Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Maximum number of items on a page.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=512, description="`next_cursor` of the page before.")]
 NextCursor = Annotated[
     str | None,

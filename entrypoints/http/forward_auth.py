@@ -22,7 +22,7 @@ _SAID = {
     "X-Auth-User": "The caller's id.",
     "X-Auth-Role": "The caller's role; worth nothing unless X-Auth-Verified is true.",
     "X-Auth-Session": "The id of the caller's session.",
-    "X-Auth-Verified": "`true` or `false`: whether the caller has proven their address.",
+    "X-Auth-Verified": "`true` or `false`: whether the caller has verified their e-mail address.",
 }
 
 
@@ -41,9 +41,9 @@ _SAID = {
 async def forward_auth(
     request: AnyRequest, authenticate: NamedDependency[Authenticate], role: FromQuery[Role | None] = None
 ) -> Response[str]:
-    """Who is calling, for a proxy in front of another service. Nothing is said in the body.
+    """Authenticate a request for a proxy in front of another service. The response has no body.
 
-    Without `role` anybody who is logged in passes, proven address or not; ask for `?role=member` to require one.
+    Without `role` every authenticated user passes, verified or not. Use `?role=member` to require a verified one.
     """
     caller = caller_of(request)
     if role is not None:

@@ -104,7 +104,7 @@ class FrontDoor:
             elif path is None:
                 await self._refuse(scope, receive, answered, "not_found", self._nothing_at(scope["path"]))
             elif method not in path.methods:
-                detail = f"This path has the methods {path.allow}."
+                detail = f"This path supports the methods {path.allow}."
                 await self._refuse(scope, receive, answered, "method_not_allowed", detail, Allow=path.allow)
             elif method == "OPTIONS" and self._cors.refuses(scope, path):
                 await answered.refuse("forbidden", "This origin is not in LATCHKEY_CORS_ORIGINS.")
@@ -134,19 +134,19 @@ class FrontDoor:
 
     def _nothing_at(self, path: str) -> str:
         if self._prefix and path.startswith(f"{self._prefix}/"):
-            return f"The proxy in front has to remove {self._prefix}, the path of LATCHKEY_PUBLIC_URL."
-        return "There is nothing at this path. Each path has one spelling."
+            return f"The proxy must remove {self._prefix}, the path of LATCHKEY_PUBLIC_URL."
+        return "There is nothing at this path. Check for a trailing or double slash and percent-encoding."
 
     def _refusal(self, scope: HTTPScope) -> tuple[str, str] | None:
         path, query = scope.get("raw_path") or b"", scope["query_string"]
         hosts = [value for name, value in scope["headers"] if name == b"host"]
         named = _host_in(hosts[0]) if hosts else None
         if len(hosts) > 1 or (named is None and (hosts or scope["http_version"] != "1.0")):
-            return "malformed", "There has to be one Host header (RFC 9112, section 3.2)."
+            return "malformed", "Exactly one Host header is required (RFC 9112, section 3.2)."
         if self._hosts and named not in self._hosts and not scope["path"].startswith(self._by_any_host):
-            return "malformed", "The Host header names a host that is not in LATCHKEY_ALLOWED_HOSTS."
+            return "malformed", "Unknown Host header: the host is not in LATCHKEY_ALLOWED_HOSTS."
         if _ODD.search(path) or "\ufffd" in scope["path"] or not _is_text(query):
-            return "malformed", "The path or query of the URL holds NUL, a quoted slash or no UTF-8."
+            return "malformed", "The URL must not contain NUL, encoded slashes or invalid UTF-8."
         return None
 
 

@@ -70,7 +70,7 @@ class Gate:
                 await self._spend(connection, self.budget, caller.session_id)
         segments = connection.scope["path"].split("/")
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
-            raise Refusal(Code.NOT_FOUND, "An id has one spelling, and this is another.")
+            raise Refusal(Code.NOT_FOUND, "IDs must be lowercase UUIDs with hyphens.")
         if self._query is not None and connection.scope["query_string"]:
             values = list(connection.query_params.multi_items())
             names = [name for name, _ in values]

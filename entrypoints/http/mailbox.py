@@ -30,7 +30,7 @@ def _mail(path: Path) -> dict[str, Any]:
     said = {name: _readable(str(message[name] or "")) for name in ("subject", "to", "date")}
     return {
         "name": path.name,
-        "text": "This mail cannot be read." if text is None else text,
+        "text": "This mail cannot be displayed." if text is None else text,
         "html": _part(message, "html"),
         "links": _LINK.findall(text or ""),
         **said,
@@ -75,7 +75,7 @@ def read_html(name: FromPath[str], settings: NamedDependency[SkipValidation[Sett
 def _caught(name: str, settings: Settings) -> Path:
     path = settings.data_dir / "mailbox" / name
     if not _NAME.fullmatch(name) or not path.is_file():
-        raise Refusal(Code.NOT_FOUND, "There is no such mail.")
+        raise Refusal(Code.NOT_FOUND, "Mail not found.")
     return path
 
 

@@ -41,7 +41,7 @@ class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
     responses=refusals("token_missing", "token_invalid", "token_revoked"),
 )
 async def me(request: AnyRequest, show_me: NamedDependency[ShowMe]) -> UserShape:
-    """Who is calling."""
+    """The account of the caller."""
     return UserShape.of(await show_me(caller_of(request)))
 
 
@@ -64,7 +64,7 @@ def way(authenticate: Authenticate, show_me: ShowMe) -> Way:
     responses=refusals("token_missing", "token_revoked", "username_invalid", "username_taken"),
 )
 async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]) -> UserShape:
-    """Take another username, or with null give it up."""
+    """Change the username, or remove it with null."""
     return UserShape.of(await rename_me(caller_of(request), username=data.username, origin=origin_of(request)))
 
 
@@ -79,7 +79,8 @@ async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: Nam
     ),
 )
 async def remove(data: JSONBody[PasswordBody], request: AnyRequest, delete_me: NamedDependency[DeleteMe]) -> None:
-    """Delete the account, by its password, with its sessions and links. Nothing of it comes back."""
+    """Delete the account with its sessions and links; requires the password. The owner of a verified mailbox can undo
+    it for seven days by a link in the notice."""
     await delete_me(caller_of(request), password=data.password, origin=origin_of(request))
 
 

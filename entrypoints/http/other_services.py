@@ -32,7 +32,7 @@ class TokenForm(Struct, frozen=True):
         """The token; a parameter without a value counts as left out (RFC 6749, section 3.1)."""
         token = self.token.strip()
         if not token:
-            raise Refusal(Code.MALFORMED, "Say which token.", field="token")
+            raise Refusal(Code.MALFORMED, "must not be empty", field="token")
         return token
 
 
@@ -69,7 +69,7 @@ async def introspect_token(
     introspect: NamedDependency[Introspect],
     access_sealer: NamedDependency[JwtSealer],
 ) -> Introspection:
-    """Whether an access token is welcome at this moment, and whose it is (RFC 7662). A refresh token never is."""
+    """Check whether an access token is active, and whose it is (RFC 7662). Refresh tokens are never active."""
     found = await introspect(data.said())
     if found is None:
         return Introspection(active=False)
@@ -91,7 +91,7 @@ async def introspect_token(
     responses=refusals("rate_limited"),
 )
 async def revoke_token(data: URLEncodedBody[TokenForm], request: AnyRequest, revoke: NamedDependency[Revoke]) -> str:
-    """End the session of an access or a refresh token (RFC 7009), everywhere. 200 also for what is no token."""
+    """End the session of an access or refresh token (RFC 7009). The response is 200 for unknown tokens too."""
     await revoke(client_of(request), data.said())
     return ""
 

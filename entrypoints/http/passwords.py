@@ -41,7 +41,7 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
 async def forget(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
 ) -> Accepted:
-    """Ask for a link to set a new password. The answer is always the same."""
+    """Request a link to choose a new password. The response is always the same."""
     await ask_for_reset(email=data.email, origin=origin_of(request))
     return Accepted("reset_sent")
 
@@ -60,7 +60,7 @@ async def forget(
 async def reset(
     data: JSONBody[ResetBody], request: AnyRequest, reset_password: NamedDependency[ResetPassword]
 ) -> None:
-    """Set a new password by the token of a mailed link, once. Every session is over."""
+    """Set a new password with the token of a mailed link, which works once. All sessions end."""
     await reset_password(
         token=data.token,
         new_password=data.new_password,
@@ -83,7 +83,8 @@ async def reset(
 async def change(
     data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword]
 ) -> TokenPairShape:
-    """Set a new password by the current one. Every session is over; the answer opens a new one."""
+    """Change the password; requires the current one. All sessions end, and the response contains the tokens of a new
+    one."""
     pair = await change_password(
         caller_of(request),
         current_password=data.current_password,

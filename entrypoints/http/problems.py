@@ -15,18 +15,18 @@ from domain.refusals import Code, Refusal
 from entrypoints.http.fields import described
 
 CATALOGUE: dict[str, tuple[int, str]] = {
-    Code.MALFORMED: (400, "The request cannot be understood"),
+    Code.MALFORMED: (400, "The request is malformed"),
     Code.LINK_INVALID: (400, "The link is not valid"),
     Code.LINK_EXPIRED: (400, "The link has expired"),
     Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
-    Code.TOKEN_MISSING: (401, "An access token is needed"),
+    Code.TOKEN_MISSING: (401, "An access token is required"),
     Code.TOKEN_INVALID: (401, "The token is not valid"),
     Code.TOKEN_EXPIRED: (401, "The token has expired"),
     Code.TOKEN_REVOKED: (401, "The token has been revoked"),
-    Code.REFRESH_REUSED: (401, "The refresh token was used before"),
-    Code.SESSION_ENDED: (401, "The session is over"),
-    Code.NOT_VERIFIED: (403, "The address is not verified"),
-    Code.ROLE_REQUIRED: (403, "A higher role is needed"),
+    Code.REFRESH_REUSED: (401, "The refresh token has already been used"),
+    Code.SESSION_ENDED: (401, "The session has ended"),
+    Code.NOT_VERIFIED: (403, "The e-mail address is not verified"),
+    Code.ROLE_REQUIRED: (403, "A higher role is required"),
     Code.FORBIDDEN: (403, "Not allowed"),
     Code.ACCOUNT_DISABLED: (403, "The account is disabled"),
     Code.NOT_FOUND: (404, "Not found"),
@@ -35,13 +35,13 @@ CATALOGUE: dict[str, tuple[int, str]] = {
     Code.LAST_ADMIN: (409, "At least one admin is required"),
     "too_large": (413, "The request is too large"),
     "unsupported_media_type": (415, "The media type is not supported"),
-    Code.EMAIL_INVALID: (422, "The address is not valid"),
+    Code.EMAIL_INVALID: (422, "The e-mail address is not valid"),
     Code.USERNAME_INVALID: (422, "The username is not valid"),
     Code.PASSWORD_WEAK: (422, "The password is too weak"),
-    Code.PASSWORD_MISMATCH: (422, "The passwords differ"),
+    Code.PASSWORD_MISMATCH: (422, "The passwords do not match"),
     Code.RATE_LIMITED: (429, "Too many attempts"),
     "internal": (500, "Something went wrong"),
-    Code.OVERLOADED: (503, "Too busy"),
+    Code.OVERLOADED: (503, "The service is overloaded"),
     Code.UNAVAILABLE: (503, "Not available"),
 }
 _EXAMPLE_FIELDS: dict[str, str] = {
@@ -66,11 +66,11 @@ class Problem(Struct, frozen=True, kw_only=True):
     """A problem document (RFC 9457). `errors` names every field at fault."""
 
     type: Annotated[str, described("Where the code is explained.", "/problems/email_invalid", format="uri-reference")]
-    title: Annotated[str, described("The code in words.", "The address is not valid")]
+    title: Annotated[str, described("A short text for the code.", "The e-mail address is not valid")]
     status: Annotated[int, described("The HTTP status.", 422)]
     detail: Annotated[str, described("What is wrong with this request.", "This is not an e-mail address.")]
     code: Annotated[
-        str, described("Stable; decide by this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
+        str, described("Stable. Base decisions on this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
     ]
     errors: list[FieldProblem] | UnsetType = UNSET
     retry_after: Annotated[int, described("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET

@@ -65,9 +65,9 @@ class StrictRequest(AnyRequest):
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            raise Refusal(Code.MALFORMED, "This is no form in UTF-8.") from None
+            raise Refusal(Code.MALFORMED, "The body is not a valid form in UTF-8.") from None
         if any("\0" in text for pair in pairs for text in pair):
-            raise Refusal(Code.MALFORMED, "NUL is not a character here.")
+            raise Refusal(Code.MALFORMED, "The form must not contain NUL characters.")
         # Where the framework looks before it reads a form by itself, which it does less strictly.
         self._connection_state.form = _no_field_twice(pairs)
         return await super().form()
@@ -79,7 +79,7 @@ class StrictRequest(AnyRequest):
             raise UnsupportedMediaType(f"Send {media_type}.")
 
 
-_SURROGATE = "The body has half of a surrogate pair, which is not text."
+_SURROGATE = "The body contains invalid Unicode: a lone surrogate."
 """What the decoder, meeting it at the end of a string, takes for an end of its input."""
 
 

@@ -34,14 +34,14 @@ class Alive(Struct, frozen=True):
 
 @get("/health/live", operation_id="getLiveness", summary="Liveness", tags=["System"], guards=anybody())
 async def live() -> Alive:
-    """The process runs."""
+    """The process is running."""
     return Alive("ok")
 
 
 @get("/health/ready", operation_id="getReadiness", summary="Readiness", tags=["System"], guards=anybody())
 async def ready(health: NamedDependency[Health]) -> Alive:
-    """Whether requests can be served; 503 names what is down, or says that the process is about to stop. Redis alone
-    being down slows, and stops nothing."""
+    """Whether requests can be served. 503 names what is down, or says that the process is shutting down. If only Redis
+    is down, the status is 200 `degraded`."""
     if shutting_down.is_set():
         raise Refusal(Code.UNAVAILABLE, "Shutting down.", retry_after=2)
     down = await health.down()
@@ -79,7 +79,7 @@ class PublicKeys(Struct, frozen=True):
 async def key_set(
     access_sealer: NamedDependency[JwtSealer], signing_keys: NamedDependency[LiveKeys]
 ) -> Response[dict[str, Any]]:
-    """Every public key that still verifies an access token (RFC 7517)."""
+    """The public keys that verify access tokens (RFC 7517)."""
     return Response(access_sealer.jwks(), headers=_while_keys_last(signing_keys))
 
 
@@ -132,7 +132,7 @@ async def server_metadata(
     access_sealer: NamedDependency[JwtSealer],
     signing_keys: NamedDependency[LiveKeys],
 ) -> Response[ServerMetadata]:
-    """Where keys, introspection and revocation are, for OAuth libraries that configure themselves (RFC 8414)."""
+    """The URLs of keys, introspection and revocation, for OAuth libraries (RFC 8414)."""
     url = request.app.state.public_url
     algorithms = list(dict.fromkeys(key["alg"] for key in access_sealer.jwks()["keys"]))
     metadata = ServerMetadata(
@@ -181,8 +181,7 @@ async def numbers(
     lookout: NamedDependency[Lookout],
     hasher: NamedDependency[Argon2Hasher],
 ) -> Response[bytes]:
-    """What Prometheus reads: of all processes, whichever answers, and whatever is down. A bearer token is asked for
-    where LATCHKEY_METRICS_TOKEN is set."""
+    """Prometheus metrics of all processes. Requires a bearer token if LATCHKEY_METRICS_TOKEN is set."""
     _require_token(request, settings.metrics_token)
     asked = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
     openmetrics = OPENMETRICS in asked
@@ -202,7 +201,7 @@ async def numbers(
 
 def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
     if token is not None and not compare_digest(bearer(request.scope).encode(), token.encode()):
-        raise Refusal(Code.TOKEN_INVALID, "The token is not the one in LATCHKEY_METRICS_TOKEN.")
+        raise Refusal(Code.TOKEN_INVALID, "The token does not match LATCHKEY_METRICS_TOKEN.")
 
 
 handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers]

@@ -79,7 +79,7 @@ class SessionList(Struct, frozen=True):
     responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
 )
 async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairShape:
-    """Open a session with an address or a username and a password."""
+    """Log in with an e-mail address or username, and a password. Starts a session."""
     return TokenPairShape.of(await login(login=data.login, password=data.password, origin=origin_of(request)))
 
 
@@ -95,7 +95,8 @@ async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDep
 async def renew(
     data: JSONBody[RefreshBody], request: AnyRequest, refresh: NamedDependency[Refresh]
 ) -> TokenPairShape:
-    """Renew a session. For ten seconds the same token brings the same successor; later it ends the session."""
+    """Exchange a refresh token for new tokens. Repeating the request within ten seconds returns the same refresh
+    token; reuse after that ends the session."""
     return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
 
 
@@ -133,7 +134,7 @@ def _told(pair: TokenPair) -> tuple[Headers, bytes]:
     responses=refusals("token_missing", "token_revoked"),
 )
 async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
-    """End the session that calls. When the answer comes, no process accepts its tokens."""
+    """End the current session. Its tokens stop working before the response is sent."""
     await logout(caller_of(request), origin=origin_of(request))
 
 
@@ -147,7 +148,7 @@ async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     responses=refusals("token_missing", "token_revoked"),
 )
 async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
-    """End every session of the caller."""
+    """End all sessions of the caller."""
     await logout_everywhere(caller_of(request), origin=origin_of(request))
 
 
@@ -160,7 +161,7 @@ async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDepend
     responses=refusals("token_missing", "token_revoked"),
 )
 async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSessions]) -> SessionList:
-    """The caller's own sessions that are alive, newest first; `last_used_at` is the last login or renewal."""
+    """The active sessions of the caller, newest first. `last_used_at` is the time of the login or last refresh."""
     found = await list_sessions(caller_of(request))
     return SessionList([SessionShape.of(session, current=caller_of(request).session_id) for session in found])
 
@@ -176,7 +177,7 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
 async def end_my_session(
     session_id: FromPath[UUID], request: AnyRequest, end_session: NamedDependency[EndSession]
 ) -> None:
-    """End one session of the caller's own. When the answer comes, no process accepts its tokens."""
+    """End one session of the caller. Its tokens stop working before the response is sent."""
     await end_session(caller_of(request), session_id, origin=origin_of(request))
 
 

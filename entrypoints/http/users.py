@@ -49,7 +49,7 @@ async def browse(
     limit: Limit = 50,
     cursor: Cursor = None,
 ) -> UserPage:
-    """Users whose address or else username starts with `query`, sorted by these; without it, oldest first."""
+    """Users whose e-mail address or username starts with `query`, sorted by it. Without `query`, oldest first."""
     page, following = await list_users(
         query=start, role=role, limit=limit, after=None if cursor is None else place_of(cursor, start)
     )
@@ -65,7 +65,7 @@ async def browse(
     responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
 )
 async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserShape:
-    """One user."""
+    """One user by id."""
     return UserShape.of(await show_user(user_id))
 
 
@@ -83,9 +83,9 @@ async def change(
     request: AnyRequest,
     change_user: NamedDependency[ChangeUser],
 ) -> UserShape:
-    """Grant a role, disable or enable. It is in force when the answer comes."""
+    """Change the role of a user, disable or enable it. Takes effect before the response is sent."""
     if data.role is UNSET and data.disabled is UNSET:
-        raise Refusal(Code.MALFORMED, "Say what to change: role or disabled.")
+        raise Refusal(Code.MALFORMED, "Specify what to change: role, disabled or both.")
     changed = await change_user(
         caller_of(request),
         user_id,
@@ -106,7 +106,7 @@ async def change(
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
 )
 async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
-    """End every session of a user."""
+    """End all sessions of a user."""
     await end_sessions(caller_of(request), user_id, origin=origin_of(request))
 
 
@@ -119,7 +119,7 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
     responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
 )
 async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
-    """Remove a user, with everything that could still speak for them."""
+    """Delete a user permanently, with all sessions and links."""
     await delete_user(caller_of(request), user_id, origin=origin_of(request))
 
 

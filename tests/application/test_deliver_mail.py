@@ -78,9 +78,9 @@ async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: Wor
         await work.users.add(loser)
     for user_id in (winner.id, loser.id, None, UUID(int=1)):
         mail = await owe(world, Kind.VERIFY, user_id=user_id)
-        assert await fate(world, mail) == (Outcome.DROPPED, "nobody to write to")
+        assert await fate(world, mail) == (Outcome.DROPPED, "no recipient")
     moved = await owe(world, Kind.VERIFY, "former@example.org", user_id=winner.id)
-    assert await fate(world, moved) == (Outcome.DROPPED, "nobody to write to")
+    assert await fate(world, moved) == (Outcome.DROPPED, "no recipient")
     assert world.mailer.letters == []
 
 
@@ -97,7 +97,7 @@ async def test_an_unknown_or_disabled_user_gets_no_reset(world: World) -> None:
         await work.users.set_disabled(alice.id, True, now=world.clock())
     for recipient in (ALICE, "nobody@example.org"):
         mail = await owe(world, Kind.RESET, recipient)
-        assert await fate(world, mail) == (Outcome.DROPPED, "nobody to write to")
+        assert await fate(world, mail) == (Outcome.DROPPED, "no recipient")
     assert world.mailer.letters == []
 
 

@@ -153,7 +153,7 @@ async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World
 
 # -- what has to be told ----------------------------------------------------------------------------------
 
-ELSE = "Somebody else has this address already."
+ELSE = "Another user already has this address."
 
 
 async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
@@ -203,8 +203,8 @@ async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World)
     done = await imported(world, *rows)
     assert (done.added, done.known) == (4, 0)
     assert done.remarks == (
-        Remark(1, "Somebody has this username; the user has come in without it.", lost=False),
-        Remark(2, "This is no username that can be used here; the user has come in without it.", lost=False),
+        Remark(1, "This username is already in use; the user was imported without it.", lost=False),
+        Remark(2, "This username is not valid; the user was imported without it.", lost=False),
     )
     assert [user.username for email in "abcd" for user in kept(world, f"{email}@example.org")] == [
         None,
@@ -222,7 +222,7 @@ async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> 
 
     slow = replace(world.import_users, hasher=Slow())
     done = await slow([row(), row("bob@example.org", line=2)], since=world.clock())
-    assert done == Imported(1, 0, (lost(1, "Somebody else has taken this address just now."),))
+    assert done == Imported(1, 0, (lost(1, "Another user has just taken this address."),))
 
 
 @pytest.mark.parametrize(

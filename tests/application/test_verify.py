@@ -208,7 +208,7 @@ async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_pa
     page, _ = await world.list_events(user.id, limit=1)
     assert (page[0].action, page[0].detail) == (
         Action.ROLE_CHANGED,
-        "from admin to member, as it was given before the address was proven",
+        "from admin to member, because it was granted before the address was verified",
     )
     assert (await world.caller(ALICE)).role is Role.MEMBER
     assert planted.generation < world.store.rows.sessions[planted.session_id].floor

@@ -196,7 +196,7 @@ def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_
 
 def test_letter_that_asks_to_confirm_tells_that_the_former_address_can_undo(composer: Composer) -> None:
     for body in bodies(compose(composer, Kind.CONFIRM_EMAIL)):
-        assert "Whoever reads the former address of the account can undo the change for 7 days." in body
+        assert "The owner of the previous address can undo the change for 7 days." in body
 
 
 def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:

@@ -79,7 +79,7 @@ def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
     [
         ("SMTP RCPT: 550 <ada@example.org>: unknown", "SMTP RCPT: 550 … unknown"),
         ("550 ADA@EXAMPLE.ORG ada=example.org@bounce", "550 … …"),
-        ("nobody to write to", "nobody to write to"),
+        ("no recipient", "no recipient"),
         ("550 nobody <nobody@example.org> is ada", "550 nobody … is ada"),
     ],
 )

@@ -70,10 +70,10 @@ def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: P
 def test_nobody_acts_on_a_laptops_database_with_the_settings_of_another(name: str, value: str) -> None:
     refused = cli({name: value}, "users", "create", "--email", "root@example.org", "--role", "admin", "--verified")
     assert (refused.returncode, refused.stdout) == (1, "")
-    assert refused.stderr.startswith(f"LATCHKEY_DATABASE_URL: must be set where {name} is; ")
+    assert refused.stderr.startswith(f"LATCHKEY_DATABASE_URL: must be set when {name} is set. ")
     refused = cli({name: value}, "doctor")
     assert (refused.returncode, refused.stderr) == (1, "")
-    assert refused.stdout.startswith(f"wrong    settings    LATCHKEY_DATABASE_URL: must be set where {name} is; ")
+    assert refused.stdout.startswith(f"wrong    settings    LATCHKEY_DATABASE_URL: must be set when {name} is set. ")
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: P
     for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_DATABASE_URL"):
         refused = cli({name: "postgresql://127.0.0.1/accounts"}, "keys", "rotate")
         assert (refused.returncode, refused.stdout) == (1, "")
-        assert refused.stderr.startswith(f"LATCHKEY_SIGNING_KEYS: must be set where {name} is; ")
+        assert refused.stderr.startswith(f"LATCHKEY_SIGNING_KEYS: must be set when {name} is set. ")
     (tmp_path / "keys").mkdir()
     made = cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "keys", "rotate")
     assert (made.returncode, made.stderr) == (0, f"development: {tmp_path / 'keys'}\n")
@@ -147,7 +147,7 @@ def test_a_database_that_nobody_has_migrated_is_named(apart: Service, command: s
     assert refused.stderr.endswith(" Run `make migrate`.\n")
 
 
-@pytest.mark.parametrize(("again", "said"), [(PASSWORD, ""), ("another", "These are two different passwords.\r\n")])
+@pytest.mark.parametrize(("again", "said"), [(PASSWORD, ""), ("another", "The two passwords do not match.\r\n")])
 def test_a_password_that_is_typed_is_typed_twice_and_not_shown(service: Service, again: str, said: str) -> None:
     email = address("typist")
     command = [sys.executable, "-m", "entrypoints.cli", "users", "create", "--email", email, "--verified"]
@@ -323,7 +323,7 @@ def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) ->
     refused = service.cli("users", "grant", "--email", email, "--role", "moderator")
     assert (refused.returncode, refused.stdout) == (1, "")
     [line] = refused.stderr.splitlines()
-    assert line.startswith("not_verified: This address is not verified, so anybody may have registered it. ")
+    assert line.startswith("not_verified: This address is not verified, so anyone may have registered it. ")
     assert "follow" in line
     assert "users create --verified" in line
 
@@ -446,7 +446,7 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
     assert told == ["created", "disabled", "enabled", "deleted"]
     for command in ("disable", "enable", "delete"):
         gone = service.cli("users", command, email)
-        assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "not_found: There is no such user.\n")
+        assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "not_found: User not found.\n")
 
 
 def test_the_last_admin_is_neither_disabled_nor_deleted(apart: Service) -> None:

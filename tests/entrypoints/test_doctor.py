@@ -356,20 +356,22 @@ async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
 
 async def test_mails_that_wait_are_seen_and_why(environ: dict[str, str]) -> None:
     [found] = await mails(environ)
-    assert (found.state, found.text) == (State.OK, "none is owed")
+    assert (found.state, found.text) == (State.OK, "none is waiting")
     [found] = await mails(environ, age="3 hours", outcome="'parked'", note="550 no")
-    assert (found.state, found.text) == (State.OK, "none is owed; 1 given up, which `mails` lists")
+    assert (found.state, found.text) == (State.OK, "none is waiting; 1 given up, see `mail list`")
     [found] = await mails(environ, age="20 s")
     assert (found.state, found.part) == (State.OK, "mails")
-    assert re.fullmatch(r"1 owed, the oldest for \d\d s; 1 given up, which `mails` lists", found.text)
+    assert re.fullmatch(r"1 waiting, the oldest for \d\d s; 1 given up, see `mail list`", found.text)
     [found] = await mails(environ, age="5 minutes", late="-4 minutes", note="SMTP RCPT: 450 <ada@example.org> busy")
     assert found.state is State.WARNING
-    assert found.text.startswith("2 owed, the oldest for 5 min; the latest note: SMTP RCPT: 450 … busy; 1 given up")
+    assert found.text.startswith(
+        "2 waiting, the oldest for 5 min; the latest note: SMTP RCPT: 450 … busy; 1 given up"
+    )
     assert "nobody takes it: see LATCHKEY_SMTP_URL" in found.text
     [found] = await mails(environ, age="3 hours", late="61 seconds")
     assert found.state is State.WARNING
-    assert found.text.startswith("3 owed, the oldest for 3 h;")
-    assert "due for 61 s and not tried: is a worker running" in found.text
+    assert found.text.startswith("3 waiting, the oldest for 3 h;")
+    assert "due for 61 s and not attempted: check that enough workers are running" in found.text
 
 
 async def test_mails_are_not_looked_at_where_there_is_no_database(environ: dict[str, str]) -> None:

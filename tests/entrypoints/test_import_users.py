@@ -43,7 +43,7 @@ def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours
         for email, vector in zip(emails, vectors, strict=True)
     ]
     done = service.cli("users", "import", written(tmp_path, rows))
-    assert (done.returncode, done.stdout) == (0, f"{len(rows)} came in, 0 had come in before, 0 are listed\n")
+    assert (done.returncode, done.stdout) == (0, f"{len(rows)} imported, 0 imported before, 0 listed\n")
     hashes = "SELECT password_hash FROM users WHERE email = ANY($1)"
     bare = {vector.row.lower() for vector in WEAK}
     assert not any(row["password_hash"].lower() in bare for row in ask(service, hashes, emails))
@@ -75,16 +75,16 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
         f"{address()},,,,perhaps,,\r\n"
     )
     listed = [
-        "line 2: Somebody has this username; the user has come in without it.",
-        "line 3: Somebody else has this address already.",
-        "line 4: The role admin is higher than is to be given.",
-        "line 5: This is not an e-mail address that can be used here.",
-        "line 6: No password can be verified against this hash.",
+        "line 2: This username is already in use; the user was imported without it.",
+        "line 3: Another user already has this address.",
+        "line 4: The role admin is higher than --highest-role allows.",
+        "line 5: This is not a valid e-mail address.",
+        "line 6: This password hash is not supported.",
         "line 7: verified is neither true nor false.",
     ]
     done = service.cli("users", "import", str(path))
-    nameless = "1 of them came in without its username"
-    assert (done.returncode, done.stdout) == (1, f"1 came in, 0 had come in before, 6 are listed, {nameless}\n")
+    nameless = "1 of them without their username"
+    assert (done.returncode, done.stdout) == (1, f"1 imported, 0 imported before, 6 listed, {nameless}\n")
     assert done.stderr.splitlines()[:6] == listed
     assert re.fullmatch(r"100%  6 rows, \d+ a second", done.stderr.splitlines()[6])
     assert "hunter2" not in done.stderr
@@ -94,7 +94,7 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
     there = tmp_path / "listed.txt"
     there.write_text("line 0: from before\n")
     again = service.cli("users", "import", str(path), "--list", str(there), "--highest-role", "admin")
-    assert (again.returncode, again.stdout) == (1, "1 came in, 1 had come in before, 4 are listed\n")
+    assert (again.returncode, again.stdout) == (1, "1 imported, 1 imported before, 4 listed\n")
     assert there.read_text().splitlines() == ["line 0: from before", listed[1], *listed[3:]]
     [row] = ask(service, "SELECT role FROM users WHERE email = $1", boss)
     assert row["role"] == Role.ADMIN
@@ -140,10 +140,10 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
     there = count()
     assert 0 < there < MANY
     if how is signal.SIGINT:
-        came = f"{there:,} came in, 0 had come in before, 0 are listed\n"
+        came = f"{there:,} imported, 0 imported before, 0 listed\n"
         assert (running.returncode, *said) == (1, came, "Stopped. Run it again for the rest.\n")
     again = apart.cli("users", "import", path)
-    rest = f"{MANY - there:,} came in, {there:,} had come in before, 0 are listed\n"
+    rest = f"{MANY - there:,} imported, {there:,} imported before, 0 listed\n"
     assert (again.returncode, again.stdout) == (0, rest)
     assert count() == MANY
     events = "SELECT count(*), count(DISTINCT user_id) AS users FROM events WHERE action = 'imported'"
@@ -154,7 +154,7 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
 def test_an_import_that_has_to_stop_says_how_to_go_on(apart: Service, tmp_path: Path) -> None:
     apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
     done = apart.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
-    assert (done.returncode, done.stdout) == (1, "0 came in, 0 had come in before, 0 are listed\n")
+    assert (done.returncode, done.stdout) == (1, "0 imported, 0 imported before, 0 listed\n")
     assert done.stderr.startswith("unavailable: ")
     assert done.stderr.endswith("Run it again for the rest.\n")
     assert "hunter2" not in done.stderr
@@ -185,7 +185,7 @@ def test_who_watches_sees_a_bar(apart: Service, tmp_path: Path) -> None:
         )
         os.close(theirs)
         shown = watched.read(100_000).decode()
-    assert (done.returncode, done.stdout) == (1, b"1,200 came in, 0 had come in before, 1 are listed\n")
+    assert (done.returncode, done.stdout) == (1, b"1,200 imported, 0 imported before, 1 listed\n")
     assert "\r[" in shown
     assert "\r\x1b[Kline 1201: This is not" in shown
     assert re.search(r"\r\[#{30}\] 100%  1,201 rows, [\d,]+ a second\r\n$", shown)

@@ -96,16 +96,16 @@ def test_what_each_key_does(folder: Folder) -> None:
     assert folder.listed() == [
         ("d", f"verifies, signs from {at(50)}"),
         ("c", "signs"),
-        ("b", f"verifies, may go from {at(DEAD - 10)}"),
-        ("a", f"verifies, may go from {at(DEAD - 100)}"),
+        ("b", f"verifies, can be removed from {at(DEAD - 10)}"),
+        ("a", f"verifies, can be removed from {at(DEAD - 100)}"),
     ]
     folder.put("d", DEAD)
     folder.put("c", DEAD + 100)
     assert folder.listed() == [
         ("d", "signs"),
         ("c", "verifies, stays until the next rotation"),
-        ("b", "verifies, may go"),
-        ("a", "verifies, may go"),
+        ("b", "verifies, can be removed"),
+        ("a", "verifies, can be removed"),
     ]
 
 
@@ -133,8 +133,8 @@ def test_a_rotation_makes_a_key_and_removes_what_is_dead(folder: Folder) -> None
         ("new", f"verifies, signs from {at(60)}"),
         ("d", "verifies"),
         ("c", "signs"),
-        ("b", f"verifies, may go from {at(DEAD)}"),
-        ("a", "removed: every token that it signed is dead"),
+        ("b", f"verifies, can be removed from {at(DEAD)}"),
+        ("a", "removed: all its tokens have expired"),
     ]
     assert folder.left() == "b c d new"
 
@@ -245,7 +245,7 @@ def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None
     file = put(tmp_path, "key.pem", private_pem(PRIVATE["a"]))
     listed = cli(file, "list")
     assert (listed.status, listed.out.splitlines()[1].split()[0]) == (0, SigningKey.of(PRIVATE["a"]).kid)
-    for path, why in ((file, "is a file. Keys are rotated in a folder"), (tmp_path / "gone", "is not there")):
+    for path, why in ((file, "is a file. Keys are rotated in a folder"), (tmp_path / "gone", "does not exist")):
         refused = cli(path, "rotate")
         assert (refused.status, refused.out) == (1, "")
         assert refused.err.startswith(f"LATCHKEY_SIGNING_KEYS: {path} {why}")

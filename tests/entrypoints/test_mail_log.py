@@ -38,9 +38,9 @@ def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
 
 def test_mail_that_nobody_needs_is_no_warning() -> None:
     with capture_logs() as lines:
-        MailLog()(replace(MAIL, recipient="nobody@example.org"), Outcome.DROPPED, "nobody to write to")
+        MailLog()(replace(MAIL, recipient="nobody@example.org"), Outcome.DROPPED, "no recipient")
     [line] = lines
-    assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "nobody to write to")
+    assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "no recipient")
 
 
 def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:

@@ -468,7 +468,7 @@ def test_somebody_sets_a_new_password_at_the_third_attempt(service: Service, bro
     browser.see("shown")
     browser.press()
     alert = browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]")
-    assert alert.text == "The two passwords differ."
+    assert alert.text == "The two passwords do not match."
     assert focused(browser) == "new_password"
     for name in ("new_password", "confirm_password"):
         field = browser.driver.find_element(By.NAME, name)

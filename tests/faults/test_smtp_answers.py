@@ -119,7 +119,7 @@ def test_poison_ends_parked_others_flow_and_whoever_watches_sees_it(mailing: Sta
     eventually(lambda: set(healthy) <= set(mailing.box.seen()), within=SOON)
     note = "The recipient is not one bare address; nothing was sent."
     eventually(lambda: {mailing.fate(email) for email in forged} == {("parked", note)})
-    eventually(lambda: mailing.fate(nobody) == ("dropped", "nobody to write to"))
+    eventually(lambda: mailing.fate(nobody) == ("dropped", "no recipient"))
 
     eventually(lambda: mailing.fate(unmakeable) == (None, "Unexpected: OverflowError"))
     mailing.sql("UPDATE mails SET attempts = 9, due_at = now() WHERE recipient = $1", unmakeable)
