@@ -105,13 +105,13 @@ class LiveKeys:
         if _names(chosen) == _names(self._now):
             return
         self._now = chosen
-        log.warning("signing keys changed: %s signs, %s verify", chosen.signing.kid, ", ".join(_names(chosen)[1]))
+        log.warning("signing_keys_changed: %s signs, %s verify", chosen.signing.kid, ", ".join(_names(chosen)[1]))
 
     def _complain(self, problem: str) -> None:
         if problem and problem != self._complaint:
-            log.error("the signing keys that were read before stay in use: %s", problem)
+            log.error("signing_keys_unreadable: the previous keys stay in use: %s", problem)
         elif self._complaint and not problem:
-            log.warning("the signing keys can be read again")
+            log.warning("signing_keys_readable")
         self._complaint = problem
 
 

@@ -52,7 +52,7 @@ class CopyingMailer(Mailer):
             await self._copy.send(letter)
         except MailDelayed as problem:
             # The letter is out: sending it again for want of a copy would be worse than having none.
-            log.warning("Mail %s was sent, but not copied: %s", letter.id, problem)
+            log.warning("mail_copy_failed: %s was sent but not copied to the folder: %s", letter.id, problem)
 
     @asynccontextmanager
     async def round(self) -> AsyncIterator[Mailer]:

@@ -155,12 +155,12 @@ class RedisBlocklist(Blocklist):
             if vouched and fresh:
                 await self._truth.published(fresh)
             if self._believed is not None and self._complained:
-                log.warning("Redis is believed again")
+                log.warning("blocklist_trusted")
                 self._complained = False
         except (RedisError, OSError) as error:
             self._believed = None
             if not self._complained and asyncio.get_running_loop().time() >= self._settled:
-                log.warning("Redis is not believed, so every request asks the database: %s", error)
+                log.warning("blocklist_untrusted: every request is checked against PostgreSQL: %s", error)
                 self._complained = True
 
     async def _wait_for_seat(self, server: str, mark: bytes | None) -> None:

@@ -137,11 +137,11 @@ class RedisLimits(Limits):
         except (RedisError, OSError) as error:
             self._let_alone_until = loop.time() + self._pause
             if not self._down:
-                log.warning("Redis counts no attempts, so every process counts its own: %s", error)
+                log.warning("rate_limits_per_process: Redis is not available: %s", error)
             self._down = True
             return None
         if self._down:
-            log.warning("Redis counts attempts again")
+            log.warning("rate_limits_shared")
         self._down, self._let_alone_until = False, 0.0
         return dict(zip(asked, answers, strict=True))
 

@@ -45,13 +45,13 @@ class Housekeeper(Middleware):
                 # Once an outage, and without its text, which may name addresses.
                 if not failing:
                     name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                    log.error("house_not_kept", kind=spot.kind, problem=name)
+                    log.error("purge_failed", kind=spot.kind, problem=name)
                 failing = True
                 await self._pause(self._trouble)
                 continue
             removed, failing = removed + count, False
             if following is None and removed:
-                log.info("house_kept", removed=removed)
+                log.info("rows_purged", removed=removed)
                 removed = 0
             await self._pause(self._rest if following is None else self._pace)
             spot = following or START

@@ -30,7 +30,7 @@ class MailLog:
                 self._delayed = True
             case Outcome.SENT:
                 if self._delayed:
-                    log.info("mail_goes_out_again", **said)
+                    log.info("mail_delivery_resumed", **said)
                 self._delayed = self._refused = False
             case Outcome.PARKED:
                 log.error("mail_parked", **said, attempts=mail.attempts, note=why)

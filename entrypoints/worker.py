@@ -117,7 +117,7 @@ class Postman(Middleware):
             # Once an outage, and without its text, which may name addresses.
             if not self._failing:
                 name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                log.error("mails_wait", problem=name)
+                log.error("mail_delivery_paused", problem=name)
             self._failing = True
             return 0
         self._failing = False

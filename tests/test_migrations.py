@@ -319,7 +319,7 @@ def downgrade(): ...
 
     said = on(fresh, block)
     assert said.count("\n") == 1
-    assert said.startswith("The migration gave up: for a second somebody has held a lock")
+    assert said.startswith("The migration gave up: it waited a second for a lock")
     assert shape(fresh) == before
     assert alembic(fresh, "upgrade", "head", root=root).returncode == 0
     assert shape(fresh) != before

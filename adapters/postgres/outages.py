@@ -63,7 +63,7 @@ class _Watch:
     def answered(self) -> None:
         self._answered = time.monotonic()
         if self._failed is not None and time.monotonic() >= self._failed + self._quiet:
-            log.warning("database_answers_again")
+            log.warning("database_recovered")
             self._failed = None
 
 

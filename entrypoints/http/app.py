@@ -153,7 +153,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
             except Refusal:
                 pass
             except Exception as error:
-                log.error("blocklist not tended", exc_info=error)
+                log.error("blocklist_renewal_failed", exc_info=error)
 
         async def tend() -> None:
             while True:
@@ -168,7 +168,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
                 try:
                     await asyncio.to_thread(keys.look)
                 except Exception as error:
-                    log.error("signing keys not looked at", exc_info=error)
+                    log.error("signing_keys_check_failed", exc_info=error)
 
         async def compare() -> None:
             while True:

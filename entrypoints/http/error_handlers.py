@@ -49,5 +49,5 @@ def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> list[
 
 def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The last resort: everything about it goes to the log, nothing to the caller."""
-    log.error("internal error", path=request.scope["path"], exc_info=error)
+    log.error("internal_error", path=request.scope["path"], exc_info=error)
     return answer(request, problem("internal", prefix=prefix_of(request.scope)))

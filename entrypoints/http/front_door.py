@@ -115,7 +115,7 @@ class FrontDoor:
                 inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
                 await self._app(inner, receive, answered)
         except Exception as error:
-            log.error("internal error", path=scope["path"], exc_info=error)
+            log.error("internal_error", path=scope["path"], exc_info=error)
             await answered.refuse("internal", "")
         finally:
             route, seconds = path.template if path else None, time.perf_counter() - began

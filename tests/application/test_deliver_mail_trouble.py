@@ -271,7 +271,7 @@ async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_
     with pytest.raises(KeyboardInterrupt):
         await replace(world.deliver_mail, mailer=Slow(world, die))()
     assert kept(world, mail).due_at == world.clock() + timedelta(minutes=15)
-    assert "not said whether" in kept(world, mail).note
+    assert "did not confirm" in kept(world, mail).note
 
 
 async def test_a_letter_goes_on_though_its_lease_cannot_be_renewed(world: World) -> None:

@@ -226,7 +226,7 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
                 await run(stage, "SELECT 1")
             assert told() == [
                 ("ERROR", "database_unavailable", "ConnectionRefusedError", None),
-                ("WARNING", "database_answers_again", None, None),
+                ("WARNING", "database_recovered", None, None),
             ]
     caplog.clear()
     async with engine_at(own_postgres.url.replace("@", "x@", 1)) as engine:

@@ -231,7 +231,7 @@ def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
         (b"a long walk\xff to the lighthouse\n", b"not valid UTF-8"),
         ("a long walk to the lighthouse\n".encode("utf-16"), b"not valid UTF-8"),
         ("a long walk to the lighthouse\n".encode("utf-16-be"), b"U+0000"),
-        (b"\xef\xbb\xbf\r\n", b"no password on stdin"),
+        (b"\xef\xbb\xbf\r\n", b"No password was given on standard input"),
     ],
 )
 def test_a_password_that_nobody_could_type_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
@@ -291,7 +291,7 @@ def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Se
     ("arguments", "stdin", "status", "said"),
     [
         (["--email", "nobody", "--verified"], PASSWORD, 1, "email_invalid"),
-        (["--email", "empty@example.org"], "", 1, "no password on stdin"),
+        (["--email", "empty@example.org"], "", 1, "No password was given on standard input"),
         (["--email", "x@example.org", "--password-hash", "secret"], "", 2, "--password-hash"),
         (["--email", "x@example.org", "--role", "king"], PASSWORD, 2, "must be one of member, moderator, admin"),
     ],
@@ -475,7 +475,7 @@ def test_a_search_that_finds_more_than_it_shows_says_so(service: Service) -> Non
         service.user(f"{prefix}{number}@example.org")
     listed = service.cli("users", "find", prefix, "--limit", "2", "--json")
     assert len(json.loads(listed.stdout)) == 2
-    assert "There are more" in listed.stderr
+    assert "Only the first" in listed.stderr
     assert service.cli("users", "find", prefix, "--limit", "3").stderr == ""
 
 

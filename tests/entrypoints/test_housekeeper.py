@@ -133,5 +133,5 @@ def test_a_worker_clears_away_what_is_over_and_nothing_else(apart: Service) -> N
     assert {table: len(ask(f"SELECT id FROM {table}")) for table in tables} == young
     assert [worker.stop() for worker in workers] == [0, 0]
     said = apart.folder.joinpath("worker.log").read_text()
-    assert "house_not_kept" not in said
+    assert "purge_failed" not in said
     assert member.get("/v1/me").status_code == 200

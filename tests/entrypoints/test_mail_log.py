@@ -32,7 +32,7 @@ def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
                 tell(replace(MAIL, attempts=number), None, "SMTP connecting: 421")
             for _ in range(50):
                 tell(MAIL, Outcome.SENT, "")
-    assert [line["event"] for line in lines] == ["mail_delayed", "mail_goes_out_again"] * 2
+    assert [line["event"] for line in lines] == ["mail_delayed", "mail_delivery_resumed"] * 2
     assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
 
 
@@ -52,7 +52,7 @@ def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
                 tell(MAIL, None, "SMTP MAIL: 550 5.7.60 not as this sender", server_refuses=True)
             tell(MAIL, Outcome.SENT, "")
     events = [(line["event"], line["log_level"]) for line in lines]
-    once = [("mail_delayed", "warning"), ("mail_server_refuses", "error"), ("mail_goes_out_again", "info")]
+    once = [("mail_delayed", "warning"), ("mail_server_refuses", "error"), ("mail_delivery_resumed", "info")]
     assert events == once * 2
     assert lines[1]["note"] == "SMTP MAIL: 550 5.7.60 not as this sender"
 
@@ -90,10 +90,10 @@ def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(apart: Serv
     eventually(lambda: told("mail_delayed"))
     postbox.open()
     eventually(lambda: all(postbox.mails(email) for email in emails))
-    eventually(lambda: told("mail_goes_out_again") and told("mail_parked"))
+    eventually(lambda: told("mail_delivery_resumed") and told("mail_parked"))
     assert worker.stop() == 0
     assert len(told("mail_parked")) == 1
-    assert len(told("mail_delayed")) == len(told("mail_goes_out_again")) == 1
+    assert len(told("mail_delayed")) == len(told("mail_delivery_resumed")) == 1
     said = worker.log.read_text()
     assert not [email for email in (*emails, refused) if email in said]
     assert "token=" not in said

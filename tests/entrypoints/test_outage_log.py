@@ -29,7 +29,7 @@ def test_the_api_tells_of_an_outage_of_the_database(places: Places, tmp_path: Pa
             [line] = told("database_unavailable")
             assert "Error" in line.split("problem=")[1]
             postgres.start()
-            eventually(lambda: told("database_answers_again"))
+            eventually(lambda: told("database_recovered"))
             assert len(told("database_")) == 2
             assert postgres.password not in api.log.read_text()
         finally:

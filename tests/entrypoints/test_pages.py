@@ -478,7 +478,7 @@ def test_somebody_sets_a_new_password_at_the_third_attempt(service: Service, bro
     browser.see("mismatch")
     browser.fill(new_password="password1234567", confirm_password="password1234567")
     browser.press()
-    assert "many people use" in browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text
+    assert "too common" in browser.driver.find_element(By.CSS_SELECTOR, "[role=alert]").text
     browser.see("weak")
     refused = browser.complaints()
     assert all("422" in line for line in refused), refused

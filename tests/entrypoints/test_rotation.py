@@ -127,7 +127,7 @@ def test_a_broken_file_stops_nobody(shared: Service, keys: Path, fleet: Fleet) -
         eventually(partial(shows, api, [new, *old]))
         assert api.get("/v1/me", pair_of(api, member)["access_token"]).status_code == 200
     broken.unlink()
-    eventually(lambda: log.read_text().count("can be read again") == 2)
+    eventually(lambda: log.read_text().count("signing_keys_readable") == 2)
     assert log.read_text().count("broken.pem") == 2
     assert "MC4C" not in log.read_text()
 
