@@ -94,7 +94,7 @@ revision: $(DEV) ## writes a migration for what changed in the tables (m="add a 
 	@test -n '$(m)' || { echo 'revision: say what changes, as in make revision m="add a column"' >&2; exit 2; }
 	@exec $(BIN)/python -m alembic revision --autogenerate -m '$(m)'
 
-lock: ## writes the requirements*.lock files anew from pyproject.toml (needs uv)
+lock: ## writes the requirements*.lock files from pyproject.toml (needs uv)
 	@command -v uv >/dev/null || { echo 'lock: uv is not installed; see pyproject.toml for what it locks' >&2; exit 2; }
 	uv $(LOCK) pyproject.toml -o requirements.lock
 	uv $(LOCK) --extra run pyproject.toml -o requirements-run.lock
@@ -166,7 +166,7 @@ CFLAGS='-O3 -march=native' $(INSTALL) .venv/native.lock --no-cache-dir --no-deps
 mv .venv/native.lock .venv/native && echo 'Done: what is started from now on uses it' >&2
 endef
 
-# An environment that lost its interpreter, or was left half made, is made anew.
+# An environment that lost its interpreter, or was left incomplete, is created again.
 define ENSURE_VENV
 if $(BIN)/python -m pip --version >/dev/null 2>&1; then exit 0; fi; \
 for python in $${PYTHON:-python3.14 python3.13 python3.12 python3.11 python3 python}; do \

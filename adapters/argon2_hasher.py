@@ -149,7 +149,7 @@ class Argon2Hasher(Hasher):
         self._resting = loop.call_later(self._rest, self._give_back, loop)
 
     def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
-        if any(self.load()):  # whose callers may have left, so that nobody would come back to this
+        if any(self.load()):  # whose callers may have left
             self._rest_from_now(loop)
             return
         # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.

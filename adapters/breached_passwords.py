@@ -15,7 +15,7 @@ class BreachedPasswords:
     """Looks passwords up in the range files of Have I Been Pwned: a file for the first five hexadecimal digits of the
     SHA-1, with or without `.txt`, and in it lines `SUFFIX:COUNT`. A count of 0 is padding.
 
-    A file that cannot be read is logged once in the life of a process, and holds up nobody. The log does not name the
+    A file that cannot be read is logged once per process and does not block requests. The log does not name the
     file: its name tells something of a password.
     """
 

@@ -11,8 +11,8 @@ from domain.origin import Origin
 
 @dataclass(slots=True)
 class Caller:
-    """`user` is set once the caller has proven who they are. `hung_up` returns when nobody waits for the answer any
-    more; call it only after the request has been read, and once at a time."""
+    """`user` is set once the caller is authenticated. `hung_up` returns when the client has disconnected; call it
+    only after the request has been read, and once at a time."""
 
     ip: str = ""
     user: UUID | None = None

@@ -1,6 +1,6 @@
 """Nudges through Dramatiq and Redis: only the ids of mails stand there, and losing them costs a second.
 
-Messages are enqueued by the actor's name, so that whoever nudges never imports a worker.
+Messages are enqueued by the actor's name, so that the sender never imports a worker.
 """
 
 import logging

@@ -13,7 +13,7 @@ from adapters.heap import give_back
 
 
 async def cancel_when_hung_up(job: Future[Any]) -> None:
-    """Nobody waits for this answer any more: the job makes room for those of others."""
+    """The client has disconnected: cancel the job to make room for others."""
     caller = current_caller()
     if caller is not None and caller.hung_up is not None:
         await caller.hung_up()

@@ -9,7 +9,7 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """Of mallopt(3)."""
 
 _LEAST, _MOST = 2**17, 2**25
-"""Bytes; smaller blocks are not worth it, and of larger ones nothing is kept: they are mapped anew each time."""
+"""Bytes; smaller blocks are not worth it, and larger ones are not cached: they are mapped again each time."""
 
 _PAGE = 4096
 """Bytes that glibc adds, at most, where it maps a block."""

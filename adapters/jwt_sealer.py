@@ -57,10 +57,10 @@ class _Ring:
 
 class JwtSealer(AccessSealer):
     """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
-    What a token says is remembered while its key is there, for the last few thousand; the time is looked at anew.
+    What a token says is remembered while its key is there, for the last few thousand; the time is checked again.
 
     A token is for the issuer and for what `audience` lists (RFC 9068, section 3); here it has to be for the issuer,
-    whoever else it is for. `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds:
+    other recipients. `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds:
     `issued_at` and `expires_at` come back without their fractions. Raises ValueError for settings under which a check
     would be empty.
     """

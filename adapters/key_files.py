@@ -113,7 +113,7 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
             os.fsync(file.fileno())
         found = _stats(others)
         if found and os.geteuid() == 0:
-            # Root makes keys for the service, which runs as somebody else and has to read them.
+            # Root creates keys for the service, which runs as another user and has to read them.
             os.chown(draft, found[0].st_uid, found[0].st_gid)
         written = max((at.st_mtime_ns for at in found), default=0)
         if Path(draft).stat().st_mtime_ns <= written:
@@ -129,7 +129,7 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
 def _stats(files: Iterable[Path]) -> list[os.stat_result]:
     found = []
     for file in files:
-        with suppress(OSError):  # somebody has just removed it, or it leads nowhere
+        with suppress(OSError):  # it was just removed, or is a broken link
             found.append(file.stat())
     return found
 

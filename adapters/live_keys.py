@@ -1,7 +1,7 @@
-"""The signing keys as they lie in a folder at the moment: a new one is taken up, a removed one dropped, while we run.
+"""The signing keys in a folder, reloaded while the process runs when a key is added or removed.
 
-A key that comes verifies at once and signs a `delay` later: until then some process, some slow mount or somebody's
-copy of our key set may not know it. The names of the files tell which key is the newest. Their times only tell a
+A new key verifies at once and signs a `delay` later: until then a process, a slow mount or a cached key set of
+another service may not have it. The names of the files tell which key is the newest. Their times only tell a
 process that starts how long a key has been there: they can make it wait, and change no order.
 
 What cannot be read changes nothing: the keys that were read before stay, and a log line says so, once. A key is
@@ -57,7 +57,7 @@ class LiveKeys:
         self._looking = threading.Lock()
         self._looked = ticks()
         held = held_keys(self._files.values())
-        # Whoever runs already saw a key when it came to lie there.
+        # A running process saw when the key was added.
         self._seen = {it.key.kid: self._looked - _age(it, clock()) for it in held}
         self._now = self._chosen(held, None)
 

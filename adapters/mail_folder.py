@@ -30,12 +30,12 @@ class FolderMailer(Mailer):
             raise MailDelayed(f"Mail folder: {problem.strerror}") from None
 
     def _keep(self, name: str, content: bytes) -> None:
-        # Whoever reads a link may use it.
+        # A reader of a link can use it.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._folder / f".{name}.tmp"
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(content)
-        # Whoever watches for *.eml sees a whole letter or none.
+        # A program that watches for *.eml sees a complete mail or none.
         unfinished.replace(self._folder / f"{name}.eml")
 
 

@@ -1,17 +1,18 @@
-"""A fast copy of raised floors, believed only while somebody vouches that it is complete.
+"""A cache of revocations (raised floors) in Redis, trusted only while a lease says that it is complete.
 
-Redis may be gone, emptied, restored from yesterday or deaf to one process alone; none of that may let a revoked
-token in. So the copy carries a mark that says "everything is here", which lives for one `lease`. Whoever renews it
-has first put in all that the truth knows and the copy may lack. A revocation that cannot be published waits until
-the mark it might contradict has lapsed: until then the mark was earned before, after then it is earned anew.
-A process that had to connect again has perhaps met another server, and believes nothing before it has copied all.
-A witness is laid down first: whoever empties Redis while it is being filled takes the witness away as well.
+Redis may be down, emptied, restored from an old backup or unreachable for one process; none of that may let a revoked
+token in. So the cache has a mark that says "everything is here" and lives for one `lease`. A process renews it only
+after it has copied all that PostgreSQL knows and the cache may lack. A revocation that cannot be published waits
+until the mark has expired: the old lease predates it; any new lease will include it.
+A process that had to reconnect may be on another server, and trusts nothing before it has copied everything.
+A witness key is written first: if Redis is emptied while it is being filled, the witness is gone as well.
 
-Two servers may be alive at once, after a failover or a change of address. So the truth names the one that counts, its
-seat, and the mark carries that name: it is worth nothing on another server, nor in another seat, and is renewed only
-by who has looked at the seat after everything else. Whoever meets another server gives it the seat, and waits until
-every mark of the one before has lapsed; what was revoked there under such a mark is copied then. What is revoked
-where no mark lives waits, as if Redis were gone. Who was unseated looks elsewhere, and claims again after `patience`.
+Two servers may be alive at once, after a failover or a change of address. So PostgreSQL stores the server that
+counts, its seat with a number (fencing), and the mark carries that name: it is not valid on another server or in
+another seat. A process renews it only after it has checked the seat last. A process that connects to another server
+gives it the seat, and waits until every mark of the previous one has expired; what was revoked there under such a
+mark is copied then. A revocation where no mark lives waits, as if Redis were down. A process that lost the seat looks
+up the server again, and claims the seat again after `patience`.
 """
 
 import asyncio
@@ -146,7 +147,7 @@ class RedisBlocklist(Blocklist):
             fresh = await self._truth.unpublished()
             await self._raise(fresh.items())
             until = seconds * 1000 + micros // 1000 + int(self._lease * 1000)
-            # After everything else was looked at: in another seat somebody looks at it again.
+            # Checked last: if the seat has changed, the holder of the new one checks again.
             if await self._truth.seat() != self._seat:
                 raise _NotYet("another server counts")
             word = _word(self._seat)
@@ -164,7 +165,7 @@ class RedisBlocklist(Blocklist):
                 self._complained = True
 
     async def _wait_for_seat(self, server: str, mark: bytes | None) -> None:
-        """Returns once nobody can believe another server than this one; raises until then."""
+        """Return once no process can trust another server than this one; raise until then."""
         now = asyncio.get_running_loop().time
         seat = await self._truth.seat()
         if seat is None or seat.server != server:

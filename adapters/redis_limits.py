@@ -1,8 +1,9 @@
 """Attempts counted in Redis, for all processes at once and exactly: in no stretch of time do more pass than allowed.
 
 Of each bucket the last attempts are kept, each with the time that Redis gave it; one script looks at all buckets of a
-call and writes into all, or none. What is refused leaves no trace, so nobody is kept out by going on. Redis never
-hears who is counted: a key is a digest under a secret. Where the first secret is replaced, counting begins anew.
+call and writes into all, or none. Refused attempts are not counted, so repeating them does not
+extend the wait. Redis never sees who is counted: a key is a digest under a secret. If the first
+secret is replaced, counting starts again.
 
 While Redis is gone, slow or full, another stands in. It begins from nought, so an outage is worth one more budget.
 """
@@ -103,7 +104,7 @@ class RedisLimits(Limits):
         return receipt
 
     async def refund(self, receipt: Receipt) -> None:
-        """Whoever has counted it: the other does not know the mark."""
+        """Call both: the limiter that did not count it does not know the mark."""
         await self._answers(*(("ZREM", self._key(bucket), receipt.mark) for bucket in receipt.buckets))
         await self._stand_in.refund(receipt)
 
@@ -131,7 +132,7 @@ class RedisLimits(Limits):
             return None  # they waited while it failed others
         asked = list(commands)
         if self._down:
-            self._let_alone_until = loop.time() + self._pause  # one looks, and nobody else waits for it
+            self._let_alone_until = loop.time() + self._pause  # one call checks, and the others do not wait for it
         try:
             answers = await self._redis.all(*asked)
         except (RedisError, OSError) as error:

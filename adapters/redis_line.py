@@ -1,4 +1,4 @@
-"""One connection to Redis, held: whoever asks waits for those before, and a command answers in time or fails.
+"""One connection to Redis: commands run one after another, and each answers in time or fails.
 
 redis-py's client does as much again for each command as sending it takes; this speaks to its connections directly.
 """
@@ -54,7 +54,7 @@ class RedisLine:
         return answers
 
     async def hang_up(self) -> None:
-        """The next command finds out anew where Redis is."""
+        """The next command looks up the address of Redis again."""
         async with self._turn:
             await self._connection.disconnect(nowait=True)
 

@@ -1,7 +1,7 @@
 """Where Redis is: at an address, where the Sentinels say, or on the node of a cluster that owns our one hash tag.
 
-It is asked anew for each connection, of all who may know at once, and whoever knows of the latest change is right. A
-wrong answer costs time and nothing else: see `redis_blocklist.py` for who is believed.
+Each new connection asks all Sentinels or nodes at once, and uses the answer with the highest epoch. A wrong answer
+only costs time: see `redis_blocklist.py` for which server is trusted.
 """
 
 import re
@@ -23,7 +23,7 @@ FLOOR = "{latchkey}:floor:"
 """What the key of a session's revocation begins with."""
 
 DEADLINE = 0.2
-"""Seconds that a command may take while somebody waits for it."""
+"""Timeout of a command while a request waits for it, in seconds."""
 
 _SLOT = key_slot(b"{latchkey}")
 _DATABASE = re.compile(r"/?|/[0-9]{1,4}", re.ASCII)
@@ -34,7 +34,7 @@ _WANTED = (
 
 Address = tuple[str, int]
 _Told = tuple[int, Address]
-"""The number of the latest change that somebody knows of, and where the server is."""
+"""The latest known epoch, and the address of the server."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -46,7 +46,7 @@ class Directory:
     login: Mapping[str, str]
 
     def find(self, deadline: float) -> Address:
-        """Raises ConnectionError where nobody knows in time."""
+        """Raises ConnectionError if no Sentinel or node answers in time."""
         crowd = ThreadPoolExecutor(len(self.addresses), thread_name_prefix="where-is-redis")
         try:
             asked = [crowd.submit(self._asked, address, deadline / 2) for address in self.addresses]

@@ -23,7 +23,7 @@ class ItsDangerousRefreshSealer(RefreshSealer):
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
             raise ValueError("sealing refresh tokens needs secrets of at least 32 bytes")
-        # Left to itself, a signer derives its key anew for every token.
+        # By default, a signer derives its key again for every token.
         derive = Signer(secrets[0], salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
         self._keys = [derive.derive_key(secret) for secret in secrets]
 

@@ -11,7 +11,7 @@ from application.mail_ports import MailRefused
 from domain.mail import Letter
 
 # Narrower than the RFC on purpose: no quoted local parts, comments, routes or address literals. What is left
-# means the same to every parser on the way, so nobody downstream can read a second recipient out of it.
+# means the same to every parser on the way, so no other parser can read a second recipient out of it.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
 _BARE = re.compile(rf"(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
@@ -48,9 +48,7 @@ def recipient(letter: Letter) -> str:
 def message_bytes(letter: Letter, origin: Sender) -> bytes:
     """The whole message with CRLF line ends, ASCII only, no line longer than 998 (RFC 5322, 2.1.1)."""
     # Written out rather than through EmailMessage: that costs as much CPU as the rest of a delivery.
-    boundary = (
-        f"=_{letter.id.hex}"  # fixed, so that a second send is the same bytes; unknown to whoever is written to
-    )
+    boundary = f"=_{letter.id.hex}"  # fixed, so that a second send is the same bytes; unknown to the recipient
     head = [
         _from(origin),
         _header("To", recipient(letter)),

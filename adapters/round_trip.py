@@ -1,4 +1,4 @@
-"""Many callers, one question. Whoever asks while an answer is under way shares the next one, never that one."""
+"""Batches concurrent calls. A call never joins a batch that has already been sent."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator
@@ -47,7 +47,7 @@ class RoundTrip(Generic[Key, Answer]):
             self._flight = None
             callers += self._waiting
             self._waiting = []
-            for answer in _who_wait(callers):  # broken off: nobody shall wait for an answer for ever
+            for answer in _who_wait(callers):  # cancelled: no caller may wait for ever
                 answer.cancel()
 
 

@@ -25,7 +25,7 @@ from application.mail_ports import (
 from domain.mail import Letter
 
 BEAT = 5.0
-"""Seconds after which whoever waits for a letter hears that it is still being sent, and again."""
+"""Seconds after which a slow delivery reports that it is still running, repeatedly."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,7 +34,7 @@ def verdict(stage: str, no: SMTPResponseException, *, sent: bool) -> Exception:
 
 def _is_about_the_recipient(no: SMTPResponseException) -> bool:
     """Whether a reply of class 5 is about the one letter's recipient. A server's trouble or ours says nothing about
-    them, however final it sounds: it ends when somebody mends it."""
+    them, however final it sounds: it ends when an operator corrects it."""
     found = _ENHANCED.search(no.message)
     if found is None:
         return no.code in _ABOUT_THE_RECIPIENT

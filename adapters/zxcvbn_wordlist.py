@@ -17,7 +17,7 @@ maytheforcebewithyou neverevergiveup onceuponatimethere ourfatherwhoartinheaven 
 supercalifragilistic supercalifragilisticexpialidocious thecakeisaliethecake thequickbrownfoxjumpedoverthelazydog
 thequickbrownfoxjumpsoverthelazydog tobeornottobethatisthequestion twinkletwinklelittlestar winteriscomingwinter
 """
-"""Phrases that everybody knows, and that are long enough for chance to look like their author."""
+"""Well-known phrases that are too long for the frequency lists."""
 
 _LISTS = {
     "passwords": 10_000,
@@ -94,7 +94,7 @@ def _costs(lists: Mapping[str, Sequence[str]]) -> dict[str, float]:
 
 
 def _is_word(word: str, rank: int) -> bool:
-    """By chance three letters in a row are a rare word, and four digits somebody's password."""
+    """Short random sequences can match a rare word or a common PIN."""
     if not word.isascii() or len(word) > _LONGEST:
         return False
     if word.isdigit():

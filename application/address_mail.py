@@ -12,8 +12,8 @@ from domain.user import User
 
 
 async def addressed(work: Work, mails: Sequence[Mail], *, now: datetime) -> Sequence[tuple[Mail, Link | None]]:
-    """Each mail as it is to be sent, and its link. No link for a notice; nor where there is nobody who should have
-    one, or it could do nothing any more.
+    """Each mail as it is to be sent, and its link. None for a notice, and if no user should get a link or the link
+    would have no effect.
     """
     about_users = {mail.recipient for mail in mails if mail.kind.purpose in (Purpose.VERIFY, Purpose.RESET)}
     holders = await work.users.by_emails(about_users)
@@ -59,8 +59,8 @@ async def _addressed(work: Work, mail: Mail, holder: User | None, now: datetime)
 
 
 async def _undo(work: Work, mail: Mail, now: datetime) -> tuple[Mail, Link] | None:
-    """In the place of a reset for an address that nobody has verified now, and that a user has lost by what can still
-    be undone. A reset link for a stranger who has registered it since would stand in the way."""
+    """The undo link instead of a reset link, for an address that no user has verified now and that a user has lost by
+    an action that can still be undone. A reset link for a stranger who registered it since would prevent the undo."""
     subject, version, began = None, 0, now
     if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at

@@ -30,7 +30,7 @@ async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role
 
 
 async def spare_last_admin(work: Work, target: User) -> None:
-    """Raises `last_admin`. Whoever asks holds all admins still until the work is done, so two cannot both go."""
+    """Raises `last_admin`. The caller has locked all admins, so two cannot remove one another at once."""
     if target.governs and list(await work.users.governors()) == [target.id]:
         raise Refusal(Code.LAST_ADMIN, "At least one active admin is required.")
 
@@ -113,7 +113,7 @@ class ChangeUser:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessions:
-    """End every session of somebody who stands lower."""
+    """End all sessions of a user with a lower role."""
 
     begin: Begin
     clock: Clock
@@ -132,7 +132,7 @@ class EndSessions:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteUser:
-    """Remove somebody who stands lower, or oneself."""
+    """Delete a user with a lower role, or oneself."""
 
     begin: Begin
     clock: Clock

@@ -1,4 +1,4 @@
-"""Ask for a link by mail. Nobody is looked up here: the worker does that, so the answer cannot tell."""
+"""Request a link by mail. The worker looks the user up, so the response cannot reveal whether it exists."""
 
 from dataclasses import dataclass
 

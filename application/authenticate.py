@@ -11,7 +11,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticate:
-    """The blocklist answers quickly or not at all; then the truth is asked; where neither answers, nobody enters."""
+    """Checks the blocklist, then PostgreSQL if it does not answer. If neither answers, the request is refused."""
 
     sealer: AccessSealer
     blocklist: Blocklist

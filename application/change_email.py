@@ -1,4 +1,4 @@
-"""Ask for another address. Whoever reads the new mailbox confirms it; whoever reads the old one can take it back."""
+"""Request a change of address. The owner of the new mailbox confirms it; the owner of the old one can undo it."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeEmail:
-    """Nobody is looked up by the new address, so the answer cannot tell whether somebody has it."""
+    """The new address is not looked up, so the response cannot reveal whether it has an account."""
 
     begin: Begin
     check: CheckPassword

@@ -1,4 +1,4 @@
-"""A new password for somebody who knows the old one. Every session ends; the caller gets a new one."""
+"""Change the password with the current one. All sessions end; the caller gets a new one."""
 
 from dataclasses import dataclass
 
@@ -19,8 +19,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePassword:
-    """Successful changes are counted for each user and never given back: they are the one thing by which somebody who
-    has stolen the password could go on driving the owner out."""
+    """Successful changes are counted for each user and never given back: without a limit, a thief of the
+    password could lock the owner out again and again."""
 
     begin: Begin
     check: CheckPassword

@@ -18,7 +18,7 @@ class CheckPassword:
     """Attempts are counted before the password is looked at, and given back where it fits: asking many times at once
     brings no more answers than asking one by one. Raises `rate_limited`.
 
-    They are counted by the name that was given, not by the user that it leads to. So somebody who does not exist is
+    They are counted by the name that was given, not by the user that it leads to. So an unknown user is
     counted like anybody else, without being looked for; and a name that is full does not tell whose other name it is.
     """
 
@@ -30,7 +30,7 @@ class CheckPassword:
 
     async def of_login(self, login: str, password: str, *, origin: Origin) -> tuple[User | None, Verdict]:
         """The user who goes by that address or username, and of several unverified ones whom the password fits. It
-        costs one hash, whoever there is."""
+        costs one hash, whether the user exists or not."""
         receipt = await self._spend(login, origin)
         found = await self._find(login)
         first = found[0].password_hash if found else None

@@ -1,4 +1,4 @@
-"""Whoever uses the link reads the new mailbox: the address is theirs from now on, and their sessions go on."""
+"""Confirm a change of address by a link to the new mailbox. Sessions continue."""
 
 from dataclasses import dataclass
 
@@ -31,7 +31,7 @@ class ConfirmEmail:
             if asked is None:
                 raise _dead_link()
             people = await work.users.hold(asked.user_id, email=asked.new_email)
-            # Read anew now that everybody is held: the other side of a swap may just have been here.
+            # Read again now that all users are locked: the other side of a swap may just have committed.
             change = await work.changes.newest(asked.user_id)
             user = next((one for one in people if one.id == asked.user_id), None)
             if user is None or change is None or change.id != asked.id:
@@ -65,7 +65,7 @@ class ConfirmEmail:
     async def _trade(self, work: Work, user: User, holder: User, origin: Origin) -> None:
         """A holder keeps their address, unless they are on their way to the very one that is given up for it.
 
-        Whoever reads the mailbox has it then. The holder is a claim to the other address, and their own link, which
+        The owner of the mailbox has it then. The holder is a claim to the other address, and their own link, which
         proves them again, stays good; nothing leads back to the address that is not theirs any more.
         """
         now = self.clock()

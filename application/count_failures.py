@@ -12,9 +12,8 @@ BAD_LINK = frozenset({Code.LINK_INVALID, Code.LINK_EXPIRED})
 
 @asynccontextmanager
 async def count_failures(limits: Limits, bucket: Bucket, failures: Collection[Code]) -> AsyncIterator[None]:
-    """A failure is counted when it has happened, and one too many is answered by `rate_limited`. What succeeds is not
-    counted and never refused, whatever others have sent. So it is only for what nobody can guess, where a failure is
-    cheap."""
+    """A failure is counted after it happened; one too many raises `rate_limited`. Successes are not counted and never
+    refused, whatever others have sent. So use it only for secrets that cannot be guessed and fail cheaply."""
     try:
         yield
     except Refusal as refusal:

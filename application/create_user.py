@@ -1,4 +1,4 @@
-"""For the operator, who needs nobody's leave: make a user, or give one a role."""
+"""For operators: create a user, or grant one a role."""
 
 from dataclasses import dataclass
 

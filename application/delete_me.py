@@ -1,4 +1,4 @@
-"""The end of an account, by somebody who says the password once more: whoever reads the mailbox can undo it."""
+"""Delete the caller's account; requires the password. The owner of the mailbox can undo it."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class DeleteMe:
     new_id: NewId
 
     async def __call__(self, caller: AccessToken, *, password: str, origin: Origin = NOWHERE) -> None:
-        """Raises `invalid_credentials` or `last_admin`. The event tells no place: it outlives whoever it was."""
+        """Raises `invalid_credentials` or `last_admin`. The event stores no IP address: it outlives the user."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:

@@ -33,7 +33,7 @@ class _Dropped(Exception):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
     """No letter is begun in the last `patience` of a lease. While a server takes longer over one, its lease is
-    renewed and the others of the share are given back: nobody else sends this one, and nothing waits for it.
+    renewed and the others of the share are given back: no other worker sends this one, and nothing waits for it.
 
     What became of a letter while the store was away is told to it as soon as it is back, before any other is leased:
     otherwise the letter would go out again when its lease ends.

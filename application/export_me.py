@@ -1,5 +1,4 @@
-"""Everything that is kept about the caller. It is read a page at a time, while it is written out: there may be a lot
-of it, and whoever takes it may be slow."""
+"""All data stored about the caller, streamed page by page: memory stays flat for large accounts and slow clients."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import dataclass

@@ -22,8 +22,8 @@ class IdentifyClient:
     async def __call__(self, client_id: str, secret: str, *, origin: Origin = NOWHERE) -> Client:
         """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret.
 
-        Only what is wrong is counted, and only it is told to wait. A secret has 256 random bits, so that nobody
-        guesses it; and whoever shares a network with a client must not be able to lock it out.
+        Only wrong secrets are counted and delayed. A secret has 256 random bits and cannot be
+        guessed; and a program that shares a network with a client must not be able to lock it out.
         """
         client = await self._find(client_id)
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)

@@ -18,7 +18,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Newcomer:
-    """A user of another system, as its row says and nobody has judged yet; `line` is where the row begins.
+    """A user of another system, as in its row and not yet checked; `line` is where the row begins.
 
     `password_hash` is "" for a user without a password, who can ask for a link that sets one.
     """
@@ -60,7 +60,7 @@ class ImportUsers:
 
     async def __call__(self, rows: Sequence[Newcomer], *, since: datetime, highest: Role = Role.MEMBER) -> Imported:
         """`since` is when the import began: who came in before is known, who came in after is in the file twice.
-        Nobody gets a role above `highest`, and nobody gets a mail.
+        Roles above `highest` are not imported. No mail is sent.
         """
         remarks: list[Remark] = []
         wanted = self._wanted(rows, remarks, highest=highest)

@@ -18,7 +18,7 @@ class Introspect:
 
     async def __call__(self, text: str) -> tuple[AccessToken, User] | None:
         """The token and its user as they are now. None for whatever is no access token that is welcome here, of
-        refresh tokens too: whoever is asked for something must not take one for a proof of who is asking."""
+        refresh tokens too: a service must not accept one as proof of identity."""
         try:
             token = await self.authenticate(text)
         except Refusal as refusal:

@@ -50,7 +50,7 @@ class ListEvents:
 async def _redacted(work: Work, page: Sequence[Event], user_id: UUID, reader: UUID) -> AsyncIterator[Event]:
     """The events without the IP addresses and devices of those whose place is not the reader's to know.
 
-    Of others a reader sees those who hold no higher role; somebody who is gone may have held any role.
+    Of others a reader sees those who hold no higher role; a deleted user may have held any role.
     """
     if reader == user_id:
         for event in page:

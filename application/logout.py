@@ -27,8 +27,8 @@ class Logout:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSession:
-    """End one session of the caller, whichever. One that is over already is ended as well: whoever asks is told
-    only when that is in force."""
+    """End any one session of the caller. An ended session is ended again, so the response is sent only when it is in
+    force."""
 
     begin: Begin
     clock: Clock

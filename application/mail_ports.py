@@ -1,4 +1,4 @@
-"""What delivering mails needs from the outside world: words for a mail, somebody who takes it, and reports."""
+"""Ports for mail delivery: rendering, sending and reporting."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
@@ -10,7 +10,7 @@ from domain.mail import Letter, Mail, Outcome
 class ReportMail(Protocol):
     def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
         """Tell the operator what became of a mail, and why; with no outcome it was put off. `server_refuses`: the
-        server turned us away, so no mail will go out until somebody mends it. Returns at once, never raises."""
+        server turned us away, so no mail will go out until an operator corrects it. Returns at once, never raises."""
         ...
 
 
@@ -47,7 +47,7 @@ class MailRefused(Exception):
 
 class Mailer(Protocol):
     async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
-        """Returns when somebody else has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
+        """Returns when the server has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
         the end of a letter and its answer, it awaits `still_sending` once more."""
         ...
 

@@ -1,4 +1,4 @@
-"""For the operator, who needs nobody's leave: see where somebody is logged in, and end it."""
+"""For operators: list and end the sessions of any user."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

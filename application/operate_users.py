@@ -52,7 +52,7 @@ class FindUsers:
     begin: Begin
 
     async def __call__(self, *, query: str, role: Role | None = None, limit: int = 50) -> tuple[Sequence[User], bool]:
-        """The user of that id, or those whose address or user name begins with the query; without one, everybody.
+        """The user of that id, or those whose address or username begins with the query; without a query, all users.
         True where there are more than `limit`."""
         async with self.begin() as work:
             user_id = _as_id(query)

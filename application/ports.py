@@ -110,11 +110,11 @@ class Floors(Protocol):
         ...
 
     async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
-        """Every floor that was raised so lately, by the one clock of whoever keeps them: any other may be wrong."""
+        """Every floor that was raised so recently, by the clock of the database: other clocks may be wrong."""
         ...
 
     async def unpublished(self) -> Mapping[UUID, int]:
-        """Raised floors of which nobody has said yet that the blocklist holds them."""
+        """Raised floors that are not yet marked as published to the blocklist."""
         ...
 
     async def published(self, floors: Mapping[UUID, int]) -> None:
@@ -179,7 +179,7 @@ class Limits(Protocol):
         ...
 
     async def forget(self, *buckets: Bucket) -> None:
-        """Count anew, from nought."""
+        """Reset the counter to zero."""
         ...
 
 
@@ -188,7 +188,7 @@ class Leftovers(Protocol):
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
         """Look at the next `limit` rows of that kind, in the order of their ids, and remove those that are over. What
-        somebody else is about to change is passed over: nobody is waited for, and hardly anybody waits. Of a deleted
+        another transaction has locked is skipped, so this waits for no one and hardly delays others. Of a deleted
         user no more than `limit` rows of a table are cleaned at once, and the next call goes on with the same one."""
         ...
 

@@ -18,7 +18,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """`pace` counts renewals, and asks nobody for it: that would be one more round trip."""
+    """`pace` counts renewals in this process: a shared counter would cost one more round trip."""
 
     begin: Begin
     renewals: Renewals
@@ -40,8 +40,8 @@ class Refresh:
         return self.issue(*(renewed or await self._replaced(token, now, origin)))
 
     async def _replaced(self, token: RefreshToken, now: datetime, origin: Origin) -> tuple[Session, User]:
-        """The session of a token that did not move it, if somebody else has done so just now. Raises what else it is
-        worth."""
+        """The session of a token that did not move it, if another request has just done so. Otherwise raises the
+        refusal that applies."""
         async with self.begin() as work:
             found = await work.sessions.by_id_at(token.session_id, now=now)
             session, now = found or (None, now)
@@ -63,7 +63,7 @@ class Refresh:
         raise Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
 
     async def _end(self, work: Work, session: Session, user: User, origin: Origin) -> None:
-        """Somebody holds a copy. Nobody can tell who, so the session ends for both, and the owner hears of it."""
+        """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
         now = self.clock()
         event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
         ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
@@ -75,7 +75,7 @@ class Refresh:
             await work.mails.add(mail)
 
     async def _may_write_to(self, user: User) -> bool:
-        """Somebody with the password can steal sessions from themselves without end."""
+        """An attacker with the password can cause any number of these notices."""
         try:
             await self.limits.spend(notice_bucket(user.email))
         except Refusal:

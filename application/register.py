@@ -69,7 +69,7 @@ class Register:
                 if first == like or last:
                     await self._add(work, address, name, password_hash, origin)
                     return
-            like = first  # somebody has registered it just now
+            like = first  # another request has just registered it
 
     async def _add(self, work: Work, address: str, name: str | None, password_hash: str, origin: Origin) -> None:
         now = self.clock()

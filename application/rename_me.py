@@ -1,4 +1,4 @@
-"""Another username, or none. Only the proven hold a name; among them whoever is first has it, in any case."""
+"""Change or remove the username. Only verified users own a name, the first one wins, and case is ignored."""
 
 from dataclasses import dataclass
 

@@ -79,7 +79,7 @@ class ResetPassword:
         return changed
 
     async def _welcome(self, user: User, origin: Origin) -> None:
-        """Whoever has read the mail is the owner, and may log in at once however much was guessed before."""
+        """The reader of the mail is the owner, and may log in at once even after many wrong passwords."""
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
 
 

@@ -1,5 +1,5 @@
-"""Whoever reads a mailbox that the account had says that a change of address, or the deletion, was not theirs.
-Everything else yields."""
+"""Undo a change of address or a deletion, by a link to the former mailbox of the account. It overrides
+every later change."""
 
 from dataclasses import dataclass
 from uuid import UUID

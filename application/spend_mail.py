@@ -1,4 +1,4 @@
-"""How often somebody may have a link mailed. Strangers cannot use up what the owner of the mailbox needs."""
+"""Rate limits for mailed links. Strangers cannot use up what the owner of the mailbox needs."""
 
 from dataclasses import dataclass
 

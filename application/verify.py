@@ -1,4 +1,4 @@
-"""Whoever uses the link has read the mail: the address is theirs, and every other claim to it is void."""
+"""Verify an address by a mailed link. All other claims to the address are removed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,7 +41,7 @@ class Verify:
             if proof is not None and proof.fresh:
                 event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
                 await work.events.add(event)
-                # Whoever claimed the address may have planted more than a password.
+                # The person who registered the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
                 user = (
                     await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
@@ -53,7 +53,7 @@ class Verify:
         return known
 
     async def _without_password(self, work: Work, user: User, origin: Origin, *, now: datetime) -> User:
-        """Several people have registered the address, so whoever reads the mailbox may not have chosen this password:
+        """Several people have registered the address, so the owner of the mailbox may not have chosen this password:
         they followed one of several mails. They choose another by a reset link."""
         await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
         changed = await work.users.replace_password(
@@ -64,8 +64,8 @@ class Verify:
         return changed or user
 
     async def _without_planted_role(self, work: Work, user: User, *, now: datetime) -> User:
-        """A role was meant for whoever holds the mailbox, and would go to whoever chose the password for it. Only of
-        those who were more than a claim is it known to be the same person.
+        """A role was meant for the owner of the mailbox, and would go to the person who chose the password. Only
+        for users who were more than a claim they are known to be the same person.
         """
         if user.role is Role.MEMBER or await _more_than_a_claim(work, user.id):
             return user

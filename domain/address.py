@@ -27,7 +27,7 @@ daemon everyone isatap localhost login logout mail moderator moderators nobody n
 payments register root safety settings signin signup smtp staff superadmin superuser sysop system team trust undefined
 verification verified verify wpad
 """
-"""Names by which people take somebody for the service itself, and names with a meaning to programs."""
+"""Names that look like the service itself, and names with a meaning to programs."""
 
 _FILLERS = "bot center centre customer desk official real service services team the"
 
@@ -83,8 +83,8 @@ def normal_username(text: str) -> str:
 
 
 def chosen_username(text: str, *, product: str = "") -> str:
-    """A username that somebody gives themselves: as `normal_username`, and none that could be taken for the service,
-    the `product`, or a domain. Raises `username_invalid`.
+    """A username that users choose themselves: like `normal_username`, but it must not look like the service, the
+    `product`, or a domain. Raises `username_invalid`.
 
     An operator may create such users, and they log in like others.
     """

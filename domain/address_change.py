@@ -12,9 +12,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressChange:
-    """Asked for by somebody who knew the password at `credential_version`; confirmed by whoever reads the new
-    mailbox. It leads back, for whoever reads the old one, until it is closed: when that has been done, or when the
-    old address has become somebody else's.
+    """Requested with the password at `credential_version`; confirmed by the owner of the new mailbox. The owner of
+    the old mailbox can undo it until it is closed: it was undone, or the old address belongs to another user.
     """
 
     id: UUID
@@ -41,7 +40,7 @@ class AddressChange:
         return replace(self, confirmed_at=now, closed_at=self.closed_at if undoable else now)
 
     def undoable_until(self, now: datetime) -> datetime | None:
-        """Until when whoever reads the old mailbox can undo a confirmed change; None where they cannot (any more)."""
+        """Until when the owner of the old mailbox can undo a confirmed change; None if that is not possible."""
         if self.confirmed_at is None or self.closed_at is not None:
             return None
         until = self.confirmed_at + Purpose.RESTORE.lifetime

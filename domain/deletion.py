@@ -7,7 +7,7 @@ from uuid import UUID
 from domain.mail import Purpose
 
 UNDO: timedelta = Purpose.RESTORE.lifetime
-"""How long whoever reads the mailbox can undo a deletion that was asked for with the password."""
+"""How long the owner of the mailbox can undo a deletion that was requested with the password."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ from domain.origin import NOWHERE, Origin
 
 
 class Action(StrEnum):
-    """Every act upon credentials, and every act of somebody who administers. Public, and never changed in meaning."""
+    """Every change of credentials and every admin action. The values are public and never change their meaning."""
 
     REGISTERED = "registered"
     REGISTERED_AGAIN = "registered_again"
@@ -39,7 +39,7 @@ class Action(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`actor_id` is None where nobody was logged in: a link was used, or the command line. `detail` is for people
+    """`actor_id` is None if no user was logged in: a link or the command line was used. `detail` is for people
     and holds no address, no name and no secret, for events outlive what they tell of.
     """
 
@@ -66,13 +66,13 @@ class Event:
         return cls(id=id, action=action, user_id=user_id, actor_id=by, created_at=now, origin=origin, detail=detail)
 
     def without_origin(self) -> Self:
-        """The event without the IP address and the device of whoever acted."""
+        """The event without the IP address and device of the actor."""
         return replace(self, origin=NOWHERE)
 
     def for_owner(self) -> Self:
-        """As the user that it is about may read it: where somebody else who acted sits is left out."""
+        """The event as its subject may read it: without IP address and device of another actor."""
         return self if self.actor_id in {None, self.user_id} else self.without_origin()
 
     def of_deleted_user(self) -> Self:
-        """Without the place, but for the deletion itself: that is of whoever did it."""
+        """Without IP address and device, except for the deletion itself, whose actor may be another user."""
         return self if self.action is Action.DELETED else self.without_origin()

@@ -25,7 +25,7 @@ class Limit(StrEnum):
     LOGIN = "login"
     """Wrong passwords for an address or a username from a network."""
     LOGIN_NETWORK = "login_network"
-    """Wrong passwords from a network, whoever is meant."""
+    """Wrong passwords from a network, for any account."""
     LOGIN_ACCOUNT = "login_account"
     """Wrong passwords for an address or a username from everywhere."""
     LOGIN_HOME = "login_home"
@@ -45,7 +45,7 @@ class Limit(StrEnum):
     MAIL_LAST = "mail_last"
     """Links to a new password to a mailbox, beyond those of the day."""
     NOTICE = "notice"
-    """Notices to a mailbox about what somebody with the password did."""
+    """Notices to a mailbox about actions that required the password."""
     MAIL_FIRST = "mail_first"
     """Registrations of an address, beyond the mails of the day."""
     REGISTER = "register"
@@ -80,7 +80,7 @@ SPENT_BY_USER = frozenset(
 """Counted for each user who calls, before the call is looked at."""
 
 SPENT_BY_SESSION = frozenset({Limit.SESSION_END})
-"""Likewise for each session. Somebody who has stolen one must not use up what its owner needs to end it."""
+"""The same for each session. A thief of one session must not use up the limit that the owner needs to end it."""
 
 _MINUTES, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -99,11 +99,11 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         # A probe that logs in every minute needs 60. Wrong ones are stopped at 50 a day, so others in the network
         # cannot use up what right ones need.
         Limit.LOGIN_TOTAL: (Rate(120, _HOUR),),
-        # Nobody needs a fourth link within the hour, and a stranger's mailbox is not to be filled.
+        # A user does not need a fourth link within the hour, and the limit protects mailboxes of others.
         Limit.MAIL: (Rate(3, _HOUR), Rate(5, _DAY)),
         # A school registers 200 pupils within an hour, and some ask again. More would keep others waiting.
         Limit.MAIL_NETWORK: (Rate(300, _HOUR), Rate(1500, _DAY)),
-        # Strangers from many networks must not keep the owner from a link. Whoever is refused here has one already
+        # Strangers from many networks must not keep the owner from a link. A user who is refused here has one already
         # that is younger than twenty minutes, and works for ten more: a link to a new password lives for thirty.
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
         # What people cause for themselves on a bad day, and no more than a nuisance by strangers.
@@ -115,7 +115,7 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
         # When the day's mails are used up, the promise of MAIL_RECIPIENT still holds: one link in twenty minutes.
         Limit.MAIL_LAST: (Rate(1, 20 * _MINUTES),),
-        # The first tells the owner what to do; somebody with the password could cause one with each login.
+        # The first tells the owner what to do; an attacker with the password could cause one with each login.
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
         # A school registers its classes from one address; a machine would do more.
         Limit.REGISTER: (Rate(200, _HOUR),),
@@ -127,9 +127,9 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.CLIENT: (Rate(20, 10 * _MINUTES),),
         # Every ten minutes as a rule; tabs and workers of one session may do so side by side.
         Limit.REFRESH: (Rate(60, _MINUTES),),
-        # Nobody changes a password more often, but for somebody who wants to keep the owner out.
+        # Only an attacker who wants to lock the owner out changes a password more often.
         Limit.PASSWORD_CHANGE: (Rate(3, _HOUR), Rate(5, _DAY)),
-        # Somebody may try many names until one is free. Each that is accepted is an event that is kept.
+        # A user may try many names until one is free. Each accepted one is stored as an event.
         Limit.RENAME: (Rate(20, _HOUR), Rate(40, _DAY)),
         # Wrong passwords and typing errors included.
         Limit.EMAIL_CHANGE: (Rate(10, _HOUR), Rate(20, _DAY)),
@@ -147,7 +147,7 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """One count: how often this limit was used up by whoever `key` says."""
+    """One counter: how often `key` has used this limit."""
 
     limit: Limit
     key: tuple[str, ...]
@@ -214,8 +214,8 @@ def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
 
 
 def buckets_of_recovery(email: str, username: str | None, origin: Origin) -> tuple[Bucket, ...]:
-    """What the use of a reset link empties. Whoever has read the mail is the owner: they may log in at once however
-    much was guessed before, and need other links, for all that there were are dead."""
+    """The counters that the use of a reset link clears. The reader of the mail is the owner: they may log in at once
+    after any number of wrong passwords, and request new links, because the old ones stopped working."""
     names = (email,) if username is None else (email, username)
     guesses = [(login_buckets(name, origin)[0], account_bucket(name), home_bucket(name)) for name in names]
     mails = (

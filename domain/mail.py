@@ -22,7 +22,7 @@ class Purpose(StrEnum):
     def lifetime(self) -> timedelta:
         """How long a link lives after it was asked for (NIST SP 800-63B-4 caps mail at 24 hours).
 
-        Restoring gives an account back to somebody whom a thief has locked out, and who may be on holiday.
+        Restoring gives an account back to a user whom a thief has locked out, and who may be on holiday.
         """
         return _LIFETIMES[self]
 
@@ -102,10 +102,10 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mail:
-    """A mail that is owed. `user_id` is None where only an address was given and nobody was looked up yet;
+    """A queued mail. `user_id` is None if only an address was given and no user has been looked up yet;
     `change_id` names the change of address that it is about. `origin` is where the act came from that it tells of.
 
-    `due_at` is when somebody should try: leasing a mail moves it ahead, so a worker that dies gives it back
+    `due_at` is the time of the next attempt: leasing a mail moves it ahead, so a worker that dies gives it back
     by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
     """
 

@@ -1,6 +1,6 @@
-"""Which new passwords are accepted: long ones that nobody would guess. Kinds of characters do not matter.
+"""Which new passwords are accepted: long ones that are hard to guess. Kinds of characters do not matter.
 
-A login never meets this policy: whoever has a password may use it.
+Logins never check this policy: an existing password stays usable.
 """
 
 import re
@@ -24,7 +24,7 @@ _RUNS = (
 _STEPS = frozenset(step for run in _RUNS for a, b in pairwise(run) for step in (a + b, b + a))
 _WORD = re.compile(r"[^\W\d_].{8,}[^\W\d_]", re.DOTALL)
 _LEFT_OVER = 6
-"""Letters that must remain of a password when the words that everybody knows of its owner are taken out."""
+"""Letters that must remain of a password after well-known words about its owner are removed."""
 
 _DETAILS = {
     "common": "This password is too common, or a common password with something added.",
@@ -68,7 +68,7 @@ def _is_no_character(char: str) -> bool:
 _JOINED, _JOINED_RATE = 11.5, 0.77
 _SPACED, _SPACED_RATE = 7.5, 0.5
 """Guesses, as a power of ten, that words take at least, and at least for each character of a short password. Four
-uncommon words take more than 12. Words with anything between them show that somebody chose a passphrase."""
+uncommon words take more than 12. Words with separators are accepted as a passphrase."""
 
 
 class Guesses(Protocol):
@@ -102,7 +102,7 @@ class PasswordPolicy:
         sequence, context or breached.
         """
         password = normal(text)
-        # Lone surrogates are not UTF-8; refusing them is for whoever decodes the request.
+        # Lone surrogates are not UTF-8; refusing them is the task of the code that decodes the request.
         size = len(password.encode("utf-8", "surrogatepass"))
         if len(text) > _MOST_TYPED or len(password) > self.max_length or size > _MOST_BYTES:
             raise _weak("too_long", f"A password must have at most {self.max_length} characters.", field)
@@ -166,7 +166,7 @@ def _is_sequence(text: str) -> bool:
 def _cores(text: str) -> Iterator[str]:
     """The text, and what is left when digits, punctuation and spaces around it are taken for padding.
 
-    How much of them belongs to the word nobody knows (`hd764nw5d7e1vb1!!2024`), so every cut is tried.
+    It is unknown how much of them belongs to the word (`hd764nw5d7e1vb1!!2024`), so every cut is tried.
     """
     letters = [at for at, char in enumerate(text) if char.isalpha()]
     # Nearly every number of six digits is on such lists: without a letter, only a long word counts.

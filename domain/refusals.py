@@ -91,7 +91,7 @@ def unavailable(what: str) -> Refusal:
 
 
 def too_slow() -> Refusal:
-    """The refusal for work that took longer than anybody waits, while whoever does it is well."""
+    """The refusal for work that exceeded its deadline although the dependency is healthy."""
     return Refusal(Code.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
 
 

@@ -1,4 +1,4 @@
-"""How long is kept what is over. What speaks for somebody, or may still be asked for, is not over."""
+"""Retention periods for expired data."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,7 +34,7 @@ SESSION = timedelta(days=1)
 that no ending is forgotten which could still matter."""
 
 MAIL, PARKED_MAIL = timedelta(days=30), timedelta(days=90)
-"""After it was sent or dropped; after it was given up, for somebody has to look at it. What is owed stays."""
+"""After it was sent or dropped, and after it was parked, because an operator has to look at it. Queued mails stay."""
 
 ADDRESS_CHANGE = timedelta(days=30)
 """After it was asked for, which is longer than any link about it lives. Those of an account without a proven address
@@ -44,14 +44,14 @@ EVENT = timedelta(days=400)
 """What happened to an account, a year and a bit."""
 
 ARRIVAL = timedelta(days=400)
-"""That an address came in by an import, so that the import, run again, brings nobody back who has left or moved."""
+"""Digests of imported addresses, so that a repeated import does not recreate users who were deleted or moved."""
 
 CLAIM = timedelta(days=30)
-"""After anything happened to a claim to an address that nobody has proven, and nobody is logged in with."""
+"""After the last event of an unverified user without a session."""
 
 LINK = max(purpose.lifetime for purpose in Purpose)
 """A claim whose mailbox was written to since then may still be proven."""
 
 MORE_THAN_CLAIMS = frozenset({Action.CREATED, Action.IMPORTED, Action.EMAIL_LOST})
-"""Whoever has such an event is an account, proven or not: the operator made it, or it had an address before. So it
-stays, and while it is unproven, the event does too."""
+"""A user with such an event is an account even while unverified: an operator created it, or it had an address before.
+So it stays, and while it is unverified, the event does too."""

@@ -90,7 +90,7 @@ class Session:
         return Standing.STOLEN
 
     def advanced(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
-        """The next generation; idle time starts anew, the absolute end does not move."""
+        """The next generation. The idle time restarts; the absolute end does not move."""
         return replace(
             self,
             generation=self.generation + 1,

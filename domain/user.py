@@ -1,4 +1,4 @@
-"""A person, or somebody's claim to be one: until its address is proven a user is only a claim."""
+"""A user account. Until its e-mail address is verified, it is only a claim to the address."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,9 +14,9 @@ NO_PASSWORD = ""
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
-    """`credential_version` counts changes of password or address; every link but a reset names the one it was made
-    under. A reset link names `recovery_version`, which a change of password leaves as it is: otherwise somebody with
-    the password could end the owner's way back. A reset link older than `reset_link_at` is replaced by a newer one.
+    """`credential_version` counts changes of password or address; every link except a reset contains the value at
+    its creation. A reset link contains `recovery_version`, which a password change does not raise: otherwise an
+    attacker with the password could end the owner's reset link. A reset link older than `reset_link_at` is void.
     """
 
     id: UUID
@@ -60,7 +60,7 @@ class User:
         )
 
     def recovered(self, password_hash: str) -> Self:
-        """A new password, or none, by whoever reads the mailbox; every link made before it is dead."""
+        """A new password, or none, set by the owner of the mailbox; all earlier links stop working."""
         return replace(self, password_hash=password_hash, credential_version=self.credential_version + 1)
 
     def without_reset_links(self) -> Self:
@@ -72,7 +72,7 @@ class User:
         return replace(self, email=email, verified=True, credential_version=self.credential_version + 1)
 
     def displaced(self, email: str) -> Self:
-        """Without the address, which somebody else has proven: no more than a claim to another."""
+        """Without the address, which another user has verified: only a claim to another."""
         return replace(self, email=email, verified=False, credential_version=self.credential_version + 1)
 
     @property

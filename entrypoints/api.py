@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 if __name__ != "entrypoints.api":
-    # Run, and not imported: whoever is told to leave before the server listens to that leaves, without a word.
+    # Only when run, not when imported: exit silently on a signal before the server installs its handlers.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     # What is loaded stays: looking for garbage among it, again and again, takes a seventh of the time.
     gc.disable()
@@ -35,7 +35,7 @@ gc.enable()
 
 PATIENCE = 30
 """Seconds until a process that says nothing is killed. It says nothing while it loads, and on a busy machine that
-takes longer than the usual five: then the next is killed too, and so on, and nobody is ever served."""
+takes longer than the usual five: then the next is killed too, and so on, and no request is ever served."""
 
 GRACE = 10
 """Seconds that requests get when the process is told to stop."""

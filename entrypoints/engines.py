@@ -4,7 +4,7 @@
         ...  # database.url, redis.url; kill() and start() to see what happens
 
 A folder belongs to one engine. Started again on it, an engine finds its data and its password, and its port
-too unless somebody else has taken it meanwhile.
+too unless another process has taken it meanwhile.
 """
 
 from collections.abc import Iterator, Mapping

@@ -48,7 +48,7 @@ class Lookout:
 
     @property
     def lost_revocations(self) -> int | None:
-        """How many revocations PostgreSQL has lost; None where nobody knows."""
+        """How many revocations PostgreSQL has lost; None if unknown."""
         return None if self.lost is None else self.lost.found
 
     async def look(self) -> tuple[dict[str, bool], Backlog | None]:

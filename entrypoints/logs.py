@@ -14,7 +14,7 @@ import structlog
 from entrypoints.settings import Settings
 
 FIELDS = ("problem", "sqlstate")
-"""What adapters tell beside an event, as `extra`. Libraries have other things there, and not for everybody."""
+"""Fields that adapters add to an event as `extra`. Fields of libraries are not logged: they may be private."""
 
 
 class _Lossy:

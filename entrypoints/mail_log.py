@@ -8,9 +8,9 @@ log = structlog.get_logger(__name__)
 
 
 class MailLog:
-    """Plays `ReportMail`. Of letters that are put off it tells the first, and when one goes out again; once each time
-    the server turns us away, which holds up all of them; of letters that are given up, each. One that nobody needs
-    any more is no warning: strangers can ask for as many."""
+    """Plays `ReportMail`. Logs the first delayed mail and the first that is sent again; a server that refuses us,
+    once; and each mail that is given up. Mails that are no longer needed are no warning: strangers can cause any
+    number of them."""
 
     def __init__(self) -> None:
         self._delayed = False

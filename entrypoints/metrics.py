@@ -1,4 +1,4 @@
-"""What is counted. Every label is from a list that is known at the start, so nobody outside can make a new series."""
+"""Counters. Every label is from a fixed list, so clients cannot create new series."""
 
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping

@@ -1,4 +1,4 @@
-"""How far something has come: a bar where somebody watches, a line now and then where nobody does."""
+"""Progress output: a bar at a terminal, otherwise a line now and then."""
 
 import time
 from typing import TextIO

@@ -27,7 +27,7 @@ LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class Bell:
-    """Rings once somebody wants us to stop. A flag, because a signal may come in the middle of anything."""
+    """Set when a stop is requested. A flag, because a signal may arrive at any moment."""
 
     def __init__(self) -> None:
         self.rung = False
@@ -85,7 +85,7 @@ def run(bell: Bell) -> int:
     except Leaving:
         return 0
     except (PartFailed, EngineFailed, NoRights, Taken, OSError) as error:
-        # Whoever asked us to stop may have stopped a part as well.
+        # The signal that stops us may have stopped a part as well.
         return 0 if bell.rung else sorry(str(error))
     finally:
         say("Stopping.")
@@ -112,7 +112,7 @@ def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
 
 
 WARNING = """\
-  Warning    LATCHKEY_HOST={host}: everybody in your network can use this service, which is set up for development.
+  Warning    LATCHKEY_HOST={host}: anyone in your network can use this development service.
              Its pages and its mailbox answer by names of this machine only; add others to LATCHKEY_ALLOWED_HOSTS."""
 TRY = """\
 curl -i {url}/v1/register -H 'Content-Type: application/json' \\
@@ -120,7 +120,7 @@ curl -i {url}/v1/register -H 'Content-Type: application/json' \\
 
 
 def say(line: str) -> None:
-    # Nobody may be listening any more, and everything must be stopped all the same.
+    # The output may be closed, and everything must be stopped all the same.
     with suppress(OSError):
         print(line, flush=True)
 

@@ -63,7 +63,7 @@ def unusable(url: URL, error: Exception) -> SchemaError:
 
 
 def unmigrated(error: Exception) -> SchemaError:
-    """Of a migration that failed with `error`. What the database says beside its message may name somebody."""
+    """Of a migration that failed with `error`. The details of the database's error may contain personal data."""
     broken = getattr(error, "orig", None)
     if getattr(broken, "sqlstate", None) == _NO_LOCK:
         return SchemaError(

@@ -27,7 +27,7 @@ _ORIGIN = re.compile(
     r"(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _WIDEST = {4: 8, 6: 16}
-"""The shortest prefix of a network of proxies that somebody may have meant, by version of the protocol."""
+"""The shortest plausible prefix of a proxy network, by IP version."""
 _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
 _WORDS = ("secret", "change", "insecure", "password", "example", "replace", "default", "(?:^|[ ._-])your[ ._-]")
 # So long, and written as people write, that of a hundred million random secrets in base64 perhaps one has any.
@@ -105,7 +105,7 @@ def secrets(text: str) -> tuple[bytes, ...]:
 
 
 def _is_plain(key: bytes) -> bool:
-    """Whether somebody typed or copied it: chance makes no such text of 32 random bytes."""
+    """Whether it was typed or copied: 32 random bytes do not look like this."""
     half, steps = len(key) / 2, list(pairwise(key.lower()))
     few = len(set(key)) < 10 or max(map(key.count, set(key))) > half
     repeats = key in (key + key)[1:-1]

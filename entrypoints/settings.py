@@ -172,7 +172,7 @@ class _Reader(SettingsReader):
         return Settings(**read, unknown=self.unknown, service_links=self.service_links)
 
     def key_delay(self) -> Any:
-        """Verifiers elsewhere ask for the key set anew every half minute or so; on a laptop nobody wants to wait."""
+        """Other verifiers reload the key set about every half minute; in development a short delay is enough."""
         return self.seconds("KEY_DELAY", 5 if self.env == "development" else 60, most=LONGEST_KEY_DELAY)
 
     def _https(self, parse: Callable[[str], str]) -> Callable[[str], str]:

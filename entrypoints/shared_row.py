@@ -1,7 +1,7 @@
 """Numbers of a process that its siblings can read: a file each, in a folder that the service makes when it starts.
 
-They are memory, so changing one costs next to nothing, and they outlive a process that is killed. Whoever comes in
-its place takes its file over and counts on: no sum ever falls, and there are never more files than processes.
+They are memory, so changing one costs next to nothing, and they outlive a process that is killed. A new
+process takes such a file over and continues: no sum ever falls, and there are never more files than processes.
 """
 
 import fcntl
@@ -35,7 +35,7 @@ class SharedRow:
     def _siblings(self) -> list[list[float]]:
         found: list[bytes] = []
         if self._path is not None:
-            with suppress(FileNotFoundError):  # somebody has tidied up: each counts for itself, then
+            with suppress(FileNotFoundError):  # the file was removed: each process counts for itself, then
                 found = [path.read_bytes() for path in self._path.parent.iterdir() if path != self._path]
         return [array("d", row).tolist() for row in found if len(row) == self._bytes]
 

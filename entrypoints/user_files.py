@@ -37,7 +37,7 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> None:
-    """Which of two is meant nobody knows, and decoders differ (RFC 8259 section 4)."""
+    """It is unclear which of two is meant, and decoders differ (RFC 8259 section 4)."""
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise ValueError(f"the field `{max(names, key=names.count)}` stands twice")

@@ -1,8 +1,8 @@
-"""`python -m entrypoints.worker`: sends what is owed, when it is nudged and, where nobody nudges, by itself. Beside
-that it keeps house.
+"""`python -m entrypoints.worker`: sends queued mails when it is notified, and polls for them otherwise. It also
+purges expired rows.
 
-Nothing in this process has to survive it: the outbox knows what is owed, and a mail whose worker died is due again
-when its lease ends. So Redis may be gone, and nudges may be lost or doubled.
+The process has no state of its own: the outbox holds the queued mails, and a mail whose worker died is due again
+when its lease ends. So Redis may be down, and notifications may be lost or duplicated.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from random import SystemRandom
 from uuid import UUID
 
 if __name__ != "entrypoints.worker":
-    # Run, and not imported: whoever is told to leave before `run` listens to that leaves, without a word.
+    # Only when run, not when imported: exit silently on a signal before `run` installs its handlers.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     gc.disable()  # see `entrypoints/api.py`
 

@@ -1,4 +1,4 @@
-"""Users who are gone at once, and their history, removed in portions."""
+"""Deleted users: gone at once, and their history removed in batches."""
 
 from dataclasses import replace
 from datetime import datetime

@@ -181,7 +181,7 @@ class MemoryUsers(Users):
         return search(self._rows.users.values(), query=query, role=role, limit=limit, after=after)
 
     async def _settle(self, user: User, over: Collection[User], *, now: datetime) -> User | None:
-        """The user, as given, at an address that is proven; None where somebody else has proven it."""
+        """The user, as given, at a verified address; None if another user has verified it."""
         rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user.id]
         if any(rival.verified for rival in rivals):
             return None
@@ -197,7 +197,7 @@ class MemoryUsers(Users):
                 await self.remove(rival.id, now=now)
 
     def _on_their_way(self, user: User) -> bool:
-        """Displaced by whoever proved their former address, and on their way to this one: more than a claim."""
+        """Displaced from its former address by its owner, with a pending change to this one: more than a claim."""
         return any(
             (change.user_id, change.new_email, change.confirmed_at) == (user.id, user.email, None)
             for change in self._rows.changes.values()

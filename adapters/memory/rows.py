@@ -1,4 +1,4 @@
-"""What is kept, and how it is kept apart while somebody works on it."""
+"""The rows of the memory store, and their isolation in a unit of work."""
 
 from dataclasses import dataclass, field
 from datetime import datetime

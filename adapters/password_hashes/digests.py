@@ -51,7 +51,7 @@ def firebase(row: Row, secret: bytes) -> bytes:
 
 
 def bcrypted(row: Row, secret: bytes) -> bytes:
-    # It reads 72 bytes, and whoever made this hash dropped the rest.
+    # It reads 72 bytes, and the system that made this hash dropped the rest.
     return bcrypt.hashpw(secret[:72], row["salt"].encode())[-31:]
 
 

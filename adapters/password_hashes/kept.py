@@ -1,6 +1,6 @@
-"""Whatever stands in a user's row: an argon2, a hash of somebody else's, or the one around the other.
+"""A stored password hash: argon2, a hash of another system, or such a hash wrapped in argon2.
 
-A weak hash never stands there bare. Its tag is hashed by argon2id, and its settings are put in front of that:
+A weak hash is never stored as it is. Its tag is hashed by argon2id, and its settings are put in front of that:
 `$wrapped$md5$salt$argon2id$v=19$…` is the argon2id of the MD5 of salt and password.
 """
 
@@ -19,7 +19,7 @@ _ARGON2 = re.compile(
     re.ASCII,
 )
 _LARGEST, _DEAREST = 2**17, 2**20
-"""KiB, and KiB times passes: 128 MiB and a few seconds. A hash that somebody planted must not take all there is."""
+"""KiB, and KiB times passes: 128 MiB and a few seconds. A planted hash must not use up all resources."""
 _WRAPPED, _ARGON2ID = "$wrapped$", "argon2id$"
 
 
@@ -63,7 +63,7 @@ class Kept:
         return password if self.foreign is None else self.foreign.scheme.spelling(password)
 
     def digest(self, secret: bytes) -> bytes:
-        """Raises ValueError for what its maker had for nobody's password."""
+        """Raises ValueError for the marker of an unusable password."""
         return secret if self.foreign is None else self.foreign.digest(secret)
 
 

@@ -42,7 +42,7 @@ async def admit(
     await connection.execute(select(func.pg_advisory_xact_lock(_IMPORTS)))
     admitted: list[User] = []
     left = newcomers
-    # Again with those whose address or name somebody has proven since we looked, which happens once if ever.
+    # Again with those whose address or name was verified since we looked, which is rare.
     for _ in range(3):
         emails = [user.email for user in left]
         met, before = await _everybody_at(connection, emails), await brought(connection, emails)
@@ -61,7 +61,7 @@ async def admit(
 
 
 async def _everybody_at(connection: AsyncConnection, emails: Collection[str]) -> Mapping[str, Sequence[Standing]]:
-    """By address, whoever speaks for it first: its verified user, then the newest claim."""
+    """By address: its verified user, or else the newest claim."""
     # An import is the first thing that happens to whom it brings, so one event tells, however many there are.
     imported_at = (
         select(case((events.c.action == Action.IMPORTED.value, events.c.created_at)))
@@ -93,7 +93,7 @@ def _digest(email: str) -> bytes:
 
 
 async def _without_taken_names(connection: AsyncConnection, newcomers: Sequence[User]) -> Sequence[User]:
-    """The same users, but for the usernames that somebody verified has, among themselves too."""
+    """The same users without usernames that belong to verified users, among themselves too."""
     names = {user.username.lower() for user in newcomers if user.username is not None}
     proven = select(username_key).where(among_texts(username_key, names), users.c.verified_at.is_not(None))
     taken = set((await connection.execute(proven)).scalars()) if names else set()
@@ -107,7 +107,7 @@ async def _without_taken_names(connection: AsyncConnection, newcomers: Sequence[
 
 
 async def _make_room_for(connection: AsyncConnection, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
-    """Those for whom there was a place; the others have met somebody who proved an address or a name just now."""
+    """The users that were inserted; for the others, another user has just verified the address or name."""
     rows = [
         {
             **row_of_user(user),

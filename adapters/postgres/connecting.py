@@ -32,7 +32,7 @@ def make_engine(
         settings["default_transaction_isolation"] = "read committed"
         settings["default_transaction_deferrable"] = "off"
         settings["lock_timeout"] = "0"
-        # The server gives up too, so that nobody's locks outlive whoever was killed, stopped or cut off.
+        # The server has timeouts too, so that locks do not outlive a process that was killed, stopped or cut off.
         settings["statement_timeout"] = str(round(deadline * 1000))
         settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
     engine = create_async_engine(
@@ -58,7 +58,7 @@ def make_engine(
 
 
 class _Opening:
-    """Begins when it is awaited: where nobody may wait (`lending.py`), nothing has begun."""
+    """Starts when it is awaited: where waiting is not allowed (`lending.py`), nothing has started."""
 
     def __init__(self, *place: Any, **arguments: Any) -> None:
         self._place, self._arguments = place, arguments
@@ -69,6 +69,6 @@ class _Opening:
 
 
 def _hang_up(connection: DBAPIConnection, *_: object) -> None:
-    """Whoever gave up on a connection has waited long enough: nobody waits for its server to say goodbye."""
+    """Close a broken connection without waiting for its server."""
     driver: Any = connection
     driver.driver_connection.terminate()

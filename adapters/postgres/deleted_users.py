@@ -1,5 +1,5 @@
-"""Users who are gone at once, and their history, removed in portions: it may be of any length, and no statement may
-take long."""
+"""Deleted users: gone at once, and their history removed in batches, because it may be long and statements must be
+short."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -69,8 +69,8 @@ async def bring_back(connection: AsyncConnection, user_id: UUID, *, email: str, 
 async def clean(
     connection: AsyncConnection, user_id: UUID, *, due: ColumnElement[bool], limit: int
 ) -> tuple[int, bool]:
-    """How many rows were changed, at most `limit` of each kind, and whether nothing of the user is left. A user whom
-    somebody else has in hand just now, or who is there again, is left alone."""
+    """How many rows were changed, at most `limit` of each kind, and whether nothing of the user is left. A user who
+    is locked at the moment or was restored is skipped."""
     asked = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
     deletion = (await connection.execute(asked)).first()
     if deletion is None:
@@ -82,7 +82,7 @@ async def clean(
 
     about = mails.c.user_id == user_id
     if deletion.email is not None:
-        # Not what was sent to somebody who has registered the address since.
+        # Not what was sent to a user who has registered the address since.
         about = or_(about, and_(mails.c.recipient == deletion.email, mails.c.created_at <= deletion.deleted_at))
     settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
     found = list((await connection.execute(settled)).scalars())
@@ -95,7 +95,7 @@ async def clean(
     found = list((await connection.execute(happened)).scalars())
     placed = and_(
         among(events.c.id, found),
-        events.c.action != Action.DELETED.value,  # whose place is that of whoever did it
+        events.c.action != Action.DELETED.value,  # whose IP address and device are those of the actor
         or_(events.c.ip != "", events.c.user_agent != ""),
     )
     nowhere = update(events).where(placed).values(ip="", user_agent="")

@@ -1,5 +1,5 @@
-"""A server that is gone, or answers and takes no writes any more (a standby, while a failover is under way): no
-connection that was open when that was noticed is used again, so that nobody else has to find out."""
+"""A server that is down, or answers but refuses writes (a standby during a failover): connections that were open when
+this was noticed are not used again, so that other calls do not fail too."""
 
 import math
 import time

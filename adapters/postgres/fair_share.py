@@ -18,7 +18,7 @@ class FairShare:
     """Of one process. Work without a caller, in a worker or at the command line, is not held up."""
 
     def __init__(self) -> None:
-        # A semaphore is there as long as somebody holds it or waits for it.
+        # A semaphore exists as long as a task holds it or waits for it.
         self._semaphores = WeakValueDictionary[Hashable, asyncio.Semaphore]()
 
     @asynccontextmanager

@@ -14,8 +14,8 @@ from adapters.postgres.failovers import opened
 
 
 class Lender:
-    """Where one lies ready nobody waits for anything, to take it or to give it back; so neither is done in the
-    greenlets in which SQLAlchemy would wait, and which cost several times as much as all the rest."""
+    """Checks out idle connections without waiting. So this avoids the greenlets of SQLAlchemy's async pool, which
+    cost several times as much as the rest."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -40,8 +40,8 @@ class Lender:
 
 
 class _Turns(asyncio.Semaphore):
-    """Whoever comes last waits behind all others. A pool gives what lies ready to whoever asks next, so who gives one
-    back and asks again at once would leave nobody else a turn."""
+    """FIFO semaphore. A pool gives an idle connection to the next caller, so a task that releases one
+    and acquires another at once would starve the waiters."""
 
     def __init__(self, pool: Pool) -> None:
         sized = cast("QueuePool", pool)  # as every engine of ours has it

@@ -90,7 +90,7 @@ class _Waiting:
 
 
 def _described(row: Any) -> str:
-    """Its statement is left out: it may name somebody."""
+    """Its statement is left out: it may contain personal data."""
     facts = [f"user {row.usename}", row.application_name, row.client_addr and f"from {row.client_addr}", row.state]
     since = "" if row.since is None else f" since {row.since.astimezone(UTC):%H:%M:%S} UTC"
     who = ", ".join(str(fact) for fact in facts if fact)

@@ -19,7 +19,7 @@ from domain.refusals import too_slow, unavailable
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
 # intervention, system; and read-only, lock not available.
 _PASSING = ("08", "25P03", "25P04", "28", "3D", "40", "53", "57", "58", READ_ONLY, "55P03")
-# Somebody else was first, which a database says that answers.
+# A conflict with another transaction: the database is up.
 _IN_TURN = ("40", "55P03")
 
 UNFIT = (ProgrammingError, asyncpg.SyntaxOrAccessError)
@@ -43,8 +43,8 @@ class _Watch:
         self._answered = self._slow = -math.inf
 
     def slow(self, error: Exception, *, began: float) -> bool:
-        """Whether it was a statement that took too long, and not the database: that has said so, or has answered
-        somebody else since the statement began. Told as seldom as an outage."""
+        """Whether a statement took too long although the database is up: the database says so, or it has answered
+        another call since the statement began. Logged as rarely as an outage."""
         timed_out = isinstance(error, (TimeoutError, PoolTimeout)) and self._answered > began
         if not timed_out and _sqlstate(error) != _TIMED_OUT:
             return False

@@ -1,4 +1,4 @@
-"""How long whoever asks waits for the database: altogether, however many works and questions that takes."""
+"""Database deadline of a request: for all its transactions and statements together."""
 
 import asyncio
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Changes of address as rows. Whoever changes one holds its user, so none is conditional."""
+"""Changes of address as rows. Callers lock the user first, so updates need no conditions."""
 
 from collections.abc import Sequence
 from datetime import datetime

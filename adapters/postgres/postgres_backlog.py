@@ -1,4 +1,4 @@
-"""How much mail waits, for whoever watches the service. One look at a time, however many ask."""
+"""Size and age of the outbox, for monitoring. Concurrent calls share one query."""
 
 from collections.abc import Collection
 from dataclasses import dataclass

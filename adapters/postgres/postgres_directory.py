@@ -30,7 +30,7 @@ class PostgresDirectory(Directory):
         self._shared = RoundTrip(self._ask)
 
     async def user(self, user_id: UUID) -> User | None:
-        # Whoever joins late waits for the round trip before theirs as well.
+        # A late caller also waits for the round trip before its own.
         with outages_as_refusals():
             async with patience():
                 return (await self._shared([user_id])).get(user_id)

@@ -31,7 +31,7 @@ _SEAT = Prepared(select(seats.c.server, seats.c.number))
 def _published() -> Prepared:
     ids, floors = bindparam("ids", type_=ARRAY(Uuid)), bindparam("floors", type_=ARRAY(Integer))
     said = func.unnest(ids, floors).table_valued("id", "floor", name="said").render_derived()
-    # Whoever holds a row is about to raise it again, so it is left as it is, and nobody waits.
+    # A locked row is about to be raised again, so it is skipped without waiting.
     same = (
         select(sessions.c.id)
         .join(said, and_(sessions.c.id == said.c.id, _floor == said.c.floor))
@@ -50,7 +50,7 @@ class PostgresFloors(Floors):
         self._shared = RoundTrip(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        # Whoever joins late waits for the round trip before theirs as well.
+        # A late caller also waits for the round trip before its own.
         with outages_as_refusals():
             async with patience():
                 known = await self._shared(sessions)

@@ -66,7 +66,7 @@ class PostgresLeftovers(Leftovers):
 
 
 async def _remove(connection: AsyncConnection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
-    """Whoever holds a row is about to change it: it is left to the next round."""
+    """A locked row is about to change: it is left to the next pass."""
     free = select(table.c.id).where(among(table.c.id, ids), over).with_for_update(skip_locked=True)
     held = list((await connection.execute(free)).scalars())
     return (await connection.execute(delete(table).where(among(table.c.id, held)))).rowcount if held else 0
@@ -84,7 +84,7 @@ async def _remove_claims(
 
 def _session(now: datetime) -> ColumnElement[bool]:
     before = now - retention.SESSION
-    # By the clock that wrote it: whoever clears away may be a day ahead.
+    # By the clock that wrote it: the clock of the worker may be a day ahead.
     quiet = or_(sessions.c.raised_at.is_(None), sessions.c.raised_at < func.now() - retention.SESSION)
     return and_(
         func.coalesce(sessions.c.ended_at, sessions.c.expires_at) < before, quiet, not_(sessions.c.unpublished)

@@ -1,4 +1,4 @@
-"""The outbox. A lease is only a due time moved ahead, so whoever dies with one gives it back by doing nothing."""
+"""The outbox. A lease is only a due time moved ahead, so the lease of a worker that dies simply expires."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

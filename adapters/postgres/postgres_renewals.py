@@ -24,7 +24,7 @@ from domain.user import User
 
 
 class _Move(NamedTuple):
-    """`idle` is when the session ends if nobody renews it again, `longest` how old it may become."""
+    """`idle` is when the session ends without another renewal, `longest` its maximum age."""
 
     session: UUID
     expected: int
@@ -76,7 +76,7 @@ def _statement(*, passing_over: bool) -> Prepared:
     return Prepared(advance.returning(*sessions.c, *OWNER))
 
 
-# Nobody waits for another's session, and no two of these for one another.
+# A batch does not wait for locked sessions, so two batches never wait for each other.
 _TOGETHER = _statement(passing_over=True)
 _ALONE = _statement(passing_over=False)
 
@@ -85,7 +85,7 @@ class PostgresRenewals(Renewals):
     def __init__(self, engine: AsyncEngine) -> None:
         self._lender = Lender(engine)
         self._shared = RoundTrip(self._move)
-        # Who waits for what somebody else has in hand keeps a connection meanwhile, and leaves some for others.
+        # A call that waits for a row lock keeps a connection, so their number is limited.
         self._alone = asyncio.Semaphore(POOL // 2)
 
     async def advance(
@@ -96,7 +96,7 @@ class PostgresRenewals(Renewals):
             async with patience():
                 moved = await self._shared([move])
                 if move.key not in moved:
-                    # It cannot move, or somebody has it in hand just now; whoever waits for that waits alone.
+                    # It cannot move, or it is locked at the moment; a call that waits for the lock waits alone.
                     async with self._alone:
                         moved = await self._move([move], _ALONE)
                 return moved.get(move.key)
@@ -104,8 +104,8 @@ class PostgresRenewals(Renewals):
     async def _move(self, moves: Collection[_Move], statement: Prepared = _TOGETHER) -> _Moved:
         asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
-            # In a transaction, however short: a server that stood still would else do it minutes later, for nobody,
-            # and who asks again by then would be taken for a thief.
+            # In a short transaction: otherwise a stalled server would execute it minutes later, after the client has
+            # given up, and a retry would look like a stolen token.
             async with asyncio.timeout(DEADLINE), self._lender.connection() as connection, transaction(connection):
                 rows = await statement.rows(connection, **asked)
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]

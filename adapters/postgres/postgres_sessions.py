@@ -96,7 +96,7 @@ class PostgresSessions(Sessions):
         return None if row is None else (session_of(row), row.at or now)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
-        # Told to the database: those that are over are kept for good, and whoever logs in often has any number.
+        # Stated in the query: ended sessions are kept, and a user may have any number of them.
         theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.execute(theirs)]
 
@@ -126,7 +126,7 @@ class PostgresSessions(Sessions):
             ended = await _END.row(self._connection, **asked)
         else:
             ended = await _END_AND_NOTE.row(self._connection, **asked, **noting(noted))
-        # Remembered even if somebody else was quicker: whoever asked is told only when it is in force.
+        # Remembered even if another request was quicker: the caller gets a response only when it is in force.
         self.raised[session_id] = ENDED
         return ended is not None
 

@@ -166,7 +166,7 @@ class PostgresUsers(Users):
         return await page(self._connection, query=query, role=role, limit=limit, after=after)
 
     async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
-        """In one order, so that nobody who holds some waits for somebody who holds others."""
+        """Always in the same order, to avoid deadlocks."""
         there = and_(which, users.c.deleted_at.is_(None))
         held = select(users).where(there).order_by(users.c.id).with_for_update()
         return [user_of(row) for row in await self._connection.execute(held)]
@@ -183,8 +183,8 @@ class PostgresUsers(Users):
             .values(email=user.email, credential_version=user.credential_version, verified_at=now)
             .returning(users)
         )
-        # What stands in the way is a username that somebody else has proven first; if it is not that, it is the
-        # address, proven by somebody who was made after we looked.
+        # The conflict is a username that another user owns by now. If not, it is the address, verified by a user
+        # who was created after we looked.
         for attempt in (settled, settled.values(username=None)):
             with suppress(IntegrityError):
                 async with self._connection.begin_nested():
@@ -192,7 +192,7 @@ class PostgresUsers(Users):
         return None
 
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
-        """Claims that are held, and give way to whoever has proven their address."""
+        """Locked claims, which are removed in favour of the user who verified their address."""
         if claims:
             mere = select(users.c.id).where(among(users.c.id, claims), ~ON_THEIR_WAY)
             claims = list((await self._connection.execute(mere)).scalars())

@@ -87,7 +87,7 @@ async def transaction(connection: AsyncConnection) -> AsyncIterator[None]:
 
 
 async def _told(connection: AsyncConnection, asked: Awaitable[T]) -> T:
-    """The answer. Whoever gives up in the middle leaves nobody a connection that is busy, or broken."""
+    """The answer. If the caller is cancelled, the connection is closed, because it may be busy or broken."""
     try:
         return await asked
     except BaseException as error:

@@ -11,7 +11,7 @@ from adapters.postgres.rows import holder_first, user_of
 from adapters.postgres.tables import address_changes, username_key, users
 from domain.user import User
 
-# Displaced by whoever proved their former address, and on their way to this one: more than a claim.
+# Displaced from its former address by its owner, with a pending change to this one: more than a claim.
 ON_THEIR_WAY = (
     select(address_changes.c.id)
     .where(

@@ -24,8 +24,8 @@ async def page(
     if after is None or after.key.startswith(BY_EMAIL):
         found += await _walk(connection, BY_EMAIL, query, role=role, limit=limit, after=after)
         after = None
-    # Whoever was met by the address is passed over here and not in the statement: the planner would rather read
-    # everybody than walk past them, and they are no more than have been met already.
+    # Users found by address are skipped here and not in the statement: the planner would rather read
+    # all rows than skip them, and there are no more of them than were found already.
     while len(found) < limit:
         walked = await _walk(connection, BY_USERNAME, query, role=role, limit=limit, after=after)
         found += [it for it in walked if not it.user.email.startswith(query)]

@@ -32,8 +32,8 @@ class Mails(Protocol):
         ...
 
     async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
-        """The mails that name the user, newest first; and of a user whose address is proven, those to it that name
-        nobody, unless they are older than the user. `after` is the id of the last mail seen."""
+        """The mails that name the user, newest first; for a verified user also mails to the address that name no
+        user, unless they are older than the user. `after` is the id of the last mail seen."""
         ...
 
     async def parked(self, *, limit: int) -> Sequence[Mail]: ...

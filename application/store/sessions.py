@@ -16,7 +16,7 @@ class Sessions(Protocol):
 
     async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
         """Open a session, for the user as they are then. None, and nothing done, where the user's credentials have
-        changed or it is disabled. Whoever opens another for the user waits until this work is done."""
+        changed or it is disabled. Other logins of this user wait until this work is done."""
         ...
 
     async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
@@ -37,7 +37,7 @@ class Sessions(Protocol):
 
     async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
         """Whether the user of that address or username has a session that is alive and was opened in that network;
-        only the newest fifty are looked at. It takes as long for nobody as for somebody."""
+        only the newest fifty are checked. It takes the same time for an unknown user."""
         ...
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:

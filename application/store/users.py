@@ -82,32 +82,31 @@ class Users(Protocol):
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
         """Mark the address as proven and remove every other claim to it, with the claims' sessions.
 
-        None where the user is gone, its credentials have changed, or somebody else has proven the address.
+        None if the user is gone, its credentials have changed, or another user has verified the address.
         Proving twice is proving once. A username that was taken meanwhile is given up.
         """
         ...
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
-        """The user and everybody of that address, held as they are until this work is done; and all who can
-        administer the service, where that is asked for or one of that address can. Nobody waits in a circle who
-        holds in one step all that they need."""
+        """Lock the user and all users of that address until this work is done; also all users who can administer the
+        service, with `governors` or if one of that address can. Lock everything in one call to avoid deadlocks."""
         ...
 
     async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
-        """The user at an address that they have proven, with the next version; the claims to it that they go over are
-        removed, as `prove` does. None where they are gone, or somebody else has proven it. Hold all of them first."""
+        """The user at an address that they have proven, with the next version. Deletes the given unverified users of
+        the address. None if they are gone, or another user has verified it. Lock all of them first."""
         ...
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:
-        """The user as an unverified claim to another address, with the next version. As long as a change to it waits
-        to be confirmed, nobody who proves that address removes them: they were more than a claim. Hold them first."""
+        """The user as an unverified claim to another address, with the next version. While a change to it waits for
+        confirmation, a user who verifies that address does not remove them. Lock them first."""
         ...
 
     async def replace_password(
         self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
     ) -> User | None:
         """The user with the new hash and the next version; None where the version has moved on. Reset links stay
-        good, unless it was `recovered` by whoever reads the mailbox."""
+        good, unless the owner of the mailbox has `recovered` it."""
         ...
 
     async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
@@ -119,7 +118,7 @@ class Users(Protocol):
         ...
 
     async def governors(self) -> Sequence[UUID]:
-        """Every user who can administer the service now. Whoever makes one fewer of them has held them all before."""
+        """All users who can administer the service. Lock them all before removing one of them."""
         ...
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
@@ -146,7 +145,7 @@ class Users(Protocol):
 
     async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         """The user who was removed, as an unverified one of that address without a password, with their history; None
-        where that cannot be undone. Hold everybody of the address first."""
+        where that cannot be undone. Lock all users of the address first."""
         ...
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
@@ -154,7 +153,7 @@ class Users(Protocol):
         ...
 
     async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
-        """Of these addresses, those that belong to somebody already."""
+        """Those of these addresses that already belong to a user."""
         ...
 
     async def brought(self, emails: Collection[str]) -> Collection[str]:
@@ -163,13 +162,13 @@ class Users(Protocol):
 
     async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
         """Add many at once, verified or not as they say, and return those who are in now, as they are in. No two of
-        them have one address. Where an address belongs to somebody verified, or to an imported claim and the newcomer
-        is not verified either, or to nobody who was once `brought`, the newcomer is left out. Somebody verified takes
-        the place of every claim, as with `prove`; a username that somebody verified has is given up.
+        them have one address. A newcomer is left out if its address belongs to a verified user, or to an imported
+        unverified one while it is unverified itself, or was `brought` before and is free now. A verified newcomer
+        replaces all unverified users of its address. A username of a verified user is given up.
         """
         ...
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         """Users whose address starts with the query (in lower case), in the order of their addresses; then those
-        whose username does, in the order of these. Without a query, everybody in the order of their ids."""
+        whose username does, sorted by these. Without a query, all users sorted by id."""
         ...

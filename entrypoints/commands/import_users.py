@@ -146,7 +146,7 @@ def _rows(file: BufferedReader, asked: argparse.Namespace) -> Iterator[Found]:
 
 
 def _run(asked: argparse.Namespace) -> int:
-    """Whoever interrupts it waits for the batch that is under way; who does so twice does not wait."""
+    """The first interrupt waits for the current batch; the second one does not."""
     asked.stop = threading.Event()
 
     def stop(number: int, _: object) -> None:

@@ -22,7 +22,7 @@ def superseded(keys: Sequence[HeldKey]) -> dict[str, datetime]:
     """Since when the keys, newest first, no longer sign; by kid, where they can sign.
 
     That takes two newer keys: a process that starts signs with the second newest until others know the newest. A key
-    without a private part verifies what somebody else signs, so nothing here tells when that has ended.
+    without a private part verifies what another process signs, so it is unknown here when that has ended.
     """
     found: dict[str, datetime] = {}
     newer: list[datetime] = []

@@ -19,7 +19,7 @@ def _become(module: tuple[str, ...]) -> Run:
         os.environ.setdefault("LATCHKEY_ENV", "production")
         os.chdir(ROOT)
         sys.stdout.flush()
-        # The same process id: whoever started us signals the part itself.
+        # The same process id: the parent signals the part itself.
         os.execv(sys.executable, [sys.executable, "-m", *module])  # noqa: S606  (no shell, on purpose)
 
     return run

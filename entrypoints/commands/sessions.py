@@ -1,4 +1,4 @@
-"""Where somebody is logged in, and ending it: for the operator on the telephone with them."""
+"""List and end the sessions of a user."""
 
 import argparse
 from uuid import UUID

@@ -14,7 +14,7 @@ from entrypoints.settings import Settings
 
 PART = "mails"
 LATE = timedelta(minutes=1)
-"""Beyond this, somebody is waiting for a letter."""
+"""Beyond this, a user may be waiting for a mail."""
 
 _LATEST = text(
     "SELECT note, recipient FROM mails WHERE outcome IS NULL AND note <> '' ORDER BY created_at DESC LIMIT 1"

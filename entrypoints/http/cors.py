@@ -51,7 +51,7 @@ class Cors:
 
     def preflight(self, scope: HTTPScope, path: Path) -> Headers:
         """What the answer to OPTIONS carries beside these: all methods of the path, and all headers that are asked
-        for, by name, because pages are instrumented with headers that nobody here knows."""
+        for, by name, because tracing tools add headers to pages that are not known here."""
         said = dict(scope["headers"])
         public = path.template in _PUBLIC
         if b"access-control-request-method" not in said or not (public or self._allowed(scope)):

@@ -43,7 +43,7 @@ def _document(app: Litestar) -> bytes:
 
 @cache
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
-    """Made once: it takes long enough to be felt by everybody else."""
+    """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
     made = pages.render("docs.html", root="./", calls=_calls(app))
     return made.content, dict(made.headers)

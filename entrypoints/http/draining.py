@@ -1,12 +1,12 @@
-"""A server that is told to stop resets nobody's connection: whoever got through the door is answered, and nobody else
-gets through.
+"""Graceful shutdown without connection resets: accepted connections are answered, and no new ones are accepted.
 
-A kernel finishes handshakes by itself, and what nobody has accepted when a listening socket is closed is reset. So
-newcomers are ignored first (they ask once more a second later, and are refused), then the door is closed behind
-whoever is in, and a connection that has said nothing yet is given a moment to say it (RFC 9112, section 9.6).
+The kernel finishes handshakes by itself, and resets connections that are not accepted when the listening socket is
+closed. So new SYN packets are dropped first (clients retry after a second and are refused), then queued connections
+are accepted and the socket is closed. A connection without a request gets a moment to send one (RFC 9112, section
+9.6).
 
-Before that, readiness fails for as long as LATCHKEY_DRAIN_SECONDS says, while everybody is still served: load
-balancers take the server out meanwhile.
+Before that, readiness fails for LATCHKEY_DRAIN_SECONDS while all requests are still served, so that load balancers
+remove the server.
 """
 
 import asyncio
@@ -30,10 +30,10 @@ from entrypoints.health import shutting_down
 from entrypoints.http.protocol import BoundedHttpProtocol
 
 HANDSHAKE = 0.1
-"""Seconds after which whoever came before newcomers were ignored has come."""
+"""Seconds after which connections from before the stop have been accepted."""
 
 QUEUE = 5
-"""Seconds that a queue at the door gets to be let in."""
+"""Seconds for accepting the connections in the queue."""
 
 MOMENT = 0.5
 """Seconds that a connection without a request gets for one."""
@@ -60,7 +60,7 @@ def serve(config: Config, *, drain: float = 0) -> None:
     if config.workers > 1:
         _Supervisor(config, [config.bind_socket()], drain=drain).run()
         return
-    config.load_app()  # before signals are listened to: whoever is told to leave meanwhile leaves at once
+    config.load_app()  # before signal handlers are installed: a signal meanwhile stops the process at once
     server = _Server(config, drain=drain)
     with suppress(KeyboardInterrupt):
         server.run()
@@ -118,13 +118,13 @@ class _Supervisor(Multiprocess):
         for pause in _until_nobody_comes(self.sockets):
             time.sleep(pause)
             if not any(process.process.is_alive() for process in self.processes):
-                break  # nobody lets anybody in any more
+                break  # no process accepts connections any more
         for listener in self.sockets:
             listener.close()
         super().terminate_all()
 
     def _drain_processes(self) -> None:
-        """Until the time is over, nobody is left to serve, or SIGINT says that somebody does not want to wait."""
+        """Wait until the time is over, all processes have ended, or a second signal (SIGINT) asks not to wait."""
         if self._drain:
             for pid in (process.pid for process in self.processes if process.process.is_alive()):
                 if pid is not None:
@@ -136,26 +136,26 @@ class _Supervisor(Multiprocess):
 
 
 def _until_drained(seconds: float) -> Iterator[float]:
-    """Seconds to wait, again and again."""
+    """Seconds to wait, repeatedly."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         yield HANDSHAKE
 
 
 def _until_nobody_comes(listeners: Sequence[socket.socket]) -> Iterator[float]:
-    """Seconds to wait, again and again, while others let in whoever got through."""
+    """Seconds to wait, repeatedly, while other processes accept the remaining connections."""
     _ignore_newcomers(listeners)
     yield HANDSHAKE
     queues, give_up = select.poll(), time.monotonic() + QUEUE
     for listener in listeners:
         queues.register(listener.fileno(), select.POLLIN)
-    # One that nobody listens at yet is told as broken, not as waited at.
+    # A socket that does not listen yet is reported as broken.
     while any(what & select.POLLIN for _, what in queues.poll(0)) and time.monotonic() < give_up:
         yield HANDSHAKE / 10
 
 
 def _ignore_newcomers(listeners: Sequence[socket.socket]) -> None:
-    """Linux alone can; elsewhere whoever is just coming may be reset."""
+    """Only Linux can; elsewhere a new connection may be reset."""
     if sys.platform != "linux":
         return
     program = b"".join(struct.pack("HBBI", *step) for step in _NO_NEWCOMERS)

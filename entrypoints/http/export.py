@@ -74,7 +74,7 @@ class KeptChange(Struct, frozen=True, kw_only=True):
 
 
 class KeptMail(Struct, frozen=True, kw_only=True):
-    """That it was owed, and what became of it; its text is made when it is sent, and kept by nobody here."""
+    """That it was owed, and what became of it; its text is rendered when it is sent, and not stored."""
 
     id: RowId
     kind: Kind

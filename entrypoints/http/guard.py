@@ -149,7 +149,7 @@ async def _credentials(request: AnyRequest) -> tuple[str, str]:
     except Refusal:
         if not said:
             raise
-        return _basic(said)  # a client is told what is wrong with its form, and nobody else
+        return _basic(said)  # only a client with credentials learns what is wrong with its form
     if not form.get("client_secret"):
         return _basic(said)
     if said:

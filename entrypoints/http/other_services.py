@@ -1,4 +1,4 @@
-"""What other services ask about whoever calls them."""
+"""Calls of other services about their users' tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
 
 from typing import Annotated
 

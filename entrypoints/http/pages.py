@@ -130,7 +130,7 @@ async def _choose_password(
     policy: PasswordPolicy,
     refusal: Refusal | None = None,
 ) -> Response[str]:
-    """Whoever has the link may see whose account it is: password managers save the password under that name."""
+    """The page shows the address of the account, because password managers save the password under it."""
     user = await look_at_link(token=token, purpose=Purpose.RESET)
     return page(
         request,

@@ -19,7 +19,7 @@ from entrypoints.http.validation import body_problems, problem_of, refusal_of, u
 
 AnyRequest = Request[Any, Any, Any]
 FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
-"""For what is public, the same for everybody, and read by programs in browsers: keys, metadata, API description."""
+"""For public resources that programs in browsers read: keys, metadata, API description."""
 
 
 class UnsupportedMediaType(ClientException):

@@ -190,7 +190,7 @@ async def numbers(
     up, backlog = await lookout.look()
 
     def write() -> bytes:
-        # Loaded when somebody asks for the first time; not everybody does.
+        # Loaded on first use; not every installation needs it.
         from entrypoints.exposition import exposition
 
         return exposition(metrics.counted(), up, backlog, lost=lookout.lost_revocations, openmetrics=openmetrics)

@@ -50,7 +50,7 @@ class Shortcut:
 
 
 async def _read(spelling: re.Pattern[bytes], scope: HTTPScope, receive: Receive) -> tuple[bytes | None, Receive]:
-    """The body, if it is plain and has come whole; and how whoever asks next may read it."""
+    """The body, if it is simple and complete; and how the next reader may read it."""
     lengths = said_in(scope, b"content-length")
     if said_in(scope, b"content-type") != ["application/json"] or len(lengths) != 1 or len(lengths[0]) > _DIGITS:
         return None, receive

@@ -102,7 +102,7 @@ class Child:
 def end_stray(pid_file: Path, mark: str, farewell: signal.Signals) -> None:
     """End the process of that pid file, left over from an earlier run, if `mark` stands in its command line.
 
-    Otherwise the number belongs to somebody else by now. The file is gone afterwards.
+    Otherwise the process id belongs to another process by now. The file is removed afterwards.
     """
     try:
         pid = int(pid_file.read_text().split(maxsplit=1)[0])

@@ -15,7 +15,7 @@ class Claim:
     """Held until it is released or the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Makes the folder where there is none, for nobody but us. Raises Taken."""
+        """Create the folder if needed, readable only by us. Raises Taken."""
         make_private(folder)
         self._file: IO[bytes] = (folder / "lock").open("ab")
         try:
@@ -34,7 +34,7 @@ def make_private(folder: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """All of it or nothing, and readable to nobody else at any moment."""
+    """Written completely or not at all, and never readable by other users."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:

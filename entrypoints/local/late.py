@@ -22,7 +22,7 @@ def main(module: str, file: Path, schema: str) -> None:
         importlib.import_module(name)
     migrate = importlib.import_module("alembic.config").main if schema == "absent" else None
     part = importlib.import_module(module)
-    while not file.exists():  # whoever started us ends us, should it never come
+    while not file.exists():  # the parent stops us if it never appears
         time.sleep(0.01)
     os.environ.update(json.loads(file.read_text()))
     if migrate:

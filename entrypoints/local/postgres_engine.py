@@ -69,7 +69,7 @@ class Postgres(Engine):
         haste = () if self._durable else ("--no-sync",)
         self._run("initdb", "-D", fresh, "-U", NAME, "-A", "trust", *locale, "--no-instructions", *haste)
         (fresh / "pg_hba.conf").write_text(ACCESS)
-        # The password goes over stdin, into a server that nobody can connect to.
+        # The password goes over stdin, into a server that accepts no connections yet.
         password = f"ALTER ROLE {NAME} PASSWORD '{self.password}';\n"
         self._run("postgres", "--single", "-D", fresh, "postgres", stdin=f"{password}CREATE DATABASE {NAME};\n")
         fresh.rename(self._cluster)

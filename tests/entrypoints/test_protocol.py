@@ -139,7 +139,7 @@ def test_a_head_with_too_many_lines_is_refused_once(api: Service) -> None:
     eventually(lambda: "too_large" in log.read_text()[before:])
     written = log.read_text()[before:]
     assert written.count("too_large") == 1
-    assert "internal error" not in written
+    assert "internal_error" not in written
 
 
 def test_what_is_not_http_gets_a_problem_document(api: Service) -> None:
