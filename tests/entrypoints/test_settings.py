@@ -787,8 +787,8 @@ def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[st
 @pytest.mark.parametrize(
     ("cost", "why"),
     [
-        ("m=999999999,t=2,p=1", "too dear"),
-        ("m=19456,t=99999999,p=1", "too dear"),
+        ("m=999999999,t=2,p=1", "too expensive"),
+        ("m=19456,t=99999999,p=1", "too expensive"),
         ("m=19456,t=2,p=4", "one lane (p=1)"),
         ("m=1,t=1,p=1", "too weak"),
         ("19456", "must look like"),
