@@ -40,7 +40,7 @@ async def live() -> Alive:
 
 @get("/health/ready", operation_id="getReadiness", summary="Readiness", tags=["System"], guards=anybody())
 async def ready(health: NamedDependency[Health]) -> Alive:
-    """Whether requests can be served. 503 names what is down, or says that the process is shutting down. If only Redis
+    """Whether requests can be served. 503 names what is down, or says that the process shuts down. If only Redis
     is down, the status is 200 `degraded`."""
     if shutting_down.is_set():
         raise Refusal(Code.UNAVAILABLE, "Shutting down.", retry_after=2)

@@ -563,9 +563,9 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
     nobody = await at(f"http://127.0.0.1:{free_port()}")
     assert (nobody.state, "set LATCHKEY_PORT here too" in nobody.text) == (State.WARNING, True)
     for status, body, said in (
-        ("200 fine", "<html>", "somebody else"),
-        ("200 fine", "[]", "somebody else"),
-        ("200 fine", '{"keys": [{}]}', "somebody else"),
+        ("200 fine", "<html>", "is not this service"),
+        ("200 fine", "[]", "is not this service"),
+        ("200 fine", '{"keys": [{}]}', "is not this service"),
         ("404 none", "", "answers with 404"),
         ("502 no", "", "answers with 502"),
     ):

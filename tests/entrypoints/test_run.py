@@ -213,4 +213,4 @@ def test_the_banner_warns_who_listens_to_a_network(
 ) -> None:
     welcome({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
     printed = capsys.readouterr().out
-    assert (f"LATCHKEY_HOST={host}: everybody in your network" in printed) == warned
+    assert (f"LATCHKEY_HOST={host}: anyone in your network" in printed) == warned
