@@ -312,7 +312,7 @@ async def test_a_deleted_user_is_nowhere_and_address_and_name_are_free(world: Wo
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_a_deletion_cannot_be_undone_once_somebody_has_verified_the_address(world: World) -> None:
+async def test_a_deletion_cannot_be_undone_once_another_user_verified_the_address(world: World) -> None:
     user, token = await deleted(world)
     await claim(world, ALICE, OTHER_PASSWORD)
     newcomer = await world.verify(token=await world.mailed_token(ALICE))

@@ -247,7 +247,7 @@ async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter
     assert kept(world, mail).outcome is None
 
 
-async def test_a_letter_that_takes_long_stays_ours_and_the_others_go_to_whoever_is_free(world: World) -> None:
+async def test_a_slow_mail_keeps_its_lease_and_the_others_go_to_free_workers(world: World) -> None:
     first, *others = [await owe(world, Kind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)]
 
     async def dawdle(letter: Letter, still_sending: StillSending) -> None:

@@ -697,7 +697,7 @@ async def test_an_address_that_is_restored_may_ask_for_links_at_once(world: Worl
     await world.ask_for_reset(email=ALICE, origin=HERE)
 
 
-async def test_a_network_asks_for_three_hundred_mails_an_hour_whoever_gets_them(world: World) -> None:
+async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: World) -> None:
     for number in range(100):
         await world.ask_for_reset(email=f"a{number}@example.org", origin=HERE)
         await world.ask_for_verification(email=f"b{number}@example.org", origin=HERE)
@@ -788,7 +788,7 @@ async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
-async def test_one_link_is_used_sixty_times_an_hour_by_whoever_has_it(
+async def test_one_link_may_be_used_60_times_an_hour_from_all_networks(
     world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
 ) -> None:
     """What a link does is not free, though it is done once."""

@@ -323,7 +323,7 @@ async def _change(world: World, user: User) -> None:
 
 
 @pytest.mark.parametrize("first", [_disable, _remove])
-async def test_a_link_of_somebody_disabled_or_gone_is_dead(
+async def test_a_link_of_a_disabled_or_deleted_user_is_dead(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)

@@ -154,7 +154,7 @@ async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_his
         assert await work.users.move(user.id, ADA, over=[], now=LATER) is not None
 
 
-async def test_what_cannot_be_undone_or_no_longer_brings_nobody_back(stage: Stage) -> None:
+async def test_an_expired_or_final_deletion_cannot_be_undone(stage: Stage) -> None:
     final, late = await stage.user(), await stage.user("bob@example.org")
     await remove(stage, final, undoable=False)
     await remove(stage, late)
@@ -257,7 +257,7 @@ async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftov
     assert await back(stage, user) is not None
 
 
-async def test_the_place_of_who_deleted_somebody_stays(stage: Stage, leftovers: Leftovers) -> None:
+async def test_the_ip_address_of_the_deleting_admin_stays(stage: Stage, leftovers: Leftovers) -> None:
     user = await stage.user()
     admin = Event.of(Action.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), origin=THERE)
     async with stage.begin() as work:
@@ -306,7 +306,7 @@ async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Le
         assert [await work.changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
-async def test_many_who_clean_at_once_are_in_nobodys_way(stage: Stage, leftovers: Leftovers) -> None:
+async def test_concurrent_cleaners_do_not_block_each_other(stage: Stage, leftovers: Leftovers) -> None:
     users = [await stage.user(f"user{number}@example.org") for number in range(5)]
     for user in users:
         await lived(stage, user, times=3)

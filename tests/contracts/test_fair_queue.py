@@ -86,7 +86,7 @@ def test_a_fair_queue_serves_the_items_of_one_key_in_their_order(keys: list[str]
     assert queue.pop() is None
 
 
-def test_a_fair_queue_that_is_full_drops_nothing_where_nobody_has_more_than_the_newcomer() -> None:
+def test_a_full_fair_queue_drops_nothing_if_no_key_has_more_than_the_newcomer() -> None:
     queue = FairQueue[int]()
     for number, key in enumerate("aabb"):
         queue.push(key, number)

@@ -93,7 +93,7 @@ def note(done: list[str], ip: str, _: object) -> None:
     done.append(ip)
 
 
-async def test_a_network_with_many_hashes_in_flight_keeps_nobody_else_waiting(gate: Gate) -> None:
+async def test_a_network_with_many_hashes_does_not_delay_other_networks(gate: Gate) -> None:
     hasher, done = gate.hasher(), list[str]()
     working = ask(hasher)
     await gate.begun()
@@ -109,7 +109,7 @@ async def test_a_network_with_many_hashes_in_flight_keeps_nobody_else_waiting(ga
     assert set(honest) <= set(done[:10])
 
 
-async def test_a_full_queue_gives_up_the_newest_of_whoever_has_most_for_a_newcomer(gate: Gate) -> None:
+async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: Gate) -> None:
     hasher = gate.hasher(queue=4)
     working = ask(hasher)
     await gate.begun()
@@ -194,7 +194,7 @@ async def test_our_own_hashes_are_never_expensive_whatever_they_are_set_to() -> 
     hasher.close()
 
 
-async def test_expensive_hashes_of_other_systems_stop_nobody_else_s(
+async def test_expensive_imported_hashes_do_not_delay_other_logins(
     gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten guesses at imported accounts are under way, and every other login is served."""

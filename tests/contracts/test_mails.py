@@ -124,7 +124,7 @@ async def test_a_notice_does_not_wait_for_ever(stage: Stage) -> None:
     assert await order(stage, 2) == [notice.id, later.id]
 
 
-async def test_a_crowd_that_has_been_sent_holds_up_nobody_any_more(stage: Stage) -> None:
+async def test_a_backlog_that_was_sent_no_longer_delays_other_networks(stage: Stage) -> None:
     crowd = [asked(Kind.RESET, "203.0.113.7") for _ in range(5)]
     await owe(stage, *crowd)
     for mail in await leasing(stage)():
@@ -134,7 +134,7 @@ async def test_a_crowd_that_has_been_sent_holds_up_nobody_any_more(stage: Stage)
     assert await order(stage, 2) == [again.id, other.id]
 
 
-async def test_mails_that_nobody_in_the_network_asked_for_wait_for_no_other(stage: Stage) -> None:
+async def test_mails_without_a_requesting_network_are_not_delayed(stage: Stage) -> None:
     mails = [asked(Kind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
     await owe(stage, *mails, asked(Kind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
     assert (await order(stage, 6))[:5] == [mail.id for mail in mails]

@@ -67,7 +67,7 @@ def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: P
         ("LATCHKEY_PUBLIC_URL", "https://accounts.example.org"),
     ],
 )
-def test_nobody_acts_on_a_laptops_database_with_the_settings_of_another(name: str, value: str) -> None:
+def test_commands_refuse_the_development_database_with_production_settings(name: str, value: str) -> None:
     refused = cli({name: value}, "users", "create", "--email", "root@example.org", "--role", "admin", "--verified")
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith(f"LATCHKEY_DATABASE_URL: must be set when {name} is set. ")
@@ -234,7 +234,7 @@ def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
         (b"\xef\xbb\xbf\r\n", b"No password was given on standard input"),
     ],
 )
-def test_a_password_that_nobody_could_type_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
+def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
     email = address("untypable")
     refused = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
     assert (refused.returncode, refused.stdout) == (1, b"")

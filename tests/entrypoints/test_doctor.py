@@ -248,7 +248,9 @@ async def test_settings_that_are_weak_or_mean_nothing(
     assert SECRET not in str(findings)
 
 
-def test_a_folder_of_breached_passwords_that_helps_nobody_is_named(environ: dict[str, str], tmp_path: Path) -> None:
+def test_doctor_names_a_folder_of_breached_passwords_without_range_files(
+    environ: dict[str, str], tmp_path: Path
+) -> None:
     folder = tmp_path / "ranges"
     settings = load({**environ, "LATCHKEY_BREACHED_PASSWORDS": str(folder)})
     assert saying(list(look_at_settings(settings)), "No such file").state is State.WARNING

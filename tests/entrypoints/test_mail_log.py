@@ -36,7 +36,7 @@ def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
     assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
 
 
-def test_mail_that_nobody_needs_is_no_warning() -> None:
+def test_a_mail_that_is_no_longer_needed_is_no_warning() -> None:
     with capture_logs() as lines:
         MailLog()(replace(MAIL, recipient="nobody@example.org"), Outcome.DROPPED, "no recipient")
     [line] = lines

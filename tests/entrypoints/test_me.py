@@ -121,7 +121,7 @@ def test_whoever_has_the_address_later_finds_nothing_of_it(service: Service) -> 
     assert code(old.get("/v1/me")) == "token_revoked"
 
 
-def test_a_deletion_by_somebody_with_the_password_is_undone_from_the_mailbox(service: Service) -> None:
+def test_a_deletion_with_the_password_is_undone_from_the_mailbox(service: Service) -> None:
     thief = service.member()
     email, owner = thief.email, service.client()
     user = thief.get("/v1/me").json()

@@ -152,7 +152,7 @@ PREFLIGHT = [
 
 
 @pytest.mark.parametrize("path", ["/notes", "/moderation"])
-def test_a_preflight_reaches_the_service_behind_as_nobody_s(proxy: Proxy, path: str) -> None:
+def test_a_preflight_reaches_the_service_behind_unauthenticated(proxy: Proxy, path: str) -> None:
     forged = [("X-Auth-User", "root"), ("X_Auth_Role", "admin"), ("X.Auth.Verified", "true")]
     proxy.upstream.headers = {"Access-Control-Allow-Origin": PAGE, "Access-Control-Allow-Methods": "PUT"}
     try:
