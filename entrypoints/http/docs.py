@@ -26,7 +26,7 @@ async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Respo
     if name not in CATALOGUE:
         raise Refusal(Code.NOT_FOUND, "There is no problem with this code.")
     status, title = CATALOGUE[name]
-    text = f"The API answers with the status {status} and the code {name}."
+    text = f"The API returns the status {status} with the code {name}."
     return page(request, "message.html", heading=title, text=text, retry="", step="Back to")
 
 
