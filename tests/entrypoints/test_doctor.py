@@ -296,7 +296,7 @@ async def test_a_database_that_forgets_or_takes_nothing(environ: dict[str, str])
         await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
         assert saying(await database(environ), f"synchronous_commit is {mode}").state is state
     await execute(environ, "ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on")
-    assert saying(await database(environ), "takes no writes").state is State.WRONG
+    assert saying(await database(environ), "does not accept writes").state is State.WRONG
 
 
 async def test_a_database_with_no_room_for_all_of_us(environ: dict[str, str]) -> None:
@@ -465,7 +465,7 @@ def test_what_the_wire_takes_is_no_difference() -> None:
         found = compare(
             "Redis", asked + timedelta(seconds=seconds), asked=asked, answered=asked + timedelta(seconds=40)
         )
-        assert found == Finding.ok("clock", "this machine and Redis agree")
+        assert found == Finding.ok("clock", "this machine and Redis have the same time")
 
 
 async def test_revocations_that_the_database_has_lost(environ: dict[str, str], own_valkey: engines.Valkey) -> None:
