@@ -25,7 +25,9 @@ class TokenForm(Struct, frozen=True):
     Other parameters are ignored (RFC 6749, section 3.2; RFC 7662, section 2.1).
     """
 
-    token: Annotated[str, described("An access token or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ")]
+    token: Annotated[
+        str, described("An access or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ", pattern=r"\S")
+    ]
     token_type_hint: Annotated[str, described("Ignored.", "access_token")] | UnsetType = UNSET
 
     def said(self) -> str:
