@@ -113,7 +113,7 @@ def test_letter_says_that_a_device_is_unknown_only_where_there_was_one(composer:
 
 NAMES = [
     'Ada "&" Sons',
-    "<b>Acme</b>",
+    "<b>Paper</b>",
     "Größe & Café ☕",
     "{product} {{7*7}} %s",
     "=?utf-8?q?x?=",
@@ -126,11 +126,11 @@ NAMES = [
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
 def test_name_of_the_product_stays_text_in_every_letter(kind: Kind, name: str) -> None:
     letter = JinjaComposer(ORIGIN, product=name).compose(mail(kind), SEALED if kind.purpose else None)
-    usual = JinjaComposer(ORIGIN, product="Acme").compose(mail(kind), SEALED if kind.purpose else None)
+    usual = JinjaComposer(ORIGIN, product="Paper").compose(mail(kind), SEALED if kind.purpose else None)
     page, plain = Reader(letter.html), Reader(usual.html)
     assert (page.tags, page.attributes, page.links) == (plain.tags, plain.attributes, plain.links)
-    assert letter.subject == usual.subject.replace("Acme", name)
-    assert letter.text == usual.text.replace("Acme", name)
+    assert letter.subject == usual.subject.replace("Paper", name)
+    assert letter.text == usual.text.replace("Paper", name)
     assert "".join(name.split()) in "".join(page.words)
     message = message_from_bytes(message_bytes(letter, Sender(name, "no-reply@example.org")), policy=policy.default)
     assert message["subject"] == letter.subject
@@ -142,9 +142,9 @@ def test_name_of_the_product_stays_text_in_every_letter(kind: Kind, name: str) -
 
 @pytest.mark.parametrize("kind", Kind)
 def test_letter_leads_back_to_the_product(kind: Kind) -> None:
-    composer = JinjaComposer(ORIGIN, product="Acme", product_url="https://app.example.org/#/home")
+    composer = JinjaComposer(ORIGIN, product="Paper", product_url="https://app.example.org/#/home")
     letter = composer.compose(mail(kind), SEALED if kind.purpose else None)
-    assert "Acme: https://app.example.org/#/home" in letter.text.splitlines()
+    assert "Paper: https://app.example.org/#/home" in letter.text.splitlines()
     assert Reader(letter.html).links[-1] == "https://app.example.org/#/home"
 
 

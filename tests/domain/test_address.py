@@ -122,7 +122,7 @@ def test_a_username_is_never_an_address(typed: str) -> None:
     [
         *("admin", "Admin", "ADMINISTRATOR", "root", "support", "security", "postmaster", "hostmaster", "webmaster"),
         *("abuse", "noreply", "no-reply", "No_Reply", "latchkey", "Latchkey", "info", "www", "moderator", "staff"),
-        *("acme-notes", "AcmeNotes", "acme.support", "acmenotes-team", "latchkey-admin", "latchkeysupport"),
+        *("paper-notes", "PaperNotes", "paper.support", "papernotes-team", "latchkey-admin", "latchkeysupport"),
         *("adm1n", "r00t", "supp0rt", "web-master", "the-admin", "support.team", "admin-team"),
         *("evil.tld", "Evil.TLD", "example.com", "www.evil", "paypal.co.uk", "accounts.example.org", "a.io"),
         *("login.example", "xn--80ak6aa92e.com", "xn--80ak6aa92e", "host.local", "evil.app", "ada-at-evil.net"),
@@ -130,7 +130,7 @@ def test_a_username_is_never_an_address(typed: str) -> None:
 )
 def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
-        chosen_username(typed, product="Acme Notes")
+        chosen_username(typed, product="Paper Notes")
     assert (refused.value.code, refused.value.field) == (Code.USERNAME_INVALID, "username")
     assert normal_username(typed) == typed
 
@@ -143,7 +143,7 @@ def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
     ],
 )
 def test_other_usernames_are_anybodys(typed: str) -> None:
-    assert chosen_username(typed, product="Acme Notes") == typed
+    assert chosen_username(typed, product="Paper Notes") == typed
 
 
 def test_a_product_without_latin_letters_reserves_nothing_more() -> None:

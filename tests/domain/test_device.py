@@ -40,10 +40,10 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ),
         ("curl/8.14.1", "curl"),
         ("python-httpx/0.28.1", "a Python program"),
-        ("Acme/12 CFNetwork/3826.500.131 Darwin/24.5.0", "an Apple app"),
-        ("Acme/3 (Linux; Android 15)", "a program on Android"),
+        ("Paper/12 CFNetwork/3826.500.131 Darwin/24.5.0", "an Apple app"),
+        ("Paper/3 (Linux; Android 15)", "a program on Android"),
         ("", ""),
-        ("Acme/1.0", ""),
+        ("Paper/1.0", ""),
         ("<script>alert(1)</script>", ""),
     ],
 )

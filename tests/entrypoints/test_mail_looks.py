@@ -19,7 +19,7 @@ TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5
 
 @pytest.mark.parametrize("kind", Kind)
 def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(browser: Browser, tmp_path: Path, kind: Kind) -> None:
-    composer = JinjaComposer("https://accounts.example.org", "Acme", product_url="https://app.example.org")
+    composer = JinjaComposer("https://accounts.example.org", "Paper", product_url="https://app.example.org")
     mail = Mail.owed(
         kind,
         "a.person.with.quite.a.long.name@mail.example.org",

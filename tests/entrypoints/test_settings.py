@@ -188,7 +188,7 @@ def test_mail_comes_from_the_public_name_unless_something_else_is_set(production
 def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) -> None:
     plain = load(production)
     assert (plain.name, plain.product_url, plain.link_url) == ("Latchkey", None, None)
-    for name in ('Ada "&" Sons', "<b>Acme</b>", "Gro\u0308\u00dfe", "\U0001f511 Acme", "x" * 100, "{product}"):
+    for name in ('Ada "&" Sons', "<b>Paper</b>", "Gro\u0308\u00dfe", "\U0001f511 Paper", "x" * 100, "{product}"):
         assert load(production | {"LATCHKEY_NAME": f" {name} "}).name == normalize("NFC", name)
     for url in ("https://app.good.example", "https://app.good.example/#/home?x=1", "http://localhost:3000/app"):
         assert load(production | {"LATCHKEY_PRODUCT_URL": url}).product_url == url
