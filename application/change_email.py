@@ -7,8 +7,8 @@ from application.ports import Clock, Limits, NewId
 from application.store import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
+from domain.buckets import mail_buckets
 from domain.event import Action, Event
-from domain.limits import mail_buckets
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal

@@ -6,8 +6,9 @@ from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Hasher, Limits, NewId
 from application.store import Begin
+from domain.buckets import user_bucket
 from domain.event import Action, Event
-from domain.limits import Limit, user_bucket
+from domain.limits import Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
 from application.store import Begin
 from domain.address import normal_email, normal_username
-from domain.limits import Limit, account_bucket, home_bucket, login_buckets, total_bucket
+from domain.buckets import account_bucket, home_bucket, login_buckets, total_bucket
+from domain.limits import Limit
 from domain.origin import Origin
 from domain.refusals import Refusal, sooner
 from domain.user import User

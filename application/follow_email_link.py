@@ -6,7 +6,7 @@ from application.confirm_email import ConfirmEmail
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Limits, LinkSealer
 from application.restore_email import RestoreEmail
-from domain.limits import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Link, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Refusal

@@ -6,8 +6,9 @@ from datetime import datetime
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Limits, NewId, RefreshSealer
 from application.store import Begin, Renewals, Work
+from domain.buckets import notice_bucket
 from domain.event import Action, Event
-from domain.limits import Bucket, Limit, notice_bucket
+from domain.limits import Bucket, Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal

@@ -5,8 +5,9 @@ from dataclasses import dataclass, replace
 from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.store import Begin, Work
 from domain.address import chosen_username, normal_email
+from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.event import Action, Event
-from domain.limits import Bucket, Limit, mail_buckets, mail_buckets_of_network, registration_reserve
+from domain.limits import Bucket, Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy

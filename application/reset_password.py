@@ -6,8 +6,8 @@ from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Hasher, Limits, LinkSealer, NewId
 from application.store import Begin
 from domain.address_change import undoable_until
+from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.event import Action, Event
-from domain.limits import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy

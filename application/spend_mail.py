@@ -4,12 +4,8 @@ from dataclasses import dataclass
 
 from application.ports import Clock, Limits
 from application.store import Begin
-from domain.limits import (
-    Limit,
-    mail_buckets_of_network,
-    mail_buckets_of_recipient,
-    mail_reserves,
-)
+from domain.buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
+from domain.limits import Limit
 from domain.origin import Origin
 from domain.refusals import Refusal, sooner
 

@@ -7,8 +7,8 @@ from uuid import UUID
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Limits, LinkSealer, NewId
 from application.store import Begin, Work
+from domain.buckets import link_bucket, link_use_bucket
 from domain.event import Action, Event
-from domain.limits import link_bucket, link_use_bucket
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal

@@ -63,7 +63,7 @@ class PostgresUsers(Users):
         if user.verified:
             return Proof(user, fresh=False)
         made = await self._settle(user, claimants, now=now)
-        contested = any(claimant.password_hash != user.password_hash for claimant in claimants)
+        contested = len({claimant.password_hash for claimant in claimants}) > 1
         return None if made is None else Proof(made, fresh=True, contested=contested)
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:

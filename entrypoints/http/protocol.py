@@ -12,7 +12,6 @@ from asyncio import Transport
 from typing import Any, ClassVar, cast
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
-from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from domain.origin import Origin
@@ -28,6 +27,7 @@ from entrypoints.http.bounds import (
     RefusedByServer,
 )
 from entrypoints.http.connections import Connections
+from entrypoints.http.flow import Flow, HalfClosing
 
 DISCARDED = 2**20
 """Bytes that a client may go on to send after it was refused. It may read the answer late, and a connection that is
@@ -40,33 +40,11 @@ _TICK = 1.0
 """Seconds between two checks of a connection's time limits."""
 
 
-class _Flow(FlowControl):
-    """Does not read on while there are bytes that the parser has not seen."""
-
-    unparsed = b""
-
-    def resume_reading(self) -> None:
-        if not self.unparsed:
-            super().resume_reading()
-
-
-class _HalfClosing:
-    """Of a connection that was refused: uvicorn closes the rest once its keep-alive time is over."""
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-        self.write, self.is_closing = transport.write, transport.is_closing
-
-    def close(self) -> None:
-        if not self.is_closing():
-            self._transport.write_eof()
-
-
 class BoundedHttpProtocol(HttpToolsProtocol):
     _connections: ClassVar[Connections] = Connections()
     """Those of this process."""
 
-    flow: _Flow
+    flow: Flow
     _client = ""
     _refused = False
     _in_body = False
@@ -80,7 +58,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
-        self.flow = _Flow(transport)
+        self.flow = Flow(transport)
         self.on_message_begin()  # there is always a present request, so that it can be refused
         self._timer = self.loop.call_later(_TICK, self._check_time)
         self._client = Origin(ip=self.client[0]).network if self.client else ""
@@ -235,5 +213,5 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.scope["method"] = method
         self.cycle.keep_alive = False
-        self.cycle.transport = cast("Transport", _HalfClosing(self.transport))
+        self.cycle.transport = cast("Transport", HalfClosing(self.transport))
         self.flow.resume_reading()

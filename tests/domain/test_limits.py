@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from domain.limits import RATES, Limit, Rate, mailbox
+from domain.buckets import mailbox
+from domain.limits import RATES, Limit, Rate
 from domain.mail import Purpose
 from domain.refusals import Code, rate_limited
 

@@ -158,9 +158,9 @@ def test_another_host_name_does_not_reach_the_api(front: Front) -> None:
     assert b"token_missing" not in body
 
 
+@pytest.mark.parametrize("front", ["nginx"], indirect=True)  # Caddy does so by itself, at port 80
 def test_plain_http_leads_to_https(front: Front) -> None:
-    if front.plain is None:
-        pytest.skip("Caddy does so by itself, at port 80")
+    assert front.plain is not None
     with closing(http.client.HTTPConnection("127.0.0.1", front.plain, timeout=20)) as connection:
         connection.request("GET", "/verify?token=x", headers={"Host": "evil.example"})
         answer = connection.getresponse()

@@ -1,0 +1,90 @@
+"""Which buckets an act is counted in."""
+
+from uuid import UUID
+
+from domain.limits import Bucket, Limit
+from domain.mail import Kind, Link
+from domain.origin import Origin
+
+
+def login_buckets(name: str, origin: Origin) -> tuple[Bucket, ...]:
+    """Of wrong passwords from this network. What is too long to be a name is counted by its beginning."""
+    return Bucket(Limit.LOGIN, (_named(name), origin.network)), Bucket(Limit.LOGIN_NETWORK, (origin.network,))
+
+
+def account_bucket(name: str) -> Bucket:
+    return Bucket(Limit.LOGIN_ACCOUNT, (_named(name),))
+
+
+def home_bucket(name: str) -> Bucket:
+    return Bucket(Limit.LOGIN_HOME, (_named(name),))
+
+
+def total_bucket(name: str, origin: Origin) -> Bucket:
+    return Bucket(Limit.LOGIN_TOTAL, (_named(name), origin.network))
+
+
+def mail_buckets(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, ...]:
+    return (*mail_buckets_of_network(kind, recipient, origin), *mail_buckets_of_recipient(kind, recipient))
+
+
+def mail_buckets_of_network(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, Bucket]:
+    network = origin.network
+    return Bucket(Limit.MAIL, (kind, mailbox(recipient), network)), Bucket(Limit.MAIL_NETWORK, (network,))
+
+
+def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket]:
+    box = mailbox(recipient)
+    return Bucket(Limit.MAIL_RECIPIENT, (kind, box)), Bucket(Limit.MAIL_DAY, (box,))
+
+
+def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
+    """Where strangers have used up the buckets of a recipient: what is kept for networks where the user is logged in,
+    and what is left for anybody."""
+    box = mailbox(recipient)
+    return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == Kind.RESET else None
+
+
+def registration_reserve(address: str) -> tuple[Bucket, ...]:
+    """What is kept for a registration where strangers have used up the mails of the day, perhaps by asking for links
+    while there was nobody to send one to. Sub-addresses have none: anybody can make up more of them."""
+    return (Bucket(Limit.MAIL_FIRST, (address,)),) if address == mailbox(address) else ()
+
+
+def notice_bucket(recipient: str) -> Bucket:
+    return Bucket(Limit.NOTICE, (mailbox(recipient),))
+
+
+def link_bucket(purpose: str, origin: Origin) -> Bucket:
+    return Bucket(Limit.LINK, (purpose, origin.network))
+
+
+def link_use_bucket(link: Link) -> Bucket:
+    return Bucket(Limit.LINK_USE, (link.purpose, str(link.subject)))
+
+
+def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
+    return Bucket(limit, (str(user_id),))
+
+
+def buckets_of_recovery(email: str, username: str | None, origin: Origin) -> tuple[Bucket, ...]:
+    """The counters that the use of a reset link clears. The reader of the mail is the owner: they may log in at once
+    after any number of wrong passwords, and request new links, because the old ones stopped working."""
+    names = (email,) if username is None else (email, username)
+    guesses = [(login_buckets(name, origin)[0], account_bucket(name), home_bucket(name)) for name in names]
+    mails = (
+        mail_buckets_of_network(Kind.RESET, email, origin)[0],
+        *mail_buckets_of_recipient(Kind.RESET, email),
+        *filter(None, mail_reserves(Kind.RESET, email)),
+    )
+    return (*(bucket for some in guesses for bucket in some), *mails)
+
+
+def mailbox(address: str) -> str:
+    """Where a mail to the address arrives: a sub-address (RFC 5233) has no mailbox of its own."""
+    local, _, domain = address.rpartition("@")
+    return f"{local.partition('+')[0] or local}@{domain}"
+
+
+def _named(name: str) -> str:
+    return name.strip()[:254].lower()
