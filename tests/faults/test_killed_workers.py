@@ -69,6 +69,8 @@ def scene(house: Stack) -> Iterator[Scene]:
     box.behave()
     eventually(lambda: box.seen()[told.before] and box.seen()[told.after] == 2, within=LEASE_OVER)
     print(f"healthy letters took {took:.1f} s, those of the dead worker {time.monotonic() - killed:.1f} s")
+    # Their ends were not answered, so they may have arrived: the next attempt would be a quarter of an hour away.
+    house.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", told.dripping)
     eventually(lambda: house.owed() == 0)
     yield told
     house.stop_workers()
@@ -92,6 +94,6 @@ def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
 
 
 def test_letters_at_which_a_server_drips_are_left_and_tried_again(scene: Scene) -> None:
-    assert scene.notes == {"SMTP DATA: no answer in time."}
+    assert scene.notes == {"The mail was sent, but the server did not confirm that it accepted it."}
     assert {scene.stack.fate(email) for email in scene.dripping} == {("sent", "")}
     assert {scene.stack.box.seen()[email] for email in scene.dripping + scene.healthy} == {1}
