@@ -49,6 +49,9 @@ async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[
             await connection.rollback()
             await asyncio.sleep(0.2)
         await never_time_out(connection, local=pooled)
+        if pooled:
+            # The portal of a query keeps its snapshot until the next statement of the transaction. SET takes none.
+            await connection.execute(text("SET LOCAL lock_timeout = 0"))
         yield connection
 
 

@@ -69,7 +69,6 @@ def test_what_happens_to_pgbouncer_is_503_at_worst_and_loses_and_revives_nothing
         people.go_on(20)
 
 
-@pytest.mark.xfail(run=False, reason="a migration through PgBouncer does not end: let it go to PostgreSQL directly")
 def test_migrations_go_through_it_two_at_once(bouncer: PgBouncer) -> None:
     url = bouncer.empty_database()
     with ThreadPoolExecutor(2) as deployments:
