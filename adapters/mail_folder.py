@@ -21,7 +21,7 @@ class FolderMailer(Mailer):
         self._folder = folder
         self._sender = sender(mail_from, product)
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:  # noqa: ARG002
+    async def send(self, letter: Letter, _: StillSending = not_waiting, /) -> None:
         content = message_bytes(letter, self._sender)
         name = f"{letter.written_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{letter.id}"
         try:

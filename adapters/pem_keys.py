@@ -44,12 +44,12 @@ class SigningKey:
         """Raises ValueError for a key that can sign with none of the algorithms."""
         private = key if isinstance(key, PrivateKey) else None
         public = key if private is None else private.public_key()
-        if not isinstance(public, PublicKey):
-            raise ValueError(_KINDS)  # noqa: TRY004  (which key it is, is what the file says)
-        alg = _algorithm(public)
-        canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":"))
-        kid = _base64url(hashlib.sha256(canonical.encode()).digest())
-        return cls(kid=kid, alg=alg, private=private, public=public)
+        if isinstance(public, PublicKey):
+            alg = _algorithm(public)
+            canonical = json.dumps(_jwk(public), sort_keys=True, separators=(",", ":"))
+            kid = _base64url(hashlib.sha256(canonical.encode()).digest())
+            return cls(kid=kid, alg=alg, private=private, public=public)
+        raise ValueError(_KINDS)
 
     @property
     def jwk(self) -> dict[str, str]:

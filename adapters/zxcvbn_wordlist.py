@@ -29,7 +29,8 @@ _LISTS = {
 }
 """How much of each list counts as common."""
 
-_SHORT = frozenset("a i am an as at be by do go he if in is it me my no of oh on or so to up us we".split())  # noqa: SIM905
+_SHORT_WORDS = "a i am an as at be by do go he if in is it me my no of oh on or so to up us we"
+_SHORT = frozenset(_SHORT_WORDS.split())
 _LEET = str.maketrans("4@301!$57", "aaeoiisst")
 _LONGEST = 16
 _YEAR = 2.0

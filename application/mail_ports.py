@@ -46,7 +46,7 @@ class MailRefused(Exception):
 
 
 class Mailer(Protocol):
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: Letter, still_sending: StillSending = not_waiting, /) -> None:
         """Returns when the server has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
         the end of a letter and its answer, it awaits `still_sending` once more."""
         ...

@@ -72,16 +72,16 @@ uncommon words take more than 12. Words with separators are accepted as a passph
 
 
 class Guesses(Protocol):
-    def __call__(self, text: str, *, enough: float) -> float:
+    def __call__(self, text: str, /, *, enough: float) -> float:
         """How many guesses find a text in lower case, as a power of ten; `enough` stands for all beyond it."""
         ...
 
 
-def _always_enough(text: str, *, enough: float) -> float:  # noqa: ARG001
+def _always_enough(_: str, /, *, enough: float) -> float:
     return enough
 
 
-def _never(password: str) -> bool:  # noqa: ARG001
+def _never(_: str) -> bool:
     return False
 
 

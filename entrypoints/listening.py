@@ -26,6 +26,21 @@ def listen_host(text: str) -> str:
     return host
 
 
+def listens_everywhere(host: str) -> bool:
+    """Whether a server that listens on `host` listens on every address of the machine."""
+    try:
+        return ip_address(host).is_unspecified
+    except ValueError:
+        return False
+
+
+def reachable_at(host: str) -> str:
+    """Where this machine reaches a server that listens on `host`."""
+    if not listens_everywhere(host):
+        return host
+    return "::1" if ":" in host else "127.0.0.1"
+
+
 def cannot_listen(host: str, port: int) -> str | None:
     """Why the service cannot listen there and which setting to change, or None."""
     place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"

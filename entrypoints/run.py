@@ -13,7 +13,7 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
-from entrypoints.listening import cannot_listen, listen_host
+from entrypoints.listening import cannot_listen, listen_host, listens_everywhere, reachable_at
 from entrypoints.local.claim import Claim, Taken
 from entrypoints.local.engine import EngineFailed
 from entrypoints.local.house import ROOT, SMTP, House, Leaving, PartFailed
@@ -22,7 +22,6 @@ from entrypoints.service_links import without_service_links
 from entrypoints.setting_files import with_files
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (read, never bound)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -74,7 +73,7 @@ def run(bell: Bell) -> int:
     house = House(data, environ, lambda: bell.rung, report=say)
     try:
         house.open()
-        house.wait_until_ready(EVERYWHERE.get(host, host), int(number))
+        house.wait_until_ready(reachable_at(host), int(number))
         house.news()
         welcome(environ, mailbox=SMTP not in environ)
         while True:
@@ -94,7 +93,7 @@ def run(bell: Bell) -> int:
 
 
 def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
-    host = EVERYWHERE.get(environ["LATCHKEY_HOST"], environ["LATCHKEY_HOST"])
+    host = reachable_at(environ["LATCHKEY_HOST"])
     url = f"http://{f'[{host}]' if ':' in host else host}:{environ['LATCHKEY_PORT']}"
     say("")
     say(f"  Latchkey   {url}")
@@ -102,7 +101,7 @@ def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
     if mailbox:
         say(f"  Mailbox    {url}/dev/mail")
     say(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
-    if host not in LOOPBACK or environ["LATCHKEY_HOST"] in EVERYWHERE:
+    if host not in LOOPBACK or listens_everywhere(environ["LATCHKEY_HOST"]):
         say("")
         say(WARNING.format(host=environ["LATCHKEY_HOST"]))
     say("")

@@ -12,7 +12,7 @@ from msgspec import Struct
 from entrypoints import product_settings as product
 from entrypoints import setting_values as written
 from entrypoints.development_secrets import secret_key, signing_keys
-from entrypoints.listening import listen_host
+from entrypoints.listening import listen_host, listens_everywhere
 from entrypoints.setting_files import set_names
 from entrypoints.setting_values import ROOT, Network
 from entrypoints.settings_reader import SettingsError, SettingsReader
@@ -23,8 +23,6 @@ LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
 LONGEST_DRAIN = timedelta(minutes=10)
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
-EVERY_ADDRESS = ("", "0.0.0.0", "::", "[::]")  # noqa: S104  (read, never bound)
-"""What `LATCHKEY_HOST` says to listen on every address of the machine."""
 
 
 class Settings(Struct, frozen=True, kw_only=True):
@@ -85,7 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True):
     def own_hosts(self) -> tuple[str, ...]:
         """Names of this machine for those who sit at it, and the host of the public URL."""
         named = (urlsplit(self.public_url).hostname or "", self.host)
-        return *LOOPBACK_NAMES, *(name for name in named if name not in EVERY_ADDRESS)
+        return *LOOPBACK_NAMES, *(name for name in named if name and not listens_everywhere(name))
 
 
 def load(

@@ -190,7 +190,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
 
     # -- refusals ----------------------------------------------------------------------------------------
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002
+    def send_400_response(self, _: str) -> None:
         """What uvicorn does when the parser fails."""
         self._refuse(self._too_large() if self._is_too_large() else NOT_HTTP)
 

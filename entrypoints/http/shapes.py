@@ -43,6 +43,9 @@ class UserShape(Struct, frozen=True, kw_only=True):
         )
 
 
+BEARER: Literal["Bearer"] = "Bearer"
+
+
 class TokenPairShape(Struct, frozen=True, kw_only=True):
     """Lifetimes in seconds."""
 
@@ -57,7 +60,7 @@ class TokenPairShape(Struct, frozen=True, kw_only=True):
     def of(cls, pair: TokenPair) -> "TokenPairShape":
         return cls(
             access_token=pair.access_token,
-            token_type="Bearer",  # noqa: S106
+            token_type=BEARER,
             expires_in=pair.expires_in,
             refresh_token=pair.refresh_token,
             refresh_expires_in=pair.refresh_expires_in,

@@ -87,8 +87,7 @@ def install(lock: Path) -> int:
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
-        assert process.stdout is not None  # noqa: S101  (a pipe was asked for)
-        for line in process.stdout:
+        for line in process.stdout or ():
             if found := re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", line):
                 report.collected.add(_name(found[1]))
         status = process.wait()
