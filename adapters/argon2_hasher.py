@@ -3,7 +3,6 @@
 import asyncio
 import base64
 import os
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
@@ -17,7 +16,7 @@ from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatc
 
 from adapters.caller import current_caller
 from adapters.fair_threads import FairThreads, NoRoom
-from adapters.hashing_threads import cancel_when_hung_up, give_back_together, is_cancelled, lower_priority
+from adapters.hashing_threads import cancel_when_hung_up, is_cancelled, lower_priority
 from adapters.password_hashes.kept import Kept, wrapped
 from adapters.password_hashes.registry import foreign
 from adapters.password_hashes.same_salt import alike, place_of, salt_of
@@ -34,10 +33,6 @@ QUEUE, DEADLINE = 64, 2.0
 EXPENSIVE = 2**18
 """The price (`Kept.price`) above which a foreign hash is verified apart from the others: seven times that of our own
 hashes by default, a tenth of a second. So bcrypt from cost 12 and PBKDF2 above 262,144 iterations are expensive."""
-
-REST = 5.0
-"""Seconds without a job after which the memory of hashing is given back. Doing so after each job would make the next
-take half as long again, and never doing so keeps 19 MiB a thread for who logs in once an hour."""
 
 _UNUSABLE = "!"
 """In front of what Django, like Unix before it, keeps for a user without a password."""
@@ -59,7 +54,6 @@ class Argon2Hasher(Hasher):
         threads: int,
         deadline: float = DEADLINE,
         queue: int | None = None,
-        rest: float = REST,
         memory: int = 19_456,
         passes: int = 2,
         lanes: int = 1,
@@ -80,8 +74,6 @@ class Argon2Hasher(Hasher):
             max(1, threads - 1), queue=room, name="expensive-hasher", initializer=partial(lower_priority, 19)
         )
         self._deadline = deadline
-        self._rest = rest
-        self._resting: asyncio.TimerHandle | None = None
 
     async def hash(self, password: str, *, like: str | None = None) -> str:
         salt = salt_of(like) if like is not None and like.startswith(self._ours) else None
@@ -121,8 +113,6 @@ class Argon2Hasher(Hasher):
 
     def close(self) -> None:
         """Waits for the hashes that have begun; those that wait are refused."""
-        if self._resting is not None:
-            self._resting.cancel()
         self._pool.close()
         self._expensive.close()
 
@@ -141,22 +131,6 @@ class Argon2Hasher(Hasher):
         finally:
             timer.cancel()
             watching.cancel()
-            self._rest_from_now(loop)
-
-    def _rest_from_now(self, loop: asyncio.AbstractEventLoop) -> None:
-        if self._resting is not None:
-            self._resting.cancel()
-        self._resting = loop.call_later(self._rest, self._give_back, loop)
-
-    def _give_back(self, loop: asyncio.AbstractEventLoop) -> None:
-        if any(self.load()):  # whose callers may have left
-            self._rest_from_now(loop)
-            return
-        # Each thread has a heap of its own, so none may do it twice while another does not: they wait for each other.
-        together = threading.Barrier(self._threads)
-        with suppress(RuntimeError):  # closed meanwhile
-            for _ in range(self._threads):
-                self._pool.executor.submit(give_back_together, together, self._argon2.memory_cost * 1024)
 
     def _submit(self, job: Callable[[], T], pool: FairThreads) -> Future[T]:
         caller = current_caller()

@@ -1,4 +1,4 @@
-"""What threads that hash share: their priority, their memory, and callers who leave."""
+"""What threads that hash share: their priority, and callers who leave."""
 
 import asyncio
 import os
@@ -9,7 +9,6 @@ from contextlib import suppress
 from typing import Any
 
 from adapters.caller import current_caller
-from adapters.heap import give_back
 
 
 async def cancel_when_hung_up(job: Future[Any]) -> None:
@@ -21,15 +20,9 @@ async def cancel_when_hung_up(job: Future[Any]) -> None:
 
 
 def is_cancelled() -> bool:
-    """Whether it is the caller who is told to stop."""
+    """Whether the calling task itself has been cancelled."""
     caller = asyncio.current_task()
     return caller is None or caller.cancelling() > 0
-
-
-def give_back_together(together: threading.Barrier, block: int) -> None:
-    with suppress(threading.BrokenBarrierError):  # a job, or the end, took a thread away meanwhile
-        together.wait(timeout=1)  # seconds: on a full machine one of low priority is late by a tenth
-    give_back(block)
 
 
 def lower_priority(niceness: int) -> None:
