@@ -39,15 +39,14 @@ def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket
 
 
 def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
-    """Where strangers have used up the buckets of a recipient: what is kept for networks where the user is logged in,
-    and what is left for anybody."""
+    """Reserves for a recipient whose buckets are full: one for networks where the user is logged in, one for all."""
     box = mailbox(recipient)
     return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == Kind.RESET else None
 
 
 def registration_reserve(address: str) -> tuple[Bucket, ...]:
-    """What is kept for a registration where strangers have used up the mails of the day, perhaps by asking for links
-    while there was nobody to send one to. Sub-addresses have none: anybody can make up more of them."""
+    """The reserve for a registration when the mails of the day are used up, perhaps by requests for an address
+    without an account. Sub-addresses have none, because a mailbox has any number of them."""
     return (Bucket(Limit.MAIL_FIRST, (address,)),) if address == mailbox(address) else ()
 
 

@@ -33,9 +33,9 @@ class Limit(StrEnum):
     MAIL_NETWORK = "mail_network"
     """Mails that a network asked for, to whatever mailboxes."""
     MAIL_RECIPIENT = "mail_recipient"
-    """Mails of a kind to a mailbox that anybody asked for."""
+    """Mails of a kind to a mailbox, whichever network asked for them."""
     MAIL_DAY = "mail_day"
-    """Mails of all kinds to a mailbox that anybody asked for."""
+    """Mails of all kinds to a mailbox, whichever network asked for them."""
     MAIL_HOME = "mail_home"
     """Links to a mailbox, beyond the last two, for networks where its user is logged in."""
     MAIL_LAST = "mail_last"
@@ -104,8 +104,8 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
         # What people cause for themselves on a bad day, and no more than a nuisance by strangers.
         Limit.MAIL_DAY: (Rate(20, _DAY),),
-        # Whoever is refused here finds a user of the address, whom somebody else has registered within the two hours:
-        # a reset link, of which there is one in twenty minutes, makes that user theirs.
+        # A refusal here means that the address was registered within the last two hours. Its owner takes that account
+        # over by a reset link, of which there is one in twenty minutes.
         Limit.MAIL_FIRST: (Rate(1, 2 * _HOUR),),
         # As many as a network may ask for anyway.
         Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
@@ -115,7 +115,7 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
         # A school registers its classes from one address; a machine would do more.
         Limit.REGISTER: (Rate(200, _HOUR),),
-        # Links cannot be guessed (256 bits); this keeps anybody from trying.
+        # Links cannot be guessed (256 bits); this stops attempts.
         Limit.LINK: (Rate(20, 10 * _MINUTES),),
         # People try several passwords until one is accepted, and click a link more than once.
         Limit.LINK_USE: (Rate(60, _HOUR),),

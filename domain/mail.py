@@ -62,8 +62,8 @@ class Kind(StrEnum):
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a person waits for it, as far as anybody can tell: an address that is known already is answered as
-        quickly as one that is not."""
+        """Whether a person waits for it. A mail to a known address counts like one to an unknown address, so that the
+        delay does not reveal which it is."""
         return self in _AWAITED
 
 

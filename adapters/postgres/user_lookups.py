@@ -30,7 +30,7 @@ _BY_EMAILS = Prepared(
     .order_by(users.c.email, users.c.verified_at.is_(None), users.c.id.desc())
 )
 MOST = 50
-"""The first and the last so many unverified users of a name are asked at a login."""
+"""A login compares the hashes of the first 50 and the last 50 unverified users of a name."""
 
 
 def _candidates(named: ColumnElement[bool]) -> Prepared:

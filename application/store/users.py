@@ -71,8 +71,8 @@ class Users(Protocol):
         ...
 
     async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
-        """The hash of the first unverified user of the address, or else of the username. Where it is asked `alone`,
-        who asks so for the same address waits until this work is done."""
+        """The hash of the first unverified user of the address, or else of the username. With `alone`, other such
+        calls for the same address wait until this unit of work ends."""
         ...
 
     async def by_username(self, username: str) -> User | None:

@@ -145,7 +145,7 @@ _BEARER_ERRORS = {
     **dict.fromkeys((Code.NOT_VERIFIED, Code.ROLE_REQUIRED), "insufficient_scope"),
 }
 """What RFC 6750 (section 3.1) calls them. Its grammar allows no quotation mark and no backslash in a description, so
-that is the title of the code, which holds nothing that anybody sent."""
+that is the title of the code, which contains no user input."""
 
 
 def mark_bearer(scope: HTTPScope | WebSocketScope) -> None:

@@ -253,7 +253,7 @@ async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
 
 
 async def deleted(world: World, *, username: str | None = None, role: Role = Role.MEMBER) -> tuple[User, str]:
-    """Somebody with the password has deleted the account; the token in the mail about it."""
+    """The account was deleted by its password; the token in the mail about it."""
     user = await world.user(ALICE, username=username, role=role)
     await world.delete_me(await world.caller(), password=PASSWORD)
     return user, await world.mailed_token(ALICE)
