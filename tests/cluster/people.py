@@ -57,11 +57,14 @@ class Load:
 
     def _go_on(self, user: str) -> None:
         dice = random.Random(user)
+        # Each login from another network: the logins of one name from one network are limited.
+        networks = (f"198.19.{number}.{dice.randrange(1, 255)}" for number in itertools.cycle(range(256)))
         with httpx.Client(timeout=30) as caller:
             while not self._over.is_set():
                 here, there = dice.sample(self._pair.apis, 2)
                 body = {"login": user, "password": PASSWORD}
-                answer = self._heard("in", caller.post(f"{here.url}/v1/login", json=body), 200)
+                origin = {"X-Forwarded-For": next(networks)}
+                answer = self._heard("in", caller.post(f"{here.url}/v1/login", json=body, headers=origin), 200)
                 if answer.status_code != 200:
                     continue
                 token = answer.json()["access_token"]
