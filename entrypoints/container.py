@@ -1,5 +1,9 @@
 """Where roles meet technology: the one place that knows which adapter plays which role."""
 
+from collections.abc import Callable, Mapping
+from dataclasses import fields
+from typing import Any
+
 from dependency_injector import containers, providers
 
 from adapters.dramatiq_queue import DramatiqNudge
@@ -59,6 +63,16 @@ from entrypoints.mail_log import MailLog
 from entrypoints.settings import Settings
 
 
+def _wiring(scope: Mapping[str, Any]) -> Callable[..., providers.Factory[Any]]:
+    """Wires a use case by the names of its fields, from the providers in `scope`; only exceptions are written out."""
+
+    def use_case(cls: type[Any], /, **exceptions: object) -> providers.Factory[Any]:
+        named = {field.name: scope[field.name] for field in fields(cls) if field.name in scope}
+        return providers.Factory(cls, **named | exceptions)
+
+    return use_case
+
+
 class Container(containers.DeclarativeContainer):
     """Everything is built when it is first asked for, synchronously, once. `settings` has to be given."""
 
@@ -99,114 +113,59 @@ class Container(containers.DeclarativeContainer):
     composer = providers.ThreadSafeSingleton(making.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
 
-    issue = providers.Factory(
-        IssueTokens, access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock
-    )
-    check = providers.Factory(
-        CheckPassword, begin=begin, directory=directory, hasher=hasher, limits=limits, clock=clock
-    )
-    register = providers.Factory(
-        Register, begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id
-    )
-    verify = providers.Factory(Verify, begin=begin, links=link_sealer, limits=limits, clock=clock, new_id=new_id)
-    spend_mail = providers.Factory(SpendMail, begin=begin, limits=limits, clock=clock)
-    ask_for_verification = providers.Factory(
-        AskForLink, begin=begin, spend=spend_mail, clock=clock, new_id=new_id, kind=Kind.VERIFY
-    )
-    ask_for_reset = providers.Factory(
-        AskForLink, begin=begin, spend=spend_mail, clock=clock, new_id=new_id, kind=Kind.RESET
-    )
-    login = providers.Factory(
-        Login, begin=begin, check=check, hasher=hasher, issue=issue, lifetimes=lifetimes, clock=clock, new_id=new_id
-    )
-    refresh = providers.Factory(
-        Refresh,
-        begin=begin,
-        renewals=renewals,
-        sealer=refresh_sealer,
-        issue=issue,
-        lifetimes=lifetimes,
-        limits=limits,
-        pace=pace,
-        clock=clock,
-        new_id=new_id,
-    )
-    logout = providers.Factory(Logout, step=step, clock=clock, new_id=new_id)
-    logout_everywhere = providers.Factory(LogoutEverywhere, begin=begin, clock=clock, new_id=new_id)
-    list_sessions = providers.Factory(ListSessions, begin=begin, clock=clock)
-    end_session = providers.Factory(EndSession, begin=begin, clock=clock, new_id=new_id)
-    authenticate = providers.Factory(
-        Authenticate, sealer=access_sealer, blocklist=blocklist, truth=floors, directory=directory
-    )
-    show_me = providers.Factory(ShowMe, directory=directory)
-    rename_me = providers.Factory(RenameMe, begin=begin, policy=policy, clock=clock, new_id=new_id)
-    reset_password = providers.Factory(
-        ResetPassword,
-        begin=begin,
-        hasher=hasher,
-        links=link_sealer,
-        limits=limits,
-        policy=policy,
-        clock=clock,
-        new_id=new_id,
-    )
-    change_password = providers.Factory(
-        ChangePassword,
-        begin=begin,
-        check=check,
-        limits=limits,
-        hasher=hasher,
-        policy=policy,
-        issue=issue,
-        lifetimes=lifetimes,
-        clock=clock,
-        new_id=new_id,
-    )
-    change_email = providers.Factory(ChangeEmail, begin=begin, check=check, limits=limits, clock=clock, new_id=new_id)
-    confirm_email = providers.Factory(ConfirmEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
-    restore_email = providers.Factory(RestoreEmail, begin=begin, links=link_sealer, clock=clock, new_id=new_id)
-    follow_email_link = providers.Factory(
-        FollowEmailLink, links=link_sealer, limits=limits, confirm=confirm_email, restore=restore_email
-    )
-    look_at_link = providers.Factory(LookAtLink, begin=begin, links=link_sealer, clock=clock)
-    delete_me = providers.Factory(DeleteMe, begin=begin, check=check, clock=clock, new_id=new_id)
-    export_me = providers.Factory(ExportMe, begin=begin, clock=clock, new_id=new_id)
-    sessions_of = providers.Factory(SessionsOf, begin=begin, clock=clock)
-    end_sessions_of = providers.Factory(EndSessionsOf, begin=begin, clock=clock, new_id=new_id)
-    end_any_session = providers.Factory(EndAnySession, begin=begin, clock=clock, new_id=new_id)
-    list_users = providers.Factory(ListUsers, begin=begin)
-    list_events = providers.Factory(ListEvents, begin=begin)
-    show_user = providers.Factory(ShowUser, begin=begin)
-    change_user = providers.Factory(ChangeUser, begin=begin, clock=clock, new_id=new_id)
-    end_sessions = providers.Factory(EndSessions, begin=begin, clock=clock, new_id=new_id)
-    delete_user = providers.Factory(DeleteUser, begin=begin, clock=clock, new_id=new_id)
-    create_user = providers.Factory(CreateUser, begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-    import_users = providers.Factory(ImportUsers, begin=begin, hasher=hasher, clock=clock, new_id=new_id)
-    grant_role = providers.Factory(GrantRole, begin=begin, clock=clock, new_id=new_id)
-    find_users = providers.Factory(FindUsers, begin=begin)
-    switch_user = providers.Factory(SwitchUser, begin=begin, clock=clock, new_id=new_id)
-    remove_user = providers.Factory(RemoveUser, begin=begin, clock=clock, new_id=new_id)
-    deliver_mail = providers.Factory(
-        DeliverMail,
-        begin=begin,
-        step=step,
-        links=link_sealer,
-        composer=composer,
-        mailer=mailer,
-        clock=clock,
-        report=providers.Object(MailLog()),
-    )
-    keep_house = providers.Factory(KeepHouse, leftovers=leftovers, clock=clock)
-    parked_mails = providers.Factory(ParkedMails, begin=begin)
-    redrive_mail = providers.Factory(RedriveMail, begin=begin, clock=clock)
-    add_client = providers.Factory(AddClient, begin=begin, clock=clock, new_id=new_id, new_secret=new_secret)
-    list_clients = providers.Factory(ListClients, begin=begin)
-    remove_client = providers.Factory(RemoveClient, begin=begin)
-    identify_client = providers.Factory(IdentifyClient, begin=begin, limits=limits)
-    introspect = providers.Factory(Introspect, authenticate=authenticate, directory=directory)
-    revoke = providers.Factory(
-        Revoke, begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id
-    )
+    use_case = _wiring(locals())
+    issue = use_case(IssueTokens, access=access_sealer, refresh=refresh_sealer)
+    check = use_case(CheckPassword)
+    register = use_case(Register)
+    verify = use_case(Verify, links=link_sealer)
+    spend_mail = use_case(SpendMail)
+    ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=Kind.VERIFY)
+    ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=Kind.RESET)
+    login = use_case(Login)
+    refresh = use_case(Refresh, sealer=refresh_sealer)
+    logout = use_case(Logout)
+    logout_everywhere = use_case(LogoutEverywhere)
+    list_sessions = use_case(ListSessions)
+    end_session = use_case(EndSession)
+    authenticate = use_case(Authenticate, sealer=access_sealer, truth=floors)
+    show_me = use_case(ShowMe)
+    rename_me = use_case(RenameMe)
+    reset_password = use_case(ResetPassword, links=link_sealer)
+    change_password = use_case(ChangePassword)
+    change_email = use_case(ChangeEmail)
+    confirm_email = use_case(ConfirmEmail, links=link_sealer)
+    restore_email = use_case(RestoreEmail, links=link_sealer)
+    follow_email_link = use_case(FollowEmailLink, links=link_sealer, confirm=confirm_email, restore=restore_email)
+    look_at_link = use_case(LookAtLink, links=link_sealer)
+    delete_me = use_case(DeleteMe)
+    export_me = use_case(ExportMe)
+    sessions_of = use_case(SessionsOf)
+    end_sessions_of = use_case(EndSessionsOf)
+    end_any_session = use_case(EndAnySession)
+    list_users = use_case(ListUsers)
+    list_events = use_case(ListEvents)
+    show_user = use_case(ShowUser)
+    change_user = use_case(ChangeUser)
+    end_sessions = use_case(EndSessions)
+    delete_user = use_case(DeleteUser)
+    create_user = use_case(CreateUser)
+    import_users = use_case(ImportUsers)
+    grant_role = use_case(GrantRole)
+    find_users = use_case(FindUsers)
+    switch_user = use_case(SwitchUser)
+    remove_user = use_case(RemoveUser)
+    deliver_mail = use_case(DeliverMail, links=link_sealer, report=providers.Object(MailLog()))
+    keep_house = use_case(KeepHouse)
+    parked_mails = use_case(ParkedMails)
+    redrive_mail = use_case(RedriveMail)
+    add_client = use_case(AddClient)
+    list_clients = use_case(ListClients)
+    remove_client = use_case(RemoveClient)
+    identify_client = use_case(IdentifyClient)
+    introspect = use_case(Introspect)
+    revoke = use_case(Revoke, access=access_sealer, refresh=refresh_sealer)
+    del use_case
+
     health = providers.Factory(Health, floors, blocklist)
     backlog = providers.ThreadSafeSingleton(PostgresBacklog, engine, clock=clock)
     lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, floors)
