@@ -9,7 +9,7 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import Places, places, service
+from tests.entrypoints.conftest import Places, places, service, started
 from tests.entrypoints.service import PASSWORD, ROOT, Service
 
 __all__ = ["places", "service"]
@@ -26,14 +26,10 @@ AUDIENCE = "http://testserver"
 
 @pytest.fixture(scope="session")
 def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("service"), *places())
-    made.environ["LATCHKEY_AUDIENCE"] = AUDIENCE
-    try:
-        made.start_worker()
-        made.start_api()
-        yield made
-    finally:
-        made.stop()
+    service = Service(tmp_path_factory.mktemp("service"), *places())
+    service.environ["LATCHKEY_AUDIENCE"] = AUDIENCE
+    with started(service):
+        yield service
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import asyncpg
@@ -57,15 +58,21 @@ def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
         yield place
 
 
+@contextmanager
+def started(service: Service) -> Iterator[Service]:
+    """With a worker and an API, stopped at the end of the block."""
+    try:
+        service.start_worker()
+        service.start_api()
+        yield service
+    finally:
+        service.stop()
+
+
 @pytest.fixture(scope="session")
 def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("service"), *places())
-    try:
-        made.start_worker()
-        made.start_api()
-        yield made
-    finally:
-        made.stop()
+    with started(Service(tmp_path_factory.mktemp("service"), *places())) as service:
+        yield service
 
 
 @pytest.fixture

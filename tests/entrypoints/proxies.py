@@ -6,7 +6,7 @@ import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -177,7 +177,14 @@ def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
 
 @contextmanager
 def _running(proxy: Proxy, command: list[str], folder: Path) -> Iterator[Proxy]:
-    with proxy.log.open("wb") as output:
+    with closing(proxy.upstream), listening(command, folder=folder, log=proxy.log, port=proxy.port), closing(proxy):
+        yield proxy
+
+
+@contextmanager
+def listening(command: list[str], *, folder: Path, log: Path, port: int) -> Iterator[None]:
+    """A server as a process of its own, from when it listens until the end of the block."""
+    with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -187,16 +194,14 @@ def _running(proxy: Proxy, command: list[str], folder: Path) -> Iterator[Proxy]:
             stderr=subprocess.STDOUT,
         )
 
-    def listening() -> bool:
-        assert process.poll() is None, proxy.log.read_text()
+    def listens() -> bool:
+        assert process.poll() is None, log.read_text()
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", proxy.port)) == 0
+            return probe.connect_ex(("127.0.0.1", port)) == 0
 
     try:
-        eventually(listening)
-        yield proxy
+        eventually(listens)
+        yield
     finally:
-        proxy.close()
         process.terminate()
         process.wait(20)
-        proxy.upstream.close()

@@ -2,9 +2,6 @@
 
 import http.client
 import json
-import os
-import socket
-import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -14,9 +11,9 @@ import pytest
 
 from tests.contracts.certificates import Authority
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.proxies import AROUND, program
+from tests.entrypoints.proxies import AROUND, listening, program
 from tests.entrypoints.readme import block, with_places
-from tests.entrypoints.service import PASSWORD, Service, address, eventually, free_port
+from tests.entrypoints.service import PASSWORD, Service, address, free_port
 
 CALLER = "127.0.0.2"
 """Another than the proxy's."""
@@ -86,27 +83,10 @@ def front(
     authority, port, plain = Authority(folder), free_port(), free_port()
     command = KINDS[request.param](folder, service.port, port, plain, authority.certificate("localhost"))
     log = folder / "proxy.log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=folder,
-            env={**os.environ, "HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-        )
-
-    def listening() -> bool:
-        assert process.poll() is None, log.read_text()
-        with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", port)) == 0
-
     try:
-        eventually(listening)
-        yield Front(service, authority, port, plain if request.param == "nginx" else None, log)
+        with listening(command, folder=folder, log=log, port=port):
+            yield Front(service, authority, port, plain if request.param == "nginx" else None, log)
     finally:
-        process.terminate()
-        process.wait(20)
         service.close_clients()
         service.stop()
 
