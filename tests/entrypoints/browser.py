@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
@@ -86,7 +87,8 @@ class Browser:
     def press(self) -> None:
         button = self.driver.find_element(By.CSS_SELECTOR, "button:not([type=button])")
         button.click()
-        WebDriverWait(self.driver, 20).until(staleness_of(button))
+        # While one document replaces another, Chromium's driver may answer with an error of its inspector instead.
+        WebDriverWait(self.driver, 20, ignored_exceptions=[WebDriverException]).until(staleness_of(button))
 
     def fill(self, **fields: str) -> None:
         for name, value in fields.items():
