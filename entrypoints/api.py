@@ -46,7 +46,7 @@ def main() -> None:
         settings = load()
         container = Container(settings=settings)
         container.access_sealer()
-        insist_at_start(container.engine())
+        insist_at_start(container.database())
         _insist_on_port(settings)
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")

@@ -9,7 +9,7 @@ from dependency_injector import containers, providers
 from adapters.dramatiq_queue import DramatiqNudge
 from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.live_keys import LiveKeys
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
@@ -92,17 +92,17 @@ class Container(containers.DeclarativeContainer):
     policy = providers.ThreadSafeSingleton(making.make_policy, settings, common_passwords)
     hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
 
-    engine = providers.ThreadSafeSingleton(make_engine, settings.provided.database_url)
-    leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, engine)
-    floors = providers.ThreadSafeSingleton(PostgresFloors, engine)
+    database = providers.ThreadSafeSingleton(Database, settings.provided.database_url)
+    leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
+    floors = providers.ThreadSafeSingleton(PostgresFloors, database)
     blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     pace = providers.ThreadSafeSingleton(making.make_pace, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
-    store = providers.ThreadSafeSingleton(PostgresStore, engine, blocklist=blocklist, nudge=nudge)
+    store = providers.ThreadSafeSingleton(PostgresStore, database, blocklist=blocklist, nudge=nudge)
     begin, step = store.provided.begin, store.provided.step
-    directory = providers.ThreadSafeSingleton(PostgresDirectory, engine)
-    renewals = providers.ThreadSafeSingleton(PostgresRenewals, engine)
+    directory = providers.ThreadSafeSingleton(PostgresDirectory, database)
+    renewals = providers.ThreadSafeSingleton(PostgresRenewals, database)
 
     signing_keys = providers.ThreadSafeSingleton(
         LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
@@ -167,7 +167,7 @@ class Container(containers.DeclarativeContainer):
     del use_case
 
     health = providers.Factory(Health, floors, blocklist)
-    backlog = providers.ThreadSafeSingleton(PostgresBacklog, engine, clock=clock)
+    backlog = providers.ThreadSafeSingleton(PostgresBacklog, database, clock=clock)
     lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, floors)
     lookout = providers.Factory(Lookout, backlog, blocklist, lost=lost_revocations)
 
@@ -178,4 +178,4 @@ async def close(container: Container) -> None:
     container.nudge().close()
     await container.blocklist().close()
     await container.limits().close()
-    await container.engine().dispose()
+    await container.database().close()

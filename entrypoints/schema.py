@@ -4,10 +4,11 @@ import asyncio
 import time
 from dataclasses import dataclass
 
-from sqlalchemy import URL, text
-from sqlalchemy.exc import ProgrammingError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy import text
 
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import Database
+from adapters.postgres.errors import FAILURES, SCHEMA_MISMATCH
 from entrypoints.revisions import head, is_newer
 
 _FOUND = text("SELECT version_num, obj_description('alembic_version'::regclass, 'pg_class') FROM alembic_version")
@@ -41,10 +42,10 @@ class Schema:
         return self.newer or self.revision == self.expected
 
 
-async def schema_of(connection: AsyncConnection) -> Schema:
+async def schema_of(connection: Connection) -> Schema:
     try:
-        found = (await connection.execute(_FOUND)).all()
-    except ProgrammingError:
+        found = [tuple(row) for row in await connection.fetch(_FOUND)]
+    except SCHEMA_MISMATCH:
         found = []
     match found:
         case []:
@@ -55,11 +56,10 @@ async def schema_of(connection: AsyncConnection) -> Schema:
             return Schema(" and ".join(sorted(revision for revision, _ in several)), head())
 
 
-def unusable(url: URL, error: Exception) -> SchemaError:
+def unusable(server: str, error: Exception) -> SchemaError:
     """Of a connection that failed with `error`."""
     why = str(getattr(error, "orig", error)) or "it does not answer"
-    where = f"{url.host or 'localhost'}:{url.port or 5432}"
-    return SchemaError(f"The database at {where} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
+    return SchemaError(f"The database at {server} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
 
 
 def unmigrated(error: Exception) -> SchemaError:
@@ -84,50 +84,50 @@ def unmigrated(error: Exception) -> SchemaError:
     )
 
 
-async def not_allowed(error: Exception, engine: AsyncEngine) -> SchemaError | None:
+async def not_allowed(error: Exception, database: Database) -> SchemaError | None:
     """Of a migration whose role may not change the schema: who has to own what. None where it failed otherwise."""
     if getattr(getattr(error, "orig", None), "sqlstate", None) not in _NO_RIGHT:
         return None
-    async with engine.connect() as connection:
-        it = (await connection.execute(_OWNERS)).one()
-    if it.tables_owner not in (None, it.role):
+    async with database.connection() as connection:
+        [(role, name, schema, owner, tables_owner)] = await connection.fetch(_OWNERS)
+    if tables_owner not in (None, role):
         return SchemaError(
-            f"The role {it.role} may not migrate the database {it.database}: its tables belong to {it.tables_owner}."
-            f" Run `make migrate` with a LATCHKEY_DATABASE_URL of {it.tables_owner}."
+            f"The role {role} may not migrate the database {name}: its tables belong to {tables_owner}."
+            f" Run `make migrate` with a LATCHKEY_DATABASE_URL of {tables_owner}."
         )
     return SchemaError(
-        f"The role {it.role} may not create tables in the schema {it.schema} of the database {it.database}, which"
-        f" belongs to {it.owner}. Since PostgreSQL 15 only a database's owner may. Make {it.role} its owner: as a"
+        f"The role {role} may not create tables in the schema {schema} of the database {name}, which"
+        f" belongs to {owner}. Since PostgreSQL 15 only a database's owner may. Make {role} its owner: as a"
         " superuser, in that database,\n"
-        f"  ALTER DATABASE {it.database} OWNER TO {it.role};\n"
-        f"  GRANT USAGE, CREATE ON SCHEMA {it.schema} TO {it.role};"
+        f"  ALTER DATABASE {name} OWNER TO {role};\n"
+        f"  GRANT USAGE, CREATE ON SCHEMA {schema} TO {role};"
     )
 
 
-async def insist_on_schema(engine: AsyncEngine, *, patience: float = 10) -> None:
+async def insist_on_schema(database: Database, *, patience: float = 10) -> None:
     """Raises SchemaError where the schema does not fit, or the database stays silent for `patience` seconds."""
     give_up = time.monotonic() + patience
     while True:
         try:
-            async with engine.connect() as connection:
+            async with database.connection() as connection:
                 schema = await schema_of(connection)
             break
-        except (SQLAlchemyError, OSError) as error:
+        except FAILURES as error:
             if time.monotonic() > give_up:
-                raise unusable(engine.url, error) from error
+                raise unusable(database.server, error) from error
             await asyncio.sleep(0.2)
     if not schema.fits:
         state = "has no schema yet" if schema.revision is None else f"has the schema {schema.revision}"
         raise SchemaError(f"The database {state}, this version needs {schema.expected}. Run `make migrate`.")
 
 
-def insist_at_start(engine: AsyncEngine) -> None:
-    """For a process that has no event loop yet; the engine is as new afterwards."""
+def insist_at_start(database: Database) -> None:
+    """For a process that has no event loop yet."""
 
     async def insist() -> None:
         try:
-            await insist_on_schema(engine)
+            await insist_on_schema(database)
         finally:
-            await engine.dispose()
+            await database.close()
 
     asyncio.run(insist())

@@ -165,7 +165,7 @@ def main() -> None:
     try:
         settings = load(mails=True)
         container = Container(settings=settings)
-        insist_at_start(container.engine())
+        insist_at_start(container.database())
     except (SettingsError, SchemaError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)

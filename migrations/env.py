@@ -12,10 +12,11 @@ from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
+from adapters.postgres.database import Database
 from adapters.postgres.migration_turn import never_time_out, telling_blockers, turn
-from adapters.postgres.places import behind_pgbouncer, driver_url
+from adapters.postgres.places import behind_pgbouncer, driver_url, server_name
 from adapters.postgres.tables import metadata
-from entrypoints.schema import not_allowed, schema_of, unmigrated, unusable
+from entrypoints.schema import Schema, not_allowed, schema_of, unmigrated, unusable
 from entrypoints.settings import SettingsError, database_url
 
 
@@ -71,6 +72,11 @@ def _say(words: str) -> None:
     sys.stdout.flush()
 
 
+async def _schema(database: Database) -> Schema:
+    async with database.connection() as connection:
+        return await schema_of(connection)
+
+
 async def _online() -> None:
     try:
         setting = context.config.attributes.get("database_url") or database_url()
@@ -86,13 +92,14 @@ async def _online() -> None:
         url, poolclass=pool.NullPool, connect_args=arguments, isolation_level="READ COMMITTED"
     )
     event.listen(engine.sync_engine, "begin", _be_brief)
+    database = Database(setting, pool_size=1, application="latchkey migrate")
     try:
         connection = await engine.connect()
         if not pooled:
             await never_time_out(connection, local=False)
             await connection.commit()
     except (SQLAlchemyError, OSError) as error:
-        sys.exit(str(unusable(url, error)))
+        sys.exit(str(unusable(server_name(setting), error)))
     try:
         async with AsyncExitStack() as stack:
             watching = await stack.enter_async_context(turn(engine, pooled=pooled, say=_say))
@@ -100,8 +107,7 @@ async def _online() -> None:
                 pid = (await connection.execute(text("SELECT pg_backend_pid()"))).scalar_one()
                 await stack.enter_async_context(telling_blockers(watching, pid=pid, say=_say))
                 await connection.commit()
-            schema = await schema_of(connection)
-            await connection.rollback()
+            schema = await _schema(database)
             asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]
             if schema.newer and asked is command.upgrade:
                 said = f"The schema {schema.revision} is newer than this version, and serves it: nothing to do."
@@ -109,17 +115,18 @@ async def _online() -> None:
             else:
                 await connection.run_sync(_migrate)
                 if asked in {command.upgrade, command.downgrade}:
-                    now = (await schema_of(connection)).revision
+                    now = (await _schema(database)).revision
                     context.config.print_stdout(_went(schema.revision, now))
     except (
         SQLAlchemyError,
         OSError,
         AssertionError,
     ) as error:  # the last is what Alembic says to a name that is none
-        sys.exit(str(await not_allowed(error, engine) or unmigrated(error)))
+        sys.exit(str(await not_allowed(error, database) or unmigrated(error)))
     finally:
         await connection.close()
         await engine.dispose()
+        await database.close()
 
 
 def _offline() -> None:

@@ -11,9 +11,10 @@ from redis.asyncio import Redis
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
 from entrypoints import engines
+from tests.sql import sql_engine
 from tests.world import World
 
 # Examples may be slow on a busy machine; how slow is not what these tests are about.
@@ -62,12 +63,20 @@ def migrated(postgres: engines.Postgres) -> str:
 
 @pytest.fixture
 async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
-    """An engine on an empty database."""
-    made = make_engine(migrated)
+    """SQL of tests on an empty database."""
+    made = sql_engine(migrated)
     async with made.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
     yield made
     await made.dispose()
+
+
+@pytest.fixture
+async def database(migrated: str, engine: AsyncEngine) -> AsyncIterator[Database]:
+    """An empty database, as adapters use it."""
+    made = Database(migrated)
+    yield made
+    await made.close()
 
 
 @pytest.fixture

@@ -1,13 +1,12 @@
-"""What is said to the database: by SQLAlchemy, and by those who speak to the driver themselves."""
+"""What is said to the database."""
 
 import asyncio
 import re
-from typing import Any
+from typing import Any, Self
 
-from sqlalchemy import event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from adapters.postgres.database import Database
 
-_ITS_OWN = re.compile(r"^BEGIN|^ROLLBACK|typeinfo_tree|'jit'")
+_ITS_OWN = re.compile(r"^BEGIN|^ROLLBACK|^SAVEPOINT|^RELEASE|typeinfo_tree|'jit'")
 """Where transactions begin and fail, and what the driver asks to learn of types."""
 
 Said = tuple[str, tuple[Any, ...]]
@@ -17,39 +16,35 @@ Said = tuple[str, tuple[Any, ...]]
 class Overheard:
     """Everything from now on, until `leave`. The driver tells a turn of the event loop later."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, database: Database) -> None:
+        """Before its first connection; later, use `of`."""
         self.statements: list[Said] = []
         self.transactions = 0
-        """How many were done for good."""
-        self._engine = engine.sync_engine
-        self._listening = True
-        self._drivers = set[Any]()
-        event.listen(self._engine, "before_cursor_execute", self._told)
-        event.listen(self._engine, "checkout", self._met)
+        """How many were committed."""
+        self._database = database
+        database.on_connect = self._listen
+
+    @classmethod
+    async def of(cls, database: Database) -> Self:
+        await database.close()
+        return cls(database)
 
     async def taken(self) -> list[Said]:
-        """What was said until now; from here on it begins anew."""
+        """What was said since the last time."""
         await asyncio.sleep(0)
         taken, self.statements = self.statements, []
         return taken
 
-    def leave(self) -> None:
-        self._listening = False
-        event.remove(self._engine, "before_cursor_execute", self._told)
-        event.remove(self._engine, "checkout", self._met)
-        for driver in self._drivers:
-            driver.remove_query_logger(self._heard)
+    async def leave(self) -> None:
+        self._database.on_connect = None
+        await self._database.close()
 
-    def _told(self, *call: Any) -> None:
-        self.statements.append((call[2], tuple(call[3])))
+    async def _listen(self, driver: Any) -> None:
+        driver.add_query_logger(self._hear)
 
-    def _met(self, connection: Any, *_: object) -> None:
-        self._drivers.add(connection.driver_connection)
-        connection.driver_connection.add_query_logger(self._heard)  # once, however often it is added
-
-    def _heard(self, told: Any) -> None:
-        words = told.query.strip("; ")
-        if self._listening and words == "COMMIT":
+    def _hear(self, query: Any) -> None:
+        words = query.query.strip("; ")
+        if words == "COMMIT":
             self.transactions += 1
-        elif self._listening and words and not _ITS_OWN.search(words):
-            self.statements.append((told.query, tuple(told.args)))
+        elif words and not _ITS_OWN.search(words):
+            self.statements.append((query.query, tuple(query.args)))

@@ -16,7 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import make_url
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from entrypoints import engines
 from entrypoints.revisions import head
 from entrypoints.schema import SchemaError, insist_on_schema
@@ -426,13 +426,13 @@ def insisted(url: str, *, patience: float = 0.0) -> str:
     """What it says; nothing where all is well."""
 
     async def insist() -> str:
-        engine = make_engine(url, deadline=1.0)
+        database = Database(url, deadline=1.0)
         try:
-            await insist_on_schema(engine, patience=patience)
+            await insist_on_schema(database, patience=patience)
         except SchemaError as error:
             return str(error)
         finally:
-            await engine.dispose()
+            await database.close()
         return ""
 
     return asyncio.run(insist())
@@ -580,13 +580,13 @@ def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
         late.kill()
 
         async def both() -> None:
-            engine = make_engine(late.url, deadline=1.0)
+            database = Database(late.url, deadline=1.0)
             starting = asyncio.create_task(asyncio.to_thread(late.start))
             try:
-                await insist_on_schema(engine, patience=30)
+                await insist_on_schema(database, patience=30)
             finally:
                 await starting
-                await engine.dispose()
+                await database.close()
 
         asyncio.run(both())
 

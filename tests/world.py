@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
@@ -19,6 +18,7 @@ from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.no_limits import NoLimits
 from adapters.pem_keys import SigningKey
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
@@ -88,10 +88,10 @@ class StoppedClock:
 
 
 class World:
-    """`limited` is False where nothing is ever too often. With an `engine`, everything is kept in PostgreSQL, and
+    """`limited` is False where nothing is ever too often. With a `database`, everything is kept in PostgreSQL, and
     `store` stays empty."""
 
-    def __init__(self, *, limited: bool = True, engine: AsyncEngine | None = None) -> None:
+    def __init__(self, *, limited: bool = True, database: Database | None = None) -> None:
         self.clock = clock = StoppedClock()
         self.nudged: list[UUID] = []
         self.blocklist = MemoryBlocklist()
@@ -102,10 +102,10 @@ class World:
         directory: Directory = MemoryDirectory(self.store)
         leftovers: Leftovers = MemoryLeftovers(self.store)
         truth: Floors = self.floors
-        if engine is not None:
-            store = PostgresStore(engine, blocklist=self.blocklist, nudge=self.nudged.extend)
-            renewals, directory = PostgresRenewals(engine), PostgresDirectory(engine)
-            leftovers, truth = PostgresLeftovers(engine), PostgresFloors(engine)
+        if database is not None:
+            store = PostgresStore(database, blocklist=self.blocklist, nudge=self.nudged.extend)
+            renewals, directory = PostgresRenewals(database), PostgresDirectory(database)
+            leftovers, truth = PostgresLeftovers(database), PostgresFloors(database)
         self.hasher = hasher = MemoryHasher()
         self.limits = ProcessLimits(clock=clock)
         limits: Limits = self.limits if limited else NoLimits()

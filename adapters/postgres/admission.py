@@ -8,8 +8,8 @@ from itertools import groupby
 from uuid import UUID
 
 from sqlalchemy import ARRAY, LargeBinary, any_, case, func, literal, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, insert_all, row_of_user, user_of
 from adapters.postgres.tables import arrivals, events, username_key, users
 from application.store import Standing
@@ -23,20 +23,20 @@ _IMPORTS = 0x696D706F7274
 """The number of a lock that nothing else takes."""
 
 
-async def standing(connection: AsyncConnection, emails: Collection[str]) -> Mapping[str, Standing]:
+async def standing(connection: Connection, emails: Collection[str]) -> Mapping[str, Standing]:
     everybody = (await _everybody_at(connection, emails)).values()
     first = (next((it for it in met if it.user.verified or it.imported_at), None) for met in everybody)
     return {it.user.email: it for it in first if it is not None}
 
 
-async def brought(connection: AsyncConnection, emails: Collection[str]) -> Collection[str]:
+async def brought(connection: Connection, emails: Collection[str]) -> Collection[str]:
     by_digest = {_digest(email): email for email in emails}
     asked = select(arrivals.c.digest).where(arrivals.c.digest == any_(literal(list(by_digest), ARRAY(LargeBinary))))
-    return {by_digest[digest] for digest in (await connection.execute(asked)).scalars()}
+    return {by_digest[digest] for digest in await connection.fetch_column(asked)}
 
 
 async def admit(
-    connection: AsyncConnection, newcomers: Sequence[User], *, give_way: GiveWay, now: datetime
+    connection: Connection, newcomers: Sequence[User], *, give_way: GiveWay, now: datetime
 ) -> Sequence[User]:
     # One import after another, so that each sees the claims of those before it, and none waits in a circle.
     await connection.execute(select(func.pg_advisory_xact_lock(_IMPORTS)))
@@ -60,7 +60,7 @@ async def admit(
     return admitted
 
 
-async def _everybody_at(connection: AsyncConnection, emails: Collection[str]) -> Mapping[str, Sequence[Standing]]:
+async def _everybody_at(connection: Connection, emails: Collection[str]) -> Mapping[str, Sequence[Standing]]:
     """By address: its verified user, or else the newest claim."""
     # An import is the first thing that happens to whom it brings, so one event tells, however many there are.
     imported_at = (
@@ -72,7 +72,7 @@ async def _everybody_at(connection: AsyncConnection, emails: Collection[str]) ->
     )
     first = users.c.email, users.c.verified_at.is_(None), users.c.id.desc()
     met = select(users, imported_at.label("imported_at")).where(among_texts(users.c.email, emails)).order_by(*first)
-    standings = [Standing(user_of(row), row.imported_at) for row in await connection.execute(met)]
+    standings = [Standing(user_of(row), row["imported_at"]) for row in await connection.fetch(met)]
     return {email: list(theirs) for email, theirs in groupby(standings, lambda standing: standing.user.email)}
 
 
@@ -82,7 +82,7 @@ def _may_come(newcomer: User, standings: Sequence[Standing], *, before: bool) ->
     return not any(it.user.verified for it in standings) and (newcomer.verified if imported else not before)
 
 
-async def _remember(connection: AsyncConnection, users: Sequence[User]) -> None:
+async def _remember(connection: Connection, users: Sequence[User]) -> None:
     if users:
         rows = [{"id": user.id, "digest": _digest(user.email)} for user in users]
         await connection.execute(insert_all(arrivals, rows).on_conflict_do_nothing())
@@ -92,11 +92,11 @@ def _digest(email: str) -> bytes:
     return sha256(email.encode()).digest()
 
 
-async def _without_taken_names(connection: AsyncConnection, newcomers: Sequence[User]) -> Sequence[User]:
+async def _without_taken_names(connection: Connection, newcomers: Sequence[User]) -> Sequence[User]:
     """The same users without usernames that belong to verified users, among themselves too."""
     names = {user.username.lower() for user in newcomers if user.username is not None}
     proven = select(username_key).where(among_texts(username_key, names), users.c.verified_at.is_not(None))
-    taken = set((await connection.execute(proven)).scalars()) if names else set()
+    taken = set(await connection.fetch_column(proven)) if names else set()
     named = []
     for user in newcomers:
         name = (user.username or "").lower()
@@ -106,7 +106,7 @@ async def _without_taken_names(connection: AsyncConnection, newcomers: Sequence[
     return named
 
 
-async def _make_room_for(connection: AsyncConnection, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
+async def _make_room_for(connection: Connection, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
     """The users that were inserted; for the others, another user has just verified the address or name."""
     rows = [
         {
@@ -117,5 +117,5 @@ async def _make_room_for(connection: AsyncConnection, newcomers: Sequence[User],
         for user in newcomers
     ]
     inserted = insert_all(users, rows).on_conflict_do_nothing().returning(users.c.id)
-    ids = set((await connection.execute(inserted)).scalars())
+    ids = set(await connection.fetch_column(inserted))
     return [user for user in newcomers if user.id in ids]

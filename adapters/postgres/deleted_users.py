@@ -6,8 +6,8 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, DateTime, and_, case, delete, insert, literal, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among, deletion_of, user_of
 from adapters.postgres.tables import deletions, events, mails, sessions, users
 from domain.deletion import Deletion
@@ -17,7 +17,7 @@ from domain.user import NO_PASSWORD, User
 
 
 async def remove(
-    connection: AsyncConnection, user_ids: Sequence[UUID], *, now: datetime, until: datetime | None = None
+    connection: Connection, user_ids: Sequence[UUID], *, now: datetime, until: datetime | None = None
 ) -> int:
     """The users are held by the caller, and their sessions are over. Of each a row stays, without address and
     name, until the history, of any length, has been removed."""
@@ -39,73 +39,77 @@ async def remove(
         "deleted_at": now,
         "credential_version": users.c.credential_version + 1,
     }
-    return (await connection.execute(update(users).where(them).values(emptied))).rowcount
+    return await connection.execute(update(users).where(them).values(emptied))
 
 
-async def deletion_of_user(connection: AsyncConnection, user_id: UUID) -> Deletion | None:
+async def deletion_of_user(connection: Connection, user_id: UUID) -> Deletion | None:
     asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
-    row = (await connection.execute(asked.where(deletions.c.id == user_id))).first()
+    row = await connection.fetch_row(asked.where(deletions.c.id == user_id))
     return None if row is None else deletion_of(row)
 
 
-async def deletion_at(connection: AsyncConnection, email: str, *, now: datetime) -> Deletion | None:
+async def deletion_at(connection: Connection, email: str, *, now: datetime) -> Deletion | None:
     asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
     latest = asked.where(deletions.c.email == email, deletions.c.until > now).order_by(deletions.c.deleted_at.desc())
-    row = (await connection.execute(latest.limit(1))).first()
+    row = await connection.fetch_row(latest.limit(1))
     return None if row is None else deletion_of(row)
 
 
-async def bring_back(connection: AsyncConnection, user_id: UUID, *, email: str, now: datetime) -> User | None:
+async def bring_back(connection: Connection, user_id: UUID, *, email: str, now: datetime) -> User | None:
     undone = delete(deletions).where(deletions.c.id == user_id, deletions.c.until > now).returning(deletions)
-    row = (await connection.execute(undone)).first()
+    row = await connection.fetch_row(undone)
     if row is None:
         return None
-    values = {"email": email, "username": row.username, "role": row.role, "disabled_at": None, "deleted_at": None}
+    values = {
+        "email": email,
+        "username": row["username"],
+        "role": row["role"],
+        "disabled_at": None,
+        "deleted_at": None,
+    }
     back = update(users).where(users.c.id == user_id).values(values).returning(users)
-    found = (await connection.execute(back)).first()
+    found = await connection.fetch_row(back)
     return None if found is None else user_of(found)
 
 
-async def clean(
-    connection: AsyncConnection, user_id: UUID, *, due: ColumnElement[bool], limit: int
-) -> tuple[int, bool]:
+async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[bool], limit: int) -> tuple[int, bool]:
     """How many rows were changed, at most `limit` of each kind, and whether nothing of the user is left. A user who
     is locked at the moment or was restored is skipped."""
     asked = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
-    deletion = (await connection.execute(asked)).first()
+    deletion = await connection.fetch_row(asked)
     if deletion is None:
         return 0, True
     theirs = select(sessions.c.id).where(sessions.c.user_id == user_id).limit(limit)
-    found = list((await connection.execute(theirs)).scalars())
+    found = await connection.fetch_column(theirs)
     nameless = update(sessions).where(among(sessions.c.id, found)).values(user_id=None, user_agent="", ip="")
-    changed, finished = (await connection.execute(nameless)).rowcount, len(found) < limit
+    changed, finished = await connection.execute(nameless), len(found) < limit
 
     about = mails.c.user_id == user_id
-    if deletion.email is not None:
+    if deletion["email"] is not None:
         # Not what was sent to a user who has registered the address since.
-        about = or_(about, and_(mails.c.recipient == deletion.email, mails.c.created_at <= deletion.deleted_at))
+        about = or_(about, and_(mails.c.recipient == deletion["email"], mails.c.created_at <= deletion["deleted_at"]))
     settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
-    found = list((await connection.execute(settled)).scalars())
-    changed += (await connection.execute(delete(mails).where(among(mails.c.id, found)))).rowcount
+    found = await connection.fetch_column(settled)
+    changed += await connection.execute(delete(mails).where(among(mails.c.id, found)))
     finished = finished and len(found) < limit
 
     happened = select(events.c.id).where(events.c.user_id == user_id).order_by(events.c.id).limit(limit)
-    if deletion.cleaned_to is not None:
-        happened = happened.where(events.c.id > deletion.cleaned_to)
-    found = list((await connection.execute(happened)).scalars())
+    if deletion["cleaned_to"] is not None:
+        happened = happened.where(events.c.id > deletion["cleaned_to"])
+    found = await connection.fetch_column(happened)
     placed = and_(
         among(events.c.id, found),
         events.c.action != Action.DELETED.value,  # whose IP address and device are those of the actor
         or_(events.c.ip != "", events.c.user_agent != ""),
     )
     nowhere = update(events).where(placed).values(ip="", user_agent="")
-    changed += (await connection.execute(nowhere)).rowcount
+    changed += await connection.execute(nowhere)
     finished = finished and len(found) < limit
 
     if finished:
         # With the user go the changes of address.
         await connection.execute(delete(users).where(users.c.id == user_id))
-        changed += (await connection.execute(delete(deletions).where(deletions.c.id == user_id))).rowcount
+        changed += await connection.execute(delete(deletions).where(deletions.c.id == user_id))
     elif found:
         await connection.execute(update(deletions).where(deletions.c.id == user_id).values(cleaned_to=found[-1]))
     return changed, finished

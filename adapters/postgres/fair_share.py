@@ -6,11 +6,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from weakref import WeakValueDictionary
 
 from adapters.caller import current_caller
-from adapters.postgres.connecting import POOL
-from adapters.postgres.patience import patience
+from adapters.postgres.database import POOL_SIZE
+from adapters.postgres.deadline import within_deadline
 from domain.refusals import Code, Refusal
 
-OF_A_USER, OF_A_SITE = 1, POOL // 2
+OF_A_USER, OF_A_SITE = 1, POOL_SIZE // 2
 """A user's works queue for one connection, those of a site for half of the pool."""
 
 
@@ -28,7 +28,7 @@ class FairShare:
         async with AsyncExitStack() as held:
             if caller is not None:
                 try:
-                    async with patience():
+                    async with within_deadline():
                         if caller.user is not None:
                             await held.enter_async_context(self._semaphore(caller.user, OF_A_USER))
                         await held.enter_async_context(self._semaphore(caller.site, OF_A_SITE))

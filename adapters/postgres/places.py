@@ -83,6 +83,20 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
     return _with_options(parsed, query, hosts)
 
 
+def driver_arguments(url: str) -> dict[str, Any]:
+    """For `asyncpg.connect`."""
+    parsed, arguments = driver_url(url)
+    _, place = parsed.get_dialect()().create_connect_args(parsed)
+    both = {**place, **arguments}
+    return {name: it for name, it in both.items() if not name.startswith("prepared_statement_")}
+
+
+def server_name(url: str) -> str:
+    """Host and port, without anything secret."""
+    parsed, _ = driver_url(url)
+    return f"{parsed.host or 'localhost'}:{parsed.port or 5432}"
+
+
 def behind_pgbouncer(url: str) -> bool:
     """Whether connections are PgBouncer's, which lends a server for each transaction."""
     return driver_url(url)[1].get("statement_cache_size") == 0

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import change_of, row_of_change
 from adapters.postgres.tables import address_changes
 from application.store import AddressChanges
@@ -15,7 +15,7 @@ from domain.address_change import AddressChange
 
 
 class PostgresAddressChanges(AddressChanges):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, change: AddressChange) -> None:
@@ -26,7 +26,7 @@ class PostgresAddressChanges(AddressChanges):
 
     async def of(self, user_id: UUID) -> Sequence[AddressChange]:
         theirs = select(address_changes).where(address_changes.c.user_id == user_id)
-        found = await self._connection.execute(theirs.order_by(address_changes.c.id.desc()))
+        found = await self._connection.fetch(theirs.order_by(address_changes.c.id.desc()))
         return [change_of(row) for row in found]
 
     async def newest(self, user_id: UUID) -> AddressChange | None:
@@ -62,5 +62,5 @@ class PostgresAddressChanges(AddressChanges):
         )
 
     async def _one(self, statement: Any) -> AddressChange | None:
-        row = (await self._connection.execute(statement)).first()
+        row = await self._connection.fetch_row(statement)
         return None if row is None else change_of(row)

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from sqlalchemy import func, literal_column, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.lending import Lender
+from adapters.postgres.database import Database
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import mails
 from adapters.round_trip import RoundTrip
@@ -27,8 +26,8 @@ class Backlog:
 
 
 class PostgresBacklog:
-    def __init__(self, engine: AsyncEngine, *, clock: Clock) -> None:
-        self._lender = Lender(engine)
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
         self._clock = clock
         self._shared = RoundTrip(self._look)
 
@@ -42,8 +41,8 @@ class PostgresBacklog:
         given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
         look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)
         with outages_as_refusals():
-            async with self._lender.connection() as connection:
-                row = (await connection.execute(look)).one()
+            async with self._database.connection() as connection:
+                [row] = await connection.fetch(look)
         return Backlog(owed=row[0], parked=row[1], overdue=self._since(row[2]), oldest=self._since(row[3]))
 
     def _since(self, moment: datetime | None) -> timedelta:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import delete, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import client_of
 from adapters.postgres.tables import clients
 from application.store import Clients
@@ -13,7 +13,7 @@ from domain.client import Client
 
 
 class PostgresClients(Clients):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, client: Client) -> None:
@@ -24,11 +24,11 @@ class PostgresClients(Clients):
         )
 
     async def by_id(self, client_id: UUID) -> Client | None:
-        row = (await self._connection.execute(select(clients).where(clients.c.id == client_id))).first()
+        row = await self._connection.fetch_row(select(clients).where(clients.c.id == client_id))
         return None if row is None else client_of(row)
 
     async def all(self) -> Sequence[Client]:
-        return [client_of(row) for row in await self._connection.execute(select(clients).order_by(clients.c.id))]
+        return [client_of(row) for row in await self._connection.fetch(select(clients).order_by(clients.c.id))]
 
     async def remove(self, client_id: UUID) -> bool:
-        return (await self._connection.execute(delete(clients).where(clients.c.id == client_id))).rowcount == 1
+        return await self._connection.execute(delete(clients).where(clients.c.id == client_id)) == 1

@@ -5,42 +5,40 @@ from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connecting import DEADLINE
-from adapters.postgres.lending import Lender
+from adapters.postgres.database import Database
+from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.patience import patience
-from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import user_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import candidates
 from adapters.round_trip import RoundTrip
 from application.ports import Directory
 from domain.user import User
 
-_ASKED = Prepared(
+_ASKED = CompiledStatement(
     select(users).where(users.c.id == any_(bindparam("ids", type_=ARRAY(Uuid))), users.c.deleted_at.is_(None))
 )
 
 
 class PostgresDirectory(Directory):
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._lender = Lender(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._shared = RoundTrip(self._ask)
 
     async def user(self, user_id: UUID) -> User | None:
         # A late caller also waits for the round trip before its own.
         with outages_as_refusals():
-            async with patience():
+            async with within_deadline():
                 return (await self._shared([user_id])).get(user_id)
 
     async def candidates(self, login: str) -> Sequence[User]:
         with outages_as_refusals():
-            async with patience(), self._lender.connection() as connection:
+            async with within_deadline(), self._database.connection() as connection:
                 return await candidates(connection, login)
 
     async def _ask(self, wanted: Collection[UUID]) -> Mapping[UUID, User]:
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection:
-                return {row.id: user_of(row) for row in await _ASKED.rows(connection, ids=list(wanted))}
+            async with asyncio.timeout(DEADLINE), self._database.connection() as connection:
+                return {row["id"]: user_of(row) for row in await connection.fetch(_ASKED, ids=list(wanted))}

@@ -4,15 +4,15 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from sqlalchemy import CTE, bindparam, exists, insert, select
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.prepared import Prepared
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import event_of, insert_all, row_of_event
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
 from application.store import Events
 from domain.event import Event
 
-_ADD = Prepared(insert(events))
+_ADD = CompiledStatement(insert(events))
 
 
 def note(where: CTE) -> CTE:
@@ -26,12 +26,12 @@ def noting(event: Event) -> dict[str, object]:
 
 
 class PostgresEvents(Events):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     async def add(self, *added: Event) -> None:
         if len(added) == 1:
-            await _ADD.count(self._connection, **row_of_event(added[0]))
+            await self._connection.execute(_ADD, **row_of_event(added[0]))
         elif added:
             await self._connection.execute(insert_all(events, [row_of_event(event) for event in added]))
 
@@ -39,4 +39,4 @@ class PostgresEvents(Events):
         wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)
         if after is not None:
             wanted = wanted.where(events.c.id < after)
-        return [event_of(row) for row in await self._connection.execute(wanted)]
+        return [event_of(row) for row in await self._connection.fetch(wanted)]

@@ -8,13 +8,12 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Integer, Interval, Uuid, and_, any_, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.connecting import DEADLINE
-from adapters.postgres.lending import Lender
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import Database
+from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.patience import patience
-from adapters.postgres.prepared import Prepared
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import seats, sessions
 from adapters.round_trip import RoundTrip
 from application.ports import Floors, Seat
@@ -22,13 +21,13 @@ from domain.session import ENDED
 
 _floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
 _FLOORS = select(sessions.c.id, _floor)
-_OF = Prepared(_FLOORS.where(sessions.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
-_RAISED = Prepared(_FLOORS.where(sessions.c.raised_at >= func.now() - bindparam("within", type_=Interval)))
-_UNPUBLISHED = Prepared(_FLOORS.where(sessions.c.unpublished))
-_SEAT = Prepared(select(seats.c.server, seats.c.number))
+_OF = CompiledStatement(_FLOORS.where(sessions.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
+_RAISED = CompiledStatement(_FLOORS.where(sessions.c.raised_at >= func.now() - bindparam("within", type_=Interval)))
+_UNPUBLISHED = CompiledStatement(_FLOORS.where(sessions.c.unpublished))
+_SEAT = CompiledStatement(select(seats.c.server, seats.c.number))
 
 
-def _published() -> Prepared:
+def _published() -> CompiledStatement:
     ids, floors = bindparam("ids", type_=ARRAY(Uuid)), bindparam("floors", type_=ARRAY(Integer))
     said = func.unnest(ids, floors).table_valued("id", "floor", name="said").render_derived()
     # A locked row is about to be raised again, so it is skipped without waiting.
@@ -38,21 +37,21 @@ def _published() -> Prepared:
         .with_for_update(of=sessions, skip_locked=True)
         .cte("same")
     )
-    return Prepared(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
+    return CompiledStatement(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
 
 
 _PUBLISHED = _published()
 
 
 class PostgresFloors(Floors):
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._lender = Lender(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._shared = RoundTrip(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         # A late caller also waits for the round trip before its own.
         with outages_as_refusals():
-            async with patience():
+            async with within_deadline():
                 known = await self._shared(sessions)
         return {session: known[session] for session in sessions if session in known}
 
@@ -64,12 +63,12 @@ class PostgresFloors(Floors):
 
     async def published(self, floors: Mapping[UUID, int]) -> None:
         async with self._asking() as connection:
-            await _PUBLISHED.count(connection, ids=list(floors), floors=list(floors.values()))
+            await connection.execute(_PUBLISHED, ids=list(floors), floors=list(floors.values()))
 
     async def seat(self) -> Seat | None:
         async with self._asking() as connection:
-            row = await _SEAT.row(connection)
-        return None if row is None else Seat(row.server, row.number)
+            row = await connection.fetch_row(_SEAT)
+        return None if row is None else Seat(row["server"], row["number"])
 
     async def take_seat(self, server: str, *, after: Seat | None) -> None:
         taken = (
@@ -84,12 +83,12 @@ class PostgresFloors(Floors):
         # An array is one parameter, so the statement stays the same however many ask.
         return await self._read(_OF, ids=list(wanted))
 
-    async def _read(self, statement: Prepared, **asked: object) -> Mapping[UUID, int]:
+    async def _read(self, statement: CompiledStatement, **asked: object) -> Mapping[UUID, int]:
         async with self._asking() as connection:
-            return {row["id"]: row["floor"] for row in await statement.rows(connection, **asked)}
+            return {row["id"]: row["floor"] for row in await connection.fetch(statement, **asked)}
 
     @asynccontextmanager
-    async def _asking(self) -> AsyncIterator[AsyncConnection]:
+    async def _asking(self) -> AsyncIterator[Connection]:
         with outages_as_refusals():
-            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection:
+            async with asyncio.timeout(DEADLINE), self._database.connection() as connection:
                 yield connection

@@ -6,9 +6,10 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, Select, Table, and_, case, delete, func, not_, or_, select, true
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres import tables
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import Database
 from adapters.postgres.deleted_users import clean, remove
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.rows import among
@@ -23,8 +24,8 @@ _MORE_THAN_CLAIMS = [action.value for action in retention.MORE_THAN_CLAIMS]
 
 
 class PostgresLeftovers(Leftovers):
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
+    def __init__(self, database: Database) -> None:
+        self._database = database
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
         if kind is Leftover.DELETED_USER:
@@ -36,14 +37,14 @@ class PostgresLeftovers(Leftovers):
         if kind is Leftover.CLAIM:
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
-            async with self._engine.begin() as connection:
-                met = (await connection.execute(walk.order_by(table.c.id).limit(limit))).all()
-                ids = [row.id for row in met if row.over]
+            async with self._database.transaction() as connection:
+                met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
+                ids = [row["id"] for row in met if row["over"]]
                 if ids and kind is Leftover.CLAIM:
                     removed = await _remove_claims(connection, ids, fitting, now=now)
                 else:
                     removed = await _remove(connection, table, ids, fitting) if ids else 0
-        return Cleared(removed, met[-1].id if len(met) == limit else None)
+        return Cleared(removed, met[-1]["id"] if len(met) == limit else None)
 
     async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
         """One user after another, each in a transaction of its own, until `limit` rows have been changed."""
@@ -52,10 +53,10 @@ class PostgresLeftovers(Leftovers):
         walk = walk if after is None else walk.where(deletions.c.id > after)
         changed = 0
         with outages_as_refusals():
-            async with self._engine.connect() as connection:
-                met = (await connection.execute(walk)).scalars().all()
+            async with self._database.connection() as connection:
+                met = await connection.fetch_column(walk)
             for user_id in met:
-                async with self._engine.begin() as connection:
+                async with self._database.transaction() as connection:
                     cleaned, finished = await clean(connection, user_id, due=due, limit=limit)
                 changed += cleaned
                 if not finished:
@@ -65,20 +66,20 @@ class PostgresLeftovers(Leftovers):
         return Cleared(changed, met[-1] if len(met) == limit else None)
 
 
-async def _remove(connection: AsyncConnection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
+async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
     """A locked row is about to change: it is left to the next pass."""
     free = select(table.c.id).where(among(table.c.id, ids), over).with_for_update(skip_locked=True)
-    held = list((await connection.execute(free)).scalars())
-    return (await connection.execute(delete(table).where(among(table.c.id, held)))).rowcount if held else 0
+    held = await connection.fetch_column(free)
+    return await connection.execute(delete(table).where(among(table.c.id, held))) if held else 0
 
 
 async def _remove_claims(
-    connection: AsyncConnection, ids: Sequence[UUID], over: ColumnElement[bool], *, now: datetime
+    connection: Connection, ids: Sequence[UUID], over: ColumnElement[bool], *, now: datetime
 ) -> int:
     """Held first and looked at again: a login does not change the row, so only what is asked afterwards sees it."""
     free = select(users.c.id).where(among(users.c.id, ids)).order_by(users.c.id).with_for_update(skip_locked=True)
-    held = list((await connection.execute(free)).scalars())
-    idle = list((await connection.execute(select(users.c.id).where(among(users.c.id, held), over))).scalars())
+    held = await connection.fetch_column(free)
+    idle = await connection.fetch_column(select(users.c.id).where(among(users.c.id, held), over))
     return await remove(connection, idle, now=now) if idle else 0
 
 

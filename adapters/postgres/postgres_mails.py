@@ -5,10 +5,10 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Interval, Select, and_, bindparam, func, insert, or_, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection
 
-from adapters.postgres.prepared import Prepared
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import mails
 from application.store import Mails
 from domain.mail import LANE_PACE, NOTICE_DELAY, Kind, Mail, Outcome
@@ -32,7 +32,7 @@ _last = (
     .scalar_subquery()
 )
 _TURN = {"turn_at": func.greatest(_AT_ONCE["due_at"] + bindparam("delay", type_=Interval), _last)}
-_ADD = Prepared(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE | _TURN))
+_ADD = CompiledStatement(insert(mails).values({name: bindparam(name) for name in _ADDED} | _AT_ONCE | _TURN))
 
 _DUE = (
     select(mails.c.id)
@@ -43,7 +43,7 @@ _DUE = (
 )
 
 
-def _taking(due: Select[tuple[UUID]]) -> Prepared:
+def _taking(due: Select[tuple[UUID]]) -> CompiledStatement:
     # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
     chosen = due.cte("chosen")
     taken = (
@@ -51,7 +51,7 @@ def _taking(due: Select[tuple[UUID]]) -> Prepared:
         .where(mails.c.id == chosen.c.id)
         .values(due_at=_NOW + bindparam("hold", type_=Interval), attempts=mails.c.attempts + 1)
     )
-    return Prepared(taken.returning(mails))
+    return CompiledStatement(taken.returning(mails))
 
 
 _LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("only")))
@@ -60,25 +60,27 @@ _LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("
 _OURS = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )
-_SETTLE = Prepared(_OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said")))
-_POSTPONE = Prepared(_OURS.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said")))
+_SETTLE = CompiledStatement(
+    _OURS.values(outcome=bindparam("how"), settled_at=bindparam("now"), note=bindparam("said"))
+)
+_POSTPONE = CompiledStatement(_OURS.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said")))
 
 
 class PostgresMails(Mails):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.owed: list[UUID] = []
 
     async def add(self, mail: Mail) -> None:
         delay = timedelta(0) if mail.kind.is_awaited else NOTICE_DELAY
-        await _ADD.count(self._connection, **row_of_mail(mail), lane=mail.lane, delay=delay)
+        await self._connection.execute(_ADD, **row_of_mail(mail), lane=mail.lane, delay=delay)
         self.owed.append(mail.id)
 
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
     ) -> Sequence[Mail]:
         lease = _LEASE if only is None else _LEASE_ONE
-        leased = await lease.rows(self._connection, now=now, hold=hold, most=limit, only=only)
+        leased = await self._connection.fetch(lease, now=now, hold=hold, most=limit, only=only)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
@@ -94,11 +96,11 @@ class PostgresMails(Mails):
         )
         theirs = select(mails).where(_known, or_(named, to_them) if user.verified else named)
         theirs = theirs if after is None else theirs.where(mails.c.id < after)
-        found = await self._connection.execute(theirs.order_by(mails.c.id.desc()).limit(limit))
+        found = await self._connection.fetch(theirs.order_by(mails.c.id.desc()).limit(limit))
         return [mail_of(row) for row in found]
 
     async def parked(self, *, limit: int) -> Sequence[Mail]:
-        found = await self._connection.execute(
+        found = await self._connection.fetch(
             select(mails).where(mails.c.outcome == Outcome.PARKED.value, _known).order_by(mails.c.id).limit(limit)
         )
         return [mail_of(row) for row in found]
@@ -109,9 +111,9 @@ class PostgresMails(Mails):
             .where(mails.c.id == mail_id, mails.c.outcome == Outcome.PARKED.value)
             .values(outcome=None, settled_at=None, attempts=0, due_at=func.least(now, func.now()))
         )
-        if redriven.rowcount:
+        if redriven:
             self.owed.append(mail_id)
-        return redriven.rowcount == 1
+        return redriven == 1
 
-    async def _change(self, mail: Mail, change: Prepared, **values: object) -> None:
-        await change.count(self._connection, mail=mail.id, tried=mail.attempts, **values)
+    async def _change(self, mail: Mail, change: CompiledStatement, **values: object) -> None:
+        await self._connection.execute(change, mail=mail.id, tried=mail.attempts, **values)

@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ARRAY, DateTime, Integer, Interval, Uuid, bindparam, func, select, update
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.types import TypeEngine
 
-from adapters.postgres.connecting import DEADLINE, POOL
-from adapters.postgres.lending import Lender
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import POOL_SIZE, Database
+from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.patience import patience
-from adapters.postgres.prepared import Prepared, transaction
 from adapters.postgres.rows import OWNER, among, session_of, user_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, users
 from adapters.round_trip import RoundTrip
 from application.store import Renewals
@@ -48,7 +47,7 @@ _Moved = Mapping[tuple[UUID, int], tuple[Session, User]]
 """By the session, and the generation that it had."""
 
 
-def _statement(*, passing_over: bool) -> Prepared:
+def _statement(*, passing_over: bool) -> CompiledStatement:
     arrays = [bindparam(name, type_=ARRAY(kind)) for name, kind in _KINDS.items()]
     asked = func.unnest(*arrays).table_valued(*_KINDS, name="asked").render_derived()
     due = (
@@ -73,7 +72,7 @@ def _statement(*, passing_over: bool) -> Prepared:
             expires_at=func.least(held.c.idle, sessions.c.created_at + held.c.longest),
         )
     )
-    return Prepared(advance.returning(*sessions.c, *OWNER))
+    return CompiledStatement(advance.returning(*sessions.c, *OWNER))
 
 
 # A batch does not wait for locked sessions, so two batches never wait for each other.
@@ -82,18 +81,18 @@ _ALONE = _statement(passing_over=False)
 
 
 class PostgresRenewals(Renewals):
-    def __init__(self, engine: AsyncEngine) -> None:
-        self._lender = Lender(engine)
+    def __init__(self, database: Database) -> None:
+        self._database = database
         self._shared = RoundTrip(self._move)
         # A call that waits for a row lock keeps a connection, so their number is limited.
-        self._alone = asyncio.Semaphore(POOL // 2)
+        self._alone = asyncio.Semaphore(POOL_SIZE // 2)
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:
         move = _Move(session_id, generation, now, now + lifetimes.refresh, lifetimes.session)
         with outages_as_refusals():
-            async with patience():
+            async with within_deadline():
                 moved = await self._shared([move])
                 if move.key not in moved:
                     # It cannot move, or it is locked at the moment; a call that waits for the lock waits alone.
@@ -101,13 +100,13 @@ class PostgresRenewals(Renewals):
                         moved = await self._move([move], _ALONE)
                 return moved.get(move.key)
 
-    async def _move(self, moves: Collection[_Move], statement: Prepared = _TOGETHER) -> _Moved:
+    async def _move(self, moves: Collection[_Move], statement: CompiledStatement = _TOGETHER) -> _Moved:
         asked = dict(zip(_KINDS, map(list, zip(*moves, strict=True)), strict=True))
         with outages_as_refusals():
             # In a short transaction: otherwise a stalled server would execute it minutes later, after the client has
             # given up, and a retry would look like a stolen token.
-            async with asyncio.timeout(DEADLINE), self._lender.connection() as connection, transaction(connection):
-                rows = await statement.rows(connection, **asked)
+            async with asyncio.timeout(DEADLINE), self._database.transaction() as connection:
+                rows = await connection.fetch(statement, **asked)
                 moved = [(session_of(row), user_of(row, "owner_")) for row in rows]
                 return {
                     (session.id, session.generation - 1): (session, user)
@@ -116,13 +115,13 @@ class PostgresRenewals(Renewals):
 
 
 async def _as_they_are(
-    connection: AsyncConnection, moved: Collection[tuple[Session, User]]
+    connection: Connection, moved: Collection[tuple[Session, User]]
 ) -> Collection[tuple[Session, User]]:
     """A session that is outdated as it moves has met a role change, which may be younger than the user beside it."""
     doubtful = {user.id for session, user in moved if session.floor >= session.generation}
     if not doubtful:
         return moved
-    found = await connection.execute(select(users).where(among(users.c.id, list(doubtful))))
-    again = {row.id: user_of(row) for row in found}
+    found = await connection.fetch(select(users).where(among(users.c.id, list(doubtful))))
+    again = {row["id"]: user_of(row) for row in found}
     known = [(session, again.get(user.id) if user.id in doubtful else user) for session, user in moved]
     return [(session, user) for session, user in known if user is not None]

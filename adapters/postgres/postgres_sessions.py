@@ -7,11 +7,11 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.postgres_events import note, noting
-from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users
 from application.store import Sessions
 from domain.event import Event
@@ -26,8 +26,8 @@ def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
 _ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "expires_at", "user_agent", "ip")
 
 # Made once: what each login and logout asks costs more to put together than to send.
-_BY_ID = Prepared(select(sessions).where(sessions.c.id == bindparam("session")))
-_BY_ID_AT = Prepared(
+_BY_ID = CompiledStatement(select(sessions).where(sessions.c.id == bindparam("session")))
+_BY_ID_AT = CompiledStatement(
     select(sessions, (func.clock_timestamp() + sessions.c.rotated_ahead).label("at")).where(
         sessions.c.id == bindparam("session")
     )
@@ -46,8 +46,8 @@ _opened = insert(sessions).from_select(
     _ADDED,
     select(*(bindparam(name, type_=sessions.c[name].type) for name in _ADDED)).where(exists(select(_welcome))),
 )
-_OPEN = Prepared(select(_welcome).add_cte(_opened.cte("opened"), note(_welcome)))
-_BEYOND = Prepared(
+_OPEN = CompiledStatement(select(_welcome).add_cte(_opened.cte("opened"), note(_welcome)))
+_BEYOND = CompiledStatement(
     select(sessions.c.id)
     .where(_alive(bindparam("user_id"), bindparam("now")))
     .order_by((sessions.c.id == bindparam("first")).desc(), sessions.c.created_at.desc(), sessions.c.id.desc())
@@ -61,12 +61,12 @@ _AS_ENDED = {
 }
 _end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 _ended = _end.returning(sessions.c.id).cte("ended")
-_END = Prepared(_end.returning(sessions.c.id))
-_END_AND_NOTE = Prepared(select(_ended).add_cte(note(_ended)))
+_END = CompiledStatement(_end.returning(sessions.c.id))
+_END_AND_NOTE = CompiledStatement(select(_ended).add_cte(note(_ended)))
 
 
 class PostgresSessions(Sessions):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
@@ -74,12 +74,12 @@ class PostgresSessions(Sessions):
         # One login after another, so that each counts the sessions of those before it; and not together with a reset
         # or a ban: either they see this session or it sees them.
         asked = row_of_session(session) | noting(noted)
-        row = await _OPEN.row(self._connection, version=credential_version, **asked)
+        row = await self._connection.fetch_row(_OPEN, version=credential_version, **asked)
         return None if row is None else user_of(row)
 
     async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
         asked = {"user_id": session.user_id, "now": session.created_at, "first": session.id, "most": most}
-        beyond = [row.id for row in await _BEYOND.rows(self._connection, **asked)]
+        beyond = await self._connection.fetch_column(_BEYOND, **asked)
         if not beyond:
             return []
         # Among them may be what its owner has ended meanwhile, without waiting for anybody.
@@ -88,17 +88,17 @@ class PostgresSessions(Sessions):
         return await self._end(which, now=session.created_at, reason=EndReason.EVICTED)
 
     async def by_id(self, session_id: UUID) -> Session | None:
-        row = await _BY_ID.row(self._connection, session=session_id)
+        row = await self._connection.fetch_row(_BY_ID, session=session_id)
         return None if row is None else session_of(row)
 
     async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
-        row = await _BY_ID_AT.row(self._connection, session=session_id)
-        return None if row is None else (session_of(row), row.at or now)
+        row = await self._connection.fetch_row(_BY_ID_AT, session=session_id)
+        return None if row is None else (session_of(row), row["at"] or now)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         # Stated in the query: ended sessions are kept, and a user may have any number of them.
         theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
-        return [session_of(row) for row in await self._connection.execute(theirs)]
+        return [session_of(row) for row in await self._connection.fetch(theirs)]
 
     async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
         # One statement with one answer, so that neither the user nor their sessions are told by the time it takes.
@@ -113,19 +113,19 @@ class PostgresSessions(Sessions):
         )
         opened_in = cast(func.nullif(newest.c.ip, ""), INET)
         there = newest.c.ended_at.is_(None), newest.c.expires_at > now, opened_in.op("<<=")(cast(network, INET))
-        return bool((await self._connection.execute(select(exists().where(*there)))).scalar_one())
+        return bool(await self._connection.fetch_value(select(exists().where(*there))))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
         theirs = theirs if after is None else theirs.where(sessions.c.id < after)
-        return [session_of(row) for row in await self._connection.execute(theirs)]
+        return [session_of(row) for row in await self._connection.fetch(theirs)]
 
     async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
         asked = {"session": session_id, "now": now, "reason": reason.value}
         if noted is None:
-            ended = await _END.row(self._connection, **asked)
+            ended = await self._connection.fetch_row(_END, **asked)
         else:
-            ended = await _END_AND_NOTE.row(self._connection, **asked, **noting(noted))
+            ended = await self._connection.fetch_row(_END_AND_NOTE, **asked, **noting(noted))
         # Remembered even if another request was quicker: the caller gets a response only when it is in force.
         self.raised[session_id] = ENDED
         return ended is not None
@@ -140,27 +140,26 @@ class PostgresSessions(Sessions):
         theirs = among(sessions.c.user_id, user_ids)
         ended = len(await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason))
         # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
-        fresh = await self._connection.execute(select(sessions.c.id).where(theirs, sessions.c.unpublished))
-        self.raised.update(dict.fromkeys(fresh.scalars(), ENDED))
+        fresh = await self._connection.fetch_column(select(sessions.c.id).where(theirs, sessions.c.unpublished))
+        self.raised.update(dict.fromkeys(fresh, ENDED))
         return ended
 
     async def outdate_all(self, user_id: UUID) -> int:
-        outdated = await self._connection.execute(
+        outdated = await self._connection.fetch(
             update(sessions)
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
             .values(floor=sessions.c.generation + 1, raised_at=func.now(), unpublished=True)
             .returning(sessions.c.id, sessions.c.floor)
         )
-        floors = {row.id: row.floor for row in outdated}
+        floors = {row["id"]: row["floor"] for row in outdated}
         self.raised.update(floors)
         return len(floors)
 
     async def settled(self, user_id: UUID) -> None:
         floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
         theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
-        self.raised.update({row.id: row.floor for row in await self._connection.execute(theirs)})
+        self.raised.update({row["id"]: row["floor"] for row in await self._connection.fetch(theirs)})
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
         ending = update(sessions).where(which).values(_AS_ENDED).returning(sessions.c.id)
-        ended = await self._connection.execute(ending, {"now": now, "reason": reason.value})
-        return [row.id for row in ended]
+        return await self._connection.fetch_column(ending, now=now, reason=reason.value)

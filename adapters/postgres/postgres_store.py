@@ -1,28 +1,25 @@
 """The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-
-from adapters.postgres.connecting import DEADLINE
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import Database
+from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.fair_share import FairShare
-from adapters.postgres.lending import Lender
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.patience import patience
 from adapters.postgres.postgres_address_changes import PostgresAddressChanges
 from adapters.postgres.postgres_clients import PostgresClients
 from adapters.postgres.postgres_events import PostgresEvents
 from adapters.postgres.postgres_mails import PostgresMails
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
-from adapters.postgres.prepared import transaction
 from application.ports import Blocklist, Nudge
 from application.store import Work
 
 
 class PostgresWork(Work):
-    def __init__(self, connection: AsyncConnection) -> None:
+    def __init__(self, connection: Connection) -> None:
         self._sessions = PostgresSessions(connection)
         self._users = PostgresUsers(connection, self._sessions)
         self._mails = PostgresMails(connection)
@@ -58,28 +55,24 @@ class PostgresWork(Work):
 class PostgresStore:
     """A work takes at most `deadline` seconds, whichever of its statements the time goes to; then it is an outage."""
 
-    def __init__(
-        self, engine: AsyncEngine, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE
-    ) -> None:
-        self._lender = Lender(engine)
+    def __init__(self, database: Database, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE) -> None:
+        self._database = database
         self._deadline = deadline
         self._blocklist = blocklist
         self._nudge = nudge
         self._fair_share = FairShare()
 
     def begin(self) -> AbstractAsyncContextManager[Work]:
-        return self._work(transaction)
+        return self._work(self._database.transaction)
 
     def step(self) -> AbstractAsyncContextManager[Work]:
-        return self._work(lambda _: nullcontext())
+        return self._work(self._database.connection)
 
     @asynccontextmanager
-    async def _work(
-        self, within: Callable[[AsyncConnection], AbstractAsyncContextManager[None]]
-    ) -> AsyncIterator[Work]:
+    async def _work(self, borrow: Callable[[], AbstractAsyncContextManager[Connection]]) -> AsyncIterator[Work]:
         async with self._fair_share.turn():
             with outages_as_refusals():
-                async with patience(self._deadline), self._lender.connection() as connection, within(connection):
+                async with within_deadline(self._deadline), borrow() as connection:
                     work = PostgresWork(connection)
                     yield work
         if work.sessions.raised:

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from asyncpg import IntegrityConstraintViolationError
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
-from sqlalchemy.exc import IntegrityError
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from adapters.postgres.admission import admit, brought, standing
+from adapters.postgres.connection import Connection
 from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of_user, remove
 from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.prepared import Prepared
 from adapters.postgres.rows import among, row_of_user, user_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import ON_THEIR_WAY, by_email, by_emails, by_username, claims, rival_hash
 from adapters.postgres.user_pages import page
@@ -25,16 +25,16 @@ from domain.session import EndReason
 from domain.user import User
 
 _ADDED = ("id", "email", "username", "password_hash", "role", "credential_version", "created_at")
-_ADD = Prepared(insert(users).values({name: bindparam(name) for name in _ADDED}))
+_ADD = CompiledStatement(insert(users).values({name: bindparam(name) for name in _ADDED}))
 
 
 class PostgresUsers(Users):
-    def __init__(self, connection: AsyncConnection, sessions: PostgresSessions) -> None:
+    def __init__(self, connection: Connection, sessions: PostgresSessions) -> None:
         self._connection = connection
         self._sessions = sessions
 
     async def add(self, user: User) -> None:
-        await _ADD.count(self._connection, **row_of_user(user))
+        await self._connection.execute(_ADD, **row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
         return await self._one(select(users).where(_present(user_id)))
@@ -106,7 +106,7 @@ class PostgresUsers(Users):
         if not issued:
             return
         held = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
-        for user_id in (await self._connection.execute(held)).scalars().all():
+        for user_id in await self._connection.fetch_column(held):
             at = func.greatest(users.c.reset_link_at, issued[user_id])
             await self._connection.execute(update(users).where(users.c.id == user_id).values(reset_link_at=at))
 
@@ -118,7 +118,7 @@ class PostgresUsers(Users):
     async def governors(self) -> Sequence[UUID]:
         # Not locked: those who came since the others were held would be waited for out of order.
         governors = select(users.c.id).where(_governs(users)).order_by(users.c.id)
-        return list((await self._connection.execute(governors)).scalars())
+        return await self._connection.fetch_column(governors)
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         changed = update(users).where(_present(user_id)).values(role=role.value, recovery_lag=_WITHOUT_RESET_LINKS)
@@ -144,8 +144,8 @@ class PostgresUsers(Users):
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         renamed = update(users).where(_present(user_id)).values(username=username).returning(users)
-        with suppress(IntegrityError):
-            async with self._connection.begin_nested():
+        with suppress(IntegrityConstraintViolationError):
+            async with self._connection.savepoint():
                 return await self._one(renamed)
         return None
 
@@ -169,7 +169,7 @@ class PostgresUsers(Users):
         """Always in the same order, to avoid deadlocks."""
         there = and_(which, users.c.deleted_at.is_(None))
         held = select(users).where(there).order_by(users.c.id).with_for_update()
-        return [user_of(row) for row in await self._connection.execute(held)]
+        return [user_of(row) for row in await self._connection.fetch(held)]
 
     async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
         """The user as given, at a proven address; all its claimants are held. None where one has proven it first."""
@@ -186,8 +186,8 @@ class PostgresUsers(Users):
         # The conflict is a username that another user owns by now. If not, it is the address, verified by a user
         # who was created after we looked.
         for attempt in (settled, settled.values(username=None)):
-            with suppress(IntegrityError):
-                async with self._connection.begin_nested():
+            with suppress(IntegrityConstraintViolationError):
+                async with self._connection.savepoint():
                     return await self._one(attempt)
         return None
 
@@ -195,13 +195,13 @@ class PostgresUsers(Users):
         """Locked claims, which are removed in favour of the user who verified their address."""
         if claims:
             mere = select(users.c.id).where(among(users.c.id, claims), ~ON_THEIR_WAY)
-            claims = list((await self._connection.execute(mere)).scalars())
+            claims = await self._connection.fetch_column(mere)
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
             await remove(self._connection, claims, now=now)
 
     async def _one(self, statement: Any) -> User | None:
-        return _user((await self._connection.execute(statement)).first())
+        return _user(await self._connection.fetch_row(statement))
 
 
 _WITHOUT_RESET_LINKS = users.c.recovery_lag - 1

@@ -4,10 +4,11 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, Text, Uuid, any_, func, literal, select
+from sqlalchemy import ARRAY, Column, ColumnElement, Table, Text, Uuid, any_, func, literal, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.types import TypeEngine
 
+from adapters.postgres.connection import Row
 from adapters.postgres.tables import users
 from domain.address_change import AddressChange
 from domain.client import Client
@@ -45,20 +46,19 @@ OWNER = [column.label(f"owner_{column.name}") for column in users.c]
 """The columns of a user who comes in the row of something else; `user_of` takes what their names begin with."""
 
 
-def user_of(row: Row[Any], prefix: str = "") -> User:
-    said = row._mapping
+def user_of(row: Row, prefix: str = "") -> User:
     return User(
-        id=said[f"{prefix}id"],
-        email=said[f"{prefix}email"],
-        username=said[f"{prefix}username"],
-        password_hash=said[f"{prefix}password_hash"],
-        role=Role(said[f"{prefix}role"]),
-        verified=said[f"{prefix}verified_at"] is not None,
-        disabled=said[f"{prefix}disabled_at"] is not None,
-        credential_version=said[f"{prefix}credential_version"],
-        created_at=said[f"{prefix}created_at"],
-        recovery_lag=said[f"{prefix}recovery_lag"],
-        reset_link_at=said[f"{prefix}reset_link_at"],
+        id=row[f"{prefix}id"],
+        email=row[f"{prefix}email"],
+        username=row[f"{prefix}username"],
+        password_hash=row[f"{prefix}password_hash"],
+        role=Role(row[f"{prefix}role"]),
+        verified=row[f"{prefix}verified_at"] is not None,
+        disabled=row[f"{prefix}disabled_at"] is not None,
+        credential_version=row[f"{prefix}credential_version"],
+        created_at=row[f"{prefix}created_at"],
+        recovery_lag=row[f"{prefix}recovery_lag"],
+        reset_link_at=row[f"{prefix}reset_link_at"],
     )
 
 
@@ -75,30 +75,29 @@ def row_of_user(user: User) -> dict[str, Any]:
     }
 
 
-def deletion_of(row: Row[Any]) -> Deletion:
+def deletion_of(row: Row) -> Deletion:
     return Deletion(
-        user_id=row.id,
-        email=row.email,
-        version=row.credential_version,
-        deleted_at=row.deleted_at,
-        until=row.until,
+        user_id=row["id"],
+        email=row["email"],
+        version=row["credential_version"],
+        deleted_at=row["deleted_at"],
+        until=row["until"],
     )
 
 
-def session_of(row: Row[Any]) -> Session:
-    said = row._mapping
-    reason = said["end_reason"]
+def session_of(row: Row) -> Session:
+    reason = row["end_reason"]
     return Session(
-        id=said["id"],
-        user_id=said["user_id"],
-        generation=said["generation"],
-        floor=said["floor"],
-        created_at=said["created_at"],
-        rotated_at=said["rotated_at"],
-        expires_at=said["expires_at"],
-        ended_at=said["ended_at"],
+        id=row["id"],
+        user_id=row["user_id"],
+        generation=row["generation"],
+        floor=row["floor"],
+        created_at=row["created_at"],
+        rotated_at=row["rotated_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
         end_reason=None if reason is None else EndReason(reason),
-        origin=Origin(ip=said["ip"], user_agent=said["user_agent"]),
+        origin=Origin(ip=row["ip"], user_agent=row["user_agent"]),
     )
 
 
@@ -116,20 +115,20 @@ def row_of_session(session: Session) -> dict[str, Any]:
     }
 
 
-def mail_of(row: Row[Any]) -> Mail:
+def mail_of(row: Row) -> Mail:
     return Mail(
-        id=row.id,
-        kind=Kind(row.kind),
-        recipient=row.recipient,
-        user_id=row.user_id,
-        change_id=row.change_id,
-        created_at=row.created_at,
-        due_at=row.due_at,
-        attempts=row.attempts,
-        outcome=None if row.outcome is None else Outcome(row.outcome),
-        settled_at=row.settled_at,
-        note=row.note,
-        origin=Origin(ip=row.ip or "", user_agent=row.user_agent or ""),
+        id=row["id"],
+        kind=Kind(row["kind"]),
+        recipient=row["recipient"],
+        user_id=row["user_id"],
+        change_id=row["change_id"],
+        created_at=row["created_at"],
+        due_at=row["due_at"],
+        attempts=row["attempts"],
+        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        settled_at=row["settled_at"],
+        note=row["note"],
+        origin=Origin(ip=row["ip"] or "", user_agent=row["user_agent"] or ""),
     )
 
 
@@ -149,16 +148,16 @@ def row_of_mail(mail: Mail) -> dict[str, Any]:
     }
 
 
-def change_of(row: Row[Any]) -> AddressChange:
+def change_of(row: Row) -> AddressChange:
     return AddressChange(
-        id=row.id,
-        user_id=row.user_id,
-        old_email=row.old_email,
-        new_email=row.new_email,
-        credential_version=row.credential_version,
-        asked_at=row.asked_at,
-        confirmed_at=row.confirmed_at,
-        closed_at=row.closed_at,
+        id=row["id"],
+        user_id=row["user_id"],
+        old_email=row["old_email"],
+        new_email=row["new_email"],
+        credential_version=row["credential_version"],
+        asked_at=row["asked_at"],
+        confirmed_at=row["confirmed_at"],
+        closed_at=row["closed_at"],
     )
 
 
@@ -175,15 +174,15 @@ def row_of_change(change: AddressChange) -> dict[str, Any]:
     }
 
 
-def event_of(row: Row[Any]) -> Event:
+def event_of(row: Row) -> Event:
     return Event(
-        id=row.id,
-        action=Action(row.action),
-        user_id=row.user_id,
-        actor_id=row.actor_id,
-        created_at=row.created_at,
-        origin=Origin(ip=row.ip, user_agent=row.user_agent),
-        detail=row.detail,
+        id=row["id"],
+        action=Action(row["action"]),
+        user_id=row["user_id"],
+        actor_id=row["actor_id"],
+        created_at=row["created_at"],
+        origin=Origin(ip=row["ip"], user_agent=row["user_agent"]),
+        detail=row["detail"],
     )
 
 
@@ -200,8 +199,8 @@ def row_of_event(event: Event) -> dict[str, Any]:
     }
 
 
-def client_of(row: Row[Any]) -> Client:
-    return Client(id=row.id, name=row.name, secret_digest=row.secret_digest, created_at=row.created_at)
+def client_of(row: Row) -> Client:
+    return Client(id=row["id"], name=row["name"], secret_digest=row["secret_digest"], created_at=row["created_at"])
 
 
 def holder_first(statement: Any) -> Any:

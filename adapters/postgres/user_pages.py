@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import select, tuple_
-from sqlalchemy.ext.asyncio import AsyncConnection
 
+from adapters.postgres.connection import Connection
 from adapters.postgres.rows import user_of
 from adapters.postgres.tables import email_order, username_key, users
 from application.store import BY_EMAIL, BY_USERNAME, Found, Place
@@ -13,13 +13,13 @@ from domain.role import Role
 
 
 async def page(
-    connection: AsyncConnection, *, query: str, role: Role | None, limit: int, after: Place | None
+    connection: Connection, *, query: str, role: Role | None, limit: int, after: Place | None
 ) -> Sequence[Found]:
     if not query:
         everybody = select(users).where(users.c.deleted_at.is_(None)).order_by(users.c.id).limit(limit)
         everybody = everybody if after is None else everybody.where(users.c.id > after.id)
         everybody = everybody if role is None else everybody.where(users.c.role == role.value)
-        return [Found(user_of(row)) for row in await connection.execute(everybody)]
+        return [Found(user_of(row)) for row in await connection.fetch(everybody)]
     found: list[Found] = []
     if after is None or after.key.startswith(BY_EMAIL):
         found += await _walk(connection, BY_EMAIL, query, role=role, limit=limit, after=after)
@@ -36,7 +36,7 @@ async def page(
 
 
 async def _walk(
-    connection: AsyncConnection, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
+    connection: Connection, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
 ) -> Sequence[Found]:
     """Along one index, from wherever the page before has ended."""
     key: Any = email_order if kind == BY_EMAIL else username_key
@@ -44,4 +44,4 @@ async def _walk(
     walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)
     walk = walk if after is None else walk.where(tuple_(key, users.c.id) > tuple_(after.key[1:], after.id))
     walk = walk if role is None else walk.where(users.c.role == role.value)
-    return [Found(user_of(row), kind + row.key) for row in await connection.execute(walk)]
+    return [Found(user_of(row), kind + row["key"]) for row in await connection.fetch(walk)]

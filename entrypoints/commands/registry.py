@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from asgiref.sync import async_to_sync
 
-from adapters.postgres.outages import UNFIT
+from adapters.postgres.errors import SCHEMA_MISMATCH
 from domain.role import Role
 from entrypoints.container import Container, close
 from entrypoints.schema import insist_on_schema
@@ -78,9 +78,9 @@ def with_container(command: Command) -> Run:
         async def inside() -> int:
             try:
                 return await command(container, asked)
-            except UNFIT:
+            except SCHEMA_MISMATCH:
                 # Either the schema is not ours, or this is our own mistake.
-                await insist_on_schema(container.engine(), patience=0)
+                await insist_on_schema(container.database(), patience=0)
                 raise
             finally:
                 await close(container)

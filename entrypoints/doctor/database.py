@@ -3,10 +3,11 @@
 import time
 from collections.abc import AsyncIterator
 
-from sqlalchemy import Row, text
-from sqlalchemy.ext.asyncio import AsyncConnection
+from sqlalchemy import text
 
-from adapters.postgres.connecting import POOL, make_engine
+from adapters.postgres.connection import Connection, Row
+from adapters.postgres.database import POOL_SIZE, Database
+from adapters.postgres.errors import FAILURES
 from adapters.postgres.places import behind_pgbouncer
 from application.ports import Clock
 from entrypoints.doctor.clocks import compare
@@ -36,25 +37,23 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
 
 
 async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    engine = make_engine(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
-    where = f"{engine.url.host or 'localhost'}:{engine.url.port or 5432}/{engine.url.database}"
+    database = Database(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
+    where = f"{database.server}/{database.name}"
     try:
-        connection = await engine.execution_options(isolation_level="AUTOCOMMIT").connect()
-    except Exception as error:
-        why = str(getattr(error, "orig", error)) or "it does not answer"
+        async with database.connection() as connection:
+            [facts] = await connection.fetch(_FACTS)
+            asked = clock()
+            theirs = await connection.fetch_value(text("SELECT clock_timestamp()"))
+            answered = clock()
+            schema, round_trip = await _schema(connection), await _round_trip(connection)
+    except FAILURES as error:
+        why = str(error) or "it does not answer"
         yield Finding.wrong(PART, f"{where} refuses the connection: {why}; see LATCHKEY_DATABASE_URL")
         return
-    try:
-        facts = (await connection.execute(_FACTS)).one()
-        asked = clock()
-        theirs = (await connection.execute(text("SELECT clock_timestamp()"))).scalar_one()
-        answered = clock()
-        schema, round_trip = await _schema(connection), await _round_trip(connection)
     finally:
-        await connection.close()
-        await engine.dispose()
-    yield judge_version(facts.major, facts.version, where)
-    if facts.read_only:
+        await database.close()
+    yield judge_version(facts["major"], facts["version"], where)
+    if facts["read_only"]:
         yield Finding.wrong(PART, f"{where} does not accept writes (a replica?): use the primary")
     yield schema
     yield round_trip
@@ -72,7 +71,7 @@ def judge_version(major: int, version: str, where: str) -> Finding:
     return Finding.ok(PART, f"PostgreSQL {version} at {where}")
 
 
-async def _schema(connection: AsyncConnection) -> Finding:
+async def _schema(connection: Connection) -> Finding:
     schema = await schema_of(connection)
     if schema.newer:
         return Finding.ok(PART, f"the schema is {schema.revision}, newer than this version, and serves it")
@@ -82,7 +81,7 @@ async def _schema(connection: AsyncConnection) -> Finding:
     return Finding.wrong(PART, f"{state}, this version needs {schema.expected}: run `make migrate`")
 
 
-async def _round_trip(connection: AsyncConnection) -> Finding:
+async def _round_trip(connection: Connection) -> Finding:
     times = []
     for _ in range(5):
         began = time.perf_counter()
@@ -96,28 +95,28 @@ async def _round_trip(connection: AsyncConnection) -> Finding:
     return Finding.ok(PART, f"a round trip takes {spent:.1f} ms")
 
 
-def _durability(facts: Row[tuple[object, ...]]) -> Finding:
-    if facts.synchronous_commit not in {"on", "remote_apply"}:
+def _durability(facts: Row) -> Finding:
+    if facts["synchronous_commit"] not in {"on", "remote_apply"}:
         return Finding.wrong(
             PART,
-            f"synchronous_commit is {facts.synchronous_commit}: a crash can lose logouts and mails that were already"
-            " confirmed; set it to on",
+            f"synchronous_commit is {facts['synchronous_commit']}: a crash can lose logouts and mails that were"
+            " already confirmed; set it to on",
         )
-    if facts.fsync != "on":
+    if facts["fsync"] != "on":
         return Finding.wrong(PART, "fsync is off: a crash of the machine loses the database; set it to on")
     return Finding.ok(PART, "committed data survives a crash (synchronous_commit, fsync)")
 
 
-def _limits(facts: Row[tuple[object, ...]]) -> Finding:
+def _limits(facts: Row) -> Finding:
     """What a connection of our own would bring along, and PgBouncer does not."""
     limits = ("statement_timeout", "idle_in_transaction_session_timeout")
-    if facts.isolation != "read committed":
+    if facts["isolation"] != "read committed":
         return Finding.wrong(
             PART,
-            f"default_transaction_isolation is {facts.isolation}, and PgBouncer does not pass on another: concurrent"
-            " requests get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
+            f"default_transaction_isolation is {facts['isolation']}, and PgBouncer does not pass on another:"
+            " concurrent requests get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
         )
-    lacking = [name for name in limits if facts._mapping[name] == "0"]
+    lacking = [name for name in limits if facts[name] == "0"]
     if lacking:
         return Finding.warning(
             PART,
@@ -127,12 +126,12 @@ def _limits(facts: Row[tuple[object, ...]]) -> Finding:
     return Finding.ok(PART, "PgBouncer manages the connections, and the server ends statements of lost connections")
 
 
-def _room(facts: Row[tuple[object, ...]], settings: Settings) -> Finding:
-    limits = (facts.max_connections, facts.for_the_role, facts.for_the_database)
+def _room(facts: Row, settings: Settings) -> Finding:
+    limits = (facts["max_connections"], facts["for_the_role"], facts["for_the_database"])
     room = min(limit for limit in limits if limit is not None)
-    needed = POOL * (settings.processes + 1)
+    needed = POOL_SIZE * (settings.processes + 1)
     apis = "an API process" if settings.processes == 1 else f"{settings.processes} API processes"
-    sum_up = f"{apis} and a worker may open {needed} connections, {POOL} each"
+    sum_up = f"{apis} and a worker may open {needed} connections, {POOL_SIZE} each"
     if needed > room:
         return Finding.wrong(
             PART, f"{sum_up}, and there is room for {room}: raise max_connections, or lower LATCHKEY_PROCESSES"

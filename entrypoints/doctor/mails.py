@@ -5,7 +5,7 @@ from datetime import timedelta
 
 from sqlalchemy import text
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from application.ports import Clock
 from domain.mail import nameless
@@ -22,16 +22,16 @@ _LATEST = text(
 
 
 async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    engine = make_engine(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
+    database = Database(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
     try:
-        backlog = await PostgresBacklog(engine, clock=clock).look()
-        async with engine.connect() as connection:
-            latest = (await connection.execute(_LATEST)).first()
+        backlog = await PostgresBacklog(database, clock=clock).look()
+        async with database.connection() as connection:
+            latest = await connection.fetch_row(_LATEST)
     except Exception:  # the database check reports what is wrong
         return
     finally:
-        await engine.dispose()
-    yield judge_backlog(backlog, "" if latest is None else nameless(latest.note))
+        await database.close()
+    yield judge_backlog(backlog, "" if latest is None else nameless(latest["note"]))
 
 
 def judge_backlog(backlog: Backlog, note: str) -> Finding:

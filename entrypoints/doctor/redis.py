@@ -7,7 +7,7 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.redis_connections import asynchronous
 from adapters.redis_lost_revocations import LostRevocations
@@ -85,13 +85,13 @@ async def _refused(redis: Redis) -> dict[str, str]:
 
 
 async def _lost(settings: Settings) -> Finding:
-    engine = make_engine(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
+    database = Database(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
     try:
-        lost = await LostRevocations(settings.redis_url, PostgresFloors(engine), deadline=DEADLINE).look()
+        lost = await LostRevocations(settings.redis_url, PostgresFloors(database), deadline=DEADLINE).look()
     except (RedisError, OSError, Refusal):
         return Finding.warning(PART, "its revocations cannot be compared with the database's")
     finally:
-        await engine.dispose()
+        await database.close()
     if lost:
         return Finding.wrong(
             PART,

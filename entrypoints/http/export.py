@@ -11,7 +11,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.response import Stream
 from msgspec import Struct
 
-from adapters.postgres.patience import one_caller
+from adapters.postgres.deadline import start_deadline
 from application.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.limits import Limit
@@ -158,10 +158,10 @@ async def _encoded(pages: AsyncIterator[Sequence[Kept]], shape: Callable[[Kept],
 
 async def _joined(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     yield beginning
-    one_caller()  # who takes it piece by piece waits for each
+    start_deadline()  # who takes it piece by piece waits for each
     async for piece in rest:
         yield piece
-        one_caller()
+        start_deadline()
 
 
 handlers = [export]

@@ -15,7 +15,7 @@ from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
 from adapters.caller import Caller, serve
-from adapters.postgres.patience import one_caller
+from adapters.postgres.deadline import start_deadline
 from entrypoints.http.client_address import ClientAddresses
 from entrypoints.http.cors import Cors, Headers
 from entrypoints.http.paths import Path, Paths
@@ -95,7 +95,7 @@ class FrontDoor:
         refused = state.get("refused")  # by the server, which may not have read the path
         path = None if refused else self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        one_caller()
+        start_deadline()
         serve(Caller(ip=ip, hung_up=partial(_hung_up, receive)))
         try:
             refusal = refused or self._refusal(scope)

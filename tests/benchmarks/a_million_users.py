@@ -13,15 +13,15 @@ from pathlib import Path
 from uuid import UUID
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_store import PostgresStore
 from application.list_users import ListEvents, ListUsers
 from domain.role import Role
 from entrypoints import engines
 from tests.benchmarks.harness.table import report
+from tests.sql import sql_engine
 
 FEW, MANY = 100_000, 1_000_000
 ROUNDS = 40
@@ -46,11 +46,11 @@ BUSY = "SELECT id FROM users WHERE email = 'user1@example.org'"
 Page = Callable[[], Awaitable[object]]
 
 
-async def pages(engine: AsyncEngine) -> dict[str, Page]:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+async def pages(database: Database) -> dict[str, Page]:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     users, events = ListUsers(begin=store.begin), ListEvents(begin=store.begin)
-    async with engine.connect() as connection:
-        busy: UUID = (await connection.execute(text(BUSY))).scalar_one()
+    async with database.connection() as connection:
+        busy: UUID = await connection.fetch_value(text(BUSY))
     middle = UUID(int=busy.int + (1 << 82))
 
     async def deep() -> object:
@@ -74,9 +74,10 @@ async def pages(engine: AsyncEngine) -> dict[str, Page]:
     }
 
 
-async def timed(few: AsyncEngine, many: AsyncEngine) -> dict[str, tuple[float, float]]:
+async def timed(few: str, many: str) -> dict[str, tuple[float, float]]:
     """The medians of each, in milliseconds, of both taken in turns: whatever else the machine does disturbs both."""
-    asked = await pages(few), await pages(many)
+    databases = [Database(url, deadline=600) for url in (few, many)]
+    asked = [await pages(database) for database in databases]
     times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in asked[0]}
     for _ in range(ROUNDS):
         for name, both in times.items():
@@ -84,11 +85,13 @@ async def timed(few: AsyncEngine, many: AsyncEngine) -> dict[str, tuple[float, f
                 began = time.perf_counter()
                 await house[name]()
                 found.append((time.perf_counter() - began) * 1000)
+    for database in databases:
+        await database.close()
     return {name: (statistics.median(one), statistics.median(other)) for name, (one, other) in times.items()}
 
 
-async def filled(url: str, users: int) -> AsyncEngine:
-    engine = make_engine(url, deadline=600)
+async def fill(url: str, users: int) -> None:
+    engine = sql_engine(url)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text(USERS), {"many": users})
@@ -96,21 +99,19 @@ async def filled(url: str, users: int) -> AsyncEngine:
         await connection.execute(text(EVENTS))
         for table in ("users", "events"):
             await connection.execute(text(f"VACUUM ANALYZE {table}"))
-    return engine
 
 
 async def measure(urls: list[str]) -> None:
-    few, many = [await filled(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
+    for url, users in zip(urls, (FEW, MANY), strict=True):
+        await fill(url, users)
     print(f"{'':38}{FEW:>12,}{MANY:>12,}{'ratio':>8}")
-    worst, found = "", await timed(few, many)
+    worst, found = "", await timed(*urls)
     for name, (time_of_few, time_of_many) in found.items():
         print(f"{name:38}{time_of_few:>9.2f} ms{time_of_many:>9.2f} ms{time_of_many / time_of_few:>8.2f}")
         if not worst or time_of_many / time_of_few > found[worst][1] / found[worst][0]:
             worst = name
     note = f"to {FEW:,}; of {len(found)} this grows most: {worst}"
     report(f"a page among {MANY:,} users", [found[worst][1]], "ms", against=[found[worst][0]], most=3, note=note)
-    await few.dispose()
-    await many.dispose()
 
 
 def main() -> None:

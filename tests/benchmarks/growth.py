@@ -17,7 +17,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
@@ -33,6 +33,7 @@ from tests.benchmarks.harness.explained import explained, rolled_back
 from tests.benchmarks.harness.house import resident
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
+from tests.sql import sql_engine
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
 ROUNDS, TIMES, TOLD = 3, 150, 25
@@ -83,12 +84,12 @@ async def _back(engine: AsyncEngine, who: Somebody) -> None:
         await driver.execute("UPDATE sessions SET generation = 1 WHERE id = $1", who.session)
 
 
-def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
+def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolled_back(store.begin)
-    floors, me = PostgresFloors(engine), ShowMe(directory=PostgresDirectory(engine))
-    renewals = PostgresRenewals(engine)
+    floors, me = PostgresFloors(database), ShowMe(directory=PostgresDirectory(database))
+    renewals = PostgresRenewals(database)
 
     def now() -> datetime:
         return datetime.now(UTC)
@@ -157,9 +158,17 @@ def asking(engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
     }
 
 
-async def filled(url: str, users: int) -> tuple[AsyncEngine, list[Somebody]]:
-    """And those who will be asked about, in any order."""
-    engine = make_engine(url, deadline=600)
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """`people` are those who will be asked about, in any order."""
+
+    database: Database
+    engine: AsyncEngine
+    people: list[Somebody]
+
+
+async def filled(url: str, users: int) -> Filled:
+    engine = sql_engine(url)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text(USERS), {"many": users})
@@ -169,11 +178,12 @@ async def filled(url: str, users: int) -> tuple[AsyncEngine, list[Somebody]]:
         await connection.execute(text("CHECKPOINT"))
         step = (users // 2 - 1100) // (ROUNDS * TIMES)
         rows = await connection.execute(text(SOME), {"step": step, "some": ROUNDS * TIMES})
-        return engine, [Somebody(row.session, row.user, row.email, row.username) for row in rows]
+        people = [Somebody(row.session, row.user, row.email, row.username) for row in rows]
+    return Filled(Database(url, deadline=600), engine, people)
 
 
-async def timed(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine, list[Somebody]]) -> None:
-    houses = [(asking(engine), people) for engine, people in (few, many)]
+async def timed(few: Filled, many: Filled) -> None:
+    houses = [(asking(it.database, it.engine), it.people) for it in (few, many)]
     for name in houses[0][0]:
         medians: tuple[list[float], list[float]] = ([], [])
         for turn in range(ROUNDS):
@@ -188,21 +198,22 @@ async def timed(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine
             for one, found in zip(medians, times, strict=True):
                 one.append(statistics.median(found))
         report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5, note="as a caller sees it")
-    for engine, _ in (few, many):
-        await engine.dispose()
+    for it in (few, many):
+        await it.database.close()
+        await it.engine.dispose()
 
 
-async def told(few: tuple[AsyncEngine, list[Somebody]], many: tuple[AsyncEngine, list[Somebody]]) -> None:
+async def told(few: Filled, many: Filled) -> None:
     """The same by PostgreSQL's own account."""
-    houses = [(engine, asking(engine, keep=False), people) for engine, people in (few, many)]
+    houses = [(it, asking(it.database, it.engine, keep=False), it.people) for it in (few, many)]
     for name in houses[0][1]:
         medians: tuple[list[float], list[float]] = ([], [])
         pages: tuple[list[float], list[float]] = ([], [])
         for turn in range(ROUNDS):
             times: tuple[list[float], list[float]] = ([], [])
             for who in range(turn * TOLD, (turn + 1) * TOLD):
-                for found, read, (engine, asks, people) in zip(times, pages, houses, strict=True):
-                    milliseconds, blocks = await explained(engine, partial(asks[name], people[who]))
+                for found, read, (it, asks, people) in zip(times, pages, houses, strict=True):
+                    milliseconds, blocks = await explained(it.database, it.engine, partial(asks[name], people[who]))
                     found.append(milliseconds)
                     read.append(blocks)
             for one, found in zip(medians, times, strict=True):

@@ -28,9 +28,9 @@ PassBy = Callable[[timedelta], Awaitable[None]]
 def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     if request.param == "postgres":
-        engine = request.getfixturevalue("engine")
-        postgres = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
+        database = request.getfixturevalue("database")
+        postgres = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
+        return Stage(postgres, PostgresRenewals(database), PostgresFloors(database), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
     return Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
 
@@ -40,7 +40,7 @@ def leftovers(stage: Stage, request: pytest.FixtureRequest) -> Leftovers:
     """Of the store of the stage."""
     if isinstance(stage.store, MemoryStore):
         return MemoryLeftovers(stage.store)
-    return PostgresLeftovers(request.getfixturevalue("engine"))
+    return PostgresLeftovers(request.getfixturevalue("database"))
 
 
 @pytest.fixture

@@ -3,10 +3,9 @@
 from datetime import timedelta
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_store import PostgresStore
 from domain.mail import Outcome
@@ -20,55 +19,55 @@ NOTHING = timedelta()
 MINUTE = LATER - NOW
 
 
-def backlog(engine: AsyncEngine, *, after: timedelta = NOTHING) -> PostgresBacklog:
-    return PostgresBacklog(engine, clock=lambda: NOW + after)
+def backlog(database: Database, *, after: timedelta = NOTHING) -> PostgresBacklog:
+    return PostgresBacklog(database, clock=lambda: NOW + after)
 
 
-async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    assert await backlog(engine, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
+async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(database: Database) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    assert await backlog(database, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
     async with store.begin() as work:
         for late in (0, 20, 40, 90):
             await work.mails.add(owed(due_at=NOW + timedelta(seconds=late)))
-    assert await backlog(engine, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
+    assert await backlog(database, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
         for outcome in (Outcome.PARKED, Outcome.SENT):
             [mail] = await work.mails.lease(now=LATER, hold=timedelta(), limit=1)
             await work.mails.settle(mail, outcome, now=LATER)
-    assert await backlog(engine, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
-    assert await backlog(engine, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
+    assert await backlog(database, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
+    assert await backlog(database, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
 
 
-async def test_a_mail_that_somebody_is_sending_is_not_overdue(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.mails.add(owed())
         await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
-    assert await backlog(engine, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
+    assert await backlog(database, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
 
 
-async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(database: Database) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.mails.add(owed())
         [mail] = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
         await work.mails.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
-    assert await backlog(engine, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
+    assert await backlog(database, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
     async with store.begin() as work:
         await work.mails.settle(mail, Outcome.DROPPED, now=LATER)
-    assert await backlog(engine, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
+    assert await backlog(database, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 
-async def test_however_many_look_one_asks(engine: AsyncEngine) -> None:
-    overheard = Overheard(engine)
-    asked = backlog(engine)
+async def test_however_many_look_one_asks(database: Database) -> None:
+    overheard = await Overheard.of(database)
+    asked = backlog(database)
     assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
     assert 0 < len(await overheard.taken()) <= 2
 
 
 async def test_a_database_that_is_gone_is_an_outage() -> None:
-    gone = make_engine("postgresql://nobody:hunter2@127.0.0.1:1/none")
+    gone = Database("postgresql://nobody:hunter2@127.0.0.1:1/none")
     with pytest.raises(Refusal) as refused:
         await backlog(gone).look()
     assert refused.value.code is Code.UNAVAILABLE
-    await gone.dispose()
+    await gone.close()

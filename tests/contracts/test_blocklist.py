@@ -13,11 +13,11 @@ from uuid import UUID
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -556,16 +556,16 @@ async def test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradi
 
 
 async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywhere_afterwards(
-    engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis"
+    database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
-    floors = PostgresFloors(engine)
+    floors = PostgresFloors(database)
     async with (
         proxy(valkey.url) as wire,
         watching(wire.url, floors) as cut_off,
         watching(valkey.url, floors, deadline=1.0) as other,
     ):
-        store = PostgresStore(engine, blocklist=cut_off, nudge=lambda _: None)
-        stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+        store = PostgresStore(database, blocklist=cut_off, nudge=lambda _: None)
+        stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
         user = await stage.user()
         await trusted(cut_off)
         wire.cut()
@@ -662,7 +662,7 @@ async def test_closing_waits_for_the_round_that_is_under_way(
 
 
 async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
-    blocklist: RedisBlocklist, truth: Truth, engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis"
+    blocklist: RedisBlocklist, truth: Truth, database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     for kind in ("memory", "postgres"):
         await redis.flushall()
@@ -671,8 +671,8 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
             memory = MemoryStore(blocklist=spy, nudge=lambda _: None)
             stage = Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), spy, [])
         else:
-            postgres = PostgresStore(engine, blocklist=spy, nudge=lambda _: None)
-            stage = Stage(postgres, PostgresRenewals(engine), PostgresFloors(engine), spy, [])
+            postgres = PostgresStore(database, blocklist=spy, nudge=lambda _: None)
+            stage = Stage(postgres, PostgresRenewals(database), PostgresFloors(database), spy, [])
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:

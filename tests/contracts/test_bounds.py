@@ -1,5 +1,6 @@
 """What is bounded: the table in DECISIONS.md says the numbers that the code goes by, and each is exercised."""
 
+import asyncio
 import inspect
 import re
 from dataclasses import fields
@@ -7,12 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import QueuePool, text
+from sqlalchemy import text
 
 from adapters import argon2_hasher, dramatiq_queue, redis_places, smtp_mailer
 from adapters.argon2_hasher import Argon2Hasher
 from adapters.dramatiq_queue import DramatiqNudge
-from adapters.postgres import connecting
+from adapters.postgres import database, deadline
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
@@ -54,8 +55,8 @@ def seconds(name: str) -> float:
 
 LEASE = default(RedisBlocklist, "lease")
 BOUNDS: dict[str, list[float]] = {
-    "what a request asks of PostgreSQL, or a worker at a time": [connecting.DEADLINE, 2.0, 10.0, 503],
-    "connections to PostgreSQL": [connecting.POOL],
+    "what a request asks of PostgreSQL, or a worker at a time": [deadline.DEADLINE, 2.0, 10.0, 503],
+    "connections to PostgreSQL": [database.POOL_SIZE],
     # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
     "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
@@ -145,7 +146,7 @@ def test_every_row_is_held_and_exercised() -> None:
 
 
 def test_what_is_named_is_what_is_used() -> None:
-    assert default(PostgresStore, "deadline") == connecting.DEADLINE
+    assert default(PostgresStore, "deadline") == deadline.DEADLINE
     assert default(RedisBlocklist, "deadline") == default(RedisLimits, "deadline") == redis_places.DEADLINE
     assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == redis_places.DEADLINE
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
@@ -157,12 +158,17 @@ def test_what_is_named_is_what_is_used() -> None:
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
 async def test_the_server_and_the_pool_know_their_bounds(migrated: str) -> None:
-    engine = connecting.make_engine(migrated)
+    pool = database.Database(migrated)
     try:
-        assert isinstance(engine.pool, QueuePool)
-        assert engine.pool.size() == engine.pool.size() + engine.pool._max_overflow == connecting.POOL
-        async with engine.connect() as connection:
-            for name, said in (("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "10s")):
-                assert (await connection.execute(text(f"SHOW {name}"))).scalar() == said
+
+        async def busy() -> None:
+            async with pool.connection() as connection:
+                for name, value in (("statement_timeout", "2s"), ("idle_in_transaction_session_timeout", "10s")):
+                    assert await connection.fetch_value(text(f"SHOW {name}")) == value
+                most.append(pool.in_use)
+
+        most: list[int] = []
+        await asyncio.gather(*(busy() for _ in range(5 * database.POOL_SIZE)))
+        assert max(most) == database.POOL_SIZE
     finally:
-        await engine.dispose()
+        await pool.close()

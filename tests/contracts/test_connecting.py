@@ -5,11 +5,9 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import text
 
-from adapters.postgres.connecting import make_engine
-from adapters.postgres.lending import Lender
-from adapters.postgres.prepared import transaction
+from adapters.postgres.database import Database
 from entrypoints import engines
 
 pytestmark = pytest.mark.anyio
@@ -38,19 +36,18 @@ async def odd(postgres: engines.Postgres) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def odd_engine(odd: str) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(odd)
-    yield engine
-    await engine.dispose()
+async def odd_database(odd: str) -> AsyncIterator[Database]:
+    database = Database(odd)
+    yield database
+    await database.close()
 
 
-async def test_what_statements_rely_on_is_stated(odd_engine: AsyncEngine) -> None:
-    async with Lender(odd_engine).connection() as connection:
-        told = {
-            name: (await connection.exec_driver_sql(f"SHOW {name}")).scalar_one()
-            for name in (*DEFAULTS, "transaction_isolation")
+async def test_what_statements_rely_on_is_stated(odd_database: Database) -> None:
+    async with odd_database.connection() as connection:
+        settings = {
+            name: await connection.fetch_value(text(f"SHOW {name}")) for name in (*DEFAULTS, "transaction_isolation")
         }
-    assert told == {
+    assert settings == {
         "default_transaction_isolation": "read committed",
         "transaction_isolation": "read committed",
         "default_transaction_deferrable": "off",
@@ -62,32 +59,28 @@ async def test_what_statements_rely_on_is_stated(odd_engine: AsyncEngine) -> Non
 
 
 async def test_a_transaction_states_its_level_also_where_a_session_cannot(odd: str) -> None:
-    engine = make_engine(f"{odd}?pgbouncer=true")
+    database = Database(f"{odd}?pgbouncer=true")
     try:
-        async with Lender(engine).connection() as connection, transaction(connection):
-            level = (await connection.exec_driver_sql("SHOW transaction_isolation")).scalar_one()
-        async with engine.connect() as connection:
-            plain = (await connection.exec_driver_sql("SHOW transaction_isolation")).scalar_one()
+        async with database.transaction() as connection:
+            assert await connection.fetch_value(text("SHOW transaction_isolation")) == "read committed"
     finally:
-        await engine.dispose()
-    assert (level, plain) == ("read committed", "read committed")
+        await database.close()
 
 
-async def test_many_who_change_one_row_at_once_all_succeed(odd_engine: AsyncEngine) -> None:
-    lender = Lender(odd_engine)
-    async with lender.connection() as connection:
-        await connection.exec_driver_sql("CREATE TABLE counted (number int)")
-        await connection.exec_driver_sql("INSERT INTO counted VALUES (0)")
+async def test_many_who_change_one_row_at_once_all_succeed(odd_database: Database) -> None:
+    async with odd_database.connection() as connection:
+        await connection.execute(text("CREATE TABLE counted (number int)"))
+        await connection.execute(text("INSERT INTO counted VALUES (0)"))
 
     async def count() -> None:
-        async with lender.connection() as connection, transaction(connection):
-            await connection.exec_driver_sql("SELECT * FROM counted")
-            await connection.exec_driver_sql("UPDATE counted SET number = number + 1")
+        async with odd_database.transaction() as connection:
+            await connection.execute(text("SELECT * FROM counted"))
+            await connection.execute(text("UPDATE counted SET number = number + 1"))
 
     async def step() -> None:
-        async with lender.connection() as connection:
-            await connection.exec_driver_sql("UPDATE counted SET number = number + 1")
+        async with odd_database.connection() as connection:
+            await connection.execute(text("UPDATE counted SET number = number + 1"))
 
     await asyncio.gather(*(make() for _ in range(10) for make in (count, step)))
-    async with lender.connection() as connection:
-        assert (await connection.exec_driver_sql("SELECT number FROM counted")).scalar_one() == 20
+    async with odd_database.connection() as connection:
+        assert await connection.fetch_value(text("SELECT number FROM counted")) == 20

@@ -5,7 +5,7 @@ import ssl
 import pytest
 from sqlalchemy import text
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.places import behind_pgbouncer, driver_url
 
 URL = "postgresql://ada:hunter2hunter2@db.example/accounts"
@@ -90,19 +90,19 @@ def test_anything_else_is_named_in_one_line_without_the_password(url: str, why: 
 
 @pytest.mark.anyio
 async def test_a_connection_is_made_with_all_of_them(migrated: str) -> None:
-    place, _, database = migrated.removeprefix("postgresql://").rpartition("/")
+    place, _, name = migrated.removeprefix("postgresql://").rpartition("/")
     credentials, _, host = place.rpartition("@")
     options = (
         "sslmode=prefer&channel_binding=prefer&connect_timeout=10&keepalives=1&target_session_attrs=read-write"
         "&application_name=billing&options=-c%20search_path%3Dpublic%20-c%20statement_timeout%3D1"
     )
-    engine = make_engine(f"postgresql://{credentials}@127.0.0.1:1,{host}/{database}?{options}")
+    database = Database(f"postgresql://{credentials}@127.0.0.1:1,{host}/{name}?{options}")
     try:
-        async with engine.connect() as connection:
+        async with database.connection() as connection:
             told = [
-                (await connection.execute(text(f"SHOW {name}"))).scalar()
-                for name in ("application_name", "search_path", "statement_timeout")
+                await connection.fetch_value(text(f"SHOW {setting}"))
+                for setting in ("application_name", "search_path", "statement_timeout")
             ]
     finally:
-        await engine.dispose()
+        await database.close()
     assert told == ["billing", "public", "2s"]

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
@@ -325,11 +326,13 @@ LONG = (
 )
 
 
-async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_portions(engine: AsyncEngine) -> None:
+async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_portions(
+    database: Database, engine: AsyncEngine
+) -> None:
     """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
     blocklist = SpyingBlocklist()
-    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
+    store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, [])
     user = await stage.user()
     alive = await stage.session(user)
     async with engine.begin() as connection:
@@ -345,7 +348,7 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
     )
     async with engine.connect() as connection:
         assert tuple((await connection.execute(count)).one()) == (100_000, 50_001)
-    batches = await cleaned(PostgresLeftovers(engine), limit=5000)
+    batches = await cleaned(PostgresLeftovers(database), limit=5000)
     assert len(batches) >= 20
     assert max(batches) <= 10_001
     async with engine.connect() as connection:

@@ -4,16 +4,16 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_directory import MemoryDirectory
 from adapters.memory.memory_store import MemoryStore
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
 from application.ports import Directory
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from tests.contracts.stage import Stage, at_once, new_id
-from tests.contracts.test_outages import engine_at
+from tests.contracts.test_outages import database_at
 from tests.overhearing import Overheard
 
 pytestmark = pytest.mark.anyio
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 def directory(stage: Stage, request: pytest.FixtureRequest) -> Directory:
     if isinstance(stage.store, MemoryStore):
         return MemoryDirectory(stage.store)
-    return PostgresDirectory(request.getfixturevalue("engine"))
+    return PostgresDirectory(request.getfixturevalue("database"))
 
 
 async def test_a_user_is_found_whole_and_nobody_else(stage: Stage, directory: Directory) -> None:
@@ -54,15 +54,15 @@ async def test_many_who_ask_at_once_each_hear_of_their_own(stage: Stage, directo
     assert found == asked
 
 
-async def test_they_share_a_statement(engine: AsyncEngine) -> None:
-    directory = PostgresDirectory(engine)
-    overheard = Overheard(engine)
+async def test_they_share_a_statement(database: Database) -> None:
+    directory = PostgresDirectory(database)
+    overheard = await Overheard.of(database)
     await asyncio.gather(*(directory.user(new_id()) for _ in range(50)))
     assert len(await overheard.taken()) == 1
 
 
 async def test_a_database_that_is_gone_is_a_refusal() -> None:
-    async with engine_at("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
+    async with database_at("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
         with pytest.raises(Refusal) as refusal:
             await PostgresDirectory(nowhere).user(new_id())
     assert refusal.value.code is Code.UNAVAILABLE

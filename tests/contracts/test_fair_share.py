@@ -6,10 +6,9 @@ from contextlib import AbstractAsyncContextManager
 from uuid import UUID, uuid4
 
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.caller import Caller, serve
-from adapters.postgres.connecting import POOL
+from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.postgres_store import PostgresStore
 from application.store import Work
 from domain.refusals import Code, Refusal
@@ -24,8 +23,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def store(engine: AsyncEngine) -> PostgresStore:
-    return PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=list[UUID]().extend, deadline=60)
+def store(database: Database) -> PostgresStore:
+    return PostgresStore(database, blocklist=SpyingBlocklist(), nudge=list[UUID]().extend, deadline=60)
 
 
 class Works:
@@ -50,23 +49,23 @@ class Works:
 
 async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -> None:
     works, user = Works(store), uuid4()
-    own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL)]
+    own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL_SIZE)]
     await until(lambda: works.begun)
     other = works.start("198.51.100.1", uuid4())
     await until(lambda: "198.51.100.1" in works.begun)
     assert len(works.begun) == 2
     works.go_on.set()
     await asyncio.gather(*own, other)
-    assert len(works.begun) == 2 * POOL + 1
+    assert len(works.begun) == 2 * POOL_SIZE + 1
 
 
 async def test_the_works_of_one_site_take_half_of_the_connections(store: PostgresStore) -> None:
     works = Works(store)
-    own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL)]
-    await until(lambda: len(works.begun) == POOL // 2)
-    others = [works.start(f"198.51.100.{number}") for number in range(POOL // 2)]
-    await until(lambda: len(works.begun) == POOL)
-    assert sum(ip.startswith("198.51.100.") for ip in works.begun) == POOL // 2
+    own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL_SIZE)]
+    await until(lambda: len(works.begun) == POOL_SIZE // 2)
+    others = [works.start(f"198.51.100.{number}") for number in range(POOL_SIZE // 2)]
+    await until(lambda: len(works.begun) == POOL_SIZE)
+    assert sum(ip.startswith("198.51.100.") for ip in works.begun) == POOL_SIZE // 2
     works.go_on.set()
     await asyncio.gather(*own, *others)
 

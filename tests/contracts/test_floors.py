@@ -10,6 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -144,10 +145,12 @@ async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Sta
         assert await stage.floors.seat() == seat
 
 
-async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    floors = PostgresFloors(engine)
-    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(
+    database: Database, engine: AsyncEngine
+) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    floors = PostgresFloors(database)
+    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     held, free = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
@@ -173,21 +176,21 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
         await at_once([look] * 10 + [end_and_look] + [look] * 10)
 
 
-async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    floors = PostgresFloors(engine)
-    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(database: Database) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    floors = PostgresFloors(database)
+    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(40)]
     await outdate(stage, user)
     for session in sessions[::2]:
         await end(stage, session)
-    overheard = Overheard(engine)
+    overheard = await Overheard.of(database)
     answers = await asyncio.gather(*(floors.floors([sessions[number % 40].id]) for number in range(400)))
     assert 0 < len(await overheard.taken()) <= 2
     for number, answer in enumerate(answers):
         assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
 
 
-async def test_any_number_of_sessions_can_be_asked_for(engine: AsyncEngine) -> None:
-    assert await PostgresFloors(engine).floors([new_id() for _ in range(40_000)]) == {}
+async def test_any_number_of_sessions_can_be_asked_for(database: Database) -> None:
+    assert await PostgresFloors(database).floors([new_id() for _ in range(40_000)]) == {}

@@ -13,7 +13,7 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
@@ -81,6 +81,7 @@ FROM generate_series(1, :many) n
 @dataclass
 class House:
     engine: AsyncEngine
+    database: Database
     store: PostgresStore
     floors: PostgresFloors
     overheard: Overheard
@@ -96,23 +97,22 @@ class House:
             for statement, parameters in asked:
                 lines = await driver.fetch(f"EXPLAIN {statement}", *parameters)
                 plans.append("\n".join(line[0] for line in lines))
-            await connection.invalidate()
         await self.overheard.taken()
         return plans
 
 
 @pytest.fixture
 async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
-    made = make_engine(migrated, deadline=60)
-    async with made.begin() as connection:
+    async with engine.begin() as connection:
         for statement in (USERS, SESSIONS, MAILS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, sessions, mails"))
-    store = PostgresStore(made, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
-    yield House(made, store, PostgresFloors(made), Overheard(made))
-    async with made.begin() as connection:
+    database = Database(migrated, deadline=60)
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
+    yield House(engine, database, store, PostgresFloors(database), Overheard(database))
+    async with engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
-    await made.dispose()
+    await database.close()
 
 
 def by_index(plans: list[str]) -> bool:
@@ -148,7 +148,7 @@ async def test_users_are_found_by_index(house: House) -> None:
 
 
 async def test_users_are_looked_up_by_index(house: House) -> None:
-    directory = PostgresDirectory(house.engine)
+    directory = PostgresDirectory(house.database)
     found = await asyncio.gather(*(directory.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30)))
     assert None not in found
     for name in ("user7@example.org", "user7"):
@@ -211,7 +211,7 @@ async def test_many_are_admitted_by_index(house: House) -> None:
 
 async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
     user, session = await user_of(house, 7), await session_of(house, 7)
-    renewals = PostgresRenewals(house.engine)
+    renewals = PostgresRenewals(house.database)
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is not None
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is None
     entering = opened(user)
@@ -338,7 +338,7 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
 
 
 async def test_the_backlog_is_counted_by_index(house: House) -> None:
-    backlog = PostgresBacklog(house.engine, clock=lambda: NOW + timedelta(hours=1))
+    backlog = PostgresBacklog(house.database, clock=lambda: NOW + timedelta(hours=1))
     assert await backlog.look() == Backlog(160, 40, overdue=timedelta(hours=1), oldest=timedelta(hours=1))
     [(_, given)] = house.overheard.statements
     assert given == ()  # so that it is planned as here however often it comes
@@ -367,13 +367,13 @@ async def test_what_is_left_of_deleted_users_is_found_by_index(house: House) -> 
         for user in users:
             await work.users.remove(user.id, now=NOW)
     await house.overheard.taken()
-    found = await PostgresLeftovers(house.engine).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
+    found = await PostgresLeftovers(house.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
     assert found.removed >= 200
     assert by_index(await house.plans(but="deletions"))  # a table of a few rows, which is read from start to end
 
 
 async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(house: House) -> None:
-    leftovers = PostgresLeftovers(house.engine)
+    leftovers = PostgresLeftovers(house.database)
     async with house.engine.begin() as connection:
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})

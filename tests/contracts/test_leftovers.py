@@ -1,5 +1,6 @@
 """What is over goes, what is not stays: whoever looks, however many, and whatever happens at the same moment."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -8,20 +9,19 @@ from uuid import UUID
 
 import anyio
 import pytest
-from sqlalchemy import event as sqlalchemy_event
-from sqlalchemy import text
+from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.util import await_only
 
 from adapters.memory.memory_floors import MemoryFloors
 from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
-from adapters.postgres.connecting import make_engine
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.rows import row_of_session
+from adapters.postgres.tables import sessions
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
@@ -34,6 +34,7 @@ from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.conftest import PassBy
 from tests.contracts.stage import LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, login_of, opened
+from tests.sql import sql_engine, waited_for
 from tests.world import StoppedClock
 
 pytestmark = pytest.mark.anyio
@@ -52,10 +53,10 @@ class Attic(Stage):
 def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Attic:
     blocklist = SpyingBlocklist()
     if request.param == "postgres":
-        engine = request.getfixturevalue("engine")
-        postgres = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
+        database = request.getfixturevalue("database")
+        postgres = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
         return Attic(
-            postgres, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [], PostgresLeftovers(engine)
+            postgres, PostgresRenewals(database), PostgresFloors(database), blocklist, [], PostgresLeftovers(database)
         )
     memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
     return Attic(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
@@ -409,7 +410,7 @@ async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(stage: At
 
 @pytest.fixture
 async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
-    made = make_engine(migrated)
+    made = sql_engine(migrated)
     yield made
     await made.dispose()
 
@@ -432,16 +433,10 @@ async def test_a_login_between_a_look_at_a_claim_and_its_removal_is_seen(
     stage: Attic, other_engine: AsyncEngine
 ) -> None:
     user, idle = await claimed(stage), await claimed(stage)
-    entered = []
-
-    async def enter() -> None:
-        entered.append(await session(stage, user))
-
-    @sqlalchemy_event.listens_for(other_engine.sync_engine, "before_cursor_execute")
-    def interrupt(*call: object) -> None:
-        if "SKIP LOCKED" in str(call[2]) and not entered:
-            await_only(enter())
-
-    found = await PostgresLeftovers(other_engine).clear(Leftover.CLAIM, now=NOW, after=None, limit=10)
-    assert (found.removed, len(entered)) == (1, 1)
+    async with other_engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # readers pass, lockers wait
+        clearing = asyncio.create_task(stage.leftovers.clear(Leftover.CLAIM, now=NOW, after=None, limit=10))
+        await waited_for(other_engine, connection)
+        await connection.execute(insert(sessions).values(row_of_session(opened(user))))
+    assert (await clearing).removed == 1
     assert [await stage.kept_user(one.id) for one in (user, idle)] == [user, None]

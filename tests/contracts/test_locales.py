@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
@@ -61,14 +61,14 @@ async def url(request: pytest.FixtureRequest, abroad: engines.Postgres) -> str:
 
 
 async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url: str) -> None:
-    engine = make_engine(url)
+    database = Database(url)
     try:
-        store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-        stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+        store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+        stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
         user = await stage.user("INGRID@example.org".lower(), username="INGRID")
-        directory = PostgresDirectory(engine)
-        async with engine.connect() as connection:
-            letter = (await connection.execute(text("SELECT lower('I')"))).scalar_one()
+        directory = PostgresDirectory(database)
+        async with database.connection() as connection:
+            letter = await connection.fetch_value(text("SELECT lower('I')"))
         assert (letter == "i") is url.endswith("lt_lt"), "the database is not of that locale"
         for login in ("INGRID", "ingrid", "Ingrid", "ingrid@example.org"):
             assert await directory.candidates(login) == [user]
@@ -80,4 +80,4 @@ async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url
             [admitted] = await work.users.admit([newcomer], now=NOW)
             assert admitted.username is None
     finally:
-        await engine.dispose()
+        await database.close()

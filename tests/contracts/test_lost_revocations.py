@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -23,13 +24,13 @@ pytestmark = pytest.mark.anyio
 
 
 async def test_a_database_that_went_back_is_noticed_and_one_that_did_not_is_not(
-    engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
+    database: Database, engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    floors = PostgresFloors(engine)
+    floors = PostgresFloors(database)
     blocklist = RedisBlocklist(valkey.url, truth=floors, horizon=LATER - LATER.replace(minute=0))
     lost = LostRevocations(valkey.url, floors)
-    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(3)]
     try:

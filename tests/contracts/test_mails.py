@@ -11,6 +11,7 @@ from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -179,9 +180,9 @@ async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) 
         assert sorted(map(len, batches)) == [0] * 9 + [1]
 
 
-async def test_mail_of_an_earlier_release_tells_no_place(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+async def test_mail_of_an_earlier_release_tells_no_place(database: Database, engine: AsyncEngine) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
     async with engine.begin() as connection:
         columns = "id, kind, recipient, created_at, due_at, attempts, note"
         row = {"id": new_id(), "now": NOW}
@@ -191,9 +192,9 @@ async def test_mail_of_an_earlier_release_tells_no_place(engine: AsyncEngine) ->
     assert mail.origin == NOWHERE
 
 
-async def test_a_worker_does_not_wait_for_what_another_is_taking(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database) -> None:
+    store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
         held = await slow.mails.lease(now=NOW, hold=LEASE, limit=2)

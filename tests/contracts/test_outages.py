@@ -10,13 +10,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError, ProgrammingError
-from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import QueuePool
 
 from adapters.postgres import outages
-from adapters.postgres.connecting import make_engine
-from adapters.postgres.patience import one_caller
+from adapters.postgres.database import Database
+from adapters.postgres.deadline import start_deadline
+from adapters.postgres.errors import is_failover
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
@@ -29,37 +27,31 @@ from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, o
 pytestmark = pytest.mark.anyio
 
 
-def stage_on(engine: AsyncEngine) -> Stage:
+def stage_on(database: Database) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
-    store = PostgresStore(engine, blocklist=blocklist, nudge=nudged.extend)
-    return Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, nudged)
+    store = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
+    return Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, nudged)
 
 
 @contextlib.asynccontextmanager
-async def engine_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) -> AsyncIterator[AsyncEngine]:
-    engine = make_engine(url, pool_size=pool_size, deadline=deadline)
+async def database_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) -> AsyncIterator[Database]:
+    database = Database(url, pool_size=pool_size, deadline=deadline)
     try:
-        yield engine
+        yield database
     finally:
-        await engine.dispose()
+        await database.close()
 
 
 async def run_in(work: Work, statement: str) -> object:
     """On the connection of that work."""
     assert isinstance(work.users, PostgresUsers)
-    found = await work.users._connection.execute(text(statement))
-    return found.scalar() if found.returns_rows else None
+    return await work.users._connection.fetch_value(text(statement))
 
 
 async def run(stage: Stage, *statements: str) -> None:
     async with stage.begin() as work:
         for statement in statements:
             await run_in(work, statement)
-
-
-def checked_out(engine: AsyncEngine) -> int:
-    assert isinstance(engine.pool, QueuePool)
-    return engine.pool.checkedout()
 
 
 async def refused(call: Awaitable[object]) -> None:
@@ -84,8 +76,8 @@ def own_postgres(tmp_path: Path) -> Iterator[engines.Postgres]:
 async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_it_is_back(
     own_postgres: engines.Postgres,
 ) -> None:
-    async with engine_at(own_postgres.url) as engine:
-        stage = stage_on(engine)
+    async with database_at(own_postgres.url) as database:
+        stage = stage_on(database)
 
         async def look() -> None:
             await run(stage, "SELECT 1", "SELECT 2")
@@ -124,7 +116,7 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
         assert troubles
         assert {str(error) for error in troubles if not _is_outage(error)} == set()
         await look()
-        assert checked_out(engine) == 0
+        assert database.in_use == 0
 
 
 def _is_outage(error: BaseException) -> bool:
@@ -134,8 +126,8 @@ def _is_outage(error: BaseException) -> bool:
 async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
     own_postgres: engines.Postgres,
 ) -> None:
-    async with engine_at(own_postgres.url) as engine:
-        stage = stage_on(engine)
+    async with database_at(own_postgres.url) as database:
+        stage = stage_on(database)
         await asyncio.gather(*(run(stage, "SELECT pg_sleep(0.05)") for _ in range(5)))
         await asyncio.to_thread(own_postgres.kill)
         await asyncio.to_thread(own_postgres.start)
@@ -152,8 +144,8 @@ async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
 async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_nothing(
     own_postgres: engines.Postgres, moment: str
 ) -> None:
-    async with engine_at(own_postgres.url) as engine:
-        stage = stage_on(engine)
+    async with database_at(own_postgres.url) as database:
+        stage = stage_on(database)
 
         async def work_on() -> None:
             async with stage.begin() as work:
@@ -171,21 +163,21 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
         await refused(work_on())
         assert stage.blocklist.published == []
         assert stage.nudged == []
-        assert checked_out(engine) == 0
+        assert database.in_use == 0
 
 
 async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_back(
     own_postgres: engines.Postgres,
 ) -> None:
-    async with engine_at(own_postgres.url) as engine:
-        async with engine.begin() as connection:
+    async with database_at(own_postgres.url) as database:
+        async with database.transaction() as connection:
             await connection.execute(
                 text(
                     "CREATE TABLE sessions (id uuid, floor int, ended_at timestamptz, raised_at timestamptz,"
                     " unpublished bool)"
                 )
             )
-        floors = PostgresFloors(engine)
+        floors = PostgresFloors(database)
         assert await floors.floors([new_id()]) == {}
         await asyncio.to_thread(own_postgres.kill)
         for call in (floors.unpublished(), floors.published({new_id(): 1}), floors.floors([new_id()])):
@@ -211,14 +203,14 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
             if it.name == outages.__name__
         ]
 
-    async with engine_at(own_postgres.url) as engine:
-        stage = stage_on(engine)
+    async with database_at(own_postgres.url) as database:
+        stage = stage_on(database)
         await run(stage, "SELECT 1")
         assert told() == []
         for _ in range(2):
             caplog.clear()
             await asyncio.to_thread(own_postgres.kill)
-            await engine.dispose()
+            await database.close()
             for _ in range(20):
                 await refused(run(stage, "SELECT 1"))
             await asyncio.to_thread(own_postgres.start)
@@ -229,18 +221,18 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
                 ("WARNING", "database_recovered", None, None),
             ]
     caplog.clear()
-    async with engine_at(own_postgres.url.replace("@", "x@", 1)) as engine:
-        await refused(run(stage_on(engine), "SELECT 1"))
-        await refused(run(stage_on(engine), "SELECT 1"))
+    async with database_at(own_postgres.url.replace("@", "x@", 1)) as database:
+        await refused(run(stage_on(database), "SELECT 1"))
+        await refused(run(stage_on(database), "SELECT 1"))
     assert told() == [("ERROR", "database_unavailable", "InvalidPasswordError", "28P01")]
     assert own_postgres.password not in caplog.text
 
 
 async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_none(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch(quiet=60))
-    stage = stage_on(engine)
+    stage = stage_on(database)
     await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
     await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"))
     assert caplog.records == []
@@ -255,37 +247,37 @@ async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_no
 
 async def test_nobody_at_the_port_is_an_outage(migrated: str) -> None:
     wrong = migrated.rsplit(":", 1)[0] + ":1/latchkey"
-    async with engine_at(wrong) as engine:
-        await refused(run(stage_on(engine), "SELECT 1"))
-        await refused(PostgresFloors(engine).floors([new_id()]))
+    async with database_at(wrong) as database:
+        await refused(run(stage_on(database), "SELECT 1"))
+        await refused(PostgresFloors(database).floors([new_id()]))
 
 
 @pytest.mark.parametrize("change", ["password", "database"])
 async def test_a_database_that_does_not_let_us_in_is_an_outage(migrated: str, change: str) -> None:
     head, _, tail = migrated.partition("@")
     wrong = f"{head}x@{tail}" if change == "password" else f"{migrated}_there_is_none"
-    async with engine_at(wrong) as engine:
-        await refused(run(stage_on(engine), "SELECT 1"))
+    async with database_at(wrong) as database:
+        await refused(run(stage_on(database), "SELECT 1"))
 
 
 async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole(migrated: str) -> None:
-    async with engine_at(migrated, pool_size=2, deadline=0.3) as engine:
-        stage = stage_on(engine)
+    async with database_at(migrated, pool_size=2, deadline=0.3) as database:
+        stage = stage_on(database)
         for _ in range(3):
             await asyncio.gather(*(refused(run(stage, "SELECT pg_sleep(5)")) for _ in range(2)))
         await run(stage, "SELECT 1")
         await refused(run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
         await refused(run(stage, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
         await run(stage, "SELECT 1")
-        assert checked_out(engine) == 0
+        assert database.in_use == 0
 
 
 async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_answered(
     migrated: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch())
-    async with engine_at(migrated, pool_size=2) as engine:
-        stage = stage_on(engine)
+    async with database_at(migrated, pool_size=2) as database:
+        stage = stage_on(database)
         slow = asyncio.create_task(run(stage, "SELECT pg_sleep(9)"))
         await asyncio.sleep(0.1)
         await run(stage, "SELECT 1")
@@ -298,20 +290,20 @@ async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_ans
 
 
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
-    async with engine_at(migrated) as engine:
-        store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
-        stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    async with database_at(migrated) as database:
+        store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
+        stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
         await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
         await run(stage, "SELECT 1")
 
 
-async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(engine: AsyncEngine) -> None:
-    store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(database: Database) -> None:
+    store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
 
     async def caller(*, alone: bool) -> None:
         if alone:
-            one_caller()
+            start_deadline()
         for _ in range(2):
             await run(stage, "SELECT pg_sleep(0.9)")
 
@@ -323,21 +315,21 @@ async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(
 
 async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:
     lock = text("SELECT pg_advisory_xact_lock(1)")
-    async with engine_at(migrated, deadline=0.6) as engine, engine_at(migrated, deadline=60) as other:
+    async with database_at(migrated, deadline=0.6) as database, database_at(migrated, deadline=60) as other:
 
         async def stop_while_others_wait() -> None:
-            async with engine.begin() as stopped, other.begin() as waiting:
+            async with database.transaction() as stopped, other.transaction() as waiting:
                 await stopped.execute(lock)
                 await waiting.execute(lock)
 
-        with pytest.raises(DBAPIError) as ended:
+        with pytest.raises(asyncpg.PostgresError) as ended:
             await asyncio.wait_for(stop_while_others_wait(), 30)
-        assert ended.value.connection_invalidated
+        assert is_failover(ended.value)
 
 
 async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
-    async with engine_at(migrated, pool_size=1, deadline=0.3) as engine:
-        stage = stage_on(engine)
+    async with database_at(migrated, pool_size=1, deadline=0.3) as database:
+        stage = stage_on(database)
         async with stage.begin() as work:
             await run_in(work, "SELECT 1")
             await refused(run(stage, "SELECT 2"))
@@ -347,19 +339,18 @@ async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers
 
 
 async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.Postgres) -> None:
-    async with engine_at(own_postgres.url) as admin, admin.connect() as connection:
+    async with database_at(own_postgres.url) as admin, admin.connection() as connection:
         await connection.execute(text("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 1"))
-        await connection.commit()
         url = own_postgres.url.replace(f"latchkey:{own_postgres.password}@", "narrow:narrow@")
-        async with engine_at(url) as engine:
-            stage = stage_on(engine)
+        async with database_at(url) as database:
+            stage = stage_on(database)
             async with stage.begin() as work:
                 await run_in(work, "SELECT 1")
                 await refused(run(stage, "SELECT 2"))
 
 
-async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(engine: AsyncEngine) -> None:
-    stage = stage_on(engine)
+async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(database: Database) -> None:
+    stage = stage_on(database)
     users = [await stage.user(f"dead{number}@example.org") for number in range(2)]
     both_in = asyncio.Barrier(2)
 
@@ -376,8 +367,8 @@ async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(engi
     assert len({user.password_hash for user in kept if user is not None}) == 1
 
 
-async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(engine: AsyncEngine) -> None:
-    stage = stage_on(engine)
+async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(database: Database) -> None:
+    stage = stage_on(database)
 
     async def write() -> None:
         async with stage.begin() as work:
@@ -389,8 +380,8 @@ async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(engine
 
 
 @pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
-async def test_a_connection_that_an_operator_ends_is_an_outage(engine: AsyncEngine, end: str) -> None:
-    stage = stage_on(engine)
+async def test_a_connection_that_an_operator_ends_is_an_outage(database: Database, end: str) -> None:
+    stage = stage_on(database)
 
     async def ended() -> None:
         async with stage.begin() as work:
@@ -407,8 +398,8 @@ async def test_a_connection_that_an_operator_ends_is_an_outage(engine: AsyncEngi
 # -- what is no outage ------------------------------------------------------------------------------------
 
 
-async def test_our_own_mistakes_are_not_excused_as_outages(engine: AsyncEngine) -> None:
-    stage = stage_on(engine)
+async def test_our_own_mistakes_are_not_excused_as_outages(database: Database) -> None:
+    stage = stage_on(database)
     user = await stage.user()
 
     async def add_again() -> None:
@@ -423,19 +414,19 @@ async def test_our_own_mistakes_are_not_excused_as_outages(engine: AsyncEngine) 
         async with stage.begin() as work:
             await work.mails.add(owed(user_id=cast(UUID, "no id")))
 
-    with pytest.raises(ProgrammingError):
+    with pytest.raises(asyncpg.UndefinedTableError):
         await run(stage, "SELECT nothing FROM nowhere")
     with pytest.raises(asyncpg.UniqueViolationError):
         await add_again()
-    with pytest.raises(DBAPIError):
+    with pytest.raises(asyncpg.DataError):
         await ask_for_nonsense()
     with pytest.raises(Exception, match="invalid UUID"):
         await keep_nonsense()
     await run(stage, "SELECT 1")
 
 
-async def test_what_is_raised_by_whoever_works_passes_as_it_is(engine: AsyncEngine) -> None:
-    stage = stage_on(engine)
+async def test_what_is_raised_by_whoever_works_passes_as_it_is(database: Database) -> None:
+    stage = stage_on(database)
 
     async def undone() -> None:
         async with stage.begin():
@@ -445,8 +436,8 @@ async def test_what_is_raised_by_whoever_works_passes_as_it_is(engine: AsyncEngi
         await undone()
 
 
-async def test_works_that_are_cancelled_give_their_connections_back(engine: AsyncEngine) -> None:
-    stage = stage_on(engine)
+async def test_works_that_are_cancelled_give_their_connections_back(database: Database) -> None:
+    stage = stage_on(database)
 
     async def work_on(number: int) -> None:
         async with stage.begin() as work:
@@ -462,6 +453,6 @@ async def test_works_that_are_cancelled_give_their_connections_back(engine: Asyn
         for task in works:
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
-    await until(lambda: checked_out(engine) == 0)
+    await until(lambda: database.in_use == 0)
     async with stage.begin() as work:
         assert await work.users.page(query="cancelled", role=None, limit=9, after=None) == []

@@ -3,9 +3,8 @@
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
 from tests.recovery import Theft
 from tests.world import World
@@ -13,17 +12,17 @@ from tests.world import World
 
 def test_the_owner_of_the_mailbox_recovers_over_postgresql(migrated: str) -> None:
     class InPostgres(Theft):
-        engine: AsyncEngine
+        database: Database
 
         @classmethod
         async def make_world(cls) -> World:
-            cls.engine = make_engine(migrated)
-            async with cls.engine.begin() as connection:
+            cls.database = Database(migrated)
+            async with cls.database.connection() as connection:
                 await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
-            return World(limited=False, engine=cls.engine)
+            return World(limited=False, database=cls.database)
 
         @classmethod
         async def close_world(cls) -> None:
-            await cls.engine.dispose()
+            await cls.database.close()
 
     run_state_machine_as_test(InPostgres, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from adapters.postgres.connecting import POOL, make_engine
+from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -19,6 +19,7 @@ from domain.session import EndReason, Session
 from domain.user import User
 from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
 from tests.overhearing import Overheard
+from tests.sql import waited_for
 
 pytestmark = pytest.mark.anyio
 
@@ -26,10 +27,10 @@ Moved = tuple[Session, User] | None
 
 
 @pytest.fixture
-def rows(engine: AsyncEngine) -> Stage:
+def rows(database: Database) -> Stage:
     blocklist = SpyingBlocklist()
-    store = PostgresStore(engine, blocklist=blocklist, nudge=lambda _: None)
-    return Stage(store, PostgresRenewals(engine), PostgresFloors(engine), blocklist, [])
+    store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
+    return Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, [])
 
 
 async def renewed(stage: Stage, session: Session, generation: int = 1) -> Moved:
@@ -40,27 +41,15 @@ async def hold(connection: AsyncConnection, session: Session) -> None:
     await connection.execute(select(sessions.c.id).where(sessions.c.id == session.id).with_for_update())
 
 
-async def waits_for(engine: AsyncEngine, connection: AsyncConnection) -> None:
-    """Until somebody waits for what this connection holds."""
-    holder = (await connection.exec_driver_sql("SELECT pg_backend_pid()")).scalar_one()
-
-    async def somebody_waits() -> bool:
-        waiting = f"SELECT count(*) FROM pg_stat_activity WHERE {holder} = ANY(pg_blocking_pids(pid))"
-        async with engine.connect() as another:
-            return bool((await another.exec_driver_sql(waiting)).scalar_one())
-
-    await until(somebody_waits)
-
-
 async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
-    rows: Stage, engine: AsyncEngine
+    rows: Stage, database: Database
 ) -> None:
     people = [await rows.user(f"user{number}@example.org") for number in range(40)]
     theirs = [await rows.session(user) for user in people]
     await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
     async with rows.begin() as work:
         await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
-    overheard = Overheard(engine)
+    overheard = await Overheard.of(database)
     answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
     # One for all, and one more for each who asks for what cannot be: five times two.
     assert 0 < len(await overheard.taken()) <= 12
@@ -88,7 +77,7 @@ async def test_nobody_waits_for_another_s_session(rows: Stage, engine: AsyncEngi
         waiting = asyncio.create_task(renewed(rows, held))
         async with asyncio.timeout(5):
             beside = [await renewed(rows, free)]
-            await waits_for(engine, connection)
+            await waited_for(engine, connection)
             beside.append(await renewed(rows, later))
         assert not waiting.done()
         if ended:
@@ -104,25 +93,24 @@ async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engi
         await connection.execute(update(users).where(users.c.id == user.id).values(role="member"))
         await connection.execute(update(sessions).where(sessions.c.id == session.id).values(floor=2))
         waiting = asyncio.create_task(renewed(rows, session))
-        await waits_for(engine, connection)
+        await waited_for(engine, connection)
     moved = await waiting
     assert moved is not None
     assert (moved[0].generation, moved[1].role) == (2, Role.MEMBER)
 
 
 async def test_what_a_server_wakes_up_to_is_not_done_any_more(
-    rows: Stage, engine: AsyncEngine, migrated: str
+    rows: Stage, database: Database, engine: AsyncEngine
 ) -> None:
     """Else whoever was told that it is away, and asks again after the grace, would have been robbed."""
     user = await rows.user()
     session, other = await rows.session(user), await rows.session(user)
-    for generation in range(1, 2 * POOL):  # by each connection that there is, so that it knows the statement
+    for generation in range(1, 2 * POOL_SIZE):  # by each connection that there is, so that it knows the statement
         await renewed(rows, other, generation)
-    observer = make_engine(migrated, application="observer")
 
     async def backends() -> set[int]:
         theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'latchkey'"
-        async with observer.connect() as connection:
+        async with engine.connect() as connection:
             return set((await connection.exec_driver_sql(theirs)).scalars())
 
     frozen = await backends()
@@ -139,10 +127,9 @@ async def test_what_a_server_wakes_up_to_is_not_done_any_more(
         return frozen.isdisjoint(await backends())
 
     assert refusal.value.code == Code.UNAVAILABLE
-    await engine.dispose()
+    await database.close()
     await until(gone)
     assert (await rows.kept_session(session.id)).generation == 1
-    await observer.dispose()
 
 
 async def test_many_who_wait_for_one_session_leave_connections_for_others(rows: Stage, engine: AsyncEngine) -> None:
@@ -150,8 +137,8 @@ async def test_many_who_wait_for_one_session_leave_connections_for_others(rows: 
     held, free = await rows.session(user), await rows.session(user)
     async with engine.begin() as connection:
         await hold(connection, held)
-        waiting = [asyncio.create_task(renewed(rows, held)) for _ in range(3 * POOL)]
-        await waits_for(engine, connection)
+        waiting = [asyncio.create_task(renewed(rows, held)) for _ in range(3 * POOL_SIZE)]
+        await waited_for(engine, connection)
         moved = await renewed(rows, free)
         assert not any(one.done() for one in waiting)
     assert moved is not None

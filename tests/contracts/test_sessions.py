@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.memory_floors import MemoryBlocklist
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from domain.event import Action, Event
@@ -165,12 +165,11 @@ async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
     migrated: str, engine: AsyncEngine, zone: str
 ) -> None:
     """In New York the thirty days after 1 March 2026 are an hour short."""
-    admin = make_engine(migrated)
-    database = engine.url.database
+    admin, database = engine, engine.url.database
     async with admin.connect() as connection:
         await connection.exec_driver_sql(f"ALTER DATABASE {database} SET timezone = '{zone}'")
         await connection.commit()
-    travelled = make_engine(migrated)
+    travelled = Database(migrated)
     store = PostgresStore(travelled, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     user = claim()
     session, now = opened(user), NOW + timedelta(days=6)
@@ -185,8 +184,7 @@ async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
         async with admin.connect() as connection:
             await connection.exec_driver_sql(f"ALTER DATABASE {database} RESET timezone")
             await connection.commit()
-        await travelled.dispose()
-        await admin.dispose()
+        await travelled.close()
     assert moved is not None
     assert moved[0] == session.advanced(now=now, lifetimes=lifetimes)
     assert moved[0].expires_at.tzinfo == UTC

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from redis.asyncio import Redis
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -195,12 +195,12 @@ async def test_whoever_was_unseated_and_finds_nobody_else_comes_back(
 
 
 async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations_are_known_to_both(
-    engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
+    database: Database, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
 ) -> None:
-    floors, dice = PostgresFloors(engine), random.Random(7)
+    floors, dice = PostgresFloors(database), random.Random(7)
     sides = [at(url, floors, patience=0.9) for url in (valkey.url, other_valkey.url)]
-    stores = [PostgresStore(engine, blocklist=side, nudge=lambda _: None) for side in sides]
-    stage = Stage(stores[0], PostgresRenewals(engine), floors, SpyingBlocklist(), [])
+    stores = [PostgresStore(database, blocklist=side, nudge=lambda _: None) for side in sides]
+    stage = Stage(stores[0], PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     heard_of = [0, 0]
 

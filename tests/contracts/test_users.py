@@ -6,8 +6,8 @@ from uuid import UUID
 
 import anyio
 import pytest
-from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -408,10 +408,10 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
         assert kept is None or kept.ended_at is not None
 
 
-async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(engine: AsyncEngine) -> None:
+async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(database: Database) -> None:
     """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
-    store = PostgresStore(engine, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(engine), PostgresFloors(engine), SpyingBlocklist(), [])
+    store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
     newcomer = await stage.user("new@example.org")
     leaver = await stage.user("old@example.org", role=Role.ADMIN)
     bystander = await stage.user("other@example.org")

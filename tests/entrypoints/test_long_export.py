@@ -5,12 +5,12 @@ import asyncio
 import pytest
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from adapters.postgres.connecting import DEADLINE, make_engine
-from adapters.postgres.patience import patience
+from adapters.postgres.deadline import DEADLINE, within_deadline
 from entrypoints.container import Container
 from entrypoints.http.app import create
 from tests.entrypoints.service import Service
 from tests.entrypoints.test_front_door import inside
+from tests.sql import sql_engine
 
 pytestmark = pytest.mark.anyio
 
@@ -22,14 +22,14 @@ SELECT uuidv7(), 'logged_in', id, now(), '', '', '' FROM users, generate_series(
 
 
 def slow(container: Container) -> ASGIApp:
-    """The database takes most of a caller's patience for each piece."""
+    """The database takes most of a caller's deadline for each piece."""
     app = create(container)
 
     async def around(scope: Scope, receive: Receive, send: Send) -> None:
         async def slowly(message: Message) -> None:
             await send(message)
             if message["type"] == "http.response.body" and message["body"]:
-                async with patience():
+                async with within_deadline():
                     await asyncio.sleep(DEADLINE / 2)
 
         await app(scope, receive, slowly)
@@ -39,7 +39,7 @@ def slow(container: Container) -> ASGIApp:
 
 async def test_who_takes_an_export_piece_by_piece_waits_for_each(service: Service) -> None:
     member = service.member()
-    engine = make_engine(service.environ["LATCHKEY_DATABASE_URL"])
+    engine = sql_engine(service.environ["LATCHKEY_DATABASE_URL"])
     async with engine.begin() as connection:
         await connection.exec_driver_sql(EVENTS % (PAGES, member.email))
     await engine.dispose()

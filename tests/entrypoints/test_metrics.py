@@ -17,7 +17,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
-from adapters.postgres.connecting import make_engine
+from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from entrypoints.container import Container, close
 from entrypoints.health import Lookout
@@ -340,8 +340,8 @@ async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
     deaf = asyncio.Event()
     async with await asyncio.start_server(never, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
-        engine = make_engine(f"postgresql://nobody:x@127.0.0.1:{port}/none", deadline=60)
-        backlog = PostgresBacklog(engine, clock=lambda: pytest.fail("there is nothing to reckon with"))
+        database = Database(f"postgresql://nobody:x@127.0.0.1:{port}/none", deadline=60)
+        backlog = PostgresBacklog(database, clock=lambda: pytest.fail("there is nothing to reckon with"))
         container = Container(settings=load({**service.environ, "LATCHKEY_REDIS_URL": f"redis://127.0.0.1:{port}"}))
         lookout = Lookout(backlog, container.blocklist(), deadline=0.05)
         async with asyncio.timeout(20):
@@ -350,7 +350,7 @@ async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
         deaf.set()
         await close(container)
         await backlog._shared.landed()
-        await engine.dispose()
+        await database.close()
 
 
 TOKEN = "0123456789abcdef-._~+/=="

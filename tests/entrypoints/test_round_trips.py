@@ -30,7 +30,7 @@ class House:
     def __init__(self, container: Container) -> None:
         self.container = container
         self.begin: Begin = container.begin()
-        self.overheard = Overheard(container.engine())
+        self.overheard = Overheard(container.database())
 
     async def trips(self, verb: Awaitable[Any]) -> str:
         """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""

@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
 from application.store import Begin, Work
 from tests.overhearing import Overheard
 
@@ -26,15 +27,17 @@ def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[Work]]
     return undone
 
 
-async def explained(engine: AsyncEngine, question: Callable[[], Awaitable[object]]) -> tuple[float, float]:
+async def explained(
+    database: Database, engine: AsyncEngine, question: Callable[[], Awaitable[object]]
+) -> tuple[float, float]:
     """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
     second run that comes right after the first, so what they need is in memory."""
-    overheard = Overheard(engine)
+    overheard = await Overheard.of(database)
     try:
         await question()
         asked = await overheard.taken()
     finally:
-        overheard.leave()
+        await overheard.leave()
     seconds, pages = 0.0, 0.0
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

@@ -1,11 +1,12 @@
-"""Database deadline of a request: for all its transactions and statements together."""
+"""How long a caller waits for the database: one budget for all transactions and statements of a request."""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
-from adapters.postgres.connecting import DEADLINE
+DEADLINE = 1.5
+"""Seconds that a caller waits at most, however many statements it takes, so that an outage is reported within two."""
 
 
 class _Budget:
@@ -20,13 +21,13 @@ class _Budget:
 _budget: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 
 
-def one_caller() -> None:
-    """From here on this task asks on behalf of one caller. Who has none (a worker) may wait as long every time."""
+def start_deadline() -> None:
+    """From here on this task works for one caller. A task without one (a worker's) may wait as long every time."""
     _budget.set(_Budget())
 
 
 @asynccontextmanager
-async def patience(most: float = DEADLINE) -> AsyncIterator[None]:
+async def within_deadline(most: float = DEADLINE) -> AsyncIterator[None]:
     """Raises TimeoutError once the caller has waited long enough; `most` are the seconds of this one wait."""
     budget, now = _budget.get(), asyncio.get_running_loop().time
     began = now()

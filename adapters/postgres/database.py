@@ -1,0 +1,112 @@
+"""The pool of connections to PostgreSQL, with deadlines on everything."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import asyncpg
+
+from adapters.postgres.connection import Connection
+from adapters.postgres.errors import FAILURES, is_failover
+from adapters.postgres.places import behind_pgbouncer, driver_arguments, server_name
+
+POOL_SIZE = 10
+"""Connections that a process opens at most."""
+
+
+class Database:
+    """Opens connections when they are needed, in the running event loop. It can be used again after `close`."""
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = POOL_SIZE,
+        deadline: float = 2.0,
+        application: str = "latchkey",
+    ) -> None:
+        """`deadline` bounds, in seconds, connecting, a statement and the wait for a connection."""
+        self._arguments = _arguments(url, deadline=deadline, application=application)
+        self.server, self.name = server_name(url), self._arguments.get("database")
+        self._size, self._deadline = pool_size, deadline
+        self.on_connect: Callable[[Any], Awaitable[None]] | None = None
+        """Called with each new connection of the driver; to be set before the first is opened."""
+        self._pool: Any = None
+        self._turns = asyncio.Semaphore()
+
+    @property
+    def in_use(self) -> int:
+        """How many connections are."""
+        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        """Raises TimeoutError where none becomes free in time, and one of `FAILURES` where none can be opened."""
+        pool = await self._opened()
+        async with self._turn():
+            driver = await pool.acquire()
+            try:
+                yield Connection(driver, on_error=self._on_error)
+            finally:
+                with suppress(*FAILURES):  # a broken connection is closed and replaced by the pool
+                    await pool.release(driver, timeout=self._deadline)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Connection]:
+        """A connection in a transaction."""
+        async with self.connection() as connection, connection.transaction():
+            yield connection
+
+    async def close(self) -> None:
+        """Connections that are in use are closed too."""
+        pool, self._pool = self._pool, None
+        if pool is not None:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(pool.close(), self._deadline)
+
+    @asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Callers are served in their order. The pool alone would give a free connection to the next caller, even to
+        the one that has just returned it."""
+        turns = self._turns
+        async with asyncio.timeout(self._deadline if turns.locked() else None):
+            await turns.acquire()
+        try:
+            yield
+        finally:
+            turns.release()
+
+    async def _opened(self) -> Any:
+        if self._pool is None:
+            self._turns = asyncio.Semaphore(self._size)
+            self._pool = asyncpg.create_pool(
+                min_size=0, max_size=self._size, init=self.on_connect, reset=_reset, **self._arguments
+            )
+        return await self._pool
+
+    async def _on_error(self, error: BaseException) -> None:
+        """Connections that were open at a failover are not used again, so that other calls do not fail too."""
+        if self._pool is not None and is_failover(error):
+            await self._pool.expire_connections()
+
+
+async def _reset(_: Any) -> None:
+    """Sends nothing: no statement of ours leaves anything behind in a session. An open transaction is rolled back by
+    the pool itself."""
+
+
+def _arguments(url: str, *, deadline: float, application: str) -> dict[str, Any]:
+    arguments = driver_arguments(url)
+    # A day has 24 hours, whatever the time zone of the server.
+    settings = {"application_name": application} | arguments.pop("server_settings") | {"timezone": "UTC"}
+    if not behind_pgbouncer(url):  # which passes on no other
+        # Statements rely on these, and a server, a database or a role may set them otherwise. Read-only is left to
+        # them: by it a server says that it takes no writes.
+        settings["default_transaction_isolation"] = "read committed"
+        settings["default_transaction_deferrable"] = "off"
+        settings["lock_timeout"] = "0"
+        # The server has timeouts too, so that locks do not outlive a process that was killed, stopped or cut off.
+        settings["statement_timeout"] = str(round(deadline * 1000))
+        settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
+    return {**arguments, "timeout": deadline, "command_timeout": deadline, "server_settings": settings}

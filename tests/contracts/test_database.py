@@ -1,0 +1,328 @@
+"""The pool: what is borrowed is returned, in turn, and a connection that was interrupted is never used again."""
+
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
+from uuid import UUID
+
+import asyncpg
+import pytest
+from sqlalchemy import Uuid, bindparam, func, insert, select, text
+
+from adapters.postgres.connection import Connection
+from adapters.postgres.database import Database
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.statements import CompiledStatement, Statement
+from adapters.postgres.tables import seats, users
+from domain.event import Action, Event
+from tests.contracts.stage import NOW, SpyingBlocklist, Undo, new_id, until
+from tests.overhearing import Overheard
+
+pytestmark = pytest.mark.anyio
+
+FEW = 3
+SLEEP = CompiledStatement(select(func.pg_sleep(bindparam("seconds"))))
+BACKEND = CompiledStatement(select(func.pg_backend_pid()))
+FAIL = CompiledStatement(select(func.setseed(2.0)))
+NAMED = CompiledStatement(select(users.c.id).where(users.c.id == bindparam("user", type_=Uuid)))
+
+
+@pytest.fixture
+async def few(migrated: str) -> AsyncIterator[Database]:
+    database = Database(migrated, pool_size=FEW, deadline=5.0)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+async def narrow(migrated: str) -> AsyncIterator[Database]:
+    """With one connection, which is lent to the next caller."""
+    database = Database(migrated, pool_size=1)
+    yield database
+    await database.close()
+
+
+async def backend(connection: Connection) -> int:
+    pid: int = await connection.fetch_value(BACKEND)
+    return pid
+
+
+async def next_backend(database: Database) -> int:
+    async with asyncio.timeout(1), database.transaction() as connection:
+        return await backend(connection)
+
+
+# -- statements -------------------------------------------------------------------------------------------
+
+
+async def test_values_of_a_statement_and_parameters_go_to_their_places(database: Database) -> None:
+    statement = select(bindparam("b", type_=Uuid), text("'it'"), func.left("value", 3), bindparam("a", value=7))
+    async with database.connection() as connection:
+        row = await connection.fetch_row(statement, b=UUID(int=2))
+        assert tuple(row or ()) == (UUID(int=2), "it", "val", 7)
+        assert await connection.fetch_value(statement, b=None, a=8) is None
+        with pytest.raises(KeyError, match="b"):
+            await connection.fetch(statement)
+
+
+async def test_what_a_statement_returns_and_changes(database: Database) -> None:
+    async with database.connection() as connection:
+        assert await connection.execute(text("CREATE TEMPORARY TABLE numbers (number int)")) == 0
+        some = text("INSERT INTO numbers SELECT generate_series(1, :most)")
+        assert await connection.execute(some, most=3) == 3
+        assert await connection.fetch_column(text("SELECT number FROM numbers ORDER BY number")) == [1, 2, 3]
+        assert await connection.fetch_row(text("SELECT number FROM numbers WHERE number > 3")) is None
+        assert await connection.fetch_value(text("SELECT number FROM numbers WHERE number > 3")) is None
+        assert await connection.execute(text("DELETE FROM numbers WHERE number < 3")) == 2
+
+
+# -- borrowing --------------------------------------------------------------------------------------------
+
+
+async def test_a_connection_is_returned_and_lent_again(few: Database) -> None:
+    async with few.connection() as connection:
+        first = await backend(connection)
+        assert few.in_use == 1
+    assert few.in_use == 0
+    async with few.connection() as connection:
+        assert await backend(connection) == first
+
+
+async def test_callers_wait_while_all_are_in_use(few: Database) -> None:
+    async def use() -> object:
+        async with few.connection() as connection:
+            assert few.in_use <= FEW
+            await asyncio.sleep(0.01)
+            return await backend(connection)
+
+    backends = await asyncio.gather(*(use() for _ in range(10 * FEW)))
+    assert len(set(backends)) == FEW
+    assert few.in_use == 0
+
+
+async def test_a_caller_that_returns_one_and_takes_another_does_not_overtake(few: Database) -> None:
+    rounds, waiting = 0, True
+
+    async def greedy() -> None:
+        nonlocal rounds
+        while waiting:
+            async with few.connection() as connection:
+                await backend(connection)
+                rounds += 1
+            assert rounds < 1000
+
+    tasks = [asyncio.create_task(greedy()) for _ in range(FEW)]
+    await until(lambda: rounds >= 2 * FEW)
+    before = rounds
+    async with few.connection():
+        waited = rounds - before
+    waiting = False
+    await asyncio.gather(*tasks)
+    assert waited <= FEW
+
+
+async def test_callers_are_served_in_their_order(few: Database) -> None:
+    """Also while others come who do not wait."""
+    served, order = list[int](), list[int]()
+
+    async def use(number: int) -> None:
+        order.append(number)
+        async with few.connection() as connection:
+            served.append(number)
+            await backend(connection)
+
+    tasks = []
+    for number in range(40 * FEW):
+        tasks.append(asyncio.create_task(use(number)))
+        if number % 7 == 0:
+            await asyncio.sleep(0.001)
+    await asyncio.gather(*tasks)
+    assert served == order
+
+
+@pytest.mark.parametrize("statement", [CompiledStatement(select(func.pg_sleep(5.0))), select(func.pg_sleep(5.0))])
+async def test_a_caller_that_is_cancelled_leaves_no_connection_behind(few: Database, statement: Statement) -> None:
+    async def use() -> None:
+        async with few.connection() as connection:
+            await connection.fetch(statement)
+
+    for _ in range(2 * FEW):
+        task = asyncio.create_task(use())
+        await asyncio.sleep(0.05)
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+    assert few.in_use == 0
+    async with asyncio.timeout(2), few.connection() as connection:
+        assert await backend(connection)
+
+
+async def test_it_can_be_used_again_after_it_was_closed_in_another_event_loop(migrated: str) -> None:
+    database = Database(migrated, pool_size=1)
+
+    async def use() -> None:
+        async def once() -> None:
+            async with database.connection() as connection:
+                await connection.fetch(SLEEP, seconds=0.01)
+
+        await asyncio.gather(once(), once(), once())
+        await database.close()
+
+    for _ in range(2):
+        await asyncio.to_thread(asyncio.run, use())
+
+
+# -- interrupted ------------------------------------------------------------------------------------------
+
+
+async def asleep(connection: Connection) -> None:
+    await connection.fetch(SLEEP, seconds=5)
+
+
+async def asleep_within(connection: Connection) -> None:
+    async with connection.transaction():
+        await asleep(connection)
+
+
+async def idle_within(connection: Connection) -> None:
+    async with connection.transaction():
+        await asyncio.sleep(5)
+
+
+async def stuck_while_it_is_undone(connection: Connection) -> None:
+    pid = await backend(connection)
+    async with connection.transaction():
+        os.kill(pid, signal.SIGSTOP)
+        raise Undo
+
+
+async def stuck_in_a_savepoint(connection: Connection) -> None:
+    async with connection.transaction(), connection.savepoint():
+        await asleep(connection)
+
+
+@pytest.mark.parametrize("work", [asleep, asleep_within, idle_within, stuck_while_it_is_undone, stuck_in_a_savepoint])
+async def test_a_connection_that_was_given_up_in_the_middle_is_not_lent_again(
+    narrow: Database, work: Callable[[Connection], Awaitable[None]]
+) -> None:
+    async with narrow.connection() as connection:
+        theirs = await backend(connection)
+        try:
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(work(connection), 0.2)
+        finally:
+            with suppress(ProcessLookupError):
+                os.kill(theirs, signal.SIGCONT)  # one that was stopped would outlive its server
+    assert await next_backend(narrow) != theirs
+
+
+@pytest.mark.parametrize("error", [Undo, asyncio.CancelledError])
+async def test_a_transaction_that_was_given_up_is_undone(narrow: Database, error: type[BaseException]) -> None:
+    async def give_up() -> None:
+        async with narrow.transaction() as connection:
+            await connection.execute(text("INSERT INTO seats (server) VALUES ('nobody')"))
+            raise error
+
+    with pytest.raises(error):
+        await give_up()
+    async with narrow.connection() as connection:
+        assert await connection.fetch_value(text("SELECT count(*) FROM seats")) == 0
+
+
+async def test_a_parameter_that_the_driver_refuses_costs_the_connection(narrow: Database) -> None:
+    async with narrow.connection() as connection:
+        theirs = await backend(connection)
+        with pytest.raises(asyncpg.DataError, match="invalid UUID"):
+            await connection.fetch(NAMED, user="nobody")
+    assert await next_backend(narrow) != theirs
+
+
+async def fail_within(connection: Connection) -> None:
+    async with connection.transaction():
+        await connection.fetch(FAIL)
+
+
+async def test_an_error_of_the_server_costs_no_connection(narrow: Database) -> None:
+    async with narrow.connection() as connection:
+        theirs = await backend(connection)
+        with pytest.raises(asyncpg.InvalidParameterValueError):
+            await fail_within(connection)
+    assert await next_backend(narrow) == theirs
+
+
+async def ignore_within(connection: Connection) -> None:
+    async with connection.transaction():
+        with suppress(asyncpg.PostgresError):
+            await connection.fetch(FAIL)
+
+
+async def test_an_error_that_was_ignored_is_no_success(narrow: Database) -> None:
+    async with narrow.connection() as connection:
+        with pytest.raises(RuntimeError, match="undone"):
+            await ignore_within(connection)
+        async with connection.transaction():
+            assert await backend(connection)
+
+
+async def test_a_savepoint_undoes_its_block_and_nothing_else(database: Database) -> None:
+    async with database.connection() as connection:
+        await connection.execute(text("CREATE TEMPORARY TABLE numbers (number int)"))
+        async with connection.transaction():
+            await connection.execute(text("INSERT INTO numbers VALUES (1)"))
+            with suppress(asyncpg.PostgresError):
+                async with connection.savepoint():
+                    await connection.execute(text("INSERT INTO numbers VALUES (2)"))
+                    await connection.fetch(FAIL)
+            async with connection.savepoint():
+                await connection.execute(text("INSERT INTO numbers VALUES (3)"))
+        assert await connection.fetch_column(text("SELECT number FROM numbers ORDER BY number")) == [1, 3]
+
+
+async def test_a_connection_in_the_middle_of_a_transaction_is_given_up(narrow: Database) -> None:
+    async with narrow.connection() as connection:
+        theirs = await backend(connection)
+        await connection.execute(text("BEGIN"))
+        with pytest.raises(asyncpg.PostgresError):
+            await connection.fetch(FAIL)
+        with pytest.raises(asyncpg.InterfaceError):
+            await idle_within(connection)
+    assert await next_backend(narrow) != theirs
+
+
+async def test_one_that_the_server_has_closed_is_not_lent(narrow: Database, database: Database) -> None:
+    async with narrow.connection() as connection:
+        theirs = await backend(connection)
+    async with database.connection() as other:
+        await other.fetch(select(func.pg_terminate_backend(theirs)))
+    await asyncio.sleep(0.2)
+    assert await next_backend(narrow) != theirs
+
+
+async def test_after_an_answer_of_a_standby_no_open_connection_is_used_again(migrated: str) -> None:
+    database = Database(migrated, pool_size=2)
+
+    async def both() -> set[int]:
+        async with database.connection() as one, database.connection() as other:
+            return {await backend(one), await backend(other)}
+
+    before = await both()
+    async with database.connection() as connection:
+        await connection.execute(text("BEGIN READ ONLY"))
+        with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+            await connection.execute(CompiledStatement(insert(seats).values(server="nobody")))
+        await connection.execute(text("ROLLBACK"))
+    assert before.isdisjoint(await both())
+    await database.close()
+
+
+async def test_many_events_are_one_statement(database: Database) -> None:
+    overheard = await Overheard.of(database)
+    store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    user = UUID(int=7)
+    async with store.begin() as work:
+        await work.events.add(*(Event.of(Action.IMPORTED, user, id=new_id(), now=NOW) for _ in range(500)))
+    assert len(await overheard.taken()) == 1
+    async with store.begin() as work:
+        assert len(await work.events.page(user, limit=1000, after=None)) == 500
