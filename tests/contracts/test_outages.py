@@ -14,7 +14,7 @@ from sqlalchemy import text
 from adapters.postgres import outages
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
-from adapters.postgres.errors import is_failover
+from adapters.postgres.errors import FAILURES, is_failover
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
@@ -322,7 +322,7 @@ async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: 
                 await stopped.execute(lock)
                 await waiting.execute(lock)
 
-        with pytest.raises(asyncpg.PostgresError) as ended:
+        with pytest.raises(FAILURES) as ended:
             await asyncio.wait_for(stop_while_others_wait(), 30)
         assert is_failover(ended.value)
 
