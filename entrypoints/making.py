@@ -7,16 +7,16 @@ from datetime import UTC, datetime, timedelta
 
 from adapters.argon2_hasher import Argon2Hasher
 from adapters.breached_passwords import BreachedPasswords
-from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.live_keys import LiveKeys
-from adapters.mail_folder import CopyingMailer, FolderMailer
+from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
+from adapters.mail.jinja_composer import JinjaComposer
+from adapters.mail.smtp_url import parse_smtp_url
 from adapters.no_limits import NoLimits
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
-from adapters.smtp_places import smtp_server
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.mail_ports import Mailer
 from application.ports import Clock
@@ -92,7 +92,7 @@ def make_mailer(settings: Settings) -> Mailer:
             raise ValueError("LATCHKEY_SMTP_URL: must be set")
         return folder
     # Loaded by who sends: an API process never does, and it costs a megabyte.
-    from adapters.smtp_mailer import SmtpMailer
+    from adapters.mail.smtp_mailer import SmtpMailer
 
-    smtp = SmtpMailer(smtp_server(settings.smtp_url), mail_from=mail_from, product=product)
+    smtp = SmtpMailer(parse_smtp_url(settings.smtp_url), mail_from=mail_from, product=product)
     return smtp if folder is None else CopyingMailer(smtp, folder)

@@ -10,10 +10,10 @@ from urllib.parse import SplitResult, urlsplit
 
 from adapters import redis_places
 from adapters.key_files import load_keys
+from adapters.mail.message import sender
+from adapters.mail.smtp_url import parse_smtp_url
 from adapters.password_hashes.kept import bearable
 from adapters.postgres.places import driver_url
-from adapters.rfc5322 import sender
-from adapters.smtp_places import smtp_server
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network
@@ -79,7 +79,7 @@ def redis_url(text: str) -> str:
 
 
 def smtp_url(text: str) -> str:
-    smtp_server(text)
+    parse_smtp_url(text)
     return text
 
 

@@ -83,7 +83,7 @@ def _taken(node: ast.ImportFrom) -> set[str]:
 
 
 HOMES = {
-    "aiosmtplib": {"smtp_mailer", "smtp_replies"},
+    "aiosmtplib": {"mail"},
     "anyio": {"memory"},
     "argon2": {"argon2_hasher", "password_hashes"},
     "asyncpg": {"postgres"},
@@ -92,7 +92,7 @@ HOMES = {
     "dramatiq": {"dramatiq_queue"},
     "hiredis": {"redis_line"},
     "itsdangerous": {"link_sealer", "refresh_sealer"},
-    "jinja2": {"jinja_composer"},
+    "jinja2": {"mail"},
     "jwt": {"jwt_sealer"},
     "msgspec": {"jwt_sealer"},
     "redis": {
@@ -358,7 +358,7 @@ PLANTED = {
     "Arrows point inwards": ("application/verify.py", "import adapters.uuid7"),
     "The inner house knows no framework": ("domain/role.py", "import asyncio"),
     "Adapters play roles and never call the verbs": ("adapters/argon2_hasher.py", "import application.login"),
-    "An adapter knows no other adapter": ("adapters/smtp_mailer.py", "import adapters.mail_folder"),
+    "An adapter knows no other adapter": ("adapters/smtp_mailer.py", "import adapters.mail.folder_mailer"),
     "What is kept in memory is for tests alone": ("entrypoints/api.py", "import adapters.memory.rows"),
 }
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"

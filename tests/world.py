@@ -6,9 +6,9 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.jinja_composer import JinjaComposer
 from adapters.jwt_sealer import JwtSealer
 from adapters.link_sealer import ItsDangerousLinkSealer
+from adapters.mail.jinja_composer import JinjaComposer
 from adapters.memory.memory_directory import MemoryDirectory
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_hasher import MemoryHasher

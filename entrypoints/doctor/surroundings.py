@@ -11,8 +11,8 @@ from pathlib import Path
 
 from adapters.key_files import read_keys
 from adapters.live_keys import LiveKeys
-from adapters.smtp_mailer import SmtpMailer, Waits
-from adapters.smtp_places import smtp_server
+from adapters.mail.smtp_mailer import SmtpMailer, Waits
+from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import MailDelayed
 from application.ports import Clock
 from entrypoints.doctor.findings import Finding
@@ -24,7 +24,7 @@ DEADLINE = 5.0
 async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
     if settings.smtp_url is None:
         return
-    server = smtp_server(settings.smtp_url)
+    server = parse_smtp_url(settings.smtp_url)
     where = f"{server.host}:{server.port}"
     waits = Waits(connecting=DEADLINE, reply=2 * DEADLINE)
     try:

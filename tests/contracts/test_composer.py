@@ -8,8 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from adapters.jinja_composer import JinjaComposer, spoken
-from adapters.rfc5322 import Sender, message_bytes
+from adapters.mail.jinja_composer import JinjaComposer, spoken
+from adapters.mail.message import Sender, message_bytes
 from application.mail_ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
 from domain.origin import Origin

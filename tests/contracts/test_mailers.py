@@ -12,10 +12,10 @@ from uuid import UUID
 
 import pytest
 
-from adapters.mail_folder import FolderMailer
-from adapters.rfc5322 import sender
-from adapters.smtp_mailer import SmtpMailer
-from adapters.smtp_places import smtp_server
+from adapters.mail.folder_mailer import FolderMailer
+from adapters.mail.message import sender
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import Mailer, MailRefused
 from domain.mail import Letter
 from tests.contracts.smtp_servers import honest
@@ -59,7 +59,7 @@ class Box:
 @asynccontextmanager
 async def smtp_box(_folder: Path) -> AsyncIterator[Box]:
     async with honest() as inbox:
-        mailer = SmtpMailer(smtp_server(f"smtp://127.0.0.1:{inbox.port}"), mail_from=FROM)
+        mailer = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{inbox.port}"), mail_from=FROM)
         yield Box(mailer, lambda: [envelope.original_content or b"" for envelope in inbox.envelopes])
         assert all(envelope.rcpt_tos == [LETTER.recipient] for envelope in inbox.envelopes)
         assert all(envelope.mail_from == "no-reply@id.example.org" for envelope in inbox.envelopes)

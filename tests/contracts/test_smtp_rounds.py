@@ -8,8 +8,8 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.smtp_mailer import SmtpMailer
-from adapters.smtp_places import smtp_server
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import MailDelayed, MailRefused
 from domain.mail import Letter
 from tests.contracts.certificates import Authority
@@ -180,7 +180,7 @@ async def test_a_cancelled_round_hangs_up() -> None:
 async def test_a_round_is_encrypted_and_logged_in_once(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with honest(starttls=authority.server("localhost"), login=True) as inbox:
-        url = smtp_server(f"smtp://ada:right%20one@localhost:{inbox.port}?tls=starttls")
+        url = parse_smtp_url(f"smtp://ada:right%20one@localhost:{inbox.port}?tls=starttls")
         async with SmtpMailer(url, mail_from=FROM, ssl_context=authority.trust).round() as line:
             for letter in LETTERS:
                 await line.send(letter)

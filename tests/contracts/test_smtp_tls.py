@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.smtp_mailer import SmtpMailer
-from adapters.smtp_places import SmtpServer, Tls, smtp_server
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_url import SmtpServer, Tls, parse_smtp_url
 from application.mail_ports import MailDelayed
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import honest, scripted
@@ -21,7 +21,7 @@ def authority(tmp_path: Path) -> Authority:
 
 
 def mailer(url: str, trust: ssl.SSLContext | None) -> SmtpMailer:
-    return SmtpMailer(smtp_server(url), mail_from=FROM, ssl_context=trust)
+    return SmtpMailer(parse_smtp_url(url), mail_from=FROM, ssl_context=trust)
 
 
 async def test_starttls_with_a_certificate_that_is_trusted(authority: Authority) -> None:
@@ -102,8 +102,8 @@ async def test_a_lost_starttls_is_never_made_up_for_in_plain_text(
     ],
 )
 def test_what_an_url_means(url: str, expected: SmtpServer) -> None:
-    assert smtp_server(url) == expected
-    assert expected.password is None or expected.password not in repr(smtp_server(url))
+    assert parse_smtp_url(url) == expected
+    assert expected.password is None or expected.password not in repr(parse_smtp_url(url))
 
 
 @pytest.mark.parametrize(
@@ -134,6 +134,6 @@ def test_what_an_url_means(url: str, expected: SmtpServer) -> None:
 )
 def test_nonsense_is_named_without_the_password(url: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL") as error:
-        smtp_server(url)
+        parse_smtp_url(url)
     assert "ses" not in str(error.value)
     assert error.value.__suppress_context__ or error.value.__context__ is None

@@ -7,8 +7,8 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.smtp_mailer import BEAT, SmtpMailer, Waits
-from adapters.smtp_places import smtp_server
+from adapters.mail.smtp_mailer import BEAT, SmtpMailer, Waits
+from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
 from tests.contracts.test_mailers import FROM, LETTER
@@ -21,7 +21,7 @@ NAMED = ENVELOPE[1:]
 
 
 def mailer(server: Script, *, waits: Waits | None = None, beat: float = BEAT, user: str = "") -> SmtpMailer:
-    url = smtp_server(f"smtp://{user}127.0.0.1:{server.port}")
+    url = parse_smtp_url(f"smtp://{user}127.0.0.1:{server.port}")
     return SmtpMailer(url, mail_from=FROM, waits=waits, beat=beat)
 
 
@@ -111,7 +111,7 @@ async def test_a_no_before_the_recipient_is_about_no_letter(stage: str, answer: 
     tls = "starttls" if stage == "STARTTLS" else "none"
     script = {"EHLO": "250-hello\r\n250-STARTTLS\r\n250 AUTH PLAIN", "AUTH": "235 fine", stage: answer}
     async with scripted(**script) as server:
-        url = smtp_server(f"smtp://ada:secret@127.0.0.1:{server.port}?tls={tls}")
+        url = parse_smtp_url(f"smtp://ada:secret@127.0.0.1:{server.port}?tls={tls}")
         with pytest.raises(MailServerRefused):
             await SmtpMailer(url, mail_from=FROM).send(LETTER)
     assert not server.letters

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from selenium.webdriver.common.by import By
 
-from adapters.jinja_composer import JinjaComposer
+from adapters.mail.jinja_composer import JinjaComposer
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from tests.entrypoints.browser import Browser

@@ -11,9 +11,9 @@ from typing import cast
 from aiosmtplib import SMTP
 from aiosmtplib.errors import SMTPException, SMTPNotSupported, SMTPResponseException
 
-from adapters.rfc5322 import Sender, message_bytes, recipient, sender
-from adapters.smtp_places import SmtpServer, Tls
-from adapters.smtp_replies import verdict
+from adapters.mail.message import Sender, message_bytes, recipient, sender
+from adapters.mail.smtp_replies import verdict
+from adapters.mail.smtp_url import SmtpServer, Tls
 from application.mail_ports import (
     MailDelayed,
     Mailer,

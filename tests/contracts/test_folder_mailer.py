@@ -8,9 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from adapters.mail_folder import CopyingMailer, FolderMailer
-from adapters.smtp_mailer import SmtpMailer
-from adapters.smtp_places import smtp_server
+from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import MailDelayed
 from tests.contracts.smtp_servers import scripted
 from tests.contracts.test_mailers import FROM, LETTER
@@ -40,7 +40,7 @@ async def test_a_copy_is_made_after_sending_and_its_failure_delays_nothing(
 def test_the_letters_of_a_round_are_copied_and_go_one_way_to_a_server(tmp_path: Path) -> None:
     async def heard() -> list[str]:
         async with scripted() as server:
-            smtp = SmtpMailer(smtp_server(f"smtp://127.0.0.1:{server.port}"), mail_from=FROM)
+            smtp = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{server.port}"), mail_from=FROM)
             async with CopyingMailer(smtp, FolderMailer(tmp_path, mail_from=FROM)).round() as mailer:
                 for number in (1, 2):
                     await mailer.send(replace(LETTER, id=UUID(int=number)))

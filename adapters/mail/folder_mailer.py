@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
 
-from adapters.rfc5322 import message_bytes, sender
+from adapters.mail.message import message_bytes, sender
 from application.mail_ports import MailDelayed, Mailer, StillSending, not_waiting
 from domain.mail import Letter
 

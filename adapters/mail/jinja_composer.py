@@ -1,4 +1,4 @@
-"""Letters from templates: `letters/<kind>.txt` and `letters/<kind>.html`, with their subjects here."""
+"""Letters from templates: `templates/<kind>.txt` and `templates/<kind>.html`, with their subjects here."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -52,10 +52,9 @@ class JinjaComposer(Composer):
         self._product = product
         self._product_url = product_url
         self._link_url = link_url
-        letters = Path(__file__).parent / "letters"
         # What users typed is only ever the value of a variable, never a template; the sandbox is the second lock.
         self._environment = ImmutableSandboxedEnvironment(
-            loader=FileSystemLoader(letters),
+            loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=select_autoescape(enabled_extensions=("html",), default=False),
             undefined=StrictUndefined,
             auto_reload=False,

@@ -26,7 +26,7 @@ class SmtpServer:
     password: str | None = field(default=None, repr=False)
 
 
-def smtp_server(url: str) -> SmtpServer:
+def parse_smtp_url(url: str) -> SmtpServer:
     """Without `tls`, smtp:// asks for STARTTLS, except at port 465 (RFC 8314 section 3.3) and on the loopback.
 
     Raises ValueError naming LATCHKEY_SMTP_URL."""
