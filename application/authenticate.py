@@ -1,8 +1,8 @@
-"""Who is calling? Asked on every request: the seal first, then whether the token is still welcome."""
+"""Who is calling? Asked on every request: the signature first, then whether the token is still welcome."""
 
 from dataclasses import dataclass, replace
 
-from application.ports import AccessSealer, Blocklist, Directory, Floors
+from application.ports import AccessTokenCodec, Blocklist, Directory, Floors
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import ENDED
@@ -13,14 +13,14 @@ from domain.token import AccessToken
 class Authenticate:
     """Checks the blocklist, then PostgreSQL if it does not answer. If neither answers, the request is refused."""
 
-    sealer: AccessSealer
+    access_codec: AccessTokenCodec
     blocklist: Blocklist
     truth: Floors
     directory: Directory
 
     async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
         """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
-        caller = self.sealer.unseal(text)
+        caller = self.access_codec.decode(text)
         if caller.generation < await self._floor(caller):
             raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
         return caller if role is None else await self.insist(caller, role)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.administer import spare_last_admin
-from application.ports import Clock, LinkSealer, NewId
+from application.ports import Clock, LinkSigner, NewId
 from application.store import Begin, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Mail, Purpose
@@ -17,12 +17,12 @@ class ConfirmEmail:
     """Only the newest change can be confirmed. Confirming it again, while nothing else has happened, is fine."""
 
     begin: Begin
-    links: LinkSealer
+    links: LinkSigner
     clock: Clock
     new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.unseal(token.strip(), Purpose.EMAIL)
+        link = self.links.verify(token.strip(), Purpose.EMAIL)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request the change again.")

@@ -16,7 +16,7 @@ from application.mail_ports import (
     MailUnanswered,
     ReportMail,
 )
-from application.ports import Clock, LinkSealer
+from application.ports import Clock, LinkSigner
 from application.store import Begin
 from domain.mail import Letter, Link, Mail, Outcome, retry_delay, unanswered_delay
 from domain.refusals import Refusal
@@ -41,7 +41,7 @@ class DeliverMail:
 
     begin: Begin
     step: Begin
-    links: LinkSealer
+    links: LinkSigner
     composer: Composer
     mailer: Mailer
     clock: Clock
@@ -121,7 +121,7 @@ class DeliverMail:
             raise _Dropped("no recipient")
         if link.expired(self.clock()):
             raise _Dropped("expired")
-        return self.composer.compose(mail, self.links.seal(link))
+        return self.composer.compose(mail, self.links.sign(link))
 
     async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
         try:

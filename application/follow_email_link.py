@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.confirm_email import ConfirmEmail
 from application.count_failures import BAD_LINK, count_failures
-from application.ports import Limits, LinkSealer
+from application.ports import Limits, LinkSigner
 from application.restore_email import RestoreEmail
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.mail import Link, Purpose
@@ -15,7 +15,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEmailLink:
-    links: LinkSealer
+    links: LinkSigner
     limits: Limits
     confirm: ConfirmEmail
     restore: RestoreEmail
@@ -40,7 +40,7 @@ class FollowEmailLink:
     def _read(self, token: str) -> Link | None:
         for purpose in (Purpose.EMAIL, Purpose.RESTORE):
             try:
-                return self.links.unseal(token.strip(), purpose)
+                return self.links.verify(token.strip(), purpose)
             except Refusal:
                 continue
         return None

@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 
-from application.ports import AccessSealer, Clock, RefreshSealer
+from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
 from domain.session import Lifetimes, Session
 from domain.token import AccessToken, RefreshToken, TokenPair
 from domain.user import User
@@ -12,8 +12,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IssueTokens:
-    access: AccessSealer
-    refresh: RefreshSealer
+    access_codec: AccessTokenCodec
+    refresh_codec: RefreshTokenCodec
     lifetimes: Lifetimes
     clock: Clock
 
@@ -30,8 +30,10 @@ class IssueTokens:
             expires_at=expires_at,
         )
         return TokenPair(
-            access_token=self.access.seal(access),
-            refresh_token=self.refresh.seal(RefreshToken(session_id=session.id, generation=session.generation)),
+            access_token=self.access_codec.encode(access),
+            refresh_token=self.refresh_codec.encode(
+                RefreshToken(session_id=session.id, generation=session.generation)
+            ),
             expires_in=_seconds(expires_at - now),
             refresh_expires_in=_seconds(session.expires_at - now),
             session_id=session.id,

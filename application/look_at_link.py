@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, LinkSealer
+from application.ports import Clock, LinkSigner
 from application.store import Begin
 from domain.mail import Purpose
 from domain.refusals import Code, Refusal
@@ -12,12 +12,12 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtLink:
     begin: Begin
-    links: LinkSealer
+    links: LinkSigner
     clock: Clock
 
     async def __call__(self, *, token: str, purpose: Purpose) -> User | None:
         """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
-        link = self.links.unseal(token.strip(), purpose)
+        link = self.links.verify(token.strip(), purpose)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired.")
         if purpose is not Purpose.RESET:

@@ -24,7 +24,7 @@ async def not_waiting(_: bool) -> None:
 
 
 class Composer(Protocol):
-    """Words for a mail; `link` is the sealed text of its link, where it carries one."""
+    """Words for a mail; `link` is the signed text of its link, where it carries one."""
 
     def compose(self, mail: Mail, link: str | None) -> Letter: ...
 

@@ -57,36 +57,36 @@ class Hasher(Protocol):
         ...
 
 
-class AccessSealer(Protocol):
+class AccessTokenCodec(Protocol):
     """Access tokens into signed text (RFC 9068) and back."""
 
-    def seal(self, token: AccessToken) -> str:
+    def encode(self, token: AccessToken) -> str:
         """The same token gives the same text as long as the signing key stays."""
         ...
 
-    def unseal(self, text: str) -> AccessToken:
+    def decode(self, text: str) -> AccessToken:
         """Raises `token_invalid` or `token_expired`."""
         ...
 
 
-class RefreshSealer(Protocol):
+class RefreshTokenCodec(Protocol):
     """Refresh tokens into authenticated text and back, without any I/O."""
 
-    def seal(self, token: RefreshToken) -> str:
+    def encode(self, token: RefreshToken) -> str:
         """The same token gives the same text as long as the secret stays."""
         ...
 
-    def unseal(self, text: str) -> RefreshToken:
+    def decode(self, text: str) -> RefreshToken:
         """Raises `token_invalid`."""
         ...
 
 
-class LinkSealer(Protocol):
+class LinkSigner(Protocol):
     """Links into authenticated, URL-safe text and back. Neither direction looks at the clock."""
 
-    def seal(self, link: Link) -> str: ...
+    def sign(self, link: Link) -> str: ...
 
-    def unseal(self, text: str, purpose: Purpose) -> Link:
+    def verify(self, text: str, purpose: Purpose) -> Link:
         """Raises `link_invalid`, also for a link of another purpose. Expiry is the caller's to judge."""
         ...
 

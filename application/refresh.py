@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.issue_tokens import IssueTokens
-from application.ports import Clock, Limits, NewId, RefreshSealer
+from application.ports import Clock, Limits, NewId, RefreshTokenCodec
 from application.store import Begin, Renewals, Work
 from domain.buckets import notice_bucket
 from domain.event import Action, Event
@@ -23,7 +23,7 @@ class Refresh:
 
     begin: Begin
     renewals: Renewals
-    sealer: RefreshSealer
+    refresh_codec: RefreshTokenCodec
     issue: IssueTokens
     lifetimes: Lifetimes
     limits: Limits
@@ -32,7 +32,7 @@ class Refresh:
     new_id: NewId
 
     async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
-        token = self.sealer.unseal(refresh_token)
+        token = self.refresh_codec.decode(refresh_token)
         await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
         now = self.clock()
         renewed = await self.renewals.advance(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.count_failures import BAD_LINK, count_failures
-from application.ports import Clock, Hasher, Limits, LinkSealer, NewId
+from application.ports import Clock, Hasher, Limits, LinkSigner, NewId
 from application.store import Begin
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
@@ -20,7 +20,7 @@ from domain.user import User
 class ResetPassword:
     begin: Begin
     hasher: Hasher
-    links: LinkSealer
+    links: LinkSigner
     limits: Limits
     policy: PasswordPolicy
     clock: Clock
@@ -34,7 +34,7 @@ class ResetPassword:
         await self._welcome(user, origin)
 
     async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
-        link = self.links.unseal(token.strip(), Purpose.RESET)
+        link = self.links.verify(token.strip(), Purpose.RESET)
         if link.expired(self.clock()):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")
         await self.limits.spend(link_use_bucket(link))

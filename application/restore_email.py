@@ -4,7 +4,7 @@ every later change."""
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Clock, LinkSealer, NewId
+from application.ports import Clock, LinkSigner, NewId
 from application.store import Begin, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Link, Mail, Purpose
@@ -23,12 +23,12 @@ class RestoreEmail:
     """
 
     begin: Begin
-    links: LinkSealer
+    links: LinkSigner
     clock: Clock
     new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.unseal(token.strip(), Purpose.RESTORE)
+        link = self.links.verify(token.strip(), Purpose.RESTORE)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired. Contact the operator of this service.")

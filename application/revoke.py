@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import AccessSealer, Clock, NewId, RefreshSealer
+from application.ports import AccessTokenCodec, Clock, NewId, RefreshTokenCodec
 from application.store import Begin
 from domain.client import Client
 from domain.event import Action, Event
@@ -14,8 +14,8 @@ from domain.session import EndReason
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
     begin: Begin
-    access: AccessSealer
-    refresh: RefreshSealer
+    access_codec: AccessTokenCodec
+    refresh_codec: RefreshTokenCodec
     clock: Clock
     new_id: NewId
 
@@ -34,9 +34,9 @@ class Revoke:
                     await work.events.add(event)
 
     def _session(self, text: str) -> UUID | None:
-        for sealer in (self.access, self.refresh):
+        for codec in (self.access_codec, self.refresh_codec):
             try:
-                return sealer.unseal(text).session_id
+                return codec.decode(text).session_id
             except Refusal:
                 continue
         return None

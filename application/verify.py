@@ -5,7 +5,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.count_failures import BAD_LINK, count_failures
-from application.ports import Clock, Limits, LinkSealer, NewId
+from application.ports import Clock, Limits, LinkSigner, NewId
 from application.store import Begin, Work
 from domain.buckets import link_bucket, link_use_bucket
 from domain.event import Action, Event
@@ -21,7 +21,7 @@ from domain.user import NO_PASSWORD, User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify:
     begin: Begin
-    links: LinkSealer
+    links: LinkSigner
     limits: Limits
     clock: Clock
     new_id: NewId
@@ -31,7 +31,7 @@ class Verify:
             return await self._use(token, origin)
 
     async def _use(self, token: str, origin: Origin) -> User:
-        link = self.links.unseal(token.strip(), Purpose.VERIFY)
+        link = self.links.verify(token.strip(), Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):
             raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")

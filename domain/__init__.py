@@ -6,7 +6,7 @@ Session     a login that lasts; it moves through *generations* as its tokens are
 Access token   says who is calling, for minutes. Refresh token: renews it, once, for days.
 Floor       the lowest generation of a session whose access tokens are still welcome.
 Origin      where a request comes from. Event: what happened to an account, and who did it.
-Link        a sealed permission in a mail, for one *purpose*, usable once.
+Link        a signed permission in a mail, for one *purpose*, usable once.
 Mail        a queued e-mail; a *letter* is its text.
 Refusal     a no with a code.
 """

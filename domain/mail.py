@@ -162,7 +162,7 @@ class Mail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
-    """What a sealed link says. Using it asks for the same version, and changes it, so it works once.
+    """What a signed link says. Using it asks for the same version, and changes it, so it works once.
 
     The `subject` is a user, with the recovery version for a reset and the credential version for all else. Where the
     purpose is about an address it may be a change of address: that knows its version itself, and here it is 0.

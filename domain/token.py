@@ -10,7 +10,7 @@ from domain.role import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessToken:
-    """The claims of an access token (RFC 9068), before sealing. One exists per session and generation."""
+    """The claims of an access token (RFC 9068), before encoding. One exists per session and generation."""
 
     user_id: UUID
     session_id: UUID
@@ -30,7 +30,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """Names a generation of a session; the seal around it is what makes it worth anything."""
+    """Names a generation of a session; only its signature makes it worth anything."""
 
     session_id: UUID
     generation: int
@@ -38,7 +38,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPair:
-    """What a login or a refresh hands out; the texts are sealed, the lifetimes in seconds."""
+    """What a login or a refresh hands out; the texts are signed, the lifetimes in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)

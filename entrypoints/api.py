@@ -45,7 +45,7 @@ def main() -> None:
     try:
         settings = load()
         container = Container(settings=settings)
-        container.access_sealer()
+        container.access_codec()
         insist_at_start(container.database())
         _insist_on_port(settings)
     except (SettingsError, SchemaError, ValueError) as error:

@@ -7,8 +7,6 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from adapters.dramatiq_queue import DramatiqNudge
-from adapters.link_sealer import ItsDangerousLinkSealer
-from adapters.live_keys import LiveKeys
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
@@ -17,7 +15,9 @@ from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_lost_revocations import LostRevocations
-from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from adapters.tokens.key_store import ReloadingKeyStore
+from adapters.tokens.link_signer import ItsDangerousLinkSigner
+from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.administer import ChangeUser, DeleteUser, EndSessions
@@ -105,38 +105,48 @@ class Container(containers.DeclarativeContainer):
     renewals = providers.ThreadSafeSingleton(PostgresRenewals, database)
 
     signing_keys = providers.ThreadSafeSingleton(
-        LiveKeys, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
+        ReloadingKeyStore, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
     )
-    access_sealer = providers.ThreadSafeSingleton(making.make_access_sealer, settings, signing_keys, clock)
-    refresh_sealer = providers.ThreadSafeSingleton(ItsDangerousRefreshSealer, secrets=settings.provided.secret_keys)
-    link_sealer = providers.ThreadSafeSingleton(ItsDangerousLinkSealer, secrets=settings.provided.secret_keys)
+    access_codec = providers.ThreadSafeSingleton(making.make_access_codec, settings, signing_keys, clock)
+    refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
+    links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
     composer = providers.ThreadSafeSingleton(making.make_composer, settings)
     mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
 
     use_case = _wiring(locals())
-    issue = use_case(IssueTokens, access=access_sealer, refresh=refresh_sealer)
+    issue = use_case(IssueTokens)
     check = use_case(CheckPassword)
     register = use_case(Register)
-    verify = use_case(Verify, links=link_sealer)
+    verify = use_case(
+        Verify,
+    )
     spend_mail = use_case(SpendMail)
     ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=Kind.VERIFY)
     ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=Kind.RESET)
     login = use_case(Login)
-    refresh = use_case(Refresh, sealer=refresh_sealer)
+    refresh = use_case(Refresh)
     logout = use_case(Logout)
     logout_everywhere = use_case(LogoutEverywhere)
     list_sessions = use_case(ListSessions)
     end_session = use_case(EndSession)
-    authenticate = use_case(Authenticate, sealer=access_sealer, truth=floors)
+    authenticate = use_case(Authenticate, truth=floors)
     show_me = use_case(ShowMe)
     rename_me = use_case(RenameMe)
-    reset_password = use_case(ResetPassword, links=link_sealer)
+    reset_password = use_case(
+        ResetPassword,
+    )
     change_password = use_case(ChangePassword)
     change_email = use_case(ChangeEmail)
-    confirm_email = use_case(ConfirmEmail, links=link_sealer)
-    restore_email = use_case(RestoreEmail, links=link_sealer)
-    follow_email_link = use_case(FollowEmailLink, links=link_sealer, confirm=confirm_email, restore=restore_email)
-    look_at_link = use_case(LookAtLink, links=link_sealer)
+    confirm_email = use_case(
+        ConfirmEmail,
+    )
+    restore_email = use_case(
+        RestoreEmail,
+    )
+    follow_email_link = use_case(FollowEmailLink, confirm=confirm_email, restore=restore_email)
+    look_at_link = use_case(
+        LookAtLink,
+    )
     delete_me = use_case(DeleteMe)
     export_me = use_case(ExportMe)
     sessions_of = use_case(SessionsOf)
@@ -154,7 +164,7 @@ class Container(containers.DeclarativeContainer):
     find_users = use_case(FindUsers)
     switch_user = use_case(SwitchUser)
     remove_user = use_case(RemoveUser)
-    deliver_mail = use_case(DeliverMail, links=link_sealer, report=providers.Object(MailLog()))
+    deliver_mail = use_case(DeliverMail, report=providers.Object(MailLog()))
     keep_house = use_case(KeepHouse)
     parked_mails = use_case(ParkedMails)
     redrive_mail = use_case(RedriveMail)
@@ -163,7 +173,7 @@ class Container(containers.DeclarativeContainer):
     remove_client = use_case(RemoveClient)
     identify_client = use_case(IdentifyClient)
     introspect = use_case(Introspect)
-    revoke = use_case(Revoke, access=access_sealer, refresh=refresh_sealer)
+    revoke = use_case(Revoke)
     del use_case
 
     health = providers.Factory(Health, floors, blocklist)

@@ -6,7 +6,7 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from adapters.key_files import make_key
+from adapters.tokens.key_files import make_key
 
 
 def secret_key(folder: Path) -> bytes:

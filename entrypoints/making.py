@@ -7,8 +7,6 @@ from datetime import UTC, datetime, timedelta
 
 from adapters.argon2_hasher import Argon2Hasher
 from adapters.breached_passwords import BreachedPasswords
-from adapters.jwt_sealer import JwtSealer
-from adapters.live_keys import LiveKeys
 from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
@@ -17,6 +15,8 @@ from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.mail_ports import Mailer
 from application.ports import Clock
@@ -57,9 +57,9 @@ def make_pace(settings: Settings, clock: Clock) -> ProcessLimits | NoLimits:
     return ProcessLimits(clock=clock, most=20_000) if settings.rate_limits else NoLimits()
 
 
-def make_access_sealer(settings: Settings, keys: LiveKeys, clock: Clock) -> JwtSealer:
-    return JwtSealer(
-        keys=keys.now,
+def make_access_codec(settings: Settings, keys: ReloadingKeyStore, clock: Clock) -> JwtCodec:
+    return JwtCodec(
+        keys=keys.current,
         issuer=settings.public_url,
         audience=settings.audience,
         clock=clock,

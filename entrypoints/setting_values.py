@@ -9,11 +9,11 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from adapters import redis_places
-from adapters.key_files import load_keys
 from adapters.mail.message import sender
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.password_hashes.kept import bearable
 from adapters.postgres.places import driver_url
+from adapters.tokens.key_files import load_keys
 
 ROOT = Path(__file__).resolve().parent.parent
 Network = IPv4Network | IPv6Network

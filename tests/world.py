@@ -6,8 +6,6 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.jwt_sealer import JwtSealer
-from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.memory.memory_directory import MemoryDirectory
 from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
@@ -17,7 +15,6 @@ from adapters.memory.memory_mailer import MemoryMailer
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
 from adapters.no_limits import NoLimits
-from adapters.pem_keys import SigningKey
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
@@ -25,7 +22,10 @@ from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.process_limits import ProcessLimits
-from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.link_signer import ItsDangerousLinkSigner
+from adapters.tokens.pem_keys import SigningKey
+from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
@@ -113,9 +113,9 @@ class World:
         self.lifetimes = lifetimes = Lifetimes()
         self.policy = policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
         secret = b"0123456789abcdef0123456789abcdef"
-        self.links = links = ItsDangerousLinkSealer(secrets=[secret])
-        self.refresh_sealer = refresh_sealer = ItsDangerousRefreshSealer(secrets=[secret])
-        self.access_sealer = access_sealer = JwtSealer(
+        self.links = links = ItsDangerousLinkSigner(secrets=[secret])
+        self.refresh_codec = refresh_codec = ItsDangerousRefreshCodec(secrets=[secret])
+        self.access_codec = access_codec = JwtCodec(
             keys=fixed([_KEY]),
             issuer="https://accounts.example.org",
             clock=clock,
@@ -127,7 +127,7 @@ class World:
         self.check = check = CheckPassword(
             begin=begin, directory=directory, hasher=hasher, limits=limits, clock=clock
         )
-        issue = IssueTokens(access=access_sealer, refresh=refresh_sealer, lifetimes=lifetimes, clock=clock)
+        issue = IssueTokens(access_codec=access_codec, refresh_codec=refresh_codec, lifetimes=lifetimes, clock=clock)
 
         self.register = Register(begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id)
         self.verify = Verify(begin=begin, links=links, limits=limits, clock=clock, new_id=new_id)
@@ -146,7 +146,7 @@ class World:
         self.refresh = Refresh(
             begin=begin,
             renewals=renewals,
-            sealer=refresh_sealer,
+            refresh_codec=refresh_codec,
             issue=issue,
             lifetimes=lifetimes,
             limits=limits,
@@ -159,7 +159,7 @@ class World:
         self.list_sessions = ListSessions(begin=begin, clock=clock)
         self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
-            sealer=access_sealer, blocklist=self.blocklist, truth=truth, directory=directory
+            access_codec=access_codec, blocklist=self.blocklist, truth=truth, directory=directory
         )
         self.show_me = ShowMe(directory=directory)
         self.rename_me = RenameMe(begin=begin, policy=policy, clock=clock, new_id=new_id)
@@ -218,7 +218,9 @@ class World:
         self.remove_client = RemoveClient(begin=begin)
         self.identify_client = IdentifyClient(begin=begin, limits=limits)
         self.introspect = Introspect(authenticate=self.authenticate, directory=directory)
-        self.revoke = Revoke(begin=begin, access=access_sealer, refresh=refresh_sealer, clock=clock, new_id=new_id)
+        self.revoke = Revoke(
+            begin=begin, access_codec=access_codec, refresh_codec=refresh_codec, clock=clock, new_id=new_id
+        )
 
     def _report(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
         self.reports.append((mail.id, outcome, note))

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from adapters.key_files import HeldKey, held_keys, make_key, newest_private, read_keys
-from adapters.live_keys import signer
-from adapters.pem_keys import Algorithm
+from adapters.tokens.key_files import KeyEntry, key_entries, make_key, newest_private, read_keys
+from adapters.tokens.key_store import signer
+from adapters.tokens.pem_keys import Algorithm
 from entrypoints.commands.output import print_rows
 from entrypoints.commands.registry import Commands, Run, insist_on
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
@@ -18,7 +18,7 @@ MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
 to. Ten minutes are for clocks that differ, and for processes that learn late of the newer keys."""
 
 
-def superseded(keys: Sequence[HeldKey]) -> dict[str, datetime]:
+def superseded(keys: Sequence[KeyEntry]) -> dict[str, datetime]:
     """Since when the keys, newest first, no longer sign; by kid, where they can sign.
 
     That takes two newer keys: a process that starts signs with the second newest until others know the newest. A key
@@ -35,7 +35,7 @@ def superseded(keys: Sequence[HeldKey]) -> dict[str, datetime]:
     return found
 
 
-def told(keys: Sequence[HeldKey], *, now: datetime, delay: timedelta) -> list[tuple[HeldKey, str]]:
+def told(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) -> list[tuple[KeyEntry, str]]:
     """What each key does at the moment, in words."""
     ages = {it.key.kid: max(0.0, (now - it.since).total_seconds()) for it in keys}
     signs = signer(keys, ages, delay=delay) if any(it.key.private for it in keys) else None
@@ -65,7 +65,7 @@ def rotate(
     """Keep the algorithm unless another is given. Raises OSError where the folder cannot be read or written."""
     before = newest_private(folder)
     made = make_key(folder, algorithm)
-    keys = held_keys(read_keys(folder).values())
+    keys = key_entries(read_keys(folder).values())
     # Our clock may be ahead of the one by which files are dated.
     at = min([now, *(it.since for it in keys if made in it.files)])
     ends = superseded(keys)
@@ -88,11 +88,11 @@ def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:
 
 
 def show(
-    path: Path, *, now: datetime, delay: timedelta, as_json: bool = False, removed: Sequence[HeldKey] = ()
+    path: Path, *, now: datetime, delay: timedelta, as_json: bool = False, removed: Sequence[KeyEntry] = ()
 ) -> None:
     """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
     files = read_keys(path).values()
-    found = told(held_keys(files), now=now, delay=delay)
+    found = told(key_entries(files), now=now, delay=delay)
     found += [(it, "removed: all its tokens have expired") for it in removed]
     rows = [{"kid": it.key.kid, "alg": it.key.alg, "since": it.since, "does": word} for it, word in found]
     print_rows(rows, columns=("kid", "alg", "since", "does"), empty="There are no keys.", as_json=as_json)

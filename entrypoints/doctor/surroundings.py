@@ -9,10 +9,10 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from adapters.key_files import read_keys
-from adapters.live_keys import LiveKeys
 from adapters.mail.smtp_mailer import SmtpMailer, Waits
 from adapters.mail.smtp_url import parse_smtp_url
+from adapters.tokens.key_files import read_keys
+from adapters.tokens.key_store import ReloadingKeyStore
 from application.mail_ports import MailDelayed
 from application.ports import Clock
 from entrypoints.doctor.findings import Finding
@@ -40,7 +40,7 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
 
 
 def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
-    keys = LiveKeys(settings.signing_keys, delay=settings.key_delay, clock=clock).now()
+    keys = ReloadingKeyStore(settings.signing_keys, delay=settings.key_delay, clock=clock).current()
     yield Finding.ok(
         "keys",
         f"{keys.signing.kid} ({keys.signing.alg}) signs, {len(keys.verifying)} verify; {settings.signing_keys}",
@@ -61,7 +61,10 @@ def _mode(file: Path) -> Iterator[Finding]:
 
 
 async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    ours = {key.kid for key in LiveKeys(settings.signing_keys, delay=settings.key_delay, clock=clock).now().verifying}
+    ours = {
+        key.kid
+        for key in ReloadingKeyStore(settings.signing_keys, delay=settings.key_delay, clock=clock).current().verifying
+    }
     part, url = "public url", settings.public_url
     try:
         theirs = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")

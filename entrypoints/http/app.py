@@ -166,7 +166,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
             while True:
                 await asyncio.sleep(LOOK_EVERY)
                 try:
-                    await asyncio.to_thread(keys.look)
+                    await asyncio.to_thread(keys.reload)
                 except Exception as error:
                     log.error("signing_keys_check_failed", exc_info=error)
 

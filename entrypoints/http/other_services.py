@@ -7,7 +7,7 @@ from litestar.di import NamedDependency
 from litestar.params import URLEncodedBody
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.jwt_sealer import JwtSealer
+from adapters.tokens.jwt_codec import JwtCodec
 from application.introspect import Introspect
 from application.revoke import Revoke
 from domain.limits import Limit
@@ -69,14 +69,14 @@ class Introspection(Struct, frozen=True, kw_only=True):
 async def introspect_token(
     data: URLEncodedBody[TokenForm],
     introspect: NamedDependency[Introspect],
-    access_sealer: NamedDependency[JwtSealer],
+    access_codec: NamedDependency[JwtCodec],
 ) -> Introspection:
     """Check whether an access token is active, and whose it is (RFC 7662). Refresh tokens are never active."""
     found = await introspect(data.said())
     if found is None:
         return Introspection(active=False)
     token, user = found
-    claims = {"token_type": "Bearer", **access_sealer.claims(token), "username": user.username or UNSET}
+    claims = {"token_type": "Bearer", **access_codec.claims(token), "username": user.username or UNSET}
     del claims["gen"]
     return Introspection(active=True, **claims)
 

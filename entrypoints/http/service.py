@@ -13,8 +13,8 @@ from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
 from adapters.argon2_hasher import Argon2Hasher
-from adapters.jwt_sealer import JwtSealer
-from adapters.live_keys import LiveKeys
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Code, Refusal
 from entrypoints.health import Health, Lookout, shutting_down
 from entrypoints.http.fields import described
@@ -77,13 +77,13 @@ class PublicKeys(Struct, frozen=True):
     responses={200: ResponseSpec(PublicKeys, generate_examples=False, description="The key set")},
 )
 async def key_set(
-    access_sealer: NamedDependency[JwtSealer], signing_keys: NamedDependency[LiveKeys]
+    access_codec: NamedDependency[JwtCodec], signing_keys: NamedDependency[ReloadingKeyStore]
 ) -> Response[dict[str, Any]]:
     """The public keys that verify access tokens (RFC 7517)."""
-    return Response(access_sealer.jwks(), headers=_while_keys_last(signing_keys))
+    return Response(access_codec.jwks(), headers=_while_keys_last(signing_keys))
 
 
-def _while_keys_last(keys: LiveKeys) -> dict[str, str]:
+def _while_keys_last(keys: ReloadingKeyStore) -> dict[str, str]:
     # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
     # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
     seconds = min(15, int(keys.delay.total_seconds()) // 4)
@@ -129,12 +129,12 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
 )
 async def server_metadata(
     request: Request[Any, Any, Any],
-    access_sealer: NamedDependency[JwtSealer],
-    signing_keys: NamedDependency[LiveKeys],
+    access_codec: NamedDependency[JwtCodec],
+    signing_keys: NamedDependency[ReloadingKeyStore],
 ) -> Response[ServerMetadata]:
     """The URLs of keys, introspection and revocation, for OAuth libraries (RFC 8414)."""
     url = request.app.state.public_url
-    algorithms = list(dict.fromkeys(key["alg"] for key in access_sealer.jwks()["keys"]))
+    algorithms = list(dict.fromkeys(key["alg"] for key in access_codec.jwks()["keys"]))
     metadata = ServerMetadata(
         issuer=url,
         jwks_uri=f"{url}/.well-known/jwks.json",
@@ -155,14 +155,14 @@ async def server_metadata(
 async def server_metadata_of_path(
     request: Request[Any, Any, Any],
     path: FromPath[PurePosixPath],
-    access_sealer: NamedDependency[JwtSealer],
-    signing_keys: NamedDependency[LiveKeys],
+    access_codec: NamedDependency[JwtCodec],
+    signing_keys: NamedDependency[ReloadingKeyStore],
 ) -> Response[ServerMetadata]:
     """Where clients look if the public URL has a path: they insert the well-known part before it (RFC 8414, section
     3.1)."""
     if str(path) != urlsplit(request.app.state.public_url).path:
         raise Refusal(Code.NOT_FOUND, "This is not the path of the public URL.")
-    found: Response[ServerMetadata] = await server_metadata.fn(request, access_sealer, signing_keys)
+    found: Response[ServerMetadata] = await server_metadata.fn(request, access_codec, signing_keys)
     return found
 
 

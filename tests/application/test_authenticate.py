@@ -1,4 +1,4 @@
-"""Who is calling? The seal, then the fast copy, then the truth; and when nobody knows, nobody enters."""
+"""Who is calling? The signature, then the fast copy, then the truth; and when nobody knows, nobody enters."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace

@@ -374,7 +374,7 @@ async def test_an_admin_removes_for_good(world: World) -> None:
     await world.delete_user(await world.caller(ALICE), bob.id)
     await world.deliver_mail(limit=10)
     assert "token=" not in world.mailer.letters[-1].text
-    token = world.links.seal(Link(purpose=Purpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock()))
+    token = world.links.sign(Link(purpose=Purpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock()))
     assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
     await clean_up(world)
     assert bob.id not in world.store.rows.deletions

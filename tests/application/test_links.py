@@ -73,7 +73,7 @@ async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose
 async def test_nothing_else_that_is_sealed_is_a_link(world: World, use: Use) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
-    refresh = world.refresh_sealer.seal(RefreshToken(session_id=pair.session_id, generation=1))
+    refresh = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=1))
     for text in (pair.access_token, pair.refresh_token, refresh, PASSWORD, "", ".", "a.b", "\0", "\ud800"):
         assert await verdict(use(world, text)) is Code.LINK_INVALID
 

@@ -327,7 +327,7 @@ async def test_a_generation_that_was_never_handed_out_ends_nothing(world: World)
     """Only a store that was set back to an older state can see one."""
     await world.user(ALICE)
     pair = await world.enter(ALICE)
-    ahead = world.refresh_sealer.seal(RefreshToken(session_id=pair.session_id, generation=2))
+    ahead = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=2))
     with refused(Code.SESSION_ENDED):
         await world.refresh(refresh_token=ahead)
     assert await ways_in(world, pair) == (None, None)
@@ -383,7 +383,7 @@ class Story:
 
     async def check(self) -> None:
         session = session_of(self.world, self.newest)
-        held = {self.world.refresh_sealer.unseal(pair.refresh_token).generation for pair in self.pairs}
+        held = {self.world.refresh_codec.decode(pair.refresh_token).generation for pair in self.pairs}
         assert max(held) == session.generation
         standing = [
             session.standing(generation, now=self.world.clock(), grace=self.world.lifetimes.grace)
@@ -416,4 +416,4 @@ async def test_an_access_token_does_not_outlive_its_session(world: World) -> Non
         world.clock.advance(hours=23, minutes=59, seconds=50)
         pair = await world.refresh(refresh_token=pair.refresh_token)
     assert pair.expires_in == pair.refresh_expires_in == 300
-    assert world.access_sealer.unseal(pair.access_token).expires_at == world.clock.now + timedelta(seconds=300)
+    assert world.access_codec.decode(pair.access_token).expires_at == world.clock.now + timedelta(seconds=300)

@@ -76,7 +76,7 @@ def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = No
     now = world.store.rows.users[user.id]
     version = now.recovery_version if purpose is Purpose.RESET else now.credential_version
     issued_at = world.clock() if at is None else at
-    return world.links.seal(Link(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
+    return world.links.sign(Link(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
 
 
 async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
@@ -92,7 +92,7 @@ async def moving(world: World, user: User, new_email: str, password: str = PASSW
 def change_link(world: World, change: AddressChange, purpose: Purpose, *, at: datetime | None = None) -> str:
     """What a mail about that change would carry."""
     issued_at = world.clock() if at is None else at
-    return world.links.seal(Link(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
+    return world.links.sign(Link(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
 
 
 async def reset_by_mail(world: World, email: str, password: str) -> None:

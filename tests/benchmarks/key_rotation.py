@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.jwt_sealer import JwtSealer
-from adapters.key_files import make_key
-from adapters.live_keys import LiveKeys
-from adapters.pem_keys import SigningKey
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_files import make_key
+from adapters.tokens.key_store import ReloadingKeyStore
+from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.token import AccessToken
@@ -27,7 +27,7 @@ ROUNDS, TIMES = 60, 200
 OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"
 
 
-class KeysForGood(JwtSealer):
+class KeysForGood(JwtCodec):
     """As it would be if keys never changed: the key of a header is looked up, and nothing else."""
 
     def _key(self, header: str) -> SigningKey:
@@ -37,9 +37,10 @@ class KeysForGood(JwtSealer):
 def cost(folder: Path) -> None:
     for _ in range(3):
         make_key(folder)
-    keys = LiveKeys(folder, delay=timedelta(), clock=_now)
+    keys = ReloadingKeyStore(folder, delay=timedelta(), clock=_now)
     before, after = (
-        kind(keys=keys.now, issuer="us", clock=_now, horizon=timedelta(hours=1)) for kind in (KeysForGood, JwtSealer)
+        kind(keys=keys.current, issuer="us", clock=_now, horizon=timedelta(hours=1))
+        for kind in (KeysForGood, JwtCodec)
     )
     now = _now()
     token = AccessToken(
@@ -51,25 +52,25 @@ def cost(folder: Path) -> None:
         issued_at=now,
         expires_at=now + timedelta(hours=1),
     )
-    stranger = JwtSealer(
-        keys=LiveKeys(make_key(folder / "other"), delay=timedelta(), clock=_now).now,
+    stranger = JwtCodec(
+        keys=ReloadingKeyStore(make_key(folder / "other"), delay=timedelta(), clock=_now).current,
         issuer="us",
         clock=_now,
         horizon=timedelta(hours=1),
     )
-    known, unknown = after.seal(token), stranger.seal(token)
+    known, unknown = after.encode(token), stranger.encode(token)
 
-    def refused(sealer: JwtSealer) -> Callable[[], object]:
+    def refused(codec: JwtCodec) -> Callable[[], object]:
         def ask() -> None:
             with suppress(Refusal):
-                sealer.unseal(unknown)
+                codec.decode(unknown)
 
         return ask
 
-    _compare("a token that is remembered is unsealed", lambda: before.unseal(known), lambda: after.unseal(known))
-    _compare("a token is sealed", lambda: before.seal(token), lambda: after.seal(token))
+    _compare("a token that is remembered is decoded", lambda: before.decode(known), lambda: after.decode(known))
+    _compare("a token is encoded", lambda: before.encode(token), lambda: after.encode(token))
     _compare("a token of an unknown key is refused", refused(before), refused(after))
-    look = statistics.median(_times(keys.look))
+    look = statistics.median(_times(keys.reload))
     report("a look at the folder of three keys", [look], "µs", note="once a second")
 
 

@@ -11,9 +11,9 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from adapters.jwt_sealer import JwtSealer
-from adapters.live_keys import KeySet
-from adapters.pem_keys import SigningKey
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_store import KeySet
+from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
@@ -32,9 +32,9 @@ CLAIMS: dict[str, Any] = {
 HEADER = {"alg": "EdDSA", "kid": KEYS[0].kid, "typ": "at+jwt"}
 
 
-def sealer(now: datetime = NOW, keys: Sequence[SigningKey] = KEYS, **other: Any) -> JwtSealer:
+def codec(now: datetime = NOW, keys: Sequence[SigningKey] = KEYS, **other: Any) -> JwtCodec:
     where = {"issuer": ISSUER, "horizon": timedelta(hours=1)}
-    return JwtSealer(**{"keys": fixed(keys), "clock": lambda: now, **where, **other})
+    return JwtCodec(**{"keys": fixed(keys), "clock": lambda: now, **where, **other})
 
 
 def fixed(keys: Sequence[SigningKey]) -> Callable[[], KeySet]:
@@ -74,7 +74,7 @@ def forged(claims: object = CLAIMS, header: object = HEADER, sign: Callable[[byt
 def code(text: str, *, now: datetime = NOW, **other: Any) -> Code | None:
     refused = None
     try:
-        sealer(now, **other).unseal(text)
+        codec(now, **other).decode(text)
     except Refusal as refusal:
         refused = refusal
     return refused.code if refused else None

@@ -9,8 +9,8 @@ from functools import partial
 
 import pytest
 
-from adapters.link_sealer import ItsDangerousLinkSealer
 from adapters.no_limits import NoLimits
+from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administer import ChangeUser
 from application.confirm_email import ConfirmEmail
 from application.restore_email import RestoreEmail
@@ -34,7 +34,7 @@ class Town:
     """A stage on which people move."""
 
     stage: Stage
-    links: ItsDangerousLinkSealer
+    links: ItsDangerousLinkSigner
 
     async def asked(self, user: User, new_email: str) -> AddressChange:
         change = AddressChange(
@@ -60,11 +60,11 @@ class Town:
     def verifying(self, user: User) -> Doing:
         verify = Verify(begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id)
         link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
-        return partial(verify, token=self.links.seal(link))
+        return partial(verify, token=self.links.sign(link))
 
     def _sealed(self, purpose: Purpose, change: AddressChange) -> str:
         link = Link(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
-        return self.links.seal(link)
+        return self.links.sign(link)
 
     async def kept(self, *users: User) -> list[User]:
         found = [await self.stage.kept_user(user.id) for user in users]
@@ -82,7 +82,7 @@ class Town:
 
 @pytest.fixture
 def town(stage: Stage) -> Town:
-    return Town(stage, ItsDangerousLinkSealer(secrets=[b"0123456789abcdef0123456789abcdef"]))
+    return Town(stage, ItsDangerousLinkSigner(secrets=[b"0123456789abcdef0123456789abcdef"]))
 
 
 async def outcomes(*doings: Doing) -> list[object]:

@@ -13,21 +13,21 @@ from domain.refusals import Code
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
-from tests.contracts.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, forged, sealer
+from tests.contracts.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, codec, forged
 
 UNVERIFIED: Any = {"verify_signature": False}
 
 
 def test_a_token_says_this_and_nothing_else() -> None:
-    token = sealer().unseal(forged())
+    token = codec().decode(forged())
     sub, sid = UUID(CLAIMS["sub"]), UUID(SID)
     end = NOW + timedelta(minutes=10)
     assert token == AccessToken(
         user_id=sub, session_id=sid, generation=7, role=Role.MODERATOR, verified=True, issued_at=NOW, expires_at=end
     )
-    assert jwt.get_unverified_header(sealer().seal(token)) == HEADER
-    assert jwt.decode(sealer().seal(token), options=UNVERIFIED) == CLAIMS
-    assert sealer().unseal(sealer().seal(replace(token, issued_at=NOW + timedelta(microseconds=999_999)))) == token
+    assert jwt.get_unverified_header(codec().encode(token)) == HEADER
+    assert jwt.decode(codec().encode(token), options=UNVERIFIED) == CLAIMS
+    assert codec().decode(codec().encode(replace(token, issued_at=NOW + timedelta(microseconds=999_999)))) == token
 
 
 @pytest.mark.parametrize("name", CLAIMS)
@@ -84,14 +84,14 @@ def test_audience_has_to_hold_the_issuer_and_names_alone(aud: object) -> None:
 
 
 def test_audience_lists_the_issuer_and_whatever_is_set() -> None:
-    token = sealer().unseal(forged())
+    token = codec().decode(forged())
 
     def aud(*names: str) -> object:
-        made = sealer(audience=names)
-        found = jwt.decode(made.seal(token), options=UNVERIFIED)["aud"]
+        made = codec(audience=names)
+        found = jwt.decode(made.encode(token), options=UNVERIFIED)["aud"]
         assert made.claims(token)["aud"] == found
         # Processes that are set otherwise take it, while they are restarted one by one.
-        assert [it.unseal(made.seal(token)) for it in (made, sealer(), sealer(audience=("z",)))] == [token] * 3
+        assert [it.decode(made.encode(token)) for it in (made, codec(), codec(audience=("z",)))] == [token] * 3
         return found
 
     assert aud() == aud(ISSUER) == ISSUER

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, SHA512
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
 
-from adapters.pem_keys import Algorithm, PrivateKey, SigningKey
+from adapters.tokens.pem_keys import Algorithm, PrivateKey, SigningKey
 from domain.refusals import Code
-from tests.contracts.forging import ED, HEADER, KEYS, P256, RSA, code, forged, sealer, segment, signing
+from tests.contracts.forging import ED, HEADER, KEYS, P256, RSA, code, codec, forged, segment, signing
 
 
 @pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])
@@ -87,11 +87,11 @@ def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
 
     for wrong in (shifted, lambda body: b"\0" + right(body), lambda body: right(body)[1:], lambda _: bytes(256)):
         assert code(forged(header=header, sign=wrong)) is Code.TOKEN_INVALID
-    ours = sealer(keys=[KEYS[2]])
-    token = ours.unseal(forged(header=header, sign=right))
-    assert ours.seal(token) == ours.seal(token)
+    ours = codec(keys=[KEYS[2]])
+    token = ours.decode(forged(header=header, sign=right))
+    assert ours.encode(token) == ours.encode(token)
     assert jwt.decode(
-        ours.seal(token), RSA.public_key(), ["RS256"], options={"verify_aud": False, "verify_exp": False}
+        ours.encode(token), RSA.public_key(), ["RS256"], options={"verify_aud": False, "verify_exp": False}
     )
 
 
@@ -158,28 +158,28 @@ def test_a_signature_with_p256_has_no_twin() -> None:
     for _ in range(10):
         assert code(forged(header=header, sign=partial(signature, low=True))) is None
         assert code(forged(header=header, sign=partial(signature, low=False))) is Code.TOKEN_INVALID
-    ours = sealer(keys=KEYS[1:])
+    ours = codec(keys=KEYS[1:])
     for generation in range(1, 30):
-        token = replace(ours.unseal(forged(header=header, sign=partial(signature, low=True))), generation=generation)
-        assert ours.unseal(ours.seal(token)) == token
+        token = replace(ours.decode(forged(header=header, sign=partial(signature, low=True))), generation=generation)
+        assert ours.decode(ours.encode(token)) == token
 
 
 def test_the_first_private_key_signs_and_all_verify() -> None:
-    token = sealer().unseal(forged())
+    token = codec().decode(forged())
     halves = [SigningKey.of(key.public) for key in KEYS[:2]]
-    assert sealer(keys=[halves[0], KEYS[1]]).unseal(forged()) == token
-    text = sealer(keys=[halves[0], KEYS[1]]).seal(token)
+    assert codec(keys=[halves[0], KEYS[1]]).decode(forged()) == token
+    text = codec(keys=[halves[0], KEYS[1]]).encode(token)
     assert text.startswith(segment({"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}))
-    assert sealer().unseal(text) == token
+    assert codec().decode(text) == token
     assert code(text, keys=[KEYS[0]]) is Code.TOKEN_INVALID
     wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ("",)}]
     for wrong in (*wrongs, {"horizon": timedelta()}):
         with pytest.raises(ValueError, match=r"an access token needs|no private key"):
-            sealer(**wrong)
+            codec(**wrong)
 
 
 def test_the_key_set_shows_public_parts_with_their_thumbprints() -> None:
-    keys = sealer().jwks()["keys"]
+    keys = codec().jwks()["keys"]
     assert [sorted(key) for key in keys] == [
         ["alg", "crv", "kid", "kty", "use", "x"],
         ["alg", "crv", "kid", "kty", "use", "x", "y"],

@@ -17,9 +17,9 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from adapters.key_files import held_keys, load_keys, make_key, read_keys
-from adapters.pem_keys import Algorithm, SigningKey
-from tests.contracts.forging import forged, sealer, signing
+from adapters.tokens.key_files import key_entries, load_keys, make_key, read_keys
+from adapters.tokens.pem_keys import Algorithm, SigningKey
+from tests.contracts.forging import codec, forged, signing
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
@@ -66,9 +66,9 @@ def test_a_folder_is_read_from_newest_to_oldest(tmp_path: Path) -> None:
 def test_names_tell_which_key_is_newer(tmp_path: Path, names: list[str]) -> None:
     for name in reversed(names):
         (tmp_path / name).write_bytes(private_pem(ed25519.Ed25519PrivateKey.generate()))
-    held = held_keys(read_keys(tmp_path).values())
+    held = key_entries(read_keys(tmp_path).values())
     assert [file.name for it in reversed(held) for file in it.files] == names
-    assert make_key(tmp_path) == held_keys(read_keys(tmp_path).values())[0].files[0]
+    assert make_key(tmp_path) == key_entries(read_keys(tmp_path).values())[0].files[0]
 
 
 def test_the_half_that_signs_counts(tmp_path: Path) -> None:
@@ -128,10 +128,10 @@ def test_keys_that_openssl_makes_sign(tmp_path: Path, command: str, alg: str) ->
     made = subprocess.run(["openssl", *command.split()], capture_output=True, check=True).stdout
     [key] = load_keys(put(tmp_path, "key.pem", made))
     assert key.alg == alg
-    ours = sealer(keys=[key])
-    token = ours.unseal(forged(header={"alg": alg, "kid": key.kid, "typ": "at+jwt"}, sign=signing(key.private)))
-    assert ours.unseal(ours.seal(token)) == token
-    assert len(ours.seal(token)) < 1500
+    ours = codec(keys=[key])
+    token = ours.decode(forged(header={"alg": alg, "kid": key.kid, "typ": "at+jwt"}, sign=signing(key.private)))
+    assert ours.decode(ours.encode(token)) == token
+    assert len(ours.encode(token)) < 1500
 
 
 UNUSABLE = {
@@ -217,7 +217,7 @@ def test_a_new_rsa_key_is_as_long_as_the_one_before(tmp_path: Path) -> None:
 
 
 def held_private(folder: Path) -> list[SigningKey]:
-    return [it.key for it in held_keys(read_keys(folder).values()) if it.key.private]
+    return [it.key for it in key_entries(read_keys(folder).values()) if it.key.private]
 
 
 def test_a_new_key_is_the_first_whatever_the_clock_says(tmp_path: Path) -> None:
@@ -247,7 +247,7 @@ def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
     assert [it.problem for it in again.values()] == [it.problem for it in first.values()]
     # The same size and the same time of writing: still another file.
     put(tmp_path, "new", private_pem(ed25519.Ed25519PrivateKey.generate())).rename(tmp_path / "a.pem")
-    [key] = held_keys(read_keys(tmp_path, first).values())
+    [key] = key_entries(read_keys(tmp_path, first).values())
     assert key.key.kid != SigningKey.of(ED).kid
 
 
@@ -273,7 +273,7 @@ def test_an_odd_file_is_its_own_problem_and_is_never_opened(tmp_path: Path, odd:
     file = tmp_path / "odd.pem"
     ODD[odd](file)
     files = read_keys(tmp_path)
-    assert [it.key.kid for it in held_keys(files.values())] == [SigningKey.of(P256).kid]
+    assert [it.key.kid for it in key_entries(files.values())] == [SigningKey.of(P256).kid]
     assert [it.problem.partition(": ")[0] for it in files.values() if it.problem] == [str(file)]
     assert make_key(tmp_path) in read_keys(tmp_path)
     for path in (file, tmp_path):
@@ -285,7 +285,7 @@ def test_an_odd_file_is_its_own_problem_and_is_never_opened(tmp_path: Path, odd:
 def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> None:
     """Not every file system keeps such a one, so the test says it itself."""
     [it] = read_keys(put(tmp_path, "a.pem", private_pem(ED))).values()
-    [key] = held_keys([replace(it, changed=seconds * 10**9)])
+    [key] = key_entries([replace(it, changed=seconds * 10**9)])
     assert key.key.kid == SigningKey.of(ED).kid
     assert (key.since > datetime.now(UTC)) is (seconds > 0)
     assert key.since + timedelta(days=300) > key.since
@@ -293,8 +293,8 @@ def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> 
 
 def test_since_when_a_key_lies_there(tmp_path: Path) -> None:
     made_long_ago = put(tmp_path, "a.pem", private_pem(ED), age=AT - 1)
-    [key] = held_keys(read_keys(tmp_path).values())
+    [key] = key_entries(read_keys(tmp_path).values())
     assert key.since.timestamp() == pytest.approx(made_long_ago.stat().st_ctime)
     put(tmp_path, "b.pem", public_pem(ED), age=5)
-    [key] = held_keys(read_keys(tmp_path).values())
+    [key] = key_entries(read_keys(tmp_path).values())
     assert (key.since.timestamp(), len(key.files)) == (AT - 5, 2)

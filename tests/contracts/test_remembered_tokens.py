@@ -6,10 +6,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters import jwt_sealer
-from adapters.jwt_sealer import JwtSealer
-from adapters.live_keys import KeySet
-from adapters.pem_keys import SigningKey
+from adapters.tokens import jwt_codec
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_store import KeySet
+from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
 from tests.contracts.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
@@ -18,7 +18,7 @@ SECOND = timedelta(seconds=1)
 TEXT = forged()
 
 
-class Counting(JwtSealer):
+class Counting(JwtCodec):
     """Knows how many tokens it has read for real, with their signatures."""
 
     read = 0
@@ -33,7 +33,7 @@ class Moved:
 
     def __init__(self) -> None:
         self.now, self.keys = NOW, KeySet.of(KEYS)
-        self.sealer = Counting(
+        self.codec = Counting(
             keys=lambda: self.keys,
             issuer="https://id.example.org",
             clock=lambda: self.now,
@@ -41,11 +41,11 @@ class Moved:
         )
 
     def remembered(self) -> int:
-        return len(self.sealer._ring().read)
+        return len(self.codec._ring().read)
 
     def code(self, text: str = TEXT) -> Code | None:
         try:
-            self.sealer.unseal(text)
+            self.codec.decode(text)
         except Refusal as refusal:
             return refusal.code
         return None
@@ -53,9 +53,9 @@ class Moved:
 
 def test_a_signature_is_looked_at_once() -> None:
     moved = Moved()
-    first = moved.sealer.unseal(TEXT)
-    assert [moved.sealer.unseal(TEXT) for _ in range(5)] == [first] * 5
-    assert moved.sealer.read == 1
+    first = moved.codec.decode(TEXT)
+    assert [moved.codec.decode(TEXT) for _ in range(5)] == [first] * 5
+    assert moved.codec.read == 1
 
 
 def test_a_token_that_is_remembered_expires_to_the_second() -> None:
@@ -85,7 +85,7 @@ def test_a_token_is_forgotten_with_its_key() -> None:
     assert moved.code() is Code.TOKEN_INVALID
     moved.keys = KeySet.of(KEYS)
     assert moved.code() is None
-    assert moved.sealer.read == 3
+    assert moved.codec.read == 3
 
 
 def test_a_key_of_the_same_name_is_another_key() -> None:
@@ -116,26 +116,26 @@ def test_what_is_refused_is_not_remembered() -> None:
 
 def test_it_remembers_those_that_were_used_last_and_not_more_than_so_many() -> None:
     moved = Moved()
-    ring = moved.sealer._ring()
-    kept = moved.sealer.unseal(TEXT)
-    for number in range(jwt_sealer.REMEMBERED - 1):
+    ring = moved.codec._ring()
+    kept = moved.codec.decode(TEXT)
+    for number in range(jwt_codec.REMEMBERED - 1):
         ring.read[str(number)] = kept
     assert moved.code() is None  # which makes it the last that was used
     fresh = [forged({**CLAIMS, "iat": AT - 1 - number}) for number in range(3)]
     for text in fresh:
         assert moved.code(text) is None
-    assert moved.remembered() == jwt_sealer.REMEMBERED
+    assert moved.remembered() == jwt_codec.REMEMBERED
     assert not {"0", "1", "2"} & ring.read.keys()
     assert {TEXT, "3", *fresh} <= ring.read.keys()
 
 
 def test_what_is_remembered_is_in_no_repr() -> None:
     moved = Moved()
-    moved.sealer.unseal(TEXT)
-    assert TEXT not in repr(moved.sealer._ring())
+    moved.codec.decode(TEXT)
+    assert TEXT not in repr(moved.codec._ring())
 
 
-def test_two_sealers_share_nothing() -> None:
+def test_two_codecs_share_nothing() -> None:
     moved = Moved()
-    moved.sealer.unseal(TEXT)
+    moved.codec.decode(TEXT)
     assert code(TEXT, issuer="https://another.example.org") is Code.TOKEN_INVALID

@@ -11,7 +11,7 @@ from secrets import token_hex
 import httpx
 import pytest
 
-from adapters.key_files import make_key
+from adapters.tokens.key_files import make_key
 from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code, eventually
 
 SLEEPY = """

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.key_files import HeldKey, load_keys
-from adapters.pem_keys import Algorithm, SigningKey, new_pem
+from adapters.tokens.key_files import KeyEntry, load_keys
+from adapters.tokens.pem_keys import Algorithm, SigningKey, new_pem
 from entrypoints.cli import main
 from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show, superseded
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
@@ -82,7 +82,7 @@ def test_a_key_no_longer_signs_once_there_are_two_newer_ones(
     ages: dict[str, float], followed: dict[str, float]
 ) -> None:
     keys = [
-        HeldKey(key=SigningKey.of(PRIVATE[name]), files=(), since=NOW - timedelta(seconds=age))
+        KeyEntry(key=SigningKey.of(PRIVATE[name]), files=(), since=NOW - timedelta(seconds=age))
         for name, age in ages.items()
     ]
     assert {KID[kid]: (NOW - at).total_seconds() for kid, at in superseded(keys).items()} == followed

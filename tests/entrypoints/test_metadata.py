@@ -5,8 +5,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from adapters.key_files import make_key
-from adapters.pem_keys import Algorithm
+from adapters.tokens.key_files import make_key
+from adapters.tokens.pem_keys import Algorithm
 from tests.entrypoints.service import PASSWORD, Service, code
 from tests.entrypoints.test_front_door import inside
 

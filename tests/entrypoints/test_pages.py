@@ -180,13 +180,13 @@ def test_dead_link_is_answered_by_a_form_for_a_new_one(service: Service) -> None
 
 def test_expired_link_says_so_and_leads_on(service: Service) -> None:
     client = service.client()
-    sealer = Container(settings=load(service.environ)).link_sealer()
+    links = Container(settings=load(service.environ)).links()
     email = registered(service)
     client.post("/v1/password/forgot", json={"email": email})
-    user = sealer.unseal(service.token(email, 2), Purpose.RESET).subject
+    user = links.verify(service.token(email, 2), Purpose.RESET).subject
     for purpose, path in (("verify", "verify"), ("reset", "reset"), ("email", "email"), ("restore", "email")):
         issued_at = datetime.now(UTC) - Purpose(purpose).lifetime
-        token = sealer.seal(Link(purpose=Purpose(purpose), subject=user, version=0, issued_at=issued_at))
+        token = links.sign(Link(purpose=Purpose(purpose), subject=user, version=0, issued_at=issued_at))
         form = {"token": token, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
         for page, status in (
             (client.get(f"/{path}", params={"token": token}), 200),

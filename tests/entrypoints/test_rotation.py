@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.key_files import make_key
+from adapters.tokens.key_files import make_key
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.rolling import Api, Fleet, Load, signer
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually

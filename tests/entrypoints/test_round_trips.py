@@ -45,7 +45,7 @@ class House:
         return pair
 
     def caller(self, pair: TokenPair) -> AccessToken:
-        token: AccessToken = self.container.access_sealer().unseal(pair.access_token)
+        token: AccessToken = self.container.access_codec().decode(pair.access_token)
         return token
 
 

@@ -19,10 +19,10 @@ from uuid import UUID
 
 import pytest
 
-from adapters.key_files import load_keys, make_key
 from adapters.no_limits import NoLimits
-from adapters.pem_keys import Algorithm
 from adapters.redis_limits import RedisLimits
+from adapters.tokens.key_files import load_keys, make_key
+from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
 from domain.mail import Kind, Letter, Mail
 from domain.refusals import Refusal
@@ -114,7 +114,7 @@ def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(dev
 
 def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str, str]) -> None:
     script = (
-        "import sys; from entrypoints.settings import load; from adapters.key_files import load_keys\n"
+        "import sys; from entrypoints.settings import load; from adapters.tokens.key_files import load_keys\n"
         "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
         "print(s.secret_keys[0].decode(), [key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
     )
@@ -653,8 +653,8 @@ def test_a_file_for_no_setting_is_named(development: dict[str, str], tmp_path: P
 def test_nothing_secret_stands_in_any_representation(production: dict[str, str]) -> None:
     settings = load(production)
     container = Container(settings=settings)
-    parts: list[object] = [settings, container, container.settings(), container.access_sealer()]
-    parts += [container.link_sealer(), container.refresh_sealer(), container.mailer(), container.lifetimes()]
+    parts: list[object] = [settings, container, container.settings(), container.access_codec()]
+    parts += [container.links(), container.refresh_codec(), container.mailer(), container.lifetimes()]
     parts += [container.engine(), container.blocklist(), container.nudge(), container.limits()]
     for part in parts:
         for said in (repr(part), str(part), f"{part}"):

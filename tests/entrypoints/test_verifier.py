@@ -15,8 +15,8 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.key_files import load_keys, make_key
-from adapters.pem_keys import SigningKey
+from adapters.tokens.key_files import load_keys, make_key
+from adapters.tokens.pem_keys import SigningKey
 from entrypoints.settings import load
 from tests.contracts.forging import CLAIMS, forged, segment, signing
 from tests.entrypoints.proxies import Listener

@@ -14,7 +14,7 @@ import httpx
 import jwt
 import pytest
 
-from adapters.key_files import make_key
+from adapters.tokens.key_files import make_key
 from entrypoints import engines
 from tests.entrypoints.rolling import Api, Fleet, Load, bearer
 from tests.entrypoints.service import PASSWORD, ROOT, Part, address, eventually, token_in

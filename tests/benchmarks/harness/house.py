@@ -17,7 +17,7 @@ import httpx
 import psutil
 from argon2 import PasswordHasher
 
-from adapters.key_files import make_key
+from adapters.tokens.key_files import make_key
 from entrypoints import engines
 from tests.benchmarks.harness.machine import ROOT
 from tests.entrypoints.conftest import migrate

@@ -17,8 +17,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from adapters.key_files import HeldKey, KeyFile, held_keys, load_keys, read_keys
-from adapters.pem_keys import PrivateKey, SigningKey
+from adapters.tokens.key_files import KeyEntry, KeyFile, key_entries, load_keys, read_keys
+from adapters.tokens.pem_keys import PrivateKey, SigningKey
 from application.ports import Clock
 
 log = logging.getLogger(__name__)
@@ -44,8 +44,8 @@ class KeySet:
         raise ValueError("no private key to sign with")
 
 
-class LiveKeys:
-    """Call `look` about once a second. `ticks` are seconds that never go back. Raises what `load_keys` raises."""
+class ReloadingKeyStore:
+    """Call `reload` about once a second. `ticks` are seconds that never go back. Raises what `load_keys` raises."""
 
     def __init__(
         self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
@@ -56,18 +56,18 @@ class LiveKeys:
         self._complaint = ""
         self._looking = threading.Lock()
         self._looked = ticks()
-        held = held_keys(self._files.values())
+        held = key_entries(self._files.values())
         # A running process saw when the key was added.
         self._seen = {it.key.kid: self._looked - _age(it, clock()) for it in held}
         self._now = self._chosen(held, None)
 
-    def now(self) -> KeySet:
+    def current(self) -> KeySet:
         """The same object as long as nothing has changed."""
         return self._now
 
-    def look(self) -> None:
+    def reload(self) -> None:
         """Take up what has changed. Reads names and times of files, and what is new. Never raises, never waits for
-        another look, which on a mount that hangs may last."""
+        another reload, which on a mount that hangs may last."""
         if not self._looking.acquire(blocking=False):
             return
         try:
@@ -83,7 +83,7 @@ class LiveKeys:
         except OSError as error:
             problems.append(f"{self._path}: cannot be read ({error.strerror})")
         problems += sorted(it.problem for it in self._files.values() if it.problem)
-        held = held_keys(self._files.values())
+        held = key_entries(self._files.values())
         if any(it.key.private for it in held):
             self._seen = {it.key.kid: self._seen.get(it.key.kid, self._looked) for it in held}
             self._change(self._chosen(held, self._now.signing))
@@ -96,7 +96,7 @@ class LiveKeys:
         before = self._files.get(it.file)
         return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
 
-    def _chosen(self, held: Sequence[HeldKey], before: SigningKey | None) -> KeySet:
+    def _chosen(self, held: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
         ages = {kid: self._looked - seen for kid, seen in self._seen.items()}
         signing = signer(held, ages, delay=self.delay, before=before)
         return replace(KeySet.of([signing]), verifying=tuple(it.key for it in held))
@@ -116,7 +116,7 @@ class LiveKeys:
 
 
 def signer(
-    held: Sequence[HeldKey], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
+    held: Sequence[KeyEntry], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
 ) -> SigningKey:
     """Which of the keys, newest first, signs; `ages` tell by kid for how many seconds a key has been here.
 
@@ -135,7 +135,7 @@ def signer(
     return [key for key in private if oldest - ages[key.kid] <= TOGETHER][:2][-1]
 
 
-def _age(it: HeldKey, now: datetime) -> float:
+def _age(it: KeyEntry, now: datetime) -> float:
     """Seconds; a file from the future has just come."""
     return max(0.0, (now - it.since).total_seconds())
 

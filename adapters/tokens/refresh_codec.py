@@ -8,7 +8,7 @@ from uuid import UUID
 from itsdangerous import BadData, HMACAlgorithm, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from application.ports import RefreshSealer
+from application.ports import RefreshTokenCodec
 from domain.refusals import Code, Refusal
 from domain.token import RefreshToken
 
@@ -17,8 +17,8 @@ _BODY = struct.Struct(">16sI")
 _LENGTH = len(base64_encode(bytes(_BODY.size + 32)))
 
 
-class ItsDangerousRefreshSealer(RefreshSealer):
-    """`secrets` run from newest to oldest: the first seals, all unseal; each has at least 32 bytes, or ValueError."""
+class ItsDangerousRefreshCodec(RefreshTokenCodec):
+    """`secrets` run from newest to oldest: the first signs, all verify; each has at least 32 bytes, or ValueError."""
 
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
@@ -27,17 +27,17 @@ class ItsDangerousRefreshSealer(RefreshSealer):
         derive = Signer(secrets[0], salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
         self._keys = [derive.derive_key(secret) for secret in secrets]
 
-    def seal(self, token: RefreshToken) -> str:
+    def encode(self, token: RefreshToken) -> str:
         body = _BODY.pack(token.session_id.bytes, token.generation)
         return base64_encode(body + _MAC.get_signature(self._keys[0], body)).decode()
 
-    def unseal(self, text: str) -> RefreshToken:
+    def decode(self, text: str) -> RefreshToken:
         try:
             sealed = base64_decode(text) if len(text) == _LENGTH and text.isascii() else b""
             body, mac = sealed[: _BODY.size], sealed[_BODY.size :]
             # Decoding forgives spare bits and stray characters; a token has one spelling.
             if base64_encode(sealed) != text.encode() or not self._fits(body, mac):
-                raise ValueError("spelling or seal")
+                raise ValueError("not canonical, or a wrong signature")
             session_id, generation = _BODY.unpack(body)
         except (BadData, struct.error, ValueError):
             raise Refusal(Code.TOKEN_INVALID, "This refresh token is not valid.") from None

@@ -16,9 +16,9 @@ from jwt.algorithms import ECAlgorithm
 from jwt.api_jws import PyJWS
 from jwt.utils import base64url_decode, base64url_encode
 
-from adapters.live_keys import KeySet
-from adapters.pem_keys import SigningKey
-from application.ports import AccessSealer, Clock
+from adapters.tokens.key_store import KeySet
+from adapters.tokens.pem_keys import SigningKey
+from application.ports import AccessTokenCodec, Clock
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import ENDED
@@ -55,7 +55,7 @@ class _Ring:
         return cls(keys, _header(keys.signing), headers, {"keys": [key.jwk for key in keys.verifying]})
 
 
-class JwtSealer(AccessSealer):
+class JwtCodec(AccessTokenCodec):
     """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
     What a token says is remembered while its key is there, for the last few thousand; the time is checked again.
 
@@ -100,13 +100,13 @@ class JwtSealer(AccessSealer):
             "gen": token.generation,
         }
 
-    def seal(self, token: AccessToken) -> str:
+    def encode(self, token: AccessToken) -> str:
         ring = self._ring()
         said = f"{ring.header}.{base64url_encode(msgspec.json.encode(self.claims(token))).decode()}"
         algorithm = self._jws.get_algorithm_by_name(ring.keys.signing.alg)
         return f"{said}.{base64url_encode(algorithm.sign(said.encode(), ring.keys.private)).decode()}"
 
-    def unseal(self, text: str) -> AccessToken:
+    def decode(self, text: str) -> AccessToken:
         now, read = self._clock(), self._ring().read
         token = read.pop(text, None) or self._verified(text)
         if token.issued_at - now > _AHEAD:

@@ -9,7 +9,7 @@ from uuid import UUID
 from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
-from application.ports import LinkSealer
+from application.ports import LinkSigner
 from domain.mail import Link, Purpose
 from domain.refusals import Code, Refusal
 
@@ -18,8 +18,8 @@ _BODY = struct.Struct(">16sIQ")
 """Subject, version, time of issue in whole seconds since 1970."""
 
 
-class ItsDangerousLinkSealer(LinkSealer):
-    """`secrets` run from newest to oldest: the first seals, all unseal; each has at least 32 bytes, or ValueError.
+class ItsDangerousLinkSigner(LinkSigner):
+    """`secrets` run from newest to oldest: the first signs, all verify; each has at least 32 bytes, or ValueError.
 
     A link is sealed with its whole seconds only: `issued_at` comes back without its fraction.
     """
@@ -38,11 +38,11 @@ class ItsDangerousLinkSealer(LinkSealer):
             for purpose in Purpose
         }
 
-    def seal(self, link: Link) -> str:
+    def sign(self, link: Link) -> str:
         body = _BODY.pack(link.subject.bytes, link.version, int(link.issued_at.timestamp()))
         return self._signers[link.purpose].sign(base64_encode(body)).decode()
 
-    def unseal(self, text: str, purpose: Purpose) -> Link:
+    def verify(self, text: str, purpose: Purpose) -> Link:
         try:
             if len(text) > _LONGEST or not text.isascii() or not all(map(_is_canonical, text.split("."))):
                 raise ValueError("size or spelling")

@@ -1,4 +1,4 @@
-"""What all sealers promise: one text for one thing, nothing else accepted, and no text good for another purpose."""
+"""What all codecs promise: one text for one thing, nothing else accepted, and no text good for another purpose."""
 
 import string
 import time
@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, rsa
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from adapters.jwt_sealer import JwtSealer
-from adapters.link_sealer import ItsDangerousLinkSealer
-from adapters.pem_keys import SigningKey
-from adapters.refresh_sealer import ItsDangerousRefreshSealer
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.link_signer import ItsDangerousLinkSigner
+from adapters.tokens.pem_keys import SigningKey
+from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from domain.mail import Link, Purpose
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -35,9 +35,9 @@ ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP
 RSA = rsa.generate_private_key(65537, 2048)
 
 
-def jwt_sealer(*private: object) -> JwtSealer:
+def jwt_codec(*private: object) -> JwtCodec:
     keys = fixed([SigningKey.of(key) for key in private])
-    return JwtSealer(keys=keys, issuer="us", clock=lambda: NOW, horizon=timedelta(hours=1))
+    return JwtCodec(keys=keys, issuer="us", clock=lambda: NOW, horizon=timedelta(hours=1))
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Kind:
 
     thing: object
     code: Code
-    unseal: Callable[[str], object]
+    decode: Callable[[str], object]
     make: Callable[[], str]
     older: Callable[[], str]
     foreign: Callable[[], str]
@@ -54,19 +54,21 @@ class Kind:
 
 def kind_of_link(purpose: Purpose) -> Kind:
     thing = Link(purpose=purpose, subject=USER, version=3, issued_at=NOW)
-    new, old, foreign = (ItsDangerousLinkSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
-    seals = [lambda s=s: s.seal(thing) for s in (new, old, foreign)]
-    return Kind(thing, Code.LINK_INVALID, lambda text: new.unseal(text, purpose), *seals)
+    new, old, foreign = (ItsDangerousLinkSigner(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    seals = [lambda s=s: s.sign(thing) for s in (new, old, foreign)]
+    return Kind(thing, Code.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
 
 
 def kind_of_refresh() -> Kind:
-    new, old, foreign = (ItsDangerousRefreshSealer(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
-    return Kind(REFRESH, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(REFRESH) for s in (new, old, foreign)])
+    new, old, foreign = (ItsDangerousRefreshCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
+    return Kind(
+        REFRESH, Code.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(REFRESH) for s in (new, old, foreign)]
+    )
 
 
 def kind_of_access(*keys: object) -> Kind:
-    new, old, foreign = jwt_sealer(*keys), jwt_sealer(*keys[1:]), jwt_sealer(ed25519.Ed25519PrivateKey.generate())
-    return Kind(ACCESS, Code.TOKEN_INVALID, new.unseal, *[lambda s=s: s.seal(ACCESS) for s in (new, old, foreign)])
+    new, old, foreign = jwt_codec(*keys), jwt_codec(*keys[1:]), jwt_codec(ed25519.Ed25519PrivateKey.generate())
+    return Kind(ACCESS, Code.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(ACCESS) for s in (new, old, foreign)])
 
 
 KINDS = {
@@ -81,19 +83,19 @@ kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 def refuses(kind: Kind, text: str) -> bool:
     with pytest.raises(Refusal) as refused:
-        print("accepted:", kind.unseal(text))
+        print("accepted:", kind.decode(text))
     assert len(text) < 12 or text not in repr(refused.value)
     return refused.value.code is kind.code
 
 
 @kinds
 def test_what_is_sealed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind) -> None:
-    assert kind.unseal(kind.make()) == kind.thing
+    assert kind.decode(kind.make()) == kind.thing
     assert kind.make() == kind.make()
     assert len(kind.make()) < 1000
     assert set(kind.make()) <= set(string.ascii_letters + string.digits + "-_.")
     assert kind.older() != kind.make()
-    assert kind.unseal(kind.older()) == kind.thing
+    assert kind.decode(kind.older()) == kind.thing
     assert refuses(kind, kind.foreign())
 
 
@@ -125,21 +127,21 @@ def test_a_text_has_one_spelling(kind: Kind) -> None:
 def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
     text = KINDS[other].make()
     if KINDS[other].thing == kind.thing:
-        assert kind.unseal(text) == kind.thing
+        assert kind.decode(text) == kind.thing
     else:
         assert refuses(kind, text)
 
 
-@pytest.mark.parametrize("sealer", [ItsDangerousLinkSealer, ItsDangerousRefreshSealer])
-def test_a_secret_is_replaced_in_steps_of_which_neighbours_understand_each_other(sealer: Callable[..., Any]) -> None:
+@pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec])
+def test_a_secret_is_replaced_in_steps_of_which_neighbours_understand_each_other(codec: Callable[..., Any]) -> None:
     new, old = SECRET, OLDER
     thing = Link(purpose=Purpose.RESET, subject=USER, version=3, issued_at=NOW)
-    kind = (thing, Purpose.RESET) if sealer is ItsDangerousLinkSealer else (REFRESH,)
-    steps = [sealer(secrets=secrets) for secrets in ([old], [old, new], [new, old], [new])]
+    kind = (thing, Purpose.RESET) if codec is ItsDangerousLinkSigner else (REFRESH,)
+    steps = [codec(secrets=secrets) for secrets in ([old], [old, new], [new, old], [new])]
 
     def understands(one: Any, other: Any) -> bool:
         try:
-            return bool(one.unseal(other.seal(kind[0]), *kind[1:]) == kind[0])
+            return bool(one.decode(other.encode(kind[0]), *kind[1:]) == kind[0])
         except Refusal:
             return False
 
@@ -156,7 +158,7 @@ def test_a_long_text_is_not_even_read() -> None:
     for kind in KINDS.values():
         began = time.thread_time()
         with pytest.raises(Refusal):
-            kind.unseal(text)
+            kind.decode(text)
         assert time.thread_time() - began < 0.05
 
 
@@ -169,7 +171,7 @@ def test_arbitrary_text_is_refused_and_nothing_else_happens(text: str) -> None:
 
 
 @pytest.mark.parametrize("secrets", [[], [b""], [b"x" * 31], [b"x" * 32, b"short"]])
-@pytest.mark.parametrize("sealer", [ItsDangerousLinkSealer, ItsDangerousRefreshSealer])
-def test_weak_secrets_are_refused(sealer: Callable[..., object], secrets: list[bytes]) -> None:
+@pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec])
+def test_weak_secrets_are_refused(codec: Callable[..., object], secrets: list[bytes]) -> None:
     with pytest.raises(ValueError, match="32 bytes"):
-        sealer(secrets=secrets)
+        codec(secrets=secrets)

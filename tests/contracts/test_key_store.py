@@ -11,16 +11,16 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.jwt_sealer import JwtSealer
-from adapters.live_keys import LiveKeys
-from adapters.pem_keys import SigningKey
+from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.key_store import ReloadingKeyStore
+from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
-from tests.contracts.forging import HEADER, NOW, forged, sealer
+from tests.contracts.forging import HEADER, NOW, codec, forged
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
 A, B, C = (Ed25519PrivateKey.generate() for _ in range(3))
 OLD, DELAY, SECOND = 10_000, 60, 1.0
-TOKEN = sealer().unseal(forged())
+TOKEN = codec().decode(forged())
 
 
 def kid(key: Ed25519PrivateKey) -> str:
@@ -38,14 +38,14 @@ class Process:
         self.ticks = 500.0
         self.asked, self.mount = threading.Event(), threading.Event()
         self.mount.set()
-        self.keys = LiveKeys(
+        self.keys = ReloadingKeyStore(
             path,
             delay=timedelta(seconds=DELAY),
             clock=lambda: datetime.fromtimestamp(AT, UTC),
             ticks=self._tick,
         )
-        self.sealer = JwtSealer(
-            keys=self.keys.now,
+        self.codec = JwtCodec(
+            keys=self.keys.current,
             issuer="https://id.example.org",
             clock=lambda: NOW,
             horizon=timedelta(hours=1),
@@ -56,26 +56,26 @@ class Process:
         self.mount.wait()
         return self.ticks
 
-    def look(self, *, after: float = SECOND) -> None:
+    def reload(self, *, after: float = SECOND) -> None:
         self.ticks += after
-        self.keys.look()
+        self.keys.reload()
 
     def verifies(self, key: Ed25519PrivateKey) -> bool:
         """By token, which is always right but for its key."""
         try:
-            return self.sealer.unseal(signed_by(key)) == TOKEN
+            return self.codec.decode(signed_by(key)) == TOKEN
         except Refusal as refusal:
             return refusal.code is not Code.TOKEN_INVALID
 
     def signs(self, key: Ed25519PrivateKey) -> bool:
         """And says so in the header."""
         try:
-            return sealer(keys=[SigningKey.of(key)]).unseal(self.sealer.seal(TOKEN)) == TOKEN
+            return codec(keys=[SigningKey.of(key)]).decode(self.codec.encode(TOKEN)) == TOKEN
         except Refusal:
             return False
 
     def shown(self) -> list[str]:
-        return [jwk["kid"] for jwk in self.sealer.jwks()["keys"]]
+        return [jwk["kid"] for jwk in self.codec.jwks()["keys"]]
 
 
 @pytest.fixture
@@ -90,48 +90,48 @@ def process(folder: Path) -> Process:
 
 
 def test_a_new_key_verifies_at_once_and_signs_later(folder: Path, process: Process) -> None:
-    before = process.sealer.seal(TOKEN)
+    before = process.codec.encode(TOKEN)
     assert process.shown() == [kid(A)]
     put(folder, "b.pem", private_pem(B))
-    process.look()
+    process.reload()
     assert (process.verifies(B), process.signs(A), process.shown()) == (True, True, [kid(B), kid(A)])
-    process.look(after=DELAY - 0.001)
+    process.reload(after=DELAY - 0.001)
     assert process.signs(A)
-    process.look(after=0.001)
+    process.reload(after=0.001)
     assert (process.signs(B), process.verifies(A), process.shown()) == (True, True, [kid(B), kid(A)])
-    assert process.sealer.unseal(before) == TOKEN
+    assert process.codec.decode(before) == TOKEN
 
 
 def test_nothing_new_is_the_same_object(folder: Path, process: Process) -> None:
-    now = process.keys.now()
-    process.look(after=DELAY)
-    assert process.keys.now() is now
+    now = process.keys.current()
+    process.reload(after=DELAY)
+    assert process.keys.current() is now
 
 
 def test_each_of_several_new_keys_waits_for_itself(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B))
-    process.look()
+    process.reload()
     put(folder, "c.pem", private_pem(C))
-    process.look(after=20)
+    process.reload(after=20)
     assert process.signs(A)
-    process.look(after=DELAY - 20)
+    process.reload(after=DELAY - 20)
     assert process.signs(B)
-    process.look(after=20)
+    process.reload(after=20)
     assert process.signs(C)
 
 
 def test_a_removed_key_is_dropped_with_its_tokens(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B), age=OLD + 1)
-    process.look()
-    process.look(after=DELAY)
+    process.reload()
+    process.reload(after=DELAY)
     assert process.verifies(B)
     (folder / "b.pem").unlink()
-    process.look()
+    process.reload()
     assert (process.verifies(B), process.verifies(A), process.shown()) == (False, True, [kid(A)])
     put(folder, "b.pem", private_pem(B))
-    process.look()
+    process.reload()
     assert (process.verifies(B), process.signs(A)) == (True, True)
-    process.look(after=DELAY)
+    process.reload(after=DELAY)
     assert process.signs(B)
 
 
@@ -139,16 +139,16 @@ def test_after_a_leak_there_is_no_waiting(folder: Path, process: Process) -> Non
     put(folder, "b.pem", private_pem(B))
     put(folder, "c.pem", private_pem(C))
     (folder / "a.pem").unlink()
-    process.look()
+    process.reload()
     assert (process.verifies(A), process.signs(B), process.shown()) == (False, True, [kid(C), kid(B)])
-    process.look(after=DELAY)
+    process.reload(after=DELAY)
     assert process.signs(C)
 
 
 def test_the_signing_key_can_be_left_to_verify(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B), age=OLD + 1)
     put(folder, "a.pem", public_pem(A), age=OLD)
-    process.look()
+    process.reload()
     assert (process.verifies(A), process.signs(A), process.signs(B)) == (True, False, True)
 
 
@@ -156,7 +156,7 @@ def test_a_single_file_can_be_replaced(tmp_path: Path) -> None:
     file = put(tmp_path, "key", private_pem(A))
     process = Process(file)
     put(tmp_path, "draft", private_pem(B)).rename(file)
-    process.look()
+    process.reload()
     assert (process.verifies(A), process.signs(B)) == (False, True)
 
 
@@ -188,7 +188,7 @@ def test_a_process_starts_with_a_key_that_others_know(tmp_path: Path, ages: dict
         put(tmp_path, f"{name}.pem", private_pem(keys[name]), age=age)
     process = Process(tmp_path)
     assert process.signs(keys[signs])
-    process.look(after=DELAY)
+    process.reload(after=DELAY)
     assert process.signs(keys[max(ages)])
 
 
@@ -200,11 +200,11 @@ def test_times_of_files_never_decide_which_key_signs(tmp_path: Path) -> None:
     for ages in ((OLD, OLD), (0, OLD), (OLD, 0), (-OLD, 0)):
         for name, key, age in zip(("2026-01.pem", "2026-06.pem"), (A, B), ages, strict=True):
             put(tmp_path, "draft", private_pem(key), age=age).rename(tmp_path / name)
-        process.look()
+        process.reload()
         assert process.signs(B)
         # Another process that starts now may wait, and then signs with the same key.
         other = Process(tmp_path)
-        other.look(after=DELAY)
+        other.reload(after=DELAY)
         assert other.signs(B)
 
 
@@ -224,7 +224,7 @@ def test_a_token_of_an_unknown_key_is_refused_without_a_look(folder: Path, proce
     strangers = [Ed25519PrivateKey.generate() for _ in range(1000)]
     assert not any(map(process.verifies, [*strangers, B]))
     assert (process.verifies(A), process.shown()) == (True, [kid(A)])
-    process.look()
+    process.reload()
     assert not any(map(process.verifies, strangers))
     assert (process.verifies(B), process.verifies(A), process.shown()) == (True, True, [kid(B), kid(A)])
 
@@ -262,7 +262,7 @@ def test_trouble_changes_nothing_and_is_named_once(
     process = Process(folder)
     TROUBLES[trouble](folder)
     for _ in range(3):
-        process.look()
+        process.reload()
         assert (process.verifies(A), process.signs(A), process.shown()) == (True, True, [kid(A)])
     [record] = caplog.records
     assert (record.levelname, str(folder) in record.getMessage()) == ("ERROR", True)
@@ -271,7 +271,7 @@ def test_trouble_changes_nothing_and_is_named_once(
     folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     put(folder, "b.pem", private_pem(B))
-    process.look()
+    process.reload()
     assert (process.verifies(B), process.signs(B), process.verifies(A)) == (True, True, False)
     assert [record.levelname for record in caplog.records[1:]] == ["WARNING", "WARNING"]
 
@@ -287,7 +287,7 @@ def test_a_folder_that_may_not_be_read_is_no_empty_one(
     process = Process(folder)
     folder.chmod(0o111)
     with unprivileged():
-        process.look()
+        process.reload()
     assert process.verifies(A)
     assert "keys: cannot be read (Permission denied)" in caplog.text
 
@@ -307,24 +307,24 @@ def test_trouble_with_one_file_does_not_keep_a_leaked_key_alive(folder: Path) ->
     put(folder, "B.pem", private_pem(B), age=OLD)
     process = Process(folder)
     put(folder, "a.pem", HALF)
-    process.look()
+    process.reload()
     assert (process.signs(A), process.verifies(B)) == (True, True)
     (folder / "B.pem").unlink()
-    process.look()
+    process.reload()
     assert (process.signs(A), process.verifies(B)) == (True, False)
     # Later trouble with the same file is trouble still.
     put(folder, "a.pem", HALF + b"more")
     put(folder, "c.pem", private_pem(C), age=OLD)
-    process.look()
-    process.look(after=DELAY)
+    process.reload()
+    process.reload(after=DELAY)
     assert (process.signs(C), process.shown()) == (True, [kid(C), kid(A)])
 
 
 def test_new_trouble_is_named_too(folder: Path, process: Process, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("b.pem", "c.pem"):
         put(folder, name, b"")
-        process.look()
-        process.look()
+        process.reload()
+        process.reload()
     assert [name in caplog.records[-1].getMessage() for name in ("b.pem", "c.pem")] == [True, True]
     assert len(caplog.records) == 2
 
@@ -335,7 +335,7 @@ def test_an_odd_file_does_not_keep_a_leaked_key_alive(folder: Path, odd: str) ->
     process = Process(folder)
     {"a ring of links": lambda file: file.symlink_to(file), "a pipe": os.mkfifo}[odd](folder / "z.pem")
     (folder / "b.pem").unlink()
-    process.look()
+    process.reload()
     assert (process.signs(A), process.verifies(B)) == (True, False)
 
 
@@ -343,11 +343,11 @@ def test_a_mount_that_hangs_holds_up_nobody_else(folder: Path, process: Process)
     put(folder, "b.pem", private_pem(B))
     process.mount.clear()
     process.asked.clear()
-    looking = threading.Thread(target=process.look)
+    looking = threading.Thread(target=process.reload)
     looking.start()
     try:
         process.asked.wait()
-        process.look()
+        process.reload()
         assert (process.verifies(A), process.verifies(B), process.signs(A)) == (True, False, True)
         assert looking.is_alive()
     finally:

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
-from adapters.key_names import next_name, order
-from adapters.pem_keys import Algorithm, SigningKey, new_pem, read_pem
+from adapters.tokens.key_names import next_name, order
+from adapters.tokens.pem_keys import Algorithm, SigningKey, new_pem, read_pem
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 """Files may come from later still; no calendar does, and something is yet to be added."""
@@ -33,7 +33,7 @@ class KeyFile:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HeldKey:
+class KeyEntry:
     """A key and the files that hold it, the public half beside the private one perhaps; none has changed `since`."""
 
     key: SigningKey
@@ -59,20 +59,20 @@ def read_keys(path: Path, known: Mapping[Path, KeyFile] = MappingProxyType({})) 
     return found
 
 
-def held_keys(files: Iterable[KeyFile]) -> list[HeldKey]:
+def key_entries(files: Iterable[KeyFile]) -> list[KeyEntry]:
     """Each key once, from the newest to the oldest by the names of its files (see `key_names`)."""
-    held: dict[str, HeldKey] = {}
+    held: dict[str, KeyEntry] = {}
     for it in sorted(files, key=lambda it: order(it.file.name), reverse=True):
         if it.key is None:
             continue
         since = datetime.fromtimestamp(min(max(it.changed / 1e9, 0), _LATEST), UTC)
         before = held.get(it.key.kid)
         if before is None:
-            held[it.key.kid] = HeldKey(key=it.key, files=(it.file,), since=since)
+            held[it.key.kid] = KeyEntry(key=it.key, files=(it.file,), since=since)
         else:
             # The half that signs counts.
             key = before.key if before.key.private else it.key
-            held[key.kid] = HeldKey(key=key, files=(*before.files, it.file), since=max(before.since, since))
+            held[key.kid] = KeyEntry(key=key, files=(*before.files, it.file), since=max(before.since, since))
     return list(held.values())
 
 
@@ -88,7 +88,7 @@ def load_keys(path: Path) -> list[SigningKey]:
     for it in files:
         if it.problem:
             raise ValueError(it.problem)
-    keys = [held.key for held in held_keys(files)]
+    keys = [held.key for held in key_entries(files)]
     if not any(key.private for key in keys):
         raise ValueError(f"{path}: no private key to sign with")
     return keys
@@ -136,7 +136,7 @@ def _stats(files: Iterable[Path]) -> list[os.stat_result]:
 
 def newest_private(folder: Path) -> SigningKey | None:
     """The newest key that can sign."""
-    return next((held.key for held in held_keys(read_keys(folder).values()) if held.key.private), None)
+    return next((held.key for held in key_entries(read_keys(folder).values()) if held.key.private), None)
 
 
 def _pem_files(folder: Path) -> list[Path]:
