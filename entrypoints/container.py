@@ -7,6 +7,7 @@ from typing import Any
 from dependency_injector import containers, providers
 
 from adapters.dramatiq_queue import DramatiqNudge
+from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
@@ -19,7 +20,6 @@ from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
-from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
 from application.authenticate import Authenticate

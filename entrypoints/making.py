@@ -5,19 +5,19 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from adapters.argon2_hasher import Argon2Hasher
-from adapters.breached_passwords import BreachedPasswords
 from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.no_limits import NoLimits
+from adapters.passwords.argon2_hasher import Argon2Hasher
+from adapters.passwords.breached_passwords import BreachedPasswords
+from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
 from adapters.redis_limits import RedisLimits
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
-from adapters.zxcvbn_wordlist import ZxcvbnWordlist
 from application.mail_ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy

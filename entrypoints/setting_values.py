@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from adapters import redis_places
 from adapters.mail.message import sender
 from adapters.mail.smtp_url import parse_smtp_url
-from adapters.password_hashes.kept import bearable
+from adapters.passwords.stored_hash import bearable
 from adapters.postgres.places import driver_url
 from adapters.tokens.key_files import load_keys
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, distribution
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.doctor.findings import Finding
 from entrypoints.setting_values import Cost
 

@@ -12,7 +12,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Code, Refusal

@@ -6,7 +6,7 @@ from typing import Literal
 
 from argon2 import PasswordHasher
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 
 
 class Gate(PasswordHasher):

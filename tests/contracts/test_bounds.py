@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adapters import argon2_hasher, dramatiq_queue, redis_places
-from adapters.argon2_hasher import Argon2Hasher
+from adapters import dramatiq_queue, redis_places
 from adapters.dramatiq_queue import DramatiqNudge
 from adapters.mail import smtp_mailer
+from adapters.passwords import argon2_hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.postgres import database, deadline
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.redis_blocklist import RedisBlocklist

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.breached_passwords import BreachedPasswords
+from adapters.passwords.breached_passwords import BreachedPasswords
 
 PASSWORD = "crumpet vortex walnut gimlet"
 DIGEST = hashlib.sha1(PASSWORD.encode()).hexdigest().upper()

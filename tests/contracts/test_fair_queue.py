@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from adapters.fair_queue import FairQueue
+from adapters.passwords.fair_queue import FairQueue
 
 ROOM = 8
 HONEST = ["office", "home", "phone"]

@@ -11,8 +11,8 @@ from argon2 import PasswordHasher
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters.argon2_hasher import Argon2Hasher
-from adapters.password_hashes.kept import Kept
+from adapters.passwords.argon2_hasher import Argon2Hasher
+from adapters.passwords.stored_hash import Kept
 from application.ports import Verdict
 from tests.contracts.foreign_vectors import STRONG, WEAK, Vector, base64
 

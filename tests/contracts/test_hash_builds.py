@@ -6,7 +6,7 @@ import pytest
 from argon2.low_level import Type, core, ffi, hash_secret
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
 
 FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)

@@ -8,7 +8,7 @@ import pytest
 from argon2 import PasswordHasher, low_level
 from argon2.low_level import Type
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
 
 pytestmark = pytest.mark.anyio

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from adapters.argon2_hasher import Argon2Hasher
 from adapters.caller import Caller, serve
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
 from domain.refusals import Code, Refusal
 from tests.contracts.hash_gate import Gate
@@ -205,7 +205,7 @@ async def test_expensive_imported_hashes_do_not_delay_other_logins(
         assert release.wait(10)
         return b""
 
-    monkeypatch.setattr("adapters.password_hashes.digests.bcrypt.hashpw", bcrypted)
+    monkeypatch.setattr("adapters.passwords.foreign_digests.bcrypt.hashpw", bcrypted)
     gate.free.set()
     for threads in (1, 2):
         hasher = gate.hasher(threads=threads)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from adapters.zxcvbn_wordlist import ZxcvbnWordlist, _lists
+from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist, _lists
 from domain.password import PasswordPolicy, normal
 from domain.refusals import Code, Refusal
 

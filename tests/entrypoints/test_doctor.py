@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from redis.asyncio import Redis
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints import engines
 from entrypoints.commands.doctor import examine
 from entrypoints.doctor.clocks import compare

@@ -10,7 +10,7 @@ import pytest
 from dependency_injector import providers
 from litestar.types import ASGIApp
 
-from adapters.argon2_hasher import Argon2Hasher
+from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.container import Container
 from entrypoints.http.app import create
 from tests.contracts.hash_gate import Gate

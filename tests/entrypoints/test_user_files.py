@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters.password_hashes.kept import Kept
+from adapters.passwords.stored_hash import Kept
 from application.import_users import Newcomer, Remark
 from domain.role import Role
 from entrypoints.commands.output import printable

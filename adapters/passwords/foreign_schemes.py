@@ -3,7 +3,7 @@
 import re
 from functools import partial
 
-from adapters.password_hashes.digests import (
+from adapters.passwords.foreign_digests import (
     bcrypted,
     bcrypted_sha256,
     better_auth,
@@ -14,7 +14,7 @@ from adapters.password_hashes.digests import (
     pbkdf2,
     scrypt,
 )
-from adapters.password_hashes.scheme import (
+from adapters.passwords.foreign_hash import (
     Foreign,
     Scheme,
     bcrypt_rounds,

@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
-from adapters.fair_queue import FairQueue
+from adapters.passwords.fair_queue import FairQueue
 
 T = TypeVar("T")
 

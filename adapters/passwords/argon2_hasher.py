@@ -15,12 +15,12 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
 from adapters.caller import current_caller
-from adapters.fair_threads import FairThreads, NoRoom
-from adapters.hashing_threads import cancel_when_hung_up, is_cancelled, lower_priority
-from adapters.password_hashes.kept import Kept, wrapped
-from adapters.password_hashes.registry import foreign
-from adapters.password_hashes.same_salt import alike, place_of, salt_of
-from adapters.password_hashes.scheme import Foreign
+from adapters.passwords.fair_threads import FairThreads, NoRoom
+from adapters.passwords.foreign_hash import Foreign
+from adapters.passwords.foreign_schemes import foreign
+from adapters.passwords.hashing_threads import cancel_when_hung_up, is_cancelled, lower_priority
+from adapters.passwords.same_salt import alike, place_of, salt_of
+from adapters.passwords.stored_hash import Kept, wrapped
 from application.ports import Hasher, Verdict
 from domain.password import normal
 from domain.refusals import Code, Refusal

@@ -5,7 +5,7 @@ from hmac import compare_digest
 
 from argon2 import low_level
 
-from adapters.password_hashes.digests import from_base64
+from adapters.passwords.foreign_digests import from_base64
 
 _SIGNS = 4
 """`$` before the salt of an argon2 hash; the tag comes after one more."""

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives.ciphers import Cipher
 from cryptography.hazmat.primitives.ciphers.algorithms import AES
 from cryptography.hazmat.primitives.ciphers.modes import CTR
 
-from adapters.password_hashes.md5_crypt import md5_crypt
+from adapters.passwords.md5_crypt import md5_crypt
 
 Row = Match[str]
 

@@ -12,7 +12,7 @@ from math import inf
 from typing import Self
 from unicodedata import normalize
 
-from adapters.password_hashes.digests import Row, from_base64, scrypt_costs
+from adapters.passwords.foreign_digests import Row, from_base64, scrypt_costs
 
 _CHEAPEST, _DEAREST = 1000, 2**21
 """Iterations of PBKDF2, blocks of scrypt: from half a millisecond (RFC 8018 section 4.2) to some seconds."""

@@ -9,9 +9,9 @@ from base64 import b64encode
 from dataclasses import dataclass
 from typing import Self
 
-from adapters.password_hashes.digests import from_base64
-from adapters.password_hashes.registry import foreign, foreign_settings
-from adapters.password_hashes.scheme import Foreign
+from adapters.passwords.foreign_digests import from_base64
+from adapters.passwords.foreign_hash import Foreign
+from adapters.passwords.foreign_schemes import foreign, foreign_settings
 
 _ARGON2 = re.compile(
     r"\$argon2(?:id|i|d)\$(?:v=(?:16|19)\$)?m=(?P<m>[1-9]\d{0,5}),t=(?P<t>[1-9]\d{0,3}),p=(?P<p>[1-9]|1[0-6])"
