@@ -1,20 +1,27 @@
-"""A letter as the bytes of a message (RFC 5322, RFC 2045). Pure: the same letter always gives the same bytes."""
+"""A mail as the bytes of a message (RFC 5322), built by the standard library: the same letter, the same bytes."""
 
 import re
-from binascii import b2a_qp
 from dataclasses import dataclass
 from datetime import UTC
 from email.header import Header
-from email.utils import format_datetime, formataddr
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP, Policy
 
 from application.mail_ports import MailRefused
 from domain.mail import Letter
 
-# Narrower than the RFC on purpose: no quoted local parts, comments, routes or address literals. What is left
-# means the same to every parser on the way, so no other parser can read a second recipient out of it.
+# Narrower than the RFC on purpose: no quoted local parts, comments, routes, address literals or encoded words. What
+# is left means the same to every parser on the way, so that no parser can read a second recipient out of it.
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_BARE = re.compile(rf"(?=.{{3,254}}\Z){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+_ENCODED_WORD = r"=\?[^?@]*\?[^?@]*\?[^?@]*\?="
+_BARE = re.compile(rf"(?=.{{3,254}}\Z)(?!.*{_ENCODED_WORD}){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
+
+_HEADERS = SMTP.clone(cte_type="7bit")
+"""ASCII alone, since not every relay knows 8BITMIME or SMTPUTF8."""
+_BODIES = _HEADERS.clone(max_line_length=900)
+"""Lines of up to 900 characters stay as they are: a long link stays readable, and RFC 5321 allows 998."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,53 +53,44 @@ def recipient(letter: Letter) -> str:
 
 
 def message_bytes(letter: Letter, origin: Sender) -> bytes:
-    """The whole message with CRLF line ends, ASCII only, no line longer than 998 (RFC 5322, 2.1.1)."""
-    # Written out rather than through EmailMessage: that costs as much CPU as the rest of a delivery.
-    boundary = f"=_{letter.id.hex}"  # fixed, so that a second send is the same bytes; unknown to the recipient
-    head = [
-        _from(origin),
-        _header("To", recipient(letter)),
-        _header("Subject", letter.subject),
-        _header("Date", format_datetime(letter.written_at.astimezone(UTC))),
-        _header("Message-ID", f"<{letter.id}@{origin.domain}>"),
-        # RFC 3834: no vacation notice or ticket system should answer this.
-        _header("Auto-Submitted", "auto-generated"),
-        _header("MIME-Version", "1.0"),
-        _header("Content-Type", f'multipart/alternative; boundary="{boundary}"'),
-    ]
-    parts = [_part("plain", letter.text), _part("html", letter.html)]
-    lines = [*head, "", *(line for part in parts for line in (f"--{boundary}", part)), f"--{boundary}--", ""]
-    return "\r\n".join(lines).encode("ascii")
+    """The whole message: CRLF line ends, ASCII only, no line longer than 998 (RFC 5322 section 2.1.1).
+
+    Raises MailRefused for a bad recipient, ValueError for a subject that is not one short line."""
+    message = EmailMessage(policy=_BODIES)
+    message["From"] = _from(origin)
+    message["To"] = recipient(letter)
+    message["Subject"] = _subject(letter.subject)
+    message["Date"] = letter.written_at.astimezone(UTC)
+    message["Message-ID"] = f"<{letter.id}@{origin.domain}>"
+    message["Auto-Submitted"] = "auto-generated"  # RFC 3834: no vacation notice or ticket system should reply
+    message.set_content(letter.text)
+    message.make_alternative(boundary=f"=_{letter.id.hex}")  # fixed, so that a second send is the same bytes
+    message.add_alternative(letter.html, subtype="html")
+    return message.as_bytes(policy=_HEADERS)
 
 
-def _from(origin: Sender) -> str:
-    """A name is quoted where it is plain ASCII, and else encoded in words that are short enough (RFC 2047)."""
-    if _is_plain(origin.name):
-        return _header("From", formataddr((origin.name, origin.address)))
-    return f"{_header('From', origin.name)}\r\n <{origin.address}>"
+def _from(origin: Sender) -> "Address | _Encoded":
+    if "=?" in origin.name:
+        return _Encoded("From", origin.name, f" <{origin.address}>")
+    return Address(origin.name, addr_spec=origin.address)
 
 
-def _is_plain(value: str) -> bool:
-    """Whether it means itself in a header: what looks like an encoded word would be decoded."""
-    return value.isascii() and "=?" not in value
+def _subject(text: str) -> "str | _Encoded":
+    if not text.isprintable() or len(text) > 900:
+        raise ValueError("The Subject of a letter must be short and on one line.")
+    return _Encoded("Subject", text) if "=?" in text else text
 
 
-def _header(name: str, value: str) -> str:
-    """Raises ValueError where a value could end its header: whatever is not printable on one short line."""
-    if not value.isprintable() or len(value) > 900:
-        raise ValueError(f"The {name} of a letter must be short and on one line.")
-    words = value if _is_plain(value) else Header(value, "utf-8", header_name=name).encode(linesep="\r\n")
-    return f"{name}: {words}"
+class _Encoded(str):
+    """A header with a text that looks like an encoded word (RFC 2047) without being one. EmailMessage would decode
+    it; it writes a value with a name and a `fold` of its own as that says (`EmailPolicy.header_store_parse`)."""
 
+    name: str
 
-def _part(subtype: str, text: str) -> str:
-    """As it is where every relay takes that, for it stays readable; else quoted-printable (RFC 2045, 6.7)."""
-    lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    if text.isascii() and all(line.isprintable() and len(line) <= 900 for line in lines):
-        encoding, body = "7bit", "\r\n".join(lines)
-    else:
-        # With a line end to look at, the encoder breaks its own lines in the same way.
-        encoding, body = "quoted-printable", b2a_qp("\r\n".join([*lines, ""]).encode()).decode("ascii")
-    return "\r\n".join(
-        [f'Content-Type: text/{subtype}; charset="utf-8"', f"Content-Transfer-Encoding: {encoding}", "", body, ""]
-    )
+    def __new__(cls, name: str, text: str, ending: str = "") -> "_Encoded":
+        encoded = super().__new__(cls, Header(text, "utf-8", header_name=name).encode(linesep="\r\n") + ending)
+        encoded.name = name
+        return encoded
+
+    def fold(self, *, policy: Policy) -> str:
+        return f"{self.name}: {self}{policy.linesep}"
