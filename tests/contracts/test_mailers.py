@@ -1,5 +1,6 @@
 """What every mailer promises, over real SMTP and into a folder: one letter, one recipient, always the same bytes."""
 
+import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,9 +12,11 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from adapters.mail.folder_mailer import FolderMailer
-from adapters.mail.message import sender
+from adapters.mail.message import message_bytes, sender
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import Mailer, MailRefused
@@ -46,6 +49,8 @@ NOT_ONE_ADDRESS = [
     "ada\uff20evil.com@example.com", "ad\u0131@example.com", "ada@b\u00fccher.example", "ada@[127.0.0.1]",
     "@relay.example:ada@example.com", "ada eve@example.com", "ada@example.com NOTIFY=SUCCESS", "ada@@example.com",
     "a" * 250 + "@example.com", "ada", "",
+    # Encoded words (RFC 2047): the standard library reads two recipients in the first.
+    "=?utf-8?q?eve=40evil.com=2C?=@example.com", "=?utf-8?b?eA==?=@example.com", "ada=?utf-8?q?x?=@example.com",
 ]
 # fmt: on
 
@@ -137,6 +142,20 @@ async def test_anything_but_one_bare_address_is_refused_before_anything_is_sent(
         await box.mailer.send(replace(LETTER, recipient=recipient))
     assert "token" not in str(refused.value)
     assert box.received() == []
+
+
+@given(local=st.from_regex(r"[a=?_q8'!#$%&*+/^`{|}~-]{1,24}", fullmatch=True))
+@example(local="=?ada")
+@example(local="ada=?utf-8?q?x")
+def test_an_odd_address_is_written_exactly_or_refused(local: str) -> None:
+    letter = replace(LETTER, recipient=f"{local}@example.com")
+    try:
+        content = message_bytes(letter, sender(FROM))
+    except MailRefused:
+        assert re.search(r"=\?.*\?.*\?.*\?=", local)
+    else:
+        assert f"\r\nTo: {local}@example.com\r\n".encode() in content
+        assert [address.addr_spec for address in parsed(content)["To"].addresses] == [letter.recipient]
 
 
 @pytest.mark.parametrize(
