@@ -40,13 +40,8 @@ class CreateUser:
             secret = self.policy.accept(password or "", email=address, username=name)
             password_hash = await self.hasher.hash(secret)
         now = self.clock()
-        user = User(
-            id=self.new_id(),
-            email=address,
-            username=name,
-            password_hash=password_hash,
-            role=role,
-            created_at=now,
+        user = User.created_by_operator(
+            id=self.new_id(), email=address, username=name, password_hash=password_hash, role=role, now=now
         )
         async with self.begin() as work:
             namesake = None if name is None else await work.users.by_username(name)

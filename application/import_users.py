@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from application.ports import Clock, Hasher, NewId
-from application.store import Begin, Standing
+from application.store import Begin
 from domain.address import normal_email, normal_username
 from domain.event import Action, Event
 from domain.refusals import Refusal
@@ -17,7 +17,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Newcomer:
+class ImportRow:
     """A user of another system, as in its row and not yet checked; `line` is where the row begins.
 
     `password_hash` is "" for a user without a password, who can ask for a link that sets one.
@@ -34,7 +34,7 @@ class Newcomer:
 
 
 @dataclass(frozen=True, slots=True)
-class Remark:
+class ImportIssue:
     """What an operator has to know of a row. `lost` where its user has not come in."""
 
     line: int
@@ -43,12 +43,12 @@ class Remark:
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class ImportResult:
     """Of a batch: how many have come in, how many had come in before, and what is to be said of others."""
 
     added: int
     known: int
-    remarks: tuple[Remark, ...]
+    remarks: tuple[ImportIssue, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,62 +58,66 @@ class ImportUsers:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, rows: Sequence[Newcomer], *, since: datetime, highest: Role = Role.MEMBER) -> Imported:
+    async def __call__(
+        self, rows: Sequence[ImportRow], *, since: datetime, highest: Role = Role.MEMBER
+    ) -> ImportResult:
         """`since` is when the import began: who came in before is known, who came in after is in the file twice.
         Roles above `highest` are not imported. No mail is sent.
         """
-        remarks: list[Remark] = []
+        remarks: list[ImportIssue] = []
         wanted = self._wanted(rows, remarks, highest=highest)
         async with self.begin() as work:
-            standing = await work.users.standing(wanted)
-            brought = await work.users.brought(wanted)
+            owners = await work.users.owners_of(wanted)
+            before = await work.users.previously_imported(wanted)
         new, known = [], 0
         for email, row in wanted.items():
-            holder = standing.get(email)
-            if holder is None and email in brought:
+            owner = owners.get(email)
+            if owner is None and email in before:
                 known += 1  # and has left since, or moved
-            elif holder is None or (row.verified and not holder.user.verified):
+            elif owner is None or (row.verified and not owner.verified):
                 new.append((email, row))
-            elif _came_before(row, holder, since=since):
+            elif _was_imported_from(row, owner, since=since):
                 known += 1
             else:
-                remarks.append(Remark(row.line, "Another user already has this address."))
-        added = await self._admit(new, remarks)
-        return Imported(added, known, tuple(sorted(remarks, key=lambda remark: remark.line)))
+                remarks.append(ImportIssue(row.line, "Another user already has this address."))
+        added = await self._insert(new, remarks)
+        return ImportResult(added, known, tuple(sorted(remarks, key=lambda remark: remark.line)))
 
-    def _wanted(self, rows: Sequence[Newcomer], remarks: list[Remark], *, highest: Role) -> dict[str, Newcomer]:
+    def _wanted(
+        self, rows: Sequence[ImportRow], remarks: list[ImportIssue], *, highest: Role
+    ) -> dict[str, ImportRow]:
         """One row for each address: the first, or the first that is verified."""
         now = self.clock()
-        wanted: dict[str, Newcomer] = {}
+        wanted: dict[str, ImportRow] = {}
         for row in rows:
             try:
                 email = normal_email(row.email)
             except Refusal as refusal:
-                remarks.append(Remark(row.line, refusal.detail))
+                remarks.append(ImportIssue(row.line, refusal.detail))
                 continue
             if not highest.includes(row.role):
-                remarks.append(Remark(row.line, f"The role {row.role} is higher than --highest-role allows."))
+                remarks.append(ImportIssue(row.line, f"The role {row.role} is higher than --highest-role allows."))
             elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
-                remarks.append(Remark(row.line, "created_at is out of range."))
+                remarks.append(ImportIssue(row.line, "created_at is out of range."))
             else:
                 first = wanted.setdefault(email, row)
                 better, other = (row, first) if row.verified and not first.verified else (first, row)
                 wanted[email] = better
                 if other is not better:
-                    remarks.append(Remark(other.line, f"Line {better.line} has the same address."))
+                    remarks.append(ImportIssue(other.line, f"Line {better.line} has the same address."))
         return wanted
 
-    async def _admit(self, new: Sequence[tuple[str, Newcomer]], remarks: list[Remark]) -> int:
+    async def _insert(self, new: Sequence[tuple[str, ImportRow]], remarks: list[ImportIssue]) -> int:
         # Weak hashes cost their time here, before anything is locked.
         hashes = await self.hasher.adopt([row.password_hash for _, row in new])
         now = self.clock()
-        rows: dict[UUID, Newcomer] = {}
+        rows: dict[UUID, ImportRow] = {}
         users: list[User] = []
         for (email, row), password_hash in zip(new, hashes, strict=True):
             if password_hash is None:
-                remarks.append(Remark(row.line, "This password hash is not supported."))
+                remarks.append(ImportIssue(row.line, "This password hash is not supported."))
                 continue
-            user = User(
+            user = User.imported(
                 id=self.new_id(),
                 email=email,
                 username=_usable(row.username),
@@ -121,32 +125,33 @@ class ImportUsers:
                 role=row.role,
                 verified=row.verified,
                 disabled=row.disabled,
-                created_at=row.created_at or now,
+                created_at=row.created_at,
+                now=now,
             )
             users.append(user)
             rows[user.id] = row
         if not users:
             return 0
         async with self.begin() as work:
-            admitted = await work.users.admit(users, now=now)
-            await work.events.add(*(self._event(user, rows[user.id], now=now) for user in admitted))
-        for user in admitted:
+            inserted = await work.users.bulk_insert(users, now=now)
+            await work.events.add(*(self._event(user, rows[user.id], now=now) for user in inserted))
+        for user in inserted:
             row = rows.pop(user.id)
             if row.username is not None and _lacks_name(user, row):
-                remarks.append(Remark(row.line, _without_name(row.username), lost=False))
-        remarks += [Remark(row.line, "Another user has just taken this address.") for row in rows.values()]
-        return len(admitted)
+                remarks.append(ImportIssue(row.line, _without_name(row.username), lost=False))
+        remarks += [ImportIssue(row.line, "Another user has just taken this address.") for row in rows.values()]
+        return len(inserted)
 
-    def _event(self, user: User, row: Newcomer, *, now: datetime) -> Event:
+    def _event(self, user: User, row: ImportRow, *, now: datetime) -> Event:
         signs = ", verified" * user.verified + ", disabled" * user.disabled
         signs += ", without the username it had" * _lacks_name(user, row)
         return Event.of(Action.IMPORTED, user.id, id=self.new_id(), now=now, detail=f"as {user.role}{signs}")
 
 
-def _came_before(row: Newcomer, holder: Standing, *, since: datetime) -> bool:
-    """Whether this very row brought the holder. A row that says when its user was made is known by that too."""
-    imported = holder.imported_at is not None and holder.imported_at < since
-    return imported and row.created_at in (None, holder.user.created_at)
+def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:
+    """Whether the user came from this very row, by the time of creation too where the row has one."""
+    before = user.imported_at is not None and user.imported_at < since
+    return before and row.created_at in (None, user.created_at)
 
 
 def _usable(username: str | None) -> str | None:
@@ -156,7 +161,7 @@ def _usable(username: str | None) -> str | None:
         return None
 
 
-def _lacks_name(user: User, row: Newcomer) -> bool:
+def _lacks_name(user: User, row: ImportRow) -> bool:
     return bool(row.username) and user.username is None
 
 

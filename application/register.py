@@ -74,7 +74,7 @@ class Register:
 
     async def _add(self, work: Work, address: str, name: str | None, password_hash: str, origin: Origin) -> None:
         now = self.clock()
-        claim = User(id=self.new_id(), email=address, username=name, password_hash=password_hash, created_at=now)
+        claim = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
         namesake = None if name is None else await work.users.by_username(name)
         if namesake is not None and namesake.verified:
             raise Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from uuid import UUID
 
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Limits, LinkSigner, NewId
@@ -12,10 +11,9 @@ from domain.event import Action, Event
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
-from domain.retention import MORE_THAN_CLAIMS
 from domain.role import Role
 from domain.session import EndReason
-from domain.user import NO_PASSWORD, User
+from domain.user import NO_PASSWORD, Provenance, User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,12 +39,13 @@ class Verify:
             if proof is not None and proof.fresh:
                 event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
                 await work.events.add(event)
+                planted = await self._has_planted_role(work, proof.user)
                 # The person who registered the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
                 user = (
                     await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
                 )
-                return await self._without_planted_role(work, user, now=now)
+                return await self._without_role(work, user, now=now) if planted else user
             known = await work.users.by_id(link.subject) if proof is None else proof.user
         if known is None or (proof is None and not _has_just_verified(known, link)):
             raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
@@ -63,12 +62,14 @@ class Verify:
         await work.mails.add(mail)
         return changed or user
 
-    async def _without_planted_role(self, work: Work, user: User, *, now: datetime) -> User:
-        """A role was meant for the owner of the mailbox, and would go to the person who chose the password. Only
-        for users who were more than a claim they are known to be the same person.
-        """
-        if user.role is Role.MEMBER or await _more_than_a_claim(work, user.id):
-            return user
+    async def _has_planted_role(self, work: Work, user: User) -> bool:
+        """A role was meant for the owner of the mailbox, and would go to the person who chose the password. They are
+        known to be the same person where an operator created or imported the user, or the user had been verified."""
+        if user.role is Role.MEMBER or user.provenance is not Provenance.SELF:
+            return False
+        return not any(change.pending_at(user) for change in await work.changes.of(user.id))
+
+    async def _without_role(self, work: Work, user: User, *, now: datetime) -> User:
         detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
         await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
         await work.sessions.outdate_all(user.id)
@@ -78,12 +79,3 @@ class Verify:
 def _has_just_verified(user: User, link: Link) -> bool:
     """Whether this link has verified the user, who lost the password by that, and nothing has happened since."""
     return user.verified and not user.has_password and user.credential_version == link.version + 1
-
-
-async def _more_than_a_claim(work: Work, user_id: UUID) -> bool:
-    after: UUID | None = None
-    while page := await work.events.page(user_id, limit=200, after=after):
-        if any(event.action in MORE_THAN_CLAIMS for event in page):
-            return True
-        after = page[-1].id
-    return False

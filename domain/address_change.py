@@ -30,6 +30,10 @@ class AddressChange:
         alive = self.confirmed_at is None and now < self.asked_at + Purpose.EMAIL.lifetime
         return alive and not user.disabled and user.credential_version == self.credential_version
 
+    def pending_at(self, user: User) -> bool:
+        """Whether its user was displaced to the new address and has not confirmed it yet."""
+        return self.confirmed_at is None and (self.user_id, self.new_email) == (user.id, user.email)
+
     def fulfilled(self, user: User) -> bool:
         """Whether its user is where it led, and nothing has happened to their credentials since."""
         moved = self.confirmed_at is not None and user.credential_version == self.credential_version + 1

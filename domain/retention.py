@@ -5,7 +5,6 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.event import Action
 from domain.mail import Purpose
 
 
@@ -47,11 +46,8 @@ ARRIVAL = timedelta(days=400)
 """Digests of imported addresses, so that a repeated import does not recreate users who were deleted or moved."""
 
 CLAIM = timedelta(days=30)
-"""After the last event of an unverified user without a session."""
+"""After the last event of an unverified user who registered, without a session. Users that an operator created or
+imported stay, and those who were displaced from their former address."""
 
 LINK = max(purpose.lifetime for purpose in Purpose)
 """A claim whose mailbox was written to since then may still be proven."""
-
-MORE_THAN_CLAIMS = frozenset({Action.CREATED, Action.IMPORTED, Action.EMAIL_LOST})
-"""A user with such an event is an account even while unverified: an operator created it, or it had an address before.
-So it stays, and while it is unverified, the event does too."""

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
@@ -10,6 +11,14 @@ from domain.role import Role
 
 NO_PASSWORD = ""
 """In the place of a hash: no password fits it, so a new one has to be chosen by mail."""
+
+
+class Provenance(StrEnum):
+    """Who created the account."""
+
+    SELF = "self"
+    OPERATOR = "operator"
+    IMPORT = "import"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,6 +39,48 @@ class User:
     created_at: datetime
     recovery_lag: int = 0
     reset_link_at: datetime | None = None
+    provenance: Provenance = Provenance.SELF
+    imported_at: datetime | None = None
+    """None unless `provenance` is `IMPORT`; `created_at` may be older then."""
+
+    @classmethod
+    def registered(cls, *, id: UUID, email: str, username: str | None, password_hash: str, now: datetime) -> Self:
+        return cls(id=id, email=email, username=username, password_hash=password_hash, created_at=now)
+
+    @classmethod
+    def created_by_operator(
+        cls, *, id: UUID, email: str, username: str | None, password_hash: str, role: Role, now: datetime
+    ) -> Self:
+        user = cls.registered(id=id, email=email, username=username, password_hash=password_hash, now=now)
+        return replace(user, role=role, provenance=Provenance.OPERATOR)
+
+    @classmethod
+    def imported(
+        cls,
+        *,
+        id: UUID,
+        email: str,
+        username: str | None,
+        password_hash: str,
+        role: Role = Role.MEMBER,
+        verified: bool = False,
+        disabled: bool = False,
+        created_at: datetime | None = None,
+        now: datetime,
+    ) -> Self:
+        """`created_at` is when the account was created in the other system; None where that is unknown."""
+        return cls(
+            id=id,
+            email=email,
+            username=username,
+            password_hash=password_hash,
+            role=role,
+            verified=verified,
+            disabled=disabled,
+            created_at=created_at or now,
+            provenance=Provenance.IMPORT,
+            imported_at=now,
+        )
 
     @property
     def recovery_version(self) -> int:

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import Any, BinaryIO
 
-from application.import_users import Newcomer, Remark
+from application.import_users import ImportIssue, ImportRow
 from entrypoints.user_rows import COLUMNS, Read, from_cells
 
 LONGEST = 65_536
 """Bytes of a line, signs of a cell. A longer one is no user's, and must not fill the memory."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-Found = Newcomer | Remark
+Found = ImportRow | ImportIssue
 
 
 def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
@@ -24,7 +24,7 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
         if len(text) > LONGEST:
             while text and not text.endswith(b"\n"):
                 text = file.readline(LONGEST)
-            yield Remark(number, f"The line is longer than {LONGEST} bytes.")
+            yield ImportIssue(number, f"The line is longer than {LONGEST} bytes.")
             continue
         text = text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
         if text.strip():
@@ -33,7 +33,7 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
                 json.loads(text.decode(), object_pairs_hook=_once_each)
                 yield found
             except (ValueError, OverflowError, RecursionError) as error:
-                yield Remark(number, f"{error}.")
+                yield ImportIssue(number, f"{error}.")
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> None:
@@ -75,4 +75,4 @@ def _cells(text: TextIOWrapper, rows: Any, columns: list[str]) -> Iterator[Found
             yield from_cells(dict(zip(columns, cells, strict=True)), first)
         except (ValueError, OverflowError, csv.Error) as error:
             last = rows.line_num
-            yield Remark(first, f"{error}." if last <= first else f"{error}, from here to line {last}.")
+            yield ImportIssue(first, f"{error}." if last <= first else f"{error}, from here to line {last}.")

@@ -7,10 +7,10 @@ from functools import partial
 
 import msgspec
 
-from application.import_users import Newcomer
+from application.import_users import ImportRow
 from domain.role import Role
 
-Read = Callable[[bytes, int], Newcomer]
+Read = Callable[[bytes, int], ImportRow]
 """A line of JSON and its number, into a user. Raises ValueError, whose text says why and quotes no secret."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -55,20 +55,20 @@ class FirebaseRow(msgspec.Struct, rename="camel"):
 COLUMNS = Row.__struct_fields__
 
 
-def from_cells(cells: Mapping[str, str], line: int) -> Newcomer:
+def from_cells(cells: Mapping[str, str], line: int) -> ImportRow:
     """A row of CSV, in which an empty cell is none. Raises ValueError."""
     given: dict[str, str | bool] = {"email": "", **{name: cell for name, cell in cells.items() if cell}}
     given.update({name: _truth(name, cells[name]) for name in ("verified", "disabled") if name in given})
     return _ours(msgspec.convert(given, Row), line)
 
 
-def from_json(text: bytes, line: int) -> Newcomer:
+def from_json(text: bytes, line: int) -> ImportRow:
     return _ours(msgspec.json.decode(text, type=Row), line)
 
 
-def from_better_auth(text: bytes, line: int) -> Newcomer:
+def from_better_auth(text: bytes, line: int) -> ImportRow:
     row = msgspec.json.decode(text, type=BetterAuthRow)
-    return Newcomer(
+    return ImportRow(
         line=line,
         email=row.email,
         username=row.username,
@@ -91,10 +91,10 @@ def from_firebase(parameters: str) -> Read:
     return partial(_from_firebase, settings)
 
 
-def _from_firebase(settings: str, text: bytes, line: int) -> Newcomer:
+def _from_firebase(settings: str, text: bytes, line: int) -> ImportRow:
     row = msgspec.json.decode(text, type=FirebaseRow)
     digest = f"{settings}${_standard(row.salt or '')}${_standard(row.password_hash)}" if row.password_hash else ""
-    return Newcomer(
+    return ImportRow(
         line=line,
         email=row.email,
         password_hash=digest,
@@ -104,8 +104,8 @@ def _from_firebase(settings: str, text: bytes, line: int) -> Newcomer:
     )
 
 
-def _ours(row: Row, line: int) -> Newcomer:
-    return Newcomer(
+def _ours(row: Row, line: int) -> ImportRow:
+    return ImportRow(
         line=line,
         email=row.email,
         username=row.username,

@@ -16,9 +16,9 @@ from domain import retention
 from domain.address_change import AddressChange
 from domain.event import Event
 from domain.mail import Mail, Outcome
-from domain.retention import MORE_THAN_CLAIMS, Cleared, Leftover
+from domain.retention import Cleared, Leftover
 from domain.session import Session
-from domain.user import User
+from domain.user import Provenance, User
 
 
 class MemoryLeftovers(Leftovers):
@@ -74,19 +74,17 @@ def _address_change(rows: Rows, change: AddressChange, now: datetime) -> bool:
 
 def _claim(rows: Rows, user: User, now: datetime) -> bool:
     before = now - retention.CLAIM
-    if user.verified or user.disabled or user.created_at >= before:
+    if user.verified or user.disabled or user.created_at >= before or user.provenance is not Provenance.SELF:
         return False
+    displaced = any(change.pending_at(user) for change in rows.changes.values())
     alive = any(it.user_id == user.id and it.alive(now) for it in rows.sessions.values())
-    told = [it for it in rows.events.values() if it.user_id == user.id]
-    kept = any(it.created_at >= before or it.action in MORE_THAN_CLAIMS for it in told)
+    recent = any(it.user_id == user.id and it.created_at >= before for it in rows.events.values())
     sent = [it.created_at for it in rows.mails.values() if it.recipient == user.email]
-    return not (alive or kept or any(at >= now - retention.LINK for at in sent))
+    return not (displaced or alive or recent or any(at >= now - retention.LINK for at in sent))
 
 
-def _event(rows: Rows, event: Event, now: datetime) -> bool:
-    user = rows.users.get(event.user_id)
-    telling = user is not None and not user.verified and event.action in MORE_THAN_CLAIMS
-    return event.created_at < now - retention.EVENT and not telling
+def _event(_: Rows, event: Event, now: datetime) -> bool:
+    return event.created_at < now - retention.EVENT
 
 
 def _by_age_alone(*_: object) -> bool:
@@ -99,5 +97,5 @@ _RULES: dict[Leftover, tuple[str, timedelta, Callable[[Rows, Any, datetime], boo
     Leftover.ADDRESS_CHANGE: ("changes", retention.ADDRESS_CHANGE, _address_change),
     Leftover.CLAIM: ("users", retention.CLAIM, _claim),
     Leftover.EVENT: ("events", retention.EVENT, _event),
-    Leftover.ARRIVAL: ("arrivals", retention.ARRIVAL, _by_age_alone),
+    Leftover.ARRIVAL: ("import_digests", retention.ARRIVAL, _by_age_alone),
 }

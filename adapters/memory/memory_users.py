@@ -11,12 +11,11 @@ from adapters.memory.deleted_users import bring_back, remove
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
 from adapters.memory.user_search import search
-from application.store import Found, Place, Proof, Standing, Users
+from application.store import Found, Place, Proof, Users
 from domain.deletion import Deletion
-from domain.event import Action
 from domain.role import Role
 from domain.session import EndReason
-from domain.user import User
+from domain.user import Provenance, User
 
 
 class MemoryUsers(Users):
@@ -143,38 +142,35 @@ class MemoryUsers(Users):
             return None
         return self._keep(replace(user, username=username))
 
-    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
+    async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
         await checkpoint()
-        wanted = set(emails)
-        met = [user for user in self._rows.users.values() if user.email in wanted]
-        imported = {
-            event.user_id: event.created_at for event in self._rows.events.values() if event.action is Action.IMPORTED
-        }
-        met.sort(key=lambda user: (user.verified, user.id))
-        return {
-            user.email: Standing(user, imported.get(user.id)) for user in met if user.verified or user.id in imported
-        }
+        owners = [
+            user
+            for user in self._rows.users.values()
+            if user.email in emails and (user.verified or user.provenance is Provenance.IMPORT)
+        ]
+        return {user.email: user for user in sorted(owners, key=lambda user: (user.verified, user.id))}
 
-    async def brought(self, emails: Collection[str]) -> Collection[str]:
+    async def previously_imported(self, emails: Collection[str]) -> Collection[str]:
         await checkpoint()
-        return set(emails) & set(self._rows.arrivals.values())
+        return set(emails) & set(self._rows.import_digests.values())
 
-    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
-        standing = await self.standing([newcomer.email for newcomer in newcomers])
-        brought = await self.brought([newcomer.email for newcomer in newcomers])
-        admitted = []
-        for newcomer in newcomers:
-            holder = standing.get(newcomer.email)
-            if newcomer.email in brought if holder is None else holder.user.verified or not newcomer.verified:
+    async def bulk_insert(self, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
+        emails = {user.email for user in imported}
+        owners, before = await self.owners_of(emails), await self.previously_imported(emails)
+        inserted = []
+        for user in imported:
+            owner = owners.get(user.email)
+            if user.email in before if owner is None else owner.verified or not user.verified:
                 continue
-            namesake = await self.by_username(newcomer.username) if newcomer.username else None
+            namesake = await self.by_username(user.username) if user.username else None
             taken = namesake is not None and namesake.verified
-            if newcomer.verified:
-                claims = [user for user in self._rows.users.values() if user.email == newcomer.email]
-                await self._supersede(claims, now=now)
-            admitted.append(self._keep(replace(newcomer, username=None if taken else newcomer.username)))
-            self._rows.arrivals[newcomer.id] = newcomer.email
-        return admitted
+            if user.verified:
+                rivals = [rival for rival in self._rows.users.values() if rival.email == user.email]
+                await self._supersede(rivals, now=now)
+            inserted.append(self._keep(replace(user, username=None if taken else user.username)))
+            self._rows.import_digests[user.id] = user.email
+        return inserted
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         await checkpoint()
@@ -192,16 +188,9 @@ class MemoryUsers(Users):
 
     async def _supersede(self, rivals: Sequence[User], *, now: datetime) -> None:
         for rival in rivals:
-            if not self._on_their_way(rival):
+            if not any(change.pending_at(rival) for change in self._rows.changes.values()):
                 await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
                 await self.remove(rival.id, now=now)
-
-    def _on_their_way(self, user: User) -> bool:
-        """Displaced from its former address by its owner, with a pending change to this one: more than a claim."""
-        return any(
-            (change.user_id, change.new_email, change.confirmed_at) == (user.id, user.email, None)
-            for change in self._rows.changes.values()
-        )
 
     async def _holder(self, fits: Callable[[User], bool]) -> User | None:
         await checkpoint()

@@ -28,7 +28,7 @@ class Rows:
     events: dict[UUID, Event] = field(default_factory=dict)
     clients: dict[UUID, Client] = field(default_factory=dict)
     changes: dict[UUID, AddressChange] = field(default_factory=dict)
-    arrivals: dict[UUID, str] = field(default_factory=dict)
+    import_digests: dict[UUID, str] = field(default_factory=dict)
     raised_at: dict[UUID, datetime] = field(default_factory=dict)
     unpublished: set[UUID] = field(default_factory=set)
 
@@ -43,7 +43,7 @@ class Rows:
             events=dict(self.events),
             clients=dict(self.clients),
             changes=dict(self.changes),
-            arrivals=dict(self.arrivals),
+            import_digests=dict(self.import_digests),
             raised_at=dict(self.raised_at),
             unpublished=set(self.unpublished),
         )

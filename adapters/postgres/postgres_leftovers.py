@@ -12,15 +12,16 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deleted_users import clean, remove
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
 from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
+from adapters.postgres.user_lookups import PENDING_AT_ITS_ADDRESS
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
 from domain.mail import Outcome
 from domain.retention import Cleared, Leftover
-
-_MORE_THAN_CLAIMS = [action.value for action in retention.MORE_THAN_CLAIMS]
+from domain.user import Provenance
 
 
 class PostgresLeftovers(Leftovers):
@@ -38,6 +39,8 @@ class PostgresLeftovers(Leftovers):
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
             async with self._database.transaction() as connection:
+                if kind is Leftover.CLAIM:
+                    await fill_in(connection, limit=limit)
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
                 if ids and kind is Leftover.CLAIM:
@@ -107,22 +110,22 @@ def _address_change(now: datetime) -> ColumnElement[bool]:
 def _claim(now: datetime) -> ColumnElement[bool]:
     before = now - retention.CLAIM
     alive = and_(sessions.c.user_id == users.c.id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
-    telling = or_(events.c.created_at >= before, events.c.action.in_(_MORE_THAN_CLAIMS))
+    recent = and_(events.c.user_id == users.c.id, events.c.created_at >= before)
     asked_for = and_(mails.c.recipient == users.c.email, mails.c.created_at >= now - retention.LINK)
     return and_(
         users.c.verified_at.is_(None),
         users.c.disabled_at.is_(None),
+        users.c.provenance == Provenance.SELF.value,
         users.c.created_at < before,
         _none(select(sessions.c.id).where(alive)),
-        _none(select(events.c.id).where(events.c.user_id == users.c.id, telling)),
+        _none(select(events.c.id).where(recent)),
         _none(select(mails.c.id).where(asked_for)),
+        _none(PENDING_AT_ITS_ADDRESS),
     )
 
 
 def _event(now: datetime) -> ColumnElement[bool]:
-    unproven = select(users.c.id).where(users.c.id == events.c.user_id, users.c.verified_at.is_(None))
-    tells_nothing = or_(events.c.action.not_in(_MORE_THAN_CLAIMS), _none(unproven))
-    return and_(events.c.created_at < now - retention.EVENT, tells_nothing)
+    return events.c.created_at < now - retention.EVENT
 
 
 def _by_age_alone(_: datetime) -> ColumnElement[bool]:
@@ -141,6 +144,6 @@ _RULES = {
     Leftover.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
     Leftover.CLAIM: (tables.users, retention.CLAIM, _claim),
     Leftover.EVENT: (tables.events, retention.EVENT, _event),
-    Leftover.ARRIVAL: (tables.arrivals, retention.ARRIVAL, _by_age_alone),
+    Leftover.ARRIVAL: (tables.import_digests, retention.ARRIVAL, _by_age_alone),
 }
 """Of each kind the table, the least time that a row is kept for, and when it is over."""

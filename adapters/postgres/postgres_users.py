@@ -9,22 +9,33 @@ from uuid import UUID
 from asyncpg import IntegrityConstraintViolationError
 from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 
-from adapters.postgres.admission import admit, brought, standing
+from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
 from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of_user, remove
 from adapters.postgres.postgres_sessions import PostgresSessions
+from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import ON_THEIR_WAY, by_email, by_emails, by_username, claims, rival_hash
+from adapters.postgres.user_lookups import (
+    PENDING_AT_ITS_ADDRESS,
+    by_email,
+    by_emails,
+    by_username,
+    claims,
+    rival_hash,
+)
 from adapters.postgres.user_pages import page
-from application.store import Found, Place, Proof, Standing, Users
+from application.store import Found, Place, Proof, Users
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
 
-_ADDED = ("id", "email", "username", "password_hash", "role", "credential_version", "created_at")
+_ADDED = (
+    *("id", "email", "username", "password_hash", "role", "credential_version", "created_at"),
+    *("provenance", "imported_at"),
+)
 _ADD = CompiledStatement(insert(users).values({name: bindparam(name) for name in _ADDED}))
 
 
@@ -149,18 +160,18 @@ class PostgresUsers(Users):
                 return await self._one(renamed)
         return None
 
-    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
-        return await standing(self._connection, emails)
+    async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
+        return await owners_of(self._connection, emails)
 
-    async def brought(self, emails: Collection[str]) -> Collection[str]:
-        return await brought(self._connection, emails)
+    async def previously_imported(self, emails: Collection[str]) -> Collection[str]:
+        return await previously_imported(self._connection, emails)
 
-    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
-        async def give_way(user_ids: Sequence[UUID]) -> None:
-            claims = await self._held(among(users.c.id, user_ids) & users.c.verified_at.is_(None))
-            await self._supersede([claim.id for claim in claims], now=now)
+    async def bulk_insert(self, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
+        async def remove_unverified(user_ids: Sequence[UUID]) -> None:
+            unverified = await self._held(among(users.c.id, user_ids) & users.c.verified_at.is_(None))
+            await self._supersede([user.id for user in unverified], now=now)
 
-        return await admit(self._connection, newcomers, give_way=give_way, now=now)
+        return await bulk_insert(self._connection, imported, remove_unverified=remove_unverified, now=now)
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
         return await page(self._connection, query=query, role=role, limit=limit, after=after)
@@ -181,6 +192,7 @@ class PostgresUsers(Users):
             update(users)
             .where(users.c.id == user.id)
             .values(email=user.email, credential_version=user.credential_version, verified_at=now)
+            .values(provenance=provenance, imported_at=imported_at)
             .returning(users)
         )
         # The conflict is a username that another user owns by now. If not, it is the address, verified by a user
@@ -194,7 +206,7 @@ class PostgresUsers(Users):
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
         """Locked claims, which are removed in favour of the user who verified their address."""
         if claims:
-            mere = select(users.c.id).where(among(users.c.id, claims), ~ON_THEIR_WAY)
+            mere = select(users.c.id).where(among(users.c.id, claims), ~PENDING_AT_ITS_ADDRESS.exists())
             claims = await self._connection.fetch_column(mere)
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)

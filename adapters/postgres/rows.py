@@ -18,7 +18,7 @@ from domain.mail import Kind, Mail, Outcome
 from domain.origin import Origin
 from domain.role import Role
 from domain.session import EndReason, Session
-from domain.user import User
+from domain.user import Provenance, User
 
 
 def among(column: Column[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:
@@ -59,6 +59,8 @@ def user_of(row: Row, prefix: str = "") -> User:
         created_at=row[f"{prefix}created_at"],
         recovery_lag=row[f"{prefix}recovery_lag"],
         reset_link_at=row[f"{prefix}reset_link_at"],
+        provenance=Provenance(row[f"{prefix}provenance"] or Provenance.SELF),
+        imported_at=row[f"{prefix}imported_at"],
     )
 
 
@@ -72,6 +74,8 @@ def row_of_user(user: User) -> dict[str, Any]:
         "role": user.role.value,
         "credential_version": user.credential_version,
         "created_at": user.created_at,
+        "provenance": user.provenance.value,
+        "imported_at": user.imported_at,
     }
 
 

@@ -46,6 +46,9 @@ users = Table(
     Column("reset_link_at", _moment),
     # Set on a user who is gone: the row, without address and name, stays until the history has been removed.
     Column("deleted_at", _moment),
+    # NULL in rows that the release before has inserted since the migration: see provenance.py.
+    Column("provenance", Text),
+    Column("imported_at", _moment),
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
@@ -68,6 +71,7 @@ Index("ix_users_email_id", users.c.email, users.c.id, postgresql_ops={"email": '
 Index("ix_users_username_id", _name_key, users.c.id, postgresql_ops={"name_key": 'COLLATE "C"'})
 Index("ix_users_claims", users.c.id, postgresql_where=users.c.verified_at.is_(None))
 Index("ix_users_role", users.c.role, users.c.id)
+Index("ix_users_unknown_provenance", users.c.id, postgresql_where=users.c.provenance.is_(None))
 
 # One row for each user who is gone, until nothing is left of them. No foreign key: it would lock users.
 deletions = Table(
@@ -181,8 +185,8 @@ events = Table(
 )
 Index("ix_events_user_id_id", events.c.user_id, events.c.id)
 
-# Whom an import has brought, for as long as it may be run again: a digest of the address outlives the user.
-arrivals = Table(
+# Addresses of imported users, for as long as the import may be run again: a digest outlives its user.
+import_digests = Table(
     "arrivals",
     metadata,
     Column("id", Uuid, primary_key=True),

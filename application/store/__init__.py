@@ -12,7 +12,7 @@ from uuid import UUID
 from application.store.address_changes import AddressChanges
 from application.store.mails import Mails
 from application.store.sessions import Renewals, Sessions
-from application.store.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Standing, Users
+from application.store.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
 from domain.client import Client
 from domain.event import Event
 
@@ -29,7 +29,6 @@ __all__ = [
     "Proof",
     "Renewals",
     "Sessions",
-    "Standing",
     "Users",
     "Work",
 ]

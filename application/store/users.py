@@ -42,15 +42,6 @@ class Found:
     key: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Whose an address is already: its verified user's, or else a claim's that was imported. `imported_at` is None
-    for who came by themselves."""
-
-    user: User
-    imported_at: datetime | None
-
-
 class Users(Protocol):
     async def add(self, user: User) -> None:
         """Add a claim, however many there are to its address or username; `prove` makes it more than that."""
@@ -152,19 +143,20 @@ class Users(Protocol):
         """None where the user is gone, or a verified user has that name already."""
         ...
 
-    async def standing(self, emails: Collection[str]) -> Mapping[str, Standing]:
-        """Those of these addresses that already belong to a user."""
+    async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
+        """Of each of these addresses its verified user, or else the newest imported one."""
         ...
 
-    async def brought(self, emails: Collection[str]) -> Collection[str]:
-        """Of these addresses, those that `admit` has brought in before, whatever has become of their users since."""
+    async def previously_imported(self, emails: Collection[str]) -> Collection[str]:
+        """Those of these addresses for which `bulk_insert` has added a user, who may be gone since."""
         ...
 
-    async def admit(self, newcomers: Sequence[User], *, now: datetime) -> Sequence[User]:
-        """Add many at once, verified or not as they say, and return those who are in now, as they are in. No two of
-        them have one address. A newcomer is left out if its address belongs to a verified user, or to an imported
-        unverified one while it is unverified itself, or was `brought` before and is free now. A verified newcomer
-        replaces all unverified users of its address. A username of a verified user is given up.
+    async def bulk_insert(self, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
+        """Add imported users, verified or not, each with an address of its own, and return those that were added.
+
+        Skips a user if a verified user has the address, if an imported unverified user has it and this one is
+        unverified too, or if the address was `previously_imported` and is free now. A verified user replaces all
+        unverified ones of the address. A username that a verified user has is dropped.
         """
         ...
 

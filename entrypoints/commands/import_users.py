@@ -13,7 +13,7 @@ from io import BufferedReader
 from itertools import islice
 from pathlib import Path
 
-from application.import_users import Newcomer, Remark
+from application.import_users import ImportIssue, ImportRow
 from domain.refusals import Refusal
 from domain.role import Role
 from entrypoints.commands.output import print_json, printable
@@ -52,7 +52,7 @@ one of `users` in what `firebase auth:export users.json` writes"""
 _PARAMETERS = "the hash parameters of the project, as its console shows them: signer key, salt separator, and so on"
 _HIGHEST = "list users with a higher role instead of importing them; member by default"
 
-Report = Callable[[Sequence[Remark]], None]
+Report = Callable[[Sequence[ImportIssue]], None]
 
 
 @dataclass
@@ -80,7 +80,7 @@ async def import_users(container: Container, asked: argparse.Namespace) -> int:
             return 2
         progress = Progress(sys.stderr, asked.file.stat().st_size)
 
-        def report(remarks: Sequence[Remark]) -> None:
+        def report(remarks: Sequence[ImportIssue]) -> None:
             if remarks:
                 progress.clear()
             for remark in remarks:
@@ -113,9 +113,9 @@ async def _take_over(
     since, size = container.clock()(), _FIRST
     while batch := list(islice(rows, size)):
         began = time.monotonic()
-        newcomers = [row for row in batch if isinstance(row, Newcomer)]
+        newcomers = [row for row in batch if isinstance(row, ImportRow)]
         imported = await take(newcomers, since=since, highest=asked.highest_role)
-        remarks = [*imported.remarks, *(row for row in batch if isinstance(row, Remark))]
+        remarks = [*imported.remarks, *(row for row in batch if isinstance(row, ImportIssue))]
         tally.read += len(batch)
         tally.added += imported.added
         tally.known += imported.known

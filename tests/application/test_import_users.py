@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
-from application.import_users import Imported, Newcomer, Remark
+from application.import_users import ImportIssue, ImportResult, ImportRow
 from application.ports import Verdict
 from domain.event import Action
 from domain.role import Role
@@ -20,11 +20,11 @@ ADA = "ada@example.org"
 LONG_AGO = datetime(2019, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def row(email: str = ADA, *, line: int = 1, username: str | None = None, verified: bool = True) -> Newcomer:
-    return Newcomer(line=line, email=email, username=username, verified=verified)
+def row(email: str = ADA, *, line: int = 1, username: str | None = None, verified: bool = True) -> ImportRow:
+    return ImportRow(line=line, email=email, username=username, verified=verified)
 
 
-async def imported(world: World, *rows: Newcomer, highest: Role = Role.MEMBER) -> Imported:
+async def imported(world: World, *rows: ImportRow, highest: Role = Role.MEMBER) -> ImportResult:
     """A run of its own, a moment after whatever was before."""
     world.clock.advance(seconds=1)
     return await world.import_users(rows, since=world.clock(), highest=highest)
@@ -34,8 +34,8 @@ def kept(world: World, email: str = ADA) -> list[User]:
     return [user for user in world.store.rows.users.values() if user.email == email]
 
 
-def lost(line: int, reason: str) -> Remark:
-    return Remark(line, reason)
+def lost(line: int, reason: str) -> ImportIssue:
+    return ImportIssue(line, reason)
 
 
 # -- coming in --------------------------------------------------------------------------------------------
@@ -46,7 +46,7 @@ async def test_a_user_comes_in_as_it_was(world: World) -> None:
     newcomer = replace(
         row("ADA@example.org", username="Ada"), password_hash=strong, disabled=True, created_at=LONG_AGO
     )
-    assert await imported(world, newcomer) == Imported(1, 0, ())
+    assert await imported(world, newcomer) == ImportResult(1, 0, ())
     [user] = kept(world)
     assert (user.username, user.password_hash, user.role) == ("Ada", strong, Role.MEMBER)
     assert (user.verified, user.disabled, user.created_at, user.credential_version) == (True, True, LONG_AGO, 1)
@@ -54,7 +54,7 @@ async def test_a_user_comes_in_as_it_was(world: World) -> None:
 
 
 async def test_what_a_row_leaves_out_is_the_least(world: World) -> None:
-    assert await imported(world, Newcomer(line=1, email=ADA)) == Imported(1, 0, ())
+    assert await imported(world, ImportRow(line=1, email=ADA)) == ImportResult(1, 0, ())
     [user] = kept(world)
     assert (user.username, user.password_hash, user.role) == (None, "", Role.MEMBER)
     assert (user.verified, user.disabled, user.created_at) == (False, False, world.clock())
@@ -89,7 +89,7 @@ async def test_nothing_that_is_in_already_is_hashed_again(world: World) -> None:
     weak = replace(row(), password_hash="weak$x")
     await imported(world, weak)
     paid = world.hasher.calls
-    assert await imported(world, weak) == Imported(0, 1, ())
+    assert await imported(world, weak) == ImportResult(0, 1, ())
     assert world.hasher.calls == paid
 
 
@@ -99,10 +99,10 @@ async def test_nothing_that_is_in_already_is_hashed_again(world: World) -> None:
 async def test_importing_twice_is_importing_once(world: World) -> None:
     rows = [row(), row("bob@example.org", username="bob", line=2, verified=False)]
     rows += [replace(row("eve@example.org", username="BOB", line=3), created_at=LONG_AGO)]
-    assert await imported(world, *rows) == Imported(3, 0, ())
+    assert await imported(world, *rows) == ImportResult(3, 0, ())
     before = dict(world.store.rows.users)
     for _ in range(3):
-        assert await imported(world, *rows) == Imported(0, 3, ())
+        assert await imported(world, *rows) == ImportResult(0, 3, ())
     assert world.store.rows.users == before
     assert len(world.store.rows.events) == 3
 
@@ -110,7 +110,7 @@ async def test_importing_twice_is_importing_once(world: World) -> None:
 async def test_a_run_that_was_broken_off_is_taken_up(world: World) -> None:
     rows = [row(f"user{number}@example.org", line=number, verified=number % 2 > 0) for number in range(10)]
     await imported(world, *rows[:4])
-    assert await imported(world, *rows) == Imported(6, 4, ())
+    assert await imported(world, *rows) == ImportResult(6, 4, ())
     assert len(world.store.rows.users) == 10
 
 
@@ -121,8 +121,8 @@ async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> N
     async with world.begin() as work:
         await work.users.prove(claim.id, credential_version=1, now=world.clock())
         await work.users.replace_password(claim.id, "new", credential_version=1)
-    assert await imported(world, waiting) == Imported(0, 1, ())
-    assert await imported(world, row()) == Imported(0, 1, ())
+    assert await imported(world, waiting) == ImportResult(0, 1, ())
+    assert await imported(world, row()) == ImportResult(0, 1, ())
     assert [user.password_hash for user in kept(world)] == ["new"]
 
 
@@ -134,21 +134,21 @@ async def test_who_has_left_or_moved_since_is_not_brought_back(world: World, ver
     async with world.begin() as work:
         assert await work.users.remove(ada.id, now=world.clock())
         assert await work.users.move(bob.id, "elsewhere@example.org", over=[], now=world.clock()) is not None
-    assert await imported(world, *rows) == Imported(0, 2, ())
-    assert await imported(world, replace(rows[0], verified=True), rows[1]) == Imported(0, 2, ())
+    assert await imported(world, *rows) == ImportResult(0, 2, ())
+    assert await imported(world, replace(rows[0], verified=True), rows[1]) == ImportResult(0, 2, ())
     assert list(world.store.rows.users) == [bob.id]
     # Whoever registers there by themselves is another story, and stays one.
     await world.register(email=ADA, password=PASSWORD)
-    assert await imported(world, *rows) == Imported(0, 2, ())
+    assert await imported(world, *rows) == ImportResult(0, 2, ())
     assert len(kept(world)) == 1
 
 
 async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World) -> None:
     await imported(world, row(verified=False))
-    assert await imported(world, row()) == Imported(1, 0, ())
+    assert await imported(world, row()) == ImportResult(1, 0, ())
     assert [user.verified for user in kept(world)] == [True]
-    assert await imported(world, row()) == Imported(0, 1, ())
-    assert await imported(world, row(verified=False)) == Imported(0, 1, ())
+    assert await imported(world, row()) == ImportResult(0, 1, ())
+    assert await imported(world, row(verified=False)) == ImportResult(0, 1, ())
 
 
 # -- what has to be told ----------------------------------------------------------------------------------
@@ -159,7 +159,7 @@ ELSE = "Another user already has this address."
 async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
     holder = await world.user(ADA)
     for verified in (True, False):
-        assert await imported(world, row(line=7, verified=verified)) == Imported(0, 0, (lost(7, ELSE),))
+        assert await imported(world, row(line=7, verified=verified)) == ImportResult(0, 0, (lost(7, ELSE),))
     assert kept(world) == [holder]
 
 
@@ -179,7 +179,7 @@ async def test_of_two_rows_with_one_address_the_verified_comes_in_and_the_other_
         row(line=4, verified=False),
     ]
     same = tuple(lost(line, "Line 2 has the same address.") for line in (1, 3, 4))
-    assert await imported(world, *rows) == Imported(1, 0, same)
+    assert await imported(world, *rows) == ImportResult(1, 0, same)
     assert [user.username for user in kept(world)] == ["second"]
 
 
@@ -193,7 +193,7 @@ async def test_one_address_twice_in_one_run_is_told_even_far_apart(world: World)
 async def test_another_user_of_the_same_address_is_told_by_the_time_it_was_made(world: World) -> None:
     await imported(world, replace(row(), created_at=LONG_AGO))
     other = replace(row(line=2), created_at=LONG_AGO + timedelta(microseconds=1))
-    assert await imported(world, other) == Imported(0, 0, (lost(2, ELSE),))
+    assert await imported(world, other) == ImportResult(0, 0, (lost(2, ELSE),))
 
 
 async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World) -> None:
@@ -203,8 +203,8 @@ async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World)
     done = await imported(world, *rows)
     assert (done.added, done.known) == (4, 0)
     assert done.remarks == (
-        Remark(1, "This username is already in use; the user was imported without it.", lost=False),
-        Remark(2, "This username is not valid; the user was imported without it.", lost=False),
+        ImportIssue(1, "This username is already in use; the user was imported without it.", lost=False),
+        ImportIssue(2, "This username is not valid; the user was imported without it.", lost=False),
     )
     assert [user.username for email in "abcd" for user in kept(world, f"{email}@example.org")] == [
         None,
@@ -222,7 +222,7 @@ async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> 
 
     slow = replace(world.import_users, hasher=Slow())
     done = await slow([row(), row("bob@example.org", line=2)], since=world.clock())
-    assert done == Imported(1, 0, (lost(1, "Another user has just taken this address."),))
+    assert done == ImportResult(1, 0, (lost(1, "Another user has just taken this address."),))
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> 
     ],
     ids=str,
 )
-async def test_a_bad_row_is_told_and_the_others_come_in(world: World, bad: Newcomer, reason: str) -> None:
+async def test_a_bad_row_is_told_and_the_others_come_in(world: World, bad: ImportRow, reason: str) -> None:
     done = await imported(world, row("b@example.org"), replace(bad, line=2), row("c@example.org", line=3))
     assert (done.added, done.known) == (2, 0)
     [remark] = done.remarks
@@ -258,4 +258,4 @@ async def test_nobody_rises_above_what_the_operator_allows(world: World) -> None
 
 
 async def test_nobody_at_all_is_a_batch_too(world: World) -> None:
-    assert await imported(world) == Imported(0, 0, ())
+    assert await imported(world) == ImportResult(0, 0, ())

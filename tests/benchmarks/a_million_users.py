@@ -26,10 +26,10 @@ from tests.sql import sql_engine
 FEW, MANY = 100_000, 1_000_000
 ROUNDS = 40
 USERS = """
-INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at)
+INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at, provenance)
 SELECT uuidv7(), 'user' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'name' || n END, 'hash',
        CASE WHEN n % 10000 = 0 THEN 'admin' WHEN n % 1000 = 0 THEN 'moderator' ELSE 'member' END,
-       CASE WHEN n % 20 > 0 THEN now() END, now()
+       CASE WHEN n % 20 > 0 THEN now() END, now(), 'self'
 FROM generate_series(1, CAST(:many AS integer)) n
 """
 EVENTS = """

@@ -42,9 +42,9 @@ NONE = "the floors not published yet"
 LIFETIMES = Lifetimes()
 
 USERS = """
-INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at)
+INSERT INTO users (id, email, username, password_hash, role, verified_at, created_at, provenance)
 SELECT uuidv7(), 'user' || n || '@example.org', CASE WHEN n % 2 = 0 THEN 'name' || n END, 'hash', 'member',
-       CASE WHEN n % 20 > 0 THEN now() END, now()
+       CASE WHEN n % 20 > 0 THEN now() END, now(), 'self'
 FROM generate_series(1, CAST(:many AS integer)) n
 """
 # A session of everybody, and then the next of everybody: nobody's lie side by side. One in ten is over, and was

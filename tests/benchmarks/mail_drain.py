@@ -14,8 +14,8 @@ from tests.entrypoints.service import Service, free_port
 ROUNDS, MAILS, PATIENCE = 3, 3000, 120
 
 PEOPLE = """
-INSERT INTO users (id, email, password_hash, role, created_at)
-SELECT uuidv7(), $1 || n || '@example.org', 'hash', 'member', now() FROM generate_series(1, $2::integer) n
+INSERT INTO users (id, email, password_hash, role, created_at, provenance)
+SELECT uuidv7(), $1 || n || '@example.org', 'hash', 'member', now(), 'self' FROM generate_series(1, $2::integer) n
 """
 OWED = """
 INSERT INTO mails (id, kind, recipient, user_id, created_at, due_at, attempts, note)

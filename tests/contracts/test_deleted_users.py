@@ -68,7 +68,7 @@ async def test_a_deleted_user_is_found_by_nothing(stage: Stage) -> None:
         assert await work.users.claims(ADA) == 0
         assert list(await work.users.hold(user.id, email=ADA, governors=True)) == []
         assert list(await work.users.governors()) == []
-        assert await work.users.standing([ADA]) == {}
+        assert await work.users.owners_of([ADA]) == {}
         for query, role in (("", None), ("a", None), ("", Role.ADMIN), ("", Role.MEMBER)):
             assert list(await work.users.page(query=query, role=role, limit=9, after=None)) == []
 

@@ -35,15 +35,17 @@ pytestmark = pytest.mark.anyio
 
 MANY = 20_000
 USERS = """
-INSERT INTO users (id, email, username, password_hash, role, verified_at, credential_version, created_at)
+INSERT INTO users
+    (id, email, username, password_hash, role, verified_at, credential_version, created_at, provenance)
 SELECT md5('user' || n)::uuid, 'user' || n || '@example.org', 'User' || n, 'hash',
-       CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 100 = 0 THEN 'moderator' ELSE 'member' END, :now, 1, :now
+       CASE WHEN n % 1000 = 0 THEN 'admin' WHEN n % 100 = 0 THEN 'moderator' ELSE 'member' END, :now, 1, :now, 'self'
 FROM generate_series(1, :many) n
 """
 OLD = (
     """
-    INSERT INTO users (id, email, password_hash, created_at)
-    SELECT md5('claim' || n)::uuid, 'claim' || n || '@example.org', 'hash', :now FROM generate_series(1, :many / 10) n
+    INSERT INTO users (id, email, password_hash, created_at, provenance)
+    SELECT md5('claim' || n)::uuid, 'claim' || n || '@example.org', 'hash', :now, 'self'
+    FROM generate_series(1, :many / 10) n
     """,
     """
     INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
@@ -188,7 +190,7 @@ async def test_users_are_proven_and_changed_by_index(house: House) -> None:
     assert by_index(await house.plans(but="^(INSERT|SAVEPOINT|ROLL|RELEASE)"))
 
 
-async def test_many_are_admitted_by_index(house: House) -> None:
+async def test_bulk_import_works_by_index(house: House) -> None:
     user = await user_of(house, 7)
     known = [replace(user, id=UUID(int=n), email=f"user{n}@example.org") for n in range(1, 11)]
     fresh = [
@@ -202,10 +204,10 @@ async def test_many_are_admitted_by_index(house: House) -> None:
     await house.overheard.taken()
     async with house.store.begin() as work:
         await work.users.add(replace(fresh[0], id=UUID(int=21), username=None))
-        assert len(await work.users.standing([user.email for user in (*known, *fresh)])) == 10
-        admitted = await work.users.admit([*known, *fresh], now=NOW)
-        assert {user.username for user in admitted} == {None}
-        assert len(admitted) == 10
+        assert len(await work.users.owners_of([user.email for user in (*known, *fresh)])) == 10
+        inserted = await work.users.bulk_insert([*known, *fresh], now=NOW)
+        assert {user.username for user in inserted} == {None}
+        assert len(inserted) == 10
     assert by_index(await house.plans(but="^INSERT"))
 
 

@@ -31,7 +31,7 @@ from domain.mail import Kind, Mail, Outcome
 from domain.origin import NOWHERE
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
-from domain.user import User
+from domain.user import Provenance, User
 from tests.contracts.conftest import PassBy
 from tests.contracts.stage import LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, login_of, opened
 from tests.sql import sql_engine, waited_for
@@ -247,17 +247,27 @@ async def test_that_an_address_was_brought_is_known_for_as_long_as_it_may_be_bro
         for number, at in enumerate((NOW - AGES, edge, NOW))
     ]
     async with stage.begin() as work:
-        assert len(await work.users.admit(users, now=NOW)) == 3
+        assert len(await work.users.bulk_insert(users, now=NOW)) == 3
     assert await cleared(stage, Leftover.ARRIVAL) == 1
     async with stage.begin() as work:
-        assert await work.users.brought([user.email for user in users]) == {users[1].email, users[2].email}
+        assert await work.users.previously_imported([user.email for user in users]) == {
+            users[1].email,
+            users[2].email,
+        }
 
 
 # -- claims -----------------------------------------------------------------------------------------------
 
 
-async def claimed(stage: Attic, email: str = "ada@example.org", *, at: datetime = NOW - AGES) -> User:
-    user = User(id=made(at), email=email, username=None, password_hash="hash", created_at=at)
+async def claimed(
+    stage: Attic,
+    email: str = "ada@example.org",
+    *,
+    at: datetime = NOW - AGES,
+    provenance: Provenance = Provenance.SELF,
+) -> User:
+    user = User.registered(id=made(at), email=email, username=None, password_hash="hash", now=at)
+    user = replace(user, provenance=provenance)
     async with stage.begin() as work:
         await work.users.add(user)
         await work.events.add(Event.of(Action.REGISTERED, user.id, id=made(at), now=at))
@@ -300,19 +310,23 @@ async def test_who_is_logged_in_is_proven_or_is_banned_stays(stage: Attic) -> No
     assert await cleared(stage, Leftover.CLAIM) == 0
 
 
-@pytest.mark.parametrize("action", sorted(retention.MORE_THAN_CLAIMS))
-async def test_who_is_more_than_a_claim_stays_and_what_tells_so_too(stage: Attic, action: Action) -> None:
-    user = await claimed(stage)
-    telling = Event.of(action, user.id, id=made(NOW - AGES), now=NOW - AGES)
-    async with stage.begin() as work:
-        await work.events.add(telling)
-    for _ in range(2):
-        assert await cleared(stage, Leftover.CLAIM) == 0
-        await cleared(stage, Leftover.EVENT)
-    async with stage.begin() as work:
-        assert list(await work.events.page(user.id, limit=9, after=None)) == [telling]
-        await work.users.prove(user.id, credential_version=1, now=NOW)
+@pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
+async def test_created_and_imported_users_stay_though_their_events_go(stage: Attic, provenance: Provenance) -> None:
+    user = await claimed(stage, provenance=provenance)
     assert await cleared(stage, Leftover.EVENT) == 1
+    assert await cleared(stage, Leftover.CLAIM) == 0
+    assert await stage.kept_user(user.id) == user
+
+
+async def test_displaced_users_stay_though_their_events_go(stage: Attic) -> None:
+    user = await claimed(stage, "lost@example.org")
+    change = await moved(stage, user, NOW - AGES)
+    async with stage.begin() as work:
+        displaced = await work.users.displace(user.id, to=change.new_email)
+        await work.events.add(Event.of(Action.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
+    assert await cleared(stage, Leftover.EVENT) == 2
+    assert [await cleared(stage, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
+    assert await stage.kept_user(user.id) == displaced
 
 
 async def test_who_may_still_hold_a_link_stays(stage: Attic) -> None:

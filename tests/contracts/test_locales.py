@@ -76,8 +76,8 @@ async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url
         async with stage.begin() as work:
             assert await work.users.rename(other.id, "ingrid") is None
             assert [it.user for it in await work.users.page(query="ingr", role=None, limit=9, after=None)] == [user]
-            newcomer = claim("ida@example.org", username="InGrId")
-            [admitted] = await work.users.admit([newcomer], now=NOW)
-            assert admitted.username is None
+            imported = claim("ida@example.org", username="InGrId")
+            [inserted] = await work.users.bulk_insert([imported], now=NOW)
+            assert inserted.username is None
     finally:
         await database.close()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters.passwords.stored_hash import Kept
-from application.import_users import Newcomer, Remark
+from application.import_users import ImportIssue, ImportRow
 from domain.role import Role
 from entrypoints.commands.output import printable
 from entrypoints.user_files import LONGEST, Found, read_cells, read_lines
@@ -27,12 +27,12 @@ def cells(text: str) -> list[Found]:
 
 
 def reason(found: Found) -> str:
-    assert isinstance(found, Remark)
+    assert isinstance(found, ImportIssue)
     assert found.lost
     return found.reason
 
 
-FULL = Newcomer(
+FULL = ImportRow(
     line=1,
     email="ada@example.org",
     username="ada",
@@ -54,14 +54,14 @@ def test_a_line_says_all_there_is_to_say() -> None:
     )
     assert lines(full) == [FULL]
     assert lines(b'{"email": "a"}', b'{"email": "b", "username": null, "role": null, "verified": null}') == [
-        Newcomer(line=1, email="a"),
-        Newcomer(line=2, email="b"),
+        ImportRow(line=1, email="a"),
+        ImportRow(line=2, email="b"),
     ]
 
 
 def test_empty_lines_and_a_byte_order_mark_are_passed_over() -> None:
     found = lines(b'\xef\xbb\xbf{"email": "a"}', b"", b" \t\r", b'{"email": "b"}\r', b"")
-    assert found == [Newcomer(line=1, email="a"), Newcomer(line=4, email="b")]
+    assert found == [ImportRow(line=1, email="a"), ImportRow(line=4, email="b")]
     assert lines() == []
 
 
@@ -93,7 +93,7 @@ def test_empty_lines_and_a_byte_order_mark_are_passed_over() -> None:
 )
 def test_a_bad_line_is_told_and_the_next_is_read(text: bytes, why: str) -> None:
     before, found, after = lines(b'{"email": "a"}', text, b'{"email": "b"}')
-    assert (before, after) == (Newcomer(line=1, email="a"), Newcomer(line=3, email="b"))
+    assert (before, after) == (ImportRow(line=1, email="a"), ImportRow(line=3, email="b"))
     assert found.line == 2
     assert why in reason(found)
 
@@ -118,16 +118,16 @@ def test_a_line_that_never_ends_fills_no_memory() -> None:
 def test_a_row_of_cells_says_all_there_is_to_say() -> None:
     head = ",".join(COLUMNS)
     full = "ada@example.org,ada,$2b$04$x,admin,true,1,2024-05-06 07:08:09"
-    assert cells(f"\ufeff{head}\r\n{full}\r\n") == [Newcomer(**{**vars_of(FULL), "line": 2})]
+    assert cells(f"\ufeff{head}\r\n{full}\r\n") == [ImportRow(**{**vars_of(FULL), "line": 2})]
     assert cells(f"{head}\na,,,,,,\n\nb,,,member,F,False,\n") == [
-        Newcomer(line=2, email="a"),
-        Newcomer(line=4, email="b"),
+        ImportRow(line=2, email="a"),
+        ImportRow(line=4, email="b"),
     ]
-    assert cells('role,email\nadmin,"a ""b"""') == [Newcomer(line=2, email='a "b"', role=Role.ADMIN)]
+    assert cells('role,email\nadmin,"a ""b"""') == [ImportRow(line=2, email='a "b"', role=Role.ADMIN)]
     assert cells("email\n") == []
 
 
-def vars_of(newcomer: Newcomer) -> dict[str, Any]:
+def vars_of(newcomer: ImportRow) -> dict[str, Any]:
     return {name: getattr(newcomer, name) for name in (*COLUMNS, "line")}
 
 
@@ -154,31 +154,31 @@ def test_a_first_row_that_names_no_columns_is_refused(head: str) -> None:
 )
 def test_a_bad_row_is_told_and_the_next_is_read(text: str, why: str) -> None:
     before, found, after = cells(f"email,role,verified\na,,\n{text}\nb,,\n")
-    assert (before, after) == (Newcomer(line=2, email="a"), Newcomer(line=4, email="b"))
+    assert (before, after) == (ImportRow(line=2, email="a"), ImportRow(line=4, email="b"))
     assert found.line == 3
     assert why in reason(found)
 
 
 def test_lines_are_counted_where_cells_have_several() -> None:
     found = cells('email,role\n"a\nb",\n"c\nd",king\ne,\n')
-    assert found[0] == Newcomer(line=2, email="a\nb")
+    assert found[0] == ImportRow(line=2, email="a\nb")
     assert found[1].line == 4
     assert "from here to line 5" in reason(found[1])
-    assert found[2] == Newcomer(line=6, email="e")
+    assert found[2] == ImportRow(line=6, email="e")
 
 
 def test_a_quote_that_is_never_closed_swallows_no_row_in_silence() -> None:
     [first, lost] = cells('email\na\n"b\nc\nd\n')
-    assert first == Newcomer(line=2, email="a")
+    assert first == ImportRow(line=2, email="a")
     assert lost.line == 3
     assert "from here to line 5" in reason(lost)
 
 
 def test_what_is_no_utf8_is_no_end() -> None:
     [bad, good] = read_cells(BytesIO(b"email\na\xff\nb\n"))
-    assert isinstance(bad, Newcomer)
+    assert isinstance(bad, ImportRow)
     assert not bad.email.isascii()
-    assert good == Newcomer(line=3, email="b")
+    assert good == ImportRow(line=3, email="b")
 
 
 # -- others' exports --------------------------------------------------------------------------------------
@@ -202,13 +202,13 @@ def test_firebases_rows_become_hashes_that_stand_alone() -> None:
     )
     read = from_firebase(PARAMETERS)
     [user, bare, nobody] = read_lines(BytesIO(text + b'\n{"email": "b"}\n{"localId": "x", "phoneNumber": "1"}'), read)
-    assert isinstance(user, Newcomer)
+    assert isinstance(user, ImportRow)
     assert (user.email, user.verified, user.disabled) == ("user1@example.org", True, True)
     assert user.created_at == datetime(2017, 10, 25, 1, 12, 5, 123_000, tzinfo=UTC)
     kept = Kept.read(user.password_hash)
     assert kept is not None
     assert kept.digest(b"user1password") == kept.tag
-    assert bare == Newcomer(line=2, email="b")
+    assert bare == ImportRow(line=2, email="b")
     assert "required field `email`" in reason(nobody)
 
 
@@ -230,7 +230,7 @@ def test_a_field_that_nobody_reads_may_be_anything_but_endless() -> None:
         [found] = read_lines(BytesIO(b'{"email": "a", "x": ' + deep + b"}"), from_better_auth)
         assert "recursion" in reason(found)
     [found] = read_lines(BytesIO(b'{"email": "a", "x": {"y": [1, 2.5, null]}}'), from_better_auth)
-    assert found == Newcomer(line=1, email="a")
+    assert found == ImportRow(line=1, email="a")
 
 
 def test_what_is_wrong_is_told_in_signs_that_do_nothing() -> None:
@@ -251,7 +251,7 @@ def test_better_auths_rows_are_understood() -> None:
     )
     full, bare, king = read_lines(BytesIO(text), from_better_auth)
     assert full == FULL
-    assert bare == Newcomer(line=2, email="b")
+    assert bare == ImportRow(line=2, email="b")
     assert "king" in reason(king)
 
 
@@ -261,8 +261,10 @@ def test_better_auths_rows_are_understood() -> None:
 @given(some.binary(max_size=200))
 def test_whatever_bytes_there_are_they_are_read_to_their_end(text: bytes) -> None:
     for read in (from_json, from_better_auth, from_firebase(PARAMETERS)):
-        assert all(isinstance(found, Newcomer | Remark) for found in read_lines(BytesIO(text), read))
-    assert all(isinstance(found, Newcomer | Remark) for found in read_cells(BytesIO(b"email,verified\n" + text)))
+        assert all(isinstance(found, ImportRow | ImportIssue) for found in read_lines(BytesIO(text), read))
+    assert all(
+        isinstance(found, ImportRow | ImportIssue) for found in read_cells(BytesIO(b"email,verified\n" + text))
+    )
 
 
 @given(some.lists(some.sampled_from(["a", "b,", '"c"', '"', "\n", "\r", ",", "\0"])))

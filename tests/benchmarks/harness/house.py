@@ -30,8 +30,8 @@ SERVER += ["--log-level", "warning", "--ws", "none", "--no-server-header", "--no
 """As our own runs: `entrypoints/api.py`."""
 
 PEOPLE = """
-INSERT INTO users (id, email, password_hash, role, verified_at, created_at)
-SELECT uuidv7(), $1 || n || '@example.org', $2, 'member', now(), now() FROM generate_series(1, $3::integer) n
+INSERT INTO users (id, email, password_hash, role, verified_at, created_at, provenance)
+SELECT uuidv7(), $1 || n || '@example.org', $2, 'member', now(), now(), 'self' FROM generate_series(1, $3::integer) n
 """
 
 

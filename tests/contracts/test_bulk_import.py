@@ -1,4 +1,4 @@
-"""Many users at once: who comes in, who was there before, and nobody twice, whoever else is at it."""
+"""Bulk import of users: which are added, which were there before, and none twice, whatever happens at that moment."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -7,11 +7,10 @@ from uuid import UUID
 import anyio
 import pytest
 
-from application.store import Proof, Standing
-from domain.event import Action, Event
+from application.store import Proof
 from domain.role import Role
 from domain.session import ENDED, EndReason
-from domain.user import User
+from domain.user import Provenance, User
 from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, new_id
 
 pytestmark = pytest.mark.anyio
@@ -19,25 +18,22 @@ pytestmark = pytest.mark.anyio
 ADA = "ada@example.org"
 
 
-def newcomer(email: str = ADA, *, username: str | None = None, verified: bool = True) -> User:
-    return replace(claim(email, username=username), verified=verified)
+def imported_user(email: str = ADA, *, username: str | None = None, verified: bool = True) -> User:
+    user = claim(email, username=username)
+    return replace(user, verified=verified, provenance=Provenance.IMPORT, imported_at=NOW)
 
 
-def admitting(stage: Stage, *newcomers: User) -> Callable[[], Awaitable[Sequence[User]]]:
-    """As an import does it: an event for each, in the same work."""
-
-    async def admit() -> Sequence[User]:
+def importing(stage: Stage, *users: User) -> Callable[[], Awaitable[Sequence[User]]]:
+    async def bulk_insert() -> Sequence[User]:
         async with stage.begin() as work:
-            admitted = await work.users.admit(newcomers, now=NOW)
-            await work.events.add(*(Event.of(Action.IMPORTED, user.id, id=new_id(), now=NOW) for user in admitted))
-        return admitted
+            return await work.users.bulk_insert(users, now=NOW)
 
-    return admit
+    return bulk_insert
 
 
-async def standing(stage: Stage, *emails: str) -> dict[str, Standing]:
+async def owners_of(stage: Stage, *emails: str) -> dict[str, User]:
     async with stage.begin() as work:
-        return dict(await work.users.standing(emails))
+        return dict(await work.users.owners_of(emails))
 
 
 async def everybody(stage: Stage) -> list[User]:
@@ -47,96 +43,91 @@ async def everybody(stage: Stage) -> list[User]:
 
 async def test_those_who_come_in_are_as_they_say(stage: Stage) -> None:
     users = [
-        newcomer("a@example.org", username="Ada"),
-        replace(newcomer("b@example.org", verified=False), disabled=True, role=Role.MODERATOR),
-        replace(newcomer("c@example.org"), disabled=True, role=Role.ADMIN, created_at=LATER, password_hash=""),
-        replace(newcomer("d@example.org", username="dora", verified=False), credential_version=3),
+        imported_user("a@example.org", username="Ada"),
+        replace(imported_user("b@example.org", verified=False), disabled=True, role=Role.MODERATOR),
+        replace(imported_user("c@example.org"), disabled=True, role=Role.ADMIN, created_at=LATER, password_hash=""),
+        replace(imported_user("d@example.org", username="dora", verified=False), credential_version=3),
     ]
-    assert sorted(await admitting(stage, *users)(), key=lambda user: user.id) == users
+    assert sorted(await importing(stage, *users)(), key=lambda user: user.id) == users
     assert await everybody(stage) == users
-    assert await admitting(stage)() == []
+    assert await importing(stage)() == []
 
 
 async def test_many_come_in_at_once(stage: Stage) -> None:
-    users = [newcomer(f"user{number}@example.org", username=f"name{number}") for number in range(1000)]
-    assert len(await admitting(stage, *users)()) == 1000
+    users = [imported_user(f"user{number}@example.org", username=f"name{number}") for number in range(1000)]
+    assert len(await importing(stage, *users)()) == 1000
     assert await everybody(stage) == users
-    assert await admitting(stage, *(replace(user, id=new_id()) for user in users))() == []
+    assert await importing(stage, *(replace(user, id=new_id()) for user in users))() == []
 
 
 async def test_an_address_belongs_to_its_verified_user_or_to_an_imported_claim(stage: Stage) -> None:
     own = await stage.user("own@example.org")
     await stage.user("claimed@example.org", proven=False)
-    imported, waiting = newcomer("imported@example.org"), newcomer("waiting@example.org", verified=False)
-    await admitting(stage, imported, waiting)()
+    imported, waiting = imported_user("imported@example.org"), imported_user("waiting@example.org", verified=False)
+    await importing(stage, imported, waiting)()
     await stage.user("waiting@example.org", proven=False)
-    for _ in range(3):  # whatever else has happened to them since
-        async with stage.begin() as work:
-            later = [Event.of(Action.LOGGED_IN, user.id, id=new_id(), now=LATER) for user in (own, imported)]
-            await work.events.add(*later)
     asked = [user.email for user in (own, imported, waiting)]
-    assert await standing(stage, *asked, "claimed@example.org", "nobody@example.org") == {
-        own.email: Standing(own, None),
-        imported.email: Standing(imported, NOW),
-        waiting.email: Standing(waiting, NOW),
+    assert await owners_of(stage, *asked, "claimed@example.org", "nobody@example.org") == {
+        own.email: own,
+        imported.email: imported,
+        waiting.email: waiting,
     }
-    assert await standing(stage) == {}
+    assert await owners_of(stage) == {}
 
 
 async def test_a_verified_user_speaks_for_an_address_before_an_imported_claim(stage: Stage) -> None:
     async with stage.begin() as work:
-        proven = await work.users.admit([newcomer()], now=NOW)
-    late = newcomer(verified=False)
+        proven = await work.users.bulk_insert([imported_user()], now=NOW)
+    late = imported_user(verified=False)
     async with stage.begin() as work:
-        await work.users.add(replace(late, verified=False))
-        await work.events.add(Event.of(Action.IMPORTED, late.id, id=new_id(), now=NOW))
-    assert await standing(stage, ADA) == {ADA: Standing(proven[0], None)}
+        await work.users.add(late)
+    assert await owners_of(stage, ADA) == {ADA: proven[0]}
 
 
 async def test_a_verified_address_stays_as_it_is(stage: Stage) -> None:
     holder = await stage.user(username="ada")
-    assert await admitting(stage, newcomer(username="new"))() == []
-    assert await admitting(stage, newcomer(verified=False))() == []
+    assert await importing(stage, imported_user(username="new"))() == []
+    assert await importing(stage, imported_user(verified=False))() == []
     assert await everybody(stage) == [holder]
 
 
 async def test_a_claim_of_the_same_import_is_not_made_twice(stage: Stage) -> None:
-    first = newcomer(verified=False)
-    await admitting(stage, first)()
-    assert await admitting(stage, newcomer(verified=False))() == []
+    first = imported_user(verified=False)
+    await importing(stage, first)()
+    assert await importing(stage, imported_user(verified=False))() == []
     assert await everybody(stage) == [first]
 
 
 @pytest.mark.parametrize("verified", [True, False])
 async def test_who_was_brought_and_has_left_is_not_brought_again(stage: Stage, verified: bool) -> None:
-    [came] = await admitting(stage, newcomer(verified=verified))()
+    [came] = await importing(stage, imported_user(verified=verified))()
     await stage.user("own@example.org")
     async with stage.begin() as work:
         asked = [ADA, "own@example.org", "bob@example.org"]
-        assert await work.users.brought(asked) == {ADA}
-        assert await work.users.brought([]) == set()
+        assert await work.users.previously_imported(asked) == {ADA}
+        assert await work.users.previously_imported([]) == set()
         assert await work.users.remove(came.id, now=NOW)
     async with stage.begin() as work:
-        assert await work.users.brought(asked) == {ADA}
-    for again in (newcomer(), newcomer(verified=False)):
-        assert await admitting(stage, again, newcomer(f"{again.id}@example.org"))() != []
+        assert await work.users.previously_imported(asked) == {ADA}
+    for again in (imported_user(), imported_user(verified=False)):
+        assert await importing(stage, again, imported_user(f"{again.id}@example.org"))() != []
         assert ADA not in {user.email for user in await everybody(stage)}
 
 
 async def test_a_strangers_claim_keeps_nobody_out(stage: Stage) -> None:
     squatter = await stage.user(username="ada", proven=False)
-    waiting = newcomer(username="ada", verified=False)
-    assert await admitting(stage, waiting)() == [waiting]
+    waiting = imported_user(username="ada", verified=False)
+    assert await importing(stage, waiting)() == [waiting]
     assert await everybody(stage) == [squatter, waiting]
 
 
 async def test_a_verified_newcomer_takes_the_place_of_every_claim(stage: Stage) -> None:
     squatter = await stage.user(username="squatter", proven=False)
     planted = await stage.session(squatter)
-    await admitting(stage, newcomer(verified=False))()
+    await importing(stage, imported_user(verified=False))()
     neighbour = await stage.user("bob@example.org", proven=False)
-    arrived = newcomer()
-    assert await admitting(stage, arrived)() == [arrived]
+    arrived = imported_user()
+    assert await importing(stage, arrived)() == [arrived]
     assert await everybody(stage) == [neighbour, arrived]
     kept = await stage.kept_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
@@ -146,14 +137,14 @@ async def test_a_verified_newcomer_takes_the_place_of_every_claim(stage: Stage) 
 async def test_a_username_that_somebody_verified_has_is_given_up(stage: Stage) -> None:
     holder = await stage.user("holder@example.org", username="ada")
     users = [
-        newcomer("a@example.org", username="ADA"),
-        newcomer("b@example.org", username="Ada", verified=False),
-        newcomer("c@example.org", username="bob", verified=False),
-        newcomer("d@example.org", username="bob"),
-        newcomer("e@example.org", username="BOB"),
-        newcomer("f@example.org", username="BOB", verified=False),
+        imported_user("a@example.org", username="ADA"),
+        imported_user("b@example.org", username="Ada", verified=False),
+        imported_user("c@example.org", username="bob", verified=False),
+        imported_user("d@example.org", username="bob"),
+        imported_user("e@example.org", username="BOB"),
+        imported_user("f@example.org", username="BOB", verified=False),
     ]
-    admitted = await admitting(stage, *users)()
+    admitted = await importing(stage, *users)()
     assert {user.email[0]: user.username for user in admitted} == {
         "a": None,
         "b": None,
@@ -172,12 +163,12 @@ async def test_the_same_people_brought_many_times_at_once_come_in_once(stage: St
     def batch() -> list[User]:
         numbers = [*range(40)]
         return [
-            newcomer(f"user{number}@example.org", username=f"n{number}", verified=number % 2 > 0)
+            imported_user(f"user{number}@example.org", username=f"n{number}", verified=number % 2 > 0)
             for number in numbers
         ]
 
     batches = [batch() for _ in range(5)]
-    admitted = await at_once(admitting(stage, *users) for users in (*batches[:3], *(it[::-1] for it in batches[3:])))
+    admitted = await at_once(importing(stage, *users) for users in (*batches[:3], *(it[::-1] for it in batches[3:])))
     assert sum(map(len, admitted)) == 40
     assert len({user.email for users in admitted for user in users}) == 40
     assert len(await everybody(stage)) == 40
@@ -187,14 +178,14 @@ async def test_the_same_people_brought_many_times_at_once_come_in_once(stage: St
 async def test_who_proves_an_address_while_it_is_admitted_shares_it_with_nobody(stage: Stage) -> None:
     for number in range(20):
         rival = await stage.user(f"user{number}@example.org", username=f"rival{number}", proven=False)
-        arrived = newcomer(rival.email, username=f"new{number}")
+        arrived = imported_user(rival.email, username=f"new{number}")
 
         async def prove(user_id: UUID = rival.id) -> Sequence[User]:
             async with stage.begin() as work:
                 proof: Proof | None = await work.users.prove(user_id, credential_version=1, now=NOW)
             return [] if proof is None else [proof.user]
 
-        came = [user for users in await at_once([prove, admitting(stage, arrived)]) for user in users]
+        came = [user for users in await at_once([prove, importing(stage, arrived)]) for user in users]
         assert len(came) == 1
         assert [user for user in await everybody(stage) if user.email == rival.email] == came
 
@@ -204,7 +195,7 @@ async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(stag
     admitted: list[Sequence[User]] = []
 
     async def admit() -> None:
-        admitted.append(await admitting(stage, newcomer())())
+        admitted.append(await importing(stage, imported_user())())
 
     async with anyio.create_task_group() as group, stage.begin() as work:
         proof = await work.users.prove(rival.id, credential_version=1, now=NOW)
@@ -218,14 +209,14 @@ async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(stag
 async def test_who_proves_a_username_while_it_is_admitted_shares_it_with_nobody(stage: Stage) -> None:
     for number in range(20):
         rival = await stage.user(f"rival{number}@example.org", username=f"name{number}", proven=False)
-        arrived = newcomer(f"new{number}@example.org", username=f"NAME{number}")
+        arrived = imported_user(f"new{number}@example.org", username=f"NAME{number}")
 
         async def prove(user_id: UUID = rival.id) -> Sequence[User]:
             async with stage.begin() as work:
                 proof: Proof | None = await work.users.prove(user_id, credential_version=1, now=NOW)
             return [] if proof is None else [proof.user]
 
-        came = [user for users in await at_once([prove, admitting(stage, arrived)]) for user in users]
+        came = [user for users in await at_once([prove, importing(stage, arrived)]) for user in users]
         assert [user.verified for user in came] == [True, True]
         assert len([user for user in came if user.username is not None]) == 1
         assert [user for user in await everybody(stage) if user.email in {rival.email, arrived.email}] == sorted(
@@ -242,7 +233,8 @@ async def test_an_exception_leaves_nobody_in_and_nobody_out(stage: Stage) -> Non
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            assert len(await work.users.admit([newcomer(), newcomer("bob@example.org")], now=NOW)) == 2
+            users = [imported_user(), imported_user("bob@example.org")]
+            assert len(await work.users.bulk_insert(users, now=NOW)) == 2
             raise Undo
 
     with pytest.raises(Undo):
@@ -250,4 +242,4 @@ async def test_an_exception_leaves_nobody_in_and_nobody_out(stage: Stage) -> Non
     assert await everybody(stage) == [squatter]
     assert (await stage.kept_session(session.id)).ended_at is None
     assert stage.blocklist.raised == {}
-    assert len(await admitting(stage, newcomer())()) == 1
+    assert len(await importing(stage, imported_user())()) == 1

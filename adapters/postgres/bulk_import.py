@@ -1,0 +1,119 @@
+"""Bulk import: insert many users in a few statements, whoever has their addresses and names already."""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from hashlib import sha256
+from itertools import groupby
+from uuid import UUID
+
+from sqlalchemy import ARRAY, LargeBinary, any_, func, literal, select
+
+from adapters.postgres.connection import Connection
+from adapters.postgres.provenance import select_users
+from adapters.postgres.rows import among_texts, insert_all, row_of_user, user_of
+from adapters.postgres.tables import import_digests, username_key, users
+from domain.user import Provenance, User
+
+RemoveUnverified = Callable[[Sequence[UUID]], Awaitable[None]]
+"""Remove those of these users who are still unverified, with all that belongs to them."""
+
+_IMPORTS = 0x696D706F7274
+"""The number of a lock that nothing else takes."""
+
+
+async def owners_of(connection: Connection, emails: Collection[str]) -> Mapping[str, User]:
+    users_by_email = await _users_by_email(connection, emails)
+    owners = (next(filter(_owns_address, users), None) for users in users_by_email.values())
+    return {user.email: user for user in owners if user is not None}
+
+
+async def previously_imported(connection: Connection, emails: Collection[str]) -> Collection[str]:
+    by_digest = {_digest(email): email for email in emails}
+    digests = any_(literal(list(by_digest), ARRAY(LargeBinary)))
+    known = select(import_digests.c.digest).where(import_digests.c.digest == digests)
+    return {by_digest[digest] for digest in await connection.fetch_column(known)}
+
+
+async def bulk_insert(
+    connection: Connection, imported: Sequence[User], *, remove_unverified: RemoveUnverified, now: datetime
+) -> Sequence[User]:
+    # One import after another, so that each sees the users of those before it, and no two wait for each other.
+    await connection.execute(select(func.pg_advisory_xact_lock(_IMPORTS)))
+    inserted: list[User] = []
+    left = imported
+    # Again with those whose address or name was verified since we looked, which is rare.
+    for _ in range(3):
+        emails = [user.email for user in left]
+        present = await _users_by_email(connection, emails)
+        before = await previously_imported(connection, emails)
+        left = [
+            user for user in left if _is_importable(user, present.get(user.email, ()), before=user.email in before)
+        ]
+        if not left:
+            break
+        if rivals := [rival.id for user in left if user.verified for rival in present.get(user.email, ())]:
+            await remove_unverified(rivals)
+        added = await _insert(connection, await _without_taken_names(connection, left), now=now)
+        await _record_digests(connection, added)
+        inserted += added
+        ids = {user.id for user in added}
+        left = [user for user in left if user.id not in ids]
+    return inserted
+
+
+async def _users_by_email(connection: Connection, emails: Collection[str]) -> Mapping[str, Sequence[User]]:
+    """Of each address its verified user, or else all unverified ones, the newest first."""
+    order = users.c.email, users.c.verified_at.is_(None), users.c.id.desc()
+    rows = await connection.fetch(select_users().where(among_texts(users.c.email, emails)).order_by(*order))
+    return {email: list(them) for email, them in groupby(map(user_of, rows), lambda user: user.email)}
+
+
+def _owns_address(user: User) -> bool:
+    return user.verified or user.provenance is Provenance.IMPORT
+
+
+def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool:
+    """A user who was imported `before` and is not present has left, or moved, and is not brought back."""
+    if any(other.verified for other in present):
+        return False
+    return user.verified if any(map(_owns_address, present)) else not before
+
+
+async def _record_digests(connection: Connection, inserted: Sequence[User]) -> None:
+    if inserted:
+        rows = [{"id": user.id, "digest": _digest(user.email)} for user in inserted]
+        await connection.execute(insert_all(import_digests, rows).on_conflict_do_nothing())
+
+
+def _digest(email: str) -> bytes:
+    return sha256(email.encode()).digest()
+
+
+async def _without_taken_names(connection: Connection, imported: Sequence[User]) -> Sequence[User]:
+    """The same users without usernames that belong to verified users, among themselves too."""
+    names = {user.username.lower() for user in imported if user.username is not None}
+    verified = select(username_key).where(among_texts(username_key, names), users.c.verified_at.is_not(None))
+    taken = set(await connection.fetch_column(verified)) if names else set()
+    named = []
+    for user in imported:
+        name = (user.username or "").lower()
+        named.append(replace(user, username=None) if name in taken else user)
+        if name and user.verified:
+            taken.add(name)
+    return named
+
+
+async def _insert(connection: Connection, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
+    """The users that were inserted; for the others, another user has just verified the address or name."""
+    rows = [
+        {
+            **row_of_user(user),
+            "verified_at": now if user.verified else None,
+            "disabled_at": now if user.disabled else None,
+        }
+        for user in imported
+    ]
+    inserted = insert_all(users, rows).on_conflict_do_nothing().returning(users.c.id)
+    ids = set(await connection.fetch_column(inserted))
+    return [user for user in imported if user.id in ids]

@@ -1,0 +1,92 @@
+"""Rows that 0.2.0 inserts on this schema: it names no provenance, and adds an event that tells it."""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from sqlalchemy import insert, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.postgres.database import Database
+from adapters.postgres.postgres_leftovers import PostgresLeftovers
+from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.tables import events, users
+from adapters.uuid7 import lowest
+from domain.event import Action
+from domain.retention import Leftover
+from domain.user import Provenance
+from tests.contracts.stage import NOW, new_id
+
+pytestmark = pytest.mark.anyio
+
+LONG_AGO = NOW - timedelta(days=300)
+ROWS = {
+    Action.REGISTERED: (Provenance.SELF, None),
+    Action.CREATED: (Provenance.OPERATOR, None),
+    Action.IMPORTED: (Provenance.IMPORT, LONG_AGO),
+}
+
+
+@pytest.fixture
+def store(database: Database) -> PostgresStore:
+    return PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
+
+
+async def inserted_by_old_release(engine: AsyncEngine, action: Action) -> UUID:
+    user_id = UUID(int=lowest(LONG_AGO).int + new_id().int)
+    row = {"id": user_id, "email": f"{action}@example.org", "password_hash": "hash", "created_at": LONG_AGO}
+    event = {"user_id": user_id, "created_at": LONG_AGO, "ip": "", "user_agent": "", "detail": ""}
+    async with engine.begin() as connection:
+        await connection.execute(insert(users).values(row))
+        for what in (Action.LOGGED_IN, action, Action.LOGGED_OUT):
+            await connection.execute(insert(events).values({**event, "id": new_id(), "action": what.value}))
+    return user_id
+
+
+async def recorded(engine: AsyncEngine, user_id: UUID) -> tuple[str | None, object]:
+    async with engine.connect() as connection:
+        columns = select(users.c.provenance, users.c.imported_at).where(users.c.id == user_id)
+        provenance, imported_at = (await connection.execute(columns)).one()
+        return provenance, imported_at
+
+
+@pytest.mark.parametrize("action", ROWS)
+async def test_verification_knows_and_records_the_provenance(
+    store: PostgresStore, engine: AsyncEngine, action: Action
+) -> None:
+    user_id = await inserted_by_old_release(engine, action)
+    assert await recorded(engine, user_id) == (None, None)
+    async with store.begin() as work:
+        proof = await work.users.prove(user_id, credential_version=1, now=NOW)
+    assert proof is not None
+    assert (proof.user.provenance, proof.user.imported_at) == ROWS[action]
+    assert await recorded(engine, user_id) == ROWS[action]
+
+
+async def test_import_knows_who_was_imported(store: PostgresStore, engine: AsyncEngine) -> None:
+    for action in ROWS:
+        await inserted_by_old_release(engine, action)
+    async with store.begin() as work:
+        owners = await work.users.owners_of([f"{action}@example.org" for action in ROWS])
+    assert [(user.email, user.imported_at) for user in owners.values()] == [("imported@example.org", LONG_AGO)]
+
+
+async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngine, database: Database) -> None:
+    ids = {action: await inserted_by_old_release(engine, action) for action in ROWS}
+    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    assert purged.removed == 1  # the registration
+    for action, user_id in ids.items():
+        assert await recorded(engine, user_id) == ROWS[action]
+
+
+async def test_purge_spares_whom_it_knows_too_little_about(engine: AsyncEngine, database: Database) -> None:
+    """The batch that records comes before, but need not have come as far."""
+    for action in ROWS:
+        await inserted_by_old_release(engine, action)
+    leftovers, after, removed = PostgresLeftovers(database), None, []
+    for _ in range(5):
+        purged = await leftovers.clear(Leftover.CLAIM, now=NOW, after=after, limit=1)
+        after = purged.last
+        removed.append(purged.removed)
+    assert sum(removed) == 1
