@@ -262,6 +262,39 @@ def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> No
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
+def test_provenance_is_taken_from_events_and_unknown_in_later_rows(fresh: str) -> None:
+    """With more events than a batch of the migration. Rows that 0.2.0 inserts afterwards have none."""
+    migrate(fresh, "upgrade", "91c4be07d2a6")
+
+    async def insert(connection: "asyncpg.Connection", email: str, *actions: str) -> None:
+        row = "INSERT INTO users (id, email, password_hash, created_at) VALUES (gen_random_uuid(), $1, '', now())"
+        user_id = await connection.fetchval(f"{row} RETURNING id", email)
+        event = "INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)"
+        row = f"{event} VALUES (gen_random_uuid(), $1, $2, '2026-11-24', '', '', '')"
+        await connection.executemany(row, [(action, user_id) for action in actions])
+
+    async def before(connection: "asyncpg.Connection") -> None:
+        await insert(connection, "registered", "registered", *["logged_in"] * 5000)
+        await insert(connection, "created", "created", "logged_in")
+        await insert(connection, "imported", "imported", "logged_in")
+        await insert(connection, "forgotten")
+
+    async def after(connection: "asyncpg.Connection") -> dict[str, tuple[str | None, str | None]]:
+        await insert(connection, "later", "imported")
+        rows = await connection.fetch("SELECT email, provenance, imported_at::date::text FROM users")
+        return {email: tuple(found) for email, *found in rows}
+
+    on(fresh, before)
+    migrate(fresh, "upgrade", "head")
+    assert on(fresh, after) == {
+        "registered": ("self", None),
+        "created": ("operator", None),
+        "imported": ("import", "2026-11-24"),
+        "forgotten": ("self", None),
+        "later": (None, None),
+    }
+
+
 # -- others who are there at the same time ----------------------------------------------------------------
 
 
