@@ -94,7 +94,6 @@ HOMES = {
     "itsdangerous": {"tokens"},
     "jinja2": {"mail"},
     "jwt": {"tokens"},
-    "msgspec": {"tokens"},
     "redis": {
         "dramatiq_queue",
         "redis_blocklist",

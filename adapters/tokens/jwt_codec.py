@@ -1,4 +1,4 @@
-"""Access tokens as JWTs (RFC 9068), each with one spelling only."""
+"""Access tokens as JWTs (RFC 9068). PyJWT signs and verifies; each token has exactly one valid text."""
 
 import json
 from collections import OrderedDict
@@ -8,61 +8,56 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Self
 from uuid import UUID
 
-import msgspec
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
-from cryptography.hazmat.primitives.hashes import SHA256
-from jwt.algorithms import ECAlgorithm
-from jwt.api_jws import PyJWS
+import jwt
 from jwt.utils import base64url_decode, base64url_encode
 
+from adapters.tokens.es256 import DeterministicES256, has_low_s
 from adapters.tokens.key_store import KeySet
-from adapters.tokens.pem_keys import SigningKey
+from adapters.tokens.pem_keys import Algorithm, SigningKey
 from application.ports import AccessTokenCodec, Clock
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
 
-_LONGEST = 8192
-_AHEAD = timedelta(seconds=30)  # by which the clock that issued a token may be ahead of ours
-REMEMBERED = 8192
-"""Tokens, of about a kilobyte each."""
-_CLAIMS: dict[str, type] = {
-    **dict.fromkeys(("iss", "sub", "sid", "jti", "client_id", "role"), str),
-    **dict.fromkeys(("iat", "exp", "gen"), int),
-    "verified": bool,
+MAX_LENGTH = 8192
+CACHE_SIZE = 8192
+"""Verified tokens, of about a kilobyte each."""
+CLOCK_SKEW = timedelta(seconds=30)
+"""How far the clock of the process that issued a token may be ahead of ours."""
+_TYPES = {"sid": str, "role": str, "client_id": str, "iat": int, "exp": int, "gen": int, "verified": bool}
+"""PyJWT checks the types of the other claims."""
+_CHECKS: Any = {
+    "require": ["iss", "aud", "sub", "jti", *_TYPES],
+    # By our own clock, and again for tokens in the cache.
+    **{"verify_iat": False, "verify_exp": False},
 }
-_P256_ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 
 
 @dataclass(frozen=True, slots=True)
-class _Ring:
-    """All that follows from a set of keys; whatever else is remembered of a key belongs in here, to go with it."""
+class _KeyContext:
+    """What follows from a set of keys. It is replaced as a whole when the keys change."""
 
     keys: KeySet
-    header: str
-    """Of what is signed now."""
-    headers: dict[str, SigningKey]
+    by_header: dict[str, SigningKey]
     jwks: dict[str, list[dict[str, str]]]
-    read: OrderedDict[str, AccessToken] = field(default_factory=OrderedDict, repr=False)
-    """Tokens by their exact text, the one that was used last at the end."""
+    verified: OrderedDict[str, AccessToken] = field(default_factory=OrderedDict, repr=False)
+    """Tokens by their exact text, the most recently used last."""
 
     @classmethod
     def of(cls, keys: KeySet) -> Self:
-        # A header is compared, never interpreted: whatever it says besides (another alg, a crit, a jwk) is refused.
-        headers = {_header(key): key for key in keys.verifying}
-        return cls(keys, _header(keys.signing), headers, {"keys": [key.jwk for key in keys.verifying]})
+        # A header is compared, never interpreted: another alg, a crit or a jwk makes it unknown.
+        by_header = {_segment({"alg": key.alg, "kid": key.kid, "typ": "at+jwt"}): key for key in keys.verifying}
+        return cls(keys, by_header, {"keys": [key.jwk for key in keys.verifying]})
 
 
 class JwtCodec(AccessTokenCodec):
-    """`keys` tells the keys of the moment, the same object while they are the same, and never waits for anything.
-    What a token says is remembered while its key is there, for the last few thousand; the time is checked again.
+    """`keys` returns the current keys, the same object until they change, and never blocks. Verified tokens are
+    cached until the keys change; their times are checked at each use.
 
-    A token is for the issuer and for what `audience` lists (RFC 9068, section 3); here it has to be for the issuer,
-    other recipients. `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds:
-    `issued_at` and `expires_at` come back without their fractions. Raises ValueError for settings under which a check
-    would be empty.
+    A token's audience is the issuer and the names in `audience` (RFC 9068 section 3); decoding requires the issuer.
+    `horizon` is the longest lifetime a token may claim. Times in tokens are whole seconds: `issued_at` and
+    `expires_at` come back without fractions. Raises ValueError for settings that would make a check void.
     """
 
     def __init__(
@@ -77,19 +72,20 @@ class JwtCodec(AccessTokenCodec):
         if not (issuer and all(audience) and horizon > timedelta()):
             raise ValueError("an access token needs an issuer, audiences with names and a horizon")
         self._keys = keys
-        self._last = _Ring.of(keys())
-        self._fixed = {"iss": issuer, "client_id": "latchkey"}
+        self._latest = _KeyContext.of(keys())
+        self._issuer = issuer
         others = [name for name in dict.fromkeys(audience) if name != issuer]
-        self._aud = [issuer, *others] if others else issuer
+        self._audience = [issuer, *others] if others else issuer
         self._clock, self._horizon = clock, int(horizon.total_seconds())
-        self._jws = PyJWS(algorithms=["EdDSA", "RS256"])
-        self._jws.register_algorithm("ES256", _PlainES256(SHA256, ec.SECP256R1))
+        self._jws = jwt.PyJWS(algorithms=["EdDSA", "RS256"])
+        self._jws.register_algorithm("ES256", DeterministicES256())
 
     def claims(self, token: AccessToken) -> dict[str, Any]:
-        """What the text of a token says (RFC 9068, section 2.2); times are seconds since 1970."""
+        """The claims of a token (RFC 9068 section 2.2); times are seconds since 1970."""
         return {
-            **self._fixed,
-            "aud": self._aud,
+            "iss": self._issuer,
+            "client_id": "latchkey",
+            "aud": self._audience,
             "sub": str(token.user_id),
             "sid": str(token.session_id),
             "jti": f"{token.session_id}.{token.generation}",
@@ -101,118 +97,84 @@ class JwtCodec(AccessTokenCodec):
         }
 
     def encode(self, token: AccessToken) -> str:
-        ring = self._ring()
-        said = f"{ring.header}.{base64url_encode(msgspec.json.encode(self.claims(token))).decode()}"
-        algorithm = self._jws.get_algorithm_by_name(ring.keys.signing.alg)
-        return f"{said}.{base64url_encode(algorithm.sign(said.encode(), ring.keys.private)).decode()}"
+        keys = self._context().keys
+        header = {"kid": keys.signing.kid, "typ": "at+jwt"}
+        return self._jws.encode(_json(self.claims(token)), keys.private, keys.signing.alg, header)
 
     def decode(self, text: str) -> AccessToken:
-        now, read = self._clock(), self._ring().read
-        token = read.pop(text, None) or self._verified(text)
-        if token.issued_at - now > _AHEAD:
+        now, verified = self._clock(), self._context().verified
+        token = verified.pop(text, None) or self._verified(text)
+        if token.issued_at - now > CLOCK_SKEW:
             raise _invalid()
         if token.expires_at <= now:
             raise Refusal(Code.TOKEN_EXPIRED, "This access token has expired.")
-        read[text] = token
-        if len(read) > REMEMBERED:
-            read.popitem(last=False)
+        verified[text] = token
+        if len(verified) > CACHE_SIZE:
+            verified.popitem(last=False)
         return token
 
     def jwks(self) -> dict[str, list[dict[str, str]]]:
-        """Every key that still verifies, public parts only (RFC 7517)."""
-        return self._ring().jwks
+        """Every key that verifies, public parts only (RFC 7517)."""
+        return self._context().jwks
 
-    def _ring(self) -> _Ring:
-        keys, ring = self._keys(), self._last
-        if ring.keys is not keys:
-            self._last = ring = _Ring.of(keys)
-        return ring
-
-    def _key(self, header: str) -> SigningKey:
-        return self._ring().headers[header]
+    def _context(self) -> _KeyContext:
+        keys, context = self._keys(), self._latest
+        if context.keys is not keys:
+            self._latest = context = _KeyContext.of(keys)
+        return context
 
     def _verified(self, text: str) -> AccessToken:
         try:
-            return self._read(text)
+            return self._verify(text)
         except Exception:
-            # Whatever goes wrong while reading a token is the token's fault, and never a reason to let it in.
+            # Any error while reading a token makes that token invalid.
             raise _invalid() from None
 
-    def _read(self, text: str) -> AccessToken:
-        if len(text) > _LONGEST or not text.isascii():
-            raise ValueError("size or alphabet")
+    def _verify(self, text: str) -> AccessToken:
+        # PyJWT takes base64url with padding, too; a token has one valid text.
+        if len(text) > MAX_LENGTH or "=" in text:
+            raise ValueError("size or padding")
         header, payload, signature = text.split(".")
-        key = self._key(header)
-        algorithm = self._jws.get_algorithm_by_name(key.alg)
-        if not algorithm.verify(f"{header}.{payload}".encode(), key.public, _decoded(signature)):
+        key = self._context().by_header[header]
+        jwt.decode(text, key.public, [key.alg], _CHECKS, issuer=self._issuer, audience=self._issuer)
+        if key.alg is Algorithm.ES256 and not has_low_s(base64url_decode(signature)):
             raise ValueError("signature")
-        # UTF-8 only (RFC 8725 section 3.7): left to itself, json guesses.
-        claims = json.loads(_decoded(payload).decode(), object_pairs_hook=_without_doubles)
-        # "nbf" would have to be honoured (RFC 7519 section 4.1.5); no token of ours has one.
-        if any(type(claims[name]) is not kind for name, kind in _CLAIMS.items()) or "nbf" in claims:
+        # PyJWT guesses the encoding (RFC 8725 section 3.7 wants UTF-8) and accepts a name that occurs twice.
+        claims = json.loads(base64url_decode(payload).decode(), object_pairs_hook=_unique)
+        if any(type(claims[name]) is not kind for name, kind in _TYPES.items()) or "nbf" in claims:
             raise ValueError("claims")
-        sid, gen, iat, exp = (claims[name] for name in ("sid", "gen", "iat", "exp"))
-        if any(claims[name] != value for name, value in self._fixed.items()) or claims["jti"] != f"{sid}.{gen}":
-            raise ValueError("not from here")
-        if self._fixed["iss"] not in _audience(claims["aud"]):
-            raise ValueError("not for here")
-        if not (1 <= gen < ENDED and 0 < exp - iat <= self._horizon):
+        gen, lifetime = claims["gen"], claims["exp"] - claims["iat"]
+        if not (1 <= gen < ENDED and 0 < lifetime <= self._horizon):
             raise ValueError("numbers")
-        return AccessToken(
-            user_id=_uuid(claims["sub"]),
-            session_id=_uuid(sid),
+        token = AccessToken(
+            user_id=UUID(claims["sub"]),
+            session_id=UUID(claims["sid"]),
             generation=gen,
             role=Role(claims["role"]),
             verified=claims["verified"],
-            issued_at=datetime.fromtimestamp(iat, UTC),
-            expires_at=datetime.fromtimestamp(exp, UTC),
+            issued_at=datetime.fromtimestamp(claims["iat"], UTC),
+            expires_at=datetime.fromtimestamp(claims["exp"], UTC),
         )
+        # Ids in canonical form, `jti` of this session and generation, our `client_id`: as we would write them.
+        if {**claims, **self.claims(token), "aud": claims["aud"]} != claims:
+            raise ValueError("not canonical")
+        return token
 
 
 def _invalid() -> Refusal:
     return Refusal(Code.TOKEN_INVALID, "This access token is not valid.")
 
 
-class _PlainES256(ECAlgorithm):
-    """ES256 with one signature a message: the nonce follows from it (RFC 6979), and s is the lower of its twins."""
-
-    def sign(self, msg: bytes, key: ec.EllipticCurvePrivateKey) -> bytes:
-        r, s = decode_dss_signature(key.sign(msg, ec.ECDSA(SHA256(), deterministic_signing=True)))
-        return r.to_bytes(32, "big") + min(s, _P256_ORDER - s).to_bytes(32, "big")
-
-    def verify(self, msg: bytes, key: Any, sig: bytes) -> bool:
-        return int.from_bytes(sig[32:], "big") <= _P256_ORDER // 2 and super().verify(msg, key, sig)
+def _json(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
 
 
-def _header(key: SigningKey) -> str:
-    return base64url_encode(msgspec.json.encode({"alg": key.alg, "kid": key.kid, "typ": "at+jwt"})).decode()
+def _segment(value: object) -> str:
+    return base64url_encode(_json(value)).decode()
 
 
-def _decoded(segment: str) -> bytes:
-    """One spelling only: no padding, no stray characters, no spare bits (RFC 4648 section 3.5)."""
-    data = base64url_decode(segment)
-    if base64url_encode(data) != segment.encode():
-        raise ValueError("not canonical")
-    return data
-
-
-def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     claims = dict(pairs)
     if len(claims) != len(pairs):
-        raise ValueError("a name stands twice")
+        raise ValueError("a name occurs twice")
     return claims
-
-
-def _audience(claim: object) -> list[object]:
-    """One recipient may stand alone (RFC 7519, section 4.1.3)."""
-    names = claim if isinstance(claim, list) else [claim]
-    if not all(isinstance(name, str) for name in names):
-        raise TypeError("audience")
-    return names
-
-
-def _uuid(text: str) -> UUID:
-    value = UUID(text)
-    if str(value) != text:
-        raise ValueError("not canonical")
-    return value

@@ -24,12 +24,12 @@ from application.ports import Clock
 log = logging.getLogger(__name__)
 
 TOGETHER = 1.0
-"""Seconds within which files are written that come together; their order then is chance."""
+"""Files written within so many seconds count as written together: their order is chance."""
 
 
 @dataclass(frozen=True, slots=True)
 class KeySet:
-    """The keys of one moment: `private` is the part of `signing` that signs, `verifying` are all, newest first."""
+    """`signing` is the key that signs now, `private` its private part; `verifying` are all keys, newest first."""
 
     signing: SigningKey
     private: PrivateKey = field(repr=False)
@@ -45,7 +45,7 @@ class KeySet:
 
 
 class ReloadingKeyStore:
-    """Call `reload` about once a second. `ticks` are seconds that never go back. Raises what `load_keys` raises."""
+    """Call `reload` about once a second. `ticks` is a monotonic clock in seconds. Raises what `load_keys` raises."""
 
     def __init__(
         self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
@@ -53,76 +53,76 @@ class ReloadingKeyStore:
         load_keys(path)
         self._path, self.delay, self._ticks = path, delay, ticks
         self._files = read_keys(path)
-        self._complaint = ""
-        self._looking = threading.Lock()
-        self._looked = ticks()
+        self._warned = ""
+        self._lock = threading.Lock()
+        self._read_at = ticks()
         held = key_entries(self._files.values())
         # A running process saw when the key was added.
-        self._seen = {it.key.kid: self._looked - _age(it, clock()) for it in held}
-        self._now = self._chosen(held, None)
+        self._seen_at = {it.key.kid: self._read_at - _age(it, clock()) for it in held}
+        self._now = self._choose(held, None)
 
     def current(self) -> KeySet:
-        """The same object as long as nothing has changed."""
+        """The same object until something changes."""
         return self._now
 
     def reload(self) -> None:
-        """Take up what has changed. Reads names and times of files, and what is new. Never raises, never waits for
-        another reload, which on a mount that hangs may last."""
-        if not self._looking.acquire(blocking=False):
+        """Read the names and times of files, and the files that changed. Never raises, and does not wait for another
+        reload, which can hang on a bad mount."""
+        if not self._lock.acquire(blocking=False):
             return
         try:
-            self._looked = self._ticks()
-            self._take_up()
+            self._read_at = self._ticks()
+            self._reload()
         finally:
-            self._looking.release()
+            self._lock.release()
 
-    def _take_up(self) -> None:
+    def _reload(self) -> None:
         problems = []
         try:
-            self._files = {it.file: self._kept(it) for it in read_keys(self._path, self._files).values()}
+            self._files = {it.file: self._last_readable(it) for it in read_keys(self._path, self._files).values()}
         except OSError as error:
             problems.append(f"{self._path}: cannot be read ({error.strerror})")
         problems += sorted(it.problem for it in self._files.values() if it.problem)
         held = key_entries(self._files.values())
         if any(it.key.private for it in held):
-            self._seen = {it.key.kid: self._seen.get(it.key.kid, self._looked) for it in held}
-            self._change(self._chosen(held, self._now.signing))
+            self._seen_at = {it.key.kid: self._seen_at.get(it.key.kid, self._read_at) for it in held}
+            self._switch(self._choose(held, self._now.signing))
         else:
             problems.append(f"{self._path}: no private key to sign with")
-        self._complain("; ".join(problems))
+        self._warn_once("; ".join(problems))
 
-    def _kept(self, it: KeyFile) -> KeyFile:
-        """A file that has become unreadable stays what it was."""
+    def _last_readable(self, it: KeyFile) -> KeyFile:
+        """A file that has become unreadable keeps its last key."""
         before = self._files.get(it.file)
         return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
 
-    def _chosen(self, held: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
-        ages = {kid: self._looked - seen for kid, seen in self._seen.items()}
+    def _choose(self, held: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
+        ages = {kid: self._read_at - seen for kid, seen in self._seen_at.items()}
         signing = signer(held, ages, delay=self.delay, before=before)
         return replace(KeySet.of([signing]), verifying=tuple(it.key for it in held))
 
-    def _change(self, chosen: KeySet) -> None:
+    def _switch(self, chosen: KeySet) -> None:
         if _names(chosen) == _names(self._now):
             return
         self._now = chosen
         log.warning("signing_keys_changed: %s signs, %s verify", chosen.signing.kid, ", ".join(_names(chosen)[1]))
 
-    def _complain(self, problem: str) -> None:
-        if problem and problem != self._complaint:
+    def _warn_once(self, problem: str) -> None:
+        if problem and problem != self._warned:
             log.error("signing_keys_unreadable: the previous keys stay in use: %s", problem)
-        elif self._complaint and not problem:
+        elif self._warned and not problem:
             log.warning("signing_keys_readable")
-        self._complaint = problem
+        self._warned = problem
 
 
 def signer(
     held: Sequence[KeyEntry], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
 ) -> SigningKey:
-    """Which of the keys, newest first, signs; `ages` tell by kid for how many seconds a key has been here.
+    """Which of the keys, newest first, signs. `ages` has the seconds since each key was added, by kid.
 
-    The newest that has been here for the delay. Where none has, the one that signed `before`; and for a process that
-    starts, the second newest of those that came first, since others may not know the newest yet. Raises ValueError
-    where none can sign.
+    It is the newest key older than the delay; else the one that signed `before`; else, when a process starts, the
+    second newest of those added first, since other processes may not know the newest yet. Raises ValueError if no
+    key can sign.
     """
     private = [it.key for it in held if it.key.private]
     if not private:
@@ -136,7 +136,7 @@ def signer(
 
 
 def _age(it: KeyEntry, now: datetime) -> float:
-    """Seconds; a file from the future has just come."""
+    """Seconds; a file from the future is new."""
     return max(0.0, (now - it.since).total_seconds())
 
 

@@ -1,4 +1,4 @@
-"""Links in mails, sealed with itsdangerous: HMAC-SHA-256, under a key of its own for each purpose."""
+"""Links in mails, signed by itsdangerous: HMAC-SHA-256 with a key for each purpose."""
 
 import hashlib
 import struct
@@ -19,17 +19,17 @@ _BODY = struct.Struct(">16sIQ")
 
 
 class ItsDangerousLinkSigner(LinkSigner):
-    """`secrets` run from newest to oldest: the first signs, all verify; each has at least 32 bytes, or ValueError.
+    """`secrets` go from newest to oldest: the first signs, all verify. Raises ValueError for one below 32 bytes.
 
-    A link is sealed with its whole seconds only: `issued_at` comes back without its fraction.
+    A link holds whole seconds: `issued_at` comes back without its fraction.
     """
 
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
-            raise ValueError("sealing links needs secrets of at least 32 bytes")
+            raise ValueError("signing links needs secrets of at least 32 bytes")
         self._signers = {
             purpose: Signer(
-                # itsdangerous counts from oldest to newest.
+                # itsdangerous wants them from oldest to newest.
                 list(reversed(secrets)),
                 salt=f"latchkey.link.{purpose}",
                 key_derivation="hmac",
@@ -45,7 +45,7 @@ class ItsDangerousLinkSigner(LinkSigner):
     def verify(self, text: str, purpose: Purpose) -> Link:
         try:
             if len(text) > _LONGEST or not text.isascii() or not all(map(_is_canonical, text.split("."))):
-                raise ValueError("size or spelling")
+                raise ValueError("size or base64")
             body = base64_decode(self._signers[purpose].unsign(text))
             subject, version, seconds = _BODY.unpack(body)
             return Link(
@@ -59,5 +59,5 @@ class ItsDangerousLinkSigner(LinkSigner):
 
 
 def _is_canonical(segment: str) -> bool:
-    """itsdangerous also takes padding, stray characters and spare bits; a link has one spelling."""
+    """itsdangerous also accepts padding, stray characters and spare bits; a link has one valid text."""
     return base64_encode(base64_decode(segment)) == segment.encode()

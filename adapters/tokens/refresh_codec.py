@@ -1,4 +1,4 @@
-"""Refresh tokens, sealed with itsdangerous: a session, a generation and an HMAC-SHA-256, as one base64url word."""
+"""Refresh tokens: session, generation and an HMAC-SHA-256 by itsdangerous, in base64url."""
 
 import hashlib
 import struct
@@ -18,12 +18,12 @@ _LENGTH = len(base64_encode(bytes(_BODY.size + 32)))
 
 
 class ItsDangerousRefreshCodec(RefreshTokenCodec):
-    """`secrets` run from newest to oldest: the first signs, all verify; each has at least 32 bytes, or ValueError."""
+    """`secrets` go from newest to oldest: the first signs, all verify. Raises ValueError for one below 32 bytes."""
 
     def __init__(self, *, secrets: Sequence[bytes]) -> None:
         if not secrets or min(map(len, secrets)) < 32:
-            raise ValueError("sealing refresh tokens needs secrets of at least 32 bytes")
-        # By default, a signer derives its key again for every token.
+            raise ValueError("signing refresh tokens needs secrets of at least 32 bytes")
+        # A Signer would derive its key again for every token.
         derive = Signer(secrets[0], salt="latchkey.refresh", key_derivation="hmac", digest_method=hashlib.sha256)
         self._keys = [derive.derive_key(secret) for secret in secrets]
 
@@ -33,15 +33,15 @@ class ItsDangerousRefreshCodec(RefreshTokenCodec):
 
     def decode(self, text: str) -> RefreshToken:
         try:
-            sealed = base64_decode(text) if len(text) == _LENGTH and text.isascii() else b""
-            body, mac = sealed[: _BODY.size], sealed[_BODY.size :]
-            # Decoding forgives spare bits and stray characters; a token has one spelling.
-            if base64_encode(sealed) != text.encode() or not self._fits(body, mac):
+            signed = base64_decode(text) if len(text) == _LENGTH and text.isascii() else b""
+            body, mac = signed[: _BODY.size], signed[_BODY.size :]
+            # base64_decode ignores spare bits and stray characters; a token has one valid text.
+            if base64_encode(signed) != text.encode() or not self._is_signed(body, mac):
                 raise ValueError("not canonical, or a wrong signature")
             session_id, generation = _BODY.unpack(body)
         except (BadData, struct.error, ValueError):
             raise Refusal(Code.TOKEN_INVALID, "This refresh token is not valid.") from None
         return RefreshToken(session_id=UUID(bytes=session_id), generation=generation)
 
-    def _fits(self, body: bytes, mac: bytes) -> bool:
+    def _is_signed(self, body: bytes, mac: bytes) -> bool:
         return any(_MAC.verify_signature(key, body, mac) for key in self._keys)

@@ -9,10 +9,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
-from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.jwt_codec import JwtCodec, _KeyContext
 from adapters.tokens.key_files import make_key
 from adapters.tokens.key_store import ReloadingKeyStore
-from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.token import AccessToken
@@ -28,10 +27,10 @@ OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5
 
 
 class KeysForGood(JwtCodec):
-    """As it would be if keys never changed: the key of a header is looked up, and nothing else."""
+    """As it would be if keys never changed."""
 
-    def _key(self, header: str) -> SigningKey:
-        return self._last.headers[header]
+    def _context(self) -> _KeyContext:
+        return self._latest
 
 
 def cost(folder: Path) -> None:

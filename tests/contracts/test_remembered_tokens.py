@@ -19,13 +19,13 @@ TEXT = forged()
 
 
 class Counting(JwtCodec):
-    """Knows how many tokens it has read for real, with their signatures."""
+    """Counts the tokens whose signature it verifies."""
 
-    read = 0
+    verifications = 0
 
-    def _read(self, text: str) -> AccessToken:
-        self.read += 1
-        return super()._read(text)
+    def _verify(self, text: str) -> AccessToken:
+        self.verifications += 1
+        return super()._verify(text)
 
 
 class Moved:
@@ -41,7 +41,7 @@ class Moved:
         )
 
     def remembered(self) -> int:
-        return len(self.codec._ring().read)
+        return len(self.codec._context().verified)
 
     def code(self, text: str = TEXT) -> Code | None:
         try:
@@ -55,7 +55,7 @@ def test_a_signature_is_looked_at_once() -> None:
     moved = Moved()
     first = moved.codec.decode(TEXT)
     assert [moved.codec.decode(TEXT) for _ in range(5)] == [first] * 5
-    assert moved.codec.read == 1
+    assert moved.codec.verifications == 1
 
 
 def test_a_token_that_is_remembered_expires_to_the_second() -> None:
@@ -85,7 +85,7 @@ def test_a_token_is_forgotten_with_its_key() -> None:
     assert moved.code() is Code.TOKEN_INVALID
     moved.keys = KeySet.of(KEYS)
     assert moved.code() is None
-    assert moved.codec.read == 3
+    assert moved.codec.verifications == 3
 
 
 def test_a_key_of_the_same_name_is_another_key() -> None:
@@ -116,23 +116,23 @@ def test_what_is_refused_is_not_remembered() -> None:
 
 def test_it_remembers_those_that_were_used_last_and_not_more_than_so_many() -> None:
     moved = Moved()
-    ring = moved.codec._ring()
+    context = moved.codec._context()
     kept = moved.codec.decode(TEXT)
-    for number in range(jwt_codec.REMEMBERED - 1):
-        ring.read[str(number)] = kept
+    for number in range(jwt_codec.CACHE_SIZE - 1):
+        context.verified[str(number)] = kept
     assert moved.code() is None  # which makes it the last that was used
     fresh = [forged({**CLAIMS, "iat": AT - 1 - number}) for number in range(3)]
     for text in fresh:
         assert moved.code(text) is None
-    assert moved.remembered() == jwt_codec.REMEMBERED
-    assert not {"0", "1", "2"} & ring.read.keys()
-    assert {TEXT, "3", *fresh} <= ring.read.keys()
+    assert moved.remembered() == jwt_codec.CACHE_SIZE
+    assert not {"0", "1", "2"} & context.verified.keys()
+    assert {TEXT, "3", *fresh} <= context.verified.keys()
 
 
 def test_what_is_remembered_is_in_no_repr() -> None:
     moved = Moved()
     moved.codec.decode(TEXT)
-    assert TEXT not in repr(moved.codec._ring())
+    assert TEXT not in repr(moved.codec._context())
 
 
 def test_two_codecs_share_nothing() -> None:
