@@ -109,7 +109,7 @@ class ImportUsers:
 
     async def _insert(self, new: Sequence[tuple[str, ImportRow]], remarks: list[ImportIssue]) -> int:
         # Weak hashes cost their time here, before anything is locked.
-        hashes = await self.hasher.adopt([row.password_hash for _, row in new])
+        hashes = await self.hasher.import_hashes([row.password_hash for _, row in new])
         now = self.clock()
         rows: dict[UUID, ImportRow] = {}
         users: list[User] = []

@@ -51,7 +51,7 @@ class Hasher(Protocol):
         `others`: only those are looked at that were made like the first."""
         ...
 
-    async def adopt(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
+    async def import_hashes(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
         """Hashes that others made, as they may be kept: a strong one as it is, a weak one inside one of ours; "" for
         a user without a password, None where no password could ever be verified."""
         ...

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 from adapters import redis_places
 from adapters.mail.message import sender
 from adapters.mail.smtp_url import parse_smtp_url
-from adapters.passwords.stored_hash import bearable
+from adapters.passwords.stored_hash import is_affordable
 from adapters.postgres.places import driver_url
 from adapters.tokens.key_files import load_keys
 
@@ -124,7 +124,7 @@ def argon2(text: str) -> Cost:
         )
     if not any(memory >= least and passes >= times for least, times in _ENOUGH):
         raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
-    if not bearable(memory, passes):
+    if not is_affordable(memory, passes):
         raise ValueError("is too expensive: at most 131072 KiB, and 1048576 KiB times passes")
     return Cost(memory, passes, 1)
 

@@ -150,6 +150,7 @@ PORTS = {
 CALLABLES = {
     "BreachedPasswords": "the callable that a password policy asks",
     "Caller": "what adapters share scarce things by",
+    "DeterministicES256": "an algorithm for PyJWT",
     "DramatiqNudge": "the callable Nudge",
     "FairQueue": "a tool of FairThreads",
     "FairShare": "how a caller shares the connections",

@@ -30,7 +30,7 @@ class MemoryHasher(Hasher):
                 return Verdict(fits=True, outdated=kind != "memory", place=place)
         return Verdict(fits=False)
 
-    async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
+    async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:
         """A hash that begins with `weak$` is wrapped."""
         return [await self._adopted(text) for text in password_hashes]
 

@@ -1,4 +1,4 @@
-"""Passwords that are known from data breaches, in files that an operator has placed: no network is asked."""
+"""Passwords known from data breaches, looked up in files that the operator provides, without network access."""
 
 import hashlib
 import logging
@@ -7,8 +7,8 @@ from pathlib import Path
 log = logging.getLogger(__name__)
 
 _PREFIX = 5
-_MOST_BYTES = 4 * 2**20
-"""Of a file; those of Have I Been Pwned have some 40 KiB."""
+_MAX_BYTES = 4 * 2**20
+"""Read from a file; those of Have I Been Pwned have some 40 KiB."""
 
 
 class BreachedPasswords:
@@ -16,7 +16,7 @@ class BreachedPasswords:
     SHA-1, with or without `.txt`, and in it lines `SUFFIX:COUNT`. A count of 0 is padding.
 
     A file that cannot be read is logged once per process and does not block requests. The log does not name the
-    file: its name tells something of a password.
+    file: its name reveals part of a password's hash.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -24,7 +24,7 @@ class BreachedPasswords:
         self._logged = False
 
     def __call__(self, password: str) -> bool:
-        # The format asks for SHA-1, and protects nothing by it.
+        # The format of the files demands SHA-1.
         digest = hashlib.sha1(password.encode("utf-8", "surrogatepass"), usedforsecurity=False).hexdigest()
         lines = self._read(digest[:_PREFIX])
         suffix = digest[_PREFIX:].upper().encode()
@@ -35,7 +35,7 @@ class BreachedPasswords:
         for name in (prefix.upper(), prefix.upper() + ".txt", prefix, prefix + ".txt"):
             try:
                 with (self._folder / name).open("rb") as file:
-                    found = file.read(_MOST_BYTES)
+                    found = file.read(_MAX_BYTES)
             except FileNotFoundError as error:
                 reason = reason or error.strerror
             except OSError as error:

@@ -28,7 +28,7 @@ class FairQueue(Generic[Item]):
         return item
 
     def remove(self, key: Hashable, item: Item) -> None:
-        """Take an item out, wherever it stands. Nothing happens where it waits no longer."""
+        """Remove an item. Does nothing if it no longer waits."""
         items = self._waiting.get(key, OrderedDict())
         items.pop(item, None)
         if not items:

@@ -1,4 +1,4 @@
-"""Threads that work for many callers, in turn by whom the work is for."""
+"""Threads that serve callers in turn (round robin by key)."""
 
 import threading
 from collections.abc import Callable, Hashable
@@ -15,8 +15,8 @@ class NoRoom(Exception):
 
 
 class FairThreads:
-    """`queue` jobs wait at most. A newcomer to a full queue displaces the newest job of the key with the most jobs,
-    whose future is cancelled; where the newcomer's own key is that, it is refused."""
+    """At most `queue` jobs wait. When the queue is full, a new job displaces the newest job of the key with the most
+    jobs, whose future is cancelled; a new job of that key itself is refused."""
 
     def __init__(self, threads: int, *, queue: int, name: str, initializer: Callable[[], None]) -> None:
         self.threads = threads
@@ -25,10 +25,10 @@ class FairThreads:
         self._lock = threading.Lock()
         self._queue = FairQueue[Future[Any]]()
         self._jobs: dict[Future[Any], tuple[Hashable, Callable[[], Any]]] = {}
-        """Those that wait and those that run."""
+        """Waiting and running jobs."""
 
     def submit(self, key: Hashable, job: Callable[[], T]) -> Future[T]:
-        """A job that is cancelled before it begins costs nothing. Raises NoRoom."""
+        """A job that is cancelled before it starts costs nothing. Raises NoRoom."""
         future = Future[T]()
         with self._lock:
             dropped = None
@@ -37,13 +37,13 @@ class FairThreads:
                 if dropped is None:
                     raise NoRoom
             try:
-                # Not this job but a turn: a thread that becomes free takes whichever job is next then.
+                # Not this job but a turn: a free thread takes the job that is next at that time.
                 self.executor.submit(self._take_turn)
             except RuntimeError:
                 raise NoRoom from None
             self._jobs[future] = key, job
             self._queue.push(key, future)
-        # Outside of the lock: callbacks run at once. Each runs whatever becomes of the job.
+        # Outside the lock: a callback of a finished future runs at once.
         future.add_done_callback(self._forget)
         if dropped is not None:
             dropped.cancel()
@@ -56,7 +56,7 @@ class FairThreads:
         return running, jobs - running
 
     def close(self) -> None:
-        """Waits for the jobs that have begun and cancels those that wait."""
+        """Wait for the running jobs, and cancel those that wait."""
         self.executor.shutdown(wait=False)
         for future in list(self._jobs):
             future.cancel()
@@ -66,7 +66,7 @@ class FairThreads:
         with self._lock:
             future = self._queue.pop()
             if future is None:
-                return  # its caller left
+                return  # its caller disconnected
             _, job = self._jobs[future]
         if not future.set_running_or_notify_cancel():
             return

@@ -1,4 +1,4 @@
-"""What threads that hash share: their priority, and callers who leave."""
+"""Tools of hashing threads: priority, and callers that disconnect."""
 
 import asyncio
 import os
@@ -12,7 +12,7 @@ from adapters.caller import current_caller
 
 
 async def cancel_when_hung_up(job: Future[Any]) -> None:
-    """The client has disconnected: cancel the job to make room for others."""
+    """Cancel the job when its client disconnects, to make room for others."""
     caller = current_caller()
     if caller is not None and caller.hung_up is not None:
         await caller.hung_up()

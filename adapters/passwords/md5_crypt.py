@@ -1,4 +1,4 @@
-"""The digest of md5-crypt: Poul-Henning Kamp's for FreeBSD 2.0 (libcrypt/crypt.c), which Apache took over."""
+"""md5-crypt, by Poul-Henning Kamp for FreeBSD 2.0 (libcrypt/crypt.c), and Apache's variant of it."""
 
 import hashlib
 
@@ -7,7 +7,7 @@ _TRIPLES = ((0, 6, 12), (1, 7, 13), (2, 8, 14), (3, 9, 15), (4, 10, 5))
 
 
 def md5_crypt(secret: bytes, salt: bytes, magic: bytes) -> bytes:
-    """The 22 signs that stand behind the salt; `magic` is `$1$` or `$apr1$`."""
+    """The 22 characters after the salt; `magic` is `$1$` or `$apr1$`."""
     inner = _md5(secret + salt + secret)
     mixed = secret + magic + salt + (inner * (len(secret) // 16 + 1))[: len(secret)]
     bits = len(secret)
@@ -24,12 +24,12 @@ def md5_crypt(secret: bytes, salt: bytes, magic: bytes) -> bytes:
             + (state if odd else secret)
         )
     numbers = [state[a] << 16 | state[b] << 8 | state[c] for a, b, c in _TRIPLES]
-    return "".join([*(_signs(number, 4) for number in numbers), _signs(state[11], 2)]).encode()
+    return "".join([*(_characters(number, 4) for number in numbers), _characters(state[11], 2)]).encode()
 
 
 def _md5(text: bytes) -> bytes:
     return hashlib.md5(text, usedforsecurity=False).digest()
 
 
-def _signs(number: int, count: int) -> str:
+def _characters(number: int, count: int) -> str:
     return "".join(_ALPHABET[number >> 6 * place & 63] for place in range(count))

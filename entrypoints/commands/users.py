@@ -17,7 +17,7 @@ applies once the link is followed. To verify the address yourself, use --verifie
 
 
 async def create_user(container: Container, asked: argparse.Namespace) -> int:
-    if asked.password_hash is not None and not container.hasher().knows(asked.password_hash):
+    if asked.password_hash is not None and not container.hasher().can_verify(asked.password_hash):
         print_note("--password-hash: this hash is not supported. Use a hash of bcrypt, argon2, Django or passlib.")
         return 2
     made = await container.create_user()(

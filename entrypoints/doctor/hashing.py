@@ -55,7 +55,7 @@ def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, s
 
 
 def _dearer(seconds: float, cost: Cost) -> Cost | None:
-    """The dearest that is bearable."""
+    """The most expensive settings that are affordable."""
     better = [it for it in DEARER if it.work > cost.work and seconds * it.work / cost.work <= BEARABLE]
     return better[-1] if better else None
 

@@ -216,9 +216,9 @@ async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World)
 
 async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> None:
     class Slow(MemoryHasher):
-        async def adopt(self, password_hashes: Sequence[str]) -> list[str | None]:
+        async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:
             await world.user(ADA)
-            return await super().adopt(password_hashes)
+            return await super().import_hashes(password_hashes)
 
     slow = replace(world.import_users, hasher=Slow())
     done = await slow([row(), row("bob@example.org", line=2)], since=world.clock())

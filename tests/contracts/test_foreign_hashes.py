@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from adapters.passwords.stored_hash import Kept
+from adapters.passwords.stored_hash import StoredHash
 from application.ports import Verdict
 from tests.contracts.foreign_vectors import STRONG, WEAK, Vector, base64
 
@@ -62,8 +62,8 @@ def pbkdf2(password: str, *, rounds: int = 1000) -> str:
 
 @pytest.mark.parametrize("vector", STRONG, ids=str)
 async def test_a_published_hash_fits_its_password_alone(hasher: Argon2Hasher, vector: Vector) -> None:
-    assert hasher.knows(vector.row)
-    assert await hasher.adopt([vector.row]) == [vector.row]
+    assert hasher.can_verify(vector.row)
+    assert await hasher.import_hashes([vector.row]) == [vector.row]
     assert await hasher.verify(vector.password, vector.row) == OUTDATED
     # bcrypt reads 72 bytes, so what is wrong stands in front.
     assert await hasher.verify("x" + vector.password, vector.row) == WRONG
@@ -72,16 +72,16 @@ async def test_a_published_hash_fits_its_password_alone(hasher: Argon2Hasher, ve
 
 @pytest.mark.parametrize("vector", WEAK, ids=str)
 async def test_a_weak_hash_fits_only_inside_one_of_ours(hasher: Argon2Hasher, vector: Vector) -> None:
-    assert not hasher.knows(vector.row)
+    assert not hasher.can_verify(vector.row)
     assert await hasher.verify(vector.password, vector.row) == WRONG
-    [wrapped] = await hasher.adopt([vector.row])
+    [wrapped] = await hasher.import_hashes([vector.row])
     assert wrapped is not None
     assert wrapped.startswith("$wrapped$")
     assert vector.row.rpartition("$")[2].lower() not in wrapped.lower()
-    assert hasher.knows(wrapped)
+    assert hasher.can_verify(wrapped)
     assert await hasher.verify(vector.password, wrapped) == OUTDATED
     assert await hasher.verify("x" + vector.password, wrapped) == WRONG
-    assert await hasher.adopt([wrapped]) == [wrapped]
+    assert await hasher.import_hashes([wrapped]) == [wrapped]
 
 
 async def test_ours_with_django_s_name_before_it_becomes_ours(hasher: Argon2Hasher) -> None:
@@ -91,20 +91,22 @@ async def test_ours_with_django_s_name_before_it_becomes_ours(hasher: Argon2Hash
 
 
 async def test_a_wrapped_hash_says_what_it_is_made_of(hasher: Argon2Hasher) -> None:
-    [bare, salted] = await hasher.adopt(["5f4dcc3b5aa765d61d8327deb882cf99", "$1$ssssssss$YgmLTApYTv12qgTwBoj8i/"])
+    [bare, salted] = await hasher.import_hashes(
+        ["5f4dcc3b5aa765d61d8327deb882cf99", "$1$ssssssss$YgmLTApYTv12qgTwBoj8i/"]
+    )
     assert str(bare).startswith("$wrapped$md5$$argon2id$v=19$m=64,t=1,p=1$")
     assert str(salted).startswith("$wrapped$$1$ssssssss$argon2id$v=19$m=64,t=1,p=1$")
 
 
 async def test_what_is_adopted_keeps_its_place(hasher: Argon2Hasher) -> None:
     weak, strong, ours = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
-    adopted = await hasher.adopt([weak, strong, "", "plain text", weak, "!", "!AbCd", ours, weak])
+    adopted = await hasher.import_hashes([weak, strong, "", "plain text", weak, "!", "!AbCd", ours, weak])
     assert [text is not None and text.startswith("$wrapped$") for text in adopted] == [
         place in {0, 4, 8} for place in range(9)
     ]
     assert adopted[1:4] + adopted[5:8] == [strong, "", None, "", "", ours]
     assert len(set(adopted)) == 7  # each wrapping has a salt of its own
-    assert await hasher.adopt([]) == []
+    assert await hasher.import_hashes([]) == []
 
 
 async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,7 +119,7 @@ async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPat
 
     monkeypatch.setattr(PasswordHasher, "hash", make)
     narrow = Argon2Hasher(threads=2, queue=0, deadline=0, memory=64, passes=1)
-    adopted = await narrow.adopt(["5f4dcc3b5aa765d61d8327deb882cf99"] * 20)
+    adopted = await narrow.import_hashes(["5f4dcc3b5aa765d61d8327deb882cf99"] * 20)
     assert all(text is not None for text in adopted)
     assert threading.current_thread() not in threads
     narrow.close()
@@ -135,7 +137,7 @@ async def test_others_hashed_what_was_typed_and_ours_are_composed(hasher: Argon2
     for typed in (NFC, NFD):
         assert await hasher.verify(typed, OURS.hash(NFC)) == FITS
         assert await hasher.verify(typed, OURS.hash(NFD)) == WRONG
-    [wrapped] = await hasher.adopt([hashlib.md5(NFD.encode()).hexdigest()])
+    [wrapped] = await hasher.import_hashes([hashlib.md5(NFD.encode()).hexdigest()])
     assert await hasher.verify(NFD, wrapped) == OUTDATED
 
 
@@ -151,8 +153,8 @@ async def test_a_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judge
     for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
         judged.clear()
         assert await hasher.verify(password, kept) == WRONG
-        assert judged == [ours if kept == ours else hasher._decoy]
-    [wrapped] = await hasher.adopt(["5f4dcc3b5aa765d61d8327deb882cf99"])
+        assert judged == [ours if kept == ours else hasher.decoy]
+    [wrapped] = await hasher.import_hashes(["5f4dcc3b5aa765d61d8327deb882cf99"])
     judged.clear()
     assert await hasher.verify(password, wrapped) == WRONG
     assert len(judged) == 1
@@ -166,7 +168,7 @@ async def test_a_password_that_nobody_had_costs_a_hash_of_ours(
     for password in ("secret\0", "test\0", "\0", "x" * 2049):
         judged.clear()
         assert await hasher.verify(password, row) == WRONG
-        assert judged == [row if row.startswith("$argon2") else hasher._decoy]
+        assert judged == [row if row.startswith("$argon2") else hasher.decoy]
 
 
 async def test_no_password_is_no_password(hasher: Argon2Hasher, judged: list[str]) -> None:
@@ -174,7 +176,7 @@ async def test_no_password_is_no_password(hasher: Argon2Hasher, judged: list[str
         for kept in ("", "!", "!AbCdEf", " "):
             judged.clear()
             assert await hasher.verify(password, kept) == WRONG
-            assert judged == [hasher._decoy]
+            assert judged == [hasher.decoy]
 
 
 # -- what is not taken ------------------------------------------------------------------------------------
@@ -271,25 +273,25 @@ MALFORMED = [
 async def test_what_is_too_dear_or_malformed_never_fits_and_costs_a_hash_of_ours(
     hasher: Argon2Hasher, judged: list[str], row: str
 ) -> None:
-    assert not hasher.knows(row)
-    assert await hasher.adopt([row]) == [None]
+    assert not hasher.can_verify(row)
+    assert await hasher.import_hashes([row]) == [None]
     for password in ("", "password", "\ud800", "\0"):
         judged.clear()
         assert await hasher.verify(password, row) == WRONG
-        assert judged == [hasher._decoy]
+        assert judged == [hasher.decoy]
 
 
 async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher, judged: list[str]) -> None:
-    assert all(map(hasher.knows, BEARABLE))
+    assert all(map(hasher.can_verify, BEARABLE))
     assert await hasher.verify("x", f"$scrypt$ln=16,r=8,p=1${SALT64}${TAG64[:43]}") == WRONG
     assert judged == []  # 64 MiB were there for it
-    assert hasher.knows(pbkdf2("x"))
-    assert not hasher.knows(pbkdf2("x", rounds=999))
+    assert hasher.can_verify(pbkdf2("x"))
+    assert not hasher.can_verify(pbkdf2("x", rounds=999))
 
 
 @given(
     vector=some.sampled_from([*STRONG, *WEAK]), at=some.integers(0, 200), much=some.integers(0, 3), new=some.text()
 )
 def test_no_row_whatever_is_more_than_unknown(vector: Vector, at: int, much: int, new: str) -> None:
-    kept = Kept.read(vector.row[:at] + new + vector.row[at + much :])
+    kept = StoredHash.parse(vector.row[:at] + new + vector.row[at + much :])
     assert kept is None or kept.argon2 is not None or kept.tag

@@ -775,7 +775,7 @@ def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[st
     try:
         made = asyncio.run(hasher.hash("a perfectly fine passphrase"))
         assert made.startswith(f"$argon2id$v=19${cost}$")
-        assert hasher._decoy.startswith(f"$argon2id$v=19${cost}$")
+        assert hasher.decoy.startswith(f"$argon2id$v=19${cost}$")
         assert asyncio.run(hasher.verify("a perfectly fine passphrase", made)) == Verdict(True)
         outdated = Verdict(True, outdated=True)
         assert asyncio.run(before.verify("a perfectly fine passphrase", made)) == outdated

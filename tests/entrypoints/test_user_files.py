@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as some
 
-from adapters.passwords.stored_hash import Kept
+from adapters.passwords.stored_hash import StoredHash
 from application.import_users import ImportIssue, ImportRow
 from domain.role import Role
 from entrypoints.commands.output import printable
@@ -205,7 +205,7 @@ def test_firebases_rows_become_hashes_that_stand_alone() -> None:
     assert isinstance(user, ImportRow)
     assert (user.email, user.verified, user.disabled) == ("user1@example.org", True, True)
     assert user.created_at == datetime(2017, 10, 25, 1, 12, 5, 123_000, tzinfo=UTC)
-    kept = Kept.read(user.password_hash)
+    kept = StoredHash.parse(user.password_hash)
     assert kept is not None
     assert kept.digest(b"user1password") == kept.tag
     assert bare == ImportRow(line=2, email="b")
