@@ -74,7 +74,7 @@ def main() -> None:
                 timeout_graceful_shutdown=GRACE,
                 timeout_worker_healthcheck=PATIENCE,
             ),
-            drain=settings.drain.total_seconds(),
+            drain_seconds=settings.drain.total_seconds(),
         )
 
 
