@@ -26,7 +26,7 @@ from entrypoints.http.bounds import connection_limit
 from entrypoints.http.draining import DrainingHttpProtocol, serve
 from entrypoints.listening import cannot_listen
 from entrypoints.logs import configure_logs, warn_about_settings
-from entrypoints.metrics import COUNTS
+from entrypoints.metrics import MULTIPROCESS_DIR
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import Settings, SettingsError, load
 
@@ -54,7 +54,7 @@ def main() -> None:
     warn_about_settings(settings)
     _raise_file_limit()
     structlog.get_logger().info("serving", host=settings.host, port=settings.port, processes=settings.processes)
-    with _counting_together(settings.processes):
+    with _multiprocess_metrics(settings.processes):
         serve(
             Config(
                 "entrypoints.http.app:serve",
@@ -92,13 +92,14 @@ def _insist_on_port(settings: Settings) -> None:
 
 
 @contextmanager
-def _counting_together(processes: int) -> Iterator[None]:
-    """A process that serves alone counts alone."""
+def _multiprocess_metrics(processes: int) -> Iterator[None]:
+    """The folder in which several processes count together (prometheus-client's multiprocess mode)."""
+    os.environ.pop(MULTIPROCESS_DIR, None)
     if processes == 1:
         yield
         return
     with TemporaryDirectory(prefix="latchkey-") as folder:
-        os.environ[COUNTS] = folder
+        os.environ[MULTIPROCESS_DIR] = folder
         yield
 
 

@@ -3,13 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
 from adapters.postgres.postgres_backlog import Backlog
-from entrypoints.metrics import BOUNDS, Counted
+from entrypoints.metrics import Metrics
 
 
 class _Families(Collector):
@@ -21,49 +21,11 @@ class _Families(Collector):
 
 
 def exposition(
-    counted: Counted, up: dict[str, bool], backlog: Backlog | None, *, lost: int | None = None, openmetrics: bool
+    metrics: Metrics, up: dict[str, bool], backlog: Backlog | None, *, lost: int | None = None, openmetrics: bool
 ) -> bytes:
-    families = _Families([*_counted(counted), *_looked_up(up, backlog), *_lost(lost)])
-    if openmetrics:
-        write: Callable[[Collector], bytes] = generate_openmetrics  # untyped where it comes from
-        return write(families)
-    return generate_latest(families)
-
-
-def _counted(counted: Counted) -> Iterator[Metric]:
-    requests = CounterMetricFamily(
-        "latchkey_http_requests", "HTTP requests answered.", labels=["method", "route", "status"]
-    )
-    for ((method, route), status), number in counted.requests.items():
-        requests.add_metric([method, route, status], number)
-    yield requests
-    durations = HistogramMetricFamily(
-        "latchkey_http_request_duration_seconds",
-        "Time from the end of the request head to the end of the response.",
-        labels=["method", "route"],
-    )
-    for call, buckets in counted.buckets.items():
-        durations.add_metric(list(call), list(_cumulated(buckets)), counted.seconds[call])
-    yield durations
-    errors = CounterMetricFamily("latchkey_errors", "Problem documents sent, by code.", labels=["code"])
-    for code, number in counted.refusals.items():
-        errors.add_metric([code], number)
-    yield errors
-    logins = CounterMetricFamily("latchkey_logins", "Login attempts, by outcome.", labels=["outcome"])
-    for outcome, number in counted.logins.items():
-        logins.add_metric([outcome], number)
-    yield logins
-    hashes = GaugeMetricFamily("latchkey_password_hashes", "Passwords being hashed or waiting.", labels=["state"])
-    for state, number in counted.hashes.items():
-        hashes.add_metric([state], number)
-    yield hashes
-
-
-def _cumulated(buckets: list[float]) -> Iterator[tuple[str, float]]:
-    below = 0.0
-    for bound, number in zip((*map(str, BOUNDS), "+Inf"), buckets, strict=True):
-        below += number
-        yield bound, below
+    families = _Families([*metrics.collect(), *_looked_up(up, backlog), *_lost(lost)])
+    write: Callable[[Collector], bytes] = generate_openmetrics if openmetrics else generate_latest
+    return write(families)
 
 
 def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]:

@@ -1,107 +1,137 @@
-"""Counters. Every label is from a fixed list, so clients cannot create new series."""
+"""Metrics of the HTTP service. Every label value is from a fixed list, so clients cannot create new series."""
 
-from bisect import bisect_left
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import fcntl
+import itertools
+import os
+from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from typing import IO, Any
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
 
 from domain.refusals import Code
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.shared_row import SharedRow
 
-BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
-"""Seconds; what takes longer has a bucket of its own."""
+BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+"""Upper bounds in seconds."""
 
-COUNTS = "_LATCHKEY_COUNTS"
-"""The folder in which the processes of one service meet, told to them by the one that starts them."""
+MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
+"""prometheus-client's environment variable. The parent of several processes sets it before it starts them."""
 
 UNKNOWN = "-"
-"""Stands for a route that there is none of, and for an answer that never began."""
+"""Stands for a route that does not exist, and for an answer that never began."""
 
 OTHER = "other"
-METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", OTHER)
-STATUSES = (
-    *sorted({200, 201, 202, 204, 303, 304, 414, 431} | {status for status, _ in CATALOGUE.values()}),
-    OTHER,
-    UNKNOWN,
-)
+METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+STATUSES = frozenset({200, 201, 202, 204, 303, 304, 414, 431} | {status for status, _ in CATALOGUE.values()})
 SUCCESS = "success"
 LOGIN = ("POST", "/v1/login")
-USUAL = (SUCCESS, Code.INVALID_CREDENTIALS)
-HASHES = ("running", "waiting")
 
 Call = tuple[str, str]
 """A method and the template of a route."""
 
-_STATUS: dict[object, int] = {status: place for place, status in enumerate((*STATUSES[:-1], None))}
-_OTHER = _STATUS[OTHER]
-_BUCKETS = len(STATUSES)
-_SUM = _BUCKETS + len(BOUNDS) + 1
-_BLOCK = _SUM + 1
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What all processes have counted together. There is a bucket below each of `BOUNDS`, and one above them all."""
-
-    requests: Mapping[tuple[Call, str], float]
-    buckets: Mapping[Call, list[float]]
-    seconds: Mapping[Call, float]
-    refusals: Mapping[str, float]
-    logins: Mapping[str, float]
-    hashes: Mapping[str, float]
+disable_created_metrics()  # a second series for each, which several processes would not have
 
 
 class Metrics:
-    """`calls` are all that there are; `folder` is where to meet those who answer beside us."""
+    """Counts requests. `calls` are the methods and routes that exist."""
 
-    def __init__(self, calls: Iterable[Call] = (), folder: Path | None = None) -> None:
-        known = [*sorted(set(calls)), *((method, UNKNOWN) for method in METHODS)]
-        self._block = {call: number * _BLOCK for number, call in enumerate(known)}
-        end = len(known) * _BLOCK
-        self._refusal = {str(code): end + number for number, code in enumerate(CATALOGUE)}
-        end += len(CATALOGUE)
-        self._login = {outcome: end + number for number, outcome in enumerate((SUCCESS, *self._refusal))}
-        end += len(self._login)
-        self._hash = {state: end + number for number, state in enumerate(HASHES)}
-        self._row = SharedRow(end + len(HASHES), folder)
-        self._cells = self._row.cells
+    def __init__(self, calls: Iterable[Call] = ()) -> None:
+        self._shared = _SharedFolder.from_environment()
+        self._registry = CollectorRegistry()
+        self._calls = frozenset(calls)
+        self._requests = self._counter("http_requests", "HTTP requests answered.", "method", "route", "status")
+        self._durations = Histogram(
+            "latchkey_http_request_duration_seconds",
+            "Time from the end of the request head to the end of the response.",
+            ["method", "route"],
+            buckets=BUCKETS,
+            registry=self._registry,
+        )
+        errors = self._counter("errors", "Problem documents sent, by code.", "code")
+        self._errors = {str(code): errors.labels(code) for code in CATALOGUE}
+        self._logins = self._counter("logins", "Login attempts, by outcome.", "outcome")
+        for outcome in (SUCCESS, Code.INVALID_CREDENTIALS):
+            self._logins.labels(outcome)  # present from the start; other outcomes once they occur
+        hashes = Gauge(
+            "latchkey_password_hashes",
+            "Passwords being hashed or waiting.",
+            ["state"],
+            multiprocess_mode="sum",
+            registry=self._registry,
+        )
+        self._running, self._waiting = hashes.labels("running"), hashes.labels("waiting")
+        self._series: dict[tuple[str, str | None, int | None], tuple[Counter, Histogram]] = {}
+
+    def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
+        return Counter(f"latchkey_{name}", documentation, labels, registry=self._registry)
 
     def answered(
         self, method: str, route: str | None, status: int | None, *, seconds: float, refusal: str | None
     ) -> None:
-        """Count a request. Every request waits for this, so it is a handful of additions."""
-        cells = self._cells
-        block = self._block.get((method, route or UNKNOWN))
-        if block is None:
-            block = self._block[method if method in METHODS else OTHER, UNKNOWN]
-        cells[block + _STATUS.get(status, _OTHER)] += 1
-        cells[block + _BUCKETS + bisect_left(BOUNDS, seconds)] += 1
-        cells[block + _SUM] += seconds
+        """Count a request. `refusal` is the code of a problem document."""
+        requests, durations = self._series.get((method, route, status)) or self._find_series(method, route, status)
+        requests.inc()
+        durations.observe(seconds)
         if refusal is not None:
-            cells[self._refusal[refusal]] += 1
+            self._errors[refusal].inc()
         if route == LOGIN[1] and method == LOGIN[0]:
-            cells[self._login[refusal or SUCCESS]] += 1
+            self._logins.labels(refusal or SUCCESS).inc()
+
+    def _find_series(self, method: str, route: str | None, status: int | None) -> tuple[Counter, Histogram]:
+        """Looked up once for each set of labels. A method that is not known is not remembered: clients choose it."""
+        if (method, route) not in self._calls:
+            method, route = method if method in METHODS else OTHER, None
+        key = (method, route, status)
+        if key not in self._series:
+            call = (method, route or UNKNOWN)
+            known = status if status in STATUSES else OTHER
+            requests = self._requests.labels(*call, UNKNOWN if status is None else known)
+            self._series[key] = requests, self._durations.labels(*call)
+        return self._series[key]
 
     def hashing(self, running: int, waiting: int) -> None:
-        """How many passwords are being hashed at this moment, and how many are about to be."""
-        for cell, jobs in zip(self._hash.values(), (running, waiting), strict=True):
-            self._cells[cell] = jobs
+        """Set how many passwords this process is hashing, and how many wait for it."""
+        self._running.set(running)
+        self._waiting.set(waiting)
 
-    def counted(self) -> Counted:
-        totals = self._row.totals()
-        blocks = {call: totals[at : at + _BLOCK] for call, at in self._block.items()}
-        blocks = {call: block for call, block in blocks.items() if any(block)}
-        return Counted(
-            requests={
-                (call, str(status)): number
-                for call, block in blocks.items()
-                for status, number in zip(STATUSES, block, strict=False)
-                if number
-            },
-            buckets={call: block[_BUCKETS:_SUM] for call, block in blocks.items()},
-            seconds={call: block[_SUM] for call, block in blocks.items()},
-            refusals={code: totals[at] for code, at in self._refusal.items()},
-            logins={outcome: totals[at] for outcome, at in self._login.items() if totals[at] or outcome in USUAL},
-            hashes={state: totals[at] for state, at in self._hash.items()},
-        )
+    def collect(self) -> Iterable[Metric]:
+        """What all processes have counted; this process alone if the files of the others were removed."""
+        return (self._shared and self._shared.collect()) or self._registry.collect()
+
+
+class _SharedFolder:
+    """The files of prometheus-client's multiprocess mode, by slots instead of process ids.
+
+    A process takes over the files of one that has died and continues its counters. So no sum falls, and there are
+    never more files than processes; with process ids each restart of a process would leave its files behind.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        slot, self._lock = self._claim_slot()
+        values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)
+
+    @classmethod
+    def from_environment(cls) -> "_SharedFolder | None":
+        folder = os.environ.get(MULTIPROCESS_DIR)
+        return cls(Path(folder)) if folder else None
+
+    def _claim_slot(self) -> tuple[int, IO[Any]]:
+        """The first that no living process holds, and the open file that holds it."""
+        for slot in itertools.count():
+            file = (self._folder / f"{slot}.lock").open("w")
+            with suppress(BlockingIOError):
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return slot, file
+            file.close()
+        raise AssertionError("numbers do not end")
+
+    def collect(self) -> Iterable[Metric]:
+        if not any(self._folder.glob("*.db")):
+            return []
+        metrics: Iterable[Metric] = MultiProcessCollector(None, str(self._folder)).collect()
+        return metrics

@@ -3,10 +3,8 @@
 import asyncio
 import contextlib
 import gc
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
-from pathlib import Path
 from typing import TypeVar
 
 import structlog
@@ -43,7 +41,7 @@ from entrypoints.http.paths import Paths
 from entrypoints.http.reading import StrictRequest
 from entrypoints.http.shortcut import Shortcut, Way
 from entrypoints.logs import configure_logs, tell_requests
-from entrypoints.metrics import COUNTS, Call, Metrics
+from entrypoints.metrics import Call, Metrics
 from entrypoints.settings import load
 
 log = structlog.get_logger()
@@ -66,10 +64,9 @@ def offer(make: Callable[[], T]) -> Provide:
     return Provide(provide, sync_to_thread=False)
 
 
-def create(container: Container, counts: Path | None = None) -> ASGIApp:
-    """`counts` is the folder where processes that serve together count together."""
+def create(container: Container) -> ASGIApp:
     settings = container.settings()
-    app = assemble(container, counts)
+    app = assemble(container)
     authenticate: Authenticate = app.state.authenticate
     ways: dict[tuple[Method, str], Way] = {
         ("GET", forward_auth.PATH): forward_auth.way(authenticate),
@@ -91,7 +88,7 @@ def create(container: Container, counts: Path | None = None) -> ASGIApp:
     )
 
 
-def assemble(container: Container, counts: Path | None = None) -> Litestar:
+def assemble(container: Container) -> Litestar:
     settings = container.settings()
     version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
@@ -119,7 +116,7 @@ def assemble(container: Container, counts: Path | None = None) -> Litestar:
     app.state.public_url = settings.public_url
     app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
     app.state.paths = Paths(app)
-    app.state.metrics = Metrics(_calls(app.state.paths), counts)
+    app.state.metrics = Metrics(_calls(app.state.paths))
     insist_on_gates(app)
     return app
 
@@ -134,9 +131,8 @@ def serve() -> ASGIApp:
     """What a server process is told to call."""
     settings = load()
     configure_logs(settings)
-    counts = os.environ.get(COUNTS)
     fail_readiness_on_signal()
-    return create(Container(settings=settings), Path(counts) if counts else None)
+    return create(Container(settings=settings))
 
 
 def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:

@@ -16,6 +16,7 @@ from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Code, Refusal
+from entrypoints.exposition import exposition
 from entrypoints.health import Health, Lookout, shutting_down
 from entrypoints.http.fields import described
 from entrypoints.http.guard import anybody, bearer
@@ -190,10 +191,7 @@ async def numbers(
     up, backlog = await lookout.look()
 
     def write() -> bytes:
-        # Loaded on first use; not every installation needs it.
-        from entrypoints.exposition import exposition
-
-        return exposition(metrics.counted(), up, backlog, lost=lookout.lost_revocations, openmetrics=openmetrics)
+        return exposition(metrics, up, backlog, lost=lookout.lost_revocations, openmetrics=openmetrics)
 
     media_type = f"{OPENMETRICS}; version=1.0.0; charset=utf-8" if openmetrics else TEXT
     return Response(await asyncio.to_thread(write), media_type=media_type)

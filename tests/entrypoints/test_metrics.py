@@ -23,7 +23,7 @@ from entrypoints.container import Container, close
 from entrypoints.health import Lookout
 from entrypoints.http.app import create
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.metrics import BOUNDS, Metrics
+from entrypoints.metrics import BUCKETS
 from entrypoints.settings import load
 from tests.contracts.hash_gate import Gate
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
@@ -78,7 +78,7 @@ def test_requests_are_counted_by_method_route_and_status_and_timed(service: Serv
     ):
         assert requests(after, method, route, status) - requests(before, method, route, status) == more, route
     name = "latchkey_http_request_duration_seconds"
-    buckets = [after[f"{name}_bucket", bound, "GET", "/v1/me"] for bound in (*map(str, BOUNDS), "+Inf")]
+    buckets = [after[f"{name}_bucket", bound, "GET", "/v1/me"] for bound in (*map(str, BUCKETS), "+Inf")]
     assert buckets == sorted(buckets)
     assert buckets[-1] == after[f"{name}_count", "GET", "/v1/me"] >= 3
     assert after[f"{name}_sum", "GET", "/v1/me"] > before.get((f"{name}_sum", "GET", "/v1/me"), 0)
@@ -189,6 +189,7 @@ def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(apa
     old = eventually(lambda: siblings(api.process.pid, folder), within=120)
     ask(12)
     assert counts() == {12}
+    files = set(folder.iterdir())
     dead = old.pop()
     os.kill(dead, signal.SIGKILL)
     assert counts() == {12}
@@ -197,37 +198,12 @@ def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(apa
     assert dead not in new
     ask(12)
     assert counts() == {24}
-    assert len(list(folder.iterdir())) == 2
+    assert set(folder.iterdir()) == files
+    for path in files:
+        path.unlink()  # as programs that clean up temporary files do
+    assert sum(counts()) > 0
     assert api.stop() == 0
     assert not folder.exists()
-
-
-def test_a_row_belongs_to_one_at_a_time_and_outlives_it(tmp_path: Path) -> None:
-    calls = [("GET", "/a")]
-
-    def count(metrics: Metrics) -> float:
-        metrics.answered("GET", "/a", 200, seconds=0.3, refusal=None)
-        return metrics.counted().requests[("GET", "/a"), "200"]
-
-    first, second = Metrics(calls, tmp_path), Metrics(calls, tmp_path)
-    assert [count(first), count(second), count(first)] == [1, 2, 3]
-    first.hashing(2, 5)
-    second.hashing(1, 0)
-    assert second.counted().hashes == {"running": 3, "waiting": 5}
-    del first
-    third = Metrics(calls, tmp_path)
-    assert third.counted().requests == second.counted().requests
-    assert count(third) == 4
-    assert second.counted().buckets == {("GET", "/a"): [0] * 8 + [4] + [0] * 4}
-    assert second.counted().seconds["GET", "/a"] == pytest.approx(1.2)
-    assert len(list(tmp_path.iterdir())) == 2
-    (tmp_path / "2").write_bytes(b"")  # of one who has only just come
-    assert third.counted() == second.counted()
-    for path in tmp_path.iterdir():
-        path.unlink()
-    tmp_path.rmdir()
-    assert third.counted().requests == {(("GET", "/a"), "200"): 3}
-    assert count(Metrics(calls, tmp_path)) == 1
 
 
 # -- what is never shown -------------------------------------------------------------------------------
