@@ -61,7 +61,7 @@ class DeliverMail:
             leased = await work.mails.lease(hold=self.lease, limit=limit, only=only)
             ready = await addressed(work, leased, now=now)
         rest = list(leased)
-        async with self.mailer.round() as mailer:
+        async with self.mailer.session() as mailer:
             for mail, link in ready:
                 if not rest:
                     break  # given back while the letter before took its time

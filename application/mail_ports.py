@@ -51,6 +51,6 @@ class Mailer(Protocol):
         the end of a letter and its answer, it awaits `still_sending` once more."""
         ...
 
-    def round(self) -> AbstractAsyncContextManager["Mailer"]:
-        """For letters one after another, which may share the way to a server, but no letter another's fate."""
+    def session(self) -> AbstractAsyncContextManager["Mailer"]:
+        """Sends several mails, which may share a connection. A failure of one does not affect the others."""
         return nullcontext(self)

@@ -5,7 +5,6 @@ import secrets
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.no_limits import NoLimits
@@ -82,7 +81,11 @@ def make_composer(settings: Settings) -> JinjaComposer:
 
 
 def make_mailer(settings: Settings) -> Mailer:
-    """Raises ValueError where there is nowhere to send to."""
+    """Raises ValueError if neither a server nor a folder is set."""
+    # Only workers send mail; an API process saves two megabytes.
+    from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
+    from adapters.mail.smtp_mailer import SmtpMailer
+
     mail_from, product = settings.mail_from, settings.name
     folder = None
     if settings.mail_dir is not None:
@@ -91,8 +94,5 @@ def make_mailer(settings: Settings) -> Mailer:
         if folder is None:
             raise ValueError("LATCHKEY_SMTP_URL: must be set")
         return folder
-    # Loaded by who sends: an API process never does, and it costs a megabyte.
-    from adapters.mail.smtp_mailer import SmtpMailer
-
     smtp = SmtpMailer(parse_smtp_url(settings.smtp_url), mail_from=mail_from, product=product)
     return smtp if folder is None else CopyingMailer(smtp, folder)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
 from adapters import redis_places
-from adapters.mail.message import sender
+from adapters.mail.addresses import parse_sender
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.passwords.stored_hash import is_affordable
 from adapters.postgres.places import driver_url
@@ -84,7 +84,7 @@ def smtp_url(text: str) -> str:
 
 
 def sender_address(text: str) -> str:
-    sender(text)
+    parse_sender(text)
     return text
 
 

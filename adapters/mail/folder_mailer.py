@@ -1,4 +1,4 @@
-"""Letters as files: what development and tests read in place of a mailbox."""
+"""Mails as files, for development and tests."""
 
 import asyncio
 import logging
@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 from datetime import UTC
 from pathlib import Path
 
-from adapters.mail.message import message_bytes, sender
+from adapters.mail.addresses import parse_sender
+from adapters.mail.message import message_bytes
 from application.mail_ports import MailDelayed, Mailer, StillSending, not_waiting
 from domain.mail import Letter
 
@@ -15,32 +16,32 @@ log = logging.getLogger(__name__)
 
 
 class FolderMailer(Mailer):
-    """One `.eml` a letter, named by when it was written and its id: a second send replaces the first."""
+    """Writes `<time>-<id>.eml`; a second send of a mail replaces the first."""
 
     def __init__(self, folder: Path, *, mail_from: str, product: str = "") -> None:
         self._folder = folder
-        self._sender = sender(mail_from, product)
+        self._sender = parse_sender(mail_from, product)
 
     async def send(self, letter: Letter, _: StillSending = not_waiting, /) -> None:
         content = message_bytes(letter, self._sender)
         name = f"{letter.written_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{letter.id}"
         try:
-            await asyncio.to_thread(self._keep, name, content)
+            await asyncio.to_thread(self._write, name, content)
         except OSError as problem:
             raise MailDelayed(f"Mail folder: {problem.strerror}") from None
 
-    def _keep(self, name: str, content: bytes) -> None:
-        # A reader of a link can use it.
+    def _write(self, name: str, content: bytes) -> None:
+        # Anyone who can read a link can use it.
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         unfinished = self._folder / f".{name}.tmp"
         unfinished.touch(mode=0o600)
         unfinished.write_bytes(content)
-        # A program that watches for *.eml sees a complete mail or none.
+        # A program that watches for *.eml never sees half a mail.
         unfinished.replace(self._folder / f"{name}.eml")
 
 
 class CopyingMailer(Mailer):
-    """Sends by `first`; what has been taken there is also given to `copy`, whose failure delays nothing."""
+    """Sends by `first`, and then by `copy`, whose failure is only logged."""
 
     def __init__(self, first: Mailer, copy: Mailer) -> None:
         self._first = first
@@ -51,10 +52,10 @@ class CopyingMailer(Mailer):
         try:
             await self._copy.send(letter)
         except MailDelayed as problem:
-            # The letter is out: sending it again for want of a copy would be worse than having none.
+            # The mail is out: a retry would send it twice.
             log.warning("mail_copy_failed: %s was sent but not copied to the folder: %s", letter.id, problem)
 
     @asynccontextmanager
-    async def round(self) -> AsyncIterator[Mailer]:
-        async with self._first.round() as first, self._copy.round() as copy:
+    async def session(self) -> AsyncIterator[Mailer]:
+        async with self._first.session() as first, self._copy.session() as copy:
             yield CopyingMailer(first, copy)

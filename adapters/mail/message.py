@@ -1,55 +1,18 @@
 """A mail as the bytes of a message (RFC 5322), built by the standard library: the same letter, the same bytes."""
 
-import re
-from dataclasses import dataclass
 from datetime import UTC
 from email.header import Header
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP, Policy
 
-from application.mail_ports import MailRefused
+from adapters.mail.addresses import Sender, recipient
 from domain.mail import Letter
-
-# Narrower than the RFC on purpose: no quoted local parts, comments, routes, address literals or encoded words. What
-# is left means the same to every parser on the way, so that no parser can read a second recipient out of it.
-_ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
-_LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ENCODED_WORD = r"=\?[^?@]*\?[^?@]*\?[^?@]*\?="
-_BARE = re.compile(rf"(?=.{{3,254}}\Z)(?!.*{_ENCODED_WORD}){_ATOM}(?:\.{_ATOM})*@{_LABEL}(?:\.{_LABEL})*")
 
 _HEADERS = SMTP.clone(cte_type="7bit")
 """ASCII alone, since not every relay knows 8BITMIME or SMTPUTF8."""
 _BODIES = _HEADERS.clone(max_line_length=900)
 """Lines of up to 900 characters stay as they are: a long link stays readable, and RFC 5321 allows 998."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sender:
-    """Whom letters come from."""
-
-    name: str
-    address: str
-
-    @property
-    def domain(self) -> str:
-        return self.address.partition("@")[2]
-
-
-def sender(mail_from: str, product: str = "") -> Sender:
-    """Parse `no-reply@host` or `Name <no-reply@host>`; without a name it is the product's. Raises ValueError naming
-    LATCHKEY_MAIL_FROM."""
-    found = re.fullmatch(r"(?:(?P<name>[^<>@]*)<)?(?P<address>[^<>]+)(?(name)>)", mail_from.strip())
-    if found is None or not _BARE.fullmatch(found["address"]) or not mail_from.isprintable():
-        raise ValueError("LATCHKEY_MAIL_FROM must be one address, such as Latchkey <no-reply@example.org>.")
-    return Sender((found["name"] or "").strip(' "') or product, found["address"])
-
-
-def recipient(letter: Letter) -> str:
-    """The only address the letter may go to. Raises MailRefused for anything but one bare ASCII address."""
-    if not _BARE.fullmatch(letter.recipient):
-        raise MailRefused("The recipient is not one bare address; nothing was sent.")
-    return letter.recipient
 
 
 def message_bytes(letter: Letter, origin: Sender) -> bytes:

@@ -1,4 +1,4 @@
-"""Where an SMTP server is, and how it is talked to: read by every process, without loading what talks to it."""
+"""The SMTP server that LATCHKEY_SMTP_URL names. Every process checks the URL; only workers load the SMTP client."""
 
 import re
 from contextlib import suppress
@@ -27,7 +27,7 @@ class SmtpServer:
 
 
 def parse_smtp_url(url: str) -> SmtpServer:
-    """Without `tls`, smtp:// asks for STARTTLS, except at port 465 (RFC 8314 section 3.3) and on the loopback.
+    """Without `tls`, smtp:// means STARTTLS, except at port 465 (RFC 8314 section 3.3) and on loopback.
 
     Raises ValueError naming LATCHKEY_SMTP_URL."""
     try:
@@ -38,7 +38,7 @@ def parse_smtp_url(url: str) -> SmtpServer:
         ((option, value),) = parse_qsl(parts.query or f"tls={implied}", strict_parsing=True)
         tls = Tls(value if option == "tls" else "")
     except ValueError:
-        # The parser's own message quotes what it stumbled over, and that can be a password.
+        # The parser's message may quote the password.
         raise ValueError(
             "LATCHKEY_SMTP_URL is unreadable: percent-encode the password; tls is starttls, implicit or none."
         ) from None

@@ -9,7 +9,8 @@ import urllib.request
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from adapters.mail.smtp_mailer import SmtpMailer, Waits
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_session import SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.tokens.key_files import read_keys
 from adapters.tokens.key_store import ReloadingKeyStore
@@ -26,9 +27,9 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
         return
     server = parse_smtp_url(settings.smtp_url)
     where = f"{server.host}:{server.port}"
-    waits = Waits(connecting=DEADLINE, reply=2 * DEADLINE)
+    timeouts = SmtpTimeouts(connecting=DEADLINE, reply=2 * DEADLINE)
     try:
-        await SmtpMailer(server, mail_from=settings.mail_from, waits=waits).greet()
+        await SmtpMailer(server, mail_from=settings.mail_from, timeouts=timeouts).probe()
     except MailDelayed as error:
         yield Finding.wrong(
             "smtp",

@@ -41,7 +41,7 @@ class Touring(Mailer):
         raise MailRefused("not on a round")
 
     @asynccontextmanager
-    async def round(self) -> AsyncIterator[Mailer]:
+    async def session(self) -> AsyncIterator[Mailer]:
         self.rounds.append(MemoryMailer())
         yield self.rounds[-1]
 

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from adapters import dramatiq_queue, redis_places
 from adapters.dramatiq_queue import DramatiqNudge
-from adapters.mail import smtp_mailer
+from adapters.mail import smtp_session
 from adapters.passwords import argon2_hasher
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.postgres import database, deadline
@@ -65,7 +65,7 @@ BOUNDS: dict[str, list[float]] = {
     "a request": [BODY_LIMIT, bounds.HEAD_LIMIT, bounds.HEADERS, 413, 414, 431],
     "a connection": [bounds.HEAD_SECONDS, bounds.REQUEST_SECONDS, bounds.READ_SECONDS, bounds.CONNECTIONS],
     "a letter": [
-        smtp_mailer.Waits().connecting,
+        smtp_session.SmtpTimeouts().connecting,
         5321,
         worker.SENDING,
         worker.WAITING,
@@ -152,7 +152,7 @@ def test_what_is_named_is_what_is_used() -> None:
     assert default(RedisBlocklist, "deadline") == default(RedisLimits, "deadline") == redis_places.DEADLINE
     assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == redis_places.DEADLINE
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
-    assert smtp_mailer.BEAT < seconds("patience") < seconds("lease")
+    assert smtp_session.PROGRESS_INTERVAL < seconds("patience") < seconds("lease")
     assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE
     assert worker.LOOK == 1.0
 

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
+from adapters.mail.addresses import Sender
 from adapters.mail.jinja_composer import JinjaComposer, spoken
-from adapters.mail.message import Sender, message_bytes
+from adapters.mail.message import message_bytes
 from application.mail_ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
 from domain.origin import Origin

@@ -41,7 +41,7 @@ def test_the_letters_of_a_round_are_copied_and_go_one_way_to_a_server(tmp_path: 
     async def heard() -> list[str]:
         async with scripted() as server:
             smtp = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{server.port}"), mail_from=FROM)
-            async with CopyingMailer(smtp, FolderMailer(tmp_path, mail_from=FROM)).round() as mailer:
+            async with CopyingMailer(smtp, FolderMailer(tmp_path, mail_from=FROM)).session() as mailer:
                 for number in (1, 2):
                     await mailer.send(replace(LETTER, id=UUID(int=number)))
         return [line.split()[0] for line in server.heard]

@@ -15,8 +15,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from adapters.mail.addresses import parse_sender
 from adapters.mail.folder_mailer import FolderMailer
-from adapters.mail.message import message_bytes, sender
+from adapters.mail.message import message_bytes
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import Mailer, MailRefused
@@ -127,7 +128,7 @@ async def test_a_second_send_is_the_same_letter(box: Box) -> None:
 
 async def test_letters_of_a_round_arrive_as_if_each_were_alone(box: Box) -> None:
     other = replace(LETTER, id=UUID(int=1))
-    async with box.mailer.round() as mailer:
+    async with box.mailer.session() as mailer:
         await mailer.send(other)
         await mailer.send(LETTER)
     await box.mailer.send(LETTER)
@@ -150,7 +151,7 @@ async def test_anything_but_one_bare_address_is_refused_before_anything_is_sent(
 def test_an_odd_address_is_written_exactly_or_refused(local: str) -> None:
     letter = replace(LETTER, recipient=f"{local}@example.com")
     try:
-        content = message_bytes(letter, sender(FROM))
+        content = message_bytes(letter, parse_sender(FROM))
     except MailRefused:
         assert re.search(r"=\?.*\?.*\?.*\?=", local)
     else:
@@ -169,8 +170,8 @@ async def test_no_header_grows_out_of_a_subject(box: Box, ending: str) -> None:
 
 @pytest.mark.parametrize("mail_from", ["x@y.z", "X <x@y.z>", '"X" <x@y.z>', "<x@y.z>", " X\u00fc, Inc. <x@y.z> "])
 def test_a_sender_is_an_address_with_or_without_a_name(mail_from: str) -> None:
-    assert sender(mail_from).address == "x@y.z"
-    assert sender(mail_from).name in {"", "X", "X\u00fc, Inc."}
+    assert parse_sender(mail_from).address == "x@y.z"
+    assert parse_sender(mail_from).name in {"", "X", "X\u00fc, Inc."}
 
 
 @pytest.mark.parametrize(
@@ -178,4 +179,4 @@ def test_a_sender_is_an_address_with_or_without_a_name(mail_from: str) -> None:
 )
 def test_a_sender_that_is_not_one_address_is_named(mail_from: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_MAIL_FROM"):
-        sender(mail_from)
+        parse_sender(mail_from)

@@ -7,7 +7,8 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.mail.smtp_mailer import BEAT, SmtpMailer, Waits
+from adapters.mail.smtp_mailer import SmtpMailer
+from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail_ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
@@ -20,13 +21,19 @@ NAMED = ENVELOPE[1:]
 """Where a server knows the recipient."""
 
 
-def mailer(server: Script, *, waits: Waits | None = None, beat: float = BEAT, user: str = "") -> SmtpMailer:
+def mailer(
+    server: Script,
+    *,
+    timeouts: SmtpTimeouts | None = None,
+    progress_interval: float = PROGRESS_INTERVAL,
+    user: str = "",
+) -> SmtpMailer:
     url = parse_smtp_url(f"smtp://{user}127.0.0.1:{server.port}")
-    return SmtpMailer(url, mail_from=FROM, waits=waits, beat=beat)
+    return SmtpMailer(url, mail_from=FROM, timeouts=timeouts, progress_interval=progress_interval)
 
 
-def all_in(seconds: float) -> Waits:
-    return Waits(connecting=seconds, reply=seconds, data=seconds, end=seconds)
+def all_in(seconds: float) -> SmtpTimeouts:
+    return SmtpTimeouts(connecting=seconds, reply=seconds, data=seconds, end=seconds)
 
 
 async def test_the_wire_holds_one_recipient_and_nothing_else() -> None:
@@ -121,7 +128,7 @@ async def test_a_no_before_the_recipient_is_about_no_letter(stage: str, answer: 
 async def test_a_letter_whose_end_is_not_answered_may_have_arrived(answer: str) -> None:
     async with scripted(END=answer) as server:
         with pytest.raises(MailUnanswered):
-            await mailer(server, waits=replace(Waits(), end=0.3)).send(LETTER)
+            await mailer(server, timeouts=replace(SmtpTimeouts(), end=0.3)).send(LETTER)
     assert len(server.letters) == 1
 
 
@@ -130,7 +137,7 @@ async def test_a_letter_whose_end_is_not_answered_may_have_arrived(answer: str) 
 async def test_a_letter_that_was_not_sent_has_not_arrived(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed) as delayed:
-            await mailer(server, waits=all_in(0.3)).send(LETTER)
+            await mailer(server, timeouts=all_in(0.3)).send(LETTER)
     assert type(delayed.value) is MailDelayed
 
 
@@ -141,7 +148,7 @@ async def test_any_positive_answer_to_the_end_is_a_yes() -> None:
 
 
 def test_a_server_has_the_times_of_the_standard() -> None:
-    assert (Waits().reply, Waits().data, Waits().end) == (300, 120, 600)
+    assert (SmtpTimeouts().reply, SmtpTimeouts().data, SmtpTimeouts().end) == (300, 120, 600)
 
 
 @pytest.mark.parametrize(("stage", "sent"), [("MAIL", False), ("DATA", False), ("END", True)])
@@ -155,7 +162,7 @@ async def test_the_sender_hears_that_a_letter_is_still_being_sent(stage: str, se
 
     async with scripted(**{stage: STALL}) as server:
         with anyio.fail_after(20), pytest.raises(KeyError):
-            await mailer(server, beat=0.3).send(LETTER, still_sending)
+            await mailer(server, progress_interval=0.3).send(LETTER, still_sending)
         with anyio.fail_after(20):
             await server.left.wait()
     assert heard[:2] == [sent, sent]
@@ -221,7 +228,7 @@ async def test_what_has_been_taken_is_sent_whatever_the_good_bye(answer: str) ->
 async def test_a_server_that_takes_for_ever_is_left_at_the_deadline(stage: str, way: str) -> None:
     async with scripted(**{stage: way}) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="no answer in time"):
-            await mailer(server, waits=all_in(0.3)).send(LETTER)
+            await mailer(server, timeouts=all_in(0.3)).send(LETTER)
         with anyio.fail_after(20):
             await server.left.wait()
 
@@ -229,7 +236,7 @@ async def test_a_server_that_takes_for_ever_is_left_at_the_deadline(stage: str, 
 async def test_connecting_has_a_deadline_of_its_own() -> None:
     async with scripted(EHLO=STALL) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="connecting: no answer in time"):
-            await mailer(server, waits=replace(Waits(), reply=0.2)).send(LETTER)
+            await mailer(server, timeouts=replace(SmtpTimeouts(), reply=0.2)).send(LETTER)
 
 
 async def test_a_cancelled_send_hangs_up() -> None:

@@ -33,7 +33,7 @@ def arrived(server: Script) -> list[UUID]:
 
 
 async def sent(server: Script, letters: list[Letter]) -> None:
-    async with mailer(server).round() as line:
+    async with mailer(server).session() as line:
         for letter in letters:
             await line.send(letter)
 
@@ -67,7 +67,7 @@ async def test_a_round_without_letters_goes_nowhere() -> None:
     ["421 4.7.0 enough", f"421 4.7.0 enough\r\n{DROP}", "450 too many", "503 order", "554 no", "nonsense", DROP],
 )
 async def test_a_server_that_has_had_enough_costs_a_connection_and_no_letter(enough: str) -> None:
-    async with scripted() as server, mailer(server).round() as line:
+    async with scripted() as server, mailer(server).session() as line:
         server.most, server.enough = 2, enough
         for letter in LETTERS:
             await line.send(letter)
@@ -87,7 +87,7 @@ async def test_a_server_that_hangs_up_after_each_letter_gets_each_once(end: str)
 
 @pytest.mark.parametrize("answer", ["421 closing", "450 later", "550 no", DROP])
 async def test_what_a_new_connection_is_told_is_the_answer(answer: str) -> None:
-    async with scripted(MAIL=answer) as server, mailer(server).round() as line:
+    async with scripted(MAIL=answer) as server, mailer(server).session() as line:
         for letter in LETTERS[:2]:
             with pytest.raises((MailDelayed, MailRefused), match="MAIL"):
                 await line.send(letter)
@@ -99,7 +99,7 @@ async def test_what_a_new_connection_is_told_is_the_answer(answer: str) -> None:
 async def test_a_letter_is_not_repeated_once_its_recipient_was_named_and_the_next_begins_anew(
     stage: str, answer: str
 ) -> None:
-    async with scripted() as server, mailer(server).round() as line:
+    async with scripted() as server, mailer(server).session() as line:
         await line.send(LETTERS[0])
         server.answers[stage.replace("END", ".")] = answer
         with pytest.raises((MailDelayed, MailRefused)):
@@ -117,7 +117,7 @@ async def test_a_letter_is_not_repeated_once_its_recipient_was_named_and_the_nex
 
 
 async def test_a_letter_that_may_not_be_sent_is_passed_over() -> None:
-    async with scripted() as server, mailer(server).round() as line:
+    async with scripted() as server, mailer(server).session() as line:
         await line.send(LETTERS[0])
         with pytest.raises(MailRefused):
             await line.send(replace(LETTERS[1], recipient="a@b.c>\r\nRCPT TO:<d@e.f"))
@@ -131,7 +131,7 @@ async def test_who_takes_for_ever_over_a_letter_is_left_at_its_deadline_and_the_
     async with scripted() as server:
         server.most, server.enough = 1, way
         with anyio.fail_after(20):
-            async with mailer(server, waits=all_in(1)).round() as line:
+            async with mailer(server, timeouts=all_in(1)).session() as line:
                 await line.send(LETTERS[0])
                 with pytest.raises(MailDelayed, match="MAIL: no answer in time"):
                     await line.send(LETTERS[1])
@@ -141,7 +141,7 @@ async def test_who_takes_for_ever_over_a_letter_is_left_at_its_deadline_and_the_
 
 
 async def test_each_letter_has_the_whole_of_its_time() -> None:
-    async with scripted() as server, mailer(server, waits=all_in(1)).round() as line:
+    async with scripted() as server, mailer(server, timeouts=all_in(1)).session() as line:
         await line.send(LETTERS[0])
         await asyncio.sleep(1.1)
         await line.send(LETTERS[1])
@@ -150,7 +150,7 @@ async def test_each_letter_has_the_whole_of_its_time() -> None:
 
 async def test_a_round_that_is_broken_off_hangs_up() -> None:
     async def break_off() -> None:
-        async with mailer(server).round() as line:
+        async with mailer(server).session() as line:
             await line.send(LETTERS[0])
             raise KeyError
 
@@ -181,7 +181,7 @@ async def test_a_round_is_encrypted_and_logged_in_once(tmp_path: Path) -> None:
     authority = Authority(tmp_path)
     async with honest(starttls=authority.server("localhost"), login=True) as inbox:
         url = parse_smtp_url(f"smtp://ada:right%20one@localhost:{inbox.port}?tls=starttls")
-        async with SmtpMailer(url, mail_from=FROM, ssl_context=authority.trust).round() as line:
+        async with SmtpMailer(url, mail_from=FROM, ssl_context=authority.trust).session() as line:
             for letter in LETTERS:
                 await line.send(letter)
     assert [envelope.rcpt_tos for envelope in inbox.envelopes] == [[letter.recipient] for letter in LETTERS]
