@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """`ip` is what the front door found out, `user_agent` the caller's own word; either may be empty."""
+    """`ip` is the client's address, `user_agent` the caller's own word; either may be empty."""
 
     ip: str = ""
     user_agent: str = ""

@@ -9,6 +9,7 @@ from dependency_injector import containers, providers
 from adapters.dramatiq_queue import DramatiqNudge
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
+from adapters.postgres.deadline import start_deadline
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_floors import PostgresFloors
@@ -80,6 +81,9 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Object(making.now)
     new_id = providers.Object(uuid7)
     new_secret = providers.Object(making.new_secret)
+    start_request = providers.Object(making.start_request)
+    set_request_user = providers.Object(making.set_request_user)
+    start_deadline = providers.Object(start_deadline)
 
     lifetimes = providers.ThreadSafeSingleton(
         Lifetimes,
@@ -91,6 +95,7 @@ class Container(containers.DeclarativeContainer):
     common_passwords = providers.ThreadSafeSingleton(ZxcvbnWordlist)
     policy = providers.ThreadSafeSingleton(making.make_policy, settings, common_passwords)
     hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
+    hashing_load = hasher.provided.load
 
     database = providers.ThreadSafeSingleton(Database, settings.provided.database_url)
     leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
@@ -108,6 +113,7 @@ class Container(containers.DeclarativeContainer):
         ReloadingKeyStore, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
     )
     access_codec = providers.ThreadSafeSingleton(making.make_access_codec, settings, signing_keys, clock)
+    jwks, claims = access_codec.provided.jwks, access_codec.provided.claims
     refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
     links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
     composer = providers.ThreadSafeSingleton(making.make_composer, settings)

@@ -2,15 +2,19 @@
 
 import os
 import secrets
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
+from adapters.caller import Caller, current_caller, serve
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.no_limits import NoLimits
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.breached_passwords import BreachedPasswords
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
+from adapters.postgres.deadline import start_deadline
 from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.process_limits import ProcessLimits
 from adapters.redis_blocklist import RedisBlocklist
@@ -29,6 +33,18 @@ def now() -> datetime:
 
 def new_secret() -> str:
     return secrets.token_urlsafe(32)
+
+
+def start_request(ip: str, hung_up: Callable[[], Awaitable[None]]) -> None:
+    """From here on this task serves a client, and its waits for the database share one deadline."""
+    start_deadline()
+    serve(Caller(ip=ip, hung_up=hung_up))
+
+
+def set_request_user(user_id: UUID) -> None:
+    """The client of this task is authenticated."""
+    if (caller := current_caller()) is not None:
+        caller.user = user_id
 
 
 def make_hasher(settings: Settings) -> Argon2Hasher:

@@ -1,6 +1,5 @@
 """Registering, and proving an address."""
 
-from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -9,9 +8,9 @@ from application.ask_for_link import AskForLink
 from application.register import Register
 from application.verify import Verify
 from domain.limits import Limit
+from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
-from entrypoints.http.guard import anybody
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import public
 from entrypoints.http.reading import AnyRequest, origin_of
 from entrypoints.http.shapes import Accepted, UserShape
 
@@ -36,12 +35,10 @@ class EmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/register",
     operation_id="register",
     summary="Register an account",
-    tags=["Registration"],
-    guards=anybody(budget=Limit.REGISTER),
+    tag="Registration",
+    policy=public(budget=Limit.REGISTER),
     status_code=202,
-    responses=refusals(
-        "email_invalid", "username_invalid", "username_taken", "password_weak", "rate_limited", "overloaded"
-    ),
+    errors=["email_invalid", "username_invalid", "username_taken", "password_weak", "overloaded"],
 )
 async def register_account(
     data: JSONBody[RegisterBody], request: AnyRequest, register: NamedDependency[Register]
@@ -56,10 +53,10 @@ async def register_account(
     "/verify",
     operation_id="verifyEmail",
     summary="Verify an e-mail address",
-    tags=["Registration"],
-    guards=anybody(budget=Limit.LINK),
+    tag="Registration",
+    policy=public(budget=Limit.LINK),
     status_code=200,
-    responses=refusals("link_invalid", "link_expired", "rate_limited"),
+    errors=["link_invalid", "link_expired"],
 )
 async def verify_address(
     data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
@@ -72,10 +69,10 @@ async def verify_address(
     "/verify/resend",
     operation_id="resendVerification",
     summary="Send another verification link",
-    tags=["Registration"],
-    guards=anybody(budget=Limit.MAIL),
+    tag="Registration",
+    policy=public(budget=Limit.MAIL),
     status_code=202,
-    responses=refusals("email_invalid", "rate_limited"),
+    errors=["email_invalid"],
 )
 async def resend_verification(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]

@@ -1,6 +1,5 @@
 """Changing one's address, and taking it back."""
 
-from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -9,9 +8,9 @@ from application.change_email import ChangeEmail
 from application.follow_email_link import FollowEmailLink
 from domain.limits import Limit
 from entrypoints.http.accounts import SENT, TokenBody
+from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
-from entrypoints.http.guard import anybody, signed_in
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import authenticated, public
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import Accepted, UserShape
 
@@ -25,12 +24,10 @@ class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/email/change",
     operation_id="requestEmailChange",
     summary="Ask for another e-mail address",
-    tags=["E-mail"],
-    guards=signed_in(budget=Limit.EMAIL_CHANGE),
+    tag="E-mail",
+    policy=authenticated(budget=Limit.EMAIL_CHANGE),
     status_code=202,
-    responses=refusals(
-        "token_missing", "invalid_credentials", "account_disabled", "email_invalid", "rate_limited", "overloaded"
-    ),
+    errors=["invalid_credentials", "account_disabled", "email_invalid", "overloaded"],
 )
 async def ask_for_change(
     data: JSONBody[ChangeEmailBody], request: AnyRequest, change_email: NamedDependency[ChangeEmail]
@@ -47,10 +44,10 @@ async def ask_for_change(
     "/email/confirm",
     operation_id="confirmEmailChange",
     summary="Confirm or undo a change of address",
-    tags=["E-mail"],
-    guards=anybody(budget=Limit.LINK),
+    tag="E-mail",
+    policy=public(budget=Limit.LINK),
     status_code=200,
-    responses=refusals("link_invalid", "link_expired", "last_admin", "rate_limited"),
+    errors=["link_invalid", "link_expired", "last_admin"],
 )
 async def follow_link(
     data: JSONBody[TokenBody], request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]

@@ -1,4 +1,4 @@
-"""The application: routes, what they are given, and how refusals are answered."""
+"""The application: its routes, their dependencies, and the middleware around them."""
 
 import asyncio
 import contextlib
@@ -10,9 +10,8 @@ from typing import TypeVar
 import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
-from litestar.types import ASGIApp, ControllerRouterHandler, Method
+from litestar.types import ASGIApp, ControllerRouterHandler
 
-from application.authenticate import Authenticate
 from domain.refusals import Refusal
 from entrypoints.container import Container, close
 from entrypoints.http import (
@@ -32,14 +31,18 @@ from entrypoints.http import (
     sessions,
     users,
 )
+from entrypoints.http.client_address import ClientAddresses
+from entrypoints.http.cors import Cors
+from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
-from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import insist_on_gates
+from entrypoints.http.guard import AccessChecks, require_policies
 from entrypoints.http.html import Pages
+from entrypoints.http.middleware.access_log import AccessLog
+from entrypoints.http.middleware.client_checks import ClientChecks
+from entrypoints.http.middleware.security_headers import SecurityHeaders
 from entrypoints.http.page_results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
 from entrypoints.http.reading import StrictRequest
-from entrypoints.http.shortcut import Shortcut, Way
 from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import Call, Metrics
 from entrypoints.settings import load
@@ -65,26 +68,27 @@ def offer(make: Callable[[], T]) -> Provide:
 
 
 def create(container: Container) -> ASGIApp:
-    settings = container.settings()
     app = assemble(container)
-    authenticate: Authenticate = app.state.authenticate
-    ways: dict[tuple[Method, str], Way] = {
-        ("GET", forward_auth.PATH): forward_auth.way(authenticate),
-        ("GET", me.PATH): me.way(authenticate, container.show_me()),
-        ("POST", sessions.LOGGING_IN): sessions.entering(container.login()),
-        ("POST", sessions.RENEWING): sessions.renewing(container.refresh()),
-    }
-    return FrontDoor(
-        Shortcut(app, ways),
-        paths=app.state.paths,
-        metrics=app.state.metrics,
-        tell=tell_requests(settings),
+    return surround(app, app, container)
+
+
+def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
+    """`inner`, which is the application or leads to it, with the middleware around it."""
+    settings = container.settings()
+    cors = Cors(settings.cors_origins)
+    dispatch = Dispatch(
+        inner,
+        paths=Paths(app),
+        cors=cors,
+        send_without_route=partial(send_without_route, app),
+        prefix=settings.public_path,
+    )
+    return ClientChecks(
+        AccessLog(SecurityHeaders(dispatch, cors=cors), metrics=app.state.metrics, tell=tell_requests(settings)),
+        addresses=ClientAddresses(settings.trusted_proxies),
+        start_request=container.start_request(),
         hosts=settings.allowed_hosts,
         page_hosts=settings.own_hosts if settings.development else (),
-        proxies=settings.trusted_proxies,
-        origins=settings.cors_origins,
-        prefix=settings.public_path,
-        without_route=partial(send_without_route, app),
     )
 
 
@@ -109,15 +113,19 @@ def assemble(container: Container) -> Litestar:
         lifespan=[_house(container)],
         logging_config=None,
     )
-    app.state.authenticate = container.authenticate()
-    app.state.identify_client = container.identify_client()
-    app.state.limits = container.limits()
+    app.state.access_checks = AccessChecks(
+        authenticate=container.authenticate(),
+        identify_client=container.identify_client(),
+        limits=container.limits(),
+        set_user=container.set_request_user(),
+    )
+    app.state.show_me = container.show_me()
     app.state.routes = routes
     app.state.public_url = settings.public_url
     app.state.pages = Pages(settings.public_url, name=settings.name, product_url=settings.product_url)
     app.state.paths = Paths(app)
     app.state.metrics = Metrics(_calls(app.state.paths))
-    insist_on_gates(app)
+    require_policies(app)
     return app
 
 

@@ -4,23 +4,24 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from litestar import Litestar, MediaType, Request, Response, get
+from litestar import Litestar, MediaType, Request, Response
 from litestar.params import FromPath
 
 from domain.refusals import Code, Refusal
-from entrypoints.http.guard import Gate, anybody
+from entrypoints.http.endpoint import get
+from entrypoints.http.guard import AccessPolicy, public
 from entrypoints.http.html import Pages, page
 from entrypoints.http.openapi import access_policies, document
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.http.reading import FOR_ANY_ORIGIN
 
 
-@get("/openapi.json", guards=anybody(), include_in_schema=False)
+@get("/openapi.json", policy=public())
 async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
     return Response(_document(request.app), media_type=MediaType.JSON, headers=FOR_ANY_ORIGIN)
 
 
-@get("/problems/{name:str}", guards=anybody(), include_in_schema=False)
+@get("/problems/{name:str}", policy=public())
 async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
@@ -30,7 +31,7 @@ async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Respo
     return page(request, "message.html", heading=title, text=text, retry="", step="Back to")
 
 
-@get("/docs", guards=anybody(), include_in_schema=False)
+@get("/docs", policy=public())
 async def calls(request: Request[Any, Any, Any]) -> Response[str]:
     text, headers = _page(request.app)
     return Response(text, media_type=MediaType.HTML, headers=headers)
@@ -87,7 +88,7 @@ def _told(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
     return " ".join(f"`{field}`" for field, _ in _fields(schema, answer))
 
 
-def _who(gate: Gate) -> str:
+def _who(gate: AccessPolicy) -> str:
     if gate.client:
         return "client credentials (HTTP Basic)"
     if not gate.caller:

@@ -4,7 +4,6 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from litestar import get
 from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Struct
@@ -15,9 +14,9 @@ from domain.event import Action, Event
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
+from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, described
-from entrypoints.http.guard import at_least, signed_in
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import authenticated, requires_role
 from entrypoints.http.reading import AnyRequest, caller_of
 
 _PAGED = {"limit", "cursor"}
@@ -58,9 +57,8 @@ class EventPage(Struct, frozen=True):
     "/me/events",
     operation_id="listMyEvents",
     summary="List events of your account",
-    tags=["Account"],
-    guards=signed_in(query=_PAGED),
-    responses=refusals("token_missing", "token_revoked"),
+    tag="Account",
+    policy=authenticated(query=_PAGED),
 )
 async def my_events(
     request: AnyRequest,
@@ -76,9 +74,9 @@ async def my_events(
     "/users/{user_id:uuid}/events",
     operation_id="listUserEvents",
     summary="List events of a user",
-    tags=["Users"],
-    guards=at_least(Role.MODERATOR, query=_PAGED),
-    responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
+    tag="Users",
+    policy=requires_role(Role.MODERATOR, query=_PAGED),
+    errors=["not_found"],
 )
 async def events_of_user(
     user_id: FromPath[UUID],

@@ -5,22 +5,21 @@ from datetime import datetime
 from typing import Annotated, TypeVar
 
 import msgspec
-from litestar import get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import SkipValidation
 from litestar.response import Stream
 from msgspec import Struct
 
-from adapters.postgres.deadline import start_deadline
 from application.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.limits import Limit
 from domain.mail import Kind, Mail, Outcome
 from domain.session import EndReason, Session
+from entrypoints.http.endpoint import get
 from entrypoints.http.events import EventShape
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
-from entrypoints.http.guard import signed_in
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import authenticated
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 
@@ -113,19 +112,20 @@ class ExportShape(Struct, frozen=True, kw_only=True):
     "/me/export",
     operation_id="exportMe",
     summary="Export your data",
-    tags=["Account"],
-    guards=signed_in(budget=Limit.EXPORT),
-    responses={
-        200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep"),
-        **refusals("token_missing", "token_revoked"),
-    },
+    tag="Account",
+    policy=authenticated(budget=Limit.EXPORT),
+    responses={200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep")},
 )
-async def export(request: AnyRequest, export_me: NamedDependency[ExportMe]) -> Stream:
+async def export(
+    request: AnyRequest,
+    export_me: NamedDependency[ExportMe],
+    start_deadline: NamedDependency[SkipValidation[Callable[[], None]]],
+) -> Stream:
     """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
     written = _written(await export_me(caller_of(request), origin=origin_of(request)))
     beginning = await anext(written)  # an outage until here is answered as one
     return Stream(
-        _joined(beginning, written),
+        _joined(beginning, written, start_deadline),
         media_type="application/json",
         headers={"Content-Disposition": 'attachment; filename="latchkey-export.json"'},
     )
@@ -156,9 +156,11 @@ async def _encoded(pages: AsyncIterator[Sequence[Kept]], shape: Callable[[Kept],
         yield msgspec.json.encode([shape(item) for item in page])[1:-1]
 
 
-async def _joined(beginning: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+async def _joined(
+    beginning: bytes, rest: AsyncIterator[bytes], start_deadline: Callable[[], None]
+) -> AsyncIterator[bytes]:
     yield beginning
-    start_deadline()  # who takes it piece by piece waits for each
+    start_deadline()  # each page has a deadline of its own: the client may read slowly
     async for piece in rest:
         yield piece
         start_deadline()

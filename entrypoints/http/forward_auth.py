@@ -3,74 +3,71 @@
 from functools import lru_cache
 from uuid import UUID
 
-from litestar import MediaType, Response, get
+import msgspec
+from litestar import MediaType, Request, Response
 from litestar.datastructures import ResponseHeader
-from litestar.di import NamedDependency
 from litestar.params import FromQuery
 from litestar.types import HTTPScope
 
-from application.authenticate import Authenticate
 from domain.role import Role
-from entrypoints.http.guard import bearer, signed_in
-from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of
-from entrypoints.http.shortcut import Headers, Way
+from domain.token import AccessToken
+from entrypoints.http.endpoint import Headers, get
+from entrypoints.http.guard import AccessChecks, authenticated
+from entrypoints.http.validation import in_words, problem_of, refusal_of
 
 PATH = "/v1/forward-auth"
 
-_SAID = {
+_DESCRIPTIONS = {
     "X-Auth-User": "The caller's id.",
     "X-Auth-Role": "The caller's role; worth nothing unless X-Auth-Verified is true.",
     "X-Auth-Session": "The id of the caller's session.",
     "X-Auth-Verified": "`true` or `false`: whether the caller has verified their e-mail address.",
 }
+_NAMES = [name.lower().encode() for name in _DESCRIPTIONS]
+_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+
+
+async def _identify(scope: HTTPScope, caller: AccessToken) -> tuple[Headers, bytes]:
+    role = _required_role(scope) if scope["query_string"] else None
+    if role is not None:
+        caller = await AccessChecks.of(scope).authenticate.insist(caller, role)
+    return [_TEXT, *_headers(caller.user_id, caller.session_id, caller.role, caller.verified)], b""
+
+
+def _required_role(scope: HTTPScope) -> Role | None:
+    """Raises `malformed`."""
+    name = Request(scope).query_params.get("role")
+    try:
+        return None if name is None else msgspec.convert(name, Role)
+    except msgspec.ValidationError as error:
+        raise refusal_of([problem_of("role", in_words(str(error), Role))]) from None
+
+
+@lru_cache(1024)
+def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool) -> Headers:
+    values = str(user_id), role.value, str(session_id), "true" if verified else "false"
+    return [(name, value.encode()) for name, value in zip(_NAMES, values, strict=True)]
 
 
 @get(
     "/forward-auth",
     operation_id="forwardAuth",
     summary="Authorize a request for a proxy",
-    tags=["Services"],
-    guards=signed_in(query={"role"}),
+    tag="Services",
+    policy=authenticated(query={"role"}),
+    plain=_identify,
+    errors=["not_verified", "role_required"],
     media_type=MediaType.TEXT,
     response_headers=[
-        ResponseHeader(name=name, description=said, documentation_only=True) for name, said in _SAID.items()
+        ResponseHeader(name=name, description=text, documentation_only=True) for name, text in _DESCRIPTIONS.items()
     ],
-    responses=refusals("token_missing", "token_revoked", "not_verified", "role_required"),
 )
-async def forward_auth(
-    request: AnyRequest, authenticate: NamedDependency[Authenticate], role: FromQuery[Role | None] = None
-) -> Response[str]:
+async def forward_auth(role: FromQuery[Role | None] = None) -> Response[str]:
     """Authenticate a request for a proxy in front of another service. The response has no body.
 
     Without `role` every authenticated user passes, verified or not. Use `?role=member` to require a verified one.
     """
-    caller = caller_of(request)
-    if role is not None:
-        caller = await authenticate.insist(caller, role)
-    told = _spelled(caller.user_id, caller.session_id, caller.role, caller.verified)
-    return Response("", headers={name.decode(): value.decode() for name, value in told})
-
-
-@lru_cache(1024)
-def _spelled(user_id: UUID, session_id: UUID, role: Role, verified: bool) -> Headers:
-    told = str(user_id), role.value, str(session_id), "true" if verified else "false"
-    return [(name, value.encode()) for name, value in zip(_NAMES, told, strict=True)]
-
-
-def way(authenticate: Authenticate) -> Way:
-    """The same without the framework."""
-
-    async def answer(scope: HTTPScope, _: bytes) -> tuple[Headers, bytes]:
-        caller = await authenticate(bearer(scope), role=_ROLES[scope["query_string"]])
-        return [_TEXT, *_spelled(caller.user_id, caller.session_id, caller.role, caller.verified)], b""
-
-    return Way(answer, queries=_ROLES.keys())
-
-
-_ROLES: dict[bytes, Role | None] = {b"": None} | {f"role={role}".encode(): role for role in Role}
-_NAMES = [name.lower().encode() for name in _SAID]
-_TEXT = (b"content-type", b"text/plain; charset=utf-8")
+    raise NotImplementedError
 
 
 handlers = [forward_auth]

@@ -3,12 +3,13 @@
 from pathlib import Path
 from typing import Any
 
-from litestar import Response, route
+from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import SkipValidation
 from litestar.response import Redirect
 
-from entrypoints.http.guard import anybody
+from entrypoints.http.endpoint import get
+from entrypoints.http.guard import public
 from entrypoints.http.html import page
 from entrypoints.http.reading import AnyRequest
 from entrypoints.release import release
@@ -18,7 +19,7 @@ _ICON = (Path(__file__).parent / "templates" / "icon.svg").read_bytes()
 _A_DAY = {"Cache-Control": "public, max-age=86400"}
 
 
-@route("/", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+@get("/", policy=public(query=None))
 async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Settings]]) -> Response[Any]:
     """A page; or the same as JSON for who asks for that and for no page."""
     wanted = request.headers.get("accept", "")
@@ -30,22 +31,18 @@ async def home(request: AnyRequest, settings: NamedDependency[SkipValidation[Set
     return shown
 
 
-@route(
-    "/.well-known/change-password", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False
-)
+@get("/.well-known/change-password", policy=public(query=None))
 async def change_password_page() -> Redirect:
     """Where password managers send people (W3C, A Well-Known URL for Changing Passwords)."""
     return Redirect("../reset", status_code=302)
 
 
-@route(
-    ["/favicon.ico", "/favicon.svg"], http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False
-)
+@get(["/favicon.ico", "/favicon.svg"], policy=public(query=None))
 async def icon() -> Response[bytes]:
     return Response(_ICON, media_type="image/svg+xml", headers=_A_DAY)
 
 
-@route("/robots.txt", http_method=["GET", "HEAD"], guards=anybody(query=None), include_in_schema=False)
+@get("/robots.txt", policy=public(query=None))
 async def robots() -> Response[str]:
     return Response("User-agent: *\nDisallow: /\n", media_type="text/plain", headers=_A_DAY)
 

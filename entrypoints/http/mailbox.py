@@ -5,12 +5,13 @@ from email import message_from_bytes, policy
 from pathlib import Path
 from typing import Any
 
-from litestar import Response, get
+from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
 from domain.refusals import Code, Refusal
-from entrypoints.http.guard import anybody
+from entrypoints.http.endpoint import get
+from entrypoints.http.guard import public
 from entrypoints.http.html import page
 from entrypoints.http.reading import AnyRequest
 from entrypoints.settings import Settings
@@ -51,21 +52,21 @@ def _readable(text: str) -> str:
     return text.encode("utf-8", "replace").decode()
 
 
-@get("/dev/mail", guards=anybody(), include_in_schema=False, sync_to_thread=True)
+@get("/dev/mail", policy=public(), sync_to_thread=True)
 def look_into_mailbox(request: AnyRequest, settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     folder = settings.data_dir / "mailbox"
     newest = sorted(folder.glob("*.eml"), reverse=True)[:100]
     return page(request, "mailbox.html", mails=[_mail(path) for path in newest], folder=folder)
 
 
-@get("/dev/mail/{name:str}", guards=anybody(), include_in_schema=False, sync_to_thread=True)
+@get("/dev/mail/{name:str}", policy=public(), sync_to_thread=True)
 def read_mail(
     request: AnyRequest, name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]
 ) -> Response[str]:
     return page(request, "mail.html", mail=_mail(_caught(name, settings)))
 
 
-@get("/dev/mail/{name:str}/html", guards=anybody(), include_in_schema=False, sync_to_thread=True)
+@get("/dev/mail/{name:str}/html", policy=public(), sync_to_thread=True)
 def read_html(name: FromPath[str], settings: NamedDependency[SkipValidation[Settings]]) -> Response[str]:
     """The HTML part as people get it; its links open in the whole window. It runs nothing and loads nothing."""
     text = _mail(_caught(name, settings))["html"] or ""

@@ -1,7 +1,4 @@
-"""The OpenAPI 3.1 document. The framework derives it from the routes, msgspec writes the schemas.
-
-Added here is what neither knows: access policies, and refusals with their headers and examples.
-"""
+"""The OpenAPI 3.1 document. The framework derives it from the routes, msgspec writes the schemas."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -12,13 +9,12 @@ import msgspec
 from litestar import Litestar
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi import OpenAPIConfig
-from litestar.openapi.spec import Contact, License, Server, Tag
+from litestar.openapi.spec import Components, Contact, License, Reference, SecurityScheme, Server, Tag
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct
 
-from domain.refusals import Code
-from entrypoints.http.guard import Gate, gate_of
-from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON, Problem, Refusals, example
+from entrypoints.http.guard import AccessPolicy, policy_of
+from entrypoints.http.problems import Problem
 from entrypoints.release import release
 
 TAGS = {
@@ -32,29 +28,16 @@ TAGS = {
     "System": "Health, keys and metrics.",
 }
 
-_SCHEMES = {
-    "bearer": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "The `access_token` of a token pair.",
-    },
-    "basic": {
-        "type": "http",
-        "scheme": "basic",
-        "description": "Id and secret of a client, as printed by `clients add`. They may be sent as"
+_SECURITY: dict[str, SecurityScheme | Reference] = {
+    "bearer": SecurityScheme(
+        type="http", scheme="bearer", bearer_format="JWT", description="The `access_token` of a token pair."
+    ),
+    "basic": SecurityScheme(
+        type="http",
+        scheme="basic",
+        description="Id and secret of a client, as printed by `clients add`. They may be sent as"
         " `client_id` and `client_secret` in the form instead.",
-    },
-}
-_RETRY_AFTER = {
-    "description": "Seconds to wait before the next attempt.",
-    "schema": {"type": "integer", "minimum": 1},
-}
-_CHALLENGE = {"description": "How to authenticate (RFC 9110, section 11.6.1).", "schema": {"type": "string"}}
-_HEADERS: dict[int, dict[str, Any]] = {
-    401: {"WWW-Authenticate": _CHALLENGE},
-    429: {"Retry-After": _RETRY_AFTER},
-    503: {"Retry-After": _RETRY_AFTER},
+    ),
 }
 
 
@@ -72,20 +55,17 @@ def document(app: Litestar) -> dict[str, Any]:
             license=License(name="MIT", identifier="MIT"),
             servers=[Server(url=app.state.public_url)],
             tags=[Tag(name=name, description=text) for name, text in TAGS.items()],
+            components=Components(security_schemes=_SECURITY),
             use_handler_docstrings=True,
         ),
         logging_config=None,
     )
     openapi = twin.openapi_schema.to_schema()
-    handlers = dict(_handlers(app))
-    for path, item in openapi["paths"].items():
-        for method, operation in item.items():
-            _complete(operation, handlers[path, method.upper()])
-    openapi["components"] = {"schemas": _schemas(handlers.values()), "securitySchemes": _SCHEMES}
+    openapi["components"]["schemas"] = _schemas(handler for _, handler in _handlers(app))
     return openapi
 
 
-def access_policies(app: Litestar) -> dict[tuple[str, str], Gate]:
+def access_policies(app: Litestar) -> dict[tuple[str, str], AccessPolicy]:
     """The access policy of each documented operation, by path and method."""
     return {key: _policy(handler) for key, handler in _handlers(app)}
 
@@ -97,68 +77,11 @@ def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler
                 yield from (((route.path_format, str(method)), handler) for method in handler.http_methods)
 
 
-def _policy(handler: HTTPRouteHandler) -> Gate:
-    policy = gate_of(handler)
+def _policy(handler: HTTPRouteHandler) -> AccessPolicy:
+    policy = policy_of(handler)
     if policy is None:
         raise TypeError(f"{handler.handler_name} declares no access policy")
     return policy
-
-
-def _complete(operation: dict[str, Any], handler: HTTPRouteHandler) -> None:
-    policy = _policy(handler)
-    operation["security"] = [{"bearer": []}] if policy.caller else [{"basic": []}] if policy.client else []
-    if policy.role is not None:
-        operation["x-required-role"] = policy.role
-    for parameter in operation.get("parameters", []):
-        _require_value(parameter)
-    answers = {status: answer for status, answer in operation["responses"].items() if status < "400"}
-    for answer in answers.values():
-        for header in answer.get("headers", {}).values():
-            header.setdefault("schema", {"type": "string"})
-    operation["responses"] = answers | {
-        str(status): _problem(status, codes)
-        for status, codes in _codes(handler, policy, takes_body="requestBody" in operation).items()
-    }
-
-
-def _require_value(parameter: dict[str, Any]) -> None:
-    """A query parameter that may be left out is still never null."""
-    schema = parameter["schema"]
-    if "oneOf" in schema:
-        [value] = [one for one in schema.pop("oneOf") if one != {"type": "null"}]
-        schema |= value
-
-
-def _codes(handler: HTTPRouteHandler, policy: Gate, *, takes_body: bool) -> dict[int, list[str]]:
-    """The codes that an operation may refuse with, by status."""
-    codes = ["malformed"]
-    if policy.caller:
-        codes += [Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED]
-    if policy.client:
-        codes += [Code.INVALID_CREDENTIALS]
-    if policy.role is not None:
-        codes += [Code.NOT_VERIFIED, Code.ROLE_REQUIRED]
-    if policy.budget is not None:
-        codes += [Code.RATE_LIMITED]
-    codes += [
-        code for spec in (handler.responses or {}).values() if isinstance(spec, Refusals) for code in spec.codes
-    ]
-    if takes_body:
-        codes += ["too_large", "unsupported_media_type"]
-    codes += ["internal", Code.UNAVAILABLE]
-    by_status: dict[int, list[str]] = {}
-    for code in dict.fromkeys(map(str, codes)):
-        by_status.setdefault(CATALOGUE[code][0], []).append(code)
-    return dict(sorted(by_status.items()))
-
-
-def _problem(status: int, codes: list[str]) -> dict[str, Any]:
-    examples = {code: {"summary": CATALOGUE[code][1], "value": msgspec.to_builtins(example(code))} for code in codes}
-    answer = {
-        "description": " or ".join(f"`{code}`" for code in codes),
-        "content": {PROBLEM_JSON: {"schema": {"$ref": "#/components/schemas/Problem"}, "examples": examples}},
-    }
-    return answer | ({"headers": _HEADERS[status]} if status in _HEADERS else {})
 
 
 def _schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:

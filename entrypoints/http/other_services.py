@@ -1,21 +1,22 @@
 """Calls of other services about their users' tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
-from litestar import MediaType, post
+from litestar import MediaType
 from litestar.di import NamedDependency
-from litestar.params import URLEncodedBody
+from litestar.params import SkipValidation, URLEncodedBody
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.tokens.jwt_codec import JwtCodec
 from application.introspect import Introspect
 from application.revoke import Revoke
 from domain.limits import Limit
 from domain.refusals import Code, Refusal
 from domain.role import Role
+from domain.token import AccessToken
+from entrypoints.http.endpoint import post
 from entrypoints.http.fields import described
-from entrypoints.http.guard import a_client
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import client_authenticated
 from entrypoints.http.reading import AnyRequest, client_of, strict_form
 
 
@@ -60,37 +61,35 @@ class Introspection(Struct, frozen=True, kw_only=True):
     "/introspect",
     operation_id="introspectToken",
     summary="Introspect a token",
-    tags=["Services"],
-    guards=a_client(budget=Limit.CLIENT),
+    tag="Services",
+    policy=client_authenticated(budget=Limit.CLIENT),
     before_request=strict_form,
     status_code=200,
-    responses=refusals("rate_limited"),
 )
 async def introspect_token(
     data: URLEncodedBody[TokenForm],
     introspect: NamedDependency[Introspect],
-    access_codec: NamedDependency[JwtCodec],
+    claims: NamedDependency[SkipValidation[Callable[[AccessToken], dict[str, Any]]]],
 ) -> Introspection:
     """Check whether an access token is active, and whose it is (RFC 7662). Refresh tokens are never active."""
     found = await introspect(data.said())
     if found is None:
         return Introspection(active=False)
     token, user = found
-    claims = {"token_type": "Bearer", **access_codec.claims(token), "username": user.username or UNSET}
-    del claims["gen"]
-    return Introspection(active=True, **claims)
+    members = {"token_type": "Bearer", **claims(token), "username": user.username or UNSET}
+    del members["gen"]
+    return Introspection(active=True, **members)
 
 
 @post(
     "/revoke",
     operation_id="revokeToken",
     summary="Revoke a token",
-    tags=["Services"],
-    guards=a_client(budget=Limit.CLIENT),
+    tag="Services",
+    policy=client_authenticated(budget=Limit.CLIENT),
     before_request=strict_form,
     media_type=MediaType.TEXT,
     status_code=200,
-    responses=refusals("rate_limited"),
 )
 async def revoke_token(data: URLEncodedBody[TokenForm], request: AnyRequest, revoke: NamedDependency[Revoke]) -> str:
     """End the session of an access or refresh token (RFC 7009). The response is 200 for unknown tokens too."""

@@ -57,7 +57,7 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     """Why not, and one step from here. A dead link that is only `seen` is no refusal: nothing was asked for."""
     status, title = CATALOGUE[refusal.code]
     if not seen:
-        request.scope["state"]["refusal"] = refusal.code  # for the front door, which counts
+        request.scope["state"]["refusal"] = refusal.code  # for the access log and metrics
     if refusal.code in _DEAD:
         return dead_link(request, refusal.code, status=200 if seen else status)
     wait = refusal.retry_after or (2 if status == HTTPStatus.SERVICE_UNAVAILABLE else None)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 from litestar.di import NamedDependency
 
 from application.ask_for_link import AskForLink
@@ -14,7 +14,8 @@ from domain.limits import Limit
 from domain.mail import Purpose
 from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
-from entrypoints.http.guard import anybody
+from entrypoints.http.endpoint import get, post
+from entrypoints.http.guard import public
 from entrypoints.http.html import page
 from entrypoints.http.page_results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problems import CATALOGUE
@@ -25,7 +26,7 @@ def _token(said: Any) -> str:
     return str(said.get("token") or "")
 
 
-@get("/verify", guards=anybody(query=None), include_in_schema=False)
+@get("/verify", policy=public(query=None))
 async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookAtLink]) -> Response[str]:
     token = _token(request.query_params)
     if not token:
@@ -37,7 +38,7 @@ async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookA
     return page(request, "verify.html", token=token)
 
 
-@post("/verify", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
+@post("/verify", policy=public(query=None, budget=Limit.LINK), status_code=200)
 async def verify_by_button(
     request: AnyRequest, verify: NamedDependency[Verify], ask_for_verification: NamedDependency[AskForLink]
 ) -> Response[str]:
@@ -54,7 +55,7 @@ async def verify_by_button(
     return done(request, "Your e-mail address is verified", "You can now use your account.")
 
 
-@get("/reset", guards=anybody(query=None), include_in_schema=False)
+@get("/reset", policy=public(query=None))
 async def ask_to_reset(
     request: AnyRequest, look_at_link: NamedDependency[LookAtLink], policy: NamedDependency[PasswordPolicy]
 ) -> Response[str]:
@@ -67,7 +68,7 @@ async def ask_to_reset(
         return refused(request, refusal, token=token, seen=True)
 
 
-@post("/reset", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
+@post("/reset", policy=public(query=None, budget=Limit.LINK), status_code=200)
 async def reset_by_button(
     request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
@@ -92,7 +93,7 @@ async def reset_by_button(
     return done(request, "Your password is changed", text)
 
 
-@get("/email", guards=anybody(query=None), include_in_schema=False)
+@get("/email", policy=public(query=None))
 async def ask_about_address(
     request: AnyRequest,
     follow_email_link: NamedDependency[FollowEmailLink],
@@ -109,7 +110,7 @@ async def ask_about_address(
     return page(request, "email.html", token=token, purpose=purpose)
 
 
-@post("/email", guards=anybody(query=None, budget=Limit.LINK), status_code=200, include_in_schema=False)
+@post("/email", policy=public(query=None, budget=Limit.LINK), status_code=200)
 async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]) -> Response[str]:
     form = await request.form()
     token = _token(form)

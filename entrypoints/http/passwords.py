@@ -1,6 +1,5 @@
 """Forgetting, resetting and changing a password."""
 
-from litestar import post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
@@ -10,9 +9,9 @@ from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
 from domain.limits import Limit
 from entrypoints.http.accounts import EmailBody
+from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
-from entrypoints.http.guard import anybody, signed_in
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import authenticated, public
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import Accepted, TokenPairShape
 
@@ -33,10 +32,10 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/password/forgot",
     operation_id="requestPasswordReset",
     summary="Ask for a reset link",
-    tags=["Password"],
-    guards=anybody(budget=Limit.MAIL),
+    tag="Password",
+    policy=public(budget=Limit.MAIL),
     status_code=202,
-    responses=refusals("email_invalid", "rate_limited"),
+    errors=["email_invalid"],
 )
 async def forget(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
@@ -50,12 +49,10 @@ async def forget(
     "/password/reset",
     operation_id="resetPassword",
     summary="Reset a password",
-    tags=["Password"],
-    guards=anybody(budget=Limit.LINK),
+    tag="Password",
+    policy=public(budget=Limit.LINK),
     status_code=204,
-    responses=refusals(
-        "link_invalid", "link_expired", "password_weak", "password_mismatch", "rate_limited", "overloaded"
-    ),
+    errors=["link_invalid", "link_expired", "password_weak", "password_mismatch", "overloaded"],
 )
 async def reset(
     data: JSONBody[ResetBody], request: AnyRequest, reset_password: NamedDependency[ResetPassword]
@@ -73,12 +70,10 @@ async def reset(
     "/password/change",
     operation_id="changePassword",
     summary="Change your password",
-    tags=["Password"],
-    guards=signed_in(budget=Limit.PASSWORD_CHANGE),
+    tag="Password",
+    policy=authenticated(budget=Limit.PASSWORD_CHANGE),
     status_code=200,
-    responses=refusals(
-        "token_missing", "invalid_credentials", "password_weak", "password_mismatch", "rate_limited", "overloaded"
-    ),
+    errors=["invalid_credentials", "password_weak", "password_mismatch", "overloaded"],
 )
 async def change(
     data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword]

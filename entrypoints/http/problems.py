@@ -1,13 +1,11 @@
 """Every no the service can give over HTTP, in one table (RFC 9457)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Annotated, Any, cast
 
 import msgspec
 from litestar import Request, Response
-from litestar.openapi.datastructures import ResponseSpec
 from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
@@ -100,7 +98,7 @@ def problem(
 
 
 def prefix_of(scope: Scope) -> str:
-    """What the front door has written down."""
+    """The path of the public URL."""
     prefix: str = cast("dict[str, Any]", scope).get("state", {}).get("prefix", "")
     return prefix
 
@@ -108,7 +106,7 @@ def prefix_of(scope: Scope) -> str:
 def answer(
     request: Request[Any, Any, Any], document: Problem, headers: dict[str, str] | None = None
 ) -> Response[Problem]:
-    request.scope["state"]["refusal"] = document.code  # for the front door, which counts
+    request.scope["state"]["refusal"] = document.code  # for the access log and metrics
     return Response(
         document,
         status_code=document.status,
@@ -178,24 +176,6 @@ def _everywhere(status: int) -> dict[str, str]:
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}
     return {}
-
-
-@dataclass(kw_only=True)
-class Refusals(ResponseSpec):
-    """What a handler may refuse with one status, for the OpenAPI document."""
-
-    codes: tuple[str, ...]
-
-
-def refusals(*codes: str) -> dict[int, ResponseSpec]:
-    """What a handler may refuse by itself. What its access policy and its body imply need not be named."""
-    by_status: dict[int, list[str]] = {}
-    for code in codes:
-        by_status.setdefault(CATALOGUE[code][0], []).append(code)
-    return {
-        status: Refusals(Problem, generate_examples=False, media_type=PROBLEM_JSON, codes=tuple(some))
-        for status, some in by_status.items()
-    }
 
 
 def example(code: str) -> Problem:

@@ -107,20 +107,16 @@ def client_of(request: AnyRequest) -> Client:
 
 
 def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
-    """What the house remembers of where a request came from; the caller's own word is made printable and short."""
-    return origin_in(connection.scope)
-
-
-def origin_in(scope: HTTPScope | WebSocketScope) -> Origin:
-    """The same without the framework."""
-    agent = "".join(said_in(scope, b"user-agent")[:1])
+    """The client's address and User-Agent; of the latter the printable characters, at most 256."""
+    scope = connection.scope
+    agent = "".join(header_values(scope, b"user-agent")[:1])
     if not agent.isprintable():
         agent = "".join(filter(str.isprintable, agent))
     return Origin(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
 
 
-def said_in(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:
-    """All that a request says by that name, which is in lower case."""
+def header_values(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:
+    """All values of a header, whose name is given in lower case."""
     return [value.decode("latin-1") for name, value in scope["headers"] if name == header]
 
 

@@ -1,26 +1,25 @@
 """Health, public keys and metrics."""
 
 import asyncio
+from collections.abc import Callable
 from hmac import compare_digest
 from pathlib import PurePosixPath
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
-from litestar import Request, Response, get
+from litestar import Request, Response
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
-from adapters.passwords.argon2_hasher import Argon2Hasher
-from adapters.tokens.jwt_codec import JwtCodec
-from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Code, Refusal
 from entrypoints.exposition import exposition
 from entrypoints.health import Health, Lookout, shutting_down
+from entrypoints.http.credentials import bearer_token
+from entrypoints.http.endpoint import get
 from entrypoints.http.fields import described
-from entrypoints.http.guard import anybody, bearer
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import public
 from entrypoints.http.reading import FOR_ANY_ORIGIN
 from entrypoints.metrics import Metrics
 from entrypoints.settings import Settings
@@ -29,17 +28,21 @@ TEXT = "text/plain; version=0.0.4"  # the framework adds the charset
 OPENMETRICS = "application/openmetrics-text"
 
 
+KeySet = Callable[[], dict[str, list[dict[str, str]]]]
+"""Every key that still verifies, public parts only (RFC 7517)."""
+
+
 class Alive(Struct, frozen=True):
     status: Annotated[str, described("`ok`, or `degraded:` and what is down.", "ok")]
 
 
-@get("/health/live", operation_id="getLiveness", summary="Liveness", tags=["System"], guards=anybody())
+@get("/health/live", operation_id="getLiveness", summary="Liveness", tag="System", policy=public())
 async def live() -> Alive:
     """The process is running."""
     return Alive("ok")
 
 
-@get("/health/ready", operation_id="getReadiness", summary="Readiness", tags=["System"], guards=anybody())
+@get("/health/ready", operation_id="getReadiness", summary="Readiness", tag="System", policy=public())
 async def ready(health: NamedDependency[Health]) -> Alive:
     """Whether requests can be served. 503 names what is down, or says that the process shuts down. If only Redis
     is down, the status is 200 `degraded`."""
@@ -73,21 +76,21 @@ class PublicKeys(Struct, frozen=True):
     "/.well-known/jwks.json",
     operation_id="getJwks",
     summary="Get the public keys",
-    tags=["System"],
-    guards=anybody(),
+    tag="System",
+    policy=public(),
     responses={200: ResponseSpec(PublicKeys, generate_examples=False, description="The key set")},
 )
 async def key_set(
-    access_codec: NamedDependency[JwtCodec], signing_keys: NamedDependency[ReloadingKeyStore]
+    jwks: NamedDependency[SkipValidation[KeySet]], settings: NamedDependency[SkipValidation[Settings]]
 ) -> Response[dict[str, Any]]:
     """The public keys that verify access tokens (RFC 7517)."""
-    return Response(access_codec.jwks(), headers=_while_keys_last(signing_keys))
+    return Response(jwks(), headers=_while_keys_last(settings))
 
 
-def _while_keys_last(keys: ReloadingKeyStore) -> dict[str, str]:
+def _while_keys_last(settings: Settings) -> dict[str, str]:
     # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
     # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
-    seconds = min(15, int(keys.delay.total_seconds()) // 4)
+    seconds = min(15, int(settings.key_delay.total_seconds()) // 4)
     return {"Cache-Control": f"public, max-age={seconds}", **FOR_ANY_ORIGIN}
 
 
@@ -124,18 +127,18 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     METADATA,
     operation_id="getServerMetadata",
     summary="Get the OAuth server metadata",
-    tags=["System"],
-    guards=anybody(),
+    tag="System",
+    policy=public(),
     responses={200: ResponseSpec(ServerMetadata, generate_examples=False, description="The metadata")},
 )
 async def server_metadata(
     request: Request[Any, Any, Any],
-    access_codec: NamedDependency[JwtCodec],
-    signing_keys: NamedDependency[ReloadingKeyStore],
+    jwks: NamedDependency[SkipValidation[KeySet]],
+    settings: NamedDependency[SkipValidation[Settings]],
 ) -> Response[ServerMetadata]:
     """The URLs of keys, introspection and revocation, for OAuth libraries (RFC 8414)."""
     url = request.app.state.public_url
-    algorithms = list(dict.fromkeys(key["alg"] for key in access_codec.jwks()["keys"]))
+    algorithms = list(dict.fromkeys(key["alg"] for key in jwks()["keys"]))
     metadata = ServerMetadata(
         issuer=url,
         jwks_uri=f"{url}/.well-known/jwks.json",
@@ -149,21 +152,21 @@ async def server_metadata(
         grant_types_supported=[],
         service_documentation=f"{url}/docs",
     )
-    return Response(metadata, headers=_while_keys_last(signing_keys))
+    return Response(metadata, headers=_while_keys_last(settings))
 
 
-@get(METADATA + "/{path:path}", guards=anybody(), include_in_schema=False)
+@get(METADATA + "/{path:path}", policy=public())
 async def server_metadata_of_path(
     request: Request[Any, Any, Any],
     path: FromPath[PurePosixPath],
-    access_codec: NamedDependency[JwtCodec],
-    signing_keys: NamedDependency[ReloadingKeyStore],
+    jwks: NamedDependency[SkipValidation[KeySet]],
+    settings: NamedDependency[SkipValidation[Settings]],
 ) -> Response[ServerMetadata]:
     """Where clients look if the public URL has a path: they insert the well-known part before it (RFC 8414, section
     3.1)."""
     if str(path) != urlsplit(request.app.state.public_url).path:
         raise Refusal(Code.NOT_FOUND, "This is not the path of the public URL.")
-    found: Response[ServerMetadata] = await server_metadata.fn(request, access_codec, signing_keys)
+    found: Response[ServerMetadata] = await server_metadata.fn(request, jwks, settings)
     return found
 
 
@@ -171,23 +174,23 @@ async def server_metadata_of_path(
     "/metrics",
     operation_id="getMetrics",
     summary="Get the metrics",
-    tags=["System"],
-    guards=anybody(),
+    tag="System",
+    policy=public(),
     media_type=TEXT,
-    responses=refusals("token_missing", "token_invalid"),
+    errors=["token_missing", "token_invalid"],
 )
 async def numbers(
     request: Request[Any, Any, Any],
     settings: NamedDependency[SkipValidation[Settings]],
     lookout: NamedDependency[Lookout],
-    hasher: NamedDependency[Argon2Hasher],
+    hashing_load: NamedDependency[SkipValidation[Callable[[], tuple[int, int]]]],
 ) -> Response[bytes]:
     """Prometheus metrics of all processes. Requires a bearer token if LATCHKEY_METRICS_TOKEN is set."""
     _require_token(request, settings.metrics_token)
     asked = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
     openmetrics = OPENMETRICS in asked
     metrics: Metrics = request.app.state.metrics
-    metrics.hashing(*hasher.load())
+    metrics.hashing(*hashing_load())
     up, backlog = await lookout.look()
 
     def write() -> bytes:
@@ -198,7 +201,7 @@ async def numbers(
 
 
 def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
-    if token is not None and not compare_digest(bearer(request.scope).encode(), token.encode()):
+    if token is not None and not compare_digest(bearer_token(request.scope).encode(), token.encode()):
         raise Refusal(Code.TOKEN_INVALID, "The token does not match LATCHKEY_METRICS_TOKEN.")
 
 

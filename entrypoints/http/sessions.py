@@ -1,15 +1,11 @@
 """Logging in, staying logged in, logging out; and where one is logged in."""
 
-import re
 from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-import msgspec
-from litestar import delete, get, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
-from litestar.types import HTTPScope
 from msgspec import Struct
 
 from application.list_sessions import ListSessions
@@ -18,19 +14,12 @@ from application.logout import EndSession, Logout, LogoutEverywhere
 from application.refresh import Refresh
 from domain.limits import Limit
 from domain.session import Session
-from domain.token import TokenPair
+from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
 from entrypoints.http.fields import Login as LoginName
-from entrypoints.http.guard import anybody, signed_in
-from entrypoints.http.problems import refusals
-from entrypoints.http.reading import AnyRequest, caller_of, origin_in, origin_of
+from entrypoints.http.guard import authenticated, public
+from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import TokenPairShape
-from entrypoints.http.shortcut import Headers, Way
-
-LOGGING_IN, RENEWING = "/v1/login", "/v1/refresh"
-
-_SAID = rb'"[ !#-\[\]-~]+"'
-"""A text in JSON of plain letters: ASCII, and nothing that would have to be escaped."""
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -73,10 +62,10 @@ class SessionList(Struct, frozen=True):
     "/login",
     operation_id="logIn",
     summary="Log in",
-    tags=["Sessions"],
-    guards=anybody(budget=Limit.LOGIN),
+    tag="Sessions",
+    policy=public(budget=Limit.LOGIN),
     status_code=200,
-    responses=refusals("invalid_credentials", "account_disabled", "rate_limited", "overloaded"),
+    errors=["invalid_credentials", "account_disabled", "overloaded"],
 )
 async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairShape:
     """Log in with an e-mail address or username, and a password. Starts a session."""
@@ -87,10 +76,10 @@ async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDep
     "/refresh",
     operation_id="refresh",
     summary="Refresh the tokens",
-    tags=["Sessions"],
-    guards=anybody(budget=Limit.REFRESH),
+    tag="Sessions",
+    policy=public(budget=Limit.REFRESH),
     status_code=200,
-    responses=refusals("token_invalid", "token_expired", "refresh_reused", "session_ended"),
+    errors=["token_invalid", "token_expired", "refresh_reused", "session_ended"],
 )
 async def renew(
     data: JSONBody[RefreshBody], request: AnyRequest, refresh: NamedDependency[Refresh]
@@ -100,38 +89,13 @@ async def renew(
     return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
 
 
-def entering(login: Login) -> Way:
-    """Logging in without the framework."""
-
-    async def answer(scope: HTTPScope, body: bytes) -> tuple[Headers, bytes]:
-        data = msgspec.json.decode(body, type=LoginBody)
-        return _told(await login(login=data.login, password=data.password, origin=origin_in(scope)))
-
-    return Way(answer, spelling=re.compile(rb'\{"login": ?%b, ?"password": ?%b\}\n?' % (_SAID, _SAID)))
-
-
-def renewing(refresh: Refresh) -> Way:
-    """Renewing without the framework."""
-
-    async def answer(scope: HTTPScope, body: bytes) -> tuple[Headers, bytes]:
-        data = msgspec.json.decode(body, type=RefreshBody)
-        return _told(await refresh(refresh_token=data.refresh_token, origin=origin_in(scope)))
-
-    return Way(answer, spelling=re.compile(rb'\{"refresh_token": ?"[A-Za-z0-9_-]+"\}\n?'))
-
-
-def _told(pair: TokenPair) -> tuple[Headers, bytes]:
-    return [(b"content-type", b"application/json")], msgspec.json.encode(TokenPairShape.of(pair))
-
-
 @post(
     "/logout",
     operation_id="logOut",
     summary="Log out",
-    tags=["Sessions"],
-    guards=signed_in(budget=Limit.SESSION_END),
+    tag="Sessions",
+    policy=authenticated(budget=Limit.SESSION_END),
     status_code=204,
-    responses=refusals("token_missing", "token_revoked"),
 )
 async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     """End the current session. Its tokens stop working before the response is sent."""
@@ -142,10 +106,9 @@ async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     "/logout/all",
     operation_id="logOutEverywhere",
     summary="Log out everywhere",
-    tags=["Sessions"],
-    guards=signed_in(budget=Limit.SESSION_END),
+    tag="Sessions",
+    policy=authenticated(budget=Limit.SESSION_END),
     status_code=204,
-    responses=refusals("token_missing", "token_revoked"),
 )
 async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
     """End all sessions of the caller."""
@@ -156,9 +119,8 @@ async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDepend
     "/sessions",
     operation_id="listSessions",
     summary="List your sessions",
-    tags=["Sessions"],
-    guards=signed_in(),
-    responses=refusals("token_missing", "token_revoked"),
+    tag="Sessions",
+    policy=authenticated(),
 )
 async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSessions]) -> SessionList:
     """The active sessions of the caller, newest first. `last_used_at` is the time of the login or last refresh."""
@@ -170,9 +132,9 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
     "/sessions/{session_id:uuid}",
     operation_id="endSession",
     summary="End one of your sessions",
-    tags=["Sessions"],
-    guards=signed_in(budget=Limit.SESSION_END),
-    responses=refusals("token_missing", "token_revoked", "not_found"),
+    tag="Sessions",
+    policy=authenticated(budget=Limit.SESSION_END),
+    errors=["not_found"],
 )
 async def end_my_session(
     session_id: FromPath[UUID], request: AnyRequest, end_session: NamedDependency[EndSession]

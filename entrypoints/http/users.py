@@ -3,7 +3,6 @@
 from typing import Annotated
 from uuid import UUID
 
-from litestar import delete, get, patch, post
 from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
@@ -14,14 +13,13 @@ from domain import limits
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
+from entrypoints.http.endpoint import delete, get, patch, post
 from entrypoints.http.fields import Cursor, Limit, NextCursor
-from entrypoints.http.guard import at_least
-from entrypoints.http.problems import refusals
+from entrypoints.http.guard import requires_role
 from entrypoints.http.reading import AnyRequest, caller_of, origin_of
 from entrypoints.http.shapes import UserShape
 
 _QUERY = "The beginning of an e-mail address or a username."
-_WATCHED = refusals("token_missing", "not_verified", "role_required")
 
 
 class UserPage(Struct, frozen=True):
@@ -38,9 +36,8 @@ class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
     "/users",
     operation_id="listUsers",
     summary="List users",
-    tags=["Users"],
-    guards=at_least(Role.MODERATOR, query={"query", "role", "limit", "cursor"}),
-    responses=_WATCHED,
+    tag="Users",
+    policy=requires_role(Role.MODERATOR, query={"query", "role", "limit", "cursor"}),
 )
 async def browse(
     list_users: NamedDependency[ListUsers],
@@ -60,9 +57,9 @@ async def browse(
     "/users/{user_id:uuid}",
     operation_id="getUser",
     summary="Get a user",
-    tags=["Users"],
-    guards=at_least(Role.MODERATOR),
-    responses=refusals("token_missing", "not_verified", "role_required", "not_found"),
+    tag="Users",
+    policy=requires_role(Role.MODERATOR),
+    errors=["not_found"],
 )
 async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserShape:
     """One user by id."""
@@ -73,9 +70,9 @@ async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) ->
     "/users/{user_id:uuid}",
     operation_id="updateUser",
     summary="Change a role, disable or enable a user",
-    tags=["Users"],
-    guards=at_least(Role.ADMIN, budget=limits.Limit.ADMINISTER),
-    responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
+    tag="Users",
+    policy=requires_role(Role.ADMIN, budget=limits.Limit.ADMINISTER),
+    errors=["forbidden", "not_found", "last_admin"],
 )
 async def change(
     user_id: FromPath[UUID],
@@ -100,10 +97,10 @@ async def change(
     "/users/{user_id:uuid}/logout",
     operation_id="logOutUser",
     summary="End every session of a user",
-    tags=["Users"],
-    guards=at_least(Role.MODERATOR, budget=limits.Limit.ADMINISTER),
+    tag="Users",
+    policy=requires_role(Role.MODERATOR, budget=limits.Limit.ADMINISTER),
     status_code=204,
-    responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found"),
+    errors=["forbidden", "not_found"],
 )
 async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
     """End all sessions of a user."""
@@ -114,9 +111,9 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
     "/users/{user_id:uuid}",
     operation_id="deleteUser",
     summary="Delete a user",
-    tags=["Users"],
-    guards=at_least(Role.ADMIN, budget=limits.Limit.ADMINISTER),
-    responses=refusals("token_missing", "not_verified", "role_required", "forbidden", "not_found", "last_admin"),
+    tag="Users",
+    policy=requires_role(Role.ADMIN, budget=limits.Limit.ADMINISTER),
+    errors=["forbidden", "not_found", "last_admin"],
 )
 async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
     """Delete a user permanently, with all sessions and links."""

@@ -11,7 +11,7 @@ from tests.contracts.forging import forged
 from tests.entrypoints.service import Client, Service, code
 
 ASKED = ("/v1/me", "/v1/forward-auth", "/v1/sessions", "/v1/me/events")
-"""The first two have a short way past the framework, the others have none."""
+"""The first two are plain ASGI, the others ordinary handlers."""
 
 
 def challenge(answer: httpx.Response) -> str:

@@ -18,11 +18,11 @@ from domain.limits import RATES, SPENT_BY_SESSION, Limit, Rate
 from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.http.app import assemble, create
-from entrypoints.http.guard import Gate, gate_of
+from entrypoints.http.guard import AccessPolicy, policy_of
 from entrypoints.making import now
 from tests.entrypoints.service import PASSWORD, Service, address, code
 from tests.entrypoints.sweeping import SAMPLES
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 
 pytestmark = pytest.mark.anyio
 
@@ -43,11 +43,11 @@ CHEAP = {
 READING = {"GET", "HEAD", "OPTIONS"}
 
 
-def operations(app: Litestar) -> Iterator[tuple[str, str, Gate]]:
+def operations(app: Litestar) -> Iterator[tuple[str, str, AccessPolicy]]:
     for route in app.routes:
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
-                gate = gate_of(handler)
+                gate = policy_of(handler)
                 if gate is not None:
                     yield from ((method, route.path_format, gate) for method in handler.http_methods)
 
@@ -114,7 +114,7 @@ async def test_every_budget_that_a_route_names_is_spent(
 class Asked:
     """A call by somebody who may make it. What it says is right in every type."""
 
-    def __init__(self, client: httpx.AsyncClient, method: str, path: str, gate: Gate) -> None:
+    def __init__(self, client: httpx.AsyncClient, method: str, path: str, gate: AccessPolicy) -> None:
         self._client = client
         self._method, self._path, self._gate = method, path, gate
         self._headers: dict[str, str] = {}

@@ -22,7 +22,7 @@ from domain.refusals import Code
 from entrypoints.container import Container, close
 from entrypoints.http import docs
 from entrypoints.http.app import assemble
-from entrypoints.http.guard import anybody, gate_of, insist_on_gates, signed_in
+from entrypoints.http.guard import authenticated, policy_of, public, require_policies
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code
@@ -68,9 +68,11 @@ def _named(tree: ast.AST) -> Iterator[str]:
             yield node.attr
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
-            arguments = node.args if name == "refusals" else node.args[:1]
-            if name in {"refusals", "problem", "refuse"}:
-                yield from (str(it.value) for it in arguments if isinstance(it, ast.Constant))
+            named = node.args[2:3] if name == "_refuse" else node.args[:1] if name == "problem" else []
+            for keyword in node.keywords:
+                if keyword.arg == "errors" and isinstance(keyword.value, ast.List):
+                    named = [*named, *keyword.value.elts]
+            yield from (str(it.value) for it in named if isinstance(it, ast.Constant))
 
 
 def test_no_source_names_a_code_outside_of_the_catalogue() -> None:
@@ -124,7 +126,7 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     assert schema["openapi"].startswith("3.1.")
     assert schema["info"]["title"] == "Latchkey"
     routes = {
-        (str(handler_method), route.path_format): gate_of(handler)
+        (str(handler_method), route.path_format): policy_of(handler)
         for route in application.routes
         if isinstance(route, HTTPRoute)
         for handler in route.route_handlers
@@ -167,34 +169,34 @@ def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_
     @get("/open")
     async def open_to_all() -> None: ...
 
-    @get("/twice", guards=[*anybody(), *signed_in()])
+    @get("/twice", guards=[public(), authenticated()])
     async def undecided() -> None: ...
 
     for handler in (open_to_all, undecided):
         with pytest.raises(TypeError, match="does not declare who may call it"):
-            insist_on_gates(Litestar([handler], openapi_config=None))
+            require_policies(Litestar([handler], openapi_config=None))
 
-    @get("/fine", guards=anybody())
+    @get("/fine", guards=[public()])
     async def fine() -> None: ...
 
-    insist_on_gates(Litestar([fine], openapi_config=None))
+    require_policies(Litestar([fine], openapi_config=None))
 
 
 def test_a_handler_that_writes_and_has_no_budget_keeps_the_application_from_starting() -> None:
-    @post("/writes", guards=signed_in())
+    @post("/writes", guards=[authenticated()])
     async def writes() -> None: ...
 
-    @route("/both", http_method=["GET", "DELETE"], guards=anybody())
+    @route("/both", http_method=["GET", "DELETE"], guards=[public()])
     async def reads_and_writes() -> None: ...
 
     for handler in (writes, reads_and_writes):
         with pytest.raises(TypeError, match="does not declare its budget"):
-            insist_on_gates(Litestar([handler], openapi_config=None))
+            require_policies(Litestar([handler], openapi_config=None))
 
-    @post("/fine", guards=signed_in(budget=Limit.RENAME))
+    @post("/fine", guards=[authenticated(budget=Limit.RENAME)])
     async def fine() -> None: ...
 
-    insist_on_gates(Litestar([fine], openapi_config=None))
+    require_policies(Litestar([fine], openapi_config=None))
 
 
 def test_the_published_keys_are_all_that_anybody_needs_to_check_a_token(service: Service) -> None:

@@ -16,7 +16,7 @@ from entrypoints.http.app import create
 from tests.contracts.hash_gate import Gate
 from tests.contracts.stage import until
 from tests.entrypoints.service import PASSWORD, Service
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ import pytest
 from domain.role import Role
 from tests.entrypoints.service import PASSWORD, Client, Service, address, code, free_port
 from tests.entrypoints.sweeping import FORM, fetch
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 
 ASKED = "/v1/introspect", "/v1/revoke"
 ANYBODY = httpx.BasicAuth(str(UUID(int=7)), "x")

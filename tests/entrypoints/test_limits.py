@@ -16,7 +16,7 @@ from tests.contracts.stage import until
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import PASSWORD, Client, Service, address, code
 from tests.entrypoints.sweeping import calls
-from tests.entrypoints.test_front_door import carries_all
+from tests.entrypoints.test_middleware import carries_all
 
 WRONG = "not the passphrase at all"
 NEW = "another quite fine passphrase"

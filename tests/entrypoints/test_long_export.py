@@ -9,7 +9,7 @@ from adapters.postgres.deadline import DEADLINE, within_deadline
 from entrypoints.container import Container
 from entrypoints.http.app import create
 from tests.entrypoints.service import Service
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 from tests.sql import sql_engine
 
 pytestmark = pytest.mark.anyio

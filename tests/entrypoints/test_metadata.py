@@ -8,7 +8,7 @@ import pytest
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
 from tests.entrypoints.service import PASSWORD, Service, code
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 
 METADATA = "/.well-known/oauth-authorization-server"
 

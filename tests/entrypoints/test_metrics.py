@@ -27,7 +27,7 @@ from entrypoints.metrics import BUCKETS
 from entrypoints.settings import load
 from tests.contracts.hash_gate import Gate
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
-from tests.entrypoints.test_front_door import inside
+from tests.entrypoints.test_middleware import inside
 
 Samples = dict[tuple[str, ...], float]
 

@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, closing
 from html.parser import HTMLParser
-from typing import Any
 from urllib.parse import urljoin
 
 import httpx
@@ -13,11 +12,11 @@ from litestar.types import ASGIApp
 
 from domain.role import Role
 from entrypoints.container import Container
-from entrypoints.http.app import create
+from entrypoints.http.app import assemble, surround
 from entrypoints.http.paths import Path
 from tests.entrypoints.service import Client, Service, code
 from tests.entrypoints.sweeping import raw, statuses
-from tests.entrypoints.test_front_door import GOOD, inside, varies
+from tests.entrypoints.test_middleware import GOOD, inside, varies
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY"}
@@ -32,9 +31,9 @@ async def with_paths(service: Service, **more: str) -> AsyncIterator[tuple[httpx
     found: list[Path] = []
 
     def build(container: Container) -> ASGIApp:
-        app: Any = create(container)
-        found.extend(app._paths)
-        return app  # type: ignore[no-any-return]
+        app = assemble(container)
+        found.extend(app.state.paths)
+        return surround(app, app, container)
 
     async with inside(service, build=build, **more) as client:
         assert len(found) > 30

@@ -8,18 +8,14 @@ from typing import Any
 
 import httpx
 import pytest
-from litestar import get
 from litestar.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from entrypoints.container import Container, close
-from entrypoints.http.app import assemble, create
-from entrypoints.http.front_door import FrontDoor
-from entrypoints.http.guard import anybody
-from entrypoints.http.paths import Paths
-from entrypoints.logs import tell_people
-from entrypoints.metrics import Metrics
+from entrypoints.http.app import assemble, create, surround
+from entrypoints.http.endpoint import get
+from entrypoints.http.guard import public
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, Service, address, code, free_port
 from tests.entrypoints.sweeping import fetch, raw, statuses
@@ -117,19 +113,19 @@ def test_a_page_may_use_its_own_style_and_nothing_else(service: Service) -> None
 
 
 def _breaking(container: Container) -> ASGIApp:
-    @get("/raises", guards=anybody())
+    @get("/raises", policy=public())
     async def raises() -> None:
         raise RuntimeError("the secret of the handler")
 
-    @get("/unserializable", guards=anybody())
+    @get("/unserializable", policy=public())
     async def unserializable() -> dict[str, Any]:
         return {"it": object()}
 
-    @get("/late", guards=anybody())
+    @get("/late", policy=public())
     async def late() -> float:
         return float("nan")
 
-    @get("/middleware", guards=anybody())
+    @get("/middleware", policy=public())
     async def never() -> None: ...
 
     app = assemble(container)
@@ -141,7 +137,7 @@ def _breaking(container: Container) -> ASGIApp:
             raise RuntimeError("the secret of the middleware")
         await app(scope, receive, send)
 
-    return FrontDoor(middleware, paths=Paths(app), metrics=Metrics(), tell=tell_people)
+    return surround(middleware, app, container)
 
 
 @pytest.mark.anyio

@@ -1,0 +1,85 @@
+"""What is answered before a route, and for all of them: early refusals, unknown paths and methods, OPTIONS, HEAD, and
+unexpected errors."""
+
+from collections.abc import Awaitable, Callable
+from typing import Any, cast
+
+import structlog
+from litestar.enums import ScopeType
+from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
+
+from entrypoints.http.cors import Cors
+from entrypoints.http.paths import Path, Paths
+from entrypoints.http.problems import prefix_of, problem, send_problem
+
+log = structlog.get_logger()
+
+SendWithoutRoute = Callable[[HTTPScope, Receive, Send, str, str, dict[str, str]], Awaitable[None]]
+"""Answers a request for which there is no route: with a code, a detail and headers."""
+
+
+class Dispatch:
+    """Adds `prefix` (of URLs in responses) and `route` (the template of the path) to the state of a request.
+
+    `prefix` is the path of the public URL, which a proxy has removed.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, paths: Paths, cors: Cors, send_without_route: SendWithoutRoute, prefix: str = ""
+    ) -> None:
+        self._app = app
+        self._paths = paths
+        self._cors = cors
+        self._send_without_route = send_without_route
+        self._prefix = prefix
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != ScopeType.HTTP:
+            await self._app(scope, receive, send)
+            return
+        state: dict[str, Any] = scope["state"]
+        state["prefix"] = self._prefix
+        try:
+            await self._answer(scope, state, receive, send)
+        except Exception as error:
+            log.error("internal_error", path=scope["path"], exc_info=error)
+            if "status" not in state:
+                await _refuse(scope, send, "internal")
+
+    async def _answer(self, scope: HTTPScope, state: dict[str, Any], receive: Receive, send: Send) -> None:
+        if "refused" in state:  # by the server, which may not have read the path
+            await _refuse(scope, send, *state["refused"])
+            return
+        path = self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
+        state["route"] = path and path.template
+        method = scope["method"]
+        if detail := state["malformed"]:
+            await _refuse(scope, send, "malformed", detail)
+        elif path is None:
+            await self._send_without_route(scope, receive, send, "not_found", self._nothing_at(scope["path"]), {})
+        elif method not in path.methods:
+            detail, headers = f"This path supports the methods {path.allow}.", {"Allow": path.allow}
+            await self._send_without_route(scope, receive, send, "method_not_allowed", detail, headers)
+        elif method == "OPTIONS" and self._cors.refuses(scope, path):
+            await _refuse(scope, send, "forbidden", "This origin is not in LATCHKEY_CORS_ORIGINS.")
+        elif method == "OPTIONS":
+            await self._send_methods(scope, send, path)
+        else:
+            # The server drops the content of a response to HEAD.
+            inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope
+            await self._app(inner, receive, send)
+
+    async def _send_methods(self, scope: HTTPScope, send: Send, path: Path) -> None:
+        headers = [(b"allow", path.allow.encode()), *self._cors.preflight(scope, path)]
+        await send({"type": "http.response.start", "status": 204, "headers": headers})
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    def _nothing_at(self, path: str) -> str:
+        if self._prefix and path.startswith(f"{self._prefix}/"):
+            return f"The proxy must remove {self._prefix}, the path of LATCHKEY_PUBLIC_URL."
+        return "There is nothing at this path. Check for a trailing or double slash and percent-encoding."
+
+
+async def _refuse(scope: HTTPScope, send: Send, code: str, detail: str = "", status: int | None = None) -> None:
+    scope["state"]["refusal"] = code
+    await send_problem(send, problem(code, detail, status=status, prefix=prefix_of(scope)), {})

@@ -1,0 +1,90 @@
+"""The declaration of a route: method, path, access policy, errors and handler.
+
+The guard, the budget, and security and error responses in the OpenAPI document follow from it.
+"""
+
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from functools import partial
+from typing import cast
+
+from litestar.datastructures import ResponseHeader
+from litestar.enums import MediaType
+from litestar.handlers import HTTPRouteHandler
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Operation
+from litestar.types import ASGIApp, BeforeRequestHookHandler, HTTPScope, Method, Middleware, Receive, Scope, Send
+
+from domain.refusals import Refusal
+from domain.token import AccessToken
+from entrypoints.http.guard import AccessPolicy
+from entrypoints.http.operations import DocumentedOperation
+from entrypoints.http.problems import send_refusal
+
+Headers = list[tuple[bytes, bytes]]
+PlainAnswer = Callable[[HTTPScope, AccessToken], Awaitable[tuple[Headers, bytes]]]
+"""Returns the headers and the body of a 200 for the caller, or raises a refusal."""
+
+
+def endpoint(
+    method: Method | Sequence[Method],
+    path: str | Sequence[str],
+    *,
+    policy: AccessPolicy,
+    operation_id: str | None = None,
+    summary: str | None = None,
+    tag: str | None = None,
+    errors: Collection[str] = (),
+    plain: PlainAnswer | None = None,
+    status_code: int | None = None,
+    media_type: MediaType | str | None = None,
+    response_headers: Sequence[ResponseHeader] | None = None,
+    responses: Mapping[int, ResponseSpec] | None = None,
+    before_request: "BeforeRequestHookHandler | None" = None,
+    sync_to_thread: bool | None = None,
+) -> HTTPRouteHandler:
+    """A route without `operation_id` is not in the OpenAPI document. `errors` are the codes that only this handler
+    refuses with; those of its policy and its body need not be named.
+
+    With `plain`, that function answers as plain ASGI behind the framework's routing, and the handler has no body: its
+    signature is there for the OpenAPI document. Other services call such routes on each of their own requests, and a
+    request object, injected dependencies and a response object would cost more than the answer.
+    """
+    operation = partial(DocumentedOperation, policy=policy, errors=tuple(errors))
+    return HTTPRouteHandler(
+        path,
+        http_method=method,
+        guards=[policy],
+        middleware=None if plain is None else [_plain_asgi(policy, plain)],
+        operation_id=operation_id,
+        operation_class=cast("type[Operation]", operation),
+        include_in_schema=operation_id is not None,
+        summary=summary,
+        tags=None if tag is None else [tag],
+        status_code=status_code,
+        media_type=media_type,
+        response_headers=response_headers,
+        responses=responses,
+        before_request=before_request,
+        sync_to_thread=sync_to_thread,
+    )
+
+
+get, post, patch, delete = (partial(endpoint, method) for method in ("GET", "POST", "PATCH", "DELETE"))
+
+
+def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer) -> Middleware:
+    async def respond(scope: Scope, _: Receive, send: Send) -> None:
+        scope = cast("HTTPScope", scope)
+        try:
+            headers, body = await answer(scope, await policy.admit(scope))
+        except Refusal as refusal:
+            await send_refusal(scope, send, refusal)
+            return
+        headers.append((b"content-length", b"%d" % len(body)))
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body, "more_body": False})
+
+    def middleware(app: ASGIApp) -> ASGIApp:  # noqa: ARG001
+        return respond
+
+    return middleware

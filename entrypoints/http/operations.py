@@ -1,0 +1,105 @@
+"""Operations of the OpenAPI document: what follows from the access policy and the errors of a route."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import msgspec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    Operation,
+    Parameter,
+    Reference,
+    Schema,
+)
+from litestar.openapi.spec.enums import OpenAPIType
+
+from domain.refusals import Code
+from entrypoints.http.guard import AccessPolicy
+from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON, example
+
+_RETRY_AFTER = OpenAPIHeader(
+    description="Seconds to wait before the next attempt.",
+    schema=Schema(type=OpenAPIType.INTEGER, minimum=1),
+    required=True,
+)
+_CHALLENGE = OpenAPIHeader(
+    description="How to authenticate (RFC 9110, section 11.6.1).",
+    schema=Schema(type=OpenAPIType.STRING),
+    required=True,
+)
+_HEADERS = {
+    401: {"WWW-Authenticate": _CHALLENGE},
+    429: {"Retry-After": _RETRY_AFTER},
+    503: {"Retry-After": _RETRY_AFTER},
+}
+
+
+@dataclass(kw_only=True)
+class DocumentedOperation(Operation):
+    """The framework makes one for each route, and knows neither its policy nor its errors."""
+
+    policy: AccessPolicy
+    errors: tuple[str, ...]
+    required_role: str | None = field(default=None, metadata={"alias": "x-required-role"})
+
+    @property
+    def _exclude_fields(self) -> set[str]:
+        return {"policy", "errors"}
+
+    def __post_init__(self) -> None:
+        policy = self.policy
+        self.security = [{"bearer": []}] if policy.caller else [{"basic": []}] if policy.client else []
+        self.required_role = None if policy.role is None else policy.role.value
+        for parameter in self.parameters or []:
+            _require_value(parameter)
+        answers = {status: answer for status, answer in (self.responses or {}).items() if status < "400"}
+        for answer in answers.values():
+            for header in (answer.headers or {}).values() if isinstance(answer, OpenAPIResponse) else ():
+                if isinstance(header, OpenAPIHeader):
+                    header.schema = header.schema or Schema(type=OpenAPIType.STRING)
+        by_status: dict[int, list[str]] = {}
+        for code in dict.fromkeys(map(str, self._codes())):
+            by_status.setdefault(CATALOGUE[code][0], []).append(code)
+        self.responses = answers | {str(status): _problem(status, by_status[status]) for status in sorted(by_status)}
+
+    def _codes(self) -> Iterator[str]:
+        """The codes that the operation may refuse with."""
+        yield Code.MALFORMED
+        if self.policy.caller:
+            yield from (Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED)
+        if self.policy.client:
+            yield Code.INVALID_CREDENTIALS
+        if self.policy.role is not None:
+            yield from (Code.NOT_VERIFIED, Code.ROLE_REQUIRED)
+        if self.policy.budget is not None:
+            yield Code.RATE_LIMITED
+        yield from self.errors
+        if self.request_body is not None:
+            yield from ("too_large", "unsupported_media_type")
+        yield from ("internal", Code.UNAVAILABLE)
+
+
+def _require_value(parameter: Parameter | Reference) -> None:
+    """A query parameter that may be left out is still never null."""
+    schema = parameter.schema if isinstance(parameter, Parameter) else None
+    if isinstance(parameter, Parameter) and isinstance(schema, Schema) and schema.one_of:
+        [value] = [one for one in schema.one_of if not (isinstance(one, Schema) and one.type == OpenAPIType.NULL)]
+        if isinstance(value, Reference):
+            parameter.schema = value
+        else:
+            schema.one_of, schema.type = None, value.type
+
+
+def _problem(status: int, codes: list[str]) -> OpenAPIResponse:
+    examples: dict[str, Example | Reference] = {
+        code: Example(summary=CATALOGUE[code][1], value=msgspec.to_builtins(example(code))) for code in codes
+    }
+    content = OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Problem"), examples=examples)
+    return OpenAPIResponse(
+        description=" or ".join(f"`{code}`" for code in codes),
+        content={PROBLEM_JSON: content},
+        headers=dict(_HEADERS[status]) if status in _HEADERS else None,
+    )
