@@ -5,6 +5,7 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, TextIO, cast
 
@@ -15,6 +16,17 @@ from entrypoints.settings import Settings
 
 FIELDS = ("problem", "sqlstate")
 """Fields that adapters add to an event as `extra`. Fields of libraries are not logged: they may be private."""
+
+
+request_id: ContextVar[str] = ContextVar("request_id")
+"""Of the request that this task serves: in every event that is logged meanwhile."""
+
+
+def add_request_id(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """A structlog processor."""
+    if (found := request_id.get(None)) is not None:
+        event.setdefault("request_id", found)
+    return event
 
 
 class _Lossy:
@@ -43,7 +55,7 @@ def configure_logs(settings: Settings) -> None:
     )
     last = plain if settings.development else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
+        add_request_id,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -113,19 +125,25 @@ class TellMachines:
 
     def __init__(self, out: IO[bytes] | None) -> None:
         self._out = _Lossy(out)
-        self._lines: list[bytes] = []
+        self._lines: list[RequestLine] = []
 
     def __call__(self, line: RequestLine) -> None:
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._write)
-        event = _Event(
-            *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
-            timestamp=datetime.now(UTC),
-            level=_level(line.status),
-        )
-        self._lines.append(msgspec.json.encode(event))
+        self._lines.append(line)
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []
-        self._out.write(b"\n".join([*lines, b""]))
+        now = datetime.now(UTC)
+        text = [
+            msgspec.json.encode(
+                _Event(
+                    *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
+                    timestamp=now,
+                    level=_level(line.status),
+                )
+            )
+            for line in lines
+        ]
+        self._out.write(b"\n".join([*text, b""]))
         self._out.flush()

@@ -238,6 +238,7 @@ def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service
         "/favicon.svg",
         "/robots.txt",
         "/.well-known/change-password",
+        "/.well-known/oauth-authorization-server/{path}",
         "/verify",
         "/reset",
         "/email",
