@@ -26,10 +26,10 @@ from uuid import UUID, uuid4
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import RedisError
 
+from adapters.batching import Batcher
 from adapters.redis_line import RedisLine
 from adapters.redis_places import DEADLINE
 from adapters.redis_places import FLOOR as _FLOOR
-from adapters.round_trip import RoundTrip
 from application.ports import Blocklist, Floors, Seat
 
 log = logging.getLogger(__name__)
@@ -95,10 +95,10 @@ class RedisBlocklist(Blocklist):
         self._redis = RedisLine(url, deadline=deadline, met=self._met)
         # Callers may be cancelled at any time: the one connection must survive it, and none of them may miss it,
         # as asyncio.wait_for inside of redis-py makes them on Python 3.11.
-        self._asking = RoundTrip(self._ask)
-        self._raising = RoundTrip(self._raise)
-        self._tending = RoundTrip(self._tend)
-        self._greeting = RoundTrip(self._greet)
+        self._asking = Batcher(self._ask)
+        self._raising = Batcher(self._raise)
+        self._tending = Batcher(self._tend)
+        self._greeting = Batcher(self._greet)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
         raised = None if self._believed is None else await self._asking(sessions)
@@ -128,7 +128,7 @@ class RedisBlocklist(Blocklist):
 
     async def close(self) -> None:
         for under_way in (self._tending, self._asking, self._raising, self._greeting):
-            await under_way.landed()
+            await under_way.drain()
         await self._redis.hang_up()
 
     async def _tend(self, _: Collection[None]) -> None:

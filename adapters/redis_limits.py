@@ -20,9 +20,9 @@ from typing import Any
 
 from redis.exceptions import RedisError
 
+from adapters.batching import Batcher
 from adapters.redis_line import RedisLine
 from adapters.redis_places import DEADLINE
-from adapters.round_trip import RoundTrip
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
@@ -89,7 +89,7 @@ class RedisLimits(Limits):
         self._let_alone_until = 0.0
         self._redis = RedisLine(url, deadline=deadline)
         # Callers may be cancelled at any time: the connection must survive it, and what they spent stays spent.
-        self._asking = RoundTrip(self._ask)
+        self._asking = Batcher(self._ask)
 
     async def spend(self, *buckets: Bucket) -> Receipt:
         receipt = Receipt(buckets, secrets.token_hex(8))
@@ -113,7 +113,7 @@ class RedisLimits(Limits):
         await self._stand_in.forget(*buckets)
 
     async def close(self) -> None:
-        await self._asking.landed()
+        await self._asking.drain()
         await self._redis.hang_up()
 
     def _key(self, bucket: Bucket) -> str:

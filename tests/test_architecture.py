@@ -148,6 +148,7 @@ PORTS = {
     if "Protocol" in {name_of(base) for base in node.bases}
 }
 CALLABLES = {
+    "Batcher": "a tool that adapters share",
     "BreachedPasswords": "the callable that a password policy asks",
     "Caller": "what adapters share scarce things by",
     "DeterministicES256": "an algorithm for PyJWT",
@@ -164,7 +165,6 @@ CALLABLES = {
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
     "RedisLine": "what two adapters ask by",
-    "RoundTrip": "a tool of two adapters",
     "Rows": "what the memory adapters share",
     "ZxcvbnWordlist": "the callable that a password policy asks",
 }

@@ -6,10 +6,10 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import func, literal_column, select
 
+from adapters.batching import Batcher
 from adapters.postgres.database import Database
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import mails
-from adapters.round_trip import RoundTrip
 from application.ports import Clock
 from domain.mail import Outcome
 
@@ -29,7 +29,7 @@ class PostgresBacklog:
     def __init__(self, database: Database, *, clock: Clock) -> None:
         self._database = database
         self._clock = clock
-        self._shared = RoundTrip(self._look)
+        self._shared = Batcher(self._look)
 
     async def look(self) -> Backlog:
         return await self._shared(())

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from sqlalchemy import ARRAY, Uuid, any_, bindparam, select
 
+from adapters.batching import Batcher
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
@@ -13,7 +14,6 @@ from adapters.postgres.rows import user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import candidates
-from adapters.round_trip import RoundTrip
 from application.ports import Directory
 from domain.user import User
 
@@ -25,7 +25,7 @@ _ASKED = CompiledStatement(
 class PostgresDirectory(Directory):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._shared = RoundTrip(self._ask)
+        self._shared = Batcher(self._ask)
 
     async def user(self, user_id: UUID) -> User | None:
         # A late caller also waits for the round trip before its own.

@@ -9,13 +9,13 @@ from uuid import UUID
 from sqlalchemy import ARRAY, Integer, Interval, Uuid, and_, any_, bindparam, case, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
+from adapters.batching import Batcher
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import seats, sessions
-from adapters.round_trip import RoundTrip
 from application.ports import Floors, Seat
 from domain.session import ENDED
 
@@ -46,7 +46,7 @@ _PUBLISHED = _published()
 class PostgresFloors(Floors):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._shared = RoundTrip(self._ask)
+        self._shared = Batcher(self._ask)
 
     async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         # A late caller also waits for the round trip before its own.

@@ -9,6 +9,7 @@ from uuid import UUID
 from sqlalchemy import ARRAY, DateTime, Integer, Interval, Uuid, bindparam, func, select, update
 from sqlalchemy.types import TypeEngine
 
+from adapters.batching import Batcher
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
@@ -16,7 +17,6 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.rows import OWNER, among, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, users
-from adapters.round_trip import RoundTrip
 from application.store import Renewals
 from domain.session import Lifetimes, Session
 from domain.user import User
@@ -83,7 +83,7 @@ _ALONE = _statement(passing_over=False)
 class PostgresRenewals(Renewals):
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._shared = RoundTrip(self._move)
+        self._shared = Batcher(self._move)
         # A call that waits for a row lock keeps a connection, so their number is limited.
         self._alone = asyncio.Semaphore(POOL_SIZE // 2)
 

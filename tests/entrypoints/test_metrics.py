@@ -326,7 +326,7 @@ async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
                 assert await lookout.look() == ({"database": False, "redis": False}, None)
         deaf.set()
         await close(container)
-        await backlog._shared.landed()
+        await backlog._shared.drain()
         await database.close()
 
 

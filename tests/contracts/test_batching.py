@@ -1,4 +1,4 @@
-"""Many callers, one question: no answer is older than the call, and nobody is hurt by another's leaving."""
+"""Batcher: no answer is older than its call, and a cancelled caller disturbs no other."""
 
 import asyncio
 import gc
@@ -8,7 +8,7 @@ from collections.abc import Collection, Mapping
 
 import pytest
 
-from adapters.round_trip import RoundTrip
+from adapters.batching import Batcher
 
 pytestmark = pytest.mark.anyio
 
@@ -38,17 +38,17 @@ async def settled() -> None:
         await asyncio.sleep(0)
 
 
-async def test_callers_of_one_moment_share_a_question() -> None:
+async def test_concurrent_callers_share_a_batch() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     answers = await asyncio.gather(*(ask([key]) for key in range(500)))
     assert all(key in answer for key, answer in enumerate(answers))
     assert counter.asked == [set(range(500))]
 
 
-async def test_whoever_comes_while_a_question_is_under_way_shares_the_next_one() -> None:
+async def test_a_call_during_a_batch_joins_the_next_one() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
     await settled()
@@ -64,7 +64,7 @@ async def test_whoever_comes_while_a_question_is_under_way_shares_the_next_one()
 
 async def test_no_answer_is_older_than_the_call() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     dice = random.Random(7)
 
     async def caller(key: int) -> None:
@@ -79,9 +79,9 @@ async def test_no_answer_is_older_than_the_call() -> None:
     assert len(counter.asked) < 1000
 
 
-async def test_an_error_reaches_every_caller_that_waits_for_that_answer_and_no_other() -> None:
+async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     counter.trouble = OSError("gone")
     failed = await asyncio.gather(*(ask([key]) for key in range(20)), return_exceptions=True)
     assert failed == [counter.trouble] * 20
@@ -89,9 +89,9 @@ async def test_an_error_reaches_every_caller_that_waits_for_that_answer_and_no_o
     assert await ask([1]) == {1: 0}
 
 
-async def test_a_caller_that_leaves_takes_nothing_with_it() -> None:
+async def test_a_cancelled_caller_disturbs_no_other() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     counter.gate.clear()
     first, second = asyncio.create_task(ask([1])), asyncio.create_task(ask([2]))
     await settled()
@@ -107,9 +107,9 @@ async def test_a_caller_that_leaves_takes_nothing_with_it() -> None:
     assert 4 in await fourth
 
 
-async def test_a_thousand_callers_that_leave_at_random_mix_up_no_answer() -> None:
+async def test_a_thousand_random_cancellations_mix_up_no_answer() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     dice = random.Random(11)
     calls = []
     for key in range(4000):
@@ -125,11 +125,11 @@ async def test_a_thousand_callers_that_leave_at_random_mix_up_no_answer() -> Non
     assert await ask([-1]) == {-1: 0}
 
 
-async def test_an_error_that_nobody_waits_for_any_more_is_nobody_s_trouble() -> None:
+async def test_an_error_without_a_caller_is_not_reported_as_unhandled() -> None:
     unhandled: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     counter.gate.clear()
     counter.trouble = OSError("gone")
     call = asyncio.create_task(ask([1]))
@@ -142,9 +142,9 @@ async def test_an_error_that_nobody_waits_for_any_more_is_nobody_s_trouble() -> 
     assert unhandled == []
 
 
-async def test_nobody_waits_for_ever_for_an_answer_that_was_broken_off() -> None:
+async def test_a_cancelled_batch_cancels_its_callers() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
+    ask = Batcher(counter)
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
     await settled()
@@ -158,7 +158,7 @@ async def test_nobody_waits_for_ever_for_an_answer_that_was_broken_off() -> None
     assert await ask([3]) == {3: 0}
 
 
-async def test_nothing_is_kept_of_questions_that_were_answered() -> None:
+async def test_answered_batches_leave_no_references() -> None:
     class Key:
         pass
 
@@ -166,7 +166,7 @@ async def test_nothing_is_kept_of_questions_that_were_answered() -> None:
         return len(keys)
 
     others = asyncio.all_tasks()
-    ask = RoundTrip(echo)
+    ask = Batcher(echo)
     keys = [Key() for _ in range(50)]
     traces = [weakref.ref(key) for key in keys]
     await asyncio.gather(*(ask([key]) for key in keys))
@@ -177,15 +177,15 @@ async def test_nothing_is_kept_of_questions_that_were_answered() -> None:
     assert asyncio.all_tasks() == others
 
 
-async def test_whoever_closes_can_wait_until_nothing_is_under_way() -> None:
+async def test_drain_waits_for_batches_in_progress() -> None:
     counter = Counter()
-    ask = RoundTrip(counter)
-    await ask.landed()
+    ask = Batcher(counter)
+    await ask.drain()
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
     await settled()
     late = asyncio.create_task(ask([2]))
-    landing = asyncio.create_task(ask.landed())
+    landing = asyncio.create_task(ask.drain())
     await settled()
     assert not landing.done()
     counter.gate.set()
