@@ -4,9 +4,9 @@ what sends its mails in `mail_ports.py`.
 An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what None means,
 units and promises. Any role that reaches outside may raise the refusal `unavailable`."""
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
@@ -94,51 +94,12 @@ class LinkSigner(Protocol):
 # -- revocation -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Seat:
-    """The server whose copy counts; `number` rises whenever another one takes the seat, and begins at 1."""
+class RevocationCheck(Protocol):
+    """Checks access tokens on every request."""
 
-    server: str
-    number: int
-
-
-class Floors(Protocol):
-    """The truth about sessions: the lowest generation still welcome, by session."""
-
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
-        """The floors of these sessions; one that is absent is unknown, and as good as ended."""
-        ...
-
-    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
-        """Every floor that was raised so recently, by the clock of the database: other clocks may be wrong."""
-        ...
-
-    async def unpublished(self) -> Mapping[UUID, int]:
-        """Raised floors that are not yet marked as published to the blocklist."""
-        ...
-
-    async def published(self, floors: Mapping[UUID, int]) -> None:
-        """The blocklist holds these, as they are here."""
-        ...
-
-    async def seat(self) -> Seat | None:
-        """Which copy counts; None before the first has come."""
-        ...
-
-    async def take_seat(self, server: str, *, after: Seat | None) -> None:
-        """For this server, unless another took it since."""
-        ...
-
-
-class Blocklist(Protocol):
-    """A fast copy of the floors that were raised lately. It may fail, but it never guesses."""
-
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
-        """The raised floors among these; a session that is absent is welcome. None: ask the truth."""
-        ...
-
-    async def publish(self, floors: Mapping[UUID, int]) -> None:
-        """Raise floors, never lower them. Returns when they are in force everywhere, which may take a second."""
+    async def min_generation(self, session_id: UUID) -> int:
+        """The lowest generation of this session whose tokens are valid; `ENDED` if the session has ended. The answer
+        includes every revocation that was reported as done before the call."""
         ...
 
 

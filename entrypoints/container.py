@@ -6,17 +6,18 @@ from typing import Any
 
 from dependency_injector import containers, providers
 
-from adapters.dramatiq_queue import DramatiqNudge
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_lost_revocations import LostRevocations
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.dramatiq_queue import DramatiqNudge
+from adapters.redis.lost_revocations import LostRevocations
+from adapters.revocations import CachedRevocationCheck
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
@@ -99,8 +100,9 @@ class Container(containers.DeclarativeContainer):
 
     database = providers.ThreadSafeSingleton(Database, settings.provided.database_url)
     leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
-    floors = providers.ThreadSafeSingleton(PostgresFloors, database)
-    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, floors)
+    revocation_store = providers.ThreadSafeSingleton(PostgresRevocationStore, database)
+    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, revocation_store)
+    revocations = providers.ThreadSafeSingleton(CachedRevocationCheck, blocklist, revocation_store)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     pace = providers.ThreadSafeSingleton(making.make_pace, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
@@ -135,7 +137,7 @@ class Container(containers.DeclarativeContainer):
     logout_everywhere = use_case(LogoutEverywhere)
     list_sessions = use_case(ListSessions)
     end_session = use_case(EndSession)
-    authenticate = use_case(Authenticate, truth=floors)
+    authenticate = use_case(Authenticate)
     show_me = use_case(ShowMe)
     rename_me = use_case(RenameMe)
     reset_password = use_case(
@@ -182,9 +184,9 @@ class Container(containers.DeclarativeContainer):
     revoke = use_case(Revoke)
     del use_case
 
-    health = providers.Factory(Health, floors, blocklist)
+    health = providers.Factory(Health, revocation_store, blocklist)
     backlog = providers.ThreadSafeSingleton(PostgresBacklog, database, clock=clock)
-    lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, floors)
+    lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, revocation_store)
     lookout = providers.Factory(Lookout, backlog, blocklist, lost=lost_revocations)
 
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
-from adapters.redis_blocklist import RedisBlocklist
-from adapters.redis_lost_revocations import LostRevocations
-from application.ports import Floors
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.redis.lost_revocations import LostRevocations
+from adapters.revocations import RevocationStore
 from domain.refusals import Refusal
 
 T = TypeVar("T")
@@ -21,17 +21,17 @@ shutting_down = threading.Event()
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    floors: Floors
+    store: RevocationStore
     blocklist: RedisBlocklist
 
     async def down(self) -> list[str]:
         """The names of the parts that do not answer."""
-        database, redis = await asyncio.gather(self._database_answers(), self.blocklist.answers())
+        database, redis = await asyncio.gather(self._database_answers(), self.blocklist.is_healthy())
         return [name for name, answers in (("database", database), ("redis", redis)) if not answers]
 
     async def _database_answers(self) -> bool:
         try:
-            await self.floors.floors([])
+            await self.store.min_generations([])
         except Refusal:
             return False
         return True
@@ -54,7 +54,7 @@ class Lookout:
     async def look(self) -> tuple[dict[str, bool], Backlog | None]:
         """Which parts are up, and what the database says. Raises nothing."""
         backlog, redis = await asyncio.gather(
-            self._in_time(self.backlog.look()), self._in_time(self.blocklist.answers())
+            self._in_time(self.backlog.look()), self._in_time(self.blocklist.is_healthy())
         )
         return {"database": backlog is not None, "redis": redis or False}, backlog
 

@@ -10,15 +10,15 @@ from uuid import UUID
 from adapters.caller import Caller, current_caller, serve
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
+from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_limits import NoLimits
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.breached_passwords import BreachedPasswords
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.deadline import start_deadline
-from adapters.postgres.postgres_floors import PostgresFloors
-from adapters.process_limits import ProcessLimits
-from adapters.redis_blocklist import RedisBlocklist
-from adapters.redis_limits import RedisLimits
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from application.mail_ports import Mailer
@@ -54,22 +54,22 @@ def make_hasher(settings: Settings) -> Argon2Hasher:
     return Argon2Hasher(threads=threads, memory=memory, passes=passes, lanes=lanes)
 
 
-def make_blocklist(settings: Settings, floors: PostgresFloors) -> RedisBlocklist:
-    """Not by the setting: an operator's shell may not know it, and must not raise floors that are forgotten early.
-    Ten minutes more than the longest token lives cover clocks that differ."""
-    return RedisBlocklist(settings.redis_url, truth=floors, horizon=LONGEST_ACCESS + timedelta(minutes=10))
+def make_blocklist(settings: Settings, store: PostgresRevocationStore) -> RedisBlocklist:
+    """The horizon is not the configured lifetime of tokens, which a command on another machine may not know. It is
+    ten minutes longer than the longest one, for clocks that differ."""
+    return RedisBlocklist(settings.redis_url, store=store, horizon=LONGEST_ACCESS + timedelta(minutes=10))
 
 
-def make_limits(settings: Settings, clock: Clock) -> RedisLimits | NoLimits:
+def make_limits(settings: Settings, clock: Clock) -> RedisRateLimiter | NoLimits:
     if not settings.rate_limits:
         return NoLimits()
-    stand_in = ProcessLimits(clock=clock, processes=settings.processes)
-    return RedisLimits(settings.redis_url, secret=settings.secret_keys[0], stand_in=stand_in)
+    fallback = MemoryRateLimiter(clock=clock, processes=settings.processes)
+    return RedisRateLimiter(settings.redis_url, secret=settings.secret_keys[0], fallback=fallback)
 
 
-def make_pace(settings: Settings, clock: Clock) -> ProcessLimits | NoLimits:
+def make_pace(settings: Settings, clock: Clock) -> MemoryRateLimiter | NoLimits:
     """Counts without a round trip: what one process sees of a caller is enough to keep their pace."""
-    return ProcessLimits(clock=clock, most=20_000) if settings.rate_limits else NoLimits()
+    return MemoryRateLimiter(clock=clock, most=20_000) if settings.rate_limits else NoLimits()
 
 
 def make_access_codec(settings: Settings, keys: ReloadingKeyStore, clock: Clock) -> JwtCodec:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import SplitResult, urlsplit
 
-from adapters import redis_places
 from adapters.mail.addresses import parse_sender
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.passwords.stored_hash import is_affordable
 from adapters.postgres.places import driver_url
+from adapters.redis import discovery
 from adapters.tokens.key_files import load_keys
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,7 @@ def postgres_url(text: str) -> str:
 
 
 def redis_url(text: str) -> str:
-    redis_places.check(text)
+    discovery.check_url(text)
     return text
 
 

@@ -26,7 +26,7 @@ import dramatiq
 import structlog
 from dramatiq.middleware import Middleware
 
-from adapters.dramatiq_queue import ACTOR, QUEUE, make_broker
+from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
 from application.deliver_mail import DeliverMail
 from application.keep_house import KeepHouse
 from domain.refusals import Refusal

@@ -89,20 +89,11 @@ HOMES = {
     "asyncpg": {"postgres"},
     "bcrypt": {"passwords"},
     "cryptography": {"passwords", "tokens"},
-    "dramatiq": {"dramatiq_queue"},
-    "hiredis": {"redis_line"},
+    "dramatiq": {"redis"},
     "itsdangerous": {"tokens"},
     "jinja2": {"mail"},
     "jwt": {"tokens"},
-    "redis": {
-        "dramatiq_queue",
-        "redis_blocklist",
-        "redis_connections",
-        "redis_limits",
-        "redis_line",
-        "redis_places",
-        "redis_lost_revocations",
-    },
+    "redis": {"redis"},
     "sqlalchemy": {"postgres"},
 }
 
@@ -143,13 +134,19 @@ def _is_value(node: ast.ClassDef) -> bool:
 
 PORTS = {
     node.name
-    for page in (*(ROOT / "application").glob("*ports.py"), *(ROOT / "application/store").glob("*.py"))
+    for page in (
+        *(ROOT / "application").glob("*ports.py"),
+        *(ROOT / "application/store").glob("*.py"),
+        ROOT / "adapters/revocations.py",
+    )
     for node in classes(ast.parse(page.read_text()))
     if "Protocol" in {name_of(base) for base in node.bases}
 }
 CALLABLES = {
     "Batcher": "a tool that adapters share",
     "BreachedPasswords": "the callable that a password policy asks",
+    "BlocklistCommands": "the commands of RedisBlocklist",
+    "BlocklistRenewal": "a background task",
     "Caller": "what adapters share scarce things by",
     "DeterministicES256": "an algorithm for PyJWT",
     "DramatiqNudge": "the callable Nudge",
@@ -164,7 +161,6 @@ CALLABLES = {
     "MemoryStore": "its begin is the callable Begin",
     "PostgresBacklog": "what the page of numbers asks",
     "PostgresStore": "its begin is the callable Begin",
-    "RedisLine": "what two adapters ask by",
     "Rows": "what the memory adapters share",
     "ZxcvbnWordlist": "the callable that a password policy asks",
 }

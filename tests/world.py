@@ -8,20 +8,21 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.memory.memory_directory import MemoryDirectory
-from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_mailer import MemoryMailer
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
+from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
+from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_limits import NoLimits
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.process_limits import ProcessLimits
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.revocations import CachedRevocationCheck, RevocationStore
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
@@ -51,7 +52,7 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
-from application.ports import Directory, Floors, Leftovers, Limits
+from application.ports import Directory, Leftovers, Limits
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -96,18 +97,18 @@ class World:
         self.nudged: list[UUID] = []
         self.blocklist = MemoryBlocklist()
         self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend, clock=clock)
-        self.floors = MemoryFloors(self.store)
+        self.revocation_store = MemoryRevocationStore(self.store)
         store: MemoryStore | PostgresStore = self.store
         renewals: Renewals = MemoryRenewals(self.store)
         directory: Directory = MemoryDirectory(self.store)
         leftovers: Leftovers = MemoryLeftovers(self.store)
-        truth: Floors = self.floors
+        revocations: RevocationStore = self.revocation_store
         if database is not None:
             store = PostgresStore(database, blocklist=self.blocklist, nudge=self.nudged.extend)
             renewals, directory = PostgresRenewals(database), PostgresDirectory(database)
-            leftovers, truth = PostgresLeftovers(database), PostgresFloors(database)
+            leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
         self.hasher = hasher = MemoryHasher()
-        self.limits = ProcessLimits(clock=clock)
+        self.limits = MemoryRateLimiter(clock=clock)
         limits: Limits = self.limits if limited else NoLimits()
         self.mailer = MemoryMailer()
         self.lifetimes = lifetimes = Lifetimes()
@@ -159,7 +160,9 @@ class World:
         self.list_sessions = ListSessions(begin=begin, clock=clock)
         self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
         self.authenticate = Authenticate(
-            access_codec=access_codec, blocklist=self.blocklist, truth=truth, directory=directory
+            access_codec=access_codec,
+            revocations=CachedRevocationCheck(self.blocklist, revocations),
+            directory=directory,
         )
         self.show_me = ShowMe(directory=directory)
         self.rename_me = RenameMe(begin=begin, policy=policy, clock=clock, new_id=new_id)

@@ -13,7 +13,8 @@ from adapters.memory.memory_mails import MemoryMails
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.memory_users import MemoryUsers
 from adapters.memory.rows import Rows
-from application.ports import Blocklist, Clock, Nudge
+from adapters.revocations import Blocklist
+from application.ports import Clock, Nudge
 from application.store import Work
 
 

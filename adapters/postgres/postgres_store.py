@@ -14,7 +14,8 @@ from adapters.postgres.postgres_events import PostgresEvents
 from adapters.postgres.postgres_mails import PostgresMails
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
-from application.ports import Blocklist, Nudge
+from adapters.revocations import Blocklist
+from application.ports import Nudge
 from application.store import Work
 
 

@@ -8,10 +8,10 @@ from redis.asyncio import Redis
 from redis.exceptions import AuthenticationError, RedisError, ResponseError
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
-from adapters.redis_connections import asynchronous
-from adapters.redis_lost_revocations import LostRevocations
-from adapters.redis_places import described
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.clients import async_client
+from adapters.redis.discovery import redacted
+from adapters.redis.lost_revocations import LostRevocations
 from application.ports import Clock
 from domain.refusals import Refusal
 from entrypoints.doctor.clocks import compare
@@ -29,8 +29,8 @@ return redis.call('DEL', KEYS[1])
 
 
 async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    where = described(settings.redis_url)
-    redis = asynchronous(settings.redis_url, deadline=DEADLINE)
+    where = redacted(settings.redis_url)
+    redis = async_client(settings.redis_url, timeout=DEADLINE)
     try:
         try:
             await redis.ping()
@@ -87,7 +87,7 @@ async def _refused(redis: Redis) -> dict[str, str]:
 async def _lost(settings: Settings) -> Finding:
     database = Database(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
     try:
-        lost = await LostRevocations(settings.redis_url, PostgresFloors(database), deadline=DEADLINE).look()
+        lost = await LostRevocations(settings.redis_url, PostgresRevocationStore(database), deadline=DEADLINE).look()
     except (RedisError, OSError, Refusal):
         return Finding.warning(PART, "its revocations cannot be compared with the database's")
     finally:

@@ -12,7 +12,7 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from domain.refusals import Refusal
+from adapters.redis.blocklist import BlocklistRenewal
 from entrypoints.container import Container, close
 from entrypoints.http import (
     accounts,
@@ -50,7 +50,7 @@ from entrypoints.settings import load
 log = structlog.get_logger()
 
 BODY_LIMIT = 32 * 1024
-TEND_EVERY = 0.25
+REPORT_EVERY = 0.25
 LOOK_EVERY = 1.0
 COMPARE_EVERY = 30.0
 """Seconds between two looks whether PostgreSQL knows every revocation that Redis holds."""
@@ -146,24 +146,12 @@ def serve() -> ASGIApp:
 def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
     @contextlib.asynccontextmanager
     async def house(app: Litestar) -> AsyncIterator[None]:
-        blocklist, keys = container.blocklist(), container.signing_keys()
-        hasher, metrics = container.hasher(), app.state.metrics
+        keys, hasher, metrics = container.signing_keys(), container.hasher(), app.state.metrics
 
-        async def tend_once() -> None:
-            """An outage is for requests to hear of. Whatever else goes wrong must not end the tending: without it
-            every request would ask the database, forever and unnoticed."""
-            try:
-                await blocklist.tend()
-            except Refusal:
-                pass
-            except Exception as error:
-                log.error("blocklist_renewal_failed", exc_info=error)
-
-        async def tend() -> None:
+        async def report_load() -> None:
             while True:
-                await asyncio.sleep(TEND_EVERY)
+                await asyncio.sleep(REPORT_EVERY)
                 metrics.hashing(*hasher.load())
-                await tend_once()
 
         async def watch() -> None:
             """In a thread: the keys may lie on a mount that hangs."""
@@ -179,16 +167,17 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
                 await container.lost_revocations().look_if_possible()
                 await asyncio.sleep(COMPARE_EVERY)
 
-        await tend_once()
-        chores = [asyncio.create_task(chore()) for chore in (tend, watch, compare)]
-        # What is there now stays; the collector need not look at it again (it costs tens of milliseconds each time).
+        renewal = BlocklistRenewal(container.blocklist())
+        await renewal.start()
+        chores = [asyncio.create_task(chore()) for chore in (report_load, watch, compare)]
+        # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
         gc.freeze()
         try:
             yield
         finally:
             for chore in chores:
                 chore.cancel()
-            await asyncio.gather(*chores, return_exceptions=True)
+            await asyncio.gather(*chores, renewal.stop(), return_exceptions=True)
             await close(container)
 
     return house

@@ -1,4 +1,4 @@
-"""Who is calling? The signature, then the fast copy, then the truth; and when nobody knows, nobody enters."""
+"""Authenticate: the token, then the blocklist, then the store; if neither answers, the request is refused."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import replace
@@ -7,7 +7,8 @@ from uuid import UUID
 
 import pytest
 
-from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
+from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
+from adapters.revocations import CachedRevocationCheck
 from domain.mail import Purpose
 from domain.refusals import Code, unavailable
 from domain.role import Role
@@ -17,22 +18,22 @@ from tests.world import PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-class LostTruth(MemoryFloors):
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
+class UnavailableStore(MemoryRevocationStore):
+    async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         raise unavailable("The store")
 
 
-class LostBlocklist(MemoryBlocklist):
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+class UnavailableBlocklist(MemoryBlocklist):
+    async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
         raise unavailable("The blocklist")
 
 
-class CountingTruth(MemoryFloors):
+class CountingStore(MemoryRevocationStore):
     asked = 0
 
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
+    async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         self.asked += 1
-        return await super().floors(sessions)
+        return await super().min_generations(sessions)
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(0, None), (599, None), (600, Code.TOKEN_EXPIRED)])
@@ -91,7 +92,8 @@ async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
 async def test_a_complete_blocklist_is_believed_alone(world: World) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
-    authenticate = replace(world.authenticate, truth=LostTruth(world.store))
+    check = CachedRevocationCheck(world.blocklist, UnavailableStore(world.store))
+    authenticate = replace(world.authenticate, revocations=check)
     assert await authenticate(token)
 
     await world.logout(await authenticate(token))
@@ -103,14 +105,14 @@ async def test_where_the_blocklist_cannot_tell_the_truth_is_asked_once(world: Wo
     await world.user(ALICE)
     here, there = await world.enter(ALICE), await world.enter(ALICE)
     await world.logout(await world.authenticate(here.access_token))
-    world.blocklist.raised.clear()
+    world.blocklist.revoked.clear()
     world.blocklist.complete = False
-    truth = CountingTruth(world.store)
-    authenticate = replace(world.authenticate, truth=truth)
+    store = CountingStore(world.store)
+    authenticate = replace(world.authenticate, revocations=CachedRevocationCheck(world.blocklist, store))
 
     assert await verdict(authenticate(here.access_token)) is Code.TOKEN_REVOKED
     assert await verdict(authenticate(there.access_token)) is None
-    assert truth.asked == 2
+    assert store.asked == 2
 
 
 async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world: World) -> None:
@@ -122,13 +124,14 @@ async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world:
         await world.authenticate(token)
 
 
-@pytest.mark.parametrize("blocklist", [MemoryBlocklist, LostBlocklist])
+@pytest.mark.parametrize("blocklist", [MemoryBlocklist, UnavailableBlocklist])
 async def test_where_nobody_knows_nobody_enters(world: World, blocklist: type[MemoryBlocklist]) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     silent = blocklist()
     silent.complete = False
-    authenticate = replace(world.authenticate, blocklist=silent, truth=LostTruth(world.store))
+    check = CachedRevocationCheck(silent, UnavailableStore(world.store))
+    authenticate = replace(world.authenticate, revocations=check)
     with refused(Code.UNAVAILABLE) as no:
         await authenticate(token)
     assert no.value.retry_after is not None

@@ -6,7 +6,8 @@ from uuid import UUID
 
 import pytest
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
+from adapters.revocations import CachedRevocationCheck
 from domain.mail import Purpose
 from domain.refusals import Code, unavailable
 from domain.role import Role
@@ -16,8 +17,8 @@ from tests.world import OTHER_PASSWORD, PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-class LostBlocklist(MemoryBlocklist):
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
+class UnavailableBlocklist(MemoryBlocklist):
+    async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int] | None:
         raise unavailable("The blocklist")
 
 
@@ -90,7 +91,8 @@ async def test_who_has_proven_their_address_meanwhile_is_told_so(world: World) -
 async def test_when_nobody_knows_it_is_neither_yes_nor_no(world: World) -> None:
     await world.user(ALICE)
     text = (await world.enter(ALICE)).access_token
-    introspect = replace(world.introspect, authenticate=replace(world.authenticate, blocklist=LostBlocklist()))
+    check = CachedRevocationCheck(UnavailableBlocklist(), world.revocation_store)
+    introspect = replace(world.introspect, authenticate=replace(world.authenticate, revocations=check))
     with refused(Code.UNAVAILABLE):
         await introspect(text)
     assert await introspect("garbage") is None

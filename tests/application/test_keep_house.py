@@ -48,7 +48,7 @@ async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
     await world.deliver_mail(limit=10)
     await world.register(email=BOB, password=PASSWORD)
     await world.change_email(await world.caller(), new_email="new@example.org", password=PASSWORD)
-    await world.floors.published(await world.floors.unpublished())
+    await world.revocation_store.mark_published(await world.revocation_store.pending())
     world.clock.now = world.clock.now.replace(year=2100)
     await world.deliver_mail(limit=10)
     await world.user("carol@example.org")

@@ -90,7 +90,7 @@ async def test_somebody_elses_session_is_like_none_at_all(world: World) -> None:
         said.append(str(no.value))
     assert said[0] == said[1]
     assert world.store.rows == before
-    assert world.blocklist.raised == {}
+    assert world.blocklist.revoked == {}
     assert await ways_in(world, theirs) == (None, None)
 
 
@@ -99,12 +99,12 @@ async def test_what_is_over_is_ended_again_and_waits_until_that_is_in_force(worl
     caller, other = await world.caller(), await world.caller()
     await world.end_session(caller, other.session_id)
     before = world.store.rows.copy()
-    world.blocklist.raised.clear()  # as if the first had not been heard yet
+    world.blocklist.revoked.clear()  # as if the first had not been heard yet
 
     world.clock.advance(minutes=1)
     await world.end_session(caller, other.session_id)
 
-    assert world.blocklist.raised == {other.session_id: ENDED}
+    assert world.blocklist.revoked == {other.session_id: ENDED}
     assert world.store.rows == before
     assert acts(world, alice).count(Action.SESSION_ENDED) == 1
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import text
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_store import PostgresStore
 from application.list_users import ListEvents, ListUsers

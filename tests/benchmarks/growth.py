@@ -16,12 +16,12 @@ from uuid import UUID
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.uuid7 import uuid7
 from application.show_me import ShowMe
 from domain.event import Action, Event
@@ -88,7 +88,7 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolled_back(store.begin)
-    floors, me = PostgresFloors(database), ShowMe(directory=PostgresDirectory(database))
+    floors, me = PostgresRevocationStore(database), ShowMe(directory=PostgresDirectory(database))
     renewals = PostgresRenewals(database)
 
     def now() -> datetime:
@@ -150,9 +150,9 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
         "login: a session is opened": opened,
         "me": shown,
         "refresh": refreshed,
-        "the floor of a session": lambda who: floors.floors([who.session]),
-        "the floors raised lately": lambda _: floors.raised(within=timedelta(hours=1)),
-        NONE: lambda _: floors.unpublished(),
+        "the floor of a session": lambda who: floors.min_generations([who.session]),
+        "the floors raised lately": lambda _: floors.revoked(within=timedelta(hours=1)),
+        NONE: lambda _: floors.pending(),
         "logout": ended,
         "login: sessions are evicted": evicting,
     }

@@ -13,7 +13,7 @@ import pytest
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
-from adapters.dramatiq_queue import QUEUE, DramatiqNudge, make_broker
+from adapters.redis.dramatiq_queue import QUEUE, DramatiqNudge, make_broker
 from entrypoints.doctor.findings import State
 from entrypoints.doctor.redis import look_at_redis
 from entrypoints.making import now

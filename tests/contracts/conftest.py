@@ -8,14 +8,14 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryFloors
 from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
-from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.memory.revocations import MemoryRevocationStore
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import sessions
 from application.ports import Leftovers
 from tests.contracts.stage import SpyingBlocklist, Stage
@@ -30,9 +30,9 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
     if request.param == "postgres":
         database = request.getfixturevalue("database")
         postgres = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres, PostgresRenewals(database), PostgresFloors(database), blocklist, nudged)
+        return Stage(postgres, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
-    return Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, nudged)
+    return Stage(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, nudged)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def store_clock() -> StoppedClock:
 @pytest.fixture
 def pass_by(stage: Stage, store_clock: StoppedClock, request: pytest.FixtureRequest) -> PassBy:
     """Lets time pass for the store, as far as floors are concerned, and for nobody else."""
-    stored = isinstance(stage.floors, PostgresFloors)
+    stored = isinstance(stage.revocations, PostgresRevocationStore)
     engine: AsyncEngine | None = request.getfixturevalue("engine") if stored else None
 
     async def pass_by(much: timedelta) -> None:

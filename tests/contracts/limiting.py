@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from redis.asyncio import Redis
 
-from adapters import redis_limits
-from adapters.process_limits import ProcessLimits
-from adapters.redis_limits import RedisLimits
+from adapters.memory_rate_limiter import MemoryRateLimiter
+from adapters.redis import rate_limiter
+from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Code, Refusal
@@ -43,12 +43,12 @@ class Clock:
     @contextlib.asynccontextmanager
     async def stopped(self, redis: "Redis") -> AsyncIterator[None]:
         """Redis makes its own time; from here on its scripts take this clock's."""
-        script = redis_limits._SPEND.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
-        assert script != redis_limits._SPEND
+        script = rate_limiter._SPEND.replace("redis.call('TIME')", f"redis.call('LRANGE', '{CLOCK}', 0, 1)")
+        assert script != rate_limiter._SPEND
         self.redis = redis
         await self.move(timedelta(0))
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(redis_limits, "_SPEND", script)
+            patch.setattr(rate_limiter, "_SPEND", script)
             yield
 
 
@@ -91,14 +91,14 @@ async def counting(
     url: str,
     *,
     rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
-    stand_in: Limits | None = None,
+    fallback: Limits | None = None,
     clock: Clock | None = None,
     secret: bytes = SECRET,
     deadline: float = 5.0,
     pause: float = 0.05,
-) -> AsyncIterator[RedisLimits]:
-    other = stand_in or ProcessLimits(clock=clock or Clock(), rates=rates)
-    limits = RedisLimits(url, secret=secret, stand_in=other, rates=rates, deadline=deadline, pause=pause)
+) -> AsyncIterator[RedisRateLimiter]:
+    other = fallback or MemoryRateLimiter(clock=clock or Clock(), rates=rates)
+    limits = RedisRateLimiter(url, secret=secret, fallback=other, rates=rates, deadline=deadline, pause=pause)
     try:
         yield limits
     finally:

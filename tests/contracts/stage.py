@@ -12,8 +12,8 @@ from uuid import UUID
 
 import anyio
 
-from adapters.memory.memory_floors import MemoryBlocklist
-from application.ports import Floors
+from adapters.memory.revocations import MemoryBlocklist
+from adapters.revocations import RevocationStore
 from application.store import Proof, Renewals, Work
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
@@ -44,7 +44,7 @@ class Store(Protocol):
 class Stage:
     store: Store
     renewals: Renewals
-    floors: Floors
+    revocations: RevocationStore
     blocklist: "SpyingBlocklist"
     nudged: list[UUID]
 

@@ -181,7 +181,7 @@ async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(
     assert await stage.kept_user(squatter.id) is None
     kept = await stage.kept_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
-    assert stage.blocklist.raised == {planted.id: ENDED}
+    assert stage.blocklist.revoked == {planted.id: ENDED}
     assert await stage.kept_session(session.id) == session
     assert await stage.kept_user(own.id) == own
 

@@ -14,15 +14,15 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from adapters.memory.memory_floors import MemoryBlocklist, MemoryFloors
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
+from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_blocklist import RedisBlocklist
-from application.ports import Blocklist, Floors, Seat
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.revocations import Blocklist, BlocklistPrimary, RevocationStore
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints import engines
@@ -40,13 +40,13 @@ def floor_key(session: UUID) -> str:
 
 
 @dataclass
-class Truth(Floors):
-    """Floors by hand; a test may step in while they are read."""
+class FakeStore(RevocationStore):
+    """Minimum generations set by hand; a test may pause a read."""
 
     all: dict[UUID, int] = field(default_factory=dict)
     raised_at: dict[UUID, datetime] = field(default_factory=dict)
     news: dict[UUID, int] = field(default_factory=dict)
-    now_seated: Seat | None = None
+    current_primary: BlocklistPrimary | None = None
     trouble: Exception | None = None
     reading: "asyncio.Event | None" = None
     go_on: asyncio.Event = field(default_factory=asyncio.Event)
@@ -55,29 +55,29 @@ class Truth(Floors):
         self.all[session] = self.news[session] = floor
         self.raised_at[session] = at
 
-    async def floors(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
+    async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         return {session: self.all[session] for session in sessions if session in self.all}
 
-    async def raised(self, *, within: timedelta) -> Mapping[UUID, int]:
+    async def revoked(self, *, within: timedelta) -> Mapping[UUID, int]:
         await self._read()
         return {session: self.all[session] for session, at in self.raised_at.items() if at >= LATER - within}
 
-    async def unpublished(self) -> Mapping[UUID, int]:
+    async def pending(self) -> Mapping[UUID, int]:
         found = dict(self.news)
         await self._read()
         return found
 
-    async def published(self, floors: Mapping[UUID, int]) -> None:
+    async def mark_published(self, floors: Mapping[UUID, int]) -> None:
         for session, floor in floors.items():
             if self.news.get(session) == floor:
                 del self.news[session]
 
-    async def seat(self) -> Seat | None:
-        return self.now_seated
+    async def primary(self) -> BlocklistPrimary | None:
+        return self.current_primary
 
-    async def take_seat(self, server: str, *, after: Seat | None) -> None:
-        if self.now_seated == after:
-            self.now_seated = Seat(server, 1 if after is None else after.number + 1)
+    async def promote(self, run_id: str, *, after: BlocklistPrimary | None) -> None:
+        if self.current_primary == after:
+            self.current_primary = BlocklistPrimary(run_id, 1 if after is None else after.epoch + 1)
 
     async def _read(self) -> None:
         if self.trouble is not None:
@@ -89,9 +89,9 @@ class Truth(Floors):
 
 @contextlib.asynccontextmanager
 async def watching(
-    url: str, truth: Floors, *, horizon: timedelta = HORIZON, lease: float = 1.0, deadline: float = 0.2
+    url: str, store: RevocationStore, *, horizon: timedelta = HORIZON, lease: float = 1.0, deadline: float = 0.2
 ) -> AsyncIterator[RedisBlocklist]:
-    blocklist = RedisBlocklist(url, truth=truth, horizon=horizon, lease=lease, deadline=deadline)
+    blocklist = RedisBlocklist(url, store=store, horizon=horizon, lease=lease, deadline=deadline)
     try:
         yield blocklist
     finally:
@@ -102,7 +102,7 @@ async def watching(
 async def tending(blocklist: RedisBlocklist, every: float = 0.02) -> AsyncIterator[None]:
     async def tend() -> None:
         while True:
-            await blocklist.tend()
+            await blocklist.renew()
             await asyncio.sleep(every)
 
     task = asyncio.create_task(tend())
@@ -117,20 +117,20 @@ async def tending(blocklist: RedisBlocklist, every: float = 0.02) -> AsyncIterat
 async def trusted(blocklist: RedisBlocklist) -> None:
     """Tend until it is believed; a reconnection may cost a round."""
     async with asyncio.timeout(10):
-        while await blocklist.floors([]) is None:
-            await blocklist.tend()
+        while await blocklist.min_generations([]) is None:
+            await blocklist.renew()
 
 
 @contextlib.asynccontextmanager
-async def held(truth: Truth, blocklist: RedisBlocklist) -> AsyncIterator[None]:
-    """A round that stands still while it reads the truth, and goes on at the dedent."""
-    reading, truth.go_on = asyncio.Event(), asyncio.Event()
-    truth.reading = reading
-    going = asyncio.create_task(blocklist.tend())
+async def held(store: FakeStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
+    """A round that stands still while it reads the store, and goes on at the dedent."""
+    reading, store.go_on = asyncio.Event(), asyncio.Event()
+    store.reading = reading
+    going = asyncio.create_task(blocklist.renew())
     await reading.wait()
-    truth.reading = None
+    store.reading = None
     yield
-    truth.go_on.set()
+    store.go_on.set()
     await going
 
 
@@ -147,14 +147,14 @@ async def now_of(redis: "Redis") -> int:
 
 
 @pytest.fixture
-def truth() -> Truth:
-    return Truth()
+def store() -> FakeStore:
+    return FakeStore()
 
 
 @pytest.fixture
-async def blocklist(redis: "Redis", valkey: engines.Valkey, truth: Truth) -> AsyncIterator[RedisBlocklist]:
+async def blocklist(redis: "Redis", valkey: engines.Valkey, store: FakeStore) -> AsyncIterator[RedisBlocklist]:
     """In an empty Redis, and not tended yet."""
-    async with watching(valkey.url, truth, deadline=1.0) as made:
+    async with watching(valkey.url, store, deadline=1.0) as made:
         yield made
 
 
@@ -168,7 +168,7 @@ def own_valkey(tmp_path: Path) -> Iterator[engines.Valkey]:
 async def any_blocklist(request: pytest.FixtureRequest, blocklist: RedisBlocklist) -> Blocklist:
     if request.param == "memory":
         return MemoryBlocklist()
-    await blocklist.tend()
+    await blocklist.renew()
     return blocklist
 
 
@@ -178,16 +178,16 @@ async def any_blocklist(request: pytest.FixtureRequest, blocklist: RedisBlocklis
 async def test_what_was_published_is_said_and_everything_else_is_welcome(any_blocklist: Blocklist) -> None:
     ended, outdated, other = new_id(), new_id(), new_id()
     await any_blocklist.publish({ended: ENDED, outdated: 3})
-    assert await any_blocklist.floors([ended, outdated, other]) == {ended: ENDED, outdated: 3}
-    assert await any_blocklist.floors([other]) == {}
-    assert await any_blocklist.floors([]) == {}
+    assert await any_blocklist.min_generations([ended, outdated, other]) == {ended: ENDED, outdated: 3}
+    assert await any_blocklist.min_generations([other]) == {}
+    assert await any_blocklist.min_generations([]) == {}
 
 
 async def test_a_floor_is_raised_and_never_lowered(any_blocklist: Blocklist) -> None:
     session = new_id()
     for floor, stands in ((3, 3), (2, 3), (4, 4), (ENDED, ENDED), (5, ENDED)):
         await any_blocklist.publish({session: floor})
-        assert await any_blocklist.floors([session]) == {session: stands}
+        assert await any_blocklist.min_generations([session]) == {session: stands}
 
 
 async def test_of_floors_published_at_once_the_highest_stands(any_blocklist: Blocklist) -> None:
@@ -195,12 +195,12 @@ async def test_of_floors_published_at_once_the_highest_stands(any_blocklist: Blo
     floors = list(range(1, 60))
     random.Random(3).shuffle(floors)
     await asyncio.gather(*(any_blocklist.publish({session: floor}) for floor in floors))
-    assert await any_blocklist.floors([session]) == {session: 59}
+    assert await any_blocklist.min_generations([session]) == {session: 59}
 
 
 async def test_publishing_nothing_is_nothing(any_blocklist: Blocklist) -> None:
     await any_blocklist.publish({})
-    assert await any_blocklist.floors([new_id()]) == {}
+    assert await any_blocklist.min_generations([new_id()]) == {}
 
 
 # -- Redis is believed only while it is complete ----------------------------------------------------------
@@ -209,60 +209,60 @@ async def test_publishing_nothing_is_nothing(any_blocklist: Blocklist) -> None:
 async def test_nothing_is_said_before_the_first_round(blocklist: RedisBlocklist) -> None:
     session = new_id()
     await blocklist.publish({session: ENDED})
-    assert await blocklist.floors([session]) is None
-    await blocklist.tend()
-    assert await blocklist.floors([session]) == {session: ENDED}
+    assert await blocklist.min_generations([session]) is None
+    await blocklist.renew()
+    assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 async def test_the_first_round_copies_what_the_truth_has_raised_within_the_horizon(
-    blocklist: RedisBlocklist, truth: Truth
+    blocklist: RedisBlocklist, store: FakeStore
 ) -> None:
     recent, old = new_id(), new_id()
-    truth.end(recent, at=LATER - HORIZON)
-    truth.end(old, at=LATER - HORIZON - timedelta(microseconds=1))
-    truth.news.clear()
-    await blocklist.tend()
-    assert await blocklist.floors([recent, old]) == {recent: ENDED}
+    store.end(recent, at=LATER - HORIZON)
+    store.end(old, at=LATER - HORIZON - timedelta(microseconds=1))
+    store.news.clear()
+    await blocklist.renew()
+    assert await blocklist.min_generations([recent, old]) == {recent: ENDED}
 
 
 async def test_what_nobody_published_is_published_and_noted_by_the_next_round(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
-    await blocklist.tend()
-    truth.end(session := new_id())
+    await blocklist.renew()
+    store.end(session := new_id())
     await redis.pexpire(MARK, 400)
-    await blocklist.tend()
-    assert await blocklist.floors([session]) == {session: ENDED}
-    assert truth.news == {}
+    await blocklist.renew()
+    assert await blocklist.min_generations([session]) == {session: ENDED}
+    assert store.news == {}
 
 
 async def test_what_is_raised_again_during_a_round_stays_unpublished(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
-    await blocklist.tend()
+    await blocklist.renew()
     await redis.pexpire(MARK, 400)
-    truth.end(session := new_id(), floor=2)
-    async with held(truth, blocklist):
-        truth.end(session)
+    store.end(session := new_id(), floor=2)
+    async with held(store, blocklist):
+        store.end(session)
     assert await redis.get(floor_key(session)) == b"2"
-    assert truth.news == {session: ENDED}
+    assert store.news == {session: ENDED}
 
 
 async def test_entries_live_as_long_as_a_token_could_and_no_longer(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with watching(valkey.url, truth, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
-        await blocklist.tend()
+    async with watching(valkey.url, store, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
+        await blocklist.renew()
         await blocklist.publish({(session := new_id()): ENDED})
         assert 0 < await redis.pttl(floor_key(session)) <= 1500
         await gone(redis, floor_key(session))
-        await blocklist.tend()
-        assert await blocklist.floors([session]) == {}
+        await blocklist.renew()
+        assert await blocklist.min_generations([session]) == {}
 
 
-async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, truth: Truth, redis: "Redis") -> None:
-    truth.end(new_id())
-    await blocklist.tend()
+async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, store: FakeStore, redis: "Redis") -> None:
+    store.end(new_id())
+    await blocklist.renew()
     await blocklist.publish({new_id(): ENDED, new_id(): 4})
     keys = [key.decode() async for key in redis.scan_iter()]
     assert len(keys) >= 4
@@ -277,119 +277,121 @@ async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, truth:
 
 
 async def test_an_emptied_redis_is_not_believed_until_it_is_complete_again(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
-    await blocklist.tend()
-    truth.end(session := new_id())
+    await blocklist.renew()
+    store.end(session := new_id())
     await blocklist.publish({session: ENDED})
-    await truth.published({session: ENDED})
+    await store.mark_published({session: ENDED})
     await redis.flushall()
-    assert await blocklist.floors([session]) is None
-    await blocklist.tend()
-    assert await blocklist.floors([session]) == {session: ENDED}
+    assert await blocklist.min_generations([session]) is None
+    await blocklist.renew()
+    assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first round", "later round"])
 async def test_a_redis_that_is_emptied_during_a_round_is_not_vouched_for(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis", first: bool
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", first: bool
 ) -> None:
-    truth.end(session := new_id())
+    store.end(session := new_id())
     if not first:
-        await blocklist.tend()
-        truth.end(new_id())
+        await blocklist.renew()
+        store.end(new_id())
         await redis.pexpire(MARK, 400)
-    async with held(truth, blocklist):
+    async with held(store, blocklist):
         await redis.flushall()
-    assert await blocklist.floors([session]) in (None, {session: ENDED})
+    assert await blocklist.min_generations([session]) in (None, {session: ENDED})
     assert not await redis.exists(MARK) or await redis.exists(floor_key(session))
     await trusted(blocklist)
-    assert await blocklist.floors([session]) == {session: ENDED}
+    assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 async def test_a_round_that_is_late_does_not_vouch_for_longer_than_a_lease_since_it_looked(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with watching(valkey.url, truth, lease=0.5, deadline=1.0) as blocklist:
-        await blocklist.tend()
+    async with watching(valkey.url, store, lease=0.5, deadline=1.0) as blocklist:
+        await blocklist.renew()
         await redis.pexpire(MARK, 200)
-        async with held(truth, blocklist):
+        async with held(store, blocklist):
             looked = await now_of(redis)
         assert 0 < await redis.pexpiretime(MARK) <= looked + 500
 
         await redis.pexpire(MARK, 200)
-        async with held(truth, blocklist):
+        async with held(store, blocklist):
             await gone(redis, MARK)
             await asyncio.sleep(0.6)
         assert not await redis.exists(MARK)
-        truth.end(session := new_id())
-        assert await blocklist.floors([session]) is None
+        store.end(session := new_id())
+        assert await blocklist.min_generations([session]) is None
 
 
 async def test_a_mark_that_lives_longer_than_a_lease_is_of_a_clock_set_back_and_is_made_anew(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
-    await blocklist.tend()
+    await blocklist.renew()
     await redis.pexpire(MARK, 3_600_000)
-    truth.end(session := new_id())
-    await blocklist.tend()
+    store.end(session := new_id())
+    await blocklist.renew()
     assert await redis.pttl(MARK) <= 1000
-    assert await blocklist.floors([session]) == {session: ENDED}
+    assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 async def test_a_truth_that_does_not_answer_is_the_caller_s_to_hear_of_and_vouches_for_nothing(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
-    truth.trouble = unavailable("The database")
+    store.trouble = unavailable("The database")
     with pytest.raises(Refusal) as refused:
-        await blocklist.tend()
+        await blocklist.renew()
     assert refused.value.code is Code.UNAVAILABLE
     assert not await redis.exists(MARK)
-    assert await blocklist.floors([]) is None
+    assert await blocklist.min_generations([]) is None
 
 
 # -- errors that Redis may give ---------------------------------------------------------------------------
 
 
 async def test_a_redis_that_may_forget_what_it_was_given_is_not_believed(
-    own_valkey: engines.Valkey, truth: Truth
+    own_valkey: engines.Valkey, store: FakeStore
 ) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, truth, deadline=1.0) as blocklist:
+    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("maxmemory", "100mb")
         await client.config_set("maxmemory-policy", "volatile-lru")
-        await blocklist.tend()
-        assert await blocklist.floors([]) is None
+        await blocklist.renew()
+        assert await blocklist.min_generations([]) is None
         await client.config_set("maxmemory-policy", "noeviction")
-        await blocklist.tend()
-        assert await blocklist.floors([]) == {}
+        await blocklist.renew()
+        assert await blocklist.min_generations([]) == {}
     await client.aclose()
 
 
 async def test_a_redis_without_memory_is_not_believed_and_a_publication_waits(
-    own_valkey: engines.Valkey, truth: Truth
+    own_valkey: engines.Valkey, store: FakeStore
 ) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, truth, deadline=1.0) as blocklist:
+    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("maxmemory", "1")
         await blocklist.publish({new_id(): ENDED})
         assert not await client.exists(MARK)
-        await blocklist.tend()
-        assert await blocklist.floors([]) is None
+        await blocklist.renew()
+        assert await blocklist.min_generations([]) is None
         await client.config_set("maxmemory", "0")
         await trusted(blocklist)
     await client.aclose()
 
 
-async def test_a_replica_is_not_believed(own_valkey: engines.Valkey, valkey: engines.Valkey, truth: Truth) -> None:
+async def test_a_replica_is_not_believed(
+    own_valkey: engines.Valkey, valkey: engines.Valkey, store: FakeStore
+) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, truth, deadline=1.0) as blocklist:
+    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("masterauth", valkey.password)
         await client.replicaof("127.0.0.1", valkey.port)
-        await blocklist.tend()
-        assert await blocklist.floors([]) is None
+        await blocklist.renew()
+        assert await blocklist.min_generations([]) is None
         await client.replicaof("NO", "ONE")
         await trusted(blocklist)
     await client.aclose()
@@ -397,34 +399,36 @@ async def test_a_replica_is_not_believed(own_valkey: engines.Valkey, valkey: eng
 
 @pytest.mark.parametrize("kind", ["list", "word"])
 async def test_entries_that_are_no_floors_are_not_believed(
-    blocklist: RedisBlocklist, truth: Truth, redis: "Redis", kind: str
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", kind: str
 ) -> None:
-    await blocklist.tend()
-    truth.end(session := new_id())
+    await blocklist.renew()
+    store.end(session := new_id())
     if kind == "list":
         await redis.lpush(floor_key(session), 1)
     else:
         await redis.set(floor_key(session), "word")
-        assert await blocklist.floors([session]) is None
+        assert await blocklist.min_generations([session]) is None
     await redis.pexpire(MARK, 300)
-    await blocklist.tend()
-    assert await blocklist.floors([session]) is None
+    await blocklist.renew()
+    assert await blocklist.min_generations([session]) is None
     await blocklist.publish({session: ENDED})
     assert not await redis.exists(MARK)
     await redis.delete(floor_key(session))
     await trusted(blocklist)
-    assert await blocklist.floors([session]) == {session: ENDED}
+    assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_wrong_password_or_nobody_at_the_port_is_silence(own_valkey: engines.Valkey, truth: Truth) -> None:
+async def test_a_wrong_password_or_nobody_at_the_port_is_silence(
+    own_valkey: engines.Valkey, store: FakeStore
+) -> None:
     wrong = own_valkey.url.replace(own_valkey.password, "wrong")
     nobody = own_valkey.url.replace(str(own_valkey.port), "1")
     for url in (wrong, nobody):
-        async with watching(url, truth) as blocklist:
-            await blocklist.tend()
-            assert await blocklist.floors([new_id()]) is None
+        async with watching(url, store) as blocklist:
+            await blocklist.renew()
+            assert await blocklist.min_generations([new_id()]) is None
             await blocklist.publish({new_id(): ENDED})
-            assert not await blocklist.answers()
+            assert not await blocklist.is_healthy()
 
 
 # -- a Redis that dies, and comes back with less ----------------------------------------------------------
@@ -433,41 +437,41 @@ async def test_a_wrong_password_or_nobody_at_the_port_is_silence(own_valkey: eng
 @pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "unnoticed"])
 @pytest.mark.parametrize("memory", ["kept", "emptied", "older"])
 async def test_a_redis_that_was_killed_is_not_believed_until_it_is_complete_again(
-    own_valkey: engines.Valkey, truth: Truth, memory: str, noticed: bool
+    own_valkey: engines.Valkey, store: FakeStore, memory: str, noticed: bool
 ) -> None:
     data, copy = own_valkey.folder / "appendonlydir", own_valkey.folder / "copy"
-    async with watching(own_valkey.url, truth, lease=600, deadline=1.0) as blocklist:
+    async with watching(own_valkey.url, store, lease=600, deadline=1.0) as blocklist:
         # A lease this long makes the mark itself survive the crash, as it would within a second.
         await trusted(blocklist)
         client = Redis.from_url(own_valkey.url)
         await client.config_set("appendfsync", "always")
         await client.incr("written")
         shutil.copytree(data, copy)
-        truth.end(session := new_id())
+        store.end(session := new_id())
         await blocklist.publish({session: ENDED})
-        await truth.published({session: ENDED})
+        await store.mark_published({session: ENDED})
         await client.aclose()
-        assert await blocklist.floors([session]) == {session: ENDED}
+        assert await blocklist.min_generations([session]) == {session: ENDED}
 
         own_valkey.kill()
         if noticed:
-            assert await blocklist.floors([session]) is None
-            await blocklist.tend()
-            assert await blocklist.floors([session]) is None
+            assert await blocklist.min_generations([session]) is None
+            await blocklist.renew()
+            assert await blocklist.min_generations([session]) is None
         if memory != "kept":
             shutil.rmtree(data)
         if memory == "older":
             copy.rename(data)
         own_valkey.start()
-        truth.now_seated = None  # as if nobody had been here before, whose marks would live for ten minutes
+        store.current_primary = None  # as if nobody had been here before, whose marks would live for ten minutes
 
         client = Redis.from_url(own_valkey.url)
         assert await client.exists(MARK) == (memory != "emptied")
         assert await client.exists(floor_key(session)) == (memory == "kept")
         await client.aclose()
-        assert await blocklist.floors([session]) is None
+        assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
-        assert await blocklist.floors([session]) == {session: ENDED}
+        assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 async def twin(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
@@ -479,75 +483,77 @@ async def twin(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
 
 
 async def test_another_server_at_the_same_address_is_not_believed_even_if_it_is_marked(
-    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", truth: Truth
+    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     """Whoever took over may be marked by others, and lack what the one before was told."""
-    async with proxy(await twin(own_valkey, valkey)) as wire, watching(wire.url, truth, deadline=1.0) as blocklist:
+    async with proxy(await twin(own_valkey, valkey)) as wire, watching(wire.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
-        truth.end(session := new_id())
+        store.end(session := new_id())
         await blocklist.publish({session: ENDED})
-        await truth.published({session: ENDED})
+        await store.mark_published({session: ENDED})
         await redis.set(MARK, 1)
         wire.point_at(valkey.url)
         await asyncio.sleep(0.1)  # the line is dead by now, so the next question goes over another
-        assert await blocklist.floors([session]) is None
+        assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
-        assert await blocklist.floors([session]) == {session: ENDED}
+        assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 async def test_a_server_that_is_replaced_during_a_round_is_not_vouched_for(
-    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", truth: Truth
+    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     url = await twin(own_valkey, valkey)
-    async with proxy(url) as wire, watching(wire.url, truth, deadline=1.0) as blocklist:
-        truth.end(session := new_id())
+    async with proxy(url) as wire, watching(wire.url, store, deadline=1.0) as blocklist:
+        store.end(session := new_id())
         await trusted(blocklist)
         old = Redis.from_url(url)
         await old.pexpire(MARK, 400)
-        async with held(truth, blocklist):
+        async with held(store, blocklist):
             async for key in old.scan_iter("{latchkey}:witness:*"):
-                await redis.set(key, 1)  # as replication would have carried it over
+                canary = await old.get(key)
+                assert isinstance(canary, bytes)
+                await redis.set(key, canary)  # as replication would have carried it over
             wire.point_at(valkey.url)
         await old.aclose()
         assert not await redis.exists(MARK)
-        assert await blocklist.floors([session]) is None
+        assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
-        assert await blocklist.floors([session]) == {session: ENDED}
+        assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
 # -- a Redis that does not answer -------------------------------------------------------------------------
 
 
 async def test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with proxy(valkey.url) as wire, watching(wire.url, truth) as blocklist:
+    async with proxy(valkey.url) as wire, watching(wire.url, store) as blocklist:
         await trusted(blocklist)
         wire.cut()
         async with asyncio.timeout(5):
-            answers = await asyncio.gather(*(blocklist.floors([new_id()]) for _ in range(100)))
+            answers = await asyncio.gather(*(blocklist.min_generations([new_id()]) for _ in range(100)))
         assert answers == [None] * 100
         async with asyncio.timeout(5):
-            await blocklist.tend()
-            assert not await blocklist.answers()
-        assert await blocklist.floors([]) is None
+            await blocklist.renew()
+            assert not await blocklist.is_healthy()
+        assert await blocklist.min_generations([]) is None
         wire.mend()
         await trusted(blocklist)
-        assert await blocklist.answers()
+        assert await blocklist.is_healthy()
 
 
 async def test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradict_it(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     async with (
         proxy(valkey.url) as wire,
-        watching(wire.url, truth) as deaf,
-        watching(valkey.url, truth, deadline=1.0) as other,
+        watching(wire.url, store) as deaf,
+        watching(valkey.url, store, deadline=1.0) as other,
     ):
         for _ in range(3):
             await trusted(deaf)
             await redis.delete(MARK)
-            await other.tend()
+            await other.renew()
             wire.cut()
             assert await redis.exists(MARK)
             await deaf.publish({new_id(): ENDED})
@@ -558,7 +564,7 @@ async def test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradi
 async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywhere_afterwards(
     database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
-    floors = PostgresFloors(database)
+    floors = PostgresRevocationStore(database)
     async with (
         proxy(valkey.url) as wire,
         watching(wire.url, floors) as cut_off,
@@ -576,28 +582,28 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
             async with store.begin() as work:
                 await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
             for _ in range(50):
-                assert await other.floors([session.id]) in ({session.id: ENDED}, None)
+                assert await other.min_generations([session.id]) in ({session.id: ENDED}, None)
                 await asyncio.sleep(0.01)
 
         async with tending(other):
             await asyncio.gather(*(revoke_and_ask(number * 0.07) for number in range(20)))
 
             async def all_are_published() -> bool:
-                return not await floors.unpublished()
+                return not await floors.pending()
 
             await until(all_are_published, within=5)
-            assert await other.floors([]) == {}
+            assert await other.min_generations([]) == {}
 
 
 # -- many callers -----------------------------------------------------------------------------------------
 
 
 async def test_hundreds_of_callers_share_round_trips(blocklist: RedisBlocklist, redis: "Redis") -> None:
-    await blocklist.tend()
+    await blocklist.renew()
     await redis.config_resetstat()
     ended = [new_id() for _ in range(100)]
     await asyncio.gather(*(blocklist.publish({session: ENDED}) for session in ended))
-    answers = await asyncio.gather(*(blocklist.floors([session]) for session in ended * 5))
+    answers = await asyncio.gather(*(blocklist.min_generations([session]) for session in ended * 5))
     assert answers == [{session: ENDED} for session in ended * 5]
     stats = await redis.info("commandstats")
     assert stats["cmdstat_mget"]["calls"] <= 2
@@ -605,22 +611,22 @@ async def test_hundreds_of_callers_share_round_trips(blocklist: RedisBlocklist, 
 
 
 async def test_a_thousand_callers_that_leave_at_random_disturb_nobody_and_mix_up_no_answer(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     dice, floors = random.Random(5), {new_id(): floor for floor in range(1, 200)}
     sessions = list(floors)
-    async with watching(valkey.url, truth, lease=60, deadline=10) as blocklist:
-        await blocklist.tend()
+    async with watching(valkey.url, store, lease=60, deadline=10) as blocklist:
+        await blocklist.renew()
         await blocklist.publish(floors)
 
         async def ask(session: UUID) -> None:
-            assert await blocklist.floors([session]) == {session: floors[session]}
+            assert await blocklist.min_generations([session]) == {session: floors[session]}
 
         async def publish(session: UUID) -> None:
             await blocklist.publish({session: floors[session]})
 
         async def greet(_: UUID) -> None:
-            assert await blocklist.answers()
+            assert await blocklist.is_healthy()
 
         calls: list[asyncio.Task[None]] = []
         for _ in range(3000):
@@ -633,26 +639,26 @@ async def test_a_thousand_callers_that_leave_at_random_disturb_nobody_and_mix_up
         ends = await asyncio.gather(*calls, return_exceptions=True)
         assert sum(isinstance(end, asyncio.CancelledError) for end in ends) > 1000
         assert [end for end in ends if end is not None and not isinstance(end, asyncio.CancelledError)] == []
-        assert await blocklist.floors(sessions) == floors
+        assert await blocklist.min_generations(sessions) == floors
         ours = [client for client in await redis.client_list() if client["cmd"] != "client|list"]
         assert len(ours) <= 1
 
 
 async def test_whoever_tends_can_be_told_to_stop_at_any_moment(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     dice = random.Random(9)
-    async with watching(valkey.url, truth, lease=0.02, deadline=1.0) as blocklist:
+    async with watching(valkey.url, store, lease=0.02, deadline=1.0) as blocklist:
         for _ in range(300):
             async with asyncio.timeout(10), tending(blocklist, every=0):
                 await asyncio.sleep(dice.random() * 0.01)
 
 
 async def test_closing_waits_for_the_round_that_is_under_way(
-    valkey: engines.Valkey, redis: "Redis", truth: Truth
+    valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with watching(valkey.url, truth, deadline=1.0) as blocklist:
-        async with held(truth, blocklist):
+    async with watching(valkey.url, store, deadline=1.0) as blocklist:
+        async with held(store, blocklist):
             closing = asyncio.create_task(blocklist.close())
             await asyncio.sleep(0.05)
             assert not closing.done()
@@ -662,27 +668,27 @@ async def test_closing_waits_for_the_round_that_is_under_way(
 
 
 async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
-    blocklist: RedisBlocklist, truth: Truth, database: Database, valkey: engines.Valkey, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeStore, database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     for kind in ("memory", "postgres"):
         await redis.flushall()
         spy = SpyingBlocklist()
         if kind == "memory":
             memory = MemoryStore(blocklist=spy, nudge=lambda _: None)
-            stage = Stage(memory, MemoryRenewals(memory), MemoryFloors(memory), spy, [])
+            stage = Stage(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), spy, [])
         else:
             postgres = PostgresStore(database, blocklist=spy, nudge=lambda _: None)
-            stage = Stage(postgres, PostgresRenewals(database), PostgresFloors(database), spy, [])
+            stage = Stage(postgres, PostgresRenewals(database), PostgresRevocationStore(database), spy, [])
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:
             await work.sessions.outdate_all(user.id)
             await work.sessions.end(sessions[0].id, now=NOW, reason=EndReason.LOGOUT)
-        async with watching(valkey.url, stage.floors, deadline=1.0) as copy:
-            await copy.tend()
-            assert await copy.floors([session.id for session in sessions]) == {
+        async with watching(valkey.url, stage.revocations, deadline=1.0) as copy:
+            await copy.renew()
+            assert await copy.min_generations([session.id for session in sessions]) == {
                 sessions[0].id: ENDED,
                 sessions[1].id: 2,
                 sessions[2].id: 2,
             }
-        assert await stage.floors.unpublished() == {}
+        assert await stage.revocations.pending() == {}

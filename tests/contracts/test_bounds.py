@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from adapters import dramatiq_queue, redis_places
-from adapters.dramatiq_queue import DramatiqNudge
 from adapters.mail import smtp_session
 from adapters.passwords import argon2_hasher
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.postgres import database, deadline
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_blocklist import RedisBlocklist
-from adapters.redis_limits import RedisLimits
+from adapters.redis import clients, dramatiq_queue
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.redis.dramatiq_queue import DramatiqNudge
+from adapters.redis.rate_limiter import RedisRateLimiter
 from application.deliver_mail import DeliverMail
 from domain.mail import retry_delay, unanswered_delay
 from entrypoints import api, worker
@@ -60,7 +60,7 @@ BOUNDS: dict[str, list[float]] = {
     "what a request asks of PostgreSQL, or a worker at a time": [deadline.DEADLINE, 2.0, 10.0, 503],
     "connections to PostgreSQL": [database.POOL_SIZE],
     # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
-    "a command to Redis": [redis_places.DEADLINE, LEASE + 3 * redis_places.DEADLINE],
+    "a command to Redis": [clients.COMMAND_TIMEOUT, LEASE + 3 * clients.COMMAND_TIMEOUT],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, bounds.HEAD_LIMIT, bounds.HEADERS, 413, 414, 431],
     "a connection": [bounds.HEAD_SECONDS, bounds.REQUEST_SECONDS, bounds.READ_SECONDS, bounds.CONNECTIONS],
@@ -95,8 +95,8 @@ EXERCISED = {
     "a command to Redis": [
         "contracts/test_blocklist.py::test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again",
         "contracts/test_blocklist.py::test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradict_it",
-        "contracts/test_redis_limits.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
-        "contracts/test_redis_limits.py::test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it",
+        "contracts/test_redis_rate_limiter.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
+        "contracts/test_redis_rate_limiter.py::test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it",
     ],
     "hashing": [
         "contracts/test_hasher_under_load.py::test_sixty_four_wait_for_each_thread_and_the_next_is_refused",
@@ -149,8 +149,8 @@ def test_every_row_is_held_and_exercised() -> None:
 
 def test_what_is_named_is_what_is_used() -> None:
     assert default(PostgresStore, "deadline") == deadline.DEADLINE
-    assert default(RedisBlocklist, "deadline") == default(RedisLimits, "deadline") == redis_places.DEADLINE
-    assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == redis_places.DEADLINE
+    assert default(RedisBlocklist, "deadline") == default(RedisRateLimiter, "deadline") == clients.COMMAND_TIMEOUT
+    assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == clients.COMMAND_TIMEOUT
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
     assert smtp_session.PROGRESS_INTERVAL < seconds("patience") < seconds("lease")
     assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE

@@ -131,7 +131,7 @@ async def test_a_verified_newcomer_takes_the_place_of_every_claim(stage: Stage) 
     assert await everybody(stage) == [neighbour, arrived]
     kept = await stage.kept_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
-    assert stage.blocklist.raised == {planted.id: ENDED}
+    assert stage.blocklist.revoked == {planted.id: ENDED}
 
 
 async def test_a_username_that_somebody_verified_has_is_given_up(stage: Stage) -> None:
@@ -241,5 +241,5 @@ async def test_an_exception_leaves_nobody_in_and_nobody_out(stage: Stage) -> Non
         await spoilt()
     assert await everybody(stage) == [squatter]
     assert (await stage.kept_session(session.id)).ended_at is None
-    assert stage.blocklist.raised == {}
+    assert stage.blocklist.revoked == {}
     assert len(await importing(stage, imported_user())()) == 1

@@ -8,10 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from application.ports import Leftovers
 from domain.address_change import AddressChange
 from domain.event import Action, Event
@@ -332,7 +332,7 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
     """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, [])
+    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
     user = await stage.user()
     alive = await stage.session(user)
     async with engine.begin() as connection:
@@ -342,7 +342,7 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
     await remove(stage, user, undoable=False)
 
     assert await stage.kept_user(user.id) is None
-    assert blocklist.raised == {alive.id: ENDED}
+    assert blocklist.revoked == {alive.id: ENDED}
     count = text(
         "SELECT (SELECT count(*) FROM events WHERE ip <> ''), (SELECT count(*) FROM sessions WHERE ip <> '')"
     )

@@ -11,7 +11,7 @@ from dramatiq import Message, MessageProxy
 from dramatiq.errors import ConnectionClosed
 from redis.asyncio import Redis
 
-from adapters.dramatiq_queue import ACTOR, QUEUE, DramatiqNudge, make_broker
+from adapters.redis.dramatiq_queue import ACTOR, QUEUE, DramatiqNudge, make_broker
 from entrypoints.engines import Valkey
 
 MAILS = [UUID(int=number) for number in range(1, 51)]

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import metadata
 from application.store import BY_EMAIL, BY_USERNAME, Place
 from domain.address_change import AddressChange
@@ -85,7 +85,7 @@ class House:
     engine: AsyncEngine
     database: Database
     store: PostgresStore
-    floors: PostgresFloors
+    floors: PostgresRevocationStore
     overheard: Overheard
 
     async def plans(self, *, but: str = r"^\b$") -> list[str]:
@@ -111,7 +111,7 @@ async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
         await connection.execute(text("ANALYZE users, sessions, mails"))
     database = Database(migrated, deadline=60)
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
-    yield House(engine, database, store, PostgresFloors(database), Overheard(database))
+    yield House(engine, database, store, PostgresRevocationStore(database), Overheard(database))
     async with engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
     await database.close()
@@ -250,13 +250,13 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
 async def test_floors_are_found_by_index(house: House) -> None:
     session = await session_of(house, 7)
     await house.overheard.taken()
-    assert await house.floors.floors([session]) == {session: 0}
+    assert await house.floors.min_generations([session]) == {session: 0}
     many = [await session_of(house, number) for number in range(1, 60)]
-    assert len(await house.floors.floors(many)) == 59
-    assert len(await house.floors.raised(within=timedelta(minutes=11))) == 5
-    fresh = await house.floors.unpublished()
+    assert len(await house.floors.min_generations(many)) == 59
+    assert len(await house.floors.revoked(within=timedelta(minutes=11))) == 5
+    fresh = await house.floors.pending()
     assert len(fresh) == MANY // 2000
-    await house.floors.published(fresh)
+    await house.floors.mark_published(fresh)
     assert by_index(await house.plans(but="md5"))
 
 

@@ -12,14 +12,14 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryFloors
 from adapters.memory.memory_leftovers import MemoryLeftovers
 from adapters.memory.memory_renewals import MemoryRenewals
 from adapters.memory.memory_store import MemoryStore
-from adapters.postgres.postgres_floors import PostgresFloors
+from adapters.memory.revocations import MemoryRevocationStore
 from adapters.postgres.postgres_leftovers import PostgresLeftovers
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.rows import row_of_session
 from adapters.postgres.tables import sessions
 from adapters.uuid7 import lowest
@@ -56,10 +56,17 @@ def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Attic:
         database = request.getfixturevalue("database")
         postgres = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
         return Attic(
-            postgres, PostgresRenewals(database), PostgresFloors(database), blocklist, [], PostgresLeftovers(database)
+            postgres,
+            PostgresRenewals(database),
+            PostgresRevocationStore(database),
+            blocklist,
+            [],
+            PostgresLeftovers(database),
         )
     memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
-    return Attic(memory, MemoryRenewals(memory), MemoryFloors(memory), blocklist, [], MemoryLeftovers(memory))
+    return Attic(
+        memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, [], MemoryLeftovers(memory)
+    )
 
 
 def made(at: datetime) -> UUID:
@@ -89,7 +96,7 @@ async def ended(stage: Attic, one: Session, at: datetime, *, said: bool = True) 
     async with stage.begin() as work:
         await work.sessions.end(one.id, now=at, reason=EndReason.LOGOUT)
     if said:
-        await stage.floors.published({one.id: ENDED})
+        await stage.revocations.mark_published({one.id: ENDED})
     return one
 
 
@@ -114,7 +121,7 @@ async def test_sessions_go_a_day_after_they_have_ended_or_expired(stage: Attic, 
     await pass_by(2 * DAY)
     assert await cleared(stage, Leftover.SESSION) == len(going)
     assert await left(stage, [*staying, *going]) == staying
-    assert await stage.floors.floors([one.id for one in going]) == {}
+    assert await stage.revocations.min_generations([one.id for one in going]) == {}
     assert await cleared(stage, Leftover.SESSION) == 0
 
 
@@ -123,8 +130,8 @@ async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(stage: Attic
     unsaid = await ended(stage, await session(stage, user), NOW - AGES, said=False)
     await pass_by(AGES)
     assert await cleared(stage, Leftover.SESSION) == 0
-    assert await stage.floors.unpublished() == {unsaid.id: ENDED}
-    await stage.floors.published({unsaid.id: ENDED})
+    assert await stage.revocations.pending() == {unsaid.id: ENDED}
+    await stage.revocations.mark_published({unsaid.id: ENDED})
     assert await cleared(stage, Leftover.SESSION) == 1
 
 
@@ -133,7 +140,7 @@ async def test_no_floor_is_forgotten_that_was_raised_lately_by_any_clock(stage: 
     expired = await session(stage, user, expires_at=NOW - 2 * DAY)
     async with stage.begin() as work:
         await work.sessions.outdate_all(user.id)
-    await stage.floors.published(await stage.floors.unpublished())
+    await stage.revocations.mark_published(await stage.revocations.pending())
     await pass_by(DAY - HOUR)
     assert await cleared(stage, Leftover.SESSION) == 0
     assert await cleared(stage, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
@@ -148,7 +155,7 @@ async def test_sessions_that_have_lost_their_user_go_like_others(stage: Attic, p
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
         await work.users.remove(user.id, now=NOW)
-    await stage.floors.published({nameless.id: ENDED})
+    await stage.revocations.mark_published({nameless.id: ENDED})
     await pass_by(2 * DAY)
     assert await cleared(stage, Leftover.SESSION) == 0
     assert await cleared(stage, Leftover.SESSION, now=NOW + 2 * DAY) == 1

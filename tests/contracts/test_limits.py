@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
+from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_limits import NoLimits
-from adapters.process_limits import ProcessLimits
 from application.ports import Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.origin import Origin
@@ -33,13 +33,13 @@ MAIL = Bucket(Limit.MAIL, ("reset", "ada@example.org", "203.0.113.7"))
 async def player(request: pytest.FixtureRequest, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[Player]:
     clock = Clock()
     if request.param == "process":
-        yield Player(ProcessLimits(clock=clock), clock)
+        yield Player(MemoryRateLimiter(clock=clock), clock)
         return
     if request.param == "stand-in":
         async with counting(NOBODY, clock=clock) as limits:
             yield Player(limits, clock)
         return
-    async with clock.stopped(redis), counting(valkey.url, stand_in=_Broken()) as limits:
+    async with clock.stopped(redis), counting(valkey.url, fallback=_Broken()) as limits:
         yield Player(limits, clock)
 
 
@@ -263,7 +263,7 @@ async def follows_the_model(player: Player, steps: list[tuple[str, object]]) -> 
 @settings(max_examples=150)
 def test_a_process_counts_as_the_model_does(steps: list[tuple[str, object]]) -> None:
     clock = Clock()
-    asyncio.run(follows_the_model(Player(ProcessLimits(clock=clock, rates=RULES), clock), steps))
+    asyncio.run(follows_the_model(Player(MemoryRateLimiter(clock=clock, rates=RULES), clock), steps))
 
 
 @given(steps=STEPS)
@@ -273,14 +273,14 @@ def test_redis_counts_as_the_model_does(valkey: engines.Valkey, steps: list[tupl
         client = Redis.from_url(valkey.url)
         await client.flushall()
         clock = Clock()
-        async with clock.stopped(client), counting(valkey.url, rates=RULES, stand_in=_Broken()) as limits:
+        async with clock.stopped(client), counting(valkey.url, rates=RULES, fallback=_Broken()) as limits:
             await follows_the_model(Player(limits, clock), steps)
         await client.aclose()
 
     asyncio.run(run())
 
 
-class _Broken(ProcessLimits):
+class _Broken(MemoryRateLimiter):
     """Nobody may ask it to count."""
 
     def __init__(self) -> None:
@@ -296,12 +296,12 @@ class _Broken(ProcessLimits):
 @pytest.mark.parametrize(("processes", "passing"), [(1, 10), (2, 5), (3, 3), (10, 1), (99, 1)])
 async def test_processes_share_a_limit_and_each_has_one_at_the_least(processes: int, passing: int) -> None:
     clock = Clock()
-    assert await Player(ProcessLimits(clock=clock, processes=processes), clock).room(LOGIN) == passing
+    assert await Player(MemoryRateLimiter(clock=clock, processes=processes), clock).room(LOGIN) == passing
 
 
 async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_lately() -> None:
     clock = Clock()
-    limits = ProcessLimits(clock=clock, most=100)
+    limits = MemoryRateLimiter(clock=clock, most=100)
     player = Player(limits, clock)
     for _ in range(10):
         await player.passes(LOGIN)
@@ -316,7 +316,7 @@ async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_l
 
 async def test_what_is_over_is_not_remembered() -> None:
     clock = Clock()
-    limits = ProcessLimits(clock=clock)
+    limits = MemoryRateLimiter(clock=clock)
     player = Player(limits, clock)
     receipt = await player.passes(LOGIN, NETWORK)
     await player.wait(5 * MINUTE)

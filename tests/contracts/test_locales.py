@@ -12,12 +12,12 @@ import asyncpg
 import pytest
 from sqlalchemy import text
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from entrypoints import engines
 from entrypoints.local import postgres_engine
 from tests.conftest import ROOT
@@ -64,7 +64,7 @@ async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url
     database = Database(url)
     try:
         store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-        stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+        stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
         user = await stage.user("INGRID@example.org".lower(), username="INGRID")
         directory = PostgresDirectory(database)
         async with database.connection() as connection:

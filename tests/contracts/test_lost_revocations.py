@@ -8,11 +8,11 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_blocklist import RedisBlocklist
-from adapters.redis_lost_revocations import LostRevocations
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.redis.lost_revocations import LostRevocations
 from domain.session import EndReason
 from entrypoints import engines
 from tests.contracts.stage import LATER, SpyingBlocklist, Stage
@@ -26,8 +26,8 @@ pytestmark = pytest.mark.anyio
 async def test_a_database_that_went_back_is_noticed_and_one_that_did_not_is_not(
     database: Database, engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    floors = PostgresFloors(database)
-    blocklist = RedisBlocklist(valkey.url, truth=floors, horizon=LATER - LATER.replace(minute=0))
+    floors = PostgresRevocationStore(database)
+    blocklist = RedisBlocklist(valkey.url, store=floors, horizon=LATER - LATER.replace(minute=0))
     lost = LostRevocations(valkey.url, floors)
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
     stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])

@@ -10,11 +10,11 @@ import pytest
 from sqlalchemy import text as sql
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from domain.mail import Kind, Mail, Outcome
 from domain.origin import NOWHERE, Origin
 from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
@@ -182,7 +182,7 @@ async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(stage: Stage) 
 
 async def test_mail_of_an_earlier_release_tells_no_place(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
     async with engine.begin() as connection:
         columns = "id, kind, recipient, created_at, due_at, attempts, note"
         row = {"id": new_id(), "now": NOW}
@@ -194,7 +194,7 @@ async def test_mail_of_an_earlier_release_tells_no_place(database: Database, eng
 
 async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
         held = await slow.mails.lease(now=NOW, hold=LEASE, limit=2)

@@ -15,10 +15,10 @@ from adapters.postgres import outages
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
 from adapters.postgres.errors import FAILURES, is_failover
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore, PostgresWork
 from adapters.postgres.postgres_users import PostgresUsers
+from adapters.postgres.revocations import PostgresRevocationStore
 from application.store import Work
 from domain.refusals import Code, Refusal
 from entrypoints import engines
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.anyio
 def stage_on(database: Database) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     store = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
-    return Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, nudged)
+    return Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
 
 
 @contextlib.asynccontextmanager
@@ -177,15 +177,15 @@ async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_
                     " unpublished bool)"
                 )
             )
-        floors = PostgresFloors(database)
-        assert await floors.floors([new_id()]) == {}
+        floors = PostgresRevocationStore(database)
+        assert await floors.min_generations([new_id()]) == {}
         await asyncio.to_thread(own_postgres.kill)
-        for call in (floors.unpublished(), floors.published({new_id(): 1}), floors.floors([new_id()])):
+        for call in (floors.pending(), floors.mark_published({new_id(): 1}), floors.min_generations([new_id()])):
             await refused(call)
-        many = await asyncio.gather(*(floors.floors([new_id()]) for _ in range(100)), return_exceptions=True)
+        many = await asyncio.gather(*(floors.min_generations([new_id()]) for _ in range(100)), return_exceptions=True)
         assert all(isinstance(answer, Refusal) for answer in many)
         await asyncio.to_thread(own_postgres.start)
-        assert await floors.floors([new_id()]) == {}
+        assert await floors.min_generations([new_id()]) == {}
 
 
 # -- who hears of it -----------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ async def test_nobody_at_the_port_is_an_outage(migrated: str) -> None:
     wrong = migrated.rsplit(":", 1)[0] + ":1/latchkey"
     async with database_at(wrong) as database:
         await refused(run(stage_on(database), "SELECT 1"))
-        await refused(PostgresFloors(database).floors([new_id()]))
+        await refused(PostgresRevocationStore(database).min_generations([new_id()]))
 
 
 @pytest.mark.parametrize("change", ["password", "database"])
@@ -292,14 +292,14 @@ async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_ans
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
     async with database_at(migrated) as database:
         store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
-        stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+        stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
         await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
         await run(stage, "SELECT 1")
 
 
 async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(database: Database) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
 
     async def caller(*, alone: bool) -> None:
         if alone:
@@ -333,7 +333,7 @@ async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers
         async with stage.begin() as work:
             await run_in(work, "SELECT 1")
             await refused(run(stage, "SELECT 2"))
-            await refused(stage.floors.floors([new_id()]))
+            await refused(stage.revocations.min_generations([new_id()]))
             await run_in(work, "SELECT 3")
         await run(stage, "SELECT 4")
 
@@ -376,7 +376,7 @@ async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(databa
             await work.users.add(claim())
 
     await refused(write())
-    assert await stage.floors.floors([new_id()]) == {}
+    assert await stage.revocations.min_generations([new_id()]) == {}
 
 
 @pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])

@@ -9,9 +9,9 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.database import POOL_SIZE, Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import sessions, users
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -30,7 +30,7 @@ Moved = tuple[Session, User] | None
 def rows(database: Database) -> Stage:
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    return Stage(store, PostgresRenewals(database), PostgresFloors(database), blocklist, [])
+    return Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
 
 
 async def renewed(stage: Stage, session: Session, generation: int = 1) -> Moved:

@@ -66,7 +66,7 @@ async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(stage: Sta
     evicted = [session for one in entered for session in one]
     assert len(evicted) == len(set(evicted)) == 20 - most
     assert len(await alive(stage, user)) == most
-    assert {stage.blocklist.raised[session] for session in evicted} == {ENDED}
+    assert {stage.blocklist.revoked[session] for session in evicted} == {ENDED}
 
 
 async def test_what_is_ended_by_its_owner_meanwhile_is_not_ended_again(stage: Stage) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
@@ -131,7 +131,7 @@ async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_t
         await at_once(racing)
         left = [session for session in [await kept(stage, session) for session in sessions] if session is not None]
         assert all(session.ended_at is not None for session in left)
-        assert all(stage.blocklist.raised[session.id] == ENDED for session in left)
+        assert all(stage.blocklist.revoked[session.id] == ENDED for session in left)
 
 
 # -- advancing --------------------------------------------------------------------------------------------
@@ -233,8 +233,8 @@ async def test_no_renewal_survives_an_ending_that_came_at_the_same_time(stage: S
         left = await stage.kept_session(session.id)
         assert left.ended_at is not None
         assert await advancing(stage, session, generation=left.generation)() is None
-        assert await stage.floors.floors([session.id]) == {session.id: ENDED}
-        assert stage.blocklist.raised[session.id] == ENDED
+        assert await stage.revocations.min_generations([session.id]) == {session.id: ENDED}
+        assert stage.blocklist.revoked[session.id] == ENDED
 
 
 async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(stage: Stage) -> None:
@@ -258,7 +258,7 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
         floor = (await stage.kept_session(session.id)).floor
         assert floor > 0
         assert {role for generation, role in issued if generation >= floor} <= {Role.MEMBER}
-        assert stage.blocklist.raised[session.id] == floor
+        assert stage.blocklist.revoked[session.id] == floor
 
 
 async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_token(stage: Stage) -> None:
@@ -313,13 +313,13 @@ async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: St
     left = await at_once(map(leaving, exits))
     [first] = [told for told, ended in zip(exits, left, strict=True) if ended]
     assert await noted(stage, user) == [first, entry]
-    assert stage.blocklist.raised == {session.id: ENDED}
+    assert stage.blocklist.revoked == {session.id: ENDED}
 
 
 async def test_ending_what_does_not_exist_ends_nothing_but_is_put_in_force(stage: Stage) -> None:
     session = opened(await stage.user())
     assert not await ending(stage, session)()
-    assert stage.blocklist.raised == {session.id: ENDED}
+    assert stage.blocklist.revoked == {session.id: ENDED}
 
 
 async def test_ending_all_ends_the_living_sessions_of_one_user(stage: Stage) -> None:
@@ -330,7 +330,7 @@ async def test_ending_all_ends_the_living_sessions_of_one_user(stage: Stage) -> 
     for session in sessions:
         assert await kept(stage, session) == session.ended(now=LATER, reason=EndReason.LOGOUT_ALL)
     assert await kept(stage, theirs) == theirs
-    assert stage.blocklist.raised == dict.fromkeys((session.id for session in sessions), ENDED)
+    assert stage.blocklist.revoked == dict.fromkeys((session.id for session in sessions), ENDED)
     assert await ending_all(stage, claim())() == 0
 
 
@@ -344,7 +344,7 @@ async def test_ending_all_also_waits_for_endings_that_nobody_has_seen_in_force(s
     assert stage.blocklist.published == [{before.id: ENDED, alive.id: ENDED}]
     assert (await stage.kept_session(before.id)).end_reason is EndReason.LOGOUT
 
-    await stage.floors.published({before.id: ENDED, alive.id: ENDED})
+    await stage.revocations.mark_published({before.id: ENDED, alive.id: ENDED})
     stage.blocklist.published.clear()
     assert await ending_all(stage, user)() == 0
     assert stage.blocklist.published == []
@@ -378,8 +378,8 @@ async def test_outdating_and_ending_at_once_never_bring_a_session_back(stage: St
         ]
         await at_once(everything)
         ids = [session.id for session in sessions]
-        assert await stage.floors.floors(ids) == dict.fromkeys(ids, ENDED)
-        assert {stage.blocklist.raised[session] for session in ids} == {ENDED}
+        assert await stage.revocations.min_generations(ids) == dict.fromkeys(ids, ENDED)
+        assert {stage.blocklist.revoked[session] for session in ids} == {ENDED}
 
 
 # -- putting in force, and undoing ------------------------------------------------------------------------
@@ -389,10 +389,10 @@ async def test_an_ending_is_in_force_when_the_work_has_been_left_and_not_before(
     session = await stage.session(await stage.user())
     async with stage.begin() as work:
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
-        assert stage.blocklist.raised == {}
-        assert await stage.floors.floors([session.id]) == {session.id: 0}
-    assert stage.blocklist.raised == {session.id: ENDED}
-    assert await stage.floors.unpublished() == {session.id: ENDED}
+        assert stage.blocklist.revoked == {}
+        assert await stage.revocations.min_generations([session.id]) == {session.id: 0}
+    assert stage.blocklist.revoked == {session.id: ENDED}
+    assert await stage.revocations.pending() == {session.id: ENDED}
 
 
 async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_force(stage: Stage) -> None:
@@ -414,8 +414,8 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
     assert await kept(stage, added) is None
     assert stage.blocklist.published == []
     nothing: Mapping[UUID, int] = {}
-    assert await stage.floors.raised(within=timedelta(hours=1)) == await stage.floors.unpublished() == nothing
-    assert await stage.floors.floors([added.id, new_id()]) == nothing
+    assert await stage.revocations.revoked(within=timedelta(hours=1)) == await stage.revocations.pending() == nothing
+    assert await stage.revocations.min_generations([added.id, new_id()]) == nothing
 
 
 # -- where somebody is at home ----------------------------------------------------------------------------

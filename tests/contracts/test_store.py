@@ -34,7 +34,7 @@ async def traces(stage: Stage) -> tuple[int, int, int, int, int]:
     async with stage.begin() as work:
         users = await work.users.page(query="all", role=None, limit=9, after=None)
         mails = await work.mails.parked(limit=9)
-    raised = await stage.floors.raised(within=timedelta(hours=1))
+    raised = await stage.revocations.revoked(within=timedelta(hours=1))
     return len(users), len(mails), len(raised), len(stage.blocklist.published), len(stage.nudged)
 
 
@@ -59,8 +59,8 @@ async def test_nobody_sees_a_work_that_is_not_done(stage: Stage) -> None:
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
         await work.mails.add(owed())
-        assert await stage.floors.floors([session.id]) == {session.id: 0}
-        assert await stage.floors.unpublished() == {}
+        assert await stage.revocations.min_generations([session.id]) == {session.id: 0}
+        assert await stage.revocations.pending() == {}
         assert (stage.blocklist.published, stage.nudged) == ([], [])
 
 

@@ -10,29 +10,29 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
-from adapters.redis_blocklist import RedisBlocklist
-from application.ports import Seat
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.redis.blocklist import RedisBlocklist
+from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from entrypoints import engines
 from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id, until
-from tests.contracts.test_blocklist import HORIZON, MARK, Truth, floor_key, gone, tending, trusted
+from tests.contracts.test_blocklist import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
 
 pytestmark = pytest.mark.anyio
 
 LEASE, DEADLINE = 0.5, 0.2
 
 
-def at(url: str, floors: PostgresFloors | Truth, *, patience: float = 10.0) -> RedisBlocklist:
+def at(url: str, floors: PostgresRevocationStore | FakeStore, *, reelection_delay: float = 10.0) -> RedisBlocklist:
     return RedisBlocklist(
         url,
-        truth=floors,
+        store=floors,
         horizon=HORIZON,
         lease=LEASE,
         deadline=DEADLINE,
-        patience=patience,
+        reelection_delay=reelection_delay,
     )
 
 
@@ -49,27 +49,27 @@ async def other_redis(other_valkey: engines.Valkey) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def truth() -> Truth:
-    return Truth()
+def store() -> FakeStore:
+    return FakeStore()
 
 
 @pytest.fixture
-async def old(truth: Truth, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
-    made = at(valkey.url, truth, patience=3.0)
+async def old(store: FakeStore, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
+    made = at(valkey.url, store, reelection_delay=3.0)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def new(truth: Truth, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
-    made = at(other_valkey.url, truth)
+async def new(store: FakeStore, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
+    made = at(other_valkey.url, store)
     yield made
     await made.close()
 
 
 async def believed(blocklist: RedisBlocklist) -> None:
     async def it_is() -> bool:
-        return await blocklist.floors([]) is not None
+        return await blocklist.min_generations([]) is not None
 
     await until(it_is, within=10)
 
@@ -82,33 +82,33 @@ async def marked(client: "Redis") -> bytes:
 
 async def unbelieved(blocklist: RedisBlocklist) -> None:
     async with asyncio.timeout(10):
-        while await blocklist.floors([]) is not None:
-            await blocklist.tend()
+        while await blocklist.min_generations([]) is not None:
+            await blocklist.renew()
             await asyncio.sleep(0.02)
 
 
 async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(old)
-    await new.tend()
-    assert truth.now_seated is not None
-    assert truth.now_seated.number == 2
+    await new.renew()
+    assert store.current_primary is not None
+    assert store.current_primary.epoch == 2
     await trusted(new)
     await unbelieved(old)
     for _ in range(5):
-        await old.tend()
-        await new.tend()
-    assert await new.floors([]) == {}
-    assert truth.now_seated.number == 2
+        await old.renew()
+        await new.renew()
+    assert await new.min_generations([]) == {}
+    assert store.current_primary.epoch == 2
 
 
 async def test_who_looks_for_the_server_that_counts_hangs_up_on_nobody(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     """The connection is given up between two commands, not under somebody's."""
     await trusted(old)
-    await new.tend()
+    await new.renew()
     await unbelieved(old)
 
     async def publish(number: int) -> None:
@@ -118,39 +118,39 @@ async def test_who_looks_for_the_server_that_counts_hangs_up_on_nobody(
     # Each asks again and again, until every lease has lapsed.
     publications = [asyncio.create_task(publish(number)) for number in range(50)]
     while not all(publication.done() for publication in publications):
-        await old.tend()
+        await old.renew()
     assert [publication.exception() for publication in publications] == [None] * 50
 
 
 async def test_the_new_one_is_not_believed_before_the_marks_of_the_old_one_have_lapsed(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     async with tending(new):
-        while await old.floors([]) is not None:
-            await old.tend()
-            assert await new.floors([]) is None
+        while await old.min_generations([]) is not None:
+            await old.renew()
+            assert await new.min_generations([]) is None
         while await redis.exists(MARK):
-            assert await new.floors([]) is None
+            assert await new.min_generations([]) is None
         await believed(new)
 
 
 async def test_what_was_revoked_at_the_old_one_under_its_last_mark_is_known_to_the_new_one(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
-    await new.tend()
-    truth.end(session := new_id())
+    await new.renew()
+    store.end(session := new_id())
     await old.publish({session: ENDED})
     assert await redis.exists(MARK)
-    await old.tend()
+    await old.renew()
     async with tending(new):
         await believed(new)
-    assert await new.floors([session]) == {session: ENDED}
+    assert await new.min_generations([session]) == {session: ENDED}
 
 
 async def test_what_is_revoked_where_nobody_is_believed_any_more_waits_until_the_new_one_knows(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     async with tending(new):
@@ -158,33 +158,33 @@ async def test_what_is_revoked_where_nobody_is_believed_any_more_waits_until_the
         await gone(redis, MARK)
         await believed(new)
         for _ in range(3):
-            truth.end(session := new_id())
+            store.end(session := new_id())
             await old.publish({session: ENDED})
             assert await redis.exists(floor_key(session))
-            assert await new.floors([session]) in ({session: ENDED}, None)
+            assert await new.min_generations([session]) in ({session: ENDED}, None)
 
 
 async def test_a_mark_that_replication_carried_over_is_worth_nothing(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(new)
     theirs = await marked(other_redis)
-    truth.now_seated = None
+    store.current_primary = None
     await trusted(old)
     mine = await marked(redis)
     assert mine != theirs
     await redis.set(MARK, theirs)
-    truth.end(session := new_id())
-    assert await old.floors([session]) is None
+    store.end(session := new_id())
+    assert await old.min_generations([session]) is None
     await old.publish({session: ENDED})
-    truth.now_seated = Seat(mine.partition(b":")[0].decode(), 2)
+    store.current_primary = BlocklistPrimary(mine.partition(b":")[0].decode(), 2)
     await trusted(old)
     await redis.set(MARK, mine)
-    assert await old.floors([session]) is None, "the same server, in another seat"
+    assert await old.min_generations([session]) is None, "the same server, in another primary"
 
 
 async def test_whoever_was_unseated_and_finds_nobody_else_comes_back(
-    truth: Truth, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await trusted(new)
@@ -197,8 +197,8 @@ async def test_whoever_was_unseated_and_finds_nobody_else_comes_back(
 async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations_are_known_to_both(
     database: Database, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
 ) -> None:
-    floors, dice = PostgresFloors(database), random.Random(7)
-    sides = [at(url, floors, patience=0.9) for url in (valkey.url, other_valkey.url)]
+    floors, dice = PostgresRevocationStore(database), random.Random(7)
+    sides = [at(url, floors, reelection_delay=0.9) for url in (valkey.url, other_valkey.url)]
     stores = [PostgresStore(database, blocklist=side, nudge=lambda _: None) for side in sides]
     stage = Stage(stores[0], PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
@@ -210,7 +210,7 @@ async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         for _ in range(100):
             for number, side in enumerate(sides):
-                heard = await side.floors([session.id])
+                heard = await side.min_generations([session.id])
                 assert heard in ({session.id: ENDED}, None), (number, here)
                 heard_of[number] += heard is not None
             await asyncio.sleep(0.01)
@@ -218,9 +218,9 @@ async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations
     sessions = [await stage.session(user) for _ in range(40)]
     async with tending(sides[0], every=0.1), tending(sides[1], every=0.1):
         await asyncio.gather(*(revoke_and_ask(session, dice.random() * 8, dice.randrange(2)) for session in sessions))
-    seat = await floors.seat()
-    assert seat is not None
-    assert seat.number > 3
+    primary = await floors.primary()
+    assert primary is not None
+    assert primary.epoch > 3
     assert min(heard_of) > 0
     for side in sides:
         await side.close()

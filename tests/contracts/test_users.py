@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from application.store import BY_EMAIL, Place
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
@@ -124,7 +124,7 @@ async def test_proving_removes_the_other_claims_and_ends_their_sessions(stage: S
     assert await stage.kept_user(squatter.id) is None
     kept = await stage.kept_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
-    assert stage.blocklist.raised == {planted.id: ENDED}
+    assert stage.blocklist.revoked == {planted.id: ENDED}
     assert await stage.kept_user(neighbour.id) == neighbour
     assert await stage.kept_session(theirs.id) == theirs
 
@@ -377,7 +377,7 @@ async def test_removing_a_user_keeps_its_sessions_ended(stage: Stage) -> None:
     assert await stage.kept_user(user.id) is None
     kept = await stage.kept_session(session.id)
     assert kept == session.ended(now=LATER, reason=EndReason.DELETED)
-    assert await stage.floors.floors([session.id]) == {session.id: ENDED}
+    assert await stage.revocations.min_generations([session.id]) == {session.id: ENDED}
     async with stage.begin() as work:
         assert not await work.users.remove(user.id, now=NOW)
         assert await work.users.by_username("ada") is None
@@ -411,7 +411,7 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(st
 async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(database: Database) -> None:
     """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresFloors(database), SpyingBlocklist(), [])
+    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
     newcomer = await stage.user("new@example.org")
     leaver = await stage.user("old@example.org", role=Role.ADMIN)
     bystander = await stage.user("other@example.org")

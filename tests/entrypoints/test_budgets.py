@@ -13,7 +13,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from adapters.process_limits import ProcessLimits
+from adapters.memory_rate_limiter import MemoryRateLimiter
 from domain.limits import RATES, SPENT_BY_SESSION, Limit, Rate
 from domain.role import Role
 from entrypoints.container import Container
@@ -52,7 +52,7 @@ def operations(app: Litestar) -> Iterator[tuple[str, str, AccessPolicy]]:
                     yield from ((method, route.path_format, gate) for method in handler.http_methods)
 
 
-class Limited(ProcessLimits):
+class Limited(MemoryRateLimiter):
     def begin_anew(self) -> None:
         self._logs.clear()
 
@@ -67,7 +67,7 @@ class Tight:
         once = {limit: (Rate(1, timedelta(hours=1)),) for limit in RATES}
         self.limits = Limited(clock=now, rates=once)
         container.limits.override(providers.Object(self.limits))
-        container.pace.override(providers.Object(ProcessLimits(clock=now, rates=once)))
+        container.pace.override(providers.Object(MemoryRateLimiter(clock=now, rates=once)))
         self.operations = list(operations(assemble(container)))
         return create(container)
 

@@ -54,7 +54,7 @@ async def opened(service: Service) -> AsyncIterator[House]:
     container = Container(settings=load(service.environ))
     try:
         found = House(container)
-        await container.blocklist().tend()
+        await container.blocklist().renew()
         yield found
     finally:
         await close(container)

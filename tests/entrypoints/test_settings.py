@@ -20,7 +20,7 @@ from uuid import UUID
 import pytest
 
 from adapters.no_limits import NoLimits
-from adapters.redis_limits import RedisLimits
+from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import load_keys, make_key
 from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
@@ -706,7 +706,7 @@ def test_a_file_is_read_in_development_only_and_the_environment_wins(
 
 def test_limits_are_on_unless_a_developer_says_off(production: dict[str, str], development: dict[str, str]) -> None:
     for environ in (production, development, production | {"LATCHKEY_RATE_LIMITS": "on"}):
-        assert isinstance(Container(settings=load(environ)).limits(), RedisLimits)
+        assert isinstance(Container(settings=load(environ)).limits(), RedisRateLimiter)
     off = load(development | {"LATCHKEY_RATE_LIMITS": "off"})
     assert isinstance(Container(settings=off).limits(), NoLimits)
     assert complaints(production | {"LATCHKEY_RATE_LIMITS": "off"}) == {

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import httpx
 
-from adapters.dramatiq_queue import QUEUE
+from adapters.redis.dramatiq_queue import QUEUE
 from tests.entrypoints.service import PASSWORD, address, eventually
 from tests.faults.stack import Stack
 

@@ -7,7 +7,7 @@ from uuid import UUID
 import httpx
 from dramatiq import Message
 
-from adapters.dramatiq_queue import ACTOR, QUEUE, make_broker
+from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
 from tests.entrypoints.service import address, eventually
 from tests.faults.stack import Stack
 

@@ -1,6 +1,6 @@
-"""Nudges through Dramatiq and Redis: only the ids of mails stand there, and losing them costs a second.
+"""Notifies workers through Dramatiq and Redis. A message holds the id of a mail alone; a lost one delays it a second.
 
-Messages are enqueued by the actor's name, so that the sender never imports a worker.
+Messages name the actor, so that the sender does not import the worker.
 """
 
 import logging
@@ -17,76 +17,74 @@ from dramatiq.errors import ConnectionClosed
 from dramatiq.middleware import AsyncIO
 from redis.exceptions import TimeoutError as RedisTimeout
 
-from adapters.redis_connections import synchronous
-from adapters.redis_places import DEADLINE
+from adapters.redis.clients import COMMAND_TIMEOUT, sync_client
 
 ACTOR = "deliver_mail"
 QUEUE = "mail"
 
 BACKLOG = 1000
-"""Nudges that wait in a process at most."""
+"""The most notifications that wait in a process."""
 
 log = logging.getLogger(__name__)
 
 
 @contextmanager
-def _silence_as_loss() -> Iterator[None]:
+def _timeouts_as_connection_closed() -> Iterator[None]:
     try:
         yield
     except RedisTimeout as error:
-        lost: Callable[[Exception], Exception] = ConnectionClosed  # untyped where it comes from
-        raise lost(error) from None
+        closed: Callable[[Exception], Exception] = ConnectionClosed  # Dramatiq does not annotate it
+        raise closed(error) from None
 
 
 class _Consumer(Consumer):
-    """Dramatiq takes a Redis that refuses for an outage, and one that is silent for a mistake of its own: three
-    tracebacks a second."""
+    """Dramatiq treats a refused connection as an outage, but logs three tracebacks a second if commands time out."""
 
-    def __init__(self, usual: Consumer) -> None:
-        self._usual = usual
+    def __init__(self, inner: Consumer) -> None:
+        self._inner = inner
 
     def __next__(self) -> MessageProxy | None:
-        with _silence_as_loss():
-            return next(self._usual)
+        with _timeouts_as_connection_closed():
+            return next(self._inner)
 
     def ack(self, message: MessageProxy) -> None:
-        with _silence_as_loss():
-            self._usual.ack(message)
+        with _timeouts_as_connection_closed():
+            self._inner.ack(message)
 
     def nack(self, message: MessageProxy) -> None:
-        with _silence_as_loss():
-            self._usual.nack(message)
+        with _timeouts_as_connection_closed():
+            self._inner.nack(message)
 
     def requeue(self, messages: Iterable[MessageProxy]) -> None:
-        self._usual.requeue(messages)
+        self._inner.requeue(messages)
 
     def close(self) -> None:
-        self._usual.close()
+        self._inner.close()
 
 
 class _Broker(RedisBroker):
-    def consume(self, *given: Any, **options: Any) -> Consumer:
-        return _Consumer(super().consume(*given, **options))
+    def consume(self, *args: Any, **options: Any) -> Consumer:
+        return _Consumer(super().consume(*args, **options))
 
 
-def make_broker(redis_url: str, *, deadline: float = DEADLINE) -> RedisBroker:
-    """The broker for either side of the queue; `deadline` is in seconds, for each command. Connects when used."""
+def make_broker(redis_url: str, *, deadline: float = COMMAND_TIMEOUT) -> RedisBroker:
+    """The broker for both sides of the queue. A command has `deadline` seconds. It connects when it is first used."""
     set_encoder(JSONEncoder())
-    broker: Callable[..., RedisBroker] = _Broker  # untyped where it comes from
+    broker: Callable[..., RedisBroker] = _Broker  # Dramatiq does not annotate it
     return broker(
-        client=synchronous(redis_url, deadline=deadline),
-        # Its scripts make up names of keys, which a cluster allows as long as all are in one slot.
+        client=sync_client(redis_url, timeout=deadline),
+        # Its scripts derive names of keys; a cluster allows that if all keys are in one slot.
         namespace="{latchkey}",
-        # One event loop for the worker, and nothing else: neither results, nor retries, nor metrics by fork.
+        # The worker's event loop alone: no results, no retries, no metrics in a forked process.
         middleware=[AsyncIO()],
-        # Dramatiq's maintenance brings back what dead workers held, by `KEYS`, which halts a Redis full of
-        # revocations. The outbox knows better what is owed, so there is nothing to bring back.
+        # Dramatiq's maintenance requeues messages of dead workers. It runs `KEYS`, which blocks a Redis that holds
+        # many revocations. The outbox sends those mails anyway.
         maintenance_chance=0,
     )
 
 
 class DramatiqNudge:
-    """Plays `Nudge`: hands ids to a thread of its own, because Dramatiq enqueues synchronously."""
+    """Plays `Nudge`: passes ids to its own thread, because Dramatiq enqueues synchronously."""
 
     def __init__(self, redis_url: str, *, backlog: int = BACKLOG) -> None:
         self._broker = make_broker(redis_url)
@@ -97,13 +95,13 @@ class DramatiqNudge:
         self._thread.start()
 
     def __call__(self, mails: Sequence[UUID]) -> None:
-        # Full means that Redis is slow or gone; the sweepers of the workers find the mails without it.
+        # Full means that Redis is slow or down. The workers find the mails by polling.
         with suppress(Full):
             for mail in mails:
                 self._waiting.put_nowait(mail)
 
     def close(self) -> None:
-        """Gives what waits one second to get out."""
+        """Wait up to one second until the waiting notifications are sent."""
         self._closing = True
         with suppress(Full):
             self._waiting.put_nowait(None)
@@ -120,7 +118,7 @@ class DramatiqNudge:
         try:
             self._broker.enqueue(message)
         except Exception as problem:
-            # Once an outage: a line a mail would drown what matters.
+            # Logged once per outage: one line per mail would hide other messages.
             if self._reachable:
                 log.warning(
                     "mail_notification_failed: workers will find the mails by polling: %s", type(problem).__name__

@@ -11,7 +11,7 @@ from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
 
-class ProcessLimits(Limits):
+class MemoryRateLimiter(Limits):
     """`processes` share every limit, and each has its part of it, one at the least. No more than `most` attempts are
     remembered: beyond that the bucket that was used least lately is forgotten."""
 

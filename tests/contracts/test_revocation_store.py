@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_floors import MemoryBlocklist
+from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_floors import PostgresFloors
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import sessions
-from application.ports import Seat
+from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.conftest import PassBy
@@ -40,12 +40,12 @@ async def outdate(stage: Stage, user: User) -> None:
 async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stage: Stage) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
-    assert await stage.floors.floors([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
+    assert await stage.revocations.min_generations([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
     await outdate(stage, user)
     await end(stage, over)
-    assert await stage.floors.floors([fresh.id, over.id]) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.floors.floors([over.id]) == {over.id: ENDED}
-    assert await stage.floors.floors([]) == {}
+    assert await stage.revocations.min_generations([fresh.id, over.id]) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.revocations.min_generations([over.id]) == {over.id: ENDED}
+    assert await stage.revocations.min_generations([]) == {}
 
 
 async def test_what_was_raised_is_known_for_as_long_as_anybody_asks(stage: Stage, pass_by: PassBy) -> None:
@@ -54,12 +54,12 @@ async def test_what_was_raised_is_known_for_as_long_as_anybody_asks(stage: Stage
     await outdate(stage, user)
     await pass_by(30 * MINUTE)
     await end(stage, over)
-    assert await stage.floors.raised(within=31 * MINUTE) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.floors.raised(within=29 * MINUTE) == {over.id: ENDED}
+    assert await stage.revocations.revoked(within=31 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.revocations.revoked(within=29 * MINUTE) == {over.id: ENDED}
     await pass_by(30 * MINUTE)
-    assert await stage.floors.raised(within=61 * MINUTE) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.floors.raised(within=31 * MINUTE) == {over.id: ENDED}
-    assert await stage.floors.raised(within=29 * MINUTE) == {}
+    assert await stage.revocations.revoked(within=61 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.revocations.revoked(within=31 * MINUTE) == {over.id: ENDED}
+    assert await stage.revocations.revoked(within=29 * MINUTE) == {}
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2)], ids=["behind", "ahead"])
@@ -72,34 +72,34 @@ async def test_a_clock_that_is_wrong_by_two_hours_neither_shortens_that_nor_draw
     async with stage.begin() as work:
         await work.sessions.end(over.id, now=now, reason=EndReason.LOGOUT)
         await work.sessions.outdate_all(user.id)
-    assert await stage.floors.raised(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
+    assert await stage.revocations.revoked(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
     await pass_by(61 * MINUTE)
-    assert await stage.floors.raised(within=60 * MINUTE) == {}
+    assert await stage.revocations.revoked(within=60 * MINUTE) == {}
 
 
 async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stage) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
-    assert await stage.floors.unpublished() == {}
+    assert await stage.revocations.pending() == {}
     await outdate(stage, user)
     await end(stage, over)
-    assert await stage.floors.unpublished() == {fresh.id: 2, over.id: ENDED}
-    await stage.floors.published({over.id: ENDED, new_id(): ENDED})
-    assert await stage.floors.unpublished() == {fresh.id: 2}
-    await stage.floors.published({fresh.id: 2})
-    assert await stage.floors.unpublished() == {}
-    await stage.floors.published({})
-    assert await stage.floors.raised(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await stage.revocations.pending() == {fresh.id: 2, over.id: ENDED}
+    await stage.revocations.mark_published({over.id: ENDED, new_id(): ENDED})
+    assert await stage.revocations.pending() == {fresh.id: 2}
+    await stage.revocations.mark_published({fresh.id: 2})
+    assert await stage.revocations.pending() == {}
+    await stage.revocations.mark_published({})
+    assert await stage.revocations.revoked(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
 
 
 async def test_what_was_raised_again_meanwhile_stays_unpublished(stage: Stage) -> None:
     user = await stage.user()
     session = await stage.session(user)
     await outdate(stage, user)
-    said = await stage.floors.unpublished()
+    said = await stage.revocations.pending()
     await end(stage, session)
-    await stage.floors.published(said)
-    assert await stage.floors.unpublished() == {session.id: ENDED}
+    await stage.revocations.mark_published(said)
+    assert await stage.revocations.pending() == {session.id: ENDED}
 
 
 async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way(stage: Stage) -> None:
@@ -107,7 +107,7 @@ async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way
     for _ in range(15):
         sessions = [await stage.session(user) for _ in range(5)]
         await outdate(stage, user)
-        said = await stage.floors.unpublished()
+        said = await stage.revocations.pending()
 
         async def end_all() -> None:
             async with stage.begin() as work:
@@ -115,41 +115,41 @@ async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way
 
         def saying(floors: dict[UUID, int]) -> Callable[[], Awaitable[None]]:
             async def say() -> None:
-                await stage.floors.published(floors)
+                await stage.revocations.mark_published(floors)
 
             return say
 
         backwards = dict(reversed(list(said.items())))
         await at_once([saying(dict(said)), end_all, saying(backwards), saying(dict(said))])
-        unpublished = await stage.floors.unpublished()
+        unpublished = await stage.revocations.pending()
         assert {session.id: ENDED for session in sessions}.items() <= unpublished.items()
-        await stage.floors.published(unpublished)
+        await stage.revocations.mark_published(unpublished)
 
 
 async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Stage) -> None:
-    assert await stage.floors.seat() is None
+    assert await stage.revocations.primary() is None
 
-    def taking(server: str, after: Seat | None) -> Callable[[], Awaitable[None]]:
+    def taking(server: str, after: BlocklistPrimary | None) -> Callable[[], Awaitable[None]]:
         async def take() -> None:
-            await stage.floors.take_seat(server, after=after)
+            await stage.revocations.promote(server, after=after)
 
         return take
 
-    seat = None
+    primary = None
     for number in range(1, 6):
-        await at_once([taking(f"server {server}", seat) for server in range(5)])
-        late, seat = seat, await stage.floors.seat()
-        assert seat is not None
-        assert seat.number == number
-        await stage.floors.take_seat("too late", after=late)
-        assert await stage.floors.seat() == seat
+        await at_once([taking(f"server {server}", primary) for server in range(5)])
+        late, primary = primary, await stage.revocations.primary()
+        assert primary is not None
+        assert primary.epoch == number
+        await stage.revocations.promote("too late", after=late)
+        assert await stage.revocations.primary() == primary
 
 
 async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(
     database: Database, engine: AsyncEngine
 ) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    floors = PostgresFloors(database)
+    floors = PostgresRevocationStore(database)
     stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     held, free = await stage.session(user), await stage.session(user)
@@ -157,8 +157,8 @@ async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(
     async with engine.begin() as connection:
         await connection.execute(select(sessions).where(sessions.c.id == held.id).with_for_update())
         async with asyncio.timeout(5):
-            await floors.published({held.id: 2, free.id: 2})
-    assert await floors.unpublished() == {held.id: 2}
+            await floors.mark_published({held.id: 2, free.id: 2})
+    assert await floors.pending() == {held.id: 2}
 
 
 async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) -> None:
@@ -167,18 +167,18 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
         session = await stage.session(user)
 
         async def look(session: Session = session) -> None:
-            await stage.floors.floors([session.id])
+            await stage.revocations.min_generations([session.id])
 
         async def end_and_look(session: Session = session) -> None:
             await end(stage, session)
-            assert await stage.floors.floors([session.id]) == {session.id: ENDED}
+            assert await stage.revocations.min_generations([session.id]) == {session.id: ENDED}
 
         await at_once([look] * 10 + [end_and_look] + [look] * 10)
 
 
 async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-    floors = PostgresFloors(database)
+    floors = PostgresRevocationStore(database)
     stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await stage.user()
     sessions = [await stage.session(user) for _ in range(40)]
@@ -186,11 +186,11 @@ async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(da
     for session in sessions[::2]:
         await end(stage, session)
     overheard = await Overheard.of(database)
-    answers = await asyncio.gather(*(floors.floors([sessions[number % 40].id]) for number in range(400)))
+    answers = await asyncio.gather(*(floors.min_generations([sessions[number % 40].id]) for number in range(400)))
     assert 0 < len(await overheard.taken()) <= 2
     for number, answer in enumerate(answers):
         assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
 
 
 async def test_any_number_of_sessions_can_be_asked_for(database: Database) -> None:
-    assert await PostgresFloors(database).floors([new_id() for _ in range(40_000)]) == {}
+    assert await PostgresRevocationStore(database).min_generations([new_id() for _ in range(40_000)]) == {}

@@ -1,11 +1,10 @@
-"""Attempts counted in Redis, for all processes at once and exactly: in no stretch of time do more pass than allowed.
+"""Rate limiter in Redis: a sliding log shared by all processes, so no time window admits more than its limit.
 
-Of each bucket the last attempts are kept, each with the time that Redis gave it; one script looks at all buckets of a
-call and writes into all, or none. Refused attempts are not counted, so repeating them does not
-extend the wait. Redis never sees who is counted: a key is a digest under a secret. If the first
-secret is replaced, counting starts again.
+Each bucket holds its latest attempts with the time of Redis. One script checks all buckets of a call and writes to
+all or none. Refused attempts are not counted, so repeating them does not extend the wait. Keys are digests under a
+secret, so Redis never stores who is counted. If the first secret is replaced, counting starts again.
 
-While Redis is gone, slow or full, another stands in. It begins from nought, so an outage is worth one more budget.
+While Redis is down, slow or full, a fallback limiter counts. It starts at zero, so an outage grants one more budget.
 """
 
 import asyncio
@@ -21,8 +20,7 @@ from typing import Any
 from redis.exceptions import RedisError
 
 from adapters.batching import Batcher
-from adapters.redis_line import RedisLine
-from adapters.redis_places import DEADLINE
+from adapters.redis.clients import COMMAND_TIMEOUT, async_client
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
@@ -33,10 +31,10 @@ log = logging.getLogger(__name__)
 _KEY = "{latchkey}:limit:"
 _MICROSECOND = timedelta(microseconds=1)
 
-# ARGV: a mark, then for each key the number of its rates, and of each rate how many and in how many microseconds.
-# Where the nth newest attempt lies within its stretch of time, n have passed. What lies ahead was counted before the
-# clock was set back, and is worth nothing. Answers how long to wait, and for which key. A refusal writes nothing, and
-# the first thing written is one that a full Redis denies: after any other write it would deny nothing to a script.
+# ARGV: an id for the attempt; then for each key the number of its rates, and for each rate its limit and its window
+# in microseconds. If the nth newest attempt lies within the window, n attempts were made in it. Future attempts
+# were counted before the clock was set back, and are ignored. Returns how long to wait, and for which key. A refusal
+# writes nothing. ZADD comes first because a full Redis refuses it; after any other write it would refuse nothing.
 _SPEND = """
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
@@ -67,85 +65,97 @@ return {0, 0}
 _Command = tuple[str | int, ...]
 
 
-class RedisLimits(Limits):
-    """`secret` hides who is counted. A command has `deadline` seconds; after a failure Redis is let alone for `pause`
-    seconds, then one caller asks it again."""
+class RedisRateLimiter(Limits):
+    """`secret` hides who is counted. A batch of commands has `deadline` seconds. After a failure the fallback counts
+    for `pause` seconds; then one caller tries Redis again."""
 
     def __init__(
         self,
         url: str,
         *,
         secret: bytes,
-        stand_in: Limits,
+        fallback: Limits,
         rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
-        deadline: float = DEADLINE,
+        deadline: float = COMMAND_TIMEOUT,
         pause: float = 1.0,
     ) -> None:
         self._secret = hmac.digest(secret, b"latchkey.limits", "sha256")
-        self._stand_in = stand_in
-        self._rates = {limit: _written(some) for limit, some in rates.items()}
+        self._fallback = fallback
+        self._rates = {limit: _arguments(some) for limit, some in rates.items()}
         self._pause = pause
         self._down = False
-        self._let_alone_until = 0.0
-        self._redis = RedisLine(url, deadline=deadline)
-        # Callers may be cancelled at any time: the connection must survive it, and what they spent stays spent.
-        self._asking = Batcher(self._ask)
+        self._paused_until = 0.0
+        self._deadline = deadline
+        self._redis = async_client(url, timeout=deadline)
+        # A cancelled caller must neither break the connection nor take back its attempt.
+        self._execute = Batcher(self._execute_batch)
 
     async def spend(self, *buckets: Bucket) -> Receipt:
         receipt = Receipt(buckets, secrets.token_hex(8))
-        rates = [word for bucket in buckets for word in self._rates[bucket.limit]]
+        rates = [argument for bucket in buckets for argument in self._rates[bucket.limit]]
         command: _Command = ("EVAL", _SPEND, len(buckets), *map(self._key, buckets), receipt.mark, *rates)
         answers = await self._answers(command)
         if answers is None:
-            return await self._stand_in.spend(*buckets)
+            return await self._fallback.spend(*buckets)
         wait, which = answers[command]
         if wait:
             raise rate_limited(wait * _MICROSECOND, reason=buckets[which - 1].limit)
         return receipt
 
     async def refund(self, receipt: Receipt) -> None:
-        """Call both: the limiter that did not count it does not know the mark."""
+        """Both limiters are called: the one that did not count the attempt does not know it."""
         await self._answers(*(("ZREM", self._key(bucket), receipt.mark) for bucket in receipt.buckets))
-        await self._stand_in.refund(receipt)
+        await self._fallback.refund(receipt)
 
     async def forget(self, *buckets: Bucket) -> None:
         await self._answers(*(("DEL", self._key(bucket)) for bucket in buckets))
-        await self._stand_in.forget(*buckets)
+        await self._fallback.forget(*buckets)
 
     async def close(self) -> None:
-        await self._asking.drain()
-        await self._redis.hang_up()
+        await self._execute.drain()
+        await self._redis.aclose()
 
     def _key(self, bucket: Bucket) -> str:
         text = json.dumps([bucket.limit, *bucket.key]).encode()
         return f"{_KEY}{bucket.limit}:{blake2s(text, key=self._secret, digest_size=16).hexdigest()}"
 
     async def _answers(self, *commands: _Command) -> Mapping[_Command, Any] | None:
-        """What Redis says to each; None where it says nothing."""
-        if asyncio.get_running_loop().time() < self._let_alone_until:
+        """The answer to each command; None if Redis is not available."""
+        if asyncio.get_running_loop().time() < self._paused_until:
             return None
-        return await self._asking(commands)
+        return await self._execute(commands)
 
-    async def _ask(self, commands: Collection[_Command]) -> Mapping[_Command, Any] | None:
+    async def _execute_batch(self, commands: Collection[_Command]) -> Mapping[_Command, Any] | None:
         loop = asyncio.get_running_loop()
-        if loop.time() < self._let_alone_until:
-            return None  # they waited while it failed others
-        asked = list(commands)
+        if loop.time() < self._paused_until:
+            return None  # the batch before this one has failed
         if self._down:
-            self._let_alone_until = loop.time() + self._pause  # one call checks, and the others do not wait for it
+            self._paused_until = loop.time() + self._pause  # this batch tries Redis; later callers do not wait for it
         try:
-            answers = await self._redis.all(*asked)
+            answers = await self._pipelined(commands)
         except (RedisError, OSError) as error:
-            self._let_alone_until = loop.time() + self._pause
+            self._paused_until = loop.time() + self._pause
             if not self._down:
                 log.warning("rate_limits_per_process: Redis is not available: %s", error)
             self._down = True
             return None
         if self._down:
             log.warning("rate_limits_shared")
-        self._down, self._let_alone_until = False, 0.0
-        return dict(zip(asked, answers, strict=True))
+        self._down, self._paused_until = False, 0.0
+        return answers
+
+    async def _pipelined(self, commands: Collection[_Command]) -> Mapping[_Command, Any]:
+        """Raises the first error among the answers, after all of them have been read."""
+        pipeline = self._redis.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        async with asyncio.timeout(self._deadline):
+            answers = await pipeline.execute(raise_on_error=False)
+        for answer in answers:
+            if isinstance(answer, RedisError):
+                raise answer
+        return dict(zip(commands, answers, strict=True))
 
 
-def _written(rates: tuple[Rate, ...]) -> tuple[int, ...]:
+def _arguments(rates: tuple[Rate, ...]) -> tuple[int, ...]:
     return (len(rates), *(number for rate in rates for number in (rate.times, rate.per // _MICROSECOND)))

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adapters.process_limits import ProcessLimits
-from adapters.redis_limits import RedisLimits
+from adapters.memory_rate_limiter import MemoryRateLimiter
+from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
@@ -36,7 +36,7 @@ def own_valkey(tmp_path: Path) -> Iterator[engines.Valkey]:
         yield started
 
 
-class Counter(ProcessLimits):
+class Counter(MemoryRateLimiter):
     """A stand-in that says how often it was asked to count."""
 
     def __init__(self, processes: int = 1) -> None:
@@ -140,7 +140,7 @@ async def test_hundreds_of_callers_share_round_trips_and_one_connection(
 async def test_a_thousand_callers_that_leave_at_random_disturb_nobody(valkey: engines.Valkey, redis: "Redis") -> None:
     dice = random.Random(7)
     counter = Counter()
-    async with counting(valkey.url, stand_in=counter) as limits:
+    async with counting(valkey.url, fallback=counter) as limits:
 
         async def attempt(bucket: Bucket) -> None:
             receipt = await limits.spend(bucket)
@@ -186,7 +186,7 @@ async def fills(limits: Limits, times: int) -> None:
 async def test_while_redis_is_gone_the_process_counts_its_part(caplog: pytest.LogCaptureFixture) -> None:
     counter = Counter(processes=2)
     with caplog.at_level(logging.WARNING):
-        async with counting(NOBODY, stand_in=counter, pause=0.0) as limits:
+        async with counting(NOBODY, fallback=counter, pause=0.0) as limits:
             await fills(limits, 5)
             receipt = Receipt((LOGIN,), next(iter(counter._logs[LOGIN])))
             await limits.refund(receipt)
@@ -213,7 +213,7 @@ async def test_a_redis_that_is_killed_is_stood_in_for_and_heals_with_what_it_kne
     assert [record.message for record in caplog.records][1:] == ["rate_limits_shared"]
 
 
-async def healed(limits: RedisLimits) -> None:
+async def healed(limits: RedisRateLimiter) -> None:
     async with asyncio.timeout(10):
         while limits._down:
             await limits.forget(Bucket(Limit.CLIENT, ()))
@@ -225,7 +225,7 @@ async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines
     await client.config_set("appendfsync", "always")
     await client.aclose()
     counter = Counter()
-    async with counting(own_valkey.url, stand_in=counter) as limits:
+    async with counting(own_valkey.url, fallback=counter) as limits:
         before = await limits.spend(LOGIN)
         own_valkey.kill()
         during = await limits.spend(LOGIN)
@@ -240,7 +240,7 @@ async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines
 
 async def test_a_redis_that_is_emptied_begins_anew(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = Counter()
-    async with counting(valkey.url, stand_in=counter) as limits:
+    async with counting(valkey.url, fallback=counter) as limits:
         await fills(limits, 10)
         await redis.flushall()
         await redis.script_flush()
@@ -254,7 +254,7 @@ async def test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it(
     counter = Counter()
     async with (
         proxy(valkey.url) as wire,
-        counting(wire.url, stand_in=counter, deadline=1.0, pause=30.0) as limits,
+        counting(wire.url, fallback=counter, deadline=1.0, pause=30.0) as limits,
     ):
         await limits.spend(LOGIN)
         wire.cut()
@@ -308,7 +308,7 @@ async def test_a_silent_redis_that_speaks_again_counts_again_by_itself(
     valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     counter = Counter()
-    async with proxy(valkey.url) as wire, counting(wire.url, stand_in=counter, deadline=1.0) as limits:
+    async with proxy(valkey.url) as wire, counting(wire.url, fallback=counter, deadline=1.0) as limits:
         wire.cut()
         await limits.spend(LOGIN)
         assert counter.asked == 1
@@ -320,7 +320,7 @@ async def test_a_silent_redis_that_speaks_again_counts_again_by_itself(
 
 async def test_a_redis_that_stands_still_is_stood_in_for(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = Counter()
-    async with counting(valkey.url, stand_in=counter, deadline=0.5) as limits:
+    async with counting(valkey.url, fallback=counter, deadline=0.5) as limits:
         await limits.forget(LOGIN)
         await redis.client_pause(1500)
         await limits.spend(LOGIN)
@@ -347,7 +347,7 @@ async def test_whatever_redis_refuses_the_process_counts(
         await client.set(key, "word")
     else:
         url = url.replace(own_valkey.password, "wrong")
-    async with counting(url, stand_in=counter, deadline=1.0) as limits:
+    async with counting(url, fallback=counter, deadline=1.0) as limits:
         await fills(limits, 10)
         assert counter.asked == 11
     await client.aclose()

@@ -10,8 +10,8 @@ import pytest
 from redis import ConnectionError as Lost
 from redis.exceptions import ReadOnlyError, RedisError
 
-from adapters.redis_connections import asynchronous, synchronous
-from adapters.redis_places import check, described
+from adapters.redis.clients import async_client, sync_client
+from adapters.redis.discovery import check_url, redacted
 from entrypoints import engines
 
 
@@ -101,11 +101,11 @@ async def test_of_several_answers_the_one_after_the_latest_change_counts(
     valkey: engines.Valkey, oracles: list[Oracle], deaf: int, kind: str
 ) -> None:
     there = url(kind, valkey, 1, oracles[0].port, oracles[1].port, deaf)
-    async with asynchronous(there, deadline=2.0) as client:
+    async with async_client(there, timeout=2.0) as client:
         assert await client.ping()
         [info] = [it for it in await client.client_list() if it["cmd"] == "client|list"]
         assert info["db"] == ("2" if kind == "sentinel" else "0")
-    with synchronous(there, deadline=2.0) as client:
+    with sync_client(there, timeout=2.0) as client:
         assert client.ping()
 
 
@@ -116,10 +116,10 @@ async def test_those_who_say_nothing_take_no_longer_than_a_deadline(
 ) -> None:
     there = url(kind, valkey, deaf, deaf, deaf, 1)
     began = monotonic()
-    async with asynchronous(there, deadline=0.2) as client:
+    async with async_client(there, timeout=0.2) as client:
         with pytest.raises(RedisError):
             await client.ping()
-    with synchronous(there, deadline=0.2) as client, pytest.raises(Lost):
+    with sync_client(there, timeout=0.2) as client, pytest.raises(Lost):
         client.ping()
     # Two deadlines of a fifth of a second, on a machine that has other things to do.
     assert monotonic() - began < 1.5
@@ -132,7 +132,7 @@ async def test_nobody_is_asked_where_it_is_while_the_connection_is_fine_and_agai
 ) -> None:
     oracle = Oracle(valkey.port, 1)
     there = url(kind, valkey, oracle.port)
-    async with asynchronous(there, deadline=2.0) as client:
+    async with async_client(there, timeout=2.0) as client:
         assert await client.ping()
         oracle.close()
         assert await client.ping()
@@ -144,12 +144,12 @@ async def test_nobody_is_asked_where_it_is_while_the_connection_is_fine_and_agai
 
 @pytest.mark.anyio
 async def test_a_fixed_address_is_looked_up_again_as_well(valkey: engines.Valkey) -> None:
-    async with asynchronous(valkey.url, deadline=2.0) as client:
+    async with async_client(valkey.url, timeout=2.0) as client:
         before = await client.client_id()
         with pytest.raises(ReadOnlyError):
             await client.eval("return redis.error_reply('READONLY it is a replica by now')", 0)
         assert await client.client_id() != before
-    with synchronous(valkey.url, deadline=2.0) as client:
+    with sync_client(valkey.url, timeout=2.0) as client:
         before = client.client_id()
         with pytest.raises(RedisError):
             client.eval("return redis.error_reply('MOVED 7 127.0.0.1:1')", 0)
@@ -163,11 +163,11 @@ def test_a_description_holds_no_secret() -> None:
         "redis+cluster://:hunter2@h:1": "h:1",
         "unix:///run/redis.sock?password=hunter2": "/run/redis.sock",
     }.items():
-        assert described(text) == said
+        assert redacted(text) == said
 
 
 @pytest.mark.parametrize("end", ["/1/2", "/-1", "/a", "/0?timeout=20", "/0?socket_timeout=9", "?max_connections=9"])
 def test_an_address_is_an_address_and_no_way_to_set_deadlines(end: str) -> None:
-    check("rediss://h:1/1?ssl_ca_certs=ca.pem")
+    check_url("rediss://h:1/1?ssl_ca_certs=ca.pem")
     with pytest.raises(ValueError, match="must be an address"):
-        check(f"redis://h:1{end}")
+        check_url(f"redis://h:1{end}")
