@@ -172,7 +172,7 @@ def plays_a_role(_: str, tree: ast.Module) -> list[str]:
         node.name
         for node in classes(tree)
         if not node.name.startswith("_")
-        and not {name_of(base) for base in node.bases} & (PORTS | {"StrEnum", "Exception"})
+        and not {name_of(base) for base in node.bases} & (PORTS | {"StrEnum", "Exception", "Protocol"})
         and not _is_value(node)
         and node.name not in CALLABLES
     ]
