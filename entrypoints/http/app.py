@@ -12,7 +12,6 @@ from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from adapters.redis.blocklist import BlocklistRenewal
 from entrypoints.container import Container, close
 from entrypoints.http import (
     accounts,
@@ -167,7 +166,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
                 await container.lost_revocations().look_if_possible()
                 await asyncio.sleep(COMPARE_EVERY)
 
-        renewal = BlocklistRenewal(container.blocklist())
+        renewal = container.blocklist_renewal()
         await renewal.start()
         chores = [asyncio.create_task(chore()) for chore in (report_load, watch, compare)]
         # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
