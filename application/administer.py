@@ -4,12 +4,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from application.audit import Audit
 from application.ports import Clock, NewId
 from application.store import Begin, Work
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, role_required, user_not_found
 from domain.role import Role
 from domain.session import EndReason
 from domain.token import AccessToken
@@ -20,10 +21,10 @@ async def acting(work: Work, caller: AccessToken, target_id: UUID, *, role: Role
     """The actor and the target as they are now. Raises `role_required`, `not_found` or `forbidden`."""
     actor = await work.users.by_id(caller.user_id)
     if actor is None or actor.disabled or not actor.verified or not actor.role.includes(role):
-        raise Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
+        raise role_required(role)
     target = await work.users.by_id(target_id)
     if target is None:
-        raise Refusal(Code.NOT_FOUND, "User not found.")
+        raise user_not_found()
     if not actor.may_touch(target):
         raise Refusal(Code.FORBIDDEN, "You can only manage users with a lower role than yours.")
     return actor, target
@@ -72,8 +73,8 @@ class ChangeUser:
     """Grant a role, disable or enable. An actor grants at most its own role."""
 
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(
         self,
@@ -103,11 +104,9 @@ class ChangeUser:
                 await work.sessions.outdate_all(user_id)
                 acts.append((Action.ROLE_CHANGED, f"from {target.role} to {role}"))
             for action, detail in acts:
-                await work.events.add(
-                    Event.of(action, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin, detail=detail)
-                )
+                await self.audit.record(work, action, user_id, by=actor.id, origin=origin, detail=detail)
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "User not found.")
+                raise user_not_found()
             return changed
 
 
@@ -116,18 +115,15 @@ class EndSessions:
     """End all sessions of a user with a lower role."""
 
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
         now = self.clock()
         async with self.begin() as work:
             actor, _ = await acting(work, caller, user_id, role=Role.MODERATOR)
             await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
-            event = Event.of(
-                Action.LOGGED_OUT_EVERYWHERE, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin
-            )
-            await work.events.add(event)
+            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=actor.id, origin=origin)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,6 +131,7 @@ class DeleteUser:
     """Delete a user with a lower role, or oneself."""
 
     begin: Begin
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -144,5 +141,4 @@ class DeleteUser:
             await work.users.hold(user_id, governors=True)
             actor, target = await acting(work, caller, user_id, role=Role.ADMIN)
             await remove_user(work, target, now=now, new_id=self.new_id)
-            event = Event.of(Action.DELETED, user_id, id=self.new_id(), now=now, by=actor.id, origin=origin)
-            await work.events.add(event)
+            await self.audit.record(work, Action.DELETED, user_id, by=actor.id, origin=origin)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 from application.ports import AccessTokenCodec, Directory, RevocationCheck
-from domain.refusals import Code, Refusal
+from domain.refusals import token_revoked
 from domain.role import Role
 from domain.token import AccessToken
 
@@ -20,7 +20,7 @@ class Authenticate:
         """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
         caller = self.access_codec.decode(text)
         if caller.generation < await self.revocations.min_generation(caller.session_id):
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         return caller if role is None else await self.insist(caller, role)
 
     async def insist(self, caller: AccessToken, role: Role) -> AccessToken:
@@ -34,5 +34,5 @@ class Authenticate:
         """Proving an address does not renew the tokens made before it, so for these the store is asked."""
         user = await self.directory.user(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         return replace(caller, verified=user.verified, role=user.role)

@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
+from application.audit import Audit
 from application.check_password import CheckPassword
 from application.ports import Clock, Limits, NewId
 from application.store import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
 
 
@@ -22,6 +23,7 @@ class ChangeEmail:
     begin: Begin
     check: CheckPassword
     limits: Limits
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -30,13 +32,13 @@ class ChangeEmail:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         if address == user.email:
             raise Refusal(
                 Code.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
             )
         if not await self.check.of_user(user, password, origin=origin):
-            raise _wrong_password()
+            raise incorrect_password()
         new = mail_buckets(Kind.CONFIRM_EMAIL, address, origin)
         old = mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin)
         await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
@@ -54,9 +56,9 @@ class ChangeEmail:
             # The password was compared with what the user had then, and a ban may have come since.
             held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
-                raise _wrong_password()
+                raise incorrect_password()
             if held.disabled:
-                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+                raise account_disabled()
             await work.changes.add(change)
             letters = {Kind.CONFIRM_EMAIL: address}
             if held.verified:
@@ -73,9 +75,4 @@ class ChangeEmail:
                     origin=origin,
                 )
                 await work.mails.add(mail)
-            event = Event.of(Action.EMAIL_CHANGE_ASKED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
-            await work.events.add(event)
-
-
-def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")
+            await self.audit.record(work, Action.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)

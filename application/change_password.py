@@ -2,17 +2,18 @@
 
 from dataclasses import dataclass
 
+from application.audit import Audit
 from application.check_password import CheckPassword
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Hasher, Limits, NewId
 from application.store import Begin
 from domain.buckets import user_bucket
-from domain.event import Action, Event
+from domain.event import Action
 from domain.limits import Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal
-from domain.refusals import Code, InputErrors, Refusal
+from domain.refusals import Code, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken, TokenPair
 from domain.user import User
@@ -30,6 +31,7 @@ class ChangePassword:
     policy: PasswordPolicy
     issue: IssueTokens
     lifetimes: Lifetimes
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -45,7 +47,7 @@ class ChangePassword:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         if confirm_password is not None and confirm_password != new_password:
             self._refuse_mismatch(user, new_password)
         if not await self.check.of_user(user, current_password, origin=origin):
@@ -70,10 +72,10 @@ class ChangePassword:
             if changed is None:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            event = Event.of(Action.PASSWORD_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
+            event = self.audit.event(Action.PASSWORD_CHANGED, user.id, by=user.id, origin=origin)
             opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
             if opened is None:
-                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+                raise account_disabled()
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
                 notice = Mail.owed(
@@ -89,7 +91,7 @@ class ChangePassword:
         """Names the new password as well where that is refused too."""
         errors = InputErrors()
         with errors:
-            raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
+            raise password_mismatch()
         with errors:
             self._accept(user, new_password)
         errors.check()

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from application.administer import spare_last_admin
+from application.audit import Audit
 from application.ports import Clock, LinkSigner, NewId
 from application.store import Begin, Work
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 
 
@@ -18,6 +19,7 @@ class ConfirmEmail:
 
     begin: Begin
     links: LinkSigner
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -25,28 +27,28 @@ class ConfirmEmail:
         link = self.links.verify(token.strip(), Purpose.EMAIL)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request the change again.")
+            raise link_expired("Request the change again.")
         async with self.begin() as work:
             asked = await work.changes.by_id(link.subject)
             if asked is None:
-                raise _dead_link()
+                raise link_invalidated()
             people = await work.users.hold(asked.user_id, email=asked.new_email)
             # Read again now that all users are locked: the other side of a swap may just have committed.
             change = await work.changes.newest(asked.user_id)
             user = next((one for one in people if one.id == asked.user_id), None)
             if user is None or change is None or change.id != asked.id:
-                raise _dead_link()
+                raise link_invalidated()
             if change.fulfilled(user):
                 return user
             if not change.confirmable(user, now=now):
-                raise _dead_link()
+                raise link_invalidated()
             others = [one for one in people if one.email == change.new_email and one.id != user.id]
             for holder in filter(lambda one: one.verified, others):
                 await self._trade(work, user, holder, origin)
             claims = [one for one in others if not one.verified]
             moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
             if moved is None:
-                raise _dead_link()
+                raise link_invalidated()
             await work.changes.keep(change.confirmed(now, undoable=user.verified))
             if user.verified:
                 notice = Mail.owed(
@@ -59,7 +61,7 @@ class ConfirmEmail:
                     origin=origin,
                 )
                 await work.mails.add(notice)
-            await work.events.add(Event.of(Action.EMAIL_CHANGED, user.id, id=self.new_id(), now=now, origin=origin))
+            await self.audit.record(work, Action.EMAIL_CHANGED, user.id, origin=origin)
         return moved
 
     async def _trade(self, work: Work, user: User, holder: User, origin: Origin) -> None:
@@ -71,18 +73,14 @@ class ConfirmEmail:
         now = self.clock()
         theirs = await work.changes.newest(holder.id)
         if theirs is None or not theirs.confirmable(holder, now=now):
-            raise _dead_link()
+            raise link_invalidated()
         if not user.verified or theirs.new_email != user.email:
-            raise _dead_link()
+            raise link_invalidated()
         await spare_last_admin(work, holder)
         displaced = await work.users.displace(holder.id, to=user.email)
         if displaced is None:
-            raise _dead_link()
+            raise link_invalidated()
         await work.changes.keep(theirs.carried(displaced))
         await work.changes.close(holder.id, now=now, back_to=holder.email)
         await work.sessions.outdate_all(holder.id)
-        await work.events.add(Event.of(Action.EMAIL_LOST, holder.id, id=self.new_id(), now=now, origin=origin))
-
-
-def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+        await self.audit.record(work, Action.EMAIL_LOST, holder.id, origin=origin)

@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 
 from application.administer import spare_last_admin
+from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.store import Begin
 from domain.address import normal_email, normal_username
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Mail
 from domain.password import PasswordPolicy, insist_on_typable
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, user_not_found
 from domain.role import Role
 from domain.user import User
 
@@ -19,6 +20,7 @@ class CreateUser:
     begin: Begin
     hasher: Hasher
     policy: PasswordPolicy
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -50,7 +52,7 @@ class CreateUser:
                 return None
             await work.users.add(user)
             detail = f"as {role}, verified" if verified else f"as {role}"
-            await work.events.add(Event.of(Action.CREATED, user.id, id=self.new_id(), now=now, detail=detail))
+            await self.audit.record(work, Action.CREATED, user.id, detail=detail)
             if verified:
                 proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:
@@ -65,8 +67,7 @@ class CreateUser:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRole:
     begin: Begin
-    clock: Clock
-    new_id: NewId
+    audit: Audit
 
     async def __call__(self, *, email: str, role: Role) -> User:
         address = normal_email(email)
@@ -76,7 +77,7 @@ class GrantRole:
                 await work.users.hold(named.id, governors=True)
             user = await work.users.by_email(address)
             if user is None:
-                raise Refusal(Code.NOT_FOUND, "User not found.")
+                raise user_not_found()
             if not user.verified:
                 raise Refusal(
                     Code.NOT_VERIFIED,
@@ -89,10 +90,9 @@ class GrantRole:
                 return user
             await spare_last_admin(work, user)
             changed = await work.users.set_role(user.id, role)
-            now = self.clock()
             await work.sessions.outdate_all(user.id)
             detail = f"from {user.role} to {role}"
-            await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
+            await self.audit.record(work, Action.ROLE_CHANGED, user.id, detail=detail)
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "User not found.")
+                raise user_not_found()
             return changed

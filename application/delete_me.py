@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 
 from application.administer import remove_user
+from application.audit import Audit
 from application.check_password import CheckPassword
 from application.ports import Clock, NewId
 from application.store import Begin
 from domain.address_change import undoable_until
 from domain.deletion import UNDO
-from domain.event import Action, Event
+from domain.event import Action
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
 
 
@@ -18,6 +19,7 @@ from domain.token import AccessToken
 class DeleteMe:
     begin: Begin
     check: CheckPassword
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -26,24 +28,20 @@ class DeleteMe:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         if not await self.check.of_user(user, password, origin=origin):
-            raise _wrong_password()
+            raise incorrect_password()
         now = self.clock()
         async with self.begin() as work:
             # The password was compared with what the user had then, and a ban may have come since.
             everybody = await work.users.hold(user.id, governors=True)
             held = next((one for one in everybody if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
-                raise _wrong_password()
+                raise incorrect_password()
             if held.disabled:
-                raise Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+                raise account_disabled()
             # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
             undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
             until = now + UNDO if undoable else None
             await remove_user(work, held, now=now, new_id=self.new_id, until=until, origin=origin)
-            await work.events.add(Event.of(Action.DELETED, user.id, id=self.new_id(), now=now, by=user.id))
-
-
-def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")
+            await self.audit.record(work, Action.DELETED, user.id, by=user.id)

@@ -6,13 +6,13 @@ from functools import partial
 from typing import TypeVar
 from uuid import UUID
 
-from application.ports import Clock, NewId
+from application.audit import Audit
 from application.store import Begin, Work
 from domain.address_change import AddressChange
 from domain.event import Action, Event
 from domain.mail import Mail
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import token_revoked
 from domain.session import Session
 from domain.token import AccessToken
 from domain.user import User
@@ -36,16 +36,14 @@ class Export:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportMe:
     begin: Begin
-    clock: Clock
-    new_id: NewId
+    audit: Audit
 
     async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> Export:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
-                raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
-            event = Event.of(Action.EXPORTED, user.id, id=self.new_id(), now=self.clock(), by=user.id, origin=origin)
-            await work.events.add(event)
+                raise token_revoked()
+            await self.audit.record(work, Action.EXPORTED, user.id, by=user.id, origin=origin)
             changes = await work.changes.of(user.id)
         return Export(
             user=user,

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from uuid import UUID
 
+from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.store import Begin
 from domain.address import normal_email, normal_username
@@ -55,6 +56,7 @@ class ImportResult:
 class ImportUsers:
     begin: Begin
     hasher: Hasher
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -134,7 +136,7 @@ class ImportUsers:
             return 0
         async with self.begin() as work:
             inserted = await work.users.bulk_insert(users, now=now)
-            await work.events.add(*(self._event(user, rows[user.id], now=now) for user in inserted))
+            await work.events.add(*(self._event(user, rows[user.id]) for user in inserted))
         for user in inserted:
             row = rows.pop(user.id)
             if row.username is not None and _lacks_name(user, row):
@@ -142,10 +144,10 @@ class ImportUsers:
         remarks += [ImportIssue(row.line, "Another user has just taken this address.") for row in rows.values()]
         return len(inserted)
 
-    def _event(self, user: User, row: ImportRow, *, now: datetime) -> Event:
+    def _event(self, user: User, row: ImportRow) -> Event:
         signs = ", verified" * user.verified + ", disabled" * user.disabled
         signs += ", without the username it had" * _lacks_name(user, row)
-        return Event.of(Action.IMPORTED, user.id, id=self.new_id(), now=now, detail=f"as {user.role}{signs}")
+        return self.audit.event(Action.IMPORTED, user.id, detail=f"as {user.role}{signs}")
 
 
 def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:

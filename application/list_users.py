@@ -6,7 +6,7 @@ from uuid import UUID
 
 from application.store import Begin, Place, Work
 from domain.event import Event
-from domain.refusals import Code, Refusal
+from domain.refusals import user_not_found
 from domain.role import Role
 from domain.user import User
 
@@ -40,7 +40,7 @@ class ListEvents:
             found = await work.events.page(user_id, limit=limit + 1, after=after)
             gone = user_id != reader and await work.users.by_id(user_id) is None
             if not found and after is None and gone:
-                raise Refusal(Code.NOT_FOUND, "User not found.")
+                raise user_not_found()
             # Of a user who is gone the places are removed, a little at a time; until then they are not shown.
             page = [event.of_deleted_user() if gone else event for event in found[:limit]]
             shown = page if reader is None else [event async for event in _redacted(work, page, user_id, reader)]
@@ -75,5 +75,5 @@ class ShowUser:
         async with self.begin() as work:
             user = await work.users.by_id(user_id)
         if user is None:
-            raise Refusal(Code.NOT_FOUND, "User not found.")
+            raise user_not_found()
         return user

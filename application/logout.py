@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Clock, NewId
+from application.audit import Audit
+from application.ports import Clock
 from application.store import Begin
-from domain.event import Action, Event
+from domain.event import Action
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import session_not_found
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -15,12 +16,12 @@ from domain.token import AccessToken
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logout:
     step: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
         now, user_id = self.clock(), caller.user_id
-        event = Event.of(Action.LOGGED_OUT, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+        event = self.audit.event(Action.LOGGED_OUT, user_id, by=user_id, origin=origin)
         async with self.step() as work:
             await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)
 
@@ -31,8 +32,8 @@ class EndSession:
     force."""
 
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, caller: AccessToken, session_id: UUID, *, origin: Origin = NOWHERE) -> None:
         """Raises `not_found`, for another user's session too."""
@@ -40,8 +41,8 @@ class EndSession:
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
-                raise Refusal(Code.NOT_FOUND, "Session not found.")
-            event = Event.of(Action.SESSION_ENDED, user_id, id=self.new_id(), now=now, by=user_id, origin=origin)
+                raise session_not_found()
+            event = self.audit.event(Action.SESSION_ENDED, user_id, by=user_id, origin=origin)
             noted = event if session.alive(now) else None
             await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)
 
@@ -49,14 +50,11 @@ class EndSession:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutEverywhere:
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
         now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
             await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
-            event = Event.of(
-                Action.LOGGED_OUT_EVERYWHERE, user_id, id=self.new_id(), now=now, by=user_id, origin=origin
-            )
-            await work.events.add(event)
+            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)

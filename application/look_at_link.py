@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.ports import Clock, LinkSigner
 from application.store import Begin
 from domain.mail import Purpose
-from domain.refusals import Code, Refusal
+from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 
 
@@ -19,11 +19,11 @@ class LookAtLink:
         """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
         link = self.links.verify(token.strip(), purpose)
         if link.expired(self.clock()):
-            raise Refusal(Code.LINK_EXPIRED, "This link has expired.")
+            raise link_expired("")
         if purpose is not Purpose.RESET:
             return None
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
         if user is None or not user.can_reset_by(link):
-            raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+            raise link_invalidated()
         return user

@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import Clock, NewId
+from application.audit import Audit
+from application.ports import Clock
 from application.store import Begin, Work
 from domain.address import normal_email
-from domain.event import Action, Event
-from domain.refusals import Code, Refusal
+from domain.event import Action
+from domain.refusals import session_not_found, user_not_found
 from domain.session import EndReason, Session
 from domain.user import User
 
@@ -16,7 +17,7 @@ from domain.user import User
 async def _holder(work: Work, email: str) -> User:
     user = await work.users.by_email(normal_email(email))
     if user is None:
-        raise Refusal(Code.NOT_FOUND, "User not found.")
+        raise user_not_found()
     return user
 
 
@@ -35,8 +36,8 @@ class SessionsOf:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessionsOf:
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, email: str) -> int:
         """How many have ended, everywhere. Raises `not_found`."""
@@ -44,16 +45,15 @@ class EndSessionsOf:
         async with self.begin() as work:
             user = await _holder(work, email)
             ended = await work.sessions.end_all(user.id, now=now, reason=EndReason.LOGOUT_ALL)
-            event = Event.of(Action.LOGGED_OUT_EVERYWHERE, user.id, id=self.new_id(), now=now)
-            await work.events.add(event)
+            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user.id)
         return ended
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAnySession:
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, session_id: UUID) -> bool:
         """False where it was over already. Raises `not_found`."""
@@ -61,7 +61,7 @@ class EndAnySession:
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
             if session is None:
-                raise Refusal(Code.NOT_FOUND, "Session not found.")
+                raise session_not_found()
             of = session.user_id
-            event = None if of is None else Event.of(Action.SESSION_ENDED, of, id=self.new_id(), now=now)
+            event = None if of is None else self.audit.event(Action.SESSION_ENDED, of)
             return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)

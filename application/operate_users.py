@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.administer import remove_user, switch_user
+from application.audit import Audit
 from application.ports import Clock, NewId
 from application.store import Begin, Work
 from domain.address import normal_email, normal_username
-from domain.event import Action, Event
-from domain.refusals import Code, Refusal
+from domain.event import Action
+from domain.refusals import Code, Refusal, user_not_found
 from domain.role import Role
 from domain.user import User
 
@@ -38,7 +39,7 @@ async def _held(work: Work, who: str) -> User:
         await work.users.hold(user.id, governors=True)
         user = await work.users.by_id(user.id)
     if user is None:
-        raise Refusal(Code.NOT_FOUND, "User not found.")
+        raise user_not_found()
     if not user.verified and _as_id(who) is None and await work.users.claims(user.email) > 1:
         raise Refusal(
             Code.NOT_VERIFIED,
@@ -66,8 +67,8 @@ class FindUsers:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchUser:
     begin: Begin
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, who: str, disabled: bool) -> User:
         """The user, disabled or enabled; in force at the next request. Raises `not_found` or `last_admin`."""
@@ -79,15 +80,16 @@ class SwitchUser:
                 return user
             changed = await switch_user(work, user, disabled=disabled, now=now)
             action = Action.DISABLED if disabled else Action.ENABLED
-            await work.events.add(Event.of(action, user.id, id=self.new_id(), now=now))
+            await self.audit.record(work, action, user.id)
             if changed is None:
-                raise Refusal(Code.NOT_FOUND, "User not found.")
+                raise user_not_found()
             return changed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveUser:
     begin: Begin
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -97,5 +99,5 @@ class RemoveUser:
         async with self.begin() as work:
             user = await _held(work, who)
             await remove_user(work, user, now=now, new_id=self.new_id)
-            await work.events.add(Event.of(Action.DELETED, user.id, id=self.new_id(), now=now))
+            await self.audit.record(work, Action.DELETED, user.id)
         return user

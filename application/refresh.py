@@ -3,15 +3,16 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from application.audit import Audit
 from application.issue_tokens import IssueTokens
 from application.ports import Clock, Limits, NewId, RefreshTokenCodec
 from application.store import Begin, Renewals, Work
 from domain.buckets import notice_bucket
-from domain.event import Action, Event
+from domain.event import Action
 from domain.limits import Bucket, Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, Session, Standing
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
@@ -28,6 +29,7 @@ class Refresh:
     lifetimes: Lifetimes
     limits: Limits
     pace: Limits
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -48,7 +50,7 @@ class Refresh:
             session, now = found or (None, now)
             user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
             if session is None or user is None:
-                raise Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
+                raise session_ended()
             standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
             if standing is Standing.STOLEN:
                 await self._end(work, session, user, origin)
@@ -61,12 +63,12 @@ class Refresh:
             )
         if standing is Standing.EXPIRED:
             raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
-        raise Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
+        raise session_ended()
 
     async def _end(self, work: Work, session: Session, user: User, origin: Origin) -> None:
         """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
         now = self.clock()
-        event = Event.of(Action.REFRESH_REUSED, user.id, id=self.new_id(), now=now, origin=origin)
+        event = self.audit.event(Action.REFRESH_REUSED, user.id, origin=origin)
         ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
         # An address that is not verified may be a stranger's, whom this could write to without end.
         if ended and user.verified and await self._may_write_to(user):

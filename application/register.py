@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass, replace
 
+from application.audit import Audit
 from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.store import Begin, Work
 from domain.address import chosen_username, normal_email
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
-from domain.event import Action, Event
+from domain.event import Action
 from domain.limits import Bucket, Limit
 from domain.mail import Kind, Mail
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, InputErrors, Refusal, sooner
+from domain.refusals import Code, InputErrors, Refusal, sooner, username_taken
 from domain.user import User
 
 
@@ -21,6 +22,7 @@ class Register:
     hasher: Hasher
     limits: Limits
     policy: PasswordPolicy
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -77,7 +79,7 @@ class Register:
         claim = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
         namesake = None if name is None else await work.users.by_username(name)
         if namesake is not None and namesake.verified:
-            raise Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")
+            raise username_taken()
         holder = await work.users.by_email(address)
         if holder is not None and holder.verified:
             kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
@@ -85,4 +87,4 @@ class Register:
             kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
             await work.users.add(claim)
         await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
-        await work.events.add(Event.of(action, about, id=self.new_id(), now=now, origin=origin))
+        await self.audit.record(work, action, about, origin=origin)

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, NewId
+from application.audit import Audit
 from application.store import Begin
 from domain.address import chosen_username, normal_username
-from domain.event import Action, Event
+from domain.event import Action
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, Refusal
+from domain.refusals import token_revoked, username_taken
 from domain.token import AccessToken
 from domain.user import User
 
@@ -17,8 +17,7 @@ from domain.user import User
 class RenameMe:
     begin: Begin
     policy: PasswordPolicy
-    clock: Clock
-    new_id: NewId
+    audit: Audit
 
     async def __call__(self, caller: AccessToken, *, username: str | None, origin: Origin = NOWHERE) -> User:
         """The user, renamed. Raises `username_invalid` or `username_taken`."""
@@ -26,22 +25,16 @@ class RenameMe:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
-                raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+                raise token_revoked()
             if user.username == name:
                 return user
             if name is not None and name.lower() != (user.username or "").lower():
                 chosen_username(name, product=self.policy.product)  # who has a reserved name keeps it
             holder = None if name is None else await work.users.by_username(name)
             if holder is not None and holder.verified and holder.id != user.id:
-                raise _taken()
+                raise username_taken()
             renamed = await work.users.rename(user.id, name)
             if renamed is None:
-                raise _taken()
-            now = self.clock()
-            event = Event.of(Action.USERNAME_CHANGED, user.id, id=self.new_id(), now=now, by=user.id, origin=origin)
-            await work.events.add(event)
+                raise username_taken()
+            await self.audit.record(work, Action.USERNAME_CHANGED, user.id, by=user.id, origin=origin)
         return renamed
-
-
-def _taken() -> Refusal:
-    return Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")

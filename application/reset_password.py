@@ -2,16 +2,17 @@
 
 from dataclasses import dataclass
 
+from application.audit import Audit
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Hasher, Limits, LinkSigner, NewId
 from application.store import Begin
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Mail, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, InputErrors, Refusal
+from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason
 from domain.user import User
 
@@ -23,6 +24,7 @@ class ResetPassword:
     links: LinkSigner
     limits: Limits
     policy: PasswordPolicy
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -36,16 +38,16 @@ class ResetPassword:
     async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
         link = self.links.verify(token.strip(), Purpose.RESET)
         if link.expired(self.clock()):
-            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")
+            raise link_expired()
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
         if user is None or not user.can_reset_by(link):
-            raise _dead_link()
+            raise link_invalidated()
         secret, errors = new_password, InputErrors()
         with errors:
             if new_password != confirm_password:
-                raise Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
+                raise password_mismatch()
         with errors:
             secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
         errors.check()
@@ -57,10 +59,10 @@ class ResetPassword:
             people = await work.users.hold(user.id, email=user.email)
             user = next((one for one in people if one.id == link.subject), None)
             if user is None or not user.can_reset_by(link):
-                raise _dead_link()
+                raise link_invalidated()
             # No link is made in that time, but for one by a worker of the release before.
             if undoable_until(await work.changes.of(user.id), now) is not None:
-                raise _dead_link()
+                raise link_invalidated()
             version = user.credential_version
             changed = None
             if await work.users.prove(user.id, credential_version=version, now=now) is not None:
@@ -68,20 +70,15 @@ class ResetPassword:
                     user.id, password_hash, credential_version=version, recovered=True
                 )
             if changed is None:
-                raise _dead_link()
+                raise link_invalidated()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             notice = Mail.owed(
                 Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
             )
             await work.mails.add(notice)
-            event = Event.of(Action.PASSWORD_RESET, user.id, id=self.new_id(), now=now, origin=origin)
-            await work.events.add(event)
+            await self.audit.record(work, Action.PASSWORD_RESET, user.id, origin=origin)
         return changed
 
     async def _welcome(self, user: User, origin: Origin) -> None:
         """The reader of the mail is the owner, and may log in at once even after many wrong passwords."""
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
-
-
-def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")

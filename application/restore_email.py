@@ -4,12 +4,13 @@ every later change."""
 from dataclasses import dataclass
 from uuid import UUID
 
+from application.audit import Audit
 from application.ports import Clock, LinkSigner, NewId
 from application.store import Begin, Work
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
 from domain.user import NO_PASSWORD, User
 
@@ -24,6 +25,7 @@ class RestoreEmail:
 
     begin: Begin
     links: LinkSigner
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -31,7 +33,7 @@ class RestoreEmail:
         link = self.links.verify(token.strip(), Purpose.RESTORE)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Contact the operator of this service.")
+            raise link_expired("Contact the operator of this service.")
         async with self.begin() as work:
             user_id, email = await self._subject(work, link)
             people = await work.users.hold(user_id, email=email)
@@ -40,7 +42,7 @@ class RestoreEmail:
             if user is None:
                 user = await work.users.bring_back(user_id, email=email, now=now)
             if user is None or user.disabled:
-                raise _dead_link()
+                raise link_invalidated()
             change = await work.changes.by_id(link.subject)
             # Judged again now that the user is held.
             if change is None:
@@ -48,7 +50,7 @@ class RestoreEmail:
             else:
                 useful = change.closed_at is None
             if not useful:
-                raise _dead_link()
+                raise link_invalidated()
             if user.email != email or not user.verified:
                 others = [one for one in people if one.email == email and one.id != user.id]
                 user = await work.users.move(user.id, email, over=others, now=now)
@@ -57,7 +59,7 @@ class RestoreEmail:
                     user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
                 )
             if user is None:
-                raise _dead_link()
+                raise link_invalidated()
             if change is not None:
                 await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
@@ -66,8 +68,7 @@ class RestoreEmail:
             )
             await work.mails.add(mail)
             detail = "the account had been deleted" if deleted else ""
-            event = Event.of(Action.EMAIL_RESTORED, user.id, id=self.new_id(), now=now, origin=origin, detail=detail)
-            await work.events.add(event)
+            await self.audit.record(work, Action.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
         return user
 
     async def _subject(self, work: Work, link: Link) -> tuple[UUID, str]:
@@ -77,9 +78,5 @@ class RestoreEmail:
             return change.user_id, change.old_email
         deletion = await work.users.deletion(link.subject)
         if deletion is None or deletion.email is None or deletion.version != link.version:
-            raise _dead_link()
+            raise link_invalidated()
         return deletion.user_id, deletion.email
-
-
-def _dead_link() -> Refusal:
-    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")

@@ -3,10 +3,11 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.ports import AccessTokenCodec, Clock, NewId, RefreshTokenCodec
+from application.audit import Audit
+from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
 from application.store import Begin
 from domain.client import Client
-from domain.event import Action, Event
+from domain.event import Action
 from domain.refusals import Refusal
 from domain.session import EndReason
 
@@ -16,8 +17,8 @@ class Revoke:
     begin: Begin
     access_codec: AccessTokenCodec
     refresh_codec: RefreshTokenCodec
+    audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, client: Client, text: str) -> None:
         """Returns when it is so everywhere. What is no token, or has expired, is nothing to revoke."""
@@ -30,8 +31,7 @@ class Revoke:
                 session = await work.sessions.by_id(session_id)
                 if session is not None and session.user_id is not None:
                     said = f"by client {client.id}"
-                    event = Event.of(Action.SESSION_ENDED, session.user_id, id=self.new_id(), now=now, detail=said)
-                    await work.events.add(event)
+                    await self.audit.record(work, Action.SESSION_ENDED, session.user_id, detail=said)
 
     def _session(self, text: str) -> UUID | None:
         for codec in (self.access_codec, self.refresh_codec):

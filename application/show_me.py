@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.ports import Directory
-from domain.refusals import Code, Refusal
+from domain.refusals import token_revoked
 from domain.token import AccessToken
 from domain.user import User
 
@@ -15,5 +15,5 @@ class ShowMe:
     async def __call__(self, caller: AccessToken) -> User:
         user = await self.directory.user(caller.user_id)
         if user is None:
-            raise Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+            raise token_revoked()
         return user

@@ -3,14 +3,15 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from application.audit import Audit
 from application.count_failures import BAD_LINK, count_failures
 from application.ports import Clock, Limits, LinkSigner, NewId
 from application.store import Begin, Work
 from domain.buckets import link_bucket, link_use_bucket
-from domain.event import Action, Event
+from domain.event import Action
 from domain.mail import Kind, Link, Mail, Purpose
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import NO_PASSWORD, Provenance, User
@@ -21,6 +22,7 @@ class Verify:
     begin: Begin
     links: LinkSigner
     limits: Limits
+    audit: Audit
     clock: Clock
     new_id: NewId
 
@@ -32,23 +34,22 @@ class Verify:
         link = self.links.verify(token.strip(), Purpose.VERIFY)
         now = self.clock()
         if link.expired(now):
-            raise Refusal(Code.LINK_EXPIRED, "This link has expired. Request a new one.")
+            raise link_expired()
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
             proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
             if proof is not None and proof.fresh:
-                event = Event.of(Action.VERIFIED, proof.user.id, id=self.new_id(), now=now, origin=origin)
-                await work.events.add(event)
+                await self.audit.record(work, Action.VERIFIED, proof.user.id, origin=origin)
                 planted = await self._has_planted_role(work, proof.user)
                 # The person who registered the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
                 user = (
                     await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
                 )
-                return await self._without_role(work, user, now=now) if planted else user
+                return await self._without_role(work, user) if planted else user
             known = await work.users.by_id(link.subject) if proof is None else proof.user
         if known is None or (proof is None and not _has_just_verified(known, link)):
-            raise Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+            raise link_invalidated()
         return known
 
     async def _without_password(self, work: Work, user: User, origin: Origin, *, now: datetime) -> User:
@@ -69,9 +70,9 @@ class Verify:
             return False
         return not any(change.pending_at(user) for change in await work.changes.of(user.id))
 
-    async def _without_role(self, work: Work, user: User, *, now: datetime) -> User:
+    async def _without_role(self, work: Work, user: User) -> User:
         detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
-        await work.events.add(Event.of(Action.ROLE_CHANGED, user.id, id=self.new_id(), now=now, detail=detail))
+        await self.audit.record(work, Action.ROLE_CHANGED, user.id, detail=detail)
         await work.sessions.outdate_all(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user
 

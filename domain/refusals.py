@@ -85,6 +85,58 @@ class InputErrors:
             raise first
 
 
+# -- by name ----------------------------------------------------------------------------------------------
+
+
+def incorrect_login() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect login or password.")
+
+
+def incorrect_password() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")
+
+
+def password_mismatch() -> Refusal:
+    return Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
+
+
+def account_disabled() -> Refusal:
+    return Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+
+
+def token_revoked() -> Refusal:
+    return Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+
+
+def session_ended() -> Refusal:
+    return Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
+
+
+def role_required(role: str) -> Refusal:
+    return Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
+
+
+def link_invalidated() -> Refusal:
+    """Also for a link that a later event has ended, or whose user is gone."""
+    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+
+
+def link_expired(advice: str = "Request a new one.") -> Refusal:
+    return Refusal(Code.LINK_EXPIRED, f"This link has expired. {advice}".rstrip())
+
+
+def username_taken() -> Refusal:
+    return Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")
+
+
+def user_not_found() -> Refusal:
+    return Refusal(Code.NOT_FOUND, "User not found.")
+
+
+def session_not_found() -> Refusal:
+    return Refusal(Code.NOT_FOUND, "Session not found.")
+
+
 def unavailable(what: str) -> Refusal:
     """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
     return Refusal(Code.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)

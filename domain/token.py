@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.refusals import Code, Refusal
+from domain.refusals import Code, Refusal, role_required
 from domain.role import Role
 
 
@@ -25,7 +25,7 @@ class AccessToken:
         if not self.verified:
             raise Refusal(Code.NOT_VERIFIED, "Verify your e-mail address first.")
         if not self.role.includes(role):
-            raise Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
+            raise role_required(role)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
+from application.audit import Audit
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
@@ -124,12 +125,11 @@ class Container(containers.DeclarativeContainer):
     mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
 
     use_case = _wiring(locals())
+    audit = use_case(Audit)
     issue = use_case(IssueTokens)
     check = use_case(CheckPassword)
     register = use_case(Register)
-    verify = use_case(
-        Verify,
-    )
+    verify = use_case(Verify)
     spend_mail = use_case(SpendMail)
     ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=Kind.VERIFY)
     ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=Kind.RESET)
@@ -142,21 +142,13 @@ class Container(containers.DeclarativeContainer):
     authenticate = use_case(Authenticate)
     show_me = use_case(ShowMe)
     rename_me = use_case(RenameMe)
-    reset_password = use_case(
-        ResetPassword,
-    )
+    reset_password = use_case(ResetPassword)
     change_password = use_case(ChangePassword)
     change_email = use_case(ChangeEmail)
-    confirm_email = use_case(
-        ConfirmEmail,
-    )
-    restore_email = use_case(
-        RestoreEmail,
-    )
+    confirm_email = use_case(ConfirmEmail)
+    restore_email = use_case(RestoreEmail)
     follow_email_link = use_case(FollowEmailLink, confirm=confirm_email, restore=restore_email)
-    look_at_link = use_case(
-        LookAtLink,
-    )
+    look_at_link = use_case(LookAtLink)
     delete_me = use_case(DeleteMe)
     export_me = use_case(ExportMe)
     sessions_of = use_case(SessionsOf)

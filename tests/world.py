@@ -1,7 +1,10 @@
 """The whole house in memory: a stopped clock, the use cases built by hand, and a postman who keeps the letters."""
 
 import re
+from collections.abc import Mapping
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
 from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -30,6 +33,7 @@ from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
 from application.administer import ChangeUser, DeleteUser, EndSessions
 from application.ask_for_link import AskForLink
+from application.audit import Audit
 from application.authenticate import Authenticate
 from application.change_email import ChangeEmail
 from application.change_password import ChangePassword
@@ -71,6 +75,8 @@ from domain.token import AccessToken, TokenPair
 from domain.user import User
 from tests.contracts.forging import fixed
 
+T = TypeVar("T")
+
 PASSWORD = "a perfectly fine passphrase"
 OTHER_PASSWORD = "another quite fine passphrase"
 _KEY = SigningKey.of(Ed25519PrivateKey.generate())
@@ -88,6 +94,19 @@ class StoppedClock:
         self.now += timedelta(**by)
 
 
+class _UseCases:
+    """Builds a use case from what `scope` has by the names of its fields, as the container does."""
+
+    def __init__(self, scope: Mapping[str, object]) -> None:
+        self._scope = scope
+
+    def __call__(self, cls: type[T], /, **exceptions: object) -> T:
+        make: Any = cls
+        named = {field.name: self._scope[field.name] for field in fields(make) if field.name in self._scope}
+        made: T = make(**named | exceptions)
+        return made
+
+
 class World:
     """`limited` is False where nothing is ever too often. With a `database`, everything is kept in PostgreSQL, and
     `store` stays empty."""
@@ -99,131 +118,80 @@ class World:
         self.store = MemoryStore(blocklist=self.blocklist, nudge=self.nudged.extend, clock=clock)
         self.revocation_store = MemoryRevocationStore(self.store)
         store: MemoryStore | PostgresStore = self.store
-        renewals: Renewals = MemoryRenewals(self.store)
-        directory: Directory = MemoryDirectory(self.store)
-        leftovers: Leftovers = MemoryLeftovers(self.store)
+        self.renewals: Renewals = MemoryRenewals(self.store)
+        self.directory: Directory = MemoryDirectory(self.store)
+        self.leftovers: Leftovers = MemoryLeftovers(self.store)
         revocations: RevocationStore = self.revocation_store
         if database is not None:
             store = PostgresStore(database, blocklist=self.blocklist, nudge=self.nudged.extend)
-            renewals, directory = PostgresRenewals(database), PostgresDirectory(database)
-            leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
-        self.hasher = hasher = MemoryHasher()
-        self.limits = MemoryRateLimiter(clock=clock)
-        limits: Limits = self.limits if limited else NoLimits()
+            self.renewals, self.directory = PostgresRenewals(database), PostgresDirectory(database)
+            self.leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
+        self.revocations = CachedRevocationCheck(self.blocklist, revocations)
+        self.begin, self.step = store.begin, store.step
+        self.new_id = uuid7
+        self.new_secret = lambda: f"secret of {uuid7()}"
+        self.hasher = MemoryHasher()
+        self.limits: Limits = MemoryRateLimiter(clock=clock) if limited else NoLimits()
         self.mailer = MemoryMailer()
-        self.lifetimes = lifetimes = Lifetimes()
-        self.policy = policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
+        self.lifetimes = Lifetimes()
+        self.policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
         secret = b"0123456789abcdef0123456789abcdef"
-        self.links = links = ItsDangerousLinkSigner(secrets=[secret])
-        self.refresh_codec = refresh_codec = ItsDangerousRefreshCodec(secrets=[secret])
-        self.access_codec = access_codec = JwtCodec(
-            keys=fixed([_KEY]),
-            issuer="https://accounts.example.org",
-            clock=clock,
-            horizon=lifetimes.access,
+        self.links = ItsDangerousLinkSigner(secrets=[secret])
+        self.refresh_codec = ItsDangerousRefreshCodec(secrets=[secret])
+        self.access_codec = JwtCodec(
+            keys=fixed([_KEY]), issuer="https://accounts.example.org", clock=clock, horizon=self.lifetimes.access
         )
-        begin = self.begin = store.begin
-        new_id = uuid7
-        self.composer = composer = JinjaComposer("https://accounts.example.org")
-        self.check = check = CheckPassword(
-            begin=begin, directory=directory, hasher=hasher, limits=limits, clock=clock
-        )
-        issue = IssueTokens(access_codec=access_codec, refresh_codec=refresh_codec, lifetimes=lifetimes, clock=clock)
-
-        self.register = Register(begin=begin, hasher=hasher, limits=limits, policy=policy, clock=clock, new_id=new_id)
-        self.verify = Verify(begin=begin, links=links, limits=limits, clock=clock, new_id=new_id)
-        spend = SpendMail(begin=begin, limits=limits, clock=clock)
-        self.ask_for_verification = AskForLink(begin=begin, spend=spend, clock=clock, new_id=new_id, kind=Kind.VERIFY)
-        self.ask_for_reset = AskForLink(begin=begin, spend=spend, clock=clock, new_id=new_id, kind=Kind.RESET)
-        self.login = Login(
-            begin=begin,
-            check=check,
-            hasher=hasher,
-            issue=issue,
-            lifetimes=lifetimes,
-            clock=clock,
-            new_id=new_id,
-        )
-        self.refresh = Refresh(
-            begin=begin,
-            renewals=renewals,
-            refresh_codec=refresh_codec,
-            issue=issue,
-            lifetimes=lifetimes,
-            limits=limits,
-            pace=limits,
-            clock=clock,
-            new_id=new_id,
-        )
-        self.logout = Logout(step=store.step, clock=clock, new_id=new_id)
-        self.logout_everywhere = LogoutEverywhere(begin=begin, clock=clock, new_id=new_id)
-        self.list_sessions = ListSessions(begin=begin, clock=clock)
-        self.end_session = EndSession(begin=begin, clock=clock, new_id=new_id)
-        self.authenticate = Authenticate(
-            access_codec=access_codec,
-            revocations=CachedRevocationCheck(self.blocklist, revocations),
-            directory=directory,
-        )
-        self.show_me = ShowMe(directory=directory)
-        self.rename_me = RenameMe(begin=begin, policy=policy, clock=clock, new_id=new_id)
-        self.reset_password = ResetPassword(
-            begin=begin, hasher=hasher, links=links, limits=limits, policy=policy, clock=clock, new_id=new_id
-        )
-        self.change_password = ChangePassword(
-            begin=begin,
-            check=check,
-            limits=limits,
-            hasher=hasher,
-            policy=policy,
-            issue=issue,
-            lifetimes=lifetimes,
-            clock=clock,
-            new_id=new_id,
-        )
-        self.change_email = ChangeEmail(begin=begin, check=check, limits=limits, clock=clock, new_id=new_id)
-        self.confirm_email = ConfirmEmail(begin=begin, links=links, clock=clock, new_id=new_id)
-        self.restore_email = RestoreEmail(begin=begin, links=links, clock=clock, new_id=new_id)
-        self.follow_email_link = FollowEmailLink(
-            links=links, limits=limits, confirm=self.confirm_email, restore=self.restore_email
-        )
-        self.delete_me = DeleteMe(begin=begin, check=check, clock=clock, new_id=new_id)
-        self.export_me = ExportMe(begin=begin, clock=clock, new_id=new_id)
-        self.sessions_of = SessionsOf(begin=begin, clock=clock)
-        self.end_sessions_of = EndSessionsOf(begin=begin, clock=clock, new_id=new_id)
-        self.end_any_session = EndAnySession(begin=begin, clock=clock, new_id=new_id)
-        self.list_users = ListUsers(begin=begin)
-        self.list_events = ListEvents(begin=begin)
-        self.show_user = ShowUser(begin=begin)
-        self.change_user = ChangeUser(begin=begin, clock=clock, new_id=new_id)
-        self.end_sessions = EndSessions(begin=begin, clock=clock, new_id=new_id)
-        self.delete_user = DeleteUser(begin=begin, clock=clock, new_id=new_id)
-        self.create_user = CreateUser(begin=begin, hasher=hasher, policy=policy, clock=clock, new_id=new_id)
-        self.import_users = ImportUsers(begin=begin, hasher=hasher, clock=clock, new_id=new_id)
-        self.grant_role = GrantRole(begin=begin, clock=clock, new_id=new_id)
+        self.composer = JinjaComposer("https://accounts.example.org")
         self.reports: list[tuple[UUID, Outcome | None, str]] = []
         self.server_refusals = 0
-        self.deliver_mail = DeliverMail(
-            begin=begin,
-            step=store.step,
-            links=links,
-            composer=composer,
-            mailer=self.mailer,
-            clock=clock,
-            report=self._report,
-        )
-        self.keep_house = KeepHouse(leftovers=leftovers, clock=clock)
-        self.parked_mails = ParkedMails(begin=begin)
-        self.redrive_mail = RedriveMail(begin=begin, clock=clock)
-        self.add_client = AddClient(
-            begin=begin, clock=clock, new_id=new_id, new_secret=lambda: f"secret of {new_id()}"
-        )
-        self.list_clients = ListClients(begin=begin)
-        self.remove_client = RemoveClient(begin=begin)
-        self.identify_client = IdentifyClient(begin=begin, limits=limits)
-        self.introspect = Introspect(authenticate=self.authenticate, directory=directory)
-        self.revoke = Revoke(
-            begin=begin, access_codec=access_codec, refresh_codec=refresh_codec, clock=clock, new_id=new_id
-        )
+        use_case = _UseCases(vars(self))
+        self.audit = use_case(Audit)
+        self.check = use_case(CheckPassword)
+        self.issue = use_case(IssueTokens)
+        self.register = use_case(Register)
+        self.verify = use_case(Verify)
+        self.spend = use_case(SpendMail)
+        self.ask_for_verification = use_case(AskForLink, kind=Kind.VERIFY)
+        self.ask_for_reset = use_case(AskForLink, kind=Kind.RESET)
+        self.login = use_case(Login)
+        self.refresh = use_case(Refresh, pace=self.limits)
+        self.logout = use_case(Logout)
+        self.logout_everywhere = use_case(LogoutEverywhere)
+        self.list_sessions = use_case(ListSessions)
+        self.end_session = use_case(EndSession)
+        self.authenticate = use_case(Authenticate)
+        self.show_me = use_case(ShowMe)
+        self.rename_me = use_case(RenameMe)
+        self.reset_password = use_case(ResetPassword)
+        self.change_password = use_case(ChangePassword)
+        self.change_email = use_case(ChangeEmail)
+        self.confirm_email = use_case(ConfirmEmail)
+        self.restore_email = use_case(RestoreEmail)
+        self.follow_email_link = use_case(FollowEmailLink, confirm=self.confirm_email, restore=self.restore_email)
+        self.delete_me = use_case(DeleteMe)
+        self.export_me = use_case(ExportMe)
+        self.sessions_of = use_case(SessionsOf)
+        self.end_sessions_of = use_case(EndSessionsOf)
+        self.end_any_session = use_case(EndAnySession)
+        self.list_users = use_case(ListUsers)
+        self.list_events = use_case(ListEvents)
+        self.show_user = use_case(ShowUser)
+        self.change_user = use_case(ChangeUser)
+        self.end_sessions = use_case(EndSessions)
+        self.delete_user = use_case(DeleteUser)
+        self.create_user = use_case(CreateUser)
+        self.import_users = use_case(ImportUsers)
+        self.grant_role = use_case(GrantRole)
+        self.deliver_mail = use_case(DeliverMail, report=self._report)
+        self.keep_house = use_case(KeepHouse)
+        self.parked_mails = use_case(ParkedMails)
+        self.redrive_mail = use_case(RedriveMail)
+        self.add_client = use_case(AddClient)
+        self.list_clients = use_case(ListClients)
+        self.remove_client = use_case(RemoveClient)
+        self.identify_client = use_case(IdentifyClient)
+        self.introspect = use_case(Introspect)
+        self.revoke = use_case(Revoke)
 
     def _report(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
         self.reports.append((mail.id, outcome, note))

@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import IntegrityConstraintViolationError
-from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
@@ -15,7 +15,6 @@ from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of
 from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
-from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import (
     PENDING_AT_ITS_ADDRESS,
@@ -32,12 +31,6 @@ from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
 
-_ADDED = (
-    *("id", "email", "username", "password_hash", "role", "credential_version", "created_at"),
-    *("provenance", "imported_at"),
-)
-_ADD = CompiledStatement(insert(users).values({name: bindparam(name) for name in _ADDED}))
-
 
 class PostgresUsers(Users):
     def __init__(self, connection: Connection, sessions: PostgresSessions) -> None:
@@ -45,7 +38,7 @@ class PostgresUsers(Users):
         self._sessions = sessions
 
     async def add(self, user: User) -> None:
-        await self._connection.execute(_ADD, **row_of_user(user))
+        await self._connection.execute(insert(users).values(row_of_user(user)))
 
     async def by_id(self, user_id: UUID) -> User | None:
         return await self._one(select(users).where(_present(user_id)))

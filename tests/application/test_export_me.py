@@ -100,7 +100,7 @@ async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -
     caller = await world.caller()
     async with world.begin() as work:
         for _ in range(count):
-            now, new_id = world.clock(), world.export_me.new_id()
+            now, new_id = world.clock(), world.new_id()
             await work.events.add(Event.of(Action.LOGGED_IN, alice.id, id=new_id, now=now))
             await work.mails.add(Mail.owed(Kind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id))
     export = await world.export_me(caller)

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
 from application.store import Work
 from domain.mail import Kind, Purpose
@@ -168,6 +169,7 @@ async def test_names_too_long_to_be_any_are_counted_and_kept_short(world: World)
     await guess(world, 5, "x" * 30_000)
     await guess(world, 5, "x" * 20_000)
     assert await verdict(enter(world, "x" * 10_000)) is Code.RATE_LIMITED
+    assert isinstance(world.limits, MemoryRateLimiter)
     assert max(len(part) for bucket in world.limits._logs for part in bucket.key) <= 254
 
 

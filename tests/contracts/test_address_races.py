@@ -12,6 +12,7 @@ import pytest
 from adapters.no_limits import NoLimits
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administer import ChangeUser
+from application.audit import Audit
 from application.confirm_email import ConfirmEmail
 from application.restore_email import RestoreEmail
 from application.verify import Verify
@@ -25,6 +26,8 @@ from domain.user import NO_PASSWORD, User
 from tests.contracts.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
+
+AUDIT = Audit(clock=lambda: NOW, new_id=new_id)
 
 Doing = Callable[[], Awaitable[object]]
 
@@ -50,15 +53,21 @@ class Town:
         return change
 
     def confirming(self, change: AddressChange) -> Doing:
-        confirm = ConfirmEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id)
+        confirm = ConfirmEmail(
+            begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
+        )
         return partial(confirm, token=self._sealed(Purpose.EMAIL, change))
 
     def restoring(self, change: AddressChange) -> Doing:
-        restore = RestoreEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id)
+        restore = RestoreEmail(
+            begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
+        )
         return partial(restore, token=self._sealed(Purpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
-        verify = Verify(begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id)
+        verify = Verify(
+            begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
+        )
         link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
 
@@ -134,7 +143,7 @@ async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role
 async def test_a_swap_and_whoever_governs_do_not_wait_for_each_other_in_a_circle(town: Town) -> None:
     """Whoever changes a user holds all admins, and so does a swap in which one of them loses the address."""
     root = await town.stage.user("root@example.org", role=Role.ADMIN)
-    change_user = ChangeUser(begin=town.stage.begin, clock=lambda: NOW, new_id=new_id)
+    change_user = ChangeUser(begin=town.stage.begin, audit=AUDIT, clock=lambda: NOW)
     caller = AccessToken(
         user_id=root.id,
         session_id=new_id(),

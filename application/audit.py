@@ -1,0 +1,37 @@
+"""The audit log, as use cases write to it."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Clock, NewId
+from application.store import Work
+from domain.event import Action, Event
+from domain.origin import NOWHERE, Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Audit:
+    """`by` is the user who acted: None for links and the command line. `detail` holds no address, name or secret."""
+
+    clock: Clock
+    new_id: NewId
+
+    async def record(
+        self,
+        work: Work,
+        action: Action,
+        user_id: UUID,
+        *,
+        by: UUID | None = None,
+        origin: Origin = NOWHERE,
+        detail: str = "",
+    ) -> None:
+        """Add an event to this unit of work."""
+        await work.events.add(self.event(action, user_id, by=by, origin=origin, detail=detail))
+
+    def event(
+        self, action: Action, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE, detail: str = ""
+    ) -> Event:
+        """For a repository that adds the event together with the change."""
+        now = self.clock()
+        return Event.of(action, user_id, id=self.new_id(), now=now, by=by, origin=origin, detail=detail)
