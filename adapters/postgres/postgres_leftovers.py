@@ -15,7 +15,7 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
 from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
-from adapters.postgres.user_lookups import PENDING_AT_ITS_ADDRESS
+from adapters.postgres.user_lookups import DISPLACED
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
@@ -120,7 +120,7 @@ def _claim(now: datetime) -> ColumnElement[bool]:
         _none(select(sessions.c.id).where(alive)),
         _none(select(events.c.id).where(recent)),
         _none(select(mails.c.id).where(asked_for)),
-        _none(PENDING_AT_ITS_ADDRESS),
+        _none(DISPLACED),
     )
 
 

@@ -16,14 +16,7 @@ from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import (
-    PENDING_AT_ITS_ADDRESS,
-    by_email,
-    by_emails,
-    by_username,
-    claims,
-    rival_hash,
-)
+from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_username, claims, rival_hash
 from adapters.postgres.user_pages import page
 from application.store import Found, Place, Proof, Users
 from domain.deletion import Deletion
@@ -199,14 +192,15 @@ class PostgresUsers(Users):
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
         """Locked claims, which are removed in favour of the user who verified their address."""
         if claims:
-            mere = select(users.c.id).where(among(users.c.id, claims), ~PENDING_AT_ITS_ADDRESS.exists())
+            mere = select(users.c.id).where(among(users.c.id, claims), ~DISPLACED.exists())
             claims = await self._connection.fetch_column(mere)
         if claims:
             await self._sessions.end_all_of(claims, now=now, reason=EndReason.SUPERSEDED)
             await remove(self._connection, claims, now=now)
 
     async def _one(self, statement: Any) -> User | None:
-        return _user(await self._connection.fetch_row(statement))
+        row = await self._connection.fetch_row(statement)
+        return None if row is None else user_of(row)
 
 
 _WITHOUT_RESET_LINKS = users.c.recovery_lag - 1
@@ -214,10 +208,6 @@ _WITHOUT_RESET_LINKS = users.c.recovery_lag - 1
 
 def _present(user_id: UUID) -> ColumnElement[bool]:
     return and_(users.c.id == user_id, users.c.deleted_at.is_(None))
-
-
-def _user(row: Any) -> User | None:
-    return None if row is None else user_of(row)
 
 
 def _governs(table: Any) -> ColumnElement[bool]:

@@ -11,12 +11,12 @@ from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import address_changes, username_key, users
 from domain.user import User
 
-PENDING_AT_ITS_ADDRESS = select(address_changes.c.id).where(
+DISPLACED = select(address_changes.c.id).where(
     address_changes.c.user_id == users.c.id,
     address_changes.c.new_email == users.c.email,
     address_changes.c.confirmed_at.is_(None),
 )
-"""The user's changes for which `AddressChange.pending_at` is true: one who was displaced has such a change."""
+"""Changes of address by which a user was displaced: `AddressChange.pending_at` is true for these."""
 
 _BY_EMAIL = CompiledStatement(holder_first(select(users).where(users.c.email == bindparam("email"))))
 _BY_EMAILS = CompiledStatement(
