@@ -1,4 +1,4 @@
-"""Letters from templates: `templates/<kind>.txt` and `templates/<kind>.html`, with their subjects here."""
+"""Mails from templates: `templates/<kind>.txt` and `templates/<kind>.html`; the subjects are here."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ SUBJECTS = {
     Kind.UNDO_INSTEAD: "Get your account at {product} back",
     Kind.RESET_WAITS: "No new password for {product} yet",
 }
-"""Nothing of what a user typed belongs into a subject."""
+"""A subject never contains user input."""
 
 _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
@@ -37,8 +37,8 @@ _PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.EMAIL: "emai
 
 
 class JinjaComposer(Composer):
-    """`public_url` is where the pages are; hosts named by requests never get into a letter. `link_url` is a template
-    with {purpose} and {token}, of links to pages of the product's own."""
+    """Links lead to `public_url`, never to a host that a request named. `link_url` replaces them by links to the
+    product's own pages; it is a template with {purpose} and {token}."""
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class JinjaComposer(Composer):
         self._product = product
         self._product_url = product_url
         self._link_url = link_url
-        # What users typed is only ever the value of a variable, never a template; the sandbox is the second lock.
+        # User input is only ever a value, never a template; the sandbox is a second defense.
         self._environment = ImmutableSandboxedEnvironment(
             loader=FileSystemLoader(Path(__file__).parent / "templates"),
             autoescape=select_autoescape(enabled_extensions=("html",), default=False),
@@ -64,7 +64,7 @@ class JinjaComposer(Composer):
         )
 
     def compose(self, mail: Mail, link: str | None) -> Letter:
-        """Raises ValueError where a link is missing, or too many."""
+        """Raises ValueError if a link is missing, or given for a kind without one."""
         if (link is None) != (mail.kind.purpose is None):
             raise ValueError(f"A mail of the kind {mail.kind} has the wrong number of links.")
         subject = SUBJECTS[mail.kind].format(product=self._product)
@@ -73,21 +73,21 @@ class JinjaComposer(Composer):
             "subject": subject,
             "recipient": mail.recipient,
             "product_url": self._product_url,
-            **_act(mail),
-            "until": spoken_time(mail.until or mail.created_at),
-            "undo": spoken(Purpose.RESTORE.lifetime),
+            **_request_details(mail),
+            "until": format_time(mail.until or mail.created_at),
+            "undo": format_duration(Purpose.RESTORE.lifetime),
             "recovery_url": f"{self._public_url}/reset",
         }
         if link is not None and mail.kind.purpose is not None:
             values["link"] = self._link(mail.kind.purpose, quote(link, safe=""))
-            values["lifetime"] = spoken(mail.kind.purpose.lifetime)
+            values["lifetime"] = format_duration(mail.kind.purpose.lifetime)
         return Letter(
             id=mail.id,
             recipient=mail.recipient,
             subject=subject,
             text=self._environment.get_template(f"{mail.kind}.txt").render(values),
             html=self._environment.get_template(f"{mail.kind}.html").render(values),
-            # Not the time of sending: a second send must be the same letter.
+            # Not the time of sending: a second send must give the same mail.
             written_at=mail.created_at,
         )
 
@@ -97,27 +97,27 @@ class JinjaComposer(Composer):
         return self._link_url.replace("{purpose}", purpose.value).replace("{token}", token)
 
 
-def _act(mail: Mail) -> dict[str, str]:
-    """When and from where, for a person who has to judge whether it was them."""
+def _request_details(mail: Mail) -> dict[str, str]:
+    """When and from where, so that the reader can judge whether it was them."""
     device, ip = describe_device(mail.origin.user_agent), mail.origin.ip
     where = [f"from {device}"] if device else []
     where += [f"IP address {ip}"] if ip else []
     return {
-        "asked_at": spoken_time(mail.created_at),
+        "asked_at": format_time(mail.created_at),
         "asked_from": "".join(f", {one}" for one in where),
         "device": device or ("unknown" if ip else ""),
         "ip": ip,
     }
 
 
-def spoken_time(at: datetime) -> str:
+def format_time(at: datetime) -> str:
     """Such as 23 November 2026 at 01:04 UTC, whatever the locale."""
     at = at.astimezone(UTC)
     return f"{at.day} {_MONTHS[at.month - 1]} {at.year} at {at:%H:%M} UTC"
 
 
-def spoken(lifetime: timedelta) -> str:
-    """A lifetime in days where it has several, else in whole hours or in minutes."""
+def format_duration(lifetime: timedelta) -> str:
+    """In days from two days on, else in whole hours or in minutes."""
     if lifetime >= timedelta(days=2):
         return f"{lifetime // timedelta(days=1)} days"
     hours, rest = divmod(lifetime, timedelta(hours=1))

@@ -1,7 +1,7 @@
-"""Common passwords and common words: the frequency lists of the zxcvbn package, of which nothing else is used here.
+"""Common passwords and words, from the frequency lists of the zxcvbn package. Nothing else of it is used.
 
-Its own estimate takes 14 MiB and time by the square of the length, counts `isa` as three random letters, and finds
-`correcthorsebatterystaple` strong. A walk over the words costs time by the length, and 4 MiB.
+The estimate of the package takes 14 MiB and quadratic time, counts `isa` as three random letters, and rates
+`correcthorsebatterystaple` as strong. Ours takes linear time and 4 MiB.
 """
 
 import math
@@ -37,11 +37,11 @@ _YEAR = 2.0
 
 
 class ZxcvbnWordlist:
-    """Reads the lists when it is made (some 40 ms), so that no request waits for it."""
+    """Loads the lists when constructed (some 40 ms), so that no request waits for that."""
 
     def __init__(self) -> None:
         lists = _lists()
-        # Copied from a set, its table has half the size: a megabyte.
+        # A frozenset copied from a set takes half the memory: a megabyte.
         self._words = frozenset({*lists["passwords"], *_PHRASES.split()})
         self._costs = _costs(lists)
 
@@ -52,9 +52,9 @@ class ZxcvbnWordlist:
         return iter(self._words)
 
     def guesses(self, text: str, *, enough: float) -> float:
-        """How many guesses find the text, in lower case, as a power of ten; `enough` stands for all beyond it.
+        """The power of ten of the guesses that find the text, which is in lower case; at most `enough`.
 
-        It is taken for common words and single characters in the cheapest way, also with digits for letters.
+        The text is split into common words and single characters in the cheapest way, also with digits for letters.
         """
         plain = self._cheapest(text, enough)
         return min(plain, 0.5 + self._cheapest(text.translate(_LEET), enough))

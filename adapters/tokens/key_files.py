@@ -1,4 +1,4 @@
-"""Which signing keys lie in a file or a folder, in what order and since when; a new one is put beside them."""
+"""Signing keys in a PEM file or a folder of them: reading, ordering, and creating one."""
 
 import os
 import stat
@@ -14,15 +14,15 @@ from adapters.tokens.key_names import next_name, order
 from adapters.tokens.pem_keys import Algorithm, SigningKey, new_pem, read_pem
 
 _LATEST = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
-"""Files may come from later still; no calendar does, and something is yet to be added."""
+"""The latest time of a file that we use: later ones do not fit a datetime, and a delay is added to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyFile:
-    """What lies in a file: a key, or else what is wrong with it, in words that never quote it.
+    """A file with its key, or else the problem with it, which never quotes the file.
 
-    It was written, came to lie here, or changed otherwise, at `changed` (nanoseconds since 1970). Its `stamp` differs
-    where the file may; None is like no other.
+    `changed` is the later of its modification and status change (nanoseconds since 1970). `stamp` differs if the file
+    may differ; None equals no other.
     """
 
     file: Path
@@ -34,7 +34,7 @@ class KeyFile:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyEntry:
-    """A key and the files that hold it, the public half beside the private one perhaps; none has changed `since`."""
+    """A key and its files, such as one with the public half beside one with the private; unchanged `since`."""
 
     key: SigningKey
     files: tuple[Path, ...]
@@ -42,44 +42,44 @@ class KeyEntry:
 
 
 def read_keys(path: Path, known: Mapping[Path, KeyFile] = MappingProxyType({})) -> dict[Path, KeyFile]:
-    """What lies in a file, or in the *.pem files of a folder.
+    """Read a file, or the *.pem files of a folder. A file with the same stamp as in `known` is not opened again.
 
-    A file that is as it was `known` is not opened again. Raises OSError where the path itself cannot be read.
+    Raises OSError if the path itself cannot be read.
     """
     found = {}
     for file in _pem_files(path) if path.is_dir() else [path]:
         try:
-            found[file] = _found(file, known.get(file))
+            found[file] = _read_file(file, known.get(file))
         except OSError as error:
             if file is path:
                 raise
-            # What is wrong with one of a folder's files must not hide that another is gone.
+            # An error in one file of a folder must not hide that another is gone.
             if not isinstance(error, FileNotFoundError):
-                found[file] = KeyFile(file=file, changed=0, stamp=None, key=None, problem=_says(file, error))
+                found[file] = KeyFile(file=file, changed=0, stamp=None, key=None, problem=_describe(file, error))
     return found
 
 
 def key_entries(files: Iterable[KeyFile]) -> list[KeyEntry]:
-    """Each key once, from the newest to the oldest by the names of its files (see `key_names`)."""
-    held: dict[str, KeyEntry] = {}
+    """Each key once, newest first by the names of the files (see `key_names`)."""
+    entries: dict[str, KeyEntry] = {}
     for it in sorted(files, key=lambda it: order(it.file.name), reverse=True):
         if it.key is None:
             continue
         since = datetime.fromtimestamp(min(max(it.changed / 1e9, 0), _LATEST), UTC)
-        before = held.get(it.key.kid)
+        before = entries.get(it.key.kid)
         if before is None:
-            held[it.key.kid] = KeyEntry(key=it.key, files=(it.file,), since=since)
+            entries[it.key.kid] = KeyEntry(key=it.key, files=(it.file,), since=since)
         else:
-            # The half that signs counts.
+            # Prefer the private half.
             key = before.key if before.key.private else it.key
-            held[key.kid] = KeyEntry(key=key, files=(*before.files, it.file), since=max(before.since, since))
-    return list(held.values())
+            entries[key.kid] = KeyEntry(key=key, files=(*before.files, it.file), since=max(before.since, since))
+    return list(entries.values())
 
 
 def load_keys(path: Path) -> list[SigningKey]:
     """The keys of a PEM file, or of the *.pem files in a folder, newest first.
 
-    Raises ValueError, naming the file, where one is unusable or none can sign.
+    Raises ValueError, naming the file, if one is unusable or none can sign.
     """
     try:
         files = read_keys(path).values()
@@ -88,23 +88,23 @@ def load_keys(path: Path) -> list[SigningKey]:
     for it in files:
         if it.problem:
             raise ValueError(it.problem)
-    keys = [held.key for held in key_entries(files)]
+    keys = [entry.key for entry in key_entries(files)]
     if not any(key.private for key in keys):
         raise ValueError(f"{path}: no private key to sign with")
     return keys
 
 
 def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
-    """A new key in the folder: newer than all others, readable by its owner only, whole or not at all.
+    """Create a key in the folder, newer than all others and readable by its owner only; atomic.
 
-    It has the algorithm of the newest key that can sign, unless another is given; ES256 where there is none.
+    The algorithm defaults to that of the newest key that can sign, or ES256.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     others = sorted(_pem_files(folder), key=lambda file: order(file.name), reverse=True)
     before = newest_private(folder)
-    kept = before.alg if before else Algorithm.ES256
-    key, pem = new_pem(algorithm or kept, before)
-    # mkstemp makes the file 0600; a reader never sees it under its own name before it is complete.
+    default = before.alg if before else Algorithm.ES256
+    key, pem = new_pem(algorithm or default, before)
+    # mkstemp creates it with mode 0600, and the rename publishes a complete file.
     handle, draft = tempfile.mkstemp(dir=folder, prefix=".", suffix=".draft")
     try:
         with os.fdopen(handle, "wb") as file:
@@ -117,7 +117,7 @@ def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:
             os.chown(draft, found[0].st_uid, found[0].st_gid)
         written = max((at.st_mtime_ns for at in found), default=0)
         if Path(draft).stat().st_mtime_ns <= written:
-            # Processes of 0.2 take the file that was written last for the newest.
+            # Processes of 0.2 take the file with the latest time for the newest.
             os.utime(draft, ns=(written + 1, written + 1))
         name = next_name(datetime.now(UTC), others[0].name if others else None, key.kid)
         return Path(draft).rename(folder / name)
@@ -136,16 +136,16 @@ def _stats(files: Iterable[Path]) -> list[os.stat_result]:
 
 def newest_private(folder: Path) -> SigningKey | None:
     """The newest key that can sign."""
-    return next((held.key for held in key_entries(read_keys(folder).values()) if held.key.private), None)
+    return next((entry.key for entry in key_entries(read_keys(folder).values()) if entry.key.private), None)
 
 
 def _pem_files(folder: Path) -> list[Path]:
-    """Unlike glob, it tells of a folder that cannot be read."""
+    """Unlike glob, raises OSError if the folder cannot be read."""
     return [file for file in folder.iterdir() if file.suffix == ".pem"]
 
 
-def _found(file: Path, known: KeyFile | None) -> KeyFile:
-    # Before it is read: whatever changes meanwhile is seen the next time.
+def _read_file(file: Path, known: KeyFile | None) -> KeyFile:
+    # Before reading: a change meanwhile is seen the next time.
     at = file.stat()
     stamp = (at.st_ino, at.st_size, at.st_mtime_ns, at.st_ctime_ns)
     if known is not None and known.stamp == stamp:
@@ -153,18 +153,18 @@ def _found(file: Path, known: KeyFile | None) -> KeyFile:
     changed = max(at.st_mtime_ns, at.st_ctime_ns)
     it = KeyFile(file=file, changed=changed, stamp=stamp, key=None)
     if not stat.S_ISREG(at.st_mode):
-        # A pipe would be waited for, and a device read forever.
+        # A pipe would block, and a device never end.
         return replace(it, problem=f"{file}: not a regular file")
     try:
         return replace(it, key=read_pem(file.read_bytes()))
     except FileNotFoundError:
         raise
     except OSError as error:
-        # Nothing of the file need change for it to be readable again.
-        return replace(it, stamp=None, problem=_says(file, error))
+        # The file may become readable without changing.
+        return replace(it, stamp=None, problem=_describe(file, error))
     except ValueError as error:
         return replace(it, problem=f"{file}: {error}")
 
 
-def _says(file: Path, error: OSError) -> str:
+def _describe(file: Path, error: OSError) -> str:
     return f"{file}: cannot be read ({error.strerror})"

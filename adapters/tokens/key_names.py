@@ -1,4 +1,4 @@
-"""The order of signing keys, which their file names tell: copies, restores, git and kubelet change files' times."""
+"""The order of signing keys by file name. Copies, restores, git and kubelet change the times of files."""
 
 import re
 from datetime import UTC, datetime, timedelta
@@ -14,10 +14,8 @@ _NO_DATE = datetime.min.replace(tzinfo=UTC)
 
 
 def order(name: str) -> Order:
-    """Sorts names from the oldest to the newest.
-
-    Names with a date, which has at least a year and a month, come after all others. Numbers are compared as numbers.
-    """
+    """A sort key from oldest to newest. Names with a date (at least year and month) come after all others; numbers
+    compare as numbers."""
     date = dated(name)
     parts = [int(part) if at % 2 else part for at, part in enumerate(re.split(r"([0-9]+)", name))]
     return date is not None, date or _NO_DATE, parts
@@ -36,7 +34,7 @@ def dated(name: str) -> datetime | None:
 
 
 def next_name(now: datetime, newest: str | None, kid: str) -> str:
-    """A name for a new key, after that of the newest whatever the clock says."""
+    """A name for a new key that sorts after the newest, even if the clock was set back."""
     last = None if newest is None else dated(newest)
     at = now if last is None else max(now, last + timedelta(microseconds=1))
     return f"{at:%Y%m%dT%H%M%S.%fZ}-{kid}.pem"

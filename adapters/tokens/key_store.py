@@ -56,10 +56,10 @@ class ReloadingKeyStore:
         self._warned = ""
         self._lock = threading.Lock()
         self._read_at = ticks()
-        held = key_entries(self._files.values())
+        entries = key_entries(self._files.values())
         # A running process saw when the key was added.
-        self._seen_at = {it.key.kid: self._read_at - _age(it, clock()) for it in held}
-        self._now = self._choose(held, None)
+        self._seen_at = {it.key.kid: self._read_at - _age(it, clock()) for it in entries}
+        self._now = self._choose(entries, None)
 
     def current(self) -> KeySet:
         """The same object until something changes."""
@@ -83,10 +83,10 @@ class ReloadingKeyStore:
         except OSError as error:
             problems.append(f"{self._path}: cannot be read ({error.strerror})")
         problems += sorted(it.problem for it in self._files.values() if it.problem)
-        held = key_entries(self._files.values())
-        if any(it.key.private for it in held):
-            self._seen_at = {it.key.kid: self._seen_at.get(it.key.kid, self._read_at) for it in held}
-            self._switch(self._choose(held, self._now.signing))
+        entries = key_entries(self._files.values())
+        if any(it.key.private for it in entries):
+            self._seen_at = {it.key.kid: self._seen_at.get(it.key.kid, self._read_at) for it in entries}
+            self._switch(self._choose(entries, self._now.signing))
         else:
             problems.append(f"{self._path}: no private key to sign with")
         self._warn_once("; ".join(problems))
@@ -96,10 +96,10 @@ class ReloadingKeyStore:
         before = self._files.get(it.file)
         return it if it.key or before is None else replace(before, stamp=it.stamp, problem=it.problem)
 
-    def _choose(self, held: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
+    def _choose(self, entries: Sequence[KeyEntry], before: SigningKey | None) -> KeySet:
         ages = {kid: self._read_at - seen for kid, seen in self._seen_at.items()}
-        signing = signer(held, ages, delay=self.delay, before=before)
-        return replace(KeySet.of([signing]), verifying=tuple(it.key for it in held))
+        signing = signer(entries, ages, delay=self.delay, before=before)
+        return replace(KeySet.of([signing]), verifying=tuple(it.key for it in entries))
 
     def _switch(self, chosen: KeySet) -> None:
         if _names(chosen) == _names(self._now):
@@ -116,7 +116,7 @@ class ReloadingKeyStore:
 
 
 def signer(
-    held: Sequence[KeyEntry], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
+    entries: Sequence[KeyEntry], ages: Mapping[str, float], *, delay: timedelta, before: SigningKey | None = None
 ) -> SigningKey:
     """Which of the keys, newest first, signs. `ages` has the seconds since each key was added, by kid.
 
@@ -124,7 +124,7 @@ def signer(
     second newest of those added first, since other processes may not know the newest yet. Raises ValueError if no
     key can sign.
     """
-    private = [it.key for it in held if it.key.private]
+    private = [it.key for it in entries if it.key.private]
     if not private:
         raise ValueError("no private key to sign with")
     known = [key for key in private if ages[key.kid] >= delay.total_seconds()]

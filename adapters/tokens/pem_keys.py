@@ -16,14 +16,14 @@ PrivateKey = ed25519.Ed25519PrivateKey | ec.EllipticCurvePrivateKey | rsa.RSAPri
 PublicKey = ed25519.Ed25519PublicKey | ec.EllipticCurvePublicKey | rsa.RSAPublicKey
 
 _RSA_BITS = range(2048, 8192 + 1)
-"""RFC 7518, section 3.3, has the least. Signing takes cubically longer with more, while other requests wait."""
+"""The minimum is that of RFC 7518 section 3.3. Signing takes cubic time in the size, and blocks other requests."""
 _BLOCK = re.compile(rb"-----BEGIN ([A-Z0-9 ]+)-----\s.*?-----END \1-----", re.DOTALL)
 _PARAMETERS = b"EC PARAMETERS"
-"""What `openssl ecparam -genkey` writes before the key, which names its curve itself."""
+"""`openssl ecparam -genkey` writes this block before the key, which names its curve itself."""
 
 
 class Algorithm(StrEnum):
-    """How access tokens may be signed (RFC 7518, section 3.1; RFC 8037, section 3.1)."""
+    """Signature algorithms of access tokens (RFC 7518 section 3.1, RFC 8037 section 3.1)."""
 
     ES256 = "ES256"
     EDDSA = "EdDSA"
@@ -32,7 +32,7 @@ class Algorithm(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SigningKey:
-    """`kid` is the thumbprint of the public part (RFC 7638); without a private part a key only verifies."""
+    """`kid` is the thumbprint of the public part (RFC 7638). Without a private part a key only verifies."""
 
     kid: str
     alg: Algorithm
@@ -41,7 +41,7 @@ class SigningKey:
 
     @classmethod
     def of(cls, key: object) -> Self:
-        """Raises ValueError for a key that can sign with none of the algorithms."""
+        """Raises ValueError for a key of another kind."""
         private = key if isinstance(key, PrivateKey) else None
         public = key if private is None else private.public_key()
         if isinstance(public, PublicKey):
@@ -61,9 +61,9 @@ _KINDS = "not an unencrypted P-256, Ed25519 or RSA key in PEM"
 
 
 def read_pem(pem: bytes) -> SigningKey:
-    """The one key in a PEM file; text around it, as RFC 7468 allows it (section 2), is passed over.
+    """The one key in a PEM file. Text around it is ignored (RFC 7468 section 2).
 
-    Raises ValueError, in words that never quote what was read.
+    Raises ValueError with a text that never quotes the file.
     """
     blocks = [it for it in _BLOCK.finditer(pem) if it[1] != _PARAMETERS]
     begun = pem.count(b"-----BEGIN ") - pem.count(b"-----BEGIN " + _PARAMETERS)
@@ -78,13 +78,13 @@ def read_pem(pem: bytes) -> SigningKey:
         else:
             key = serialization.load_pem_private_key(text, password=None)
     except (ValueError, TypeError, UnsupportedAlgorithm):
-        # The library's words may quote the file; ours must not.
+        # The library's message may quote the file.
         raise ValueError(_KINDS) from None
     return SigningKey.of(key)
 
 
 def new_pem(algorithm: Algorithm, before: SigningKey | None = None) -> tuple[SigningKey, bytes]:
-    """A new key, and how it is written; an RSA key is as long as the one before."""
+    """A new key and its PEM. An RSA key has the size of the one before."""
     match algorithm:
         case Algorithm.ES256:
             private: PrivateKey = ec.generate_private_key(ec.SECP256R1())
@@ -101,7 +101,7 @@ def new_pem(algorithm: Algorithm, before: SigningKey | None = None) -> tuple[Sig
 
 
 def _algorithm(public: PublicKey) -> Algorithm:
-    """Raises ValueError where the curve or the length of the key is none of ours."""
+    """Raises ValueError for another curve or an unsupported size."""
     match public:
         case ed25519.Ed25519PublicKey():
             return Algorithm.EDDSA
@@ -118,7 +118,7 @@ def _algorithm(public: PublicKey) -> Algorithm:
 
 
 def _jwk(public: PublicKey) -> dict[str, str]:
-    """The members that RFC 7638 hashes, as RFC 8037 and RFC 7518 (sections 6.2.1 and 6.3.1) write them."""
+    """The members that RFC 7638 hashes (RFC 8037; RFC 7518 sections 6.2.1 and 6.3.1)."""
     match public:
         case ed25519.Ed25519PublicKey():
             return {"kty": "OKP", "crv": "Ed25519", "x": _base64url(public.public_bytes_raw())}
@@ -132,7 +132,7 @@ def _jwk(public: PublicKey) -> dict[str, str]:
 
 
 def _unsigned(number: int) -> str:
-    """In as few bytes as it takes (RFC 7518, section 2: Base64urlUInt)."""
+    """In as few bytes as possible (Base64urlUInt, RFC 7518 section 2)."""
     return _base64url(number.to_bytes((number.bit_length() + 7) // 8, "big"))
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from adapters.mail.addresses import Sender
-from adapters.mail.jinja_composer import JinjaComposer, spoken
+from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail_ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
@@ -182,7 +182,7 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
     assert link in page.words
     assert kind.purpose is not None
     for body in (letter.text, " ".join(page.words)):
-        assert ("works until" if kind is Kind.UNDO_INSTEAD else spoken(kind.purpose.lifetime)) in body
+        assert ("works until" if kind is Kind.UNDO_INSTEAD else format_duration(kind.purpose.lifetime)) in body
         assert COMFORT.get(kind, "nothing will happen") in body
 
 
@@ -279,5 +279,5 @@ def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: Kind) -> No
         (timedelta(minutes=1), "1 minute"),
     ],
 )
-def test_lifetimes_are_spoken(lifetime: timedelta, words: str) -> None:
-    assert spoken(lifetime) == words
+def test_lifetimes_are_format_duration(lifetime: timedelta, words: str) -> None:
+    assert format_duration(lifetime) == words
