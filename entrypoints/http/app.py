@@ -13,35 +13,32 @@ from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
 from entrypoints.container import Container, close
-from entrypoints.http import (
-    accounts,
-    addresses,
-    docs,
-    events,
-    export,
-    forward_auth,
-    home,
-    mailbox,
-    me,
-    other_services,
-    pages,
-    passwords,
-    service,
-    sessions,
-    users,
-)
-from entrypoints.http.client_address import ClientAddresses
-from entrypoints.http.cors import Cors
 from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
 from entrypoints.http.guard import AccessChecks, require_policies
-from entrypoints.http.html import Pages
 from entrypoints.http.middleware.access_log import AccessLog
+from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
+from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.middleware.security_headers import SecurityHeaders
-from entrypoints.http.page_results import REFUSALS, send_without_route
+from entrypoints.http.pages import docs, home, links, mailbox
+from entrypoints.http.pages.html import Pages
+from entrypoints.http.pages.results import REFUSALS, send_without_route
 from entrypoints.http.paths import Paths
-from entrypoints.http.reading import StrictRequest
+from entrypoints.http.request import StrictRequest
+from entrypoints.http.routes import (
+    email,
+    events,
+    export,
+    forward_auth,
+    me,
+    oauth,
+    passwords,
+    registration,
+    sessions,
+    system,
+    users,
+)
 from entrypoints.logs import configure_logs, tell_requests
 from entrypoints.metrics import Call, Metrics
 from entrypoints.settings import load
@@ -93,10 +90,10 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
 
 def assemble(container: Container) -> Litestar:
     settings = container.settings()
-    version_1 = (accounts, me, export, sessions, passwords, addresses, users, events, forward_auth, other_services)
+    version_1 = (registration, me, export, sessions, passwords, email, users, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
-    people = [*home.handlers, *pages.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
-    beside = [*service.handlers, *people]
+    people = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
+    beside = [*system.handlers, *people]
     routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *beside]
     # A handler gets what it names, if the container can make it. What none names is not offered: the framework
     # compares each offer with all others, for every route.

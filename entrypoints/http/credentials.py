@@ -8,7 +8,7 @@ from litestar.types import HTTPScope
 
 from domain.refusals import Code, Refusal
 from entrypoints.http.problems import mark_bearer
-from entrypoints.http.reading import AnyRequest, UnsupportedMediaType, header_values
+from entrypoints.http.request import AnyRequest, UnsupportedMediaType, header_values
 
 
 def bearer_token(scope: HTTPScope) -> str:

@@ -8,7 +8,7 @@ import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from entrypoints.http.cors import Cors
+from entrypoints.http.middleware.cors import Cors
 from entrypoints.http.paths import Path, Paths
 from entrypoints.http.problems import prefix_of, problem, send_problem
 

@@ -18,7 +18,7 @@ from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.credentials import bearer_token, client_credentials
-from entrypoints.http.reading import AnyRequest, origin_of
+from entrypoints.http.request import AnyRequest, origin_of
 from entrypoints.http.validation import problem_of, refusal_of
 
 NULLABLE = frozenset({"role", "cursor"})

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from litestar import Litestar
 from litestar.routes import HTTPRoute
 
-from entrypoints.http import forward_auth
+from entrypoints.http.routes import forward_auth
 
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
 _SEGMENT = r"(?!\.)[^/;]+"

@@ -20,9 +20,9 @@ from redis import Redis
 from domain.limits import Limit
 from domain.refusals import Code
 from entrypoints.container import Container, close
-from entrypoints.http import docs
 from entrypoints.http.app import assemble
 from entrypoints.http.guard import authenticated, policy_of, public, require_policies
+from entrypoints.http.pages import docs
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code
@@ -107,7 +107,7 @@ def application(service: Service) -> Iterator[Litestar]:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize(("path", "handler"), [("/docs", docs.calls), ("/openapi.json", docs.openapi)])
+@pytest.mark.parametrize(("path", "handler"), [("/docs", docs.docs_page), ("/openapi.json", docs.openapi)])
 async def test_what_is_told_of_the_calls_is_made_once(
     application: Litestar, path: str, handler: HTTPRouteHandler
 ) -> None:

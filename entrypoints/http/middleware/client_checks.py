@@ -9,7 +9,7 @@ from urllib.parse import unquote_to_bytes
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
-from entrypoints.http.client_address import ClientAddresses
+from entrypoints.http.middleware.client_address import ClientAddresses
 
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _FORBIDDEN_IN_PATH = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)

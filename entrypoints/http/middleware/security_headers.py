@@ -3,7 +3,7 @@
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, Message, Receive, Scope, Send
 
-from entrypoints.http.cors import Cors
+from entrypoints.http.middleware.cors import Cors
 
 _HEADERS = [
     (b"strict-transport-security", b"max-age=31536000; includeSubDomains"),

@@ -14,8 +14,8 @@ from domain.token import AccessToken
 from entrypoints.http.endpoint import Headers, delete, get, patch
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import authenticated
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import UserShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.schemas import UserShape
 
 
 class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):

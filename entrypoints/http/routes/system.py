@@ -20,7 +20,7 @@ from entrypoints.http.credentials import bearer_token
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import described
 from entrypoints.http.guard import public
-from entrypoints.http.reading import FOR_ANY_ORIGIN
+from entrypoints.http.request import FOR_ANY_ORIGIN
 from entrypoints.metrics import Metrics
 from entrypoints.settings import Settings
 

@@ -7,12 +7,12 @@ from msgspec import Struct
 from application.change_email import ChangeEmail
 from application.follow_email_link import FollowEmailLink
 from domain.limits import Limit
-from entrypoints.http.accounts import SENT, TokenBody
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import Accepted, UserShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.routes.registration import SENT, TokenBody
+from entrypoints.http.schemas import Accepted, UserShape
 
 
 class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):

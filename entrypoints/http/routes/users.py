@@ -16,8 +16,8 @@ from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
 from entrypoints.http.fields import Cursor, Limit, NextCursor
 from entrypoints.http.guard import requires_role
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import UserShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.schemas import UserShape
 
 _QUERY = "The beginning of an e-mail address or a username."
 

@@ -12,8 +12,8 @@ from litestar.params import FromPath, SkipValidation
 from domain.refusals import Code, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
-from entrypoints.http.html import page
-from entrypoints.http.reading import AnyRequest
+from entrypoints.http.pages.html import page
+from entrypoints.http.request import AnyRequest
 from entrypoints.settings import Settings
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+\.eml")

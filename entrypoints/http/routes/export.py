@@ -17,11 +17,11 @@ from domain.limits import Limit
 from domain.mail import Kind, Mail, Outcome
 from domain.session import EndReason, Session
 from entrypoints.http.endpoint import get
-from entrypoints.http.events import EventShape
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
 from entrypoints.http.guard import authenticated
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import UserShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.routes.events import EventShape
+from entrypoints.http.schemas import UserShape
 
 Kept = TypeVar("Kept")
 

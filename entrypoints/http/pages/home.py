@@ -10,8 +10,8 @@ from litestar.response import Redirect
 
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
-from entrypoints.http.html import page
-from entrypoints.http.reading import AnyRequest
+from entrypoints.http.pages.html import page
+from entrypoints.http.request import AnyRequest
 from entrypoints.release import release
 from entrypoints.settings import Settings
 

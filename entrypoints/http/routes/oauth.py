@@ -17,7 +17,7 @@ from domain.token import AccessToken
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import described
 from entrypoints.http.guard import client_authenticated
-from entrypoints.http.reading import AnyRequest, client_of, strict_form
+from entrypoints.http.request import AnyRequest, client_of, strict_form
 
 
 class TokenForm(Struct, frozen=True):

@@ -10,10 +10,10 @@ from litestar.params import FromPath
 from domain.refusals import Code, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import AccessPolicy, public
-from entrypoints.http.html import Pages, page
 from entrypoints.http.openapi import access_policies, document
+from entrypoints.http.pages.html import Pages, page
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.http.reading import FOR_ANY_ORIGIN
+from entrypoints.http.request import FOR_ANY_ORIGIN
 
 
 @get("/openapi.json", policy=public())
@@ -22,7 +22,7 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 
 
 @get("/problems/{name:str}", policy=public())
-async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
+async def problem_type(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
         raise Refusal(Code.NOT_FOUND, "There is no problem with this code.")
@@ -32,7 +32,7 @@ async def explain(request: Request[Any, Any, Any], name: FromPath[str]) -> Respo
 
 
 @get("/docs", policy=public())
-async def calls(request: Request[Any, Any, Any]) -> Response[str]:
+async def docs_page(request: Request[Any, Any, Any]) -> Response[str]:
     text, headers = _page(request.app)
     return Response(text, media_type=MediaType.HTML, headers=headers)
 
@@ -59,12 +59,13 @@ def _calls(app: Litestar) -> list[dict[str, Any]]:
             "method": method.upper(),
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
-            "who": _who(policies[path, method.upper()]),
+            "who": _required_auth(policies[path, method.upper()]),
             "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
             "fields": _fields(schema, operation.get("requestBody", {})),
             "answers": sorted(
-                (status, _told(schema, status, said)) for status, said in operation["responses"].items()
+                (status, _summarize_response(schema, status, response))
+                for status, response in operation["responses"].items()
             ),
         }
         for path, item in schema["paths"].items()
@@ -73,7 +74,7 @@ def _calls(app: Litestar) -> list[dict[str, Any]]:
 
 
 def _fields(schema: dict[str, Any], message: dict[str, Any]) -> list[tuple[str, bool]]:
-    """Of a body or an answer: each with whether it is always there."""
+    """Fields of a request or response, each with whether it is always there."""
     for body in message.get("content", {}).values():
         name = body.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
         shape = schema["components"]["schemas"].get(name, {})
@@ -81,19 +82,19 @@ def _fields(schema: dict[str, Any], message: dict[str, Any]) -> list[tuple[str, 
     return []
 
 
-def _told(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
-    """What a yes brings, and the codes of a no."""
+def _summarize_response(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
+    """The fields of a success, or the codes of an error."""
     if not status.startswith("2"):
         return str(answer["description"])
     return " ".join(f"`{field}`" for field, _ in _fields(schema, answer))
 
 
-def _who(gate: AccessPolicy) -> str:
-    if gate.client:
+def _required_auth(policy: AccessPolicy) -> str:
+    if policy.client:
         return "client credentials (HTTP Basic)"
-    if not gate.caller:
+    if not policy.caller:
         return "public"
-    return "authenticated" if gate.role is None else f"authenticated, verified, {gate.role} or higher"
+    return "authenticated" if policy.role is None else f"authenticated, verified, {policy.role} or higher"
 
 
-handlers = [openapi, explain, calls]
+handlers = [openapi, problem_type, docs_page]

@@ -8,12 +8,12 @@ from application.ask_for_link import AskForLink
 from application.change_password import ChangePassword
 from application.reset_password import ResetPassword
 from domain.limits import Limit
-from entrypoints.http.accounts import EmailBody
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import Accepted, TokenPairShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.routes.registration import EmailBody
+from entrypoints.http.schemas import Accepted, TokenPairShape
 
 
 class ResetBody(Struct, frozen=True, forbid_unknown_fields=True):

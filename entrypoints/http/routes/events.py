@@ -17,7 +17,7 @@ from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, described
 from entrypoints.http.guard import authenticated, requires_role
-from entrypoints.http.reading import AnyRequest, caller_of
+from entrypoints.http.request import AnyRequest, caller_of
 
 _PAGED = {"limit", "cursor"}
 

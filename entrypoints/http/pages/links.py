@@ -16,10 +16,10 @@ from domain.password import PasswordPolicy
 from domain.refusals import Code, Refusal
 from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public
-from entrypoints.http.html import page
-from entrypoints.http.page_results import ASK, ask, dead_link, done, refused
+from entrypoints.http.pages.html import page
+from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.http.reading import AnyRequest, origin_of
+from entrypoints.http.request import AnyRequest, origin_of
 
 
 def _token(said: Any) -> str:

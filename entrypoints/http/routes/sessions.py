@@ -18,8 +18,8 @@ from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
 from entrypoints.http.fields import Login as LoginName
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.reading import AnyRequest, caller_of, origin_of
-from entrypoints.http.shapes import TokenPairShape
+from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.schemas import TokenPairShape
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):

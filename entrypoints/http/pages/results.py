@@ -11,9 +11,9 @@ from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
 from domain.refusals import Code, Refusal
 from entrypoints.http import error_handlers, problems
-from entrypoints.http.html import page
+from entrypoints.http.pages.html import page
 from entrypoints.http.problems import CATALOGUE, Problem
-from entrypoints.http.reading import AnyRequest, StrictRequest
+from entrypoints.http.request import AnyRequest, StrictRequest
 
 
 @dataclass(frozen=True, slots=True)

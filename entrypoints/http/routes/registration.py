@@ -11,8 +11,8 @@ from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import public
-from entrypoints.http.reading import AnyRequest, origin_of
-from entrypoints.http.shapes import Accepted, UserShape
+from entrypoints.http.request import AnyRequest, origin_of
+from entrypoints.http.schemas import Accepted, UserShape
 
 SENT = Accepted("verification_sent")
 
