@@ -5,7 +5,6 @@ import logging
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import IO, Any, TextIO, cast
 
@@ -16,17 +15,6 @@ from entrypoints.settings import Settings
 
 FIELDS = ("problem", "sqlstate")
 """Fields that adapters add to an event as `extra`. Fields of libraries are not logged: they may be private."""
-
-
-request_id: ContextVar[str] = ContextVar("request_id")
-"""Of the request that this task serves: in every event that is logged meanwhile."""
-
-
-def add_request_id(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """A structlog processor."""
-    if (found := request_id.get(None)) is not None:
-        event.setdefault("request_id", found)
-    return event
 
 
 class _Lossy:
@@ -55,7 +43,7 @@ def configure_logs(settings: Settings) -> None:
     )
     last = plain if settings.development else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
-        add_request_id,
+        structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
     ]
@@ -125,25 +113,19 @@ class TellMachines:
 
     def __init__(self, out: IO[bytes] | None) -> None:
         self._out = _Lossy(out)
-        self._lines: list[RequestLine] = []
+        self._lines: list[bytes] = []
 
     def __call__(self, line: RequestLine) -> None:
         if not self._lines:
             asyncio.get_running_loop().call_soon(self._write)
-        self._lines.append(line)
+        event = _Event(
+            *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
+            timestamp=datetime.now(UTC),
+            level=_level(line.status),
+        )
+        self._lines.append(msgspec.json.encode(event))
 
     def _write(self) -> None:
         lines, self._lines = self._lines, []
-        now = datetime.now(UTC)
-        text = [
-            msgspec.json.encode(
-                _Event(
-                    *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
-                    timestamp=now,
-                    level=_level(line.status),
-                )
-            )
-            for line in lines
-        ]
-        self._out.write(b"\n".join([*text, b""]))
+        self._out.write(b"\n".join([*lines, b""]))
         self._out.flush()

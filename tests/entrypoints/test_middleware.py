@@ -9,13 +9,13 @@ from typing import Any
 import httpx
 import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
+from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
 from entrypoints.container import Container, close
 from entrypoints.http.app import assemble, create, surround
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
-from entrypoints.logs import add_request_id
 from entrypoints.settings import load
 from tests.entrypoints.service import PASSWORD, Service, address, code, free_port
 from tests.entrypoints.sweeping import fetch, raw, statuses
@@ -545,7 +545,7 @@ async def test_a_request_keeps_the_id_that_a_proxy_of_ours_gave_it(service: Serv
         ("10.0.0.1", "", False),
     ):
         async with inside(service, peer=peer, LATCHKEY_TRUSTED_PROXIES=PROXIES) as client:
-            with capture_logs(processors=[add_request_id]) as lines:
+            with capture_logs(processors=[merge_contextvars]) as lines:
                 answer = await client.get("/v1/me", headers=[(b"x-request-id", said.encode("latin-1"))])
             [found] = answer.headers.get_list("x-request-id")
             assert (found == said) is kept

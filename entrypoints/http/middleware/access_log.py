@@ -1,15 +1,16 @@
 """Request id, access log and metrics: one id, one line and one count a request."""
 
+import os
 import re
 import time
-from random import getrandbits
 from typing import Any
 
+import structlog
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
-from entrypoints.logs import RequestLine, Tell, request_id
+from entrypoints.logs import RequestLine, Tell
 from entrypoints.metrics import Metrics
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -30,9 +31,9 @@ class AccessLog:
             return
         began = time.perf_counter()
         state: dict[str, Any] = scope["state"]
-        own_id = (_request_id(scope) if state["by_proxy"] else None) or f"{getrandbits(128):032x}"
-        request_id.set(own_id)
-        header = (b"x-request-id", own_id.encode())
+        request_id = (_request_id(scope) if state["by_proxy"] else None) or os.urandom(16).hex()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        header = (b"x-request-id", request_id.encode())
 
         async def record(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -47,7 +48,7 @@ class AccessLog:
             code, seconds = state.get("refusal"), time.perf_counter() - began
             self._metrics.answered(method, route, status, seconds=seconds, refusal=code)
             ms, ip = round(seconds * 1000, 1), state["client_ip"]
-            self._tell(RequestLine(own_id, method, route or "-", status, ms, ip, code or UNSET))
+            self._tell(RequestLine(request_id, method, route or "-", status, ms, ip, code or UNSET))
 
 
 def _request_id(scope: HTTPScope) -> str | None:
