@@ -21,9 +21,10 @@ from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.rate_limiter import RedisRateLimiter
 from application.deliver_mail import DeliverMail
 from domain.mail import retry_delay, unanswered_delay
-from entrypoints import api, worker
+from entrypoints import api
 from entrypoints.http import bounds, draining
 from entrypoints.http.app import BODY_LIMIT
+from entrypoints.worker import outbox_worker
 
 ROOT = Path(__file__).resolve().parents[2]
 _NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?:\.\d+)?")
@@ -67,15 +68,15 @@ BOUNDS: dict[str, list[float]] = {
     "a letter": [
         smtp_session.SmtpTimeouts().connecting,
         5321,
-        worker.SENDING,
-        worker.WAITING,
+        outbox_worker.CONCURRENCY,
+        outbox_worker.MAX_SLOW,
         seconds("lease"),
         retry_delay(1).total_seconds(),
         retry_delay(1000).total_seconds(),
         unanswered_delay(timedelta()).total_seconds(),
     ],
     "nudges to workers": [dramatiq_queue.BACKLOG],
-    "being told to stop": [draining.IDLE_GRACE, api.GRACE, worker.GRACE],
+    "being told to stop": [draining.IDLE_GRACE, api.GRACE, outbox_worker.SHUTDOWN_GRACE],
 }
 
 EXERCISED = {
@@ -154,7 +155,7 @@ def test_what_is_named_is_what_is_used() -> None:
     assert default(DramatiqNudge, "backlog") == dramatiq_queue.BACKLOG
     assert smtp_session.PROGRESS_INTERVAL < seconds("patience") < seconds("lease")
     assert default(Argon2Hasher, "deadline") == argon2_hasher.DEADLINE
-    assert worker.LOOK == 1.0
+    assert outbox_worker.POLL_INTERVAL == 1.0
 
 
 @pytest.mark.anyio

@@ -28,7 +28,7 @@ print(gc.isenabled(), *{{"aiosmtplib", "aiosmtpd", "alembic", "zxcvbn"}} & set(s
 """
 
 
-@pytest.mark.parametrize("module", ["entrypoints.api, entrypoints.http.app", "entrypoints.worker"])
+@pytest.mark.parametrize("module", ["entrypoints.api, entrypoints.http.app", "entrypoints.worker.__main__"])
 def test_what_others_need_is_not_loaded_and_garbage_is_collected_afterwards(module: str) -> None:
     program = [sys.executable, "-c", LOADED.format(module=module)]
     assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"

@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from entrypoints.worker import SENDING
+from entrypoints.worker.outbox_worker import CONCURRENCY
 from tests.entrypoints.service import eventually, token_in
 from tests.faults.people import Person, passed
 from tests.faults.stack import Stack
@@ -154,7 +154,7 @@ def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(mailing: Stack)
     copies = mailing.box.copies()
     deaths = chaos.kills["worker"] + chaos.kills["postgres"] + chaos.kills["wire"] + chaos.kills["smtp"]
     assert max(copies.values()) <= 1 + deaths
-    assert copies.total() - len(copies) <= SENDING * deaths
+    assert copies.total() - len(copies) <= CONCURRENCY * deaths
     answers = sum((person.answers for person in people), Counter[int]())
     print(f"{SECONDS} s, killed {dict(chaos.kills)}, answers {dict(answers)}")
     print(

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
 
-from entrypoints.worker import SENDING
+from entrypoints.worker.outbox_worker import CONCURRENCY
 from tests.entrypoints.service import PASSWORD, address, eventually, token_in
 from tests.faults.stack import Stack
 
@@ -49,7 +49,7 @@ def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(ma
     assert len(mailing.sql("SELECT id FROM users WHERE email = ANY($1)", emails)) == PEOPLE
     assert set(taken) == set(emails)
     # A death may meet as many letters as a worker sends at a time; who is asked to stop finishes them.
-    assert PEOPLE <= taken.total() <= PEOPLE + SENDING * KILLS // 2
+    assert PEOPLE <= taken.total() <= PEOPLE + CONCURRENCY * KILLS // 2
     print(f"{PEOPLE} registered, {taken.total()} letters, {orphans} orphans")
     twice = [email for email in emails if taken[email] > 1]
     assert all(taken[email] <= 1 + KILLS // 2 for email in twice)

@@ -2,7 +2,7 @@
 
 import time
 
-from entrypoints.worker import GRACE, SENDING
+from entrypoints.worker.outbox_worker import CONCURRENCY, SHUTDOWN_GRACE
 from tests.contracts.smtp_servers import STALL
 from tests.entrypoints.service import address, eventually
 from tests.faults.stack import Stack
@@ -29,12 +29,12 @@ def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(s
     emails = owe(stack, "slow", 1000)
     stack.box.pace = 0.02
     stack.add_worker()
-    eventually(lambda: held(stack) > 6 * SENDING)  # it was fast, and takes more than it can send at once
+    eventually(lambda: held(stack) > 6 * CONCURRENCY)  # it was fast, and takes more than it can send at once
     stack.box.pace = 1.0
-    eventually(lambda: held(stack) > 2 * SENDING)
+    eventually(lambda: held(stack) > 2 * CONCURRENCY)
     taken = len(stack.box.taken)
     stack.stop_workers()
-    assert len(stack.box.taken) - taken <= SENDING, "it has begun others after it was told to stop"
+    assert len(stack.box.taken) - taken <= CONCURRENCY, "it has begun others after it was told to stop"
     stack.box.behave()
     stack.add_worker()
     eventually(lambda: stack.owed() == 0, within=SOON)
@@ -46,12 +46,12 @@ def test_it_is_handed_on_where_the_server_stalls_as_well(stack: Stack) -> None:
     stack.box.answers = {"stalled": STALL}
     emails = owe(stack, "quick", 150) + owe(stack, "stalled", 150)
     stack.add_worker()
-    eventually(lambda: len([email for email in stack.box.asked if email.startswith("stalled")]) == SENDING)
-    assert held(stack) > SENDING
+    eventually(lambda: len([email for email in stack.box.asked if email.startswith("stalled")]) == CONCURRENCY)
+    assert held(stack) > CONCURRENCY
     began = time.monotonic()
     stack.stop_workers()
-    assert time.monotonic() - began < GRACE + 5
-    assert held(stack) <= SENDING, "what was not begun is held until its lease ends"
+    assert time.monotonic() - began < SHUTDOWN_GRACE + 5
+    assert held(stack) <= CONCURRENCY, "what was not begun is held until its lease ends"
     # Of those that were begun nobody knows whether the server has them; they wait for the end of their leases.
     stack.box.behave()
     begun = held(stack)

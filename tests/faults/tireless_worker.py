@@ -1,5 +1,5 @@
 """`python -m tests.faults.tireless_worker`: a worker whose clock is wrong by the seconds in the file $SKEW, and which
-goes over the house a dozen times a second."""
+purges expired rows a dozen times a second."""
 
 from functools import partial
 
@@ -9,10 +9,10 @@ from tests.faults.skewed_clock import set_wrong
 def main() -> None:
     set_wrong()
     # Only now: the container takes the clock when it is loaded.
-    from entrypoints import worker
-    from entrypoints.housekeeper import Housekeeper
+    from entrypoints.worker import __main__ as worker
+    from entrypoints.worker.purge_worker import PurgeWorker
 
-    vars(worker)["Housekeeper"] = partial(Housekeeper, pace=0.01, rest=0.02, trouble=0.02)
+    vars(worker)["PurgeWorker"] = partial(PurgeWorker, batch_pause=0.01, pass_pause=0.02, error_pause=0.02)
     worker.main()
 
 

@@ -1,4 +1,4 @@
-"""The event loop of a worker process, which Dramatiq runs in a thread of its own."""
+"""The event loop that Dramatiq runs in a thread of the worker process."""
 
 import asyncio
 

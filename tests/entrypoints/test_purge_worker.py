@@ -1,4 +1,4 @@
-"""The housekeeper: goes on through an outage, stops when told, and works in a real worker."""
+"""PurgeWorker goes on through an outage, stops at once, and works in a real worker."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -13,8 +13,8 @@ from application.ports import Leftovers
 from domain import retention
 from domain.refusals import unavailable
 from domain.retention import Cleared, Leftover
-from entrypoints.housekeeper import Housekeeper
 from entrypoints.settings import LONGEST_ACCESS
+from entrypoints.worker.purge_worker import PurgeWorker
 from tests.entrypoints.service import PASSWORD, Service, eventually
 from tests.entrypoints.sweeping import fetch
 
@@ -37,18 +37,19 @@ class Attic(Leftovers):
         return Cleared(1, lowest(NOW) if after is None else None)
 
 
-def housekeeper(attic: Attic, *, rest: float = 3600) -> Housekeeper:
-    return Housekeeper(KeepHouse(leftovers=attic, clock=lambda: NOW), pace=0, rest=rest, trouble=0)
+def purge_worker(attic: Attic, *, pass_pause: float = 3600) -> PurgeWorker:
+    purge = KeepHouse(leftovers=attic, clock=lambda: NOW)
+    return PurgeWorker(purge, batch_pause=0, pass_pause=pass_pause, error_pause=0)
 
 
 @pytest.mark.anyio
 async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> None:
     attic = Attic()
-    keeper = housekeeper(attic)
+    worker = purge_worker(attic)
     with anyio.fail_after(60):
-        working = asyncio.create_task(keeper.work())
+        working = asyncio.create_task(worker.work())
         await attic.rounds.wait()
-        keeper.stop()
+        worker.stop()
         await working
     first, *others = Leftover
     failed = [(first, lowest(NOW))] * 2
@@ -59,26 +60,26 @@ async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> 
 @pytest.mark.anyio
 async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
     attic = Attic()
-    keeper = housekeeper(attic)
+    worker = purge_worker(attic)
     with anyio.fail_after(60):
-        working = asyncio.create_task(keeper.work())
+        working = asyncio.create_task(worker.work())
         await attic.rounds.wait()
         await asyncio.sleep(0)  # it rests for an hour now
         assert not working.done()
-        keeper.stop()
+        worker.stop()
         await working
 
 
 @pytest.mark.anyio
 async def test_after_a_rest_it_begins_anew() -> None:
     attic = Attic()
-    keeper = housekeeper(attic, rest=0)
+    worker = purge_worker(attic, pass_pause=0)
     with anyio.fail_after(60):
-        working = asyncio.create_task(keeper.work())
+        working = asyncio.create_task(worker.work())
         for _ in range(3):
             await attic.rounds.wait()
             attic.rounds.clear()
-        keeper.stop()
+        worker.stop()
         await working
     assert attic.asked.count((next(iter(Leftover)), None)) >= 3
 

@@ -1,4 +1,4 @@
-"""Beside the postman, in the same process: what is over is cleared away, at a quiet pace."""
+"""Purges expired rows in the worker process, batch after batch, slowly."""
 
 import asyncio
 from contextlib import suppress
@@ -9,21 +9,28 @@ from dramatiq.middleware import Middleware
 
 from application.keep_house import START, KeepHouse
 from domain.refusals import Refusal
-from entrypoints.worker_loop import worker_loop
+from entrypoints.worker.event_loop import worker_loop
 
-PACE, REST, TROUBLE = 1.0, 3600.0, 30.0
-"""Seconds between two batches, between two rounds, and after something went wrong; half of it at least."""
+BATCH_PAUSE, PASS_PAUSE, ERROR_PAUSE = 1.0, 3600.0, 30.0
+"""Seconds between two batches, between two passes, and after an error. Each pause is random, and at least half."""
 
 log = structlog.get_logger(__name__)
 _jitter = SystemRandom()
 
 
-class Housekeeper(Middleware):
-    """Comes before the postman, who waits for all on the loop when the process stops: so this one is told first."""
+class PurgeWorker(Middleware):
+    """Must be registered before OutboxWorker, whose shutdown waits for every task on the loop."""
 
-    def __init__(self, keep: KeepHouse, *, pace: float = PACE, rest: float = REST, trouble: float = TROUBLE) -> None:
-        self._keep = keep
-        self._pace, self._rest, self._trouble = pace, rest, trouble
+    def __init__(
+        self,
+        purge: KeepHouse,
+        *,
+        batch_pause: float = BATCH_PAUSE,
+        pass_pause: float = PASS_PAUSE,
+        error_pause: float = ERROR_PAUSE,
+    ) -> None:
+        self._purge = purge
+        self._batch_pause, self._pass_pause, self._error_pause = batch_pause, pass_pause, error_pause
         self._stopping = asyncio.Event()
 
     def after_worker_boot(self, *_: object) -> None:
@@ -36,25 +43,25 @@ class Housekeeper(Middleware):
         self._stopping.set()
 
     async def work(self) -> None:
-        """Round after round, until told to stop. Nothing that goes wrong ends it: the same batch comes again."""
-        spot, removed, failing = START, 0, False
+        """Run passes until `stop` is called. After an error the same batch is tried again."""
+        cursor, removed, failing = START, 0, False
         while not self._stopping.is_set():
             try:
-                count, following = await self._keep(spot)
+                count, following = await self._purge(cursor)
             except Exception as problem:
                 # Once an outage, and without its text, which may name addresses.
                 if not failing:
                     name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                    log.error("purge_failed", kind=spot.kind, problem=name)
+                    log.error("purge_failed", kind=cursor.kind, problem=name)
                 failing = True
-                await self._pause(self._trouble)
+                await self._pause(self._error_pause)
                 continue
             removed, failing = removed + count, False
             if following is None and removed:
                 log.info("rows_purged", removed=removed)
                 removed = 0
-            await self._pause(self._rest if following is None else self._pace)
-            spot = following or START
+            await self._pause(self._pass_pause if following is None else self._batch_pause)
+            cursor = following or START
 
     async def _pause(self, seconds: float) -> None:
         with suppress(TimeoutError):

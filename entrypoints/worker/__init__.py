@@ -1,0 +1,1 @@
+"""The worker process: delivers queued mails and purges expired rows."""

@@ -1,0 +1,80 @@
+"""`python -m entrypoints.worker`: delivers queued mails and purges expired rows.
+
+The process has no state of its own: the outbox holds the queued mails, and a mail whose worker died is due again
+when its lease ends. So Redis may be down, and notifications may be lost or duplicated.
+"""
+
+import gc
+import signal
+import sys
+from collections.abc import Awaitable, Callable
+from functools import partial
+from queue import SimpleQueue
+
+if __name__ == "__main__":
+    # Only when run, not when imported: exit silently on SIGINT before `run` installs its handlers.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    gc.disable()  # see `entrypoints/api.py`
+
+import dramatiq
+import structlog
+
+from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
+from application.deliver_mail import DeliverMail
+from application.keep_house import KeepHouse
+from entrypoints.container import Container, close
+from entrypoints.logs import configure_logs, warn_about_settings
+from entrypoints.schema import SchemaError, insist_at_start
+from entrypoints.settings import SettingsError, load
+from entrypoints.worker.outbox_worker import CONCURRENCY, OutboxWorker
+from entrypoints.worker.purge_worker import PurgeWorker
+
+gc.freeze()
+gc.enable()
+
+log = structlog.get_logger(__name__)
+
+
+def run(deliver: DeliverMail, purge: KeepHouse, *, redis_url: str, close: Callable[[], Awaitable[None]]) -> None:
+    """Return after SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the worker's loop."""
+    signals: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be used within a signal handler
+
+    def stop(number: int, _: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        signals.put(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    broker = make_broker(redis_url, deadline=2.0)
+    broker.add_middleware(PurgeWorker(purge))
+    outbox = OutboxWorker(deliver, close=close)
+    broker.add_middleware(outbox)
+    dramatiq.actor(actor_name=ACTOR, queue_name=QUEUE, broker=broker)(outbox.on_message)
+    worker = dramatiq.Worker(broker, worker_threads=CONCURRENCY)
+    worker.start()
+    log.info("worker_started")
+    log.info("worker_stopping", signal=signals.get())
+    # The sends have had their time by then; what is left are threads, which without Redis would never end.
+    worker.stop(timeout=1000)
+    broker.client.close()
+
+
+def main() -> None:
+    try:
+        settings = load(mails=True)
+        container = Container(settings=settings)
+        insist_at_start(container.database())
+    except (SettingsError, SchemaError) as error:
+        sys.exit(f"Latchkey cannot start.\n{error}")
+    configure_logs(settings)
+    warn_about_settings(settings)
+    run(
+        container.deliver_mail(),
+        container.keep_house(),
+        redis_url=settings.redis_url,
+        close=partial(close, container),
+    )
+
+
+if __name__ == "__main__":
+    main()
