@@ -14,8 +14,8 @@ from dramatiq.brokers.redis import RedisBroker
 from dramatiq.errors import ConnectionClosed
 
 from adapters.redis.dramatiq_queue import QUEUE, DramatiqNudge, make_broker
-from entrypoints.doctor.findings import State
-from entrypoints.doctor.redis import look_at_redis
+from entrypoints.cli.doctor.findings import State
+from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.making import now
 from entrypoints.settings import load as settings_of
 from tests.cluster.nodes import PASSWORD, Cluster, Fleet, Sentinels
@@ -92,7 +92,7 @@ def test_a_logout_at_one_process_is_in_force_at_the_other_and_limits_are_exact_o
 
 @pytest.mark.anyio
 async def test_the_doctor_finds_nothing_wrong(pair: OnFleet) -> None:
-    found = [it async for it in look_at_redis(settings_of(pair.service.environ), now)]
+    found = [it async for it in check_redis(settings_of(pair.service.environ), now)]
     assert len(found) > 2
     assert [str(it) for it in found if it.state is not State.OK] == []
     assert PASSWORD not in str(found)

@@ -21,15 +21,15 @@ from redis.asyncio import Redis
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints import engines
-from entrypoints.commands.doctor import examine
-from entrypoints.doctor.clocks import compare
-from entrypoints.doctor.database import judge_version, look_at_database
-from entrypoints.doctor.findings import Finding, State
-from entrypoints.doctor.hashing import DEARER, judge_hashing, look_at_hashing, ready_made
-from entrypoints.doctor.mails import look_at_mails
-from entrypoints.doctor.redis import look_at_redis
-from entrypoints.doctor.settings import look_at_settings
-from entrypoints.doctor.surroundings import look_at_keys, look_at_public_url, look_at_smtp
+from entrypoints.cli.doctor.checks import check_all
+from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.database import check_database, judge_version
+from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
+from entrypoints.cli.doctor.findings import Finding, State
+from entrypoints.cli.doctor.hashing import DEARER, check_hashing, judge_hashing, ready_made
+from entrypoints.cli.doctor.mails import check_mails
+from entrypoints.cli.doctor.redis import check_redis
+from entrypoints.cli.doctor.settings import check_settings
 from entrypoints.revisions import head
 from entrypoints.setting_values import Cost, argon2
 from entrypoints.settings import Settings, load
@@ -68,20 +68,20 @@ def own_valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Val
 
 
 async def database(environ: Mapping[str, str], *, ahead: timedelta = timedelta()) -> list[Finding]:
-    return [it async for it in look_at_database(load(environ), lambda: now() + ahead)]
+    return [it async for it in check_database(load(environ), lambda: now() + ahead)]
 
 
 async def redis(environ: Mapping[str, str], url: str, *, ahead: timedelta = timedelta()) -> list[Finding]:
     settings = load({**environ, "LATCHKEY_REDIS_URL": url})
-    return [it async for it in look_at_redis(settings, lambda: now() + ahead)]
+    return [it async for it in check_redis(settings, lambda: now() + ahead)]
 
 
 async def smtp(environ: Mapping[str, str], url: str) -> list[Finding]:
-    return [it async for it in look_at_smtp(load({**environ, "LATCHKEY_SMTP_URL": url}))]
+    return [it async for it in check_smtp(load({**environ, "LATCHKEY_SMTP_URL": url}))]
 
 
 async def public_url(settings: Settings) -> list[Finding]:
-    return [it async for it in look_at_public_url(settings, now)]
+    return [it async for it in check_public_url(settings, now)]
 
 
 def saying(findings: list[Finding], words: str) -> Finding:
@@ -194,8 +194,8 @@ async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, st
     )
     for key in settings.signing_keys.iterdir():
         key.unlink()
-    found = [it async for it in examine(settings)]
-    assert [it.part for it in found if it.state is State.WRONG] == ["database", "redis", "smtp", "keys", "public url"]
+    found = [it async for it in check_all(settings)]
+    assert [it.part for it in found if it.state is State.ERROR] == ["database", "redis", "smtp", "keys", "public url"]
     assert found[-1].part == "passwords"
     text = "\n".join(map(str, found))
     assert SECRET not in text
@@ -204,7 +204,7 @@ async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, st
 
 
 def test_whatever_a_server_says_a_finding_is_one_line() -> None:
-    assert str(Finding.wrong("redis", "a\r\nok \x1b[31m\u2028b\x85c")) == "wrong    redis       a  ok  [31m b c"
+    assert str(Finding.error("redis", "a\r\nok \x1b[31m\u2028b\x85c")) == "wrong    redis       a  ok  [31m b c"
 
 
 # -- settings ------------------------------------------------------------------------------------------
@@ -221,16 +221,16 @@ PRODUCTION = {
 @pytest.mark.parametrize(
     ("also", "state", "said"),
     [
-        ({"LATCHKEY_PUBLIC_URL": "https://accounts.example.org"}, State.WRONG, "set LATCHKEY_ENV=production"),
+        ({"LATCHKEY_PUBLIC_URL": "https://accounts.example.org"}, State.ERROR, "set LATCHKEY_ENV=production"),
         ({"LATCHKEY_HOST": "0.0.0.0"}, State.WARNING, "listening on 0.0.0.0"),
         ({"LATCHKEY_DATABSE_URL": SECRET}, State.WARNING, "LATCHKEY_DATABSE_URL is not a known setting"),
         ({"LATCHKEY_PASSWORD_MIN_LENGTH": "8"}, State.WARNING, "LATCHKEY_PASSWORD_MIN_LENGTH is 8"),
         ({"LATCHKEY_RATE_LIMITS": "off"}, State.WARNING, "LATCHKEY_RATE_LIMITS is off"),
-        ({"LATCHKEY_MAIL_DIR": ""}, State.WRONG, "set LATCHKEY_SMTP_URL"),
+        ({"LATCHKEY_MAIL_DIR": ""}, State.ERROR, "set LATCHKEY_SMTP_URL"),
         ({**PRODUCTION, "LATCHKEY_SMTP_URL": ""}, State.WARNING, "LATCHKEY_MAIL_DIR"),
         ({**PRODUCTION, "LATCHKEY_TRUSTED_PROXIES": ""}, State.WARNING, "no LATCHKEY_TRUSTED_PROXIES"),
-        ({"LATCHKEY_TRUSTED_PROXIES": "10.0.0.1, 0.0.0.0/0"}, State.WRONG, "trusts 0.0.0.0/0"),
-        ({"LATCHKEY_TRUSTED_PROXIES": "::/0"}, State.WRONG, "trusts ::/0"),
+        ({"LATCHKEY_TRUSTED_PROXIES": "10.0.0.1, 0.0.0.0/0"}, State.ERROR, "trusts 0.0.0.0/0"),
+        ({"LATCHKEY_TRUSTED_PROXIES": "::/0"}, State.ERROR, "trusts ::/0"),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "1"}, State.OK, "production, one process"),
         ({**PRODUCTION, "LATCHKEY_PROCESSES": "4"}, State.OK, "production, 4 processes"),
         ({}, State.OK, "development, for this machine alone"),
@@ -241,7 +241,7 @@ async def test_settings_that_are_weak_or_mean_nothing(
     environ: dict[str, str], also: dict[str, str], state: State, said: str
 ) -> None:
     keys = str(load(environ).signing_keys)
-    findings = list(look_at_settings(load({**environ, "LATCHKEY_SIGNING_KEYS": keys, **also})))
+    findings = list(check_settings(load({**environ, "LATCHKEY_SIGNING_KEYS": keys, **also})))
     assert saying(findings, said).state is state
     others = [it for it in findings if said not in it.text]
     assert all(it.state is State.OK for it in others) or "PUBLIC_URL" in str(also)
@@ -253,12 +253,12 @@ def test_doctor_names_a_folder_of_breached_passwords_without_range_files(
 ) -> None:
     folder = tmp_path / "ranges"
     settings = load({**environ, "LATCHKEY_BREACHED_PASSWORDS": str(folder)})
-    assert saying(list(look_at_settings(settings)), "No such file").state is State.WARNING
+    assert saying(list(check_settings(settings)), "No such file").state is State.WARNING
     folder.mkdir()
     (folder / "README").touch()
-    assert saying(list(look_at_settings(settings)), "no range files").state is State.WARNING
+    assert saying(list(check_settings(settings)), "no range files").state is State.WARNING
     (folder / "21BD1.txt").touch()
-    assert saying(list(look_at_settings(settings)), str(folder)).state is State.OK
+    assert saying(list(check_settings(settings)), str(folder)).state is State.OK
 
 
 # -- the database --------------------------------------------------------------------------------------
@@ -273,7 +273,7 @@ async def test_a_database_that_is_stopped_or_does_not_let_us_in(environ: dict[st
         f"postgresql://nobody:{SECRET}@nowhere.invalid/none",
     ):
         [found] = await database({**environ, "LATCHKEY_DATABASE_URL": broken})
-        assert (found.state, found.part) == (State.WRONG, "database")
+        assert (found.state, found.part) == (State.ERROR, "database")
         assert "refuses the connection" in found.text
         assert SECRET not in found.text
 
@@ -284,29 +284,29 @@ async def test_a_database_without_the_right_schema(environ: dict[str, str]) -> N
     assert saying(await database(environ), "newer than this version, and serves it").state is State.OK
     await execute(environ, "UPDATE alembic_version SET version_num = 'elsewhere'")
     found = saying(await database(environ), "make migrate")
-    assert found.state is State.WRONG
+    assert found.state is State.ERROR
     assert f"the schema is elsewhere, this version needs {head()}" in found.text
     await execute(environ, "DROP TABLE alembic_version")
     assert saying(await database(environ), "make migrate").text.startswith("there is no schema")
 
 
 async def test_a_database_that_forgets_or_takes_nothing(environ: dict[str, str]) -> None:
-    assert saying(await database(environ), "fsync is off").state is State.WRONG  # as the tests' own engine is set
-    for mode, state in (("off", State.WRONG), ("local", State.WRONG), ("remote_write", State.WRONG)):
+    assert saying(await database(environ), "fsync is off").state is State.ERROR  # as the tests' own engine is set
+    for mode, state in (("off", State.ERROR), ("local", State.ERROR), ("remote_write", State.ERROR)):
         await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
         assert saying(await database(environ), f"synchronous_commit is {mode}").state is state
     await execute(environ, "ALTER DATABASE DATABASE_NAME SET default_transaction_read_only = on")
-    assert saying(await database(environ), "does not accept writes").state is State.WRONG
+    assert saying(await database(environ), "does not accept writes").state is State.ERROR
 
 
 async def test_a_database_with_no_room_for_all_of_us(environ: dict[str, str]) -> None:
     assert saying(await database(environ), "there is room for 197").state is State.OK
     crowd = {**environ, "LATCHKEY_PROCESSES": "19"}
-    assert saying(await database(crowd), "may open 200 connections").state is State.WRONG
+    assert saying(await database(crowd), "may open 200 connections").state is State.ERROR
     assert saying(await database({**environ, "LATCHKEY_PROCESSES": "18"}), "may open 190").state is State.OK
     await execute(environ, "ALTER DATABASE DATABASE_NAME CONNECTION LIMIT 19")
     found = saying(await database(environ), "there is room for 19:")
-    assert found.state is State.WRONG
+    assert found.state is State.ERROR
     assert "20 connections" in found.text
 
 
@@ -354,7 +354,7 @@ INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, outcome, n
 async def mails(environ: Mapping[str, str], **row: str) -> list[Finding]:
     if row:
         await execute(environ, OWED.format(**{"age": "0 s", "late": "0 s", "outcome": "NULL", "note": ""} | row))
-    return [it async for it in look_at_mails(load(environ), now)]
+    return [it async for it in check_mails(load(environ), now)]
 
 
 async def test_mails_that_wait_are_seen_and_why(environ: dict[str, str]) -> None:
@@ -389,12 +389,12 @@ async def test_a_redis_that_is_stopped_or_does_not_let_us_in(
     environ: dict[str, str], own_valkey: engines.Valkey
 ) -> None:
     [found] = await redis(environ, re.sub(r":[^:@]*@", f":{SECRET}@", own_valkey.url))
-    assert (found.state, found.part) == (State.WRONG, "redis")
+    assert (found.state, found.part) == (State.ERROR, "redis")
     assert "refuses the connection" in found.text
     assert SECRET not in found.text
     own_valkey.stop()
     [found] = await redis(environ, own_valkey.url)
-    assert found.state is State.WRONG
+    assert found.state is State.ERROR
     assert "does not answer" in found.text
     own_valkey.start()
     assert bad(await redis(environ, own_valkey.url)) == []
@@ -405,7 +405,7 @@ async def test_a_redis_that_evicts(environ: dict[str, str], own_valkey: engines.
     async with Redis.from_url(own_valkey.url) as client:
         await client.config_set("maxmemory-policy", policy)
         found = saying(await redis(environ, own_valkey.url), policy)
-        assert found.state is State.WRONG
+        assert found.state is State.ERROR
         assert "set maxmemory-policy to noeviction" in found.text
         await client.config_set("maxmemory-policy", "noeviction")
     assert saying(await redis(environ, own_valkey.url), "noeviction").state is State.OK
@@ -442,8 +442,8 @@ async def test_a_redis_where_we_may_not_do_what_we_have_to(
     [
         (10, State.WARNING, "s ahead of"),
         (-10, State.WARNING, "s behind"),
-        (60, State.WRONG, "s ahead of"),
-        (-60, State.WRONG, "s behind"),
+        (60, State.ERROR, "s ahead of"),
+        (-60, State.ERROR, "s behind"),
     ],
 )
 async def test_clocks_that_differ(
@@ -474,7 +474,7 @@ async def test_revocations_that_the_database_has_lost(environ: dict[str, str], o
         assert saying(await redis(environ, own_valkey.url), "has every revocation").state is State.OK
         await client.set("{latchkey}:floor:" + UUID(int=7).hex, 2**31 - 1)
         found = saying(await redis(environ, own_valkey.url), "restored to an older state")
-        assert (found.state, found.text.split()[0]) == (State.WRONG, "1")
+        assert (found.state, found.text.split()[0]) == (State.ERROR, "1")
     finally:
         await client.flushall()
         await client.aclose()
@@ -485,23 +485,23 @@ async def test_revocations_that_the_database_has_lost(environ: dict[str, str], o
 
 async def test_a_mail_server_that_would_take_nothing(environ: dict[str, str], tmp_path: Path) -> None:
     [found] = await smtp(environ, f"smtp://127.0.0.1:{free_port()}")
-    assert (found.state, found.part) == (State.WRONG, "smtp")
+    assert (found.state, found.part) == (State.ERROR, "smtp")
     async with scripted(EHLO="250 hello") as server:
         [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=starttls")
-        assert (found.state, "tls=starttls" in found.text) == (State.WRONG, True)
+        assert (found.state, "tls=starttls" in found.text) == (State.ERROR, True)
         assert not [line for line in server.heard if line.startswith(("MAIL", "AUTH"))]
     async with scripted(HI="554 go away") as server:
         [found] = await smtp(environ, f"smtp://localhost:{server.port}?tls=none")
-        assert found.state is State.WRONG
+        assert found.state is State.ERROR
     async with honest(implicit=Authority(tmp_path).server("localhost")) as inbox:
         [found] = await smtp(environ, f"smtps://localhost:{inbox.port}")
-        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.WRONG, True)
+        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.ERROR, True)
 
 
 async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> None:
     async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH=f"535 no {SECRET}") as server:
         [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
-        assert (found.state, "535" in found.text) == (State.WRONG, True)
+        assert (found.state, "535" in found.text) == (State.ERROR, True)
         assert SECRET not in found.text
     async with scripted(EHLO="250-hello\r\n250 AUTH PLAIN", AUTH="235 welcome") as server:
         [found] = await smtp(environ, f"smtp://ada:{SECRET}@localhost:{server.port}?tls=none")
@@ -512,7 +512,7 @@ async def test_a_mail_server_that_does_not_know_us(environ: dict[str, str]) -> N
 async def test_a_mail_server_that_does_not_take_our_sender(environ: dict[str, str]) -> None:
     async with scripted(MAIL="550 5.7.60 client may not send as this sender") as server:
         [found] = await smtp(environ, f"smtp://localhost:{server.port}")
-        assert (found.state, "5.7.60" in found.text, "LATCHKEY_MAIL_FROM" in found.text) == (State.WRONG, True, True)
+        assert (found.state, "5.7.60" in found.text, "LATCHKEY_MAIL_FROM" in found.text) == (State.ERROR, True, True)
 
 
 # -- keys, address, speed ------------------------------------------------------------------------------
@@ -527,14 +527,14 @@ async def test_keys_that_others_may_read(environ: dict[str, str]) -> None:
         file = settings.signing_keys / f"{name}.pem"
         file.write_bytes(public_pem(public))
         file.chmod(0o644)
-    [found] = look_at_keys(settings, now)
+    [found] = check_keys(settings, now)
     assert (found.state, found.part) == (State.OK, "keys")
     assert re.search(r"\S{43} \(ES256\) signs, 2 verify", found.text)
-    for mode, state in ((0o644, State.WRONG), (0o604, State.WRONG), (0o640, State.WARNING), (0o400, None)):
+    for mode, state in ((0o644, State.ERROR), (0o604, State.ERROR), (0o640, State.WARNING), (0o400, None)):
         key.chmod(mode)
-        findings = list(look_at_keys(settings, now))
+        findings = list(check_keys(settings, now))
         assert [it.state for it in findings[1:]] == ([state] if state else [])
-        if state is State.WRONG:
+        if state is State.ERROR:
             assert f"chmod 600 {key}" in findings[1].text
     assert stat.S_IMODE(key.stat().st_mode) == 0o400
 
@@ -561,7 +561,7 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
     keys = str(Path(service.environ["LATCHKEY_DATA_DIR"]) / "keys")
     assert (await at(service.url, LATCHKEY_SIGNING_KEYS=keys)).state is State.OK
     assert "other keys" in (await at(service.url)).text
-    assert (await at(service.url)).state is State.WRONG
+    assert (await at(service.url)).state is State.ERROR
     nobody = await at(f"http://127.0.0.1:{free_port()}")
     assert (nobody.state, "set LATCHKEY_PORT here too" in nobody.text) == (State.WARNING, True)
     for status, body, said in (
@@ -573,20 +573,20 @@ async def test_an_address_that_leads_to_us_and_others_that_do_not(
     ):
         async with answering(status, body) as url:
             found = await at(url)
-            assert (found.state, said in found.text) == (State.WRONG, True), found
+            assert (found.state, said in found.text) == (State.ERROR, True), found
 
     async with honest(implicit=Authority(tmp_path).server("localhost")) as untrusted:
         found = await at(f"https://localhost:{untrusted.port}")
-        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.WRONG, True)
+        assert (found.state, "CERTIFICATE_VERIFY_FAILED" in found.text) == (State.ERROR, True)
 
 
 DEFAULT = Cost(19_456, 2, 1)
 
 
 async def test_a_machine_that_is_slow() -> None:
-    found, *_ = [it async for it in look_at_hashing(Argon2Hasher(threads=1), DEFAULT, slow=60)]
+    found, *_ = [it async for it in check_hashing(Argon2Hasher(threads=1), DEFAULT, slow=60)]
     assert (found.state, found.part) == (State.OK, "passwords")
-    [found] = [it async for it in look_at_hashing(Argon2Hasher(threads=1), DEFAULT, slow=0.000_1)]
+    [found] = [it async for it in check_hashing(Argon2Hasher(threads=1), DEFAULT, slow=0.000_1)]
     assert found.state is State.WARNING
     assert re.search(r"one takes \d+ ms, so \d+ cores allow at most \d+ logins a second", found.text)
     assert "(m=19456,t=2,p=1)" in found.text

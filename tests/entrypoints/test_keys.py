@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.tokens.key_files import KeyEntry, load_keys
 from adapters.tokens.pem_keys import Algorithm, SigningKey, new_pem
 from entrypoints.cli import main
-from entrypoints.commands.keys import MAY_GO_AFTER, rotate, show, superseded
+from entrypoints.cli.key_rotation import MAY_GO_AFTER, rotate, show, superseded
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
 from tests.contracts.key_files import AT, private_pem, public_pem, put
 
@@ -250,12 +250,14 @@ def test_where_there_is_no_folder_to_rotate_in(tmp_path: Path, cli: Cli) -> None
         assert (refused.status, refused.out) == (1, "")
         assert refused.err.startswith(f"LATCHKEY_SIGNING_KEYS: {path} {why}")
         assert len(refused.err.splitlines()) == 1
-    assert cli(None, "rotate").status == "LATCHKEY_SIGNING_KEYS: must be set"
+    refused = cli(None, "rotate")
+    assert (refused.status, refused.err) == (1, "LATCHKEY_SIGNING_KEYS: must be set\n")
     refused = cli(tmp_path / "gone", "list")
     assert refused.err == f"LATCHKEY_SIGNING_KEYS: {tmp_path / 'gone'}: No such file or directory\n"
     assert refused.status == 1
     wrong = cli(tmp_path, "list", LATCHKEY_KEY_DELAY="601")
-    assert str(wrong.status).startswith("LATCHKEY_KEY_DELAY: must be a whole number from 1 to 600")
+    assert wrong.status == 1
+    assert wrong.err.startswith("LATCHKEY_KEY_DELAY: must be a whole number from 1 to 600")
     assert [file.name for file in tmp_path.iterdir()] == ["key.pem"]
 
 
@@ -323,4 +325,5 @@ def test_keys_by_file_are_those_of_production(tmp_path: Path, cli: Cli) -> None:
     by_file = {"LATCHKEY_ENV": "", "LATCHKEY_SIGNING_KEYS_FILE": str(tmp_path / "where")}
     assert "signs from" in cli(None, "rotate", **by_file).out
     both = cli(tmp_path, "list", **by_file)
-    assert str(both.status).startswith("LATCHKEY_SIGNING_KEYS: is set, and LATCHKEY_SIGNING_KEYS_FILE as well")
+    assert both.status == 1
+    assert both.err.startswith("LATCHKEY_SIGNING_KEYS: is set, and LATCHKEY_SIGNING_KEYS_FILE as well")

@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from entrypoints.doctor.database import look_at_database
-from entrypoints.doctor.findings import State
+from entrypoints.cli.doctor.database import check_database
+from entrypoints.cli.doctor.findings import State
 from entrypoints.making import now
 from entrypoints.settings import load as settings_of
 from tests.cluster.people import Pair, load
@@ -78,6 +78,6 @@ def test_migrations_go_through_it_two_at_once(bouncer: PgBouncer) -> None:
 
 @pytest.mark.anyio
 async def test_the_doctor_says_what_pgbouncer_does_not_pass_on(pair: Pair) -> None:
-    found = [it async for it in look_at_database(settings_of(pair.service.environ), now)]
+    found = [it async for it in check_database(settings_of(pair.service.environ), now)]
     assert [it.state for it in found if "statement_timeout" in str(it)] == [State.WARNING]
-    assert not [it for it in found if it.state is State.WRONG and "fsync" not in str(it)]
+    assert not [it for it in found if it.state is State.ERROR and "fsync" not in str(it)]

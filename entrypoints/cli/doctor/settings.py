@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.setting_values import too_wide
 from entrypoints.settings import Settings
 
@@ -15,7 +15,7 @@ _RANGE = re.compile(r"[0-9A-Fa-f]{5}(\.txt)?")
 _THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
-def look_at_settings(settings: Settings) -> Iterator[Finding]:
+def check_settings(settings: Settings) -> Iterator[Finding]:
     public = urlsplit(settings.public_url)
     production = not settings.development
     if production:
@@ -23,7 +23,7 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
             PART, f"production, {'one process' if settings.processes == 1 else f'{settings.processes} processes'}"
         )
     elif public.hostname not in _THIS_MACHINE:
-        yield Finding.wrong(
+        yield Finding.error(
             PART,
             f"development, where anyone can read every mail, but served as {settings.public_url}:"
             " set LATCHKEY_ENV=production",
@@ -56,7 +56,7 @@ def look_at_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding.warning(PART, "LATCHKEY_RATE_LIMITS is off: passwords can be guessed without any limit")
     yield from _proxies(settings, behind_one=public.scheme == "https")
     if settings.smtp_url is None and settings.mail_dir is None:
-        yield Finding.wrong(PART, "no mail server is set, so workers do not start: set LATCHKEY_SMTP_URL")
+        yield Finding.error(PART, "no mail server is set, so workers do not start: set LATCHKEY_SMTP_URL")
     elif settings.smtp_url is None and production:
         yield Finding.warning(PART, "mail is only written to LATCHKEY_MAIL_DIR and not sent: set LATCHKEY_SMTP_URL")
 
@@ -83,7 +83,7 @@ def _proxies(settings: Settings, *, behind_one: bool) -> Iterator[Finding]:
         )
     for network in settings.trusted_proxies:
         if too_wide(network):
-            yield Finding.wrong(
+            yield Finding.error(
                 PART,
                 f"LATCHKEY_TRUSTED_PROXIES trusts {network}: clients could forge their IP addresses; list only the"
                 " proxies. Production refuses it",

@@ -1,17 +1,14 @@
 """The keys that sign access tokens: a new one, and what becomes of the old."""
 
-import argparse
-import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from adapters.tokens.key_files import KeyEntry, key_entries, make_key, newest_private, read_keys
 from adapters.tokens.key_store import signer
 from adapters.tokens.pem_keys import Algorithm
-from entrypoints.commands.output import print_rows
-from entrypoints.commands.registry import Commands, Run, insist_on
-from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY, key_folder
+from entrypoints.cli.output import print_note, print_rows
+from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
 
 MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
 """How long two newer keys have been there when the last token of a key has surely expired, whatever a process is set
@@ -35,7 +32,7 @@ def superseded(keys: Sequence[KeyEntry]) -> dict[str, datetime]:
     return found
 
 
-def told(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) -> list[tuple[KeyEntry, str]]:
+def describe_keys(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) -> list[tuple[KeyEntry, str]]:
     """What each key does at the moment, in words."""
     ages = {it.key.kid: max(0.0, (now - it.since).total_seconds()) for it in keys}
     signs = signer(keys, ages, delay=delay) if any(it.key.private for it in keys) else None
@@ -75,7 +72,7 @@ def rotate(
         file.unlink(missing_ok=True)
     show(folder, now=now, delay=delay, as_json=as_json, removed=gone)
     if before and algorithm and algorithm is not before.alg:
-        print(_changed(before.alg, algorithm, now + delay), file=sys.stderr)
+        print_note(_changed(before.alg, algorithm, now + delay))
 
 
 def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:
@@ -92,58 +89,10 @@ def show(
 ) -> None:
     """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
     files = read_keys(path).values()
-    found = told(key_entries(files), now=now, delay=delay)
+    found = describe_keys(key_entries(files), now=now, delay=delay)
     found += [(it, "removed: all its tokens have expired") for it in removed]
     rows = [{"kid": it.key.kid, "alg": it.key.alg, "since": it.since, "does": word} for it, word in found]
     print_rows(rows, columns=("kid", "alg", "since", "does"), empty="There are no keys.", as_json=as_json)
     for file in files:
         if file.problem:
-            print(file.problem, file=sys.stderr)
-
-
-def _with_folder(act: Callable[..., None]) -> Run:
-    def run(asked: argparse.Namespace) -> int:
-        insist_on("LATCHKEY_SIGNING_KEYS", instead="keys")
-        path, delay, local = key_folder()
-        if local:
-            print(f"development: {path}", file=sys.stderr)
-        if act is rotate and not path.is_dir():
-            lies = "is a file" if path.exists() else "does not exist"
-            print(f"LATCHKEY_SIGNING_KEYS: {path} {lies}. {_ONLY_FOLDERS}", file=sys.stderr)
-            return 1
-        try:
-            chosen = {"algorithm": asked.algorithm} if act is rotate else {}
-            act(path, now=datetime.now(UTC), delay=delay, as_json=asked.json, **chosen)
-        except OSError as error:
-            print(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}", file=sys.stderr)
-            return 1
-        return 0
-
-    return run
-
-
-def _algorithm(text: str) -> Algorithm:
-    if text not in list(Algorithm):
-        raise argparse.ArgumentTypeError(f"must be one of {', '.join(Algorithm)}")
-    return Algorithm(text)
-
-
-_ONLY_FOLDERS = (
-    "Keys are rotated in a folder: create one that only the user of the service can read, move an existing key into"
-    " it, and set LATCHKEY_SIGNING_KEYS to the folder, for this command and for the service."
-)
-
-
-def register(commands: Commands) -> None:
-    listing = _with_folder(show)
-    text = "List or rotate the keys that sign access tokens. No restart is needed."
-    keys = commands.group("keys", text, default=listing)
-    keys.listing("list", listing, "List the keys with their status, newest first.")
-    text = "Create a new key, remove old keys whose tokens have all expired, and list the keys."
-    rotating = keys.listing("rotate", _with_folder(rotate), text)
-    rotating.add_argument(
-        "--algorithm",
-        type=_algorithm,
-        metavar="|".join(Algorithm),
-        help="change the algorithm; by default it stays as it is (ES256 for the first key)",
-    )
+            print_note(file.problem)

@@ -14,8 +14,8 @@ from adapters.redis.discovery import redacted
 from adapters.redis.lost_revocations import LostRevocations
 from application.ports import Clock
 from domain.refusals import Refusal
-from entrypoints.doctor.clocks import compare
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
 PART = "redis"
@@ -28,17 +28,17 @@ return redis.call('DEL', KEYS[1])
 """
 
 
-async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+async def check_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     where = redacted(settings.redis_url)
     redis = async_client(settings.redis_url, timeout=DEADLINE)
     try:
         try:
             await redis.ping()
         except (AuthenticationError, ResponseError) as error:
-            yield Finding.wrong(PART, f"{where} refuses the connection: {error}; see LATCHKEY_REDIS_URL")
+            yield Finding.error(PART, f"{where} refuses the connection: {error}; see LATCHKEY_REDIS_URL")
             return
         except (RedisError, OSError) as error:
-            yield Finding.wrong(
+            yield Finding.error(
                 PART,
                 f"{where} does not answer: {error}; until it does, every request asks PostgreSQL, rate limits are"
                 " counted per process, and mails wait a second longer; see LATCHKEY_REDIS_URL",
@@ -47,7 +47,7 @@ async def look_at_redis(settings: Settings, clock: Clock) -> AsyncIterator[Findi
         refused = await _refused(redis)
         if refused:
             for name, why in refused.items():
-                yield Finding.wrong(PART, f"{name} is refused: {why}; allow it for this user")
+                yield Finding.error(PART, f"{name} is refused: {why}; allow it for this user")
         else:
             yield Finding.ok(PART, "all needed commands are allowed (EVAL, EVALSHA, INFO, MGET, TIME)")
         yield await _lost(settings)
@@ -93,7 +93,7 @@ async def _lost(settings: Settings) -> Finding:
     finally:
         await database.close()
     if lost:
-        return Finding.wrong(
+        return Finding.error(
             PART,
             f"{lost} sessions are revoked here and not in PostgreSQL, which was restored to an older state: people"
             " who logged out can refresh again; end the sessions of that time",
@@ -105,7 +105,7 @@ def _keeping(info: dict[str, Any], where: str) -> Finding:
     what = f"{info.get('server_name', 'redis').capitalize()} {info.get('valkey_version', info['redis_version'])}"
     policy = info["maxmemory_policy"]
     if policy != "noeviction":
-        return Finding.wrong(
+        return Finding.error(
             PART,
             f"{what} at {where} has maxmemory-policy {policy}: when it is full it drops revocations, so it is not"
             " trusted; set maxmemory-policy to noeviction",

@@ -2,10 +2,10 @@
 
 from datetime import datetime, timedelta
 
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.findings import Finding
 
 PART = "clock"
-DOUBTFUL, WRONG = timedelta(seconds=1), timedelta(seconds=30)
+WARN_FROM, ERROR_FROM = timedelta(seconds=1), timedelta(seconds=30)
 """A token may come from thirty seconds ahead at most."""
 
 
@@ -13,8 +13,8 @@ def compare(name: str, theirs: datetime, *, asked: datetime, answered: datetime)
     """Theirs was read at some time between the question and the answer; beyond that, they differ."""
     apart = max(timedelta(), asked - theirs, theirs - answered)
     seconds = f"{apart.total_seconds():.1f} s"
-    if apart > DOUBTFUL:
+    if apart > WARN_FROM:
         way = "behind" if theirs > answered else "ahead of"
-        make = Finding.wrong if apart > WRONG else Finding.warning
+        make = Finding.error if apart > ERROR_FROM else Finding.warning
         return make(PART, f"this machine is {seconds} {way} {name}: synchronise both with a time server (NTP)")
     return Finding.ok(PART, f"this machine and {name} have the same time")

@@ -1,4 +1,4 @@
-"""What a look at something finds, in one line: what is, and where it should be otherwise, what to do."""
+"""What a check finds, in one line: the state, and if something should be changed, what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -8,7 +8,7 @@ from typing import Self
 class State(StrEnum):
     OK = "ok"
     WARNING = "warning"
-    WRONG = "wrong"
+    ERROR = "wrong"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class Finding:
         return cls(State.WARNING, part, text)
 
     @classmethod
-    def wrong(cls, part: str, text: str) -> Self:
-        return cls(State.WRONG, part, text)
+    def error(cls, part: str, text: str) -> Self:
+        return cls(State.ERROR, part, text)
 
     def __str__(self) -> str:
         """One line, whatever a server has said."""

@@ -9,7 +9,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from application.ports import Clock
 from domain.mail import nameless
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
 PART = "mails"
@@ -21,7 +21,7 @@ _LATEST = text(
 )
 
 
-async def look_at_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+async def check_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     database = Database(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
     try:
         backlog = await PostgresBacklog(database, clock=clock).look()

@@ -10,8 +10,8 @@ from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.errors import FAILURES
 from adapters.postgres.places import behind_pgbouncer
 from application.ports import Clock
-from entrypoints.doctor.clocks import compare
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.schema import schema_of
 from entrypoints.settings import Settings
 
@@ -36,7 +36,7 @@ SELECT current_setting('server_version_num')::int / 10000 AS major,
 """)
 
 
-async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+async def check_database(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     database = Database(settings.database_url, pool_size=1, deadline=5, application="latchkey doctor")
     where = f"{database.server}/{database.name}"
     try:
@@ -48,13 +48,13 @@ async def look_at_database(settings: Settings, clock: Clock) -> AsyncIterator[Fi
             schema, round_trip = await _schema(connection), await _round_trip(connection)
     except FAILURES as error:
         why = str(error) or "it does not answer"
-        yield Finding.wrong(PART, f"{where} refuses the connection: {why}; see LATCHKEY_DATABASE_URL")
+        yield Finding.error(PART, f"{where} refuses the connection: {why}; see LATCHKEY_DATABASE_URL")
         return
     finally:
         await database.close()
     yield judge_version(facts["major"], facts["version"], where)
     if facts["read_only"]:
-        yield Finding.wrong(PART, f"{where} does not accept writes (a replica?): use the primary")
+        yield Finding.error(PART, f"{where} does not accept writes (a replica?): use the primary")
     yield schema
     yield round_trip
     yield _durability(facts)
@@ -78,7 +78,7 @@ async def _schema(connection: Connection) -> Finding:
     if schema.fits:
         return Finding.ok(PART, f"the schema is {schema.revision}, as this version needs it")
     state = "there is no schema" if schema.revision is None else f"the schema is {schema.revision}"
-    return Finding.wrong(PART, f"{state}, this version needs {schema.expected}: run `make migrate`")
+    return Finding.error(PART, f"{state}, this version needs {schema.expected}: run `make migrate`")
 
 
 async def _round_trip(connection: Connection) -> Finding:
@@ -97,13 +97,13 @@ async def _round_trip(connection: Connection) -> Finding:
 
 def _durability(facts: Row) -> Finding:
     if facts["synchronous_commit"] not in {"on", "remote_apply"}:
-        return Finding.wrong(
+        return Finding.error(
             PART,
             f"synchronous_commit is {facts['synchronous_commit']}: a crash can lose logouts and mails that were"
             " already confirmed; set it to on",
         )
     if facts["fsync"] != "on":
-        return Finding.wrong(PART, "fsync is off: a crash of the machine loses the database; set it to on")
+        return Finding.error(PART, "fsync is off: a crash of the machine loses the database; set it to on")
     return Finding.ok(PART, "committed data survives a crash (synchronous_commit, fsync)")
 
 
@@ -111,7 +111,7 @@ def _limits(facts: Row) -> Finding:
     """What a connection of our own would bring along, and PgBouncer does not."""
     limits = ("statement_timeout", "idle_in_transaction_session_timeout")
     if facts["isolation"] != "read committed":
-        return Finding.wrong(
+        return Finding.error(
             PART,
             f"default_transaction_isolation is {facts['isolation']}, and PgBouncer does not pass on another:"
             " concurrent requests get 503; set it to 'read committed' by ALTER ROLE or ALTER DATABASE",
@@ -133,7 +133,7 @@ def _room(facts: Row, settings: Settings) -> Finding:
     apis = "an API process" if settings.processes == 1 else f"{settings.processes} API processes"
     sum_up = f"{apis} and a worker may open {needed} connections, {POOL_SIZE} each"
     if needed > room:
-        return Finding.wrong(
+        return Finding.error(
             PART, f"{sum_up}, and there is room for {room}: raise max_connections, or lower LATCHKEY_PROCESSES"
         )
     return Finding.ok(PART, f"{sum_up}, and there is room for {room}")

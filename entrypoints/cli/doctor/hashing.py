@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, distribution
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.setting_values import Cost
 
 PART = "passwords"
@@ -18,7 +18,7 @@ BEARABLE = 0.05
 DEARER = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
 
 
-async def look_at_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW) -> AsyncIterator[Finding]:
+async def check_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW) -> AsyncIterator[Finding]:
     """`cost` is what the hasher was made with."""
     times = []
     try:

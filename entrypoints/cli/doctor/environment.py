@@ -1,4 +1,4 @@
-"""What else the service stands on: the mail server, its keys, and its address."""
+"""The mail server, the signing keys, and the public address."""
 
 import asyncio
 import json
@@ -16,13 +16,13 @@ from adapters.tokens.key_files import read_keys
 from adapters.tokens.key_store import ReloadingKeyStore
 from application.mail_ports import MailDelayed
 from application.ports import Clock
-from entrypoints.doctor.findings import Finding
+from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
 DEADLINE = 5.0
 
 
-async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
+async def check_smtp(settings: Settings) -> AsyncIterator[Finding]:
     if settings.smtp_url is None:
         return
     server = parse_smtp_url(settings.smtp_url)
@@ -31,7 +31,7 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
     try:
         await SmtpMailer(server, mail_from=settings.mail_from, timeouts=timeouts).probe()
     except MailDelayed as error:
-        yield Finding.wrong(
+        yield Finding.error(
             "smtp",
             f"{where} does not accept mail, tls={server.tls}: {error}; see LATCHKEY_SMTP_URL and LATCHKEY_MAIL_FROM",
         )
@@ -40,7 +40,7 @@ async def look_at_smtp(settings: Settings) -> AsyncIterator[Finding]:
     yield Finding.ok("smtp", f"{where} accepts connections, tls={server.tls}{login}")
 
 
-def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
+def check_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
     keys = ReloadingKeyStore(settings.signing_keys, delay=settings.key_delay, clock=clock).current()
     yield Finding.ok(
         "keys",
@@ -54,14 +54,14 @@ def look_at_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
 def _mode(file: Path) -> Iterator[Finding]:
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & stat.S_IRWXO:
-        yield Finding.wrong(
+        yield Finding.error(
             "keys", f"{file} has mode {mode:04o}, so any user of this machine can sign tokens: chmod 600 {file}"
         )
     elif mode & stat.S_IRWXG:
         yield Finding.warning("keys", f"{file} has mode {mode:04o}: make sure that no other user is in its group")
 
 
-async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
+async def check_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
     ours = {
         key.kid
         for key in ReloadingKeyStore(settings.signing_keys, delay=settings.key_delay, clock=clock).current().verifying
@@ -71,21 +71,21 @@ async def look_at_public_url(settings: Settings, clock: Clock) -> AsyncIterator[
         theirs = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")
     except urllib.error.HTTPError as error:
         error.close()
-        yield Finding.wrong(part, f"{url} answers with {error.code}: links in mails will not work; check the proxy")
+        yield Finding.error(part, f"{url} answers with {error.code}: links in mails will not work; check the proxy")
     except OSError as error:
         why = getattr(error, "reason", error)
-        make = Finding.wrong if isinstance(why, ssl.SSLError) else Finding.warning
+        make = Finding.error if isinstance(why, ssl.SSLError) else Finding.warning
         elsewhere = "; if `make run` has another port, set LATCHKEY_PORT here too" if settings.development else ""
         yield make(part, f"{url} cannot be reached from here ({why}), and links in mails lead there{elsewhere}")
     except (ValueError, LookupError, TypeError):
-        yield Finding.wrong(
+        yield Finding.error(
             part, f"{url} is not this service, but links in mails lead there: see LATCHKEY_PUBLIC_URL"
         )
     else:
         if theirs & ours:
             yield Finding.ok(part, f"{url} is this service")
         else:
-            yield Finding.wrong(
+            yield Finding.error(
                 part, f"{url} is a Latchkey with other keys: it does not accept the tokens of this one"
             )
 

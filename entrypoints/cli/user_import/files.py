@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any, BinaryIO
 
 from application.import_users import ImportIssue, ImportRow
-from entrypoints.user_rows import COLUMNS, Read, from_cells
+from entrypoints.cli.user_import.rows import COLUMNS, Read, from_cells
 
 LONGEST = 65_536
 """Bytes of a line, signs of a cell. A longer one is no user's, and must not fill the memory."""

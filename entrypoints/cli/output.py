@@ -1,12 +1,14 @@
 """How commands print what they found: a table for people, JSON for programs."""
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from domain.user import User
+import click
+
+if TYPE_CHECKING:
+    from domain.user import User
 
 
 def printable(text: str) -> str:
@@ -16,7 +18,7 @@ def printable(text: str) -> str:
 
 def print_json(value: object) -> None:
     """One document, in ASCII, so that it passes through any terminal and any encoding."""
-    print(json.dumps(value, indent=2, default=_encoded))
+    click.echo(json.dumps(value, indent=2, default=_encoded))
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], empty: str, as_json: bool) -> None:
@@ -26,12 +28,12 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], emp
     elif rows:
         _print_table([[_cell(row[name]) for name in columns] for row in rows], columns)
     else:
-        print(empty)
+        click.echo(empty)
 
 
 def print_note(text: str) -> None:
     """For people, beside what a program may read from standard output."""
-    print(text, file=sys.stderr)
+    click.echo(text, err=True)
 
 
 def moment(when: datetime) -> str:
@@ -42,7 +44,7 @@ def moment(when: datetime) -> str:
 USER = ("id", "email", "username", "role", "verified", "disabled", "created_at")
 
 
-def user_row(user: User) -> dict[str, Any]:
+def user_row(user: "User") -> dict[str, Any]:
     """As the HTTP API names the fields of a user."""
     return {name: getattr(user, name) for name in USER}
 
@@ -51,7 +53,7 @@ def _print_table(cells: Sequence[Sequence[str]], columns: Sequence[str]) -> None
     header = [name.upper() for name in columns]
     widths = [max(map(len, column)) for column in zip(header, *cells, strict=True)]
     for row in (header, *cells):
-        print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+        click.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def _cell(value: Any) -> str:

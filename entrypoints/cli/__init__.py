@@ -1,0 +1,62 @@
+"""Commands for operators: `python -m entrypoints.cli --help`.
+
+Each module holds a group of commands, and imports click and the domain alone. A command imports settings, adapters
+and the container when it runs, so that `--help` and shell completion stay quick.
+"""
+
+import os
+import sys
+
+import click
+
+from entrypoints.cli import clients, keys, mail, processes, sessions, users
+from entrypoints.cli.doctor import command as doctor
+from entrypoints.cli.parameters import WrongInput
+from entrypoints.release import release
+
+RENAMED = {
+    "create-user": "`users create`",
+    "grant": "`users grant`",
+    "import-users": "`users import`",
+    "mails": "`mail list` and `mail redrive`",
+}
+"""Commands of 0.2, and what they are called now."""
+
+COMPLETION = "_LATCHKEY_COMPLETE"
+
+
+class Program(click.Group):
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in RENAMED:
+            raise WrongInput(f"`{args[0]}` is now {RENAMED[args[0]]}.")
+        return super().resolve_command(ctx, args)
+
+
+@click.group(cls=Program, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(release(), message="latchkey %(version)s")
+def latchkey() -> None:
+    """Commands for operators."""
+
+
+GROUPS = (users.users, sessions.sessions, clients.clients, mail.mail, keys.keys)
+for command in (*GROUPS, doctor.doctor, *processes.commands):
+    latchkey.add_command(command)
+
+
+def main() -> None:
+    # Completion belongs to a command, which `python -m entrypoints.cli` is not.
+    prog_name = "latchkey" if COMPLETION in os.environ else None
+    try:
+        status = latchkey.main(prog_name=prog_name, complete_var=COMPLETION, standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:
+        status = 130
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` has. Python flushes once more when it exits.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status or 0)

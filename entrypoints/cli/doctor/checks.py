@@ -1,0 +1,82 @@
+"""All checks, one part after another."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import click
+from asgiref.sync import async_to_sync
+
+from entrypoints import making
+from entrypoints.cli.doctor.database import check_database
+from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
+from entrypoints.cli.doctor.findings import Finding, State
+from entrypoints.cli.doctor.hashing import check_hashing
+from entrypoints.cli.doctor.mails import check_mails
+from entrypoints.cli.doctor.redis import check_redis
+from entrypoints.cli.doctor.settings import check_settings
+from entrypoints.cli.installation import command_settings, hint
+from entrypoints.cli.output import print_json
+from entrypoints.settings import Settings, SettingsError
+
+DEADLINE = 30.0
+"""Seconds for a part."""
+
+
+def run(*, as_json: bool) -> int:
+    """The exit status."""
+    try:
+        settings = command_settings()
+    except SettingsError as error:
+        errors = [Finding.error("settings", line) for line in str(error).splitlines()]
+        if as_json:
+            print_json([_row(found) for found in errors])
+        else:
+            click.echo("\n".join(map(str, errors)))
+        if hint(error):
+            click.echo(hint(error).strip(), err=as_json)
+        return 1
+    findings: list[Finding] = async_to_sync(_show)(settings, as_json=as_json)
+    if as_json:
+        print_json([_row(found) for found in findings])
+    return int(any(found.state is State.ERROR for found in findings))
+
+
+async def _show(settings: Settings, *, as_json: bool) -> list[Finding]:
+    """Each finding as it comes, unless one document is wanted at the end."""
+    findings = []
+    async for found in check_all(settings):
+        findings.append(found)
+        if not as_json:
+            click.echo(found)
+    return findings
+
+
+async def check_all(settings: Settings) -> AsyncIterator[Finding]:
+    """Every part, whatever the others are like. Raises nothing."""
+    parts = {
+        "settings": _each(check_settings(settings)),
+        "database": check_database(settings, making.now),
+        "mails": check_mails(settings, making.now),
+        "redis": check_redis(settings, making.now),
+        "smtp": check_smtp(settings),
+        "keys": _each(check_keys(settings, making.now)),
+        "public url": check_public_url(settings, making.now),
+        "passwords": check_hashing(making.make_hasher(settings), settings.argon2),
+    }
+    for part, findings in parts.items():
+        try:
+            async with asyncio.timeout(DEADLINE):
+                found = [it async for it in findings]
+        except Exception as error:
+            found = [Finding.error(part, f"the check failed: {type(error).__name__}")]
+        for it in found:
+            yield it
+
+
+async def _each(findings: Iterator[Finding]) -> AsyncIterator[Finding]:
+    for found in findings:
+        yield found
+
+
+def _row(found: Finding) -> dict[str, str]:
+    return {"state": found.state, "part": found.part, "text": found.text}

@@ -1,0 +1,29 @@
+"""The parts of the service in production, one process each: what `make api`, `make worker` and `make migrate` run."""
+
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from entrypoints.cli.parameters import Command
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def _part(name: str, *module: str, text: str) -> click.Command:
+    def run() -> None:
+        os.environ.setdefault("LATCHKEY_ENV", "production")
+        os.chdir(ROOT)
+        # The same process id: the parent signals the part itself.
+        os.execv(sys.executable, [sys.executable, "-m", *module])  # noqa: S606  (no shell, on purpose)
+
+    text += " For production: settings come only from the environment."
+    return Command(name, callback=run, help=text, examples=[""])
+
+
+commands = (
+    _part("api", "entrypoints.api", text="Start the API, in LATCHKEY_PROCESSES processes."),
+    _part("worker", "entrypoints.worker", text="Start a worker, which delivers mail and purges expired rows."),
+    _part("migrate", "alembic", "upgrade", "head", text="Migrate the database to the schema of this version."),
+)

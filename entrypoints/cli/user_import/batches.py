@@ -1,0 +1,59 @@
+"""Import rows a batch at a time. A batch is one transaction."""
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+from application.import_users import ImportIssue, ImportRow
+from domain.role import Role
+from entrypoints.cli.user_import.files import Found
+from entrypoints.container import Container
+
+_LEAST, _FIRST, _MOST = 10, 500, 2000
+"""Rows of a batch."""
+_BATCH_SECONDS = 1.0
+"""What a batch should take. Weak hashes take long, and what they took would be lost with their batch."""
+
+
+@dataclass
+class ImportStats:
+    read: int = 0
+    added: int = 0
+    known: int = 0
+    listed: int = 0
+    nameless: int = 0
+    """Of those that are listed, how many were imported all the same."""
+
+    def __str__(self) -> str:
+        nameless = f", {self.nameless:,} of them without their username" if self.nameless else ""
+        return f"{self.added:,} imported, {self.known:,} imported before, {self.listed:,} listed{nameless}"
+
+
+async def import_batches(
+    container: Container,
+    rows: Iterator[Found],
+    stats: ImportStats,
+    *,
+    highest_role: Role,
+    report: Callable[[Sequence[ImportIssue]], None],
+    stopped: Callable[[], bool],
+) -> None:
+    """Count in `stats`, and report after each batch, until there are no more rows or it is `stopped`."""
+    import_users = container.import_users()
+    since, size = container.clock()(), _FIRST
+    while batch := list(islice(rows, size)):
+        began = time.monotonic()
+        newcomers = [row for row in batch if isinstance(row, ImportRow)]
+        imported = await import_users(newcomers, since=since, highest=highest_role)
+        remarks = [*imported.remarks, *(row for row in batch if isinstance(row, ImportIssue))]
+        stats.read += len(batch)
+        stats.added += imported.added
+        stats.known += imported.known
+        stats.listed += len(remarks)
+        stats.nameless += sum(not remark.lost for remark in remarks)
+        report(sorted(remarks, key=lambda remark: remark.line))
+        seconds = max(time.monotonic() - began, 0.001)
+        size = max(_LEAST, min(_MOST, 2 * size, int(size * _BATCH_SECONDS / seconds)))
+        if stopped():
+            return

@@ -1,0 +1,120 @@
+"""Import users from a file. If it stops anywhere, it is simply run again."""
+
+import os
+import signal
+import sys
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict
+from io import BufferedReader
+from pathlib import Path
+
+import click
+
+from application.import_users import ImportIssue
+from domain.refusals import Refusal
+from domain.role import Role
+from entrypoints.cli.output import print_json, print_note, printable
+from entrypoints.cli.parameters import WrongInput, with_container
+from entrypoints.cli.user_import.batches import ImportStats, import_batches
+from entrypoints.cli.user_import.files import Found, read_cells, read_lines
+from entrypoints.cli.user_import.progress import Progress
+from entrypoints.cli.user_import.rows import from_better_auth, from_firebase, from_json
+from entrypoints.container import Container
+
+
+def run(
+    *,
+    file: Path,
+    file_format: str | None,
+    firebase_parameters: Path | None,
+    highest_role: Role,
+    listing: Path | None,
+    as_json: bool,
+) -> int:
+    """The exit status. Raises WrongInput if a file cannot be read."""
+    stats = ImportStats()
+    with ExitStack() as opened:
+        try:
+            source = opened.enter_context(file.open("rb"))
+            listed = opened.enter_context(listing.open("a")) if listing else sys.stderr
+            rows = _rows(source, file_format or ("csv" if file.suffix == ".csv" else "jsonl"), firebase_parameters)
+        except OSError as error:
+            raise WrongInput(f"{error.filename}: {error.strerror}") from None
+        except ValueError as error:
+            raise WrongInput(f"{file}: {error}") from None
+        progress = Progress(os.fstat(source.fileno()).st_size)
+        stop = StopFlag(progress)  # here, because only the main thread may handle signals
+
+        def report(remarks: Sequence[ImportIssue]) -> None:
+            if remarks:
+                progress.clear()
+            for remark in remarks:
+                click.echo(f"line {remark.line}: {printable(remark.reason)}", file=listed)
+            progress.update(source.tell(), stats.read)
+
+        trouble = _import(rows, stats, highest_role, progress, stop, report)
+    if as_json:
+        print_json(asdict(stats))
+    else:
+        click.echo(stats)
+    if trouble:
+        print_note(f"{trouble} Run it again for the rest.")
+    return 1 if trouble or stats.listed else 0
+
+
+@with_container
+async def _import(
+    container: Container,
+    rows: Iterator[Found],
+    stats: ImportStats,
+    highest_role: Role,
+    progress: Progress,
+    stop: "StopFlag",
+    report: Callable[[Sequence[ImportIssue]], None],
+) -> str:
+    """Why it stopped before the end, or nothing."""
+    with progress:
+        try:
+            await import_batches(
+                container, rows, stats, highest_role=highest_role, report=report, stopped=lambda: stop.is_set
+            )
+        except Refusal as refusal:
+            return f"{refusal.code}: {refusal.detail}"
+        if stop.is_set:
+            return "Stopped."
+        progress.finish()
+        return ""
+
+
+class StopFlag:
+    """The first interrupt waits for the current batch; the second one does not."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.is_set = False
+        self._progress = progress
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._set)
+
+    def _set(self, number: int, _frame: object) -> None:
+        self.is_set = True
+        self._progress.show_cursor()
+        signal.signal(number, signal.SIG_DFL)
+
+
+def _rows(file: BufferedReader, file_format: str, firebase_parameters: Path | None) -> Iterator[Found]:
+    """Raises ValueError or OSError if this is no such file."""
+    if file.peek(2)[:2] in {BOM_UTF16_LE, BOM_UTF16_BE}:
+        raise ValueError("this is UTF-16, as PowerShell writes it; save it as UTF-8")
+    match file_format:
+        case "csv":
+            return read_cells(file)
+        case "better-auth":
+            return read_lines(file, from_better_auth)
+        case "firebase":
+            if firebase_parameters is None:
+                raise ValueError("--firebase-parameters has to name the file with the hash parameters of the project")
+            return read_lines(file, from_firebase(firebase_parameters.read_text(encoding="utf-8-sig")))
+        case _:
+            return read_lines(file, from_json)
