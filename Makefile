@@ -34,7 +34,7 @@ BASE := $(firstword $(wildcard $(DEV) .venv/installed-run) .venv/installed)
 
 ##@ Newcomers
 run: $(RUN) ## everything at once: engines, migrations, API, worker and a mailbox; Ctrl-C stops it
-	@exec $(BIN)/python -m entrypoints.run
+	@exec $(BIN)/python -m entrypoints.devserver
 
 test: $(DEV) ## the whole test suite, against PostgreSQL and Valkey that it starts itself (a="-k login")
 	@exec $(BIN)/python -m pytest $(a)
@@ -123,7 +123,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 .venv/installed-dev: requirements-dev.lock
 .venv/installed .venv/installed-run .venv/installed-dev:
 	@$(ENSURE_VENV)
-	@$(BIN)/python entrypoints/local/install.py $<
+	@$(BIN)/python entrypoints/devserver/install.py $<
 	@[ ! -e .venv/native ] || ( $(NATIVE) ) || rm -f .venv/native
 	@touch $@
 

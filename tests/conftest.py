@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.sql import sql_engine
 from tests.world import World
 

@@ -21,7 +21,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from alembic.script import ScriptDirectory
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.conftest import ROOT
 
 SCRIPTS = list(ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml"))).walk_revisions())[::-1]

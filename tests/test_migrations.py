@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import make_url
 
 from adapters.postgres.database import Database
-from entrypoints import engines
+from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.schema import SchemaError, insist_on_schema
 from tests.rolling.releases import HEAD as BEFORE

@@ -19,7 +19,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.postgres_store import PostgresStore
 from application.list_users import ListEvents, ListUsers
 from domain.role import Role
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
 from tests.sql import sql_engine
 

@@ -28,7 +28,7 @@ from domain.event import Action, Event
 from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.benchmarks.harness.explained import explained, rolled_back
 from tests.benchmarks.harness.house import resident
 from tests.benchmarks.harness.table import report

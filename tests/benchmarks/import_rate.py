@@ -12,7 +12,7 @@ from pathlib import Path
 
 import asyncpg
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 

@@ -15,7 +15,7 @@ from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.token import AccessToken
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 from tests.entrypoints.rolling import Fleet, Load

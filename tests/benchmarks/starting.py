@@ -45,7 +45,7 @@ def whole_house(folder: Path) -> float:
     environ = {"LATCHKEY_DATA_DIR": str(folder), "LATCHKEY_PORT": str(port)}
 
     def start() -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "entrypoints.run"]
+        command = [sys.executable, "-m", "entrypoints.devserver"]
         own = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
         return subprocess.Popen(command, cwd=ROOT, env={**own, **environ}, stdout=subprocess.DEVNULL)
 

@@ -12,8 +12,8 @@ from redis import Redis
 from redis.crc import key_slot
 from redis.exceptions import RedisError
 
-from entrypoints.local.child import Child
-from entrypoints.local.engine import wheel_folder
+from entrypoints.devserver.child import Child
+from entrypoints.devserver.engine import wheel_folder
 from tests.entrypoints.service import eventually, free_port
 
 SLOT = key_slot(b"{latchkey}")

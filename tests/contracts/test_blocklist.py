@@ -25,7 +25,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import Blocklist, BlocklistPrimary, RevocationStore
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.proxy import proxy
 from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
 

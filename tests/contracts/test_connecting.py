@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres.database import Database
-from entrypoints import engines
+from entrypoints.devserver import engines
 
 pytestmark = pytest.mark.anyio
 

@@ -12,7 +12,7 @@ from dramatiq.errors import ConnectionClosed
 from redis.asyncio import Redis
 
 from adapters.redis.dramatiq_queue import ACTOR, QUEUE, DramatiqNudge, make_broker
-from entrypoints.engines import Valkey
+from entrypoints.devserver.engines import Valkey
 
 MAILS = [UUID(int=number) for number in range(1, 51)]
 

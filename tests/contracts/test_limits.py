@@ -16,7 +16,7 @@ from application.ports import Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.origin import Origin
 from domain.refusals import Refusal
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.limiting import NOBODY, Clock, Player, counting
 from tests.contracts.stage import at_once
 

@@ -18,8 +18,7 @@ from adapters.postgres.postgres_directory import PostgresDirectory
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
-from entrypoints import engines
-from entrypoints.local import postgres_engine
+from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
 from tests.contracts.stage import NOW, SpyingBlocklist, Stage, claim
 

@@ -14,7 +14,7 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.lost_revocations import LostRevocations
 from domain.session import EndReason
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.stage import LATER, SpyingBlocklist, Stage
 
 if TYPE_CHECKING:

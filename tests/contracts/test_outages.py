@@ -21,7 +21,7 @@ from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.revocations import PostgresRevocationStore
 from application.store import Work
 from domain.refusals import Code, Refusal
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
 
 pytestmark = pytest.mark.anyio

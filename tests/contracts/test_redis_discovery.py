@@ -12,7 +12,7 @@ from redis.exceptions import ReadOnlyError, RedisError
 
 from adapters.redis.clients import async_client, sync_client
 from adapters.redis.discovery import check_url, redacted
-from entrypoints import engines
+from entrypoints.devserver import engines
 
 
 class Oracle:

@@ -18,7 +18,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.limiting import KEYS, NOBODY, SECRET, Clock, Player, counting, refused
 from tests.contracts.proxy import proxy
 

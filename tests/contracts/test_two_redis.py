@@ -16,7 +16,7 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id, until
 from tests.contracts.test_blocklist import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
 

@@ -14,7 +14,7 @@ import asyncpg
 import pytest
 from sqlalchemy import make_url
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.entrypoints.browser import Browser
 from tests.entrypoints.service import ROOT, Service
 

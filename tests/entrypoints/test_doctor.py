@@ -20,7 +20,6 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from redis.asyncio import Redis
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from entrypoints import engines
 from entrypoints.cli.doctor.checks import check_all
 from entrypoints.cli.doctor.clocks import compare
 from entrypoints.cli.doctor.database import check_database, judge_version
@@ -30,6 +29,7 @@ from entrypoints.cli.doctor.hashing import DEARER, check_hashing, judge_hashing,
 from entrypoints.cli.doctor.mails import check_mails
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.cli.doctor.settings import check_settings
+from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.setting_values import Cost, argon2
 from entrypoints.settings import Settings, load

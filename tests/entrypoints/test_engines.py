@@ -17,7 +17,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError
 from redis.retry import Retry
 
-from entrypoints.engines import Postgres, Taken, Valkey, postgres, valkey
+from entrypoints.devserver.engines import AlreadyLocked, Postgres, Valkey, postgres, valkey
 
 ROOT = Path(__file__).parents[2]
 
@@ -134,7 +134,7 @@ def test_valkey_wants_the_password_and_does_not_show_it(redis: Valkey) -> None:
 
 
 def test_a_folder_belongs_to_one_process(redis: Valkey) -> None:
-    with pytest.raises(Taken):
+    with pytest.raises(AlreadyLocked):
         Valkey(redis.folder).start()
     assert redis.alive()
 
@@ -165,7 +165,7 @@ KEEPER = """
 import sys, time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from entrypoints.engines import Postgres, Valkey
+from entrypoints.devserver.engines import Postgres, Valkey
 folder = Path(sys.argv[1])
 with ThreadPoolExecutor() as pool:
     list(pool.map(lambda e: e.start(), (Postgres(folder / "postgres", durable=False), Valkey(folder / "valkey"))))

@@ -11,7 +11,7 @@ import httpx
 import pytest
 from redis.asyncio import Redis
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.stage import until
 from tests.entrypoints.conftest import Places
 from tests.entrypoints.service import PASSWORD, Client, Service, address, code

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.local.engine import free_port
+from entrypoints.devserver.engine import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,7 +38,7 @@ class Catcher:
 @pytest.fixture
 def catcher(tmp_path: Path) -> Iterator[Catcher]:
     catcher = Catcher(tmp_path / "mail box")
-    command = [sys.executable, "-m", "entrypoints.mail_catcher"]
+    command = [sys.executable, "-m", "entrypoints.devserver.mail_catcher"]
     command += ["--port", str(catcher.port), "--folder", str(catcher.folder)]
     with subprocess.Popen(command, cwd=ROOT) as process:
         yield catcher

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import httpx
 import pytest
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.entrypoints.conftest import Places, migrate
 from tests.entrypoints.service import PASSWORD, Client, Service, address, code, eventually
 from tests.entrypoints.sweeping import fetch

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.entrypoints.conftest import Places, migrate
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
 

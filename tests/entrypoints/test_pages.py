@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 
 from domain.mail import Link, Purpose
 from entrypoints.container import Container
-from entrypoints.mail_catcher import Mailbox
+from entrypoints.devserver.mail_catcher import Mailbox
 from entrypoints.release import release
 from entrypoints.settings import load
 from tests.entrypoints.browser import Browser

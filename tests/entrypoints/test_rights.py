@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from entrypoints.engines import Postgres
-from entrypoints.local.engine import wheel_folder
-from entrypoints.local.rights import lesser_identity, out_of_reach
+from entrypoints.devserver.engine import wheel_folder
+from entrypoints.devserver.engines import Postgres
+from entrypoints.devserver.privileges import lesser_identity, out_of_reach
 
 # Nothing that could be installed is missing where these are passed over, so CI passes over them as well: who is not
 # root has nothing to give, and a kernel without user namespaces leaves the other ways, which are tested all the same.
@@ -129,11 +129,11 @@ def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: P
     if out_of_reach("nobody", [f"{way}/" for way in home.parents]) != []:
         # What would be opened to pass through is tested above, at folders that were made for it.
         pytest.skip("the wheel lies where nobody may not go, and a test opens no real folder")
-    engine = Postgres(place.folder, durable=False, say=place.said.append, identities=["nobody"])
+    engine = Postgres(place.folder, durable=False, report=place.said.append, identities=["nobody"])
     engine.start()
     engine.stop()
     assert (engine.identity, place.said) == ("nobody", [])
-    engine = Postgres(place.folder, durable=False, say=place.said.append)
+    engine = Postgres(place.folder, durable=False, report=place.said.append)
     engine.start()
     engine.kill()
     engine.start()

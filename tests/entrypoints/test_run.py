@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from entrypoints.local.engine import free_port
-from entrypoints.local.postgres_engine import Postgres
-from entrypoints.run import welcome
+from entrypoints.devserver.engine import free_port
+from entrypoints.devserver.postgres_engine import Postgres
+from entrypoints.devserver.run import print_banner
 from tests.entrypoints.service import eventually
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ class Run:
         own = {"LATCHKEY_DATA_DIR": str(data), "LATCHKEY_PORT": str(port), "LATCHKEY_HOST": "127.0.0.1"}
         kept = {name: value for name, value in os.environ.items() if not name.startswith("LATCHKEY_")}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "entrypoints.run"],
+            [sys.executable, "-m", "entrypoints.devserver"],
             cwd=ROOT,
             env=kept | own,
             stdout=subprocess.PIPE,
@@ -212,6 +212,6 @@ def test_a_first_start_that_was_cut_short_is_finished(data: Path, running: list[
 def test_the_banner_warns_who_listens_to_a_network(
     host: str, warned: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    welcome({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
+    print_banner({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
     printed = capsys.readouterr().out
     assert (f"LATCHKEY_HOST={host}: anyone in your network" in printed) == warned

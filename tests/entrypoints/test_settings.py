@@ -28,8 +28,8 @@ from domain.mail import Kind, Letter, Mail
 from domain.refusals import Refusal
 from entrypoints import setting_values as written
 from entrypoints.container import Container
+from entrypoints.devserver.run import environment
 from entrypoints.making import make_composer, make_mailer
-from entrypoints.run import environment
 from entrypoints.settings import Settings, SettingsError, load
 from tests.entrypoints.service import ROOT
 

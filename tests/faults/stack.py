@@ -12,7 +12,7 @@ import httpx
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 from redis import Redis
 
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.contracts.proxy import Proxy, proxy
 from tests.entrypoints.conftest import migrate
 from tests.entrypoints.service import Client, Part, Service, eventually, free_port

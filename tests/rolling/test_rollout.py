@@ -15,7 +15,7 @@ import jwt
 import pytest
 
 from adapters.tokens.key_files import make_key
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.entrypoints.rolling import Api, Fleet, Load, bearer
 from tests.entrypoints.service import PASSWORD, ROOT, Part, address, eventually, token_in
 from tests.rolling.releases import HEAD, Release, migrate, unpacked

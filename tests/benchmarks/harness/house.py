@@ -18,7 +18,7 @@ import psutil
 from argon2 import PasswordHasher
 
 from adapters.tokens.key_files import make_key
-from entrypoints import engines
+from entrypoints.devserver import engines
 from tests.benchmarks.harness.machine import ROOT
 from tests.entrypoints.conftest import migrate
 from tests.entrypoints.service import PASSWORD, Service, free_port

@@ -1,4 +1,4 @@
-"""`python -m entrypoints.local.late MODULE FILE SCHEMA`: load a part while its engines are still starting.
+"""`python -m entrypoints.devserver.preload MODULE FILE SCHEMA`: load a part while its engines are still starting.
 
 To load the API takes a second, longer than starting takes the engines. So both happen at once: the part is loaded,
 waits for the file that says where the engines are, takes that into its environment, and is itself from then on.

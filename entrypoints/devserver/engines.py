@@ -11,13 +11,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from entrypoints.local.claim import Taken
-from entrypoints.local.engine import Engine, EngineFailed
-from entrypoints.local.postgres_engine import Postgres
-from entrypoints.local.rights import NoRights
-from entrypoints.local.valkey_engine import Valkey
+from entrypoints.devserver.engine import Engine, EngineFailed
+from entrypoints.devserver.lock import AlreadyLocked
+from entrypoints.devserver.postgres_engine import Postgres
+from entrypoints.devserver.privileges import MissingPrivileges
+from entrypoints.devserver.valkey_engine import Valkey
 
-__all__ = ["Engine", "EngineFailed", "NoRights", "Postgres", "Taken", "Valkey", "postgres", "valkey"]
+__all__ = ["AlreadyLocked", "Engine", "EngineFailed", "MissingPrivileges", "Postgres", "Valkey", "postgres", "valkey"]
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """A mail server for development: takes every mail from this machine and keeps it as a file, as it came.
 
-python -m entrypoints.mail_catcher --port 2525 --folder mailbox
+python -m entrypoints.devserver.mail_catcher --port 2525 --folder mailbox
 """
 
 import argparse
@@ -55,7 +55,7 @@ async def catch(mailbox: Mailbox, port: int) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m entrypoints.mail_catcher", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m entrypoints.devserver.mail_catcher", description=__doc__)
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--folder", type=Path, required=True)
     arguments = parser.parse_args()

@@ -9,8 +9,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Self
 
-from entrypoints.local.child import Child, end_stray
-from entrypoints.local.claim import Claim, kept_secret
+from entrypoints.devserver.child import Child, kill_orphan
+from entrypoints.devserver.lock import Lock, kept_secret
 
 HOST = "127.0.0.1"
 
@@ -23,14 +23,14 @@ class EngineFailed(Exception):
 
 
 class Engine(ABC):
-    farewell: signal.Signals
+    stop_signal: signal.Signals
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.resolve()
         self.port = 0
         self._known = False
         self._child: Child | None = None
-        self._claim: Claim | None = None
+        self._lock: Lock | None = None
 
     @property
     @abstractmethod
@@ -62,16 +62,16 @@ class Engine(ABC):
     def alive(self) -> bool:
         return self._child is not None and self._child.alive()
 
-    def last_words(self) -> str:
-        return self._child.last_words() if self._child else ""
+    def tail(self) -> str:
+        return self._child.tail() if self._child else ""
 
     def start(self, seconds: float = 30) -> Self:
-        """Returns once it answers. Works from any thread. Raises EngineFailed, Taken or NoRights."""
+        """Returns once it answers. Works from any thread. Raises EngineFailed, AlreadyLocked or MissingPrivileges."""
         if self._child:
             self.kill()
-        self._claim = Claim(self.folder)
+        self._lock = Lock(self.folder)
         try:
-            end_stray(*self._prepare(), self.farewell)
+            kill_orphan(*self._prepare(), self.stop_signal)
             self._start(time.monotonic() + seconds)
         except BaseException:
             self.kill()
@@ -88,9 +88,9 @@ class Engine(ABC):
         """As a crash would. It may be started again."""
         if self._child:
             self._child.kill()
-        if self._claim:
-            self._claim.release()
-        self._child = self._claim = None
+        if self._lock:
+            self._lock.release()
+        self._child = self._lock = None
 
     def _start(self, deadline: float) -> None:
         while True:
@@ -101,8 +101,8 @@ class Engine(ABC):
             if child.alive() and time.monotonic() < deadline:
                 break
             child.kill()
-            if time.monotonic() >= deadline or not PASSING.search(child.said()):
-                raise EngineFailed(f"{type(self).__name__} did not start:\n{child.last_words()}")
+            if time.monotonic() >= deadline or not PASSING.search(child.output()):
+                raise EngineFailed(f"{type(self).__name__} did not start:\n{child.tail()}")
             time.sleep(0.1)
         (self.folder / "port").write_text(str(self.port))
         self._known = True

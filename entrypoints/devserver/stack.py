@@ -9,11 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-from entrypoints.local.child import Child
-from entrypoints.local.claim import make_private, write_private
-from entrypoints.local.engine import HOST, Engine, free_port
-from entrypoints.local.postgres_engine import Postgres
-from entrypoints.local.valkey_engine import Valkey
+from entrypoints.devserver.child import Child
+from entrypoints.devserver.engine import HOST, Engine, free_port
+from entrypoints.devserver.lock import make_private, write_private
+from entrypoints.devserver.postgres_engine import Postgres
+from entrypoints.devserver.valkey_engine import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE, REDIS, SMTP = "LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL", "LATCHKEY_SMTP_URL"
@@ -21,28 +21,28 @@ SECONDS_TO_GET_READY = 60
 SECONDS_TO_LEAVE = 10
 
 
-class PartFailed(Exception):
+class ProcessFailed(Exception):
     """One part has ended, or was never ready; the text says which, and its last words."""
 
 
-class Leaving(Exception):
+class StopRequested(Exception):
     """We have been asked to stop."""
 
 
-class House:
+class DevStack:
     def __init__(
         self,
         data: Path,
         environ: Mapping[str, str],
-        leaving: Callable[[], bool],
+        stop_requested: Callable[[], bool],
         *,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`leaving` is asked often, and ends every wait; `report` gets a line for each step of the start."""
+        """`stop_requested` is asked often, and ends every wait; `report` gets a line for each step of the start."""
         self.data = data
         self._report = report
         self._environ = dict(environ)
-        self._leaving = leaving
+        self._stop_requested = stop_requested
         self._engines: dict[str, Engine] = {}
         self._parts: dict[str, Child] = {}
         if DATABASE not in environ:
@@ -51,14 +51,14 @@ class House:
             self._engines[REDIS] = Valkey(data / "valkey")
 
     def open(self) -> None:
-        """Raises PartFailed, Leaving, or what an engine raises."""
+        """Raises ProcessFailed, StopRequested, or what an engine raises."""
         running = self.data / "running.json"
         running.unlink(missing_ok=True)
         own = self._engines.get(DATABASE)
         fresh = isinstance(own, Postgres) and own.fresh
         # The API has loaded nearly all that a migration needs by the time that an empty database is made.
         schema = "absent" if fresh else "there"
-        self._start("api", "-m", "entrypoints.local.late", "entrypoints.api", str(running), schema)
+        self._start("api", "-m", "entrypoints.devserver.preload", "entrypoints.api", str(running), schema)
         if self._engines:
             made = f" (a new database in {self.data}, which takes a moment)" if fresh else ""
             names = {DATABASE: f"PostgreSQL{made}", REDIS: "Valkey"}
@@ -75,31 +75,31 @@ class House:
         write_private(running, json.dumps(urls, indent=2) + "\n")
 
     def wait_until_ready(self, host: str, port: int) -> None:
-        """The worker comes last, when there is a schema for sure. Raises PartFailed or Leaving."""
+        """The worker comes last, when there is a schema for sure. Raises ProcessFailed or StopRequested."""
         deadline = time.monotonic() + SECONDS_TO_GET_READY
         while (answer := _health(host, port)) != "200":
             self.check()
             if time.monotonic() > deadline:
-                raise PartFailed(f"The API is not ready: {answer}\n{self._parts['api'].last_words()}")
+                raise ProcessFailed(f"The API is not ready: {answer}\n{self._parts['api'].tail()}")
             time.sleep(0.03)
         self._report("Starting the worker")
         self._start("worker", "-m", "entrypoints.worker")
 
     def check(self) -> None:
-        """Raises PartFailed or Leaving."""
-        if self._leaving():
-            raise Leaving
+        """Raises ProcessFailed or StopRequested."""
+        if self._stop_requested():
+            raise StopRequested
         for name, part in self._parts.items():
             if not part.alive():
-                raise PartFailed(f"The {name} has ended ({part.returncode}). {part.log} says:\n{part.last_words()}")
+                raise ProcessFailed(f"The {name} has ended ({part.returncode}). {part.log} says:\n{part.tail()}")
         for engine in self._engines.values():
             if not engine.alive():
-                raise PartFailed(f"{type(engine).__name__} has ended. {engine.log} says:\n{engine.last_words()}")
+                raise ProcessFailed(f"{type(engine).__name__} has ended. {engine.log} says:\n{engine.tail()}")
 
-    def news(self) -> list[str]:
+    def new_output(self) -> list[str]:
         """What the parts have logged since this was last asked."""
         width = max(map(len, self._parts), default=0)
-        return [f"{name:{width}} | {line}" for name, part in self._parts.items() for line in part.news()]
+        return [f"{name:{width}} | {line}" for name, part in self._parts.items() for line in part.new_output()]
 
     def close(self) -> None:
         (self.data / "running.json").unlink(missing_ok=True)
@@ -119,11 +119,11 @@ class House:
         folder = make_private(self.data / "mailbox")
         self._report("Starting the mail catcher")
         self._environ[SMTP] = f"smtp://{HOST}:{port}"
-        self._start("mail", "-m", "entrypoints.mail_catcher", "--port", str(port), "--folder", str(folder))
+        self._start("mail", "-m", "entrypoints.devserver.mail_catcher", "--port", str(port), "--folder", str(folder))
 
     def _migrate(self) -> None:
         # Here, because it takes a tenth of a second to load, in which the API has begun to load.
-        from entrypoints.local.revision import is_current
+        from entrypoints.devserver.migration import is_current
 
         # Another database than our own may need more to connect to than we know here.
         if DATABASE in self._engines and is_current(self._environ[DATABASE]):
@@ -132,8 +132,8 @@ class House:
         self._start("migration", "-m", "alembic", "upgrade", "head")
         migration = self._parts["migration"]
         while migration.alive():
-            if self._leaving():
-                raise Leaving
+            if self._stop_requested():
+                raise StopRequested
             time.sleep(0.02)
         if migration.returncode != 0:
             self.check()

@@ -14,7 +14,7 @@ LAUNCH = Path(__file__).with_name("launch.py")
 
 # Linux tells a child that its parent died when the thread that started it ends, so one thread that lives as
 # long as we do starts them all.
-_nursery = ThreadPoolExecutor(1, thread_name_prefix="nursery")
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 class Child:
@@ -27,17 +27,17 @@ class Child:
         log: Path,
         cwd: Path,
         environ: Mapping[str, str],
-        farewell: signal.Signals = signal.SIGTERM,
+        stop_signal: signal.Signals = signal.SIGTERM,
         identity: str = "self",
     ) -> None:
-        """`farewell` asks it to leave; the kernel sends it as well, should we die first."""
+        """`stop_signal` asks it to leave; the kernel sends it as well, should we die first."""
         self.log = log
-        self._farewell = farewell
+        self._stop_signal = stop_signal
         with log.open("ab") as output:
             self._began = self._told = output.tell()
-            self._process = _nursery.submit(
+            self._process = _spawner.submit(
                 subprocess.Popen[bytes],
-                [*self.launcher(identity, farewell), *map(str, command)],
+                [*self.launcher(identity, stop_signal), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -48,9 +48,9 @@ class Child:
             ).result()
 
     @staticmethod
-    def launcher(identity: str, farewell: signal.Signals) -> list[str]:
+    def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
         """What to put in front of a command."""
-        return [sys.executable, "-I", "-S", str(LAUNCH), "become", identity, str(os.getpid()), str(int(farewell))]
+        return [sys.executable, "-I", "-S", str(LAUNCH), "become", identity, str(os.getpid()), str(int(stop_signal))]
 
     @property
     def pid(self) -> int:
@@ -68,7 +68,7 @@ class Child:
 
     def ask(self) -> None:
         if self.alive():
-            self._process.send_signal(self._farewell)
+            self._process.send_signal(self._stop_signal)
 
     def kill(self) -> None:
         """SIGKILL, for it and for whatever it has left behind in its group."""
@@ -80,14 +80,14 @@ class Child:
     def returncode(self) -> int | None:
         return self._process.returncode
 
-    def said(self) -> str:
+    def output(self) -> str:
         """What it has written since it was started."""
         return self._written(self._began).decode(errors="replace")
 
-    def last_words(self, lines: int = 15) -> str:
-        return "\n".join(self.said().splitlines()[-lines:])
+    def tail(self, lines: int = 15) -> str:
+        return "\n".join(self.output().splitlines()[-lines:])
 
-    def news(self) -> list[str]:
+    def new_output(self) -> list[str]:
         """The lines that it has written since this was last asked."""
         lines, newline, _ = self._written(self._told).rpartition(b"\n")
         self._told += len(lines) + len(newline)
@@ -99,7 +99,7 @@ class Child:
             return output.read()
 
 
-def end_stray(pid_file: Path, mark: str, farewell: signal.Signals) -> None:
+def kill_orphan(pid_file: Path, mark: str, stop_signal: signal.Signals) -> None:
     """End the process of that pid file, left over from an earlier run, if `mark` stands in its command line.
 
     Otherwise the process id belongs to another process by now. The file is removed afterwards.
@@ -112,7 +112,7 @@ def end_stray(pid_file: Path, mark: str, farewell: signal.Signals) -> None:
     deadline = time.monotonic() + 10
     with suppress(ProcessLookupError):
         while mark in command_line(pid):
-            os.kill(pid, farewell if time.monotonic() < deadline else signal.SIGKILL)
+            os.kill(pid, stop_signal if time.monotonic() < deadline else signal.SIGKILL)
             time.sleep(0.1)
     pid_file.unlink(missing_ok=True)
 

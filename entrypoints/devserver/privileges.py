@@ -12,18 +12,18 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from entrypoints.local.child import LAUNCH, finished
-from entrypoints.local.launch import IMPOSSIBLE
+from entrypoints.devserver.child import LAUNCH, finished
+from entrypoints.devserver.launch import IMPOSSIBLE
 
 IDENTITIES = ("mapped", "nobody")
 
 
-class NoRights(Exception):
+class MissingPrivileges(Exception):
     """Root, and no lesser identity can reach the files."""
 
 
 def lesser_identity(
-    folder: Path, programs: Path, say: Callable[[str], None], identities: Collection[str] = IDENTITIES
+    folder: Path, programs: Path, report: Callable[[str], None], identities: Collection[str] = IDENTITIES
 ) -> str:
     """`self` unless we are root. `folder` is our own; `programs` is the tree that must be readable."""
     if os.geteuid() != 0:
@@ -36,14 +36,16 @@ def lesser_identity(
     opened = [path for path in closed if _loosen(path, programs)]
     for path in opened:
         if not path.is_relative_to(programs):
-            say(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, who has to pass through")
+            report(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, who has to pass through")
     if any(path.is_relative_to(programs) for path in opened):
-        say(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
+        report(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
     left = out_of_reach("nobody", needed)
     if left is None:
-        raise NoRights("PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user")
+        raise MissingPrivileges(
+            "PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user"
+        )
     if left:
-        raise NoRights(f"PostgreSQL does not run as root, and the user `nobody` cannot reach {left[0]}")
+        raise MissingPrivileges(f"PostgreSQL does not run as root, and the user `nobody` cannot reach {left[0]}")
     return "nobody"
 
 

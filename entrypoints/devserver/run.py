@@ -13,11 +13,11 @@ from types import FrameType
 
 from dotenv import dotenv_values
 
+from entrypoints.devserver.engine import EngineFailed
+from entrypoints.devserver.lock import AlreadyLocked, Lock
+from entrypoints.devserver.privileges import MissingPrivileges
+from entrypoints.devserver.stack import ROOT, SMTP, DevStack, ProcessFailed, StopRequested
 from entrypoints.listening import cannot_listen, listen_host, listens_everywhere, reachable_at
-from entrypoints.local.claim import Claim, Taken
-from entrypoints.local.engine import EngineFailed
-from entrypoints.local.house import ROOT, SMTP, House, Leaving, PartFailed
-from entrypoints.local.rights import NoRights
 from entrypoints.service_links import without_service_links
 from entrypoints.setting_files import with_files
 
@@ -25,16 +25,16 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
-class Bell:
+class StopFlag:
     """Set when a stop is requested. A flag, because a signal may arrive at any moment."""
 
     def __init__(self) -> None:
-        self.rung = False
+        self.is_set = False
         for number in SIGNALS:
-            signal.signal(number, self._ring)
+            signal.signal(number, self._set)
 
-    def _ring(self, _number: int, _frame: FrameType | None) -> None:
-        self.rung = True
+    def _set(self, _number: int, _frame: FrameType | None) -> None:
+        self.is_set = True
 
 
 def environment() -> dict[str, str]:
@@ -46,68 +46,68 @@ def environment() -> dict[str, str]:
     return defaults | values | {"LATCHKEY_DATA_DIR": str(data)}
 
 
-def run(bell: Bell) -> int:
+def run(stop: StopFlag) -> int:
     try:
         environ = environment()
     except ValueError as error:
-        return sorry(str(error))
+        return fail(str(error))
     number = environ["LATCHKEY_PORT"]
     try:
         host = environ["LATCHKEY_HOST"] = listen_host(environ["LATCHKEY_HOST"])
     except ValueError as error:
-        return sorry(f"LATCHKEY_HOST: {error}")
+        return fail(f"LATCHKEY_HOST: {error}")
     if not number.isdecimal():
-        return sorry(f"LATCHKEY_PORT: must be a number, not {number}")
+        return fail(f"LATCHKEY_PORT: must be a number, not {number}")
     data = ROOT / environ["LATCHKEY_DATA_DIR"]
     try:
-        claim = Claim(data)
-    except Taken:
-        return sorry(
+        claim = Lock(data)
+    except AlreadyLocked:
+        return fail(
             f"LATCHKEY_DATA_DIR: another `make run` is using {data}."
             " Stop it, or set LATCHKEY_DATA_DIR to another folder."
         )
     except OSError as error:
-        return sorry(f"LATCHKEY_DATA_DIR: {error}")
+        return fail(f"LATCHKEY_DATA_DIR: {error}")
     if why := cannot_listen(host, int(number)):
-        return sorry(why)
-    house = House(data, environ, lambda: bell.rung, report=say)
+        return fail(why)
+    stack = DevStack(data, environ, lambda: stop.is_set, report=info)
     try:
-        house.open()
-        house.wait_until_ready(reachable_at(host), int(number))
-        house.news()
-        welcome(environ, mailbox=SMTP not in environ)
+        stack.open()
+        stack.wait_until_ready(reachable_at(host), int(number))
+        stack.new_output()
+        print_banner(environ, mailbox=SMTP not in environ)
         while True:
-            house.check()
-            for line in house.news():
-                say(line)
+            stack.check()
+            for line in stack.new_output():
+                info(line)
             time.sleep(0.2)
-    except Leaving:
+    except StopRequested:
         return 0
-    except (PartFailed, EngineFailed, NoRights, Taken, OSError) as error:
+    except (ProcessFailed, EngineFailed, MissingPrivileges, AlreadyLocked, OSError) as error:
         # The signal that stops us may have stopped a part as well.
-        return 0 if bell.rung else sorry(str(error))
+        return 0 if stop.is_set else fail(str(error))
     finally:
-        say("Stopping.")
-        house.close()
+        info("Stopping.")
+        stack.close()
         claim.release()
 
 
-def welcome(environ: dict[str, str], *, mailbox: bool) -> None:
+def print_banner(environ: dict[str, str], *, mailbox: bool) -> None:
     host = reachable_at(environ["LATCHKEY_HOST"])
     url = f"http://{f'[{host}]' if ':' in host else host}:{environ['LATCHKEY_PORT']}"
-    say("")
-    say(f"  Latchkey   {url}")
-    say(f"  API        {url}/docs")
+    info("")
+    info(f"  Latchkey   {url}")
+    info(f"  API        {url}/docs")
     if mailbox:
-        say(f"  Mailbox    {url}/dev/mail")
-    say(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
+        info(f"  Mailbox    {url}/dev/mail")
+    info(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
     if host not in LOOPBACK or listens_everywhere(environ["LATCHKEY_HOST"]):
-        say("")
-        say(WARNING.format(host=environ["LATCHKEY_HOST"]))
-    say("")
-    say("  Try        " + TRY.format(url=url))
-    say("  Stop       Ctrl-C")
-    say("")
+        info("")
+        info(WARNING.format(host=environ["LATCHKEY_HOST"]))
+    info("")
+    info("  Try        " + TRY.format(url=url))
+    info("  Stop       Ctrl-C")
+    info("")
 
 
 WARNING = """\
@@ -118,17 +118,13 @@ curl -i {url}/v1/register -H 'Content-Type: application/json' \\
                -d '{{"email": "grace@example.org", "password": "a long walk to the lighthouse"}}'"""
 
 
-def say(line: str) -> None:
+def info(line: str) -> None:
     # The output may be closed, and everything must be stopped all the same.
     with suppress(OSError):
         print(line, flush=True)
 
 
-def sorry(line: str) -> int:
+def fail(line: str) -> int:
     with suppress(OSError):
         print(line, file=sys.stderr, flush=True)
     return 1
-
-
-if __name__ == "__main__":
-    sys.exit(run(Bell()))

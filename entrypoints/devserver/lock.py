@@ -7,22 +7,22 @@ from pathlib import Path
 from typing import IO
 
 
-class Taken(Exception):
+class AlreadyLocked(Exception):
     """Another process is using that folder."""
 
 
-class Claim:
+class Lock:
     """Held until it is released or the process ends, however it ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder if needed, readable only by us. Raises Taken."""
+        """Create the folder if needed, readable only by us. Raises AlreadyLocked."""
         make_private(folder)
         self._file: IO[bytes] = (folder / "lock").open("ab")
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             self._file.close()
-            raise Taken(f"{folder} is in use by another process") from None
+            raise AlreadyLocked(f"{folder} is in use by another process") from None
 
     def release(self) -> None:
         self._file.close()

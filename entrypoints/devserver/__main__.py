@@ -1,0 +1,6 @@
+import sys
+
+from entrypoints.devserver.run import StopFlag, run
+
+if __name__ == "__main__":
+    sys.exit(run(StopFlag()))
