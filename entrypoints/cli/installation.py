@@ -2,8 +2,8 @@
 
 import os
 
-from entrypoints.setting_files import set_names
 from entrypoints.settings import Settings, SettingsError, load, meant_env
+from entrypoints.settings.files import set_names
 
 
 def command_settings() -> Settings:

@@ -18,8 +18,8 @@ from entrypoints.devserver.lock import AlreadyLocked, Lock
 from entrypoints.devserver.privileges import MissingPrivileges
 from entrypoints.devserver.stack import ROOT, SMTP, DevStack, ProcessFailed, StopRequested
 from entrypoints.listening import cannot_listen, listen_host, listens_everywhere, reachable_at
-from entrypoints.service_links import without_service_links
-from entrypoints.setting_files import with_files
+from entrypoints.settings.files import with_files
+from entrypoints.settings.service_links import without_service_links
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LOOPBACK = ("127.0.0.1", "::1", "localhost")

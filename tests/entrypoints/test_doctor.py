@@ -31,8 +31,8 @@ from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.cli.doctor.settings import check_settings
 from entrypoints.devserver import engines
 from entrypoints.revisions import head
-from entrypoints.setting_values import Cost, argon2
 from entrypoints.settings import Settings, load
+from entrypoints.settings.passwords import Cost, argon2
 from tests.contracts.certificates import Authority
 from tests.contracts.key_files import public_pem
 from tests.contracts.smtp_servers import honest, scripted

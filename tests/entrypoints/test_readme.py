@@ -1,4 +1,4 @@
-"""What README.md says of the calls is what OpenAPI says of them, and the other way round."""
+"""What README.md says of calls and settings is what the service says of them, and the other way round."""
 
 import configparser
 import re
@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from entrypoints.settings import load
+from entrypoints.settings.settings import table
 from tests.entrypoints.readme import block
 from tests.entrypoints.service import ROOT, Service
 
@@ -104,3 +105,8 @@ def test_the_systemd_unit_names_what_there_is() -> None:
     assert service["ExecStart"].endswith(" -m entrypoints.api")
     assert (service["KillMode"], service["Environment"]) == ("mixed", "LATCHKEY_ENV=production")
     assert "network-online.target" in unit["Unit"]["After"]
+
+
+def test_the_table_of_settings_is_made_from_their_rows() -> None:
+    """`python -m entrypoints.settings` prints it."""
+    assert f"\n\n{table()}\n" in (ROOT / "README.md").read_text()

@@ -26,11 +26,12 @@ from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
 from domain.mail import Kind, Letter, Mail
 from domain.refusals import Refusal
-from entrypoints import setting_values as written
 from entrypoints.container import Container
 from entrypoints.devserver.run import environment
 from entrypoints.making import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
+from entrypoints.settings.passwords import argon2
+from entrypoints.settings.tokens import secrets as parse_secrets
 from tests.entrypoints.service import ROOT
 
 GOOD = sha256(b"any").hexdigest()
@@ -291,7 +292,7 @@ def test_a_random_secret_is_never_taken_for_another(production: dict[str, str]) 
         lambda size: b64encode(secrets.token_bytes(size)).decode(),
     ):
         for _ in range(1000):
-            assert written.secrets(f"{make(32)}, {make(48)}")
+            assert parse_secrets(f"{make(32)}, {make(48)}")
     assert load(production | {"LATCHKEY_SECRET_KEY": secrets.token_urlsafe(32)})
 
 
@@ -655,7 +656,7 @@ def test_nothing_secret_stands_in_any_representation(production: dict[str, str])
     container = Container(settings=settings)
     parts: list[object] = [settings, container, container.settings(), container.access_codec()]
     parts += [container.links(), container.refresh_codec(), container.mailer(), container.lifetimes()]
-    parts += [container.engine(), container.blocklist(), container.nudge(), container.limits()]
+    parts += [container.database(), container.blocklist(), container.nudge(), container.limits()]
     for part in parts:
         for said in (repr(part), str(part), f"{part}"):
             assert not any(word in said for word in ("hunter2", GOOD, "PRIVATE"))
@@ -796,7 +797,7 @@ def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[st
 )
 def test_a_cost_that_cannot_be_is_refused_with_the_reason(cost: str, why: str) -> None:
     with pytest.raises(ValueError, match=re.escape(why)):
-        written.argon2(cost)
+        argon2(cost)
 
 
 def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:

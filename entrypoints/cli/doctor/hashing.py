@@ -8,7 +8,7 @@ from importlib.metadata import PackageNotFoundError, distribution
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.cli.doctor.findings import Finding
-from entrypoints.setting_values import Cost
+from entrypoints.settings.passwords import Cost
 
 PART = "passwords"
 SLOW = 0.5

@@ -7,8 +7,8 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from entrypoints.cli.doctor.findings import Finding
-from entrypoints.setting_values import too_wide
 from entrypoints.settings import Settings
+from entrypoints.settings.server import too_wide
 
 PART = "settings"
 _RANGE = re.compile(r"[0-9A-Fa-f]{5}(\.txt)?")

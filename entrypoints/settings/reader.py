@@ -1,17 +1,16 @@
-"""Reads single settings from the environment, and collects what is wrong with them."""
+"""Reads settings from the environment, and collects what is wrong with them."""
 
 import json
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import timedelta
 from typing import Any
 
 from dotenv import dotenv_values
 
-from entrypoints.service_links import is_service_link, without_service_links
-from entrypoints.setting_files import FILE, set_names, text_of
-from entrypoints.setting_values import ROOT
+from entrypoints.settings.files import FILE, ROOT, set_names, text_of
+from entrypoints.settings.service_links import is_service_link, without_service_links
+from entrypoints.settings.setting import Setting
 
 _LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
 
@@ -28,7 +27,7 @@ class SettingsReader:
         self.service_links = tuple(name for name in _LINKED if is_service_link(name, given.get(name, "")))
         self._values = without_service_links(given)
         self._problems: list[str] = []
-        self._asked: set[str] = set()
+        self._read: set[str] = set()
         self.env = self.value("ENV") or default_env
         if self.env == "development" and environ is None:
             own = set_names(self._values)
@@ -36,7 +35,8 @@ class SettingsReader:
             self._values |= {name: value for name, value in beside.items() if name.removesuffix(FILE) not in own}
         self.data_dir = ROOT / (self.value("DATA_DIR") or ".data")
 
-    def complain(self) -> None:
+    def raise_problems(self) -> None:
+        """Raises SettingsError if there are any."""
         if self._problems:
             raise SettingsError("\n".join(self._problems))
 
@@ -44,49 +44,40 @@ class SettingsReader:
         return f"LATCHKEY_{name}" in set_names(self._values)
 
     def value(self, name: str) -> str | None:
-        setting = f"LATCHKEY_{name}"
-        asked_before = setting in self._asked
-        self._asked.add(setting)
+        variable = f"LATCHKEY_{name}"
+        read_before = variable in self._read
+        self._read.add(variable)
         try:
-            return text_of(self._values, setting)
+            return text_of(self._values, variable)
         except ValueError as error:
-            if not asked_before:
+            if not read_before:
                 self._problems.append(str(error))
             return None
 
     @property
     def unknown(self) -> tuple[str, ...]:
         """Names in the environment that mean nothing, once every setting has been read."""
-        known = self._asked | {name + FILE for name in self._asked}
+        known = self._read | {name + FILE for name in self._read}
         return tuple(sorted(name for name in self._values if name.startswith("LATCHKEY_") and name not in known))
 
-    def text(self, name: str, default: str | None, *, optional: bool = False) -> Any:
-        return self.parsed(name, str, default, optional=optional)
-
-    def whole(self, name: str, default: int, *, least: int, most: int) -> Any:
-        def parse(text: str) -> int:
-            number = int(text) if text.isascii() and text.isdigit() else -1
-            if not least <= number <= most:
-                raise ValueError(f"must be a whole number from {least} to {most}")
-            return number
-
-        return self.parsed(name, parse, default)
-
-    def seconds(self, name: str, default: int, *, least: int = 1, most: timedelta = timedelta(days=366)) -> Any:
-        return timedelta(seconds=self.whole(name, default, least=least, most=int(most.total_seconds())))
-
-    def parsed(self, name: str, parse: Callable[[str], Any], default: Any, *, optional: bool = False) -> Any:
+    def read(self, setting: Setting) -> Any:
+        """Its value or its default. What is wrong is collected for `raise_problems`."""
         before = len(self._problems)
-        text = self.value(name)
+        text = self.value(setting.name)
+        default = setting.default_in(self.env)
         if text is None:
-            if default is None and not optional and len(self._problems) == before:
-                self._problems.append(f"LATCHKEY_{name}: must be set{self._other_engines(name)}")
-            return default() if callable(default) else default
+            value = default(self) if callable(default) else default
+            if value is None and not setting.optional and len(self._problems) == before:
+                self._problems.append(f"{setting.variable}: must be set{self._other_engines(setting.name)}")
+            return value
         try:
-            return parse(text)
+            value = setting.parse(text)
+            if setting.check and self.env == "production":
+                setting.check(value)
         except ValueError as error:
-            self._problems.append(f"LATCHKEY_{name}: {str(error).removeprefix(f'LATCHKEY_{name} ')}")
-            return default
+            self._problems.append(f"{setting.variable}: {str(error).removeprefix(f'{setting.variable} ')}")
+            return None
+        return value
 
     def running(self, name: str) -> str | None:
         """What `make run` has started, while it runs; None where other engines than those are set."""
@@ -111,3 +102,8 @@ class SettingsReader:
                 if name != engine and None not in {ours, theirs} and ours != theirs:
                     return f", since LATCHKEY_{engine} is not that of `make run`"
         return ""
+
+
+def running(name: str) -> Callable[[SettingsReader], str | None]:
+    """The default of an engine's URL: what `make run` has started."""
+    return lambda reader: reader.running(name)

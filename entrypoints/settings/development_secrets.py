@@ -6,8 +6,6 @@ import shutil
 import tempfile
 from pathlib import Path
 
-from adapters.tokens.key_files import make_key
-
 
 def secret_key(folder: Path) -> bytes:
     path = _home(folder) / "secret_key"
@@ -25,6 +23,8 @@ def secret_key(folder: Path) -> bytes:
 
 
 def signing_keys(folder: Path) -> Path:
+    from adapters.tokens.key_files import make_key
+
     keys = _home(folder) / "keys"
     if not list(keys.glob("*.pem")):
         draft = Path(tempfile.mkdtemp(dir=folder, prefix=".keys."))

@@ -4,7 +4,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 FILE = "_FILE"
-_ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def in_root(text: str) -> Path:
+    """A path as a setting writes it: relative to the program's folder."""
+    return ROOT / text
 
 
 def set_names(environ: Mapping[str, str]) -> set[str]:
@@ -40,7 +45,7 @@ def text_of(environ: Mapping[str, str], setting: str) -> str | None:
         return text
     if text is not None:
         raise ValueError(f"{setting}: is set, and {setting}{FILE} as well: set one of them")
-    file = _ROOT / path
+    file = ROOT / path
     try:
         text = file.read_bytes().decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
     except OSError as error:

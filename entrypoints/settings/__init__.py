@@ -1,0 +1,73 @@
+"""Everything that can be set, read once from the environment. What is wrong is said by its name, all at once.
+
+Each setting is one row in the module of its subject: its name, how it is read, its default, and what README.md says
+about it. `python -m entrypoints.settings` prints the table of README.md. A parser imports the adapter that it asks
+when it runs, so that `make run` and commands start quickly.
+"""
+
+import os
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from entrypoints.settings.files import in_root, set_names
+from entrypoints.settings.reader import SettingsError, SettingsReader
+from entrypoints.settings.settings import ROWS, Settings
+from entrypoints.settings.tokens import LONGEST_ACCESS, LONGEST_KEY_DELAY
+
+__all__ = [
+    "LONGEST_ACCESS",
+    "LONGEST_KEY_DELAY",
+    "Settings",
+    "SettingsError",
+    "database_url",
+    "key_folder",
+    "load",
+    "meant_env",
+]
+
+
+def load(
+    environ: Mapping[str, str] | None = None, *, default_env: str = "production", mails: bool = False
+) -> Settings:
+    """Raises SettingsError. In development, what is missing is made up and kept in the data folder. Only who `mails`
+    needs somewhere to send to."""
+    reader = SettingsReader(environ, default_env)
+    rows = dict(ROWS)
+    if mails and not reader.is_set("MAIL_DIR"):
+        rows["smtp_url"] = replace(rows["smtp_url"], optional=False)
+    values = {field: reader.read(row) for field, row in rows.items()}
+    reader.raise_problems()
+    return Settings(
+        **values,
+        embedded=not reader.is_set("DATABASE_URL"),
+        unknown=reader.unknown,
+        service_links=reader.service_links,
+    )
+
+
+def meant_env(*names: str) -> Literal["development", "production"]:
+    """Which environment a command works in when LATCHKEY_ENV is not set: production if one of these settings is in
+    the environment, otherwise that of `make run`."""
+    return "production" if set(names) & set_names(os.environ) else "development"
+
+
+def database_url() -> str:
+    """The one setting that migrations need. Raises SettingsError."""
+    reader = SettingsReader(None, meant_env("LATCHKEY_DATABASE_URL"))
+    url: str = reader.read(ROWS["database_url"])
+    reader.raise_problems()
+    return url
+
+
+def key_folder() -> tuple[Path, timedelta, bool]:
+    """Where the signing keys are, or the first one will be; how long a new one waits; and whether they are those of
+    development. Raises SettingsError."""
+    reader = SettingsReader(None, meant_env("LATCHKEY_DATABASE_URL", "LATCHKEY_SIGNING_KEYS"))
+    made = reader.data_dir / "keys"
+    path: Path = reader.read(replace(ROWS["signing_keys"], parse=in_root, development=made))
+    delay: timedelta = reader.read(ROWS["key_delay"])
+    reader.raise_problems()
+    return path, delay, path is made

@@ -1,0 +1,66 @@
+"""How mail is sent."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from entrypoints.settings.files import in_root
+from entrypoints.settings.reader import SettingsReader, running
+from entrypoints.settings.setting import Setting
+
+
+def smtp_url(text: str) -> str:
+    from adapters.mail.smtp_url import parse_smtp_url
+
+    parse_smtp_url(text)
+    return text
+
+
+def sender(text: str) -> str:
+    from adapters.mail.addresses import parse_sender
+
+    parse_sender(text)
+    return text
+
+
+def _no_reply(reader: SettingsReader) -> str:
+    """At the public host, if that has a name."""
+    try:
+        host = urlsplit(reader.value("PUBLIC_URL") or "").hostname or ""
+    except ValueError:
+        host = ""
+    named = ":" not in host and any(letter.isalpha() for letter in host)
+    return f"no-reply@{host if named else 'localhost'}"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Mail:
+    smtp_url: Annotated[
+        str | None,
+        Setting(
+            "SMTP_URL",
+            "what the worker sends by: `smtp://user:password@host:587`, `smtps://host`; `?tls=` is `starttls`"
+            " (the default; on this machine `none`), `implicit` (at port 465) or `none`. A private CA needs an"
+            " Authority Key Identifier: without it, Python 3.13 and later refuse its certificates and no mail is"
+            " sent",
+            parse=smtp_url,
+            default=running("SMTP_URL"),
+            optional=True,
+            shown="mail catcher in `make run`",
+        ),
+    ]
+    mail_from: Annotated[
+        str,
+        Setting("MAIL_FROM", "the sender", parse=sender, default=_no_reply, shown="`no-reply@` the public host"),
+    ]
+    mail_dir: Annotated[
+        Path | None,
+        Setting(
+            "MAIL_DIR",
+            "outgoing mail is also written there, one `.eml` file each; without it you see mail in production at"
+            " your SMTP server alone",
+            parse=in_root,
+            optional=True,
+        ),
+    ]

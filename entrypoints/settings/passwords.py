@@ -1,0 +1,96 @@
+"""Passwords: what is accepted, what a hash costs, and whether guesses are limited."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+from entrypoints.settings.files import in_root
+from entrypoints.settings.setting import Setting, whole
+
+_ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
+_ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
+"""KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
+
+
+class Cost(NamedTuple):
+    """What a hash takes: KiB of memory, passes over it, and lanes."""
+
+    memory: int
+    passes: int
+    lanes: int
+
+    @property
+    def work(self) -> int:
+        """What its time is proportional to."""
+        return self.memory * self.passes
+
+    def __str__(self) -> str:
+        return f"m={self.memory},t={self.passes},p={self.lanes}"
+
+
+def argon2(text: str) -> Cost:
+    """One lane: as many hashes run as there are cores, and further lanes would only wait for them."""
+    from adapters.passwords.stored_hash import is_affordable
+
+    found = _ARGON2.fullmatch(text)
+    if found is None:
+        raise ValueError("must look like m=19456,t=2,p=1: KiB of memory, passes, and one lane")
+    memory, passes = int(found[1]), int(found[2])
+    if found[3] != "1":
+        raise ValueError(
+            "must have one lane (p=1): as many hashes run at once as there are cores, so more gain nothing"
+        )
+    if not any(memory >= least and passes >= times for least, times in _ENOUGH):
+        raise ValueError("is too weak: the least are m=19456,t=2,p=1 and m=47104,t=1,p=1 (OWASP)")
+    if not is_affordable(memory, passes):
+        raise ValueError("is too expensive: at most 131072 KiB, and 1048576 KiB times passes")
+    return Cost(memory, passes, 1)
+
+
+def switch(text: str) -> bool:
+    if text not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return text == "on"
+
+
+def _must_be_on(on: bool) -> None:
+    if not on:
+        raise ValueError("must be on in production")
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Passwords:
+    rate_limits: Annotated[
+        bool,
+        Setting(
+            "RATE_LIMITS",
+            "[`domain/limits.py`](domain/limits.py) has the numbers; `off` is for load tests, and refused in"
+            " production",
+            parse=switch,
+            check=_must_be_on,
+            default=True,
+        ),
+    ]
+    password_min_length: Annotated[int, Setting("PASSWORD_MIN_LENGTH", "characters", parse=whole(8, 64), default=15)]
+    breached_passwords: Annotated[
+        Path | None,
+        Setting(
+            "BREACHED_PASSWORDS",
+            "a folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`); new"
+            " passwords in them are refused; no network is asked",
+            parse=in_root,
+            optional=True,
+        ),
+    ]
+    argon2: Annotated[
+        Cost,
+        Setting(
+            "ARGON2",
+            "what a password hash costs: KiB, passes, one lane; `doctor` proposes what this machine can bear,"
+            " `make native` first; who logs in gets the new one",
+            parse=argon2,
+            default=Cost(19_456, 2, 1),
+            shown="`m=19456,t=2,p=1`",
+        ),
+    ]

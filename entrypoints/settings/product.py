@@ -1,0 +1,114 @@
+"""What people see: the name of the product, and where pages and mails lead."""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+from unicodedata import normalize
+from urllib.parse import urlsplit
+
+from entrypoints.settings.reader import SettingsReader
+from entrypoints.settings.setting import Setting
+from entrypoints.settings.storage import split_url
+
+_LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
+_PUBLIC = re.compile(
+    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~/-]*)?"
+)
+_NOT_IN_URLS = set("<>\"'`{}|\\^")
+
+
+def public_url(text: str) -> str:
+    """It stands in mails, pages and tokens: it has one spelling, and nothing in it that could mean anything else."""
+    wanted = "must be an address such as https://accounts.example.org"
+    if not _PUBLIC.fullmatch(text):
+        raise ValueError(wanted)
+    split_url(text, {"http", "https"}, wanted)
+    return text.rstrip("/")
+
+
+def product_name(text: str) -> str:
+    """It stands in the headers of mails, in pages and in subjects."""
+    name = normalize("NFC", text.strip())
+    if not 1 <= len(name) <= 100 or not name.isprintable():
+        raise ValueError("must be a name of 1 to 100 printable characters on one line")
+    return name
+
+
+def product_url(text: str) -> str:
+    wanted = "must be an address such as https://app.example.org"
+    parts = split_url(text, {"http", "https"}, wanted)
+    if "@" in parts.netloc or set(text) & _NOT_IN_URLS:
+        raise ValueError(wanted)
+    return text
+
+
+def link_url(text: str) -> str:
+    """Each placeholder stands once, behind the host: where a link leads must not depend on what is in it."""
+    wanted = "must hold {purpose} and {token} once each, such as https://app.example.org/{purpose}?token={token}"
+    if text.count("{purpose}") != 1 or text.count("{token}") != 1:
+        raise ValueError(wanted)
+    filled = text.replace("{purpose}", "purpose").replace("{token}", "token")
+    try:
+        parts = urlsplit(product_url(filled))
+    except ValueError:
+        raise ValueError(wanted) from None
+    if not text.startswith(f"{parts.scheme}://{parts.netloc}/"):
+        raise ValueError(wanted)
+    return text
+
+
+def over_https(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+        raise ValueError("must begin with https:// in production")
+
+
+def _local_origin(reader: SettingsReader) -> str:
+    return f"http://127.0.0.1:{reader.value('PORT') or 8000}"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Product:
+    public_url: Annotated[
+        str,
+        Setting(
+            "PUBLIC_URL",
+            "where links lead, and the issuer of access tokens",
+            parse=public_url,
+            check=over_https,
+            development=_local_origin,
+            shown="this machine in development",
+        ),
+    ]
+    name: Annotated[
+        str,
+        Setting(
+            "NAME",
+            "the product's name in pages, mails and subjects, and for a sender without a name; passwords may not"
+            " be made of it",
+            parse=product_name,
+            default="Latchkey",
+        ),
+    ]
+    product_url: Annotated[
+        str | None,
+        Setting(
+            "PRODUCT_URL",
+            "link to the product in pages and mails",
+            parse=product_url,
+            check=over_https,
+            optional=True,
+        ),
+    ]
+    link_url: Annotated[
+        str | None,
+        Setting(
+            "LINK_URL",
+            "where links in mails lead, if to pages of the product:"
+            " `https://app.example.org/{purpose}?token={token}`; `{purpose}` is `verify`, `reset`, `email` or"
+            " `restore`",
+            parse=link_url,
+            check=over_https,
+            optional=True,
+        ),
+    ]

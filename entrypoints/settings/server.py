@@ -1,0 +1,157 @@
+"""Where the service listens, and whom it trusts."""
+
+import os
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from typing import Annotated
+
+from entrypoints.listening import listen_host
+from entrypoints.settings.reader import SettingsReader
+from entrypoints.settings.setting import Setting, seconds, whole, words
+
+LONGEST_DRAIN = timedelta(minutes=10)
+Network = IPv4Network | IPv6Network
+_ORIGIN = re.compile(
+    r"(?:https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])|(?!https?:|file:)[a-z][a-z0-9+.-]*://[A-Za-z0-9._~-]+)"
+    r"(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_WIDEST = {4: 8, 6: 16}
+"""The shortest plausible prefix of a proxy network, by IP version."""
+_OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
+
+
+def origins(text: str) -> tuple[str, ...]:
+    """As browsers and the web views of apps write them (RFC 6454, section 6.2): without a path, and without the port
+    that the scheme implies. `null` is no origin: every sandboxed page has it."""
+    found = tuple(words(text))
+    for origin in found:
+        named = _ORIGIN.fullmatch(origin)
+        if named is None or int(named["port"] or 1) not in range(1, 65536):
+            raise ValueError("must be a list of origins such as https://app.example.org or capacitor://localhost")
+    return tuple(map(_without_implied_port, found))
+
+
+def _without_implied_port(origin: str) -> str:
+    scheme, _, _ = origin.partition(":")
+    return origin.removesuffix({"https": ":443", "http": ":80"}.get(scheme, "/"))
+
+
+def hosts(text: str) -> tuple[str, ...]:
+    found = tuple(words(text.lower()))
+    for host in found:
+        if not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", host):
+            raise ValueError("must be a list of names such as accounts.example.org, without scheme and port")
+    return found
+
+
+def bearer_token(text: str) -> str:
+    """RFC 6750, section 2.1."""
+    if not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,}=*", text):
+        raise ValueError(
+            "must have at least 16 letters, digits or . _ ~ + / -, such as `openssl rand -hex 32` prints"
+        )
+    return text
+
+
+def networks(text: str) -> tuple[Network, ...]:
+    found = tuple(ip_network(word) for word in words(text))
+    for network in found:
+        if isinstance(network, IPv6Network) and (network.network_address.scope_id or network.subnet_of(_MAPPED)):
+            raise ValueError(f"{network} is no caller's address: leave a zone out, and write IPv4 as such")
+    return found
+
+
+def too_wide(network: Network) -> bool:
+    """Whether strangers have addresses in it, who would then say themselves where they come from."""
+    own = isinstance(network, IPv6Network) and network.subnet_of(_OUR_OWN)
+    return network.prefixlen < _WIDEST[network.version] and not own
+
+
+def _proxies_only(networks: tuple[Network, ...]) -> None:
+    for network in networks:
+        if too_wide(network):
+            raise ValueError(f"trusts {network}, so clients could forge their IP addresses; list only the proxies")
+
+
+def _cores(_: SettingsReader) -> int:
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Server:
+    host: Annotated[
+        str,
+        Setting("HOST", "where the API listens", parse=listen_host, default="127.0.0.1", shown="127.0.0.1"),
+    ]
+    port: Annotated[
+        int,
+        Setting(
+            "PORT",
+            "In Kubernetes set `enableServiceLinks: false`: beside a Service named `latchkey`, service links such"
+            " as `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are ignored).",
+            parse=whole(1, 65535),
+            default=8000,
+        ),
+    ]
+    processes: Annotated[
+        int,
+        Setting(
+            "PROCESSES",
+            "of the API",
+            parse=whole(1, 256),
+            default=_cores,
+            development=1,
+            shown="cores (1 in development)",
+        ),
+    ]
+    cors_origins: Annotated[
+        tuple[str, ...],
+        Setting(
+            "CORS_ORIGINS",
+            "a list; origins may have any scheme (`capacitor://localhost`)",
+            parse=origins,
+            default=(),
+        ),
+    ]
+    allowed_hosts: Annotated[
+        tuple[str, ...],
+        Setting(
+            "ALLOWED_HOSTS",
+            "a list. With none any is served, since nothing is built from it; in development pages are served to"
+            " this machine's names only. Health is served to any host",
+            parse=hosts,
+            default=(),
+        ),
+    ]
+    trusted_proxies: Annotated[
+        tuple[Network, ...],
+        Setting(
+            "TRUSTED_PROXIES",
+            "a list of addresses or networks, whose word on the caller's address counts",
+            parse=networks,
+            check=_proxies_only,
+            default=(),
+        ),
+    ]
+    metrics_token: Annotated[
+        str | None,
+        Setting(
+            "METRICS_TOKEN",
+            "a bearer token that `/metrics` then asks for: `authorization: {credentials: …}` in Prometheus",
+            parse=bearer_token,
+            optional=True,
+        ),
+    ]
+    drain: Annotated[
+        timedelta,
+        Setting(
+            "DRAIN_SECONDS",
+            "on SIGTERM, how long `/health/ready` answers 503 while requests are still served, before the"
+            " listener closes: behind a load balancer a few of its probes, and less than what the platform waits"
+            " before it kills (less ten seconds for the last requests)",
+            parse=seconds(0, LONGEST_DRAIN),
+            default=timedelta(),
+        ),
+    ]

@@ -1,0 +1,152 @@
+"""Tokens and sessions: what signs them, and how long they live."""
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated
+
+from entrypoints.settings.development_secrets import secret_key, signing_keys
+from entrypoints.settings.files import in_root
+from entrypoints.settings.reader import SettingsReader
+from entrypoints.settings.setting import Setting, seconds, whole, words
+
+LONGEST_ACCESS = timedelta(hours=1)
+LONGEST_KEY_DELAY = timedelta(minutes=10)
+_STRING_OR_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+|[!-9;-~]+")
+_LONGEST_AUDIENCE = 1000
+_WORDS = ("secret", "change", "insecure", "password", "example", "replace", "default", "(?:^|[ ._-])your[ ._-]")
+# So long, and written as people write, that of a hundred million random secrets in base64 perhaps one has any.
+_SAYS = re.compile("|".join(f"{word}|{word.title()}|{word.upper()}" for word in _WORDS).encode())
+_ROWS = (b"abcdefghijklmnopqrstuvwxyz", b"01234567890", b"qwertyuiop", b"asdfghjkl", b"zxcvbnm")
+_STEPS = {step for row in (*_ROWS, *(row[::-1] for row in _ROWS)) for step in pairwise(row)}
+
+
+def secrets(text: str) -> tuple[bytes, ...]:
+    """The first signs, all verify."""
+    keys = tuple(word.encode() for word in words(text))
+    if len(set(keys)) != len(keys) or not keys:
+        raise ValueError("must be a list of different secrets")
+    for key in keys:
+        if len(key) < 32 or _is_plain(key):
+            raise ValueError("each secret must be at least 32 random bytes, such as `openssl rand -hex 32` prints")
+    return keys
+
+
+def _is_plain(key: bytes) -> bool:
+    """Whether it was typed or copied: 32 random bytes do not look like this."""
+    half, steps = len(key) / 2, list(pairwise(key.lower()))
+    few = len(set(key)) < 10 or max(map(key.count, set(key))) > half
+    repeats = key in (key + key)[1:-1]
+    return few or repeats or sum(step in _STEPS for step in steps) > half or bool(_SAYS.search(key))
+
+
+def key_files(text: str) -> Path:
+    from adapters.tokens.key_files import load_keys
+
+    load_keys(in_root(text))
+    return in_root(text)
+
+
+def audience(text: str) -> tuple[str, ...]:
+    """Names or URIs (RFC 7519, section 2: what holds a colon is a URI). Each token carries all of them."""
+    found = tuple(dict.fromkeys(words(text)))
+    for name in found:
+        if not _STRING_OR_URI.fullmatch(name):
+            raise ValueError("must be a list of names or URIs, such as https://api.example.org, notes")
+    if sum(map(len, found)) > _LONGEST_AUDIENCE:
+        raise ValueError(f"must have at most {_LONGEST_AUDIENCE} characters together: every token carries it")
+    return found
+
+
+def _made_secret(reader: SettingsReader) -> tuple[bytes, ...]:
+    return (secret_key(reader.data_dir),)
+
+
+def _made_keys(reader: SettingsReader) -> Path:
+    return signing_keys(reader.data_dir)
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tokens:
+    secret_keys: Annotated[
+        tuple[bytes, ...],
+        Setting(
+            "SECRET_KEY",
+            "at least 32 random bytes; in a list the first signs and all verify",
+            parse=secrets,
+            development=_made_secret,
+            shown="made in development",
+        ),
+    ]
+    signing_keys: Annotated[
+        Path,
+        Setting(
+            "SIGNING_KEYS",
+            "a PEM file or, to rotate, a folder of `*.pem` files (P-256, Ed25519, or RSA of 2048 bits and more);"
+            " looked at once a second; the newest by name signs, all verify",
+            parse=key_files,
+            development=_made_keys,
+            shown="made in development",
+        ),
+    ]
+    key_delay: Annotated[
+        timedelta,
+        Setting(
+            "KEY_DELAY",
+            "seconds for which a new key verifies before it signs, since other verifiers reload the key set about"
+            " every half minute; more where a mount is slower",
+            parse=seconds(most=LONGEST_KEY_DELAY),
+            default=timedelta(seconds=60),
+            development=timedelta(seconds=5),
+        ),
+    ]
+    audience: Annotated[
+        tuple[str, ...],
+        Setting(
+            "AUDIENCE",
+            "more audiences of access tokens: a list of names or URIs in `aud`, beside `LATCHKEY_PUBLIC_URL`. Set"
+            " it once every process runs 0.3",
+            parse=audience,
+            default=(),
+        ),
+    ]
+    access_ttl: Annotated[
+        timedelta,
+        Setting(
+            "ACCESS_TTL",
+            "seconds that an access token lives; an hour at most",
+            parse=seconds(most=LONGEST_ACCESS),
+            default=timedelta(minutes=10),
+        ),
+    ]
+    refresh_ttl: Annotated[
+        timedelta,
+        Setting(
+            "REFRESH_TTL",
+            "seconds that an idle session lives",
+            parse=seconds(),
+            default=timedelta(days=7),
+            shown="604800 (7 days)",
+        ),
+    ]
+    session_ttl: Annotated[
+        timedelta,
+        Setting(
+            "SESSION_TTL",
+            "seconds that any session lives",
+            parse=seconds(),
+            default=timedelta(days=30),
+            shown="2592000 (30 days)",
+        ),
+    ]
+    max_sessions: Annotated[
+        int,
+        Setting(
+            "MAX_SESSIONS",
+            "of one user, alive at a time; a new one ends the oldest",
+            parse=whole(1, 1000),
+            default=100,
+        ),
+    ]
