@@ -1,14 +1,10 @@
 """One line an event: JSON for machines in production, readable in development. Never a secret: see the tests."""
 
-import asyncio
 import logging
 import sys
-from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import IO, Any, TextIO, cast
 
-import msgspec
 import structlog
 
 from entrypoints.settings import Settings
@@ -17,7 +13,7 @@ FIELDS = ("problem", "sqlstate")
 """Fields that adapters add to an event as `extra`. Fields of libraries are not logged: they may be private."""
 
 
-class _Lossy:
+class LossyStream:
     """A stream that loses what cannot be written, such as on a full disk: that must not stop the service. There is no
     stream (`sys.stdout` is None) in a process that was started with it closed."""
 
@@ -36,7 +32,7 @@ class _Lossy:
 
 
 def configure_logs(settings: Settings) -> None:
-    out = _Lossy(sys.stdout)
+    out = LossyStream(sys.stdout)
     plain = structlog.dev.ConsoleRenderer(
         colors=sys.stdout is not None and sys.stdout.isatty(),
         exception_formatter=structlog.dev.plain_traceback,  # others print locals
@@ -71,61 +67,3 @@ def warn_about_settings(settings: Settings) -> None:
     if settings.service_links:
         hint = "set by Kubernetes or Docker for a service of this name; enableServiceLinks: false stops that"
         structlog.get_logger().info("service_links_ignored", names=list(settings.service_links), hint=hint)
-
-
-class RequestLine(msgspec.Struct, frozen=True):
-    """What is told of a request once it is answered; `ms` are milliseconds, `code` is that of a problem document."""
-
-    request_id: str
-    method: str
-    route: str
-    status: int | None
-    ms: float
-    ip: str
-    code: str | msgspec.UnsetType = msgspec.UNSET
-
-
-Tell = Callable[[RequestLine], None]
-
-
-def tell_requests(settings: Settings) -> Tell:
-    return tell_people if settings.development else TellMachines(getattr(sys.stdout, "buffer", None))
-
-
-def _level(status: int | None) -> str:
-    return "info" if status is None or status < 500 else "error"
-
-
-def tell_people(line: RequestLine) -> None:
-    told = {name: it for name, it in msgspec.structs.asdict(line).items() if it is not msgspec.UNSET}
-    getattr(structlog.get_logger(), _level(line.status))("request", **told)
-
-
-class _Event(RequestLine, frozen=True, kw_only=True):
-    timestamp: datetime
-    level: str
-    event: str = "request"
-
-
-class TellMachines:
-    """As the other lines, but a tenth of their price, because every request waits for it. Lines of one turn of the
-    event loop are written together."""
-
-    def __init__(self, out: IO[bytes] | None) -> None:
-        self._out = _Lossy(out)
-        self._lines: list[bytes] = []
-
-    def __call__(self, line: RequestLine) -> None:
-        if not self._lines:
-            asyncio.get_running_loop().call_soon(self._write)
-        event = _Event(
-            *(line.request_id, line.method, line.route, line.status, line.ms, line.ip, line.code),
-            timestamp=datetime.now(UTC),
-            level=_level(line.status),
-        )
-        self._lines.append(msgspec.json.encode(event))
-
-    def _write(self) -> None:
-        lines, self._lines = self._lines, []
-        self._out.write(b"\n".join([*lines, b""]))
-        self._out.flush()

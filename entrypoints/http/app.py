@@ -16,6 +16,7 @@ from entrypoints.container import Container, close
 from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
 from entrypoints.http.guard import AccessChecks, require_policies
+from entrypoints.http.middleware.access_entries import access_logger
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
@@ -39,7 +40,7 @@ from entrypoints.http.routes import (
     system,
     users,
 )
-from entrypoints.logs import configure_logs, tell_requests
+from entrypoints.logs import configure_logs
 from entrypoints.metrics import Call, Metrics
 from entrypoints.settings import load
 
@@ -80,7 +81,7 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
         prefix=settings.public_path,
     )
     return ClientChecks(
-        AccessLog(SecurityHeaders(dispatch, cors=cors), metrics=app.state.metrics, tell=tell_requests(settings)),
+        AccessLog(SecurityHeaders(dispatch, cors=cors), metrics=app.state.metrics, log=access_logger(settings)),
         addresses=ClientAddresses(settings.trusted_proxies),
         start_request=container.start_request(),
         hosts=settings.allowed_hosts,

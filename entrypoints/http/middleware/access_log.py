@@ -10,7 +10,7 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
-from entrypoints.logs import RequestLine, Tell
+from entrypoints.http.middleware.access_entries import AccessLogEntry, AccessLogger
 from entrypoints.metrics import Metrics
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
@@ -20,10 +20,10 @@ class AccessLog:
     """Adds `status`, once the response has started, to the state of a request, and reads what others have added:
     `route` (the template of its path) and `refusal` (the code of a problem document)."""
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, tell: Tell) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, log: AccessLogger) -> None:
         self._app = app
         self._metrics = metrics
-        self._tell = tell
+        self._log = log
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != ScopeType.HTTP:
@@ -48,7 +48,7 @@ class AccessLog:
             code, seconds = state.get("refusal"), time.perf_counter() - began
             self._metrics.answered(method, route, status, seconds=seconds, refusal=code)
             ms, ip = round(seconds * 1000, 1), state["client_ip"]
-            self._tell(RequestLine(request_id, method, route or "-", status, ms, ip, code or UNSET))
+            self._log(AccessLogEntry(request_id, method, route or "-", status, ms, ip, code or UNSET))
 
 
 def _request_id(scope: HTTPScope) -> str | None:

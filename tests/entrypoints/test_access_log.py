@@ -10,11 +10,11 @@ import pytest
 from msgspec import UNSET
 from structlog.testing import capture_logs
 
-from entrypoints.logs import RequestLine, TellMachines, tell_people
+from entrypoints.http.middleware.access_entries import AccessLogEntry, JsonAccessLog, log_to_console
 
 pytestmark = pytest.mark.anyio
 
-LINE = RequestLine("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7")
+LINE = AccessLogEntry("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7")
 
 
 class Out(io.BytesIO):
@@ -29,8 +29,8 @@ class Out(io.BytesIO):
 
 
 async def test_a_line_has_what_the_other_lines_have() -> None:
-    tell = TellMachines(out := Out())
-    tell(LINE)
+    log = JsonAccessLog(out := Out())
+    log(LINE)
     await asyncio.sleep(0)
     line = out.getvalue()
     assert line.endswith(b"}\n")
@@ -54,23 +54,23 @@ async def test_a_line_has_what_the_other_lines_have() -> None:
     [(503, "unavailable", "error"), (401, "token_expired", "info"), (500, "internal", "error"), (None, None, "info")],
 )
 async def test_what_went_wrong_is_in_the_line(status: int | None, code: str | None, level: str) -> None:
-    line = RequestLine("0123456789abcdef", "GET", "/v1/me", status, 1.5, "203.0.113.7", code or UNSET)
-    tell = TellMachines(out := Out())
-    tell(line)
+    line = AccessLogEntry("0123456789abcdef", "GET", "/v1/me", status, 1.5, "203.0.113.7", code or UNSET)
+    log = JsonAccessLog(out := Out())
+    log(line)
     await asyncio.sleep(0)
     said = json.loads(out.getvalue())
     with capture_logs() as lines:
-        tell_people(line)
+        log_to_console(line)
     for told in (said, {**lines[0], "level": lines[0]["log_level"]}):
         assert (told["status"], told.get("code"), told["level"]) == (status, code, level)
         assert ("code" in told) is (code is not None)
 
 
 async def test_lines_of_one_moment_are_written_at_once_and_none_is_lost() -> None:
-    tell = TellMachines(out := Out())
+    log = JsonAccessLog(out := Out())
     for turn in range(3):
         for number in range(100):
-            tell(RequestLine(f"{turn}-{number}", "GET", "-", None, 0.0, ""))
+            log(AccessLogEntry(f"{turn}-{number}", "GET", "-", None, 0.0, ""))
         assert out.writes == turn
         await asyncio.sleep(0)
         assert (out.writes, out.flushes) == (turn + 1, turn + 1)
