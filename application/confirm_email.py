@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from application.administer import spare_last_admin
 from application.audit import Audit
+from application.manage_user import ensure_admin_remains
 from application.ports import Clock, LinkSigner, NewId
 from application.store import Begin, Work
 from domain.event import Action
@@ -76,7 +76,7 @@ class ConfirmEmail:
             raise link_invalidated()
         if not user.verified or theirs.new_email != user.email:
             raise link_invalidated()
-        await spare_last_admin(work, holder)
+        await ensure_admin_remains(work, holder)
         displaced = await work.users.displace(holder.id, to=user.email)
         if displaced is None:
             raise link_invalidated()

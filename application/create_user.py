@@ -1,8 +1,7 @@
-"""For operators: create a user, or grant one a role."""
+"""For operators: create a user."""
 
 from dataclasses import dataclass
 
-from application.administer import spare_last_admin
 from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.store import Begin
@@ -10,7 +9,7 @@ from domain.address import normal_email, normal_username
 from domain.event import Action
 from domain.mail import Kind, Mail
 from domain.password import PasswordPolicy, insist_on_typable
-from domain.refusals import Code, Refusal, user_not_found
+from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.user import User
 
@@ -62,37 +61,3 @@ class CreateUser:
                 return proven.user
             await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
         return user
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GrantRole:
-    begin: Begin
-    audit: Audit
-
-    async def __call__(self, *, email: str, role: Role) -> User:
-        address = normal_email(email)
-        async with self.begin() as work:
-            named = await work.users.by_email(address)
-            if named is not None:
-                await work.users.hold(named.id, governors=True)
-            user = await work.users.by_email(address)
-            if user is None:
-                raise user_not_found()
-            if not user.verified:
-                raise Refusal(
-                    Code.NOT_VERIFIED,
-                    "This address is not verified, so anyone may have registered it. Its owner has to follow the"
-                    " link in the mail first; or create the user with `users create --verified`, which removes the"
-                    " unverified ones.",
-                )
-            await work.sessions.settled(user.id)
-            if user.role is role:
-                return user
-            await spare_last_admin(work, user)
-            changed = await work.users.set_role(user.id, role)
-            await work.sessions.outdate_all(user.id)
-            detail = f"from {user.role} to {role}"
-            await self.audit.record(work, Action.ROLE_CHANGED, user.id, detail=detail)
-            if changed is None:
-                raise user_not_found()
-            return changed

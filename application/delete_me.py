@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from application.administer import remove_user
 from application.audit import Audit
 from application.check_password import CheckPassword
-from application.ports import Clock, NewId
+from application.manage_user import ManageUser
+from application.ports import Clock
 from application.store import Begin
 from domain.address_change import undoable_until
 from domain.deletion import UNDO
@@ -19,9 +19,9 @@ from domain.token import AccessToken
 class DeleteMe:
     begin: Begin
     check: CheckPassword
+    manage: ManageUser
     audit: Audit
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, caller: AccessToken, *, password: str, origin: Origin = NOWHERE) -> None:
         """Raises `invalid_credentials` or `last_admin`. The event stores no IP address: it outlives the user."""
@@ -43,5 +43,5 @@ class DeleteMe:
             # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
             undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
             until = now + UNDO if undoable else None
-            await remove_user(work, held, now=now, new_id=self.new_id, until=until, origin=origin)
+            await self.manage.delete(work, held, until=until, mailed_origin=origin)
             await self.audit.record(work, Action.DELETED, user.id, by=user.id)

@@ -5,20 +5,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.audit import Audit
+from application.manage_user import ManageUser
+from application.operator_lookup import named_user
 from application.ports import Clock
-from application.store import Begin, Work
+from application.store import Begin
 from domain.address import normal_email
 from domain.event import Action
-from domain.refusals import session_not_found, user_not_found
+from domain.refusals import session_not_found
 from domain.session import EndReason, Session
-from domain.user import User
-
-
-async def _holder(work: Work, email: str) -> User:
-    user = await work.users.by_email(normal_email(email))
-    if user is None:
-        raise user_not_found()
-    return user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,25 +22,23 @@ class SessionsOf:
 
     async def __call__(self, *, email: str) -> Sequence[Session]:
         """Those that are alive, newest first. Raises `not_found`."""
+        address = normal_email(email)
         async with self.begin() as work:
-            user = await _holder(work, email)
+            user = await named_user(work, address)
             return await work.sessions.alive(user.id, now=self.clock())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessionsOf:
     begin: Begin
-    audit: Audit
-    clock: Clock
+    manage: ManageUser
 
     async def __call__(self, *, email: str) -> int:
         """How many have ended, everywhere. Raises `not_found`."""
-        now = self.clock()
+        address = normal_email(email)
         async with self.begin() as work:
-            user = await _holder(work, email)
-            ended = await work.sessions.end_all(user.id, now=now, reason=EndReason.LOGOUT_ALL)
-            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user.id)
-        return ended
+            user = await named_user(work, address)
+            return await self.manage.end_sessions(work, user.id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

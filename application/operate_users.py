@@ -1,51 +1,17 @@
-"""For the operator, who needs no role: find users, disable, enable or delete one."""
+"""For operators, who need no role: find users, grant a role, disable, enable or delete one."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
-from application.administer import remove_user, switch_user
 from application.audit import Audit
-from application.ports import Clock, NewId
-from application.store import Begin, Work
-from domain.address import normal_email, normal_username
+from application.manage_user import ManageUser
+from application.operator_lookup import locked_unambiguous_user, locked_user, user_id_in
+from application.store import Begin
+from domain.address import normal_email
 from domain.event import Action
-from domain.refusals import Code, Refusal, user_not_found
+from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.user import User
-
-
-def _as_id(text: str) -> UUID | None:
-    try:
-        return UUID(text)
-    except ValueError:
-        return None
-
-
-async def _named(work: Work, who: str) -> User | None:
-    user_id = _as_id(who)
-    if user_id is not None:
-        return await work.users.by_id(user_id)
-    if "@" in who:
-        return await work.users.by_email(normal_email(who))
-    return await work.users.by_username(normal_username(who))
-
-
-async def _held(work: Work, who: str) -> User:
-    """The user of that id, address or user name, locked together with all admins. Raises `not_found`, and
-    `not_verified` where several unverified users share the address: then only an id names one of them."""
-    user = await _named(work, who)
-    if user is not None:
-        await work.users.hold(user.id, governors=True)
-        user = await work.users.by_id(user.id)
-    if user is None:
-        raise user_not_found()
-    if not user.verified and _as_id(who) is None and await work.users.claims(user.email) > 1:
-        raise Refusal(
-            Code.NOT_VERIFIED,
-            "Several unverified users share this address. Name one of them by its id: `users find` shows it.",
-        )
-    return user
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +22,7 @@ class FindUsers:
         """The user of that id, or those whose address or username begins with the query; without a query, all users.
         True where there are more than `limit`."""
         async with self.begin() as work:
-            user_id = _as_id(query)
+            user_id = user_id_in(query)
             if user_id is not None:
                 user = await work.users.by_id(user_id)
                 return [] if user is None or role not in {None, user.role} else [user], False
@@ -65,39 +31,49 @@ class FindUsers:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRole:
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(self, *, email: str, role: Role) -> User:
+        """Raises `not_found`, `not_verified` or `last_admin`."""
+        address = normal_email(email)
+        async with self.begin() as work:
+            user = await locked_user(work, address)
+            if not user.verified:
+                raise Refusal(
+                    Code.NOT_VERIFIED,
+                    "This address is not verified, so anyone may have registered it. Its owner has to follow the"
+                    " link in the mail first; or create the user with `users create --verified`, which removes the"
+                    " unverified ones.",
+                )
+            await work.sessions.settled(user.id)
+            return user if user.role is role else await self.manage.set_role(work, user, role)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchUser:
     begin: Begin
-    audit: Audit
-    clock: Clock
+    manage: ManageUser
 
     async def __call__(self, *, who: str, disabled: bool) -> User:
         """The user, disabled or enabled; in force at the next request. Raises `not_found` or `last_admin`."""
-        now = self.clock()
         async with self.begin() as work:
-            user = await _held(work, who)
+            user = await locked_unambiguous_user(work, who)
             await work.sessions.settled(user.id)
-            if user.disabled is disabled:
-                return user
-            changed = await switch_user(work, user, disabled=disabled, now=now)
-            action = Action.DISABLED if disabled else Action.ENABLED
-            await self.audit.record(work, action, user.id)
-            if changed is None:
-                raise user_not_found()
-            return changed
+            return user if user.disabled is disabled else await self.manage.set_disabled(work, user, disabled)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveUser:
     begin: Begin
+    manage: ManageUser
     audit: Audit
-    clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, who: str) -> User:
         """The user as it was. Raises `not_found` or `last_admin`."""
-        now = self.clock()
         async with self.begin() as work:
-            user = await _held(work, who)
-            await remove_user(work, user, now=now, new_id=self.new_id)
+            user = await locked_unambiguous_user(work, who)
+            await self.manage.delete(work, user)
             await self.audit.record(work, Action.DELETED, user.id)
         return user

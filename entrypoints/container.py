@@ -32,7 +32,7 @@ from application.change_password import ChangePassword
 from application.check_password import CheckPassword
 from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
-from application.create_user import CreateUser, GrantRole
+from application.create_user import CreateUser
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.export_me import ExportMe
@@ -48,8 +48,9 @@ from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.look_at_link import LookAtLink
 from application.mails import ParkedMails, RedriveMail
+from application.manage_user import ManageUser
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
-from application.operate_users import FindUsers, RemoveUser, SwitchUser
+from application.operate_users import FindUsers, GrantRole, RemoveUser, SwitchUser
 from application.refresh import Refresh
 from application.register import Register
 from application.rename_me import RenameMe
@@ -126,6 +127,7 @@ class Container(containers.DeclarativeContainer):
 
     use_case = _wiring(locals())
     audit = use_case(Audit)
+    manage = use_case(ManageUser)
     issue = use_case(IssueTokens)
     check = use_case(CheckPassword)
     register = use_case(Register)

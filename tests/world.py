@@ -40,7 +40,7 @@ from application.change_password import ChangePassword
 from application.check_password import CheckPassword
 from application.clients import AddClient, ListClients, RemoveClient
 from application.confirm_email import ConfirmEmail
-from application.create_user import CreateUser, GrantRole
+from application.create_user import CreateUser
 from application.delete_me import DeleteMe
 from application.deliver_mail import DeliverMail
 from application.export_me import ExportMe
@@ -55,7 +55,9 @@ from application.list_users import ListEvents, ListUsers, ShowUser
 from application.login import Login
 from application.logout import EndSession, Logout, LogoutEverywhere
 from application.mails import ParkedMails, RedriveMail
+from application.manage_user import ManageUser
 from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
+from application.operate_users import GrantRole
 from application.ports import Directory, Leftovers, Limits
 from application.refresh import Refresh
 from application.register import Register
@@ -146,6 +148,7 @@ class World:
         self.server_refusals = 0
         use_case = _UseCases(vars(self))
         self.audit = use_case(Audit)
+        self.manage = use_case(ManageUser)
         self.check = use_case(CheckPassword)
         self.issue = use_case(IssueTokens)
         self.register = use_case(Register)

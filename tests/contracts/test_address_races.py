@@ -14,6 +14,7 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administer import ChangeUser
 from application.audit import Audit
 from application.confirm_email import ConfirmEmail
+from application.manage_user import ManageUser
 from application.restore_email import RestoreEmail
 from application.verify import Verify
 from domain.address_change import AddressChange
@@ -143,7 +144,7 @@ async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role
 async def test_a_swap_and_whoever_governs_do_not_wait_for_each_other_in_a_circle(town: Town) -> None:
     """Whoever changes a user holds all admins, and so does a swap in which one of them loses the address."""
     root = await town.stage.user("root@example.org", role=Role.ADMIN)
-    change_user = ChangeUser(begin=town.stage.begin, audit=AUDIT, clock=lambda: NOW)
+    change_user = ChangeUser(begin=town.stage.begin, manage=ManageUser(audit=AUDIT, clock=lambda: NOW, new_id=new_id))
     caller = AccessToken(
         user_id=root.id,
         session_id=new_id(),
