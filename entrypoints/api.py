@@ -25,8 +25,8 @@ from entrypoints.container import Container
 from entrypoints.http.bounds import connection_limit
 from entrypoints.http.draining import DrainingHttpProtocol, serve
 from entrypoints.listening import cannot_listen
-from entrypoints.logs import configure_logs, warn_about_settings
-from entrypoints.metrics import MULTIPROCESS_DIR
+from entrypoints.observability.logs import configure_logs, warn_about_settings
+from entrypoints.observability.metrics import MULTIPROCESS_DIR
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import Settings, SettingsError, load
 

@@ -63,8 +63,8 @@ from application.verify import Verify
 from domain.mail import Kind
 from domain.session import Lifetimes
 from entrypoints import making
-from entrypoints.health import Health, Lookout
-from entrypoints.mail_log import MailLog
+from entrypoints.observability.health import DependencyProbe, Health
+from entrypoints.observability.mail_log import MailLog
 from entrypoints.settings import Settings
 
 
@@ -183,7 +183,7 @@ class Container(containers.DeclarativeContainer):
     health = providers.Factory(Health, revocation_store, blocklist)
     backlog = providers.ThreadSafeSingleton(PostgresBacklog, database, clock=clock)
     lost_revocations = providers.ThreadSafeSingleton(LostRevocations, settings.provided.redis_url, revocation_store)
-    lookout = providers.Factory(Lookout, backlog, blocklist, lost=lost_revocations)
+    dependency_probe = providers.Factory(DependencyProbe, backlog, blocklist, lost=lost_revocations)
 
 
 async def close(container: Container) -> None:

@@ -16,7 +16,6 @@ from entrypoints.container import Container, close
 from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
 from entrypoints.http.guard import AccessChecks, require_policies
-from entrypoints.http.middleware.access_entries import access_logger
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
@@ -40,8 +39,9 @@ from entrypoints.http.routes import (
     system,
     users,
 )
-from entrypoints.logs import configure_logs
-from entrypoints.metrics import Call, Metrics
+from entrypoints.observability.access_log import access_logger
+from entrypoints.observability.logs import configure_logs
+from entrypoints.observability.metrics import Call, Metrics
 from entrypoints.settings import load
 
 log = structlog.get_logger()
@@ -148,7 +148,7 @@ def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyn
         async def report_load() -> None:
             while True:
                 await asyncio.sleep(REPORT_EVERY)
-                metrics.hashing(*hasher.load())
+                metrics.set_hashing(*hasher.load())
 
         async def watch() -> None:
             """In a thread: the keys may lie on a mount that hangs."""

@@ -17,8 +17,8 @@ from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 
-from entrypoints.health import shutting_down
 from entrypoints.http.protocol import BoundedHttpProtocol
+from entrypoints.observability.health import shutting_down
 
 IDLE_GRACE = 0.5
 """Seconds that an idle connection gets after the listener has closed, for a request that is under way."""

@@ -23,7 +23,7 @@ from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
 from application.deliver_mail import DeliverMail
 from application.keep_house import KeepHouse
 from entrypoints.container import Container, close
-from entrypoints.logs import configure_logs, warn_about_settings
+from entrypoints.observability.logs import configure_logs, warn_about_settings
 from entrypoints.schema import SchemaError, insist_at_start
 from entrypoints.settings import SettingsError, load
 from entrypoints.worker.outbox_worker import CONCURRENCY, OutboxWorker

@@ -8,8 +8,8 @@ import statistics
 import tempfile
 import time
 
-from entrypoints.exposition import exposition
-from entrypoints.metrics import METHODS, MULTIPROCESS_DIR, STATUSES, Metrics
+from entrypoints.observability.exposition import exposition
+from entrypoints.observability.metrics import METHODS, MULTIPROCESS_DIR, STATUSES, Metrics
 from tests.benchmarks.harness.table import report
 
 TURNS, REQUESTS, PROCESSES, ROUTES = 200, 500, 4, 60
@@ -19,7 +19,7 @@ CALLS = [("GET", f"/v1/some/{number}") for number in range(ROUTES)]
 def microseconds(metrics: Metrics) -> float:
     began = time.thread_time()
     for _ in range(REQUESTS):
-        metrics.answered("GET", CALLS[0][1], 200, seconds=0.003, refusal=None)
+        metrics.count_request("GET", CALLS[0][1], 200, seconds=0.003, refusal=None)
     return (time.thread_time() - began) / REQUESTS * 1e6
 
 
@@ -31,9 +31,9 @@ def counted() -> Metrics:
     metrics = Metrics(CALLS)
     for method, route in CALLS:
         for status in list(STATUSES)[::4]:
-            metrics.answered(method, route, status, seconds=0.01, refusal=None)
+            metrics.count_request(method, route, status, seconds=0.01, refusal=None)
     for method in METHODS:
-        metrics.answered(method, None, 404, seconds=0.01, refusal="not_found")
+        metrics.count_request(method, None, 404, seconds=0.01, refusal="not_found")
     return metrics
 
 

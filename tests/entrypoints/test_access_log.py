@@ -10,7 +10,7 @@ import pytest
 from msgspec import UNSET
 from structlog.testing import capture_logs
 
-from entrypoints.http.middleware.access_entries import AccessLogEntry, JsonAccessLog, log_to_console
+from entrypoints.observability.access_log import AccessLogEntry, JsonAccessLog, log_to_console
 
 pytestmark = pytest.mark.anyio
 

@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from domain.mail import Kind, Mail, Outcome
-from entrypoints.mail_log import MailLog
+from entrypoints.observability.mail_log import MailLog
 from tests.entrypoints.service import Service, address, eventually
 from tests.faults.postbox import Postbox
 from tests.faults.postbox import postbox as opened

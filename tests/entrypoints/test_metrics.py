@@ -20,10 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families as read_text
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from entrypoints.container import Container, close
-from entrypoints.health import Lookout
 from entrypoints.http.app import create
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.metrics import BUCKETS
+from entrypoints.observability.health import DependencyProbe
+from entrypoints.observability.metrics import BUCKETS
 from entrypoints.settings import load
 from tests.contracts.hash_gate import Gate
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
@@ -320,10 +320,10 @@ async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
         database = Database(f"postgresql://nobody:x@127.0.0.1:{port}/none", deadline=60)
         backlog = PostgresBacklog(database, clock=lambda: pytest.fail("there is nothing to reckon with"))
         container = Container(settings=load({**service.environ, "LATCHKEY_REDIS_URL": f"redis://127.0.0.1:{port}"}))
-        lookout = Lookout(backlog, container.blocklist(), deadline=0.05)
+        dependency_probe = DependencyProbe(backlog, container.blocklist(), deadline=0.05)
         async with asyncio.timeout(20):
             for _ in range(3):
-                assert await lookout.look() == ({"database": False, "redis": False}, None)
+                assert await dependency_probe.probe() == ({"database": False, "redis": False}, None)
         deaf.set()
         await close(container)
         await backlog._shared.drain()

@@ -10,8 +10,8 @@ from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Message, Receive, Scope, Send
 from msgspec import UNSET
 
-from entrypoints.http.middleware.access_entries import AccessLogEntry, AccessLogger
-from entrypoints.metrics import Metrics
+from entrypoints.observability.access_log import AccessLogEntry, AccessLogger
+from entrypoints.observability.metrics import Metrics
 
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
@@ -46,7 +46,7 @@ class AccessLog:
         finally:
             method, route, status = scope["method"], state.get("route"), state.get("status")
             code, seconds = state.get("refusal"), time.perf_counter() - began
-            self._metrics.answered(method, route, status, seconds=seconds, refusal=code)
+            self._metrics.count_request(method, route, status, seconds=seconds, refusal=code)
             ms, ip = round(seconds * 1000, 1), state["client_ip"]
             self._log(AccessLogEntry(request_id, method, route or "-", status, ms, ip, code or UNSET))
 

@@ -14,14 +14,14 @@ from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import Code, Refusal
-from entrypoints.exposition import exposition
-from entrypoints.health import Health, Lookout, shutting_down
 from entrypoints.http.credentials import bearer_token
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import described
 from entrypoints.http.guard import public
 from entrypoints.http.request import FOR_ANY_ORIGIN
-from entrypoints.metrics import Metrics
+from entrypoints.observability.exposition import exposition
+from entrypoints.observability.health import DependencyProbe, Health, shutting_down
+from entrypoints.observability.metrics import Metrics
 from entrypoints.settings import Settings
 
 TEXT = "text/plain; version=0.0.4"  # the framework adds the charset
@@ -48,7 +48,7 @@ async def ready(health: NamedDependency[Health]) -> Alive:
     is down, the status is 200 `degraded`."""
     if shutting_down.is_set():
         raise Refusal(Code.UNAVAILABLE, "Shutting down.", retry_after=2)
-    down = await health.down()
+    down = await health.unhealthy()
     if "database" in down:
         raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.", retry_after=2)
     return Alive("ok" if not down else f"degraded: {', '.join(down)}")
@@ -182,7 +182,7 @@ async def server_metadata_of_path(
 async def numbers(
     request: Request[Any, Any, Any],
     settings: NamedDependency[SkipValidation[Settings]],
-    lookout: NamedDependency[Lookout],
+    dependency_probe: NamedDependency[DependencyProbe],
     hashing_load: NamedDependency[SkipValidation[Callable[[], tuple[int, int]]]],
 ) -> Response[bytes]:
     """Prometheus metrics of all processes. Requires a bearer token if LATCHKEY_METRICS_TOKEN is set."""
@@ -190,11 +190,11 @@ async def numbers(
     asked = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
     openmetrics = OPENMETRICS in asked
     metrics: Metrics = request.app.state.metrics
-    metrics.hashing(*hashing_load())
-    up, backlog = await lookout.look()
+    metrics.set_hashing(*hashing_load())
+    up, backlog = await dependency_probe.probe()
 
     def write() -> bytes:
-        return exposition(metrics, up, backlog, lost=lookout.lost_revocations, openmetrics=openmetrics)
+        return exposition(metrics, up, backlog, lost=dependency_probe.lost_revocations, openmetrics=openmetrics)
 
     media_type = f"{OPENMETRICS}; version=1.0.0; charset=utf-8" if openmetrics else TEXT
     return Response(await asyncio.to_thread(write), media_type=media_type)

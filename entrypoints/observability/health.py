@@ -1,4 +1,4 @@
-"""Which parts of the house answer, for the readiness page and for who watches the numbers."""
+"""Health of the dependencies, PostgreSQL and Redis: for readiness and for the metrics."""
 
 import asyncio
 import threading
@@ -16,16 +16,18 @@ from domain.refusals import Refusal
 T = TypeVar("T")
 
 shutting_down = threading.Event()
-"""Set once this process has been told to stop: readiness fails from then on."""
+"""Set once this process is stopping: readiness fails from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
+    """For readiness."""
+
     store: RevocationStore
     blocklist: RedisBlocklist
 
-    async def down(self) -> list[str]:
-        """The names of the parts that do not answer."""
+    async def unhealthy(self) -> list[str]:
+        """The names of the dependencies that do not answer."""
         database, redis = await asyncio.gather(self._database_answers(), self.blocklist.is_healthy())
         return [name for name, answers in (("database", database), ("redis", redis)) if not answers]
 
@@ -38,8 +40,8 @@ class Health:
 
 
 @dataclass(frozen=True, slots=True)
-class Lookout:
-    """What no process can count by itself. A part that does not answer within `deadline` seconds is down."""
+class DependencyProbe:
+    """For the metrics. A dependency that does not answer within `deadline` seconds is down."""
 
     backlog: PostgresBacklog
     blocklist: RedisBlocklist
@@ -51,15 +53,15 @@ class Lookout:
         """How many revocations PostgreSQL has lost; None if unknown."""
         return None if self.lost is None else self.lost.found
 
-    async def look(self) -> tuple[dict[str, bool], Backlog | None]:
-        """Which parts are up, and what the database says. Raises nothing."""
+    async def probe(self) -> tuple[dict[str, bool], Backlog | None]:
+        """Which dependencies are up, and the state of the outbox; None if PostgreSQL is down. Raises nothing."""
         backlog, redis = await asyncio.gather(
             self._in_time(self.backlog.look()), self._in_time(self.blocklist.is_healthy())
         )
         return {"database": backlog is not None, "redis": redis or False}, backlog
 
-    async def _in_time(self, asked: Awaitable[T]) -> T | None:
+    async def _in_time(self, answer: Awaitable[T]) -> T | None:
         with suppress(Exception):
             async with asyncio.timeout(self.deadline):
-                return await asked
+                return await answer
         return None

@@ -1,4 +1,4 @@
-"""The numbers as Prometheus reads them: its text format 0.0.4, or OpenMetrics 1.0.0 for who asks for that."""
+"""Metrics in the text format of Prometheus (0.0.4) or in OpenMetrics 1.0.0."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -9,7 +9,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.registry import Collector
 
 from adapters.postgres.postgres_backlog import Backlog
-from entrypoints.metrics import Metrics
+from entrypoints.observability.metrics import Metrics
 
 
 class _Families(Collector):
@@ -23,19 +23,19 @@ class _Families(Collector):
 def exposition(
     metrics: Metrics, up: dict[str, bool], backlog: Backlog | None, *, lost: int | None = None, openmetrics: bool
 ) -> bytes:
-    families = _Families([*metrics.collect(), *_looked_up(up, backlog), *_lost(lost)])
+    families = _Families([*metrics.collect(), *_dependencies(up, backlog), *_lost(lost)])
     write: Callable[[Collector], bytes] = generate_openmetrics if openmetrics else generate_latest
     return write(families)
 
 
-def _looked_up(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]:
+def _dependencies(up: dict[str, bool], backlog: Backlog | None) -> Iterator[Metric]:
     dependencies = GaugeMetricFamily(
         "latchkey_dependency_up", "Whether a dependency answers in time.", labels=["dependency"]
     )
-    for dependency, answers in up.items():
-        dependencies.add_metric([dependency], float(answers))
+    for name, answers in up.items():
+        dependencies.add_metric([name], float(answers))
     yield dependencies
-    if backlog is None:  # unknown, which is not the same as none
+    if backlog is None:  # unknown, which is not the same as zero
         return
     yield GaugeMetricFamily("latchkey_outbox_pending", "Mails waiting to be sent.", backlog.owed)
     yield GaugeMetricFamily("latchkey_outbox_parked", "Mails that could not be delivered.", backlog.parked)

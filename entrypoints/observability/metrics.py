@@ -69,10 +69,10 @@ class Metrics:
     def _counter(self, name: str, documentation: str, *labels: str) -> Counter:
         return Counter(f"latchkey_{name}", documentation, labels, registry=self._registry)
 
-    def answered(
+    def count_request(
         self, method: str, route: str | None, status: int | None, *, seconds: float, refusal: str | None
     ) -> None:
-        """Count a request. `refusal` is the code of a problem document."""
+        """`refusal` is the code of a problem document."""
         requests, durations = self._series.get((method, route, status)) or self._find_series(method, route, status)
         requests.inc()
         durations.observe(seconds)
@@ -93,7 +93,7 @@ class Metrics:
             self._series[key] = requests, self._durations.labels(*call)
         return self._series[key]
 
-    def hashing(self, running: int, waiting: int) -> None:
+    def set_hashing(self, running: int, waiting: int) -> None:
         """Set how many passwords this process is hashing, and how many wait for it."""
         self._running.set(running)
         self._waiting.set(waiting)

@@ -1,4 +1,4 @@
-"""What becomes of mails, for who reads the log of a worker: by id and kind, never by address."""
+"""Log events about mails: by id and kind, never by address."""
 
 import structlog
 
@@ -9,30 +9,30 @@ log = structlog.get_logger(__name__)
 
 class MailLog:
     """Plays `ReportMail`. Logs the first delayed mail and the first that is sent again; a server that refuses us,
-    once; and each mail that is given up. Mails that are no longer needed are no warning: strangers can cause any
-    number of them."""
+    once; and each mail that is given up. A mail that is no longer needed is no warning: strangers can cause any
+    number of these."""
 
     def __init__(self) -> None:
         self._delayed = False
         self._refused = False
 
     def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
-        said = {"id": str(mail.id), "kind": mail.kind.value}
-        why = nameless(note)
+        fields = {"id": str(mail.id), "kind": mail.kind.value}
+        reason = nameless(note)
         match outcome:
             case None if server_refuses:
                 if not self._refused:
-                    log.error("mail_server_refuses", **said, attempts=mail.attempts, note=why)
+                    log.error("mail_server_refuses", **fields, attempts=mail.attempts, note=reason)
                 self._delayed = self._refused = True
             case None:
                 if not self._delayed:
-                    log.warning("mail_delayed", **said, attempts=mail.attempts, note=why)
+                    log.warning("mail_delayed", **fields, attempts=mail.attempts, note=reason)
                 self._delayed = True
             case Outcome.SENT:
                 if self._delayed:
-                    log.info("mail_delivery_resumed", **said)
+                    log.info("mail_delivery_resumed", **fields)
                 self._delayed = self._refused = False
             case Outcome.PARKED:
-                log.error("mail_parked", **said, attempts=mail.attempts, note=why)
+                log.error("mail_parked", **fields, attempts=mail.attempts, note=reason)
             case Outcome.DROPPED:
-                log.info("mail_dropped", **said, attempts=mail.attempts, note=why)
+                log.info("mail_dropped", **fields, attempts=mail.attempts, note=reason)

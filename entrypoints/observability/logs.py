@@ -1,4 +1,4 @@
-"""One line an event: JSON for machines in production, readable in development. Never a secret: see the tests."""
+"""Logging: one line for each event, JSON in production, readable in development. Never a secret: see the tests."""
 
 import logging
 import sys
@@ -51,7 +51,7 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    # Libraries speak through the same door, so that their lines are events too.
+    # Libraries log by the same handler, so that their lines are events too.
     handler = logging.StreamHandler(out)
     fields = structlog.stdlib.ExtraAdder(FIELDS)
     handler.setFormatter(

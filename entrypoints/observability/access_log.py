@@ -11,7 +11,7 @@ import msgspec
 import structlog
 from msgspec import UNSET, Struct, UnsetType, field
 
-from entrypoints.logs import LossyStream
+from entrypoints.observability.logs import LossyStream
 from entrypoints.settings import Settings
 
 
