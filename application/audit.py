@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Clock, NewId
-from application.store import Work
+from application.repositories import UnitOfWork
 from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
 
@@ -18,7 +18,7 @@ class Audit:
 
     async def record(
         self,
-        work: Work,
+        work: UnitOfWork,
         action: Action,
         user_id: UUID,
         *,

@@ -1,5 +1,5 @@
-"""Every role that the outside world plays for the use cases; what it keeps for them is in `store/`, and
-what sends its mails in `mail_ports.py`.
+"""Every role that the outside world plays for the use cases; what it keeps for them is in
+`repositories/`, and what sends its mails in `mail/ports.py`.
 
 An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what None means,
 units and promises. Any role that reaches outside may raise the refusal `unavailable`."""

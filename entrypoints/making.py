@@ -21,7 +21,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
-from application.mail_ports import Mailer
+from application.mail.ports import Mailer
 from application.ports import Clock
 from domain.password import PasswordPolicy
 from entrypoints.settings import LONGEST_ACCESS, Settings

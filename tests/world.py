@@ -31,44 +31,44 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
-from application.administer import ChangeUser, DeleteUser, EndSessions
-from application.ask_for_link import AskForLink
+from application.administration.administer import ChangeUser, DeleteUser, EndSessions
+from application.administration.create_user import CreateUser
+from application.administration.import_users import ImportUsers
+from application.administration.list_users import ListEvents, ListUsers, ShowUser
+from application.administration.manage_user import ManageUser
+from application.administration.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
+from application.administration.operate_users import GrantRole
 from application.audit import Audit
-from application.authenticate import Authenticate
-from application.change_email import ChangeEmail
-from application.change_password import ChangePassword
-from application.check_password import CheckPassword
-from application.clients import AddClient, ListClients, RemoveClient
-from application.confirm_email import ConfirmEmail
-from application.create_user import CreateUser
-from application.delete_me import DeleteMe
-from application.deliver_mail import DeliverMail
-from application.export_me import ExportMe
-from application.follow_email_link import FollowEmailLink
-from application.identify_client import IdentifyClient
-from application.import_users import ImportUsers
-from application.introspect import Introspect
-from application.issue_tokens import IssueTokens
-from application.keep_house import KeepHouse
-from application.list_sessions import ListSessions
-from application.list_users import ListEvents, ListUsers, ShowUser
-from application.login import Login
-from application.logout import EndSession, Logout, LogoutEverywhere
-from application.mails import ParkedMails, RedriveMail
-from application.manage_user import ManageUser
-from application.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
-from application.operate_users import GrantRole
+from application.clients.clients import AddClient, ListClients, RemoveClient
+from application.clients.identify_client import IdentifyClient
+from application.clients.introspect import Introspect
+from application.clients.revoke import Revoke
+from application.credentials.ask_for_link import AskForLink
+from application.credentials.change_password import ChangePassword
+from application.credentials.check_password import CheckPassword
+from application.credentials.reset_password import ResetPassword
+from application.mail.deliver_mail import DeliverMail
+from application.mail.mails import ParkedMails, RedriveMail
+from application.mail.spend_mail import SpendMail
+from application.maintenance.keep_house import KeepHouse
 from application.ports import Directory, Leftovers, Limits
-from application.refresh import Refresh
-from application.register import Register
-from application.rename_me import RenameMe
-from application.reset_password import ResetPassword
-from application.restore_email import RestoreEmail
-from application.revoke import Revoke
-from application.show_me import ShowMe
-from application.spend_mail import SpendMail
-from application.store import Renewals
-from application.verify import Verify
+from application.profile.change_email import ChangeEmail
+from application.profile.confirm_email import ConfirmEmail
+from application.profile.delete_me import DeleteMe
+from application.profile.export_me import ExportMe
+from application.profile.follow_email_link import FollowEmailLink
+from application.profile.rename_me import RenameMe
+from application.profile.restore_email import RestoreEmail
+from application.profile.show_me import ShowMe
+from application.registration.register import Register
+from application.registration.verify import Verify
+from application.repositories import Renewals
+from application.sessions.authenticate import Authenticate
+from application.sessions.issue_tokens import IssueTokens
+from application.sessions.list_sessions import ListSessions
+from application.sessions.login import Login
+from application.sessions.logout import EndSession, Logout, LogoutEverywhere
+from application.sessions.refresh import Refresh
 from domain.mail import Kind, Mail, Outcome
 from domain.password import PasswordPolicy
 from domain.role import Role

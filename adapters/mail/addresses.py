@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from application.mail_ports import MailRefused
+from application.mail.ports import MailRefused
 from domain.mail import Letter
 
 # Narrower than the RFC on purpose: no quoted local parts, comments, routes, address literals or encoded words. What

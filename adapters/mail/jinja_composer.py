@@ -7,7 +7,7 @@ from urllib.parse import quote
 from jinja2 import FileSystemLoader, StrictUndefined, select_autoescape
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from application.mail_ports import Composer
+from application.mail.ports import Composer
 from domain.device import describe_device
 from domain.mail import Kind, Letter, Mail, Purpose
 

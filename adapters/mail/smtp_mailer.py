@@ -9,7 +9,7 @@ from aiosmtplib import SMTP
 from adapters.mail.addresses import parse_sender
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpSession, SmtpTimeouts
 from adapters.mail.smtp_url import SmtpServer, Tls
-from application.mail_ports import Mailer, StillSending, not_waiting
+from application.mail.ports import Mailer, StillSending, not_waiting
 from domain.mail import Letter
 
 

@@ -4,7 +4,7 @@ import re
 
 from aiosmtplib.errors import SMTPResponseException
 
-from application.mail_ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
+from application.mail.ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
 
 _ABOUT_THE_RECIPIENT = {550, 551, 552, 553, 556}
 """Reply codes about a mailbox (RFC 5321 section 4.2.2) or its domain (RFC 7504). Other codes are about a command, the

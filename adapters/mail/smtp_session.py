@@ -13,7 +13,7 @@ from aiosmtplib.errors import SMTPException, SMTPNotSupported, SMTPResponseExcep
 from adapters.mail.addresses import Sender, recipient
 from adapters.mail.message import message_bytes
 from adapters.mail.smtp_replies import classify
-from application.mail_ports import (
+from application.mail.ports import (
     MailDelayed,
     Mailer,
     MailServerRefused,

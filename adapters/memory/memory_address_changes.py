@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.store import AddressChanges
+from application.repositories import AddressChanges
 from domain.address_change import AddressChange
 
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.store import Clients, Events
+from application.repositories import Clients, Events
 from domain.client import Client
 from domain.event import Event
 

@@ -2,7 +2,7 @@
 
 from anyio.lowlevel import checkpoint
 
-from application.mail_ports import Mailer, StillSending, not_waiting
+from application.mail.ports import Mailer, StillSending, not_waiting
 from domain.mail import Letter
 
 

@@ -8,7 +8,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.store import Mails
+from application.repositories import Mails
 from domain.mail import Mail, Outcome
 from domain.user import User
 

@@ -4,7 +4,7 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.memory_store import MemoryStore
-from application.store import Renewals
+from application.repositories import Renewals
 from domain.session import Lifetimes, Session
 from domain.user import User
 

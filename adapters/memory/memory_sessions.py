@@ -7,7 +7,7 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.store import Sessions
+from application.repositories import Sessions
 from domain.event import Event
 from domain.session import ENDED, EndReason, Session
 from domain.user import User

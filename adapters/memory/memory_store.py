@@ -15,10 +15,10 @@ from adapters.memory.memory_users import MemoryUsers
 from adapters.memory.rows import Rows
 from adapters.revocations import Blocklist
 from application.ports import Clock, Nudge
-from application.store import Work
+from application.repositories import UnitOfWork
 
 
-class MemoryWork(Work):
+class MemoryUnitOfWork(UnitOfWork):
     def __init__(self, rows: Rows) -> None:
         self._sessions = MemorySessions(rows)
         self._users = MemoryUsers(rows, self._sessions)
@@ -75,9 +75,9 @@ class MemoryStore:
             self.rows = rows
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
         async with self.alone() as rows:
-            work = MemoryWork(rows)
+            work = MemoryUnitOfWork(rows)
             yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)

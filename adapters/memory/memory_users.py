@@ -11,7 +11,7 @@ from adapters.memory.deleted_users import bring_back, remove
 from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
 from adapters.memory.user_search import search
-from application.store import Found, Place, Proof, Users
+from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place
+from application.repositories import BY_EMAIL, BY_USERNAME, Found, Place
 from domain.role import Role
 from domain.user import User
 

@@ -10,7 +10,7 @@ from sqlalchemy import delete, insert, select, update
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import change_of, row_of_change
 from adapters.postgres.tables import address_changes
-from application.store import AddressChanges
+from application.repositories import AddressChanges
 from domain.address_change import AddressChange
 
 

@@ -8,7 +8,7 @@ from sqlalchemy import delete, insert, select
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import client_of
 from adapters.postgres.tables import clients
-from application.store import Clients
+from application.repositories import Clients
 from domain.client import Client
 
 

@@ -9,7 +9,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.rows import event_of, insert_all, row_of_event
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
-from application.store import Events
+from application.repositories import Events
 from domain.event import Event
 
 _ADD = CompiledStatement(insert(events))

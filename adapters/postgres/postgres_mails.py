@@ -10,7 +10,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import mails
-from application.store import Mails
+from application.repositories import Mails
 from domain.mail import LANE_PACE, NOTICE_DELAY, Kind, Mail, Outcome
 from domain.user import User
 

@@ -17,7 +17,7 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.rows import OWNER, among, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, users
-from application.store import Renewals
+from application.repositories import Renewals
 from domain.session import Lifetimes, Session
 from domain.user import User
 

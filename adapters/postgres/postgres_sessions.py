@@ -13,7 +13,7 @@ from adapters.postgres.postgres_events import note, noting
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users
-from application.store import Sessions
+from application.repositories import Sessions
 from domain.event import Event
 from domain.session import ENDED, EndReason, Session
 from domain.user import User

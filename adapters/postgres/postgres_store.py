@@ -16,10 +16,10 @@ from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.postgres_users import PostgresUsers
 from adapters.revocations import Blocklist
 from application.ports import Nudge
-from application.store import Work
+from application.repositories import UnitOfWork
 
 
-class PostgresWork(Work):
+class PostgresUnitOfWork(UnitOfWork):
     def __init__(self, connection: Connection) -> None:
         self._sessions = PostgresSessions(connection)
         self._users = PostgresUsers(connection, self._sessions)
@@ -63,18 +63,18 @@ class PostgresStore:
         self._nudge = nudge
         self._fair_share = FairShare()
 
-    def begin(self) -> AbstractAsyncContextManager[Work]:
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         return self._work(self._database.transaction)
 
-    def step(self) -> AbstractAsyncContextManager[Work]:
+    def step(self) -> AbstractAsyncContextManager[UnitOfWork]:
         return self._work(self._database.connection)
 
     @asynccontextmanager
-    async def _work(self, borrow: Callable[[], AbstractAsyncContextManager[Connection]]) -> AsyncIterator[Work]:
+    async def _work(self, borrow: Callable[[], AbstractAsyncContextManager[Connection]]) -> AsyncIterator[UnitOfWork]:
         async with self._fair_share.turn():
             with outages_as_refusals():
                 async with within_deadline(self._deadline), borrow() as connection:
-                    work = PostgresWork(connection)
+                    work = PostgresUnitOfWork(connection)
                     yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)

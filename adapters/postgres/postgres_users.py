@@ -18,7 +18,7 @@ from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_username, claims, rival_hash
 from adapters.postgres.user_pages import page
-from application.store import Found, Place, Proof, Users
+from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason

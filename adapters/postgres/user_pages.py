@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import user_of
 from adapters.postgres.tables import email_order, username_key, users
-from application.store import BY_EMAIL, BY_USERNAME, Found, Place
+from application.repositories import BY_EMAIL, BY_USERNAME, Found, Place
 from domain.role import Role
 
 

@@ -3,7 +3,7 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
 
-from application.store import Place
+from application.repositories import Place
 from domain.refusals import Code, Refusal
 
 

@@ -10,9 +10,9 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import HTTPScope, Scope
 
-from application.authenticate import Authenticate
-from application.identify_client import IdentifyClient
+from application.clients.identify_client import IdentifyClient
 from application.ports import Limits
+from application.sessions.authenticate import Authenticate
 from domain.limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
 from domain.refusals import Code, Refusal
 from domain.role import Role

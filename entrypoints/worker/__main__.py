@@ -20,8 +20,8 @@ import dramatiq
 import structlog
 
 from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
-from application.deliver_mail import DeliverMail
-from application.keep_house import KeepHouse
+from application.mail.deliver_mail import DeliverMail
+from application.maintenance.keep_house import KeepHouse
 from entrypoints.container import Container, close
 from entrypoints.observability.logs import configure_logs, warn_about_settings
 from entrypoints.schema import SchemaError, insist_at_start

@@ -10,7 +10,7 @@ from uuid import UUID
 import structlog
 from dramatiq.middleware import Middleware
 
-from application.deliver_mail import DeliverMail
+from application.mail.deliver_mail import DeliverMail
 from domain.refusals import Refusal
 from entrypoints.worker.event_loop import worker_loop
 

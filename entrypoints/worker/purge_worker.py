@@ -7,7 +7,7 @@ from random import SystemRandom
 import structlog
 from dramatiq.middleware import Middleware
 
-from application.keep_house import START, KeepHouse
+from application.maintenance.keep_house import START, KeepHouse
 from domain.refusals import Refusal
 from entrypoints.worker.event_loop import worker_loop
 

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from adapters.memory.memory_mailer import MemoryMailer
-from application.mail_ports import Mailer, MailRefused, StillSending, not_waiting
+from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
 from domain.mail import Kind, Letter, Mail, Outcome
 from tests.application.test_deliver_mail import fate, kept, owe
 from tests.world import World

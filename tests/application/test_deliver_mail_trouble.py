@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import pytest
 
-from application.mail_ports import (
+from application.mail.ports import (
     Composer,
     MailDelayed,
     Mailer,
@@ -18,7 +18,7 @@ from application.mail_ports import (
     StillSending,
     not_waiting,
 )
-from application.store import Work
+from application.repositories import UnitOfWork
 from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
 from domain.refusals import Refusal, unavailable
 from tests.application.test_deliver_mail import ALICE, claim, fate, kept, owe
@@ -97,7 +97,7 @@ class Fading(Mailer):
         self.away = True
 
     @asynccontextmanager
-    async def begin(self) -> AsyncIterator[Work]:
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
         if self.away:
             raise unavailable("The database")
         async with self.world.begin() as work:

@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import pytest
 
-from application.export_me import PAGE, Export
+from application.profile.export_me import PAGE, Export
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import Origin

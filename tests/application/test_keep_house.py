@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from application.keep_house import START, Spot
+from application.maintenance.keep_house import START, Spot
 from domain import retention
 from domain.event import Action
 from domain.mail import Purpose

@@ -10,7 +10,7 @@ import pytest
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
-from application.store import Work
+from application.repositories import UnitOfWork
 from domain.mail import Kind, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
@@ -132,7 +132,7 @@ class Counted:
     def __init__(self, world: World) -> None:
         self.world, self.calls, begin = world, 0, world.begin
 
-        def counted() -> AbstractAsyncContextManager[Work]:
+        def counted() -> AbstractAsyncContextManager[UnitOfWork]:
             self.calls += 1
             return begin()
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from application.store import Place
+from application.repositories import Place
 from domain.refusals import Code
 from domain.role import Role
 from tests.application.words import ALICE, BOB, claim, refused

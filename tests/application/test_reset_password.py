@@ -8,7 +8,7 @@ import pytest
 
 from adapters.no_limits import NoLimits
 from adapters.uuid7 import uuid7
-from application.mail_ports import MailDelayed
+from application.mail.ports import MailDelayed
 from domain.mail import Kind, Outcome, Purpose
 from domain.refusals import Code, Refusal
 from domain.role import Role

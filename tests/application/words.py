@@ -12,7 +12,7 @@ import pytest
 
 from adapters.memory.memory_hasher import MemoryHasher
 from adapters.no_limits import NoLimits
-from application.keep_house import START
+from application.maintenance.keep_house import START
 from application.ports import Verdict
 from domain.address_change import AddressChange
 from domain.event import Action

@@ -23,7 +23,7 @@ from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.uuid7 import uuid7
-from application.show_me import ShowMe
+from application.profile.show_me import ShowMe
 from domain.event import Action, Event
 from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session

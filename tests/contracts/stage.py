@@ -14,7 +14,7 @@ import anyio
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import RevocationStore
-from application.store import Proof, Renewals, Work
+from application.repositories import Proof, Renewals, UnitOfWork
 from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import Origin
@@ -36,8 +36,8 @@ def new_id() -> UUID:
 
 
 class Store(Protocol):
-    def begin(self) -> AbstractAsyncContextManager[Work]: ...
-    def step(self) -> AbstractAsyncContextManager[Work]: ...
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
+    def step(self) -> AbstractAsyncContextManager[UnitOfWork]: ...
 
 
 @dataclass
@@ -48,7 +48,7 @@ class Stage:
     blocklist: "SpyingBlocklist"
     nudged: list[UUID]
 
-    def begin(self) -> AbstractAsyncContextManager[Work]:
+    def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         return self.store.begin()
 
     async def user(

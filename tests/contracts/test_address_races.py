@@ -11,12 +11,12 @@ import pytest
 
 from adapters.no_limits import NoLimits
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
-from application.administer import ChangeUser
+from application.administration.administer import ChangeUser
+from application.administration.manage_user import ManageUser
 from application.audit import Audit
-from application.confirm_email import ConfirmEmail
-from application.manage_user import ManageUser
-from application.restore_email import RestoreEmail
-from application.verify import Verify
+from application.profile.confirm_email import ConfirmEmail
+from application.profile.restore_email import RestoreEmail
+from application.registration.verify import Verify
 from domain.address_change import AddressChange
 from domain.mail import Link, Purpose
 from domain.refusals import Code, Refusal

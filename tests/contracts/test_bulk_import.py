@@ -7,7 +7,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from application.store import Proof
+from application.repositories import Proof
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import Provenance, User

@@ -11,7 +11,7 @@ import pytest
 from adapters.mail.addresses import Sender
 from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
-from application.mail_ports import Composer
+from application.mail.ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
 from domain.origin import Origin
 from tests.contracts.mail_reader import Reader

@@ -10,7 +10,7 @@ import pytest
 from adapters.caller import Caller, serve
 from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.postgres_store import PostgresStore
-from application.store import Work
+from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
 from tests.contracts.stage import SpyingBlocklist, until
 
@@ -40,7 +40,7 @@ class Works:
         context.run(serve, Caller(ip=ip, user=user))
         return asyncio.create_task(self._work(ip, self._begin()), context=context)
 
-    async def _work(self, ip: str, work: AbstractAsyncContextManager[Work]) -> None:
+    async def _work(self, ip: str, work: AbstractAsyncContextManager[UnitOfWork]) -> None:
         async with work as opened:
             await opened.clients.all()
             self.begun.append(ip)

@@ -11,7 +11,7 @@ import pytest
 from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
-from application.mail_ports import MailDelayed
+from application.mail.ports import MailDelayed
 from tests.contracts.smtp_servers import scripted
 from tests.contracts.test_mailers import FROM, LETTER
 

@@ -21,7 +21,7 @@ from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import metadata
-from application.store import BY_EMAIL, BY_USERNAME, Place
+from application.repositories import BY_EMAIL, BY_USERNAME, Place
 from domain.address_change import AddressChange
 from domain.mail import Outcome
 from domain.retention import Leftover

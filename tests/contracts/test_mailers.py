@@ -20,7 +20,7 @@ from adapters.mail.folder_mailer import FolderMailer
 from adapters.mail.message import message_bytes
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
-from application.mail_ports import Mailer, MailRefused
+from application.mail.ports import Mailer, MailRefused
 from domain.mail import Letter
 from tests.contracts.smtp_servers import honest
 

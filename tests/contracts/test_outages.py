@@ -16,10 +16,10 @@ from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
 from adapters.postgres.errors import FAILURES, is_failover
 from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore, PostgresWork
+from adapters.postgres.postgres_store import PostgresStore, PostgresUnitOfWork
 from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.revocations import PostgresRevocationStore
-from application.store import Work
+from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
 from entrypoints.devserver import engines
 from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
@@ -42,7 +42,7 @@ async def database_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) ->
         await database.close()
 
 
-async def run_in(work: Work, statement: str) -> object:
+async def run_in(work: UnitOfWork, statement: str) -> object:
     """On the connection of that work."""
     assert isinstance(work.users, PostgresUsers)
     return await work.users._connection.fetch_value(text(statement))
@@ -150,7 +150,7 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
         async def work_on() -> None:
             async with stage.begin() as work:
                 await run_in(work, "SELECT 1")
-                assert isinstance(work, PostgresWork)
+                assert isinstance(work, PostgresUnitOfWork)
                 work.sessions.raised[new_id()] = 3
                 work.mails.owed.append(new_id())
                 if moment == "while it waits":

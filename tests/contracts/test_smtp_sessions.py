@@ -10,7 +10,7 @@ import pytest
 
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
-from application.mail_ports import MailDelayed, MailRefused
+from application.mail.ports import MailDelayed, MailRefused
 from domain.mail import Letter
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, honest, scripted

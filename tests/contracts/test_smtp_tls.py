@@ -7,7 +7,7 @@ import pytest
 
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import SmtpServer, Tls, parse_smtp_url
-from application.mail_ports import MailDelayed
+from application.mail.ports import MailDelayed
 from tests.contracts.certificates import Authority
 from tests.contracts.smtp_servers import honest, scripted
 from tests.contracts.test_mailers import FROM, LETTER

@@ -10,7 +10,7 @@ import pytest
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
-from application.mail_ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
+from application.mail.ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
 from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
 from tests.contracts.test_mailers import FROM, LETTER
 

@@ -11,7 +11,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
-from application.store import BY_EMAIL, Place
+from application.repositories import BY_EMAIL, Place
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User

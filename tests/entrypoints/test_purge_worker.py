@@ -8,7 +8,7 @@ import anyio
 import pytest
 
 from adapters.uuid7 import lowest
-from application.keep_house import KeepHouse
+from application.maintenance.keep_house import KeepHouse
 from application.ports import Leftovers
 from domain import retention
 from domain.refusals import unavailable

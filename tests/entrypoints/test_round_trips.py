@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from adapters.uuid7 import uuid7
-from application.store import Begin
+from application.repositories import Begin
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.role import Role

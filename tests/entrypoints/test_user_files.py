@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from adapters.passwords.stored_hash import StoredHash
-from application.import_users import ImportIssue, ImportRow
+from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
 from entrypoints.cli.output import printable
 from entrypoints.cli.user_import.files import LONGEST, Found, read_cells, read_lines

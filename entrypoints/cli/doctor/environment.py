@@ -14,7 +14,7 @@ from adapters.mail.smtp_session import SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.tokens.key_files import read_keys
 from adapters.tokens.key_store import ReloadingKeyStore
-from application.mail_ports import MailDelayed
+from application.mail.ports import MailDelayed
 from application.ports import Clock
 from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings

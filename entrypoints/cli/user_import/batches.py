@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from application.import_users import ImportIssue, ImportRow
+from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
 from entrypoints.cli.user_import.files import Found
 from entrypoints.container import Container

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from application.import_users import ImportIssue
+from application.administration.import_users import ImportIssue
 from domain.refusals import Refusal
 from domain.role import Role
 from entrypoints.cli.output import print_json, print_note, printable

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from io import TextIOWrapper
 from typing import Any, BinaryIO
 
-from application.import_users import ImportIssue, ImportRow
+from application.administration.import_users import ImportIssue, ImportRow
 from entrypoints.cli.user_import.rows import COLUMNS, Read, from_cells
 
 LONGEST = 65_536

@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 
-from application.import_users import ImportRow
+from application.administration.import_users import ImportRow
 from domain.role import Role
 
 Read = Callable[[bytes, int], ImportRow]

@@ -5,11 +5,11 @@ from typing import Any
 from litestar import Response
 from litestar.di import NamedDependency
 
-from application.ask_for_link import AskForLink
-from application.follow_email_link import FollowEmailLink
-from application.look_at_link import LookAtLink
-from application.reset_password import ResetPassword
-from application.verify import Verify
+from application.credentials.ask_for_link import AskForLink
+from application.credentials.look_at_link import LookAtLink
+from application.credentials.reset_password import ResetPassword
+from application.profile.follow_email_link import FollowEmailLink
+from application.registration.verify import Verify
 from domain.limits import Limit
 from domain.mail import Purpose
 from domain.password import PasswordPolicy

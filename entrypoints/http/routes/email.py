@@ -4,8 +4,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.change_email import ChangeEmail
-from application.follow_email_link import FollowEmailLink
+from application.profile.change_email import ChangeEmail
+from application.profile.follow_email_link import FollowEmailLink
 from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password

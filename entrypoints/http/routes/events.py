@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Struct
 
-from application.list_users import ListEvents
-from application.store import Place
+from application.administration.list_users import ListEvents
+from application.repositories import Place
 from domain.event import Action, Event
 from domain.role import Role
 from domain.token import AccessToken

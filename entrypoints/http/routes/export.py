@@ -11,7 +11,7 @@ from litestar.params import SkipValidation
 from litestar.response import Stream
 from msgspec import Struct
 
-from application.export_me import Export, ExportMe
+from application.profile.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.limits import Limit
 from domain.mail import Kind, Mail, Outcome

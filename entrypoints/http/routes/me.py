@@ -6,9 +6,9 @@ from litestar.params import JSONBody
 from litestar.types import HTTPScope
 from msgspec import Struct
 
-from application.delete_me import DeleteMe
-from application.rename_me import RenameMe
-from application.show_me import ShowMe
+from application.profile.delete_me import DeleteMe
+from application.profile.rename_me import RenameMe
+from application.profile.show_me import ShowMe
 from domain.limits import Limit
 from domain.token import AccessToken
 from entrypoints.http.endpoint import Headers, delete, get, patch

@@ -8,8 +8,8 @@ from litestar.di import NamedDependency
 from litestar.params import SkipValidation, URLEncodedBody
 from msgspec import UNSET, Struct, UnsetType
 
-from application.introspect import Introspect
-from application.revoke import Revoke
+from application.clients.introspect import Introspect
+from application.clients.revoke import Revoke
 from domain.limits import Limit
 from domain.refusals import Code, Refusal
 from domain.role import Role

@@ -4,9 +4,9 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.ask_for_link import AskForLink
-from application.change_password import ChangePassword
-from application.reset_password import ResetPassword
+from application.credentials.ask_for_link import AskForLink
+from application.credentials.change_password import ChangePassword
+from application.credentials.reset_password import ResetPassword
 from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password

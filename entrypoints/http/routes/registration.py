@@ -4,9 +4,9 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.ask_for_link import AskForLink
-from application.register import Register
-from application.verify import Verify
+from application.credentials.ask_for_link import AskForLink
+from application.registration.register import Register
+from application.registration.verify import Verify
 from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username

@@ -8,10 +8,10 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
-from application.list_sessions import ListSessions
-from application.login import Login
-from application.logout import EndSession, Logout, LogoutEverywhere
-from application.refresh import Refresh
+from application.sessions.list_sessions import ListSessions
+from application.sessions.login import Login
+from application.sessions.logout import EndSession, Logout, LogoutEverywhere
+from application.sessions.refresh import Refresh
 from domain.limits import Limit
 from domain.session import Session
 from entrypoints.http.endpoint import delete, get, post

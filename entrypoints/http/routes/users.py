@@ -7,8 +7,8 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
-from application.administer import ChangeUser, DeleteUser, EndSessions
-from application.list_users import ListUsers, ShowUser
+from application.administration.administer import ChangeUser, DeleteUser, EndSessions
+from application.administration.list_users import ListUsers, ShowUser
 from domain import limits
 from domain.refusals import Code, Refusal
 from domain.role import Role

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from application.store import Begin, Work
+from application.repositories import Begin, UnitOfWork
 from tests.overhearing import Overheard
 
 
@@ -14,11 +14,11 @@ class _Back(Exception):
     """Nothing of it shall stay."""
 
 
-def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[Work]]:
+def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
     """The same, but what is done there is undone."""
 
     @asynccontextmanager
-    async def undone() -> AsyncIterator[Work]:
+    async def undone() -> AsyncIterator[UnitOfWork]:
         with suppress(_Back):
             async with begin() as work:
                 yield work

@@ -1,0 +1,63 @@
+"""For operators: create a user."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.ports import Clock, Hasher, NewId
+from application.repositories import Begin
+from domain.address import normal_email, normal_username
+from domain.event import Action
+from domain.mail import Kind, Mail
+from domain.password import PasswordPolicy, insist_on_typable
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateUser:
+    begin: Begin
+    hasher: Hasher
+    policy: PasswordPolicy
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self,
+        *,
+        email: str,
+        role: Role,
+        verified: bool,
+        password: str | None = None,
+        password_hash: str | None = None,
+        username: str | None = None,
+    ) -> User | None:
+        """None where a verified user already has the address or the username. A hash is taken as it is."""
+        address = normal_email(email)
+        name = None if username is None else normal_username(username)
+        if password_hash is None:
+            insist_on_typable(password or "")
+            secret = self.policy.accept(password or "", email=address, username=name)
+            password_hash = await self.hasher.hash(secret)
+        now = self.clock()
+        user = User.created_by_operator(
+            id=self.new_id(), email=address, username=name, password_hash=password_hash, role=role, now=now
+        )
+        async with self.begin() as work:
+            namesake = None if name is None else await work.users.by_username(name)
+            holder = await work.users.by_email(address)
+            if any(other is not None and other.verified for other in (namesake, holder)):
+                return None
+            await work.users.add(user)
+            detail = f"as {role}, verified" if verified else f"as {role}"
+            await self.audit.record(work, Action.CREATED, user.id, detail=detail)
+            if verified:
+                proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
+                if proven is None:
+                    raise Refusal(
+                        Code.FORBIDDEN, "Another user has just verified this address. Find them with `users find`."
+                    )
+                return proven.user
+            await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
+        return user

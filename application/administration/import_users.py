@@ -1,0 +1,172 @@
+"""Users of another system, a batch at a time. Again and again is as good as once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from uuid import UUID
+
+from application.audit import Audit
+from application.ports import Clock, Hasher, NewId
+from application.repositories import Begin
+from domain.address import normal_email, normal_username
+from domain.event import Action, Event
+from domain.refusals import Refusal
+from domain.role import Role
+from domain.user import User
+
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRow:
+    """A user of another system, as in its row and not yet checked; `line` is where the row begins.
+
+    `password_hash` is "" for a user without a password, who can ask for a link that sets one.
+    """
+
+    line: int
+    email: str
+    username: str | None = None
+    password_hash: str = ""
+    role: Role = Role.MEMBER
+    verified: bool = False
+    disabled: bool = False
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ImportIssue:
+    """What an operator has to know of a row. `lost` where its user has not come in."""
+
+    line: int
+    reason: str
+    lost: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImportResult:
+    """Of a batch: how many have come in, how many had come in before, and what is to be said of others."""
+
+    added: int
+    known: int
+    remarks: tuple[ImportIssue, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportUsers:
+    begin: Begin
+    hasher: Hasher
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self, rows: Sequence[ImportRow], *, since: datetime, highest: Role = Role.MEMBER
+    ) -> ImportResult:
+        """`since` is when the import began: who came in before is known, who came in after is in the file twice.
+        Roles above `highest` are not imported. No mail is sent.
+        """
+        remarks: list[ImportIssue] = []
+        wanted = self._wanted(rows, remarks, highest=highest)
+        async with self.begin() as work:
+            owners = await work.users.owners_of(wanted)
+            before = await work.users.previously_imported(wanted)
+        new, known = [], 0
+        for email, row in wanted.items():
+            owner = owners.get(email)
+            if owner is None and email in before:
+                known += 1  # and has left since, or moved
+            elif owner is None or (row.verified and not owner.verified):
+                new.append((email, row))
+            elif _was_imported_from(row, owner, since=since):
+                known += 1
+            else:
+                remarks.append(ImportIssue(row.line, "Another user already has this address."))
+        added = await self._insert(new, remarks)
+        return ImportResult(added, known, tuple(sorted(remarks, key=lambda remark: remark.line)))
+
+    def _wanted(
+        self, rows: Sequence[ImportRow], remarks: list[ImportIssue], *, highest: Role
+    ) -> dict[str, ImportRow]:
+        """One row for each address: the first, or the first that is verified."""
+        now = self.clock()
+        wanted: dict[str, ImportRow] = {}
+        for row in rows:
+            try:
+                email = normal_email(row.email)
+            except Refusal as refusal:
+                remarks.append(ImportIssue(row.line, refusal.detail))
+                continue
+            if not highest.includes(row.role):
+                remarks.append(ImportIssue(row.line, f"The role {row.role} is higher than --highest-role allows."))
+            elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
+                remarks.append(ImportIssue(row.line, "created_at is out of range."))
+            else:
+                first = wanted.setdefault(email, row)
+                better, other = (row, first) if row.verified and not first.verified else (first, row)
+                wanted[email] = better
+                if other is not better:
+                    remarks.append(ImportIssue(other.line, f"Line {better.line} has the same address."))
+        return wanted
+
+    async def _insert(self, new: Sequence[tuple[str, ImportRow]], remarks: list[ImportIssue]) -> int:
+        # Weak hashes cost their time here, before anything is locked.
+        hashes = await self.hasher.import_hashes([row.password_hash for _, row in new])
+        now = self.clock()
+        rows: dict[UUID, ImportRow] = {}
+        users: list[User] = []
+        for (email, row), password_hash in zip(new, hashes, strict=True):
+            if password_hash is None:
+                remarks.append(ImportIssue(row.line, "This password hash is not supported."))
+                continue
+            user = User.imported(
+                id=self.new_id(),
+                email=email,
+                username=_usable(row.username),
+                password_hash=password_hash,
+                role=row.role,
+                verified=row.verified,
+                disabled=row.disabled,
+                created_at=row.created_at,
+                now=now,
+            )
+            users.append(user)
+            rows[user.id] = row
+        if not users:
+            return 0
+        async with self.begin() as work:
+            inserted = await work.users.bulk_insert(users, now=now)
+            await work.events.add(*(self._event(user, rows[user.id]) for user in inserted))
+        for user in inserted:
+            row = rows.pop(user.id)
+            if row.username is not None and _lacks_name(user, row):
+                remarks.append(ImportIssue(row.line, _without_name(row.username), lost=False))
+        remarks += [ImportIssue(row.line, "Another user has just taken this address.") for row in rows.values()]
+        return len(inserted)
+
+    def _event(self, user: User, row: ImportRow) -> Event:
+        signs = ", verified" * user.verified + ", disabled" * user.disabled
+        signs += ", without the username it had" * _lacks_name(user, row)
+        return self.audit.event(Action.IMPORTED, user.id, detail=f"as {user.role}{signs}")
+
+
+def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:
+    """Whether the user came from this very row, by the time of creation too where the row has one."""
+    before = user.imported_at is not None and user.imported_at < since
+    return before and row.created_at in (None, user.created_at)
+
+
+def _usable(username: str | None) -> str | None:
+    try:
+        return normal_username(username) if username else None
+    except Refusal:
+        return None
+
+
+def _lacks_name(user: User, row: ImportRow) -> bool:
+    return bool(row.username) and user.username is None
+
+
+def _without_name(username: str) -> str:
+    why = "This username is not valid" if _usable(username) is None else "This username is already in use"
+    return f"{why}; the user was imported without it."

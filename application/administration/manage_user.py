@@ -1,0 +1,86 @@
+"""Changes that admins and operators make to a user."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from application.audit import Audit
+from application.ports import Clock, NewId
+from application.repositories import UnitOfWork
+from domain.event import Action
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal, user_not_found
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import User
+
+
+async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
+    """Raises `last_admin`. The caller has locked all admins, so two cannot remove one another at once."""
+    if user.governs and list(await work.users.governors()) == [user.id]:
+        raise Refusal(Code.LAST_ADMIN, "At least one active admin is required.")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManageUser:
+    """The caller has locked the user and all admins. `by` and `origin` are the actor's; an operator has neither.
+    Raises `last_admin`, or `not_found` if the user is gone."""
+
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def set_role(
+        self, work: UnitOfWork, user: User, role: Role, *, by: UUID | None = None, origin: Origin = NOWHERE
+    ) -> User:
+        """In force at the user's next request."""
+        await ensure_admin_remains(work, user)
+        changed = await work.users.set_role(user.id, role)
+        await work.sessions.outdate_all(user.id)
+        detail = f"from {user.role} to {role}"
+        await self.audit.record(work, Action.ROLE_CHANGED, user.id, by=by, origin=origin, detail=detail)
+        return _present(changed)
+
+    async def set_disabled(
+        self, work: UnitOfWork, user: User, disabled: bool, *, by: UUID | None = None, origin: Origin = NOWHERE
+    ) -> User:
+        """Disabling ends every session."""
+        now = self.clock()
+        if disabled:
+            await ensure_admin_remains(work, user)
+        changed = await work.users.set_disabled(user.id, disabled, now=now)
+        if disabled:
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.DISABLED)
+        action = Action.DISABLED if disabled else Action.ENABLED
+        await self.audit.record(work, action, user.id, by=by, origin=origin)
+        return _present(changed)
+
+    async def end_sessions(
+        self, work: UnitOfWork, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE
+    ) -> int:
+        """How many have ended. Needs no locks."""
+        ended = await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
+        await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=by, origin=origin)
+        return ended
+
+    async def delete(
+        self, work: UnitOfWork, user: User, *, until: datetime | None = None, mailed_origin: Origin = NOWHERE
+    ) -> None:
+        """Delete a user with all sessions, and notify a verified mailbox. It can be undone `until` then. The mail
+        shows `mailed_origin`: where users deleted themselves, never where an admin did. The caller records the event.
+        """
+        now = self.clock()
+        await ensure_admin_remains(work, user)
+        await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
+        await work.users.remove(user.id, now=now, until=until)
+        if user.verified:
+            kind, about = (Kind.ACCOUNT_DELETED, None) if until is None else (Kind.ACCOUNT_CLOSED, user.id)
+            mail = Mail.owed(kind, user.email, id=self.new_id(), now=now, user_id=about, origin=mailed_origin)
+            await work.mails.add(mail)
+
+
+def _present(user: User | None) -> User:
+    if user is None:
+        raise user_not_found()
+    return user

@@ -1,0 +1,50 @@
+"""The user that an operator names on the command line."""
+
+from uuid import UUID
+
+from application.repositories import UnitOfWork
+from domain.address import normal_email, normal_username
+from domain.refusals import Code, Refusal, user_not_found
+from domain.user import User
+
+
+def user_id_in(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
+
+
+async def named_user(work: UnitOfWork, who: str) -> User:
+    """By id, e-mail address or username. Raises `not_found`."""
+    user_id = user_id_in(who)
+    if user_id is not None:
+        user = await work.users.by_id(user_id)
+    elif "@" in who:
+        user = await work.users.by_email(normal_email(who))
+    else:
+        user = await work.users.by_username(normal_username(who))
+    if user is None:
+        raise user_not_found()
+    return user
+
+
+async def locked_user(work: UnitOfWork, who: str) -> User:
+    """The user as `named_user` finds it, locked together with all admins."""
+    named = await named_user(work, who)
+    await work.users.hold(named.id, governors=True)
+    user = await work.users.by_id(named.id)
+    if user is None:
+        raise user_not_found()
+    return user
+
+
+async def locked_unambiguous_user(work: UnitOfWork, who: str) -> User:
+    """As `locked_user`. Raises `not_verified` if several unverified users share the address and `who` is no id."""
+    user = await locked_user(work, who)
+    if not user.verified and user_id_in(who) is None and await work.users.claims(user.email) > 1:
+        raise Refusal(
+            Code.NOT_VERIFIED,
+            "Several unverified users share this address. Name one of them by its id: `users find` shows it.",
+        )
+    return user

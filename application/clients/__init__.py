@@ -1,0 +1,1 @@
+"""Programs that introspect and revoke tokens."""

@@ -1,0 +1,47 @@
+"""Clients: programs that may introspect and revoke tokens. Operators add them; the secret is shown only once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.ports import Clock, NewId, NewSecret
+from application.repositories import Begin
+from domain.client import Client, digest_of
+from domain.refusals import Code, Refusal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddClient:
+    begin: Begin
+    clock: Clock
+    new_id: NewId
+    new_secret: NewSecret
+
+    async def __call__(self, *, name: str) -> tuple[Client, str]:
+        """The client and its secret, which is kept nowhere. Raises `malformed`."""
+        if not (name.isprintable() and 1 <= len(name.strip()) <= 64):
+            raise Refusal(Code.MALFORMED, "A name must have 1 to 64 printable characters.", field="name")
+        secret = self.new_secret()
+        client = Client(id=self.new_id(), name=name.strip(), secret_digest=digest_of(secret), created_at=self.clock())
+        async with self.begin() as work:
+            await work.clients.add(client)
+        return client, secret
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListClients:
+    begin: Begin
+
+    async def __call__(self) -> Sequence[Client]:
+        async with self.begin() as work:
+            return await work.clients.all()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveClient:
+    begin: Begin
+
+    async def __call__(self, client_id: UUID) -> bool:
+        """False where there was none. Its secret is refused from the next question on."""
+        async with self.begin() as work:
+            return await work.clients.remove(client_id)

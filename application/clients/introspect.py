@@ -1,0 +1,29 @@
+"""Is a token welcome at this moment, and whose is it (RFC 7662)? For programs that have been given one."""
+
+from dataclasses import dataclass, replace
+
+from application.ports import Directory
+from application.sessions.authenticate import Authenticate
+from domain.refusals import Code, Refusal
+from domain.token import AccessToken
+from domain.user import User
+
+_NO = {Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Introspect:
+    authenticate: Authenticate
+    directory: Directory
+
+    async def __call__(self, text: str) -> tuple[AccessToken, User] | None:
+        """The token and its user as they are now. None for whatever is no access token that is welcome here, of
+        refresh tokens too: a service must not accept one as proof of identity."""
+        try:
+            token = await self.authenticate(text)
+        except Refusal as refusal:
+            if refusal.code in _NO:
+                return None
+            raise
+        user = await self.directory.user(token.user_id)
+        return None if user is None else (replace(token, role=user.role, verified=user.verified), user)

@@ -1,0 +1,1 @@
+"""Passwords, and the links by which they are reset."""

@@ -1,0 +1,26 @@
+"""Request a link by mail. The worker looks the user up, so the response cannot reveal whether it exists."""
+
+from dataclasses import dataclass
+
+from application.mail.spend_mail import SpendMail
+from application.ports import Clock, NewId
+from application.repositories import Begin
+from domain.address import normal_email
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AskForLink:
+    begin: Begin
+    spend: SpendMail
+    clock: Clock
+    new_id: NewId
+    kind: Kind
+
+    async def __call__(self, *, email: str, origin: Origin = NOWHERE) -> None:
+        address = normal_email(email)
+        await self.spend(self.kind, address, origin)
+        now = self.clock()
+        async with self.begin() as work:
+            await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now, origin=origin))

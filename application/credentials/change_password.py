@@ -1,0 +1,106 @@
+"""Change the password with the current one. All sessions end; the caller gets a new one."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.credentials.check_password import CheckPassword
+from application.ports import Clock, Hasher, Limits, NewId
+from application.repositories import Begin
+from application.sessions.issue_tokens import IssueTokens
+from domain.buckets import user_bucket
+from domain.event import Action
+from domain.limits import Limit
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.password import PasswordPolicy, normal
+from domain.refusals import Code, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
+from domain.session import EndReason, Lifetimes, Session
+from domain.token import AccessToken, TokenPair
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangePassword:
+    """Successful changes are counted for each user and never given back: without a limit, a thief of the
+    password could lock the owner out again and again."""
+
+    begin: Begin
+    check: CheckPassword
+    limits: Limits
+    hasher: Hasher
+    policy: PasswordPolicy
+    issue: IssueTokens
+    lifetimes: Lifetimes
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self,
+        caller: AccessToken,
+        *,
+        current_password: str,
+        new_password: str,
+        confirm_password: str | None = None,
+        origin: Origin = NOWHERE,
+    ) -> TokenPair:
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise token_revoked()
+        if confirm_password is not None and confirm_password != new_password:
+            self._refuse_mismatch(user, new_password)
+        if not await self.check.of_user(user, current_password, origin=origin):
+            raise _wrong_password()
+        if normal(new_password) == normal(current_password):
+            raise _unchanged()
+        secret = self._accept(user, new_password)
+        receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
+        try:
+            # An unverified user stays among those who share the address, who are found by one hash.
+            password_hash = await self.hasher.hash(secret, like=None if user.verified else user.password_hash)
+        except Refusal:
+            await self.limits.refund(receipt)  # nothing was changed
+            raise
+
+        now = self.clock()
+        session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
+        async with self.begin() as work:
+            changed = await work.users.replace_password(
+                user.id, password_hash, credential_version=user.credential_version
+            )
+            if changed is None:
+                raise _wrong_password()
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
+            event = self.audit.event(Action.PASSWORD_CHANGED, user.id, by=user.id, origin=origin)
+            opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
+            if opened is None:
+                raise account_disabled()
+            if changed.verified:
+                # Else the mailbox may be a stranger's, whom this could write to without end.
+                notice = Mail.owed(
+                    Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+                )
+                await work.mails.add(notice)
+        return self.issue(session, opened)
+
+    def _accept(self, user: User, new_password: str) -> str:
+        return self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+
+    def _refuse_mismatch(self, user: User, new_password: str) -> None:
+        """Names the new password as well where that is refused too."""
+        errors = InputErrors()
+        with errors:
+            raise password_mismatch()
+        with errors:
+            self._accept(user, new_password)
+        errors.check()
+
+
+def _unchanged() -> Refusal:
+    text = "This is your current password. Choose another."
+    return Refusal(Code.PASSWORD_WEAK, text, field="new_password", reason="unchanged")
+
+
+def _wrong_password() -> Refusal:
+    return Refusal(Code.INVALID_CREDENTIALS, "The current password is incorrect.", field="current_password")

@@ -1,0 +1,92 @@
+"""Whether a password fits, and how often one may ask. Every verb that wants a current password asks here, so that
+none of them is an easier place to guess than another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
+from application.repositories import Begin
+from domain.address import normal_email, normal_username
+from domain.buckets import account_bucket, home_bucket, login_buckets, total_bucket
+from domain.limits import Limit
+from domain.origin import Origin
+from domain.refusals import Refusal, sooner
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckPassword:
+    """Attempts are counted before the password is looked at, and given back where it fits: asking many times at once
+    brings no more answers than asking one by one. Raises `rate_limited`.
+
+    They are counted by the name that was given, not by the user that it leads to. So an unknown user is
+    counted like anybody else, without being looked for; and a name that is full does not tell whose other name it is.
+    """
+
+    begin: Begin
+    directory: Directory
+    hasher: Hasher
+    limits: Limits
+    clock: Clock
+
+    async def of_login(self, login: str, password: str, *, origin: Origin) -> tuple[User | None, Verdict]:
+        """The user who goes by that address or username, and of several unverified ones whom the password fits. It
+        costs one hash, whether the user exists or not."""
+        receipt = await self._spend(login, origin)
+        found = await self._find(login)
+        first = found[0].password_hash if found else None
+        others = [user.password_hash for user in found[1:]]
+        verdict = await self._verify(password, first, *others, receipt=receipt)
+        if len(found) > 1:
+            # A new hash would have a salt of its own, and the others would no longer be found beside it.
+            verdict = replace(verdict, outdated=False)
+        return (found[verdict.place] if found else None), verdict
+
+    async def of_user(self, user: User, password: str, *, origin: Origin) -> bool:
+        receipt = await self._spend(user.email, origin)
+        return (await self._verify(password, user.password_hash, receipt=receipt)).fits
+
+    async def _verify(self, password: str, password_hash: str | None, *others: str, receipt: Receipt) -> Verdict:
+        try:
+            verdict = await self.hasher.verify(password, password_hash, *others)
+        except Refusal:
+            await self.limits.refund(receipt)  # too busy to look: nothing was learnt
+            raise
+        if verdict.fits:
+            await self.limits.refund(receipt)
+        return verdict
+
+    async def _spend(self, login: str, origin: Origin) -> Receipt:
+        """The receipt of what a right password gives back."""
+        name = _name(login)
+        # One name is counted as one, however it is written.
+        named = login if name is None else name
+        network, total = login_buckets(named, origin), total_bucket(named, origin)
+        try:
+            receipt = await self.limits.spend(*network, account_bucket(named), total)
+        except Refusal as refusal:
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, origin):
+                raise
+            try:
+                receipt = await self.limits.spend(*network, home_bucket(named), total)
+            except Refusal as other:
+                raise sooner(refusal, other) from None
+        return replace(receipt, buckets=tuple(bucket for bucket in receipt.buckets if bucket != total))
+
+    async def _is_home(self, name: str | None, origin: Origin) -> bool:
+        if name is None or not origin.network:
+            return False
+        async with self.begin() as work:
+            return await work.sessions.known_from(name, origin.network, now=self.clock())
+
+    async def _find(self, login: str) -> Sequence[User]:
+        name = _name(login)
+        return [] if name is None else await self.directory.candidates(name)
+
+
+def _name(login: str) -> str | None:
+    """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
+    try:
+        return normal_email(login) if "@" in login else normal_username(login)
+    except Refusal:
+        return None

@@ -1,0 +1,29 @@
+"""What a link in a mail is still good for, for the page that shows it. Looking changes and counts nothing."""
+
+from dataclasses import dataclass
+
+from application.ports import Clock, LinkSigner
+from application.repositories import Begin
+from domain.mail import Purpose
+from domain.refusals import link_expired, link_invalidated
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookAtLink:
+    begin: Begin
+    links: LinkSigner
+    clock: Clock
+
+    async def __call__(self, *, token: str, purpose: Purpose) -> User | None:
+        """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
+        link = self.links.verify(token.strip(), purpose)
+        if link.expired(self.clock()):
+            raise link_expired("")
+        if purpose is not Purpose.RESET:
+            return None
+        async with self.begin() as work:
+            user = await work.users.by_id(link.subject)
+        if user is None or not user.can_reset_by(link):
+            raise link_invalidated()
+        return user

@@ -1,0 +1,84 @@
+"""A new password by link. The link works once, proves the address, and ends every session there was."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.credentials.count_failures import BAD_LINK, count_failures
+from application.ports import Clock, Hasher, Limits, LinkSigner, NewId
+from application.repositories import Begin
+from domain.address_change import undoable_until
+from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.event import Action
+from domain.mail import Kind, Mail, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.password import PasswordPolicy
+from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
+from domain.session import EndReason
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResetPassword:
+    begin: Begin
+    hasher: Hasher
+    links: LinkSigner
+    limits: Limits
+    policy: PasswordPolicy
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
+    ) -> None:
+        async with count_failures(self.limits, link_bucket(Purpose.RESET, origin), BAD_LINK):
+            user = await self._use(token, new_password, confirm_password, origin)
+        await self._welcome(user, origin)
+
+    async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
+        link = self.links.verify(token.strip(), Purpose.RESET)
+        if link.expired(self.clock()):
+            raise link_expired()
+        await self.limits.spend(link_use_bucket(link))
+        async with self.begin() as work:
+            user = await work.users.by_id(link.subject)
+        if user is None or not user.can_reset_by(link):
+            raise link_invalidated()
+        secret, errors = new_password, InputErrors()
+        with errors:
+            if new_password != confirm_password:
+                raise password_mismatch()
+        with errors:
+            secret = self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
+        errors.check()
+        password_hash = await self.hasher.hash(secret)
+
+        now = self.clock()
+        async with self.begin() as work:
+            # Judged again while it is locked: the password may have changed meanwhile, which ends no reset link.
+            people = await work.users.hold(user.id, email=user.email)
+            user = next((one for one in people if one.id == link.subject), None)
+            if user is None or not user.can_reset_by(link):
+                raise link_invalidated()
+            # No link is made in that time, but for one by a worker of the release before.
+            if undoable_until(await work.changes.of(user.id), now) is not None:
+                raise link_invalidated()
+            version = user.credential_version
+            changed = None
+            if await work.users.prove(user.id, credential_version=version, now=now) is not None:
+                changed = await work.users.replace_password(
+                    user.id, password_hash, credential_version=version, recovered=True
+                )
+            if changed is None:
+                raise link_invalidated()
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
+            notice = Mail.owed(
+                Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
+            await work.mails.add(notice)
+            await self.audit.record(work, Action.PASSWORD_RESET, user.id, origin=origin)
+        return changed
+
+    async def _welcome(self, user: User, origin: Origin) -> None:
+        """The reader of the mail is the owner, and may log in at once even after many wrong passwords."""
+        await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))

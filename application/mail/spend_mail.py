@@ -1,0 +1,48 @@
+"""Rate limits for mailed links. Strangers cannot use up what the owner of the mailbox needs."""
+
+from dataclasses import dataclass
+
+from application.ports import Clock, Limits
+from application.repositories import Begin
+from domain.buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
+from domain.limits import Limit
+from domain.origin import Origin
+from domain.refusals import Refusal, sooner
+
+_BY_STRANGERS = {Limit.MAIL_RECIPIENT, Limit.MAIL_DAY}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpendMail:
+    begin: Begin
+    limits: Limits
+    clock: Clock
+
+    async def __call__(self, kind: str, address: str, origin: Origin) -> None:
+        """Raises `rate_limited`."""
+        own = mail_buckets_of_network(kind, address, origin)
+        try:
+            await self.limits.spend(*own, *mail_buckets_of_recipient(kind, address))
+        except Refusal as refusal:
+            if refusal.reason not in _BY_STRANGERS:
+                raise
+            full = refusal
+        else:
+            return
+        home, last = mail_reserves(kind, address)
+        for reserve in (last if full.reason == Limit.MAIL_DAY else None, home):
+            if reserve is None or (reserve is home and not await self._is_home(address, origin)):
+                continue
+            try:
+                await self.limits.spend(*own, reserve)
+            except Refusal as refusal:
+                full = sooner(full, refusal)
+            else:
+                return
+        raise full
+
+    async def _is_home(self, address: str, origin: Origin) -> bool:
+        if not origin.network:
+            return False
+        async with self.begin() as work:
+            return await work.sessions.known_from(address, origin.network, now=self.clock())

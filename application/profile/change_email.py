@@ -1,0 +1,78 @@
+"""Request a change of address. The owner of the new mailbox confirms it; the owner of the old one can undo it."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.credentials.check_password import CheckPassword
+from application.ports import Clock, Limits, NewId
+from application.repositories import Begin
+from domain.address import normal_email
+from domain.address_change import AddressChange
+from domain.buckets import mail_buckets
+from domain.event import Action
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal, account_disabled, incorrect_password, token_revoked
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeEmail:
+    """The new address is not looked up, so the response cannot reveal whether it has an account."""
+
+    begin: Begin
+    check: CheckPassword
+    limits: Limits
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, caller: AccessToken, *, new_email: str, password: str, origin: Origin = NOWHERE) -> None:
+        address = normal_email(new_email, field="new_email")
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise token_revoked()
+        if address == user.email:
+            raise Refusal(
+                Code.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
+            )
+        if not await self.check.of_user(user, password, origin=origin):
+            raise incorrect_password()
+        new = mail_buckets(Kind.CONFIRM_EMAIL, address, origin)
+        old = mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin)
+        await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
+
+        now = self.clock()
+        change = AddressChange(
+            id=self.new_id(),
+            user_id=user.id,
+            old_email=user.email,
+            new_email=address,
+            credential_version=user.credential_version,
+            asked_at=now,
+        )
+        async with self.begin() as work:
+            # The password was compared with what the user had then, and a ban may have come since.
+            held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
+            if held is None or held.credential_version != user.credential_version:
+                raise incorrect_password()
+            if held.disabled:
+                raise account_disabled()
+            await work.changes.add(change)
+            letters = {Kind.CONFIRM_EMAIL: address}
+            if held.verified:
+                # An address that was never proven may be a slip of the fingers: nothing leads back to it.
+                letters[Kind.EMAIL_CHANGE_ASKED] = user.email
+            for kind, recipient in letters.items():
+                mail = Mail.owed(
+                    kind,
+                    recipient,
+                    id=self.new_id(),
+                    now=now,
+                    user_id=user.id,
+                    change_id=change.id,
+                    origin=origin,
+                )
+                await work.mails.add(mail)
+            await self.audit.record(work, Action.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)

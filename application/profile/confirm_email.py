@@ -1,0 +1,86 @@
+"""Confirm a change of address by a link to the new mailbox. Sessions continue."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ensure_admin_remains
+from application.audit import Audit
+from application.ports import Clock, LinkSigner, NewId
+from application.repositories import Begin, UnitOfWork
+from domain.event import Action
+from domain.mail import Kind, Mail, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import link_expired, link_invalidated
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConfirmEmail:
+    """Only the newest change can be confirmed. Confirming it again, while nothing else has happened, is fine."""
+
+    begin: Begin
+    links: LinkSigner
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        link = self.links.verify(token.strip(), Purpose.EMAIL)
+        now = self.clock()
+        if link.expired(now):
+            raise link_expired("Request the change again.")
+        async with self.begin() as work:
+            asked = await work.changes.by_id(link.subject)
+            if asked is None:
+                raise link_invalidated()
+            people = await work.users.hold(asked.user_id, email=asked.new_email)
+            # Read again now that all users are locked: the other side of a swap may just have committed.
+            change = await work.changes.newest(asked.user_id)
+            user = next((one for one in people if one.id == asked.user_id), None)
+            if user is None or change is None or change.id != asked.id:
+                raise link_invalidated()
+            if change.fulfilled(user):
+                return user
+            if not change.confirmable(user, now=now):
+                raise link_invalidated()
+            others = [one for one in people if one.email == change.new_email and one.id != user.id]
+            for holder in filter(lambda one: one.verified, others):
+                await self._trade(work, user, holder, origin)
+            claims = [one for one in others if not one.verified]
+            moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
+            if moved is None:
+                raise link_invalidated()
+            await work.changes.keep(change.confirmed(now, undoable=user.verified))
+            if user.verified:
+                notice = Mail.owed(
+                    Kind.EMAIL_CHANGED,
+                    user.email,
+                    id=self.new_id(),
+                    now=now,
+                    user_id=user.id,
+                    change_id=change.id,
+                    origin=origin,
+                )
+                await work.mails.add(notice)
+            await self.audit.record(work, Action.EMAIL_CHANGED, user.id, origin=origin)
+        return moved
+
+    async def _trade(self, work: UnitOfWork, user: User, holder: User, origin: Origin) -> None:
+        """A holder keeps their address, unless they are on their way to the very one that is given up for it.
+
+        The owner of the mailbox has it then. The holder is a claim to the other address, and their own link, which
+        proves them again, stays good; nothing leads back to the address that is not theirs any more.
+        """
+        now = self.clock()
+        theirs = await work.changes.newest(holder.id)
+        if theirs is None or not theirs.confirmable(holder, now=now):
+            raise link_invalidated()
+        if not user.verified or theirs.new_email != user.email:
+            raise link_invalidated()
+        await ensure_admin_remains(work, holder)
+        displaced = await work.users.displace(holder.id, to=user.email)
+        if displaced is None:
+            raise link_invalidated()
+        await work.changes.keep(theirs.carried(displaced))
+        await work.changes.close(holder.id, now=now, back_to=holder.email)
+        await work.sessions.outdate_all(holder.id)
+        await self.audit.record(work, Action.EMAIL_LOST, holder.id, origin=origin)

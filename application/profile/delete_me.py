@@ -1,0 +1,47 @@
+"""Delete the caller's account; requires the password. The owner of the mailbox can undo it."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ManageUser
+from application.audit import Audit
+from application.credentials.check_password import CheckPassword
+from application.ports import Clock
+from application.repositories import Begin
+from domain.address_change import undoable_until
+from domain.deletion import UNDO
+from domain.event import Action
+from domain.origin import NOWHERE, Origin
+from domain.refusals import account_disabled, incorrect_password, token_revoked
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteMe:
+    begin: Begin
+    check: CheckPassword
+    manage: ManageUser
+    audit: Audit
+    clock: Clock
+
+    async def __call__(self, caller: AccessToken, *, password: str, origin: Origin = NOWHERE) -> None:
+        """Raises `invalid_credentials` or `last_admin`. The event stores no IP address: it outlives the user."""
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+        if user is None:
+            raise token_revoked()
+        if not await self.check.of_user(user, password, origin=origin):
+            raise incorrect_password()
+        now = self.clock()
+        async with self.begin() as work:
+            # The password was compared with what the user had then, and a ban may have come since.
+            everybody = await work.users.hold(user.id, governors=True)
+            held = next((one for one in everybody if one.id == user.id), None)
+            if held is None or held.credential_version != user.credential_version:
+                raise incorrect_password()
+            if held.disabled:
+                raise account_disabled()
+            # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
+            undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
+            until = now + UNDO if undoable else None
+            await self.manage.delete(work, held, until=until, mailed_origin=origin)
+            await self.audit.record(work, Action.DELETED, user.id, by=user.id)

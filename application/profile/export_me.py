@@ -1,0 +1,71 @@
+"""All data stored about the caller, streamed page by page: memory stays flat for large accounts and slow clients."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+from uuid import UUID
+
+from application.audit import Audit
+from application.repositories import Begin, UnitOfWork
+from domain.address_change import AddressChange
+from domain.event import Action, Event
+from domain.mail import Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import token_revoked
+from domain.session import Session
+from domain.token import AccessToken
+from domain.user import User
+
+Kept = TypeVar("Kept", Event, Mail, Session)
+
+PAGE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Export:
+    """Everything newest first. Pages are read when they are asked for, each in a work of its own."""
+
+    user: User
+    changes: Sequence[AddressChange]
+    sessions: AsyncIterator[Sequence[Session]]
+    events: AsyncIterator[Sequence[Event]]
+    mails: AsyncIterator[Sequence[Mail]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExportMe:
+    begin: Begin
+    audit: Audit
+
+    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> Export:
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+            if user is None:
+                raise token_revoked()
+            await self.audit.record(work, Action.EXPORTED, user.id, by=user.id, origin=origin)
+            changes = await work.changes.of(user.id)
+        return Export(
+            user=user,
+            changes=changes,
+            sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
+            events=self._pages(partial(_events, user.id)),
+            mails=self._pages(lambda work, after: work.mails.page(user, limit=PAGE, after=after)),
+        )
+
+    async def _pages(
+        self, read: Callable[[UnitOfWork, UUID | None], Awaitable[Sequence[Kept]]]
+    ) -> AsyncIterator[Sequence[Kept]]:
+        after: UUID | None = None
+        while True:
+            async with self.begin() as work:
+                page = await read(work, after)
+            if page:
+                yield page
+            if len(page) < PAGE:
+                return
+            after = page[-1].id
+
+
+async def _events(user_id: UUID, work: UnitOfWork, after: UUID | None) -> Sequence[Event]:
+    return [event.for_owner() for event in await work.events.page(user_id, limit=PAGE, after=after)]

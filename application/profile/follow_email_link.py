@@ -1,0 +1,46 @@
+"""Links about an address come to one place, whether they confirm it or take it back: the link says which."""
+
+from dataclasses import dataclass
+
+from application.credentials.count_failures import BAD_LINK, count_failures
+from application.ports import Limits, LinkSigner
+from application.profile.confirm_email import ConfirmEmail
+from application.profile.restore_email import RestoreEmail
+from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.mail import Link, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Refusal
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FollowEmailLink:
+    links: LinkSigner
+    limits: Limits
+    confirm: ConfirmEmail
+    restore: RestoreEmail
+
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        async with count_failures(self.limits, link_bucket(Purpose.EMAIL, origin), BAD_LINK):
+            link = self._read(token)
+            if link is not None:
+                await self.limits.spend(link_use_bucket(link))
+            if link is None or link.purpose is not Purpose.RESTORE:
+                return await self.confirm(token=token, origin=origin)
+            user = await self.restore(token=token, origin=origin)
+        # It has ended every other link.
+        await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
+        return user
+
+    def purpose(self, token: str) -> Purpose | None:
+        """What the link would do if it were followed; None where it is none of these."""
+        link = self._read(token)
+        return None if link is None else link.purpose
+
+    def _read(self, token: str) -> Link | None:
+        for purpose in (Purpose.EMAIL, Purpose.RESTORE):
+            try:
+                return self.links.verify(token.strip(), purpose)
+            except Refusal:
+                continue
+        return None

@@ -1,0 +1,40 @@
+"""Change or remove the username. Only verified users own a name, the first one wins, and case is ignored."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.repositories import Begin
+from domain.address import chosen_username, normal_username
+from domain.event import Action
+from domain.origin import NOWHERE, Origin
+from domain.password import PasswordPolicy
+from domain.refusals import token_revoked, username_taken
+from domain.token import AccessToken
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RenameMe:
+    begin: Begin
+    policy: PasswordPolicy
+    audit: Audit
+
+    async def __call__(self, caller: AccessToken, *, username: str | None, origin: Origin = NOWHERE) -> User:
+        """The user, renamed. Raises `username_invalid` or `username_taken`."""
+        name = None if username is None else normal_username(username)
+        async with self.begin() as work:
+            user = await work.users.by_id(caller.user_id)
+            if user is None:
+                raise token_revoked()
+            if user.username == name:
+                return user
+            if name is not None and name.lower() != (user.username or "").lower():
+                chosen_username(name, product=self.policy.product)  # who has a reserved name keeps it
+            holder = None if name is None else await work.users.by_username(name)
+            if holder is not None and holder.verified and holder.id != user.id:
+                raise username_taken()
+            renamed = await work.users.rename(user.id, name)
+            if renamed is None:
+                raise username_taken()
+            await self.audit.record(work, Action.USERNAME_CHANGED, user.id, by=user.id, origin=origin)
+        return renamed

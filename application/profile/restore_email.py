@@ -1,0 +1,82 @@
+"""Undo a change of address or a deletion, by a link to the former mailbox of the account. It overrides
+every later change."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.audit import Audit
+from application.ports import Clock, LinkSigner, NewId
+from application.repositories import Begin, UnitOfWork
+from domain.event import Action
+from domain.mail import Kind, Link, Mail, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import link_expired, link_invalidated
+from domain.session import EndReason
+from domain.user import NO_PASSWORD, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreEmail:
+    """The old address again, no password, no session, no link; and a mail by which its reader chooses a password.
+
+    It works whether the change was confirmed or not, also for a deleted account, and once. What led back from there
+    dies with it; what leads back further stays.
+    """
+
+    begin: Begin
+    links: LinkSigner
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        link = self.links.verify(token.strip(), Purpose.RESTORE)
+        now = self.clock()
+        if link.expired(now):
+            raise link_expired("Contact the operator of this service.")
+        async with self.begin() as work:
+            user_id, email = await self._subject(work, link)
+            people = await work.users.hold(user_id, email=email)
+            user = next((one for one in people if one.id == user_id), None)
+            deleted = user is None
+            if user is None:
+                user = await work.users.bring_back(user_id, email=email, now=now)
+            if user is None or user.disabled:
+                raise link_invalidated()
+            change = await work.changes.by_id(link.subject)
+            # Judged again now that the user is held.
+            if change is None:
+                useful = deleted and user.credential_version == link.version
+            else:
+                useful = change.closed_at is None
+            if not useful:
+                raise link_invalidated()
+            if user.email != email or not user.verified:
+                others = [one for one in people if one.email == email and one.id != user.id]
+                user = await work.users.move(user.id, email, over=others, now=now)
+            if user is not None:
+                user = await work.users.replace_password(
+                    user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
+                )
+            if user is None:
+                raise link_invalidated()
+            if change is not None:
+                await work.changes.close(user.id, now=now, since=change.credential_version)
+            await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
+            mail = Mail.owed(
+                Kind.EMAIL_RESTORED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
+            await work.mails.add(mail)
+            detail = "the account had been deleted" if deleted else ""
+            await self.audit.record(work, Action.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
+        return user
+
+    async def _subject(self, work: UnitOfWork, link: Link) -> tuple[UUID, str]:
+        """The user that the link is about, and the address that it was mailed to."""
+        change = await work.changes.by_id(link.subject)
+        if change is not None:
+            return change.user_id, change.old_email
+        deletion = await work.users.deletion(link.subject)
+        if deletion is None or deletion.email is None or deletion.version != link.version:
+            raise link_invalidated()
+        return deletion.user_id, deletion.email

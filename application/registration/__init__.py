@@ -1,0 +1,1 @@
+"""Register an account and verify its e-mail address."""

@@ -1,0 +1,92 @@
+"""Registering is a claim to an address. A known address is answered like an unknown one, after the same hashing."""
+
+from dataclasses import dataclass, replace
+
+from application.audit import Audit
+from application.ports import Clock, Hasher, Limits, NewId, Receipt
+from application.repositories import Begin, UnitOfWork
+from domain.address import chosen_username, normal_email
+from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
+from domain.event import Action
+from domain.limits import Bucket, Limit
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.password import PasswordPolicy
+from domain.refusals import Code, InputErrors, Refusal, sooner, username_taken
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Register:
+    begin: Begin
+    hasher: Hasher
+    limits: Limits
+    policy: PasswordPolicy
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(
+        self, *, email: str, password: str, username: str | None = None, origin: Origin = NOWHERE
+    ) -> None:
+        address, name, secret, errors = email, username, password, InputErrors()
+        with errors:
+            address = normal_email(email)
+        with errors:
+            name = None if username is None else chosen_username(username, product=self.policy.product)
+        with errors:
+            secret = self.policy.accept(password, email=address, username=name)
+        errors.check()
+        network = Bucket(Limit.REGISTER, (origin.network,))
+        receipt = await self._spend(network, address, origin)
+        try:
+            await self._claim(address, name, secret, origin)
+        except Refusal as refusal:
+            nothing = refusal.code is Code.OVERLOADED  # was hashed, so it cost nothing
+            mails = receipt.buckets[1:]  # of which none was owed
+            await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))
+            raise
+
+    async def _spend(self, network: Bucket, address: str, origin: Origin) -> Receipt:
+        try:
+            return await self.limits.spend(network, *mail_buckets("register", address, origin))
+        except Refusal as refusal:
+            reserve = registration_reserve(address)
+            if refusal.reason != Limit.MAIL_DAY or not reserve:
+                raise
+            try:
+                return await self.limits.spend(
+                    network, *mail_buckets_of_network("register", address, origin), *reserve
+                )
+            except Refusal as other:
+                raise sooner(refusal, other) from None
+
+    async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
+        """Those who share an address, or else a name, share a salt, so that a login finds each by one hash."""
+        async with self.begin() as work:
+            like = await work.users.rival_hash(address, name)
+        for last in (False, True):
+            password_hash = await self.hasher.hash(secret, like=like)
+            async with self.begin() as work:
+                first = await work.users.rival_hash(address, name, alone=True)
+                if first == like or last:
+                    await self._add(work, address, name, password_hash, origin)
+                    return
+            like = first  # another request has just registered it
+
+    async def _add(
+        self, work: UnitOfWork, address: str, name: str | None, password_hash: str, origin: Origin
+    ) -> None:
+        now = self.clock()
+        claim = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
+        namesake = None if name is None else await work.users.by_username(name)
+        if namesake is not None and namesake.verified:
+            raise username_taken()
+        holder = await work.users.by_email(address)
+        if holder is not None and holder.verified:
+            kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
+        else:
+            kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
+            await work.users.add(claim)
+        await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
+        await self.audit.record(work, action, about, origin=origin)

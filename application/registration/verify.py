@@ -1,0 +1,82 @@
+"""Verify an address by a mailed link. All other claims to the address are removed."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from application.audit import Audit
+from application.credentials.count_failures import BAD_LINK, count_failures
+from application.ports import Clock, Limits, LinkSigner, NewId
+from application.repositories import Begin, UnitOfWork
+from domain.buckets import link_bucket, link_use_bucket
+from domain.event import Action
+from domain.mail import Kind, Link, Mail, Purpose
+from domain.origin import NOWHERE, Origin
+from domain.refusals import link_expired, link_invalidated
+from domain.role import Role
+from domain.session import EndReason
+from domain.user import NO_PASSWORD, Provenance, User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verify:
+    begin: Begin
+    links: LinkSigner
+    limits: Limits
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+        async with count_failures(self.limits, link_bucket(Purpose.VERIFY, origin), BAD_LINK):
+            return await self._use(token, origin)
+
+    async def _use(self, token: str, origin: Origin) -> User:
+        link = self.links.verify(token.strip(), Purpose.VERIFY)
+        now = self.clock()
+        if link.expired(now):
+            raise link_expired()
+        await self.limits.spend(link_use_bucket(link))
+        async with self.begin() as work:
+            proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
+            if proof is not None and proof.fresh:
+                await self.audit.record(work, Action.VERIFIED, proof.user.id, origin=origin)
+                planted = await self._has_planted_role(work, proof.user)
+                # The person who registered the address may have planted more than a password.
+                await work.changes.forget(proof.user.id)
+                user = (
+                    await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
+                )
+                return await self._without_role(work, user) if planted else user
+            known = await work.users.by_id(link.subject) if proof is None else proof.user
+        if known is None or (proof is None and not _has_just_verified(known, link)):
+            raise link_invalidated()
+        return known
+
+    async def _without_password(self, work: UnitOfWork, user: User, origin: Origin, *, now: datetime) -> User:
+        """Several people have registered the address, so the owner of the mailbox may not have chosen this password:
+        they followed one of several mails. They choose another by a reset link."""
+        await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
+        changed = await work.users.replace_password(
+            user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
+        )
+        mail = Mail.owed(Kind.PASSWORD_NEEDED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin)
+        await work.mails.add(mail)
+        return changed or user
+
+    async def _has_planted_role(self, work: UnitOfWork, user: User) -> bool:
+        """A role was meant for the owner of the mailbox, and would go to the person who chose the password. They are
+        known to be the same person where an operator created or imported the user, or the user had been verified."""
+        if user.role is Role.MEMBER or user.provenance is not Provenance.SELF:
+            return False
+        return not any(change.pending_at(user) for change in await work.changes.of(user.id))
+
+    async def _without_role(self, work: UnitOfWork, user: User) -> User:
+        detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
+        await self.audit.record(work, Action.ROLE_CHANGED, user.id, detail=detail)
+        await work.sessions.outdate_all(user.id)
+        return await work.users.set_role(user.id, Role.MEMBER) or user
+
+
+def _has_just_verified(user: User, link: Link) -> bool:
+    """Whether this link has verified the user, who lost the password by that, and nothing has happened since."""
+    return user.verified and not user.has_password and user.credential_version == link.version + 1

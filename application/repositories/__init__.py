@@ -1,0 +1,74 @@
+"""What is kept, as collections, and the unit of work in which they change together.
+
+A docstring says what a signature cannot: what None means, what is locked, and what is promised when the work is left.
+Any of these may raise the refusal `unavailable`.
+"""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+from uuid import UUID
+
+from application.repositories.address_changes import AddressChanges
+from application.repositories.mails import Mails
+from application.repositories.sessions import Renewals, Sessions
+from application.repositories.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
+from domain.client import Client
+from domain.event import Event
+
+__all__ = [
+    "BY_EMAIL",
+    "BY_USERNAME",
+    "AddressChanges",
+    "Begin",
+    "Clients",
+    "Events",
+    "Found",
+    "Mails",
+    "Place",
+    "Proof",
+    "Renewals",
+    "Sessions",
+    "UnitOfWork",
+    "Users",
+]
+
+
+class Events(Protocol):
+    async def add(self, *events: Event) -> None: ...
+
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+        """What happened to the user, newest first; `after` is the id of the last event seen."""
+        ...
+
+
+class Clients(Protocol):
+    async def add(self, client: Client) -> None: ...
+
+    async def by_id(self, client_id: UUID) -> Client | None: ...
+
+    async def all(self) -> Sequence[Client]: ...
+
+    async def remove(self, client_id: UUID) -> bool: ...
+
+
+class UnitOfWork(Protocol):
+    """One piece of work: all of it happens, or none."""
+
+    @property
+    def users(self) -> Users: ...
+    @property
+    def sessions(self) -> Sessions: ...
+    @property
+    def mails(self) -> Mails: ...
+    @property
+    def events(self) -> Events: ...
+    @property
+    def changes(self) -> AddressChanges: ...
+    @property
+    def clients(self) -> Clients: ...
+
+
+Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` is a
+begin for one statement alone, which is done for good by itself."""

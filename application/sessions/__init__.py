@@ -1,0 +1,1 @@
+"""Log in, stay logged in, log out; authenticate a request."""

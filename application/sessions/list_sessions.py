@@ -1,0 +1,20 @@
+"""Where the caller is logged in."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.ports import Clock
+from application.repositories import Begin
+from domain.session import Session
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListSessions:
+    begin: Begin
+    clock: Clock
+
+    async def __call__(self, caller: AccessToken) -> Sequence[Session]:
+        """The caller's sessions that are alive, newest first."""
+        async with self.begin() as work:
+            return await work.sessions.alive(caller.user_id, now=self.clock())

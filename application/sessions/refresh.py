@@ -1,0 +1,86 @@
+"""Renew a session. Rotation converges: a lost answer or a second tab gets the same successor, a thief nothing."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from application.audit import Audit
+from application.ports import Clock, Limits, NewId, RefreshTokenCodec
+from application.repositories import Begin, Renewals, UnitOfWork
+from application.sessions.issue_tokens import IssueTokens
+from domain.buckets import notice_bucket
+from domain.event import Action
+from domain.limits import Bucket, Limit
+from domain.mail import Kind, Mail
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal, session_ended
+from domain.session import EndReason, Lifetimes, Session, Standing
+from domain.token import RefreshToken, TokenPair
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refresh:
+    """`pace` counts renewals in this process: a shared counter would cost one more round trip."""
+
+    begin: Begin
+    renewals: Renewals
+    refresh_codec: RefreshTokenCodec
+    issue: IssueTokens
+    lifetimes: Lifetimes
+    limits: Limits
+    pace: Limits
+    audit: Audit
+    clock: Clock
+    new_id: NewId
+
+    async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
+        token = self.refresh_codec.decode(refresh_token)
+        await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
+        now = self.clock()
+        renewed = await self.renewals.advance(
+            token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
+        )
+        return self.issue(*(renewed or await self._replaced(token, now, origin)))
+
+    async def _replaced(self, token: RefreshToken, now: datetime, origin: Origin) -> tuple[Session, User]:
+        """The session of a token that did not move it, if another request has just done so. Otherwise raises the
+        refusal that applies."""
+        async with self.begin() as work:
+            found = await work.sessions.by_id_at(token.session_id, now=now)
+            session, now = found or (None, now)
+            user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
+            if session is None or user is None:
+                raise session_ended()
+            standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
+            if standing is Standing.STOLEN:
+                await self._end(work, session, user, origin)
+        if standing is Standing.JUST_REPLACED:
+            return session, user
+        if standing is Standing.STOLEN:
+            raise Refusal(
+                Code.REFRESH_REUSED,
+                "This refresh token has already been used, so its session was ended. Log in again.",
+            )
+        if standing is Standing.EXPIRED:
+            raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
+        raise session_ended()
+
+    async def _end(self, work: UnitOfWork, session: Session, user: User, origin: Origin) -> None:
+        """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
+        now = self.clock()
+        event = self.audit.event(Action.REFRESH_REUSED, user.id, origin=origin)
+        ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
+        # An address that is not verified may be a stranger's, whom this could write to without end.
+        if ended and user.verified and await self._may_write_to(user):
+            mail = Mail.owed(
+                Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
+            )
+            await work.mails.add(mail)
+
+    async def _may_write_to(self, user: User) -> bool:
+        """An attacker with the password can cause any number of these notices."""
+        try:
+            await self.limits.spend(notice_bucket(user.email))
+        except Refusal:
+            return False
+        return True
