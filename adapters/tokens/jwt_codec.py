@@ -68,6 +68,7 @@ class JwtCodec(AccessTokenCodec):
         audience: tuple[str, ...] = (),
         clock: Clock,
         horizon: timedelta,
+        cache_size: int = CACHE_SIZE,
     ) -> None:
         if not (issuer and all(audience) and horizon > timedelta()):
             raise ValueError("an access token needs an issuer, audiences with names and a horizon")
@@ -76,7 +77,7 @@ class JwtCodec(AccessTokenCodec):
         self._issuer = issuer
         others = [name for name in dict.fromkeys(audience) if name != issuer]
         self._audience = [issuer, *others] if others else issuer
-        self._clock, self._horizon = clock, int(horizon.total_seconds())
+        self._clock, self._horizon, self._cache_size = clock, int(horizon.total_seconds()), cache_size
         self._jws = jwt.PyJWS(algorithms=["EdDSA", "RS256"])
         self._jws.register_algorithm("ES256", DeterministicES256())
 
@@ -103,13 +104,13 @@ class JwtCodec(AccessTokenCodec):
 
     def decode(self, text: str) -> AccessToken:
         now, verified = self._clock(), self._context().verified
-        token = verified.pop(text, None) or self._verified(text)
+        token = verified.pop(text, None) or self.verify(text)
         if token.issued_at - now > CLOCK_SKEW:
             raise _invalid()
         if token.expires_at <= now:
             raise Refusal(Code.TOKEN_EXPIRED, "This access token has expired.")
         verified[text] = token
-        if len(verified) > CACHE_SIZE:
+        if len(verified) > self._cache_size:
             verified.popitem(last=False)
         return token
 
@@ -123,14 +124,15 @@ class JwtCodec(AccessTokenCodec):
             self._latest = context = _KeyContext.of(keys)
         return context
 
-    def _verified(self, text: str) -> AccessToken:
+    def verify(self, text: str) -> AccessToken:
+        """Check everything but the times, without the cache. Raises `token_invalid`."""
         try:
-            return self._verify(text)
+            return self._read(text)
         except Exception:
             # Any error while reading a token makes that token invalid.
             raise _invalid() from None
 
-    def _verify(self, text: str) -> AccessToken:
+    def _read(self, text: str) -> AccessToken:
         # PyJWT takes base64url with padding, too; a token has one valid text.
         if len(text) > MAX_LENGTH or "=" in text:
             raise ValueError("size or padding")

@@ -1,4 +1,4 @@
-"""What a token says is remembered; that it is welcome is not."""
+"""The cache of verified tokens: signatures are verified once, times at each use."""
 
 from datetime import timedelta
 
@@ -6,8 +6,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.tokens import jwt_codec
-from adapters.tokens.jwt_codec import JwtCodec
+from adapters.tokens.jwt_codec import CACHE_SIZE, JwtCodec
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
@@ -23,25 +22,23 @@ class Counting(JwtCodec):
 
     verifications = 0
 
-    def _verify(self, text: str) -> AccessToken:
+    def verify(self, text: str) -> AccessToken:
         self.verifications += 1
-        return super()._verify(text)
+        return super().verify(text)
 
 
 class Moved:
     """A clock and a set of keys that a test moves."""
 
-    def __init__(self) -> None:
+    def __init__(self, cache_size: int = CACHE_SIZE) -> None:
         self.now, self.keys = NOW, KeySet.of(KEYS)
         self.codec = Counting(
             keys=lambda: self.keys,
             issuer="https://id.example.org",
             clock=lambda: self.now,
             horizon=timedelta(hours=1),
+            cache_size=cache_size,
         )
-
-    def remembered(self) -> int:
-        return len(self.codec._context().verified)
 
     def code(self, text: str = TEXT) -> Code | None:
         try:
@@ -107,32 +104,30 @@ def test_only_the_very_text_is_remembered(place: int, letter: str) -> None:
         assert moved.code(other) is Code.TOKEN_INVALID
 
 
-def test_what_is_refused_is_not_remembered() -> None:
+def test_a_refused_token_is_not_cached() -> None:
     moved = Moved()
-    for text in (forged({**CLAIMS, "aud": "another"}), forged({**CLAIMS, "exp": AT}), "x"):
-        moved.code(text)
-    assert moved.remembered() == 0
+    refused = [forged({**CLAIMS, "aud": "another"}), forged({**CLAIMS, "iat": AT - 600, "exp": AT}), "x"]
+    assert None not in [moved.code(text) for text in refused * 2]
+    assert moved.codec.verifications == 6
 
 
-def test_it_remembers_those_that_were_used_last_and_not_more_than_so_many() -> None:
-    moved = Moved()
-    context = moved.codec._context()
-    kept = moved.codec.decode(TEXT)
-    for number in range(jwt_codec.CACHE_SIZE - 1):
-        context.verified[str(number)] = kept
-    assert moved.code() is None  # which makes it the last that was used
-    fresh = [forged({**CLAIMS, "iat": AT - 1 - number}) for number in range(3)]
-    for text in fresh:
+def test_the_least_recently_used_tokens_leave_a_full_cache() -> None:
+    moved = Moved(cache_size=3)
+    first, second, third, fourth = (forged({**CLAIMS, "iat": AT - number}) for number in range(4))
+    for text in (first, second, third, first, fourth):
         assert moved.code(text) is None
-    assert moved.remembered() == jwt_codec.CACHE_SIZE
-    assert not {"0", "1", "2"} & context.verified.keys()
-    assert {TEXT, "3", *fresh} <= context.verified.keys()
+    assert moved.codec.verifications == 4
+    for text in (first, third, fourth):
+        assert moved.code(text) is None
+    assert moved.codec.verifications == 4
+    assert moved.code(second) is None
+    assert moved.codec.verifications == 5
 
 
-def test_what_is_remembered_is_in_no_repr() -> None:
+def test_a_cached_token_is_in_no_repr() -> None:
     moved = Moved()
     moved.codec.decode(TEXT)
-    assert TEXT not in repr(moved.codec._context())
+    assert TEXT not in repr(vars(moved.codec))
 
 
 def test_two_codecs_share_nothing() -> None:
