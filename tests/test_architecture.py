@@ -365,6 +365,10 @@ PLANTED = {
     "An adapter package imports no other": ("adapters/mail/smtp_mailer.py", "import adapters.tokens.pem_keys"),
     "HTTP reaches adapters only through the container": ("entrypoints/http/routes/me.py", "import adapters.caller"),
     "What is kept in memory is for tests alone": ("entrypoints/api.py", "import adapters.memory.rows"),
+    "Nothing of production imports what `make run` adds": (
+        "entrypoints/container.py",
+        "import entrypoints.devserver.engine",
+    ),
 }
 LINT = "from importlinter.cli import lint_imports_command; lint_imports_command()"
 

@@ -1,4 +1,4 @@
-"""The keys that sign access tokens: a new one, and what becomes of the old."""
+"""Rotate the keys that sign access tokens, and describe what each key does."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""Processes that we start, own and end, by their ids."""
+"""Child processes: started, watched and ended by their ids."""
 
 import os
 import signal
@@ -12,13 +12,13 @@ from pathlib import Path
 
 LAUNCH = Path(__file__).with_name("launch.py")
 
-# Linux tells a child that its parent died when the thread that started it ends, so one thread that lives as
-# long as we do starts them all.
+# Linux signals the death of the parent when the thread that started the child ends. So one thread, which lives as
+# long as this process, starts all children.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 class Child:
-    """A running process, in a process group of its own: what a terminal sends goes to us alone."""
+    """A running process in a process group of its own, so that a terminal signals the parent alone."""
 
     def __init__(
         self,
@@ -30,11 +30,11 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         identity: str = "self",
     ) -> None:
-        """`stop_signal` asks it to leave; the kernel sends it as well, should we die first."""
+        """`stop_signal` asks it to stop; the kernel sends it too if this process dies first."""
         self.log = log
         self._stop_signal = stop_signal
         with log.open("ab") as output:
-            self._began = self._told = output.tell()
+            self._began = self._reported = output.tell()
             self._process = _spawner.submit(
                 subprocess.Popen[bytes],
                 [*self.launcher(identity, stop_signal), *map(str, command)],
@@ -60,7 +60,7 @@ class Child:
         return self._process.poll() is None
 
     def stop(self, seconds: float = 10) -> None:
-        """Ask it to leave, and end it where it has not left in time."""
+        """Ask it to stop, and kill it after `seconds`."""
         self.ask()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
@@ -71,7 +71,7 @@ class Child:
             self._process.send_signal(self._stop_signal)
 
     def kill(self) -> None:
-        """SIGKILL, for it and for whatever it has left behind in its group."""
+        """SIGKILL, for it and for its whole process group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -88,9 +88,9 @@ class Child:
         return "\n".join(self.output().splitlines()[-lines:])
 
     def new_output(self) -> list[str]:
-        """The lines that it has written since this was last asked."""
-        lines, newline, _ = self._written(self._told).rpartition(b"\n")
-        self._told += len(lines) + len(newline)
+        """The lines that it has written since the last call."""
+        lines, newline, _ = self._written(self._reported).rpartition(b"\n")
+        self._reported += len(lines) + len(newline)
         return lines.decode(errors="replace").splitlines()
 
     def _written(self, since: int) -> bytes:
@@ -100,7 +100,7 @@ class Child:
 
 
 def kill_orphan(pid_file: Path, mark: str, stop_signal: signal.Signals) -> None:
-    """End the process of that pid file, left over from an earlier run, if `mark` stands in its command line.
+    """End the process of that pid file, left over from an earlier run, if its command line contains `mark`.
 
     Otherwise the process id belongs to another process by now. The file is removed afterwards.
     """
@@ -118,7 +118,7 @@ def kill_orphan(pid_file: Path, mark: str, stop_signal: signal.Signals) -> None:
 
 
 def command_line(pid: int) -> str:
-    """Empty where there is no such process, or only its remains."""
+    """Empty if there is no such process, or if it is a zombie."""
     with suppress(FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")

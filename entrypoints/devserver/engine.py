@@ -1,4 +1,4 @@
-"""What every embedded engine has in common: a folder, a password, a port, and one process that is our child."""
+"""What every embedded engine has: a folder, a password, a port, and one child process."""
 
 import re
 import signal
@@ -14,7 +14,7 @@ from entrypoints.devserver.lock import Lock, kept_secret
 
 HOST = "127.0.0.1"
 
-# What a start may run into and outlive: the last processes of a killed engine, a port snatched from us.
+# Passing errors of a start: the last processes of a killed engine still run, or another process took the port.
 PASSING = re.compile(r"pre-existing shared memory|ddress already in use|could not create any TCP/IP sockets")
 
 
@@ -35,7 +35,7 @@ class Engine(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where to connect, password included; known once it has been started."""
+        """Where to connect, password included. Known after the first start."""
 
     @abstractmethod
     def _prepare(self) -> tuple[Path, str]:
@@ -79,13 +79,13 @@ class Engine(ABC):
         return self
 
     def stop(self) -> None:
-        """In good order; by force after ten seconds."""
+        """Stop it, and kill it after ten seconds."""
         if self._child:
             self._child.stop()
         self.kill()
 
     def kill(self) -> None:
-        """As a crash would. It may be started again."""
+        """Like a crash. It can be started again."""
         if self._child:
             self._child.kill()
         if self._lock:
@@ -108,7 +108,7 @@ class Engine(ABC):
         self._known = True
 
     def _choose_port(self) -> int:
-        """Never another one than clients of this object know; otherwise last time's if it is free, or any."""
+        """The port that clients of this object know; otherwise that of the last run if it is free, or any."""
         if self._known:
             return self.port
         file = self.folder / "port"
@@ -117,7 +117,7 @@ class Engine(ABC):
 
 
 def refusal(host: str, port: int) -> str | None:
-    """Why nothing can listen there; None where it can."""
+    """Why nothing can listen there, or None."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -134,7 +134,7 @@ def free_port() -> int:
 
 
 def wheel_folder(package: str) -> Path:
-    """Found without importing it. Raises EngineFailed where it is not installed."""
+    """Found without importing it. Raises EngineFailed if it is not installed."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise EngineFailed(f"{package} is not installed; `make run` installs it, requirements-run.lock lists it")

@@ -1,6 +1,6 @@
-"""Installs what a lock file names, and tells how far it has come: `python install.py requirements-run.lock`.
+"""Install what a lock file names, and show the progress: `python install.py requirements-run.lock`.
 
-A file of its own, run by its path with the standard library alone: nothing is installed yet.
+Run by its path, with the standard library alone: nothing is installed yet.
 """
 
 import os
@@ -44,15 +44,15 @@ class Report:
     def __init__(self, names: set[str], folder: str) -> None:
         self._names, self._folder = names, folder
         self._watched = sys.stderr.isatty()
-        self._told, self._shown = 0.0, ""
+        self._reported, self._shown = 0.0, ""
         self.collected: set[str] = set()
         self._write(f"Installing {len(names)} packages into {folder}", last=True)
 
-    def tell(self) -> None:
+    def update(self) -> None:
         now = time.monotonic()
-        if now - self._told < (OFTEN if self._watched else RARELY):
+        if now - self._reported < (OFTEN if self._watched else RARELY):
             return
-        self._told = now
+        self._reported = now
         done = len(self._names & _installed())
         word, count = ("installed", done) if done else ("downloaded", len(self.collected & self._names))
         self._write(f"  {count} of {len(self._names)} {word}")
@@ -82,7 +82,7 @@ def install(lock: Path) -> int:
 
     def watch() -> None:
         while not over.wait(OFTEN):
-            report.tell()
+            report.update()
 
     watcher = threading.Thread(target=watch)
     watcher.start()

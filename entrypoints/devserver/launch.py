@@ -1,7 +1,7 @@
-"""Becomes another program that is told to leave when its parent dies, and that is not root where that matters.
+"""Become another program, which is signalled when its parent dies, and which is not root if it must not be.
 
-A file of its own, run by its path with the standard library alone: code between fork and exec would not be
-safe in a parent that has threads. Every start of anything waits for it, so it imports little.
+Run by its path, with the standard library alone: code between fork and exec would not be safe in a parent that has
+threads. Every start of a process waits for it, so it imports little.
 
     launch.py become IDENTITY PARENT SIGNAL PROGRAM ARGUMENT…
     launch.py probe IDENTITY      paths on stdin, one a line; prints those that are out of reach
@@ -18,7 +18,7 @@ IMPOSSIBLE = 97
 
 
 def assume(identity: str) -> None:
-    """`self` changes nothing; `nobody` is that user; `mapped` is root under nobody's name, without its powers."""
+    """`self` changes nothing, `nobody` is that user, and `mapped` is root under its id, without its privileges."""
     if identity == "self":
         return
     nobody = pwd.getpwnam("nobody")

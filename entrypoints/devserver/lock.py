@@ -1,4 +1,4 @@
-"""Folders and files that belong to one process at a time."""
+"""Folders that one process uses at a time, and files that only their owner can read."""
 
 import fcntl
 import os
@@ -12,7 +12,7 @@ class AlreadyLocked(Exception):
 
 
 class Lock:
-    """Held until it is released or the process ends, however it ends."""
+    """Held until it is released or the process ends in any way."""
 
     def __init__(self, folder: Path) -> None:
         """Create the folder if needed, readable only by us. Raises AlreadyLocked."""

@@ -1,4 +1,4 @@
-"""A mail server for development: takes every mail from this machine and keeps it as a file, as it came.
+"""A mail server for development: accepts every mail from this machine and keeps it unchanged, as a file.
 
 python -m entrypoints.devserver.mail_catcher --port 2525 --folder mailbox
 """
@@ -17,7 +17,7 @@ LOOPBACK = "127.0.0.1"
 
 
 class Mailbox:
-    """One `.eml` file a mail; the names sort by arrival."""
+    """One `.eml` file per mail; file names sort by arrival."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -41,17 +41,17 @@ class Mailbox:
 
 
 async def catch(mailbox: Mailbox, port: int) -> None:
-    """Until the process is asked to leave."""
+    """Until SIGINT or SIGTERM."""
     loop = asyncio.get_running_loop()
-    leave = asyncio.Event()
+    stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, leave.set)
+        loop.add_signal_handler(number, stop.set)
     # A name of its own, because looking up the machine's may take seconds.
     server = await loop.create_server(
         lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True, loop=loop), LOOPBACK, port
     )
     async with server:
-        await leave.wait()
+        await stop.wait()
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Whether a database needs migrating, without the second that it takes to load what migrates."""
+"""Whether a database needs a migration, without loading Alembic, which takes a second."""
 
 import asyncio
 
@@ -8,7 +8,7 @@ from entrypoints.revisions import head
 
 
 def is_current(url: str) -> bool:
-    """False also where it cannot be told."""
+    """False also if that is unknown."""
     try:
         return asyncio.run(_applied(url)) == [head()]
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):

@@ -103,7 +103,7 @@ class Postgres(Engine):
         )
 
     def _ready(self, child: Child) -> bool:
-        """It says so in the last line of its pid file, which is what its own tools go by."""
+        """The last line of its pid file says so; PostgreSQL's own tools read it too."""
         try:
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""As whom PostgreSQL runs when we are root, which it refuses to be.
+"""The user that PostgreSQL runs as when `make run` runs as root, which PostgreSQL refuses.
 
-Best is root's own files under another number (`mapped`), where the kernel allows it: nothing has to change.
-Otherwise it is the user `nobody`, who must get through the folders above the data and the programs; where
-that fails, the right to pass through, no more, is added to just those folders, and said.
+Best is `mapped`: the files stay those of root under another user id, where the kernel allows it, and nothing changes.
+Otherwise it is the user `nobody`, who must pass through the folders above the data and the programs. If that
+fails, the right to pass through is added to these folders, and reported.
 """
 
 import os
@@ -19,7 +19,7 @@ IDENTITIES = ("mapped", "nobody")
 
 
 class MissingPrivileges(Exception):
-    """Root, and no lesser identity can reach the files."""
+    """This process is root, and no other identity can reach the files."""
 
 
 def lesser_identity(
@@ -50,7 +50,7 @@ def lesser_identity(
 
 
 def hand_over(folder: Path, identity: str) -> None:
-    """Make the folder, and all that is in it, belong to whom PostgreSQL will be."""
+    """Give the folder and its content to the user that PostgreSQL will run as."""
     if identity == "self":
         return
     owner = pwd.getpwnam("nobody") if identity == "nobody" else pwd.getpwuid(0)

@@ -1,4 +1,4 @@
-"""All parts of the service on one machine: opened in order, watched, and closed in the opposite order."""
+"""All parts of the service on one machine: started in order, watched, and stopped in reverse order."""
 
 import http.client
 import json
@@ -22,11 +22,11 @@ SECONDS_TO_LEAVE = 10
 
 
 class ProcessFailed(Exception):
-    """One part has ended, or was never ready; the text says which, and its last words."""
+    """A part has ended or did not get ready. The text names it, with the end of its output."""
 
 
 class StopRequested(Exception):
-    """We have been asked to stop."""
+    """A signal has requested a stop."""
 
 
 class DevStack:
@@ -38,7 +38,7 @@ class DevStack:
         *,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`stop_requested` is asked often, and ends every wait; `report` gets a line for each step of the start."""
+        """`stop_requested` is called often, and ends every wait; `report` gets a line for each step of the start."""
         self.data = data
         self._report = report
         self._environ = dict(environ)
@@ -97,7 +97,7 @@ class DevStack:
                 raise ProcessFailed(f"{type(engine).__name__} has ended. {engine.log} says:\n{engine.tail()}")
 
     def new_output(self) -> list[str]:
-        """What the parts have logged since this was last asked."""
+        """What the parts have logged since the last call."""
         width = max(map(len, self._parts), default=0)
         return [f"{name:{width}} | {line}" for name, part in self._parts.items() for line in part.new_output()]
 
@@ -143,7 +143,7 @@ class DevStack:
         log = make_private(self.data / "logs") / f"{name}.log"
         with suppress(FileNotFoundError):
             log.replace(log.with_suffix(".log.before"))
-        # Unbuffered, so that what it says stands in the log at once.
+        # Unbuffered, so that its output is in the log at once.
         environ = self._environ | {"PYTHONUNBUFFERED": "1"}
         self._parts[name] = Child([sys.executable, *arguments], log=log, cwd=ROOT, environ=environ)
 

@@ -1,4 +1,4 @@
-"""PostgreSQL: is it there, is it ours, does it keep what it was told, and is there room for all of us."""
+"""PostgreSQL: connection, version, schema, durability, and room for all connections."""
 
 import time
 from collections.abc import AsyncIterator

@@ -1,4 +1,4 @@
-"""Redis: is it there, does it keep what it is given for as long as we said, and may we do what we have to."""
+"""Redis: connection, permissions, eviction policy, and revocations that PostgreSQL has lost."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime

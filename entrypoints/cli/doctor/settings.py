@@ -1,4 +1,4 @@
-"""The settings as they were read: what means nothing, what is weak, what is meant for a laptop only."""
+"""The settings as they were read: unknown ones, weak ones, and those that are meant for a laptop only."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Files of other systems' users, read a row at a time: what is no user is told with its line."""
+"""Read files of other systems' users, a row at a time. A row that is not a user becomes an issue with its line."""
 
 import csv
 import json

@@ -1,4 +1,4 @@
-"""What one row of other systems' users looks like, and what it says in our words."""
+"""The rows of other systems, translated to ours."""
 
 import re
 from collections.abc import Callable, Mapping
