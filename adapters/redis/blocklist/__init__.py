@@ -28,20 +28,24 @@ A renewal (`lease.py` decides, `blocklist.py` carries out; `[x]` is the action t
     [ReadClock] of Redis: the lease counts from here  ←──────────────┘
     [CopyPending]
     [ConfirmPrimary] ── it has changed → [Stop]
-    [Extend]  if run id and canary are the same ── else [Stop]
+    [Extend]  if the canary is there ── else [Stop]
         │
     trusted → [MarkPublished] → [Stop]
 
     At any time: a new connection or a failure → not trusted, and the renewal is abandoned.
 
-What each guard prevents (`tests/adapters/test_lease.py` removes them one at a time):
+What each guard prevents (`tests/contracts/test_lease.py` removes them one at a time):
 
-    canary               Redis was emptied during the renewal
-    run id               another server took over during the renewal
-    clock read first     a process or command was delayed for longer than a lease
-    confirm the primary  another server was promoted during the renewal
-    wait for one lease   processes still trust the former primary
-    new connections      a replica took over with the lease, but without the latest revocations
+    canary                  Redis was emptied during the renewal
+      its number            a late command of an earlier renewal extends the lease
+      its short life        the clock was set forward, so that revocations have expired
+    clock read first        a process or a command was delayed for longer than a lease
+    confirm the primary     another server was promoted during the renewal
+    wait for one lease      processes still trust the former primary
+    distrust on connect     a replica took over with the lease, but without the latest revocations
+    abandon on connect      the same during a renewal
+    mark after extending    revocations were copied to a server that is not the primary
+    refresh on writing      the clock was set forward, and entries would expire early
 
 Assumptions: monotonic clocks of processes run at the same rate, within `margin` per lease. The clock of Redis may be
 wrong and may be set forward. If it is set back, a lease lives longer by as much, until a renewal notices it.

@@ -53,9 +53,8 @@ class ConfirmPrimary:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Set the lease until `until` (milliseconds of Redis's clock), if the server has this run id and this canary."""
+    """Set the lease until `until` (milliseconds of Redis's clock), if the canary of this renewal is there."""
 
-    run_id: str
     renewal: int
     until: int
     lease: bytes
