@@ -324,6 +324,8 @@ class Simulation:
         wanted = 1 if self.without == "number of the canary" else action.renewal
         if (number != wanted or expires <= now) and self.without != "canary":
             return False
+        if server.run_id != action.run_id:
+            return False
         server.data.canaries.pop(process, None)
         until = now + LEASE if self.without == "clock read first" else action.until
         server.data.lease = (action.lease, until)

@@ -28,7 +28,7 @@ A renewal (`lease.py` decides, `blocklist.py` carries out; `[x]` is the action t
     [ReadClock] of Redis: the lease counts from here  ←──────────────┘
     [CopyPending]
     [ConfirmPrimary] ── it has changed → [Stop]
-    [Extend]  if the canary is there ── else [Stop]
+    [Extend]  if the canary is there, on the same server ── else [Stop]
         │
     trusted → [MarkPublished] → [Stop]
 
@@ -43,7 +43,7 @@ What each guard prevents (`tests/contracts/test_lease.py` removes them one at a 
     confirm the primary     another server was promoted during the renewal
     wait for one lease      processes still trust the former primary
     distrust on connect     a replica took over with the lease, but without the latest revocations
-    abandon on connect      the same during a renewal
+    abandon on connect      the same during a renewal; back on the first server, the canary was replicated
     mark after extending    revocations were copied to a server that is not the primary
     refresh on writing      the clock was set forward, and entries would expire early
 

@@ -41,9 +41,10 @@ local lease = redis.call('GET', KEYS[1])
 return lease and lease:match('%x+') == redis.call('INFO', 'server'):match('run_id:(%x+)')
 """
 _EXTEND = """
-if redis.call('GET', KEYS[2]) ~= ARGV[1] then return 0 end
+local same_server = redis.call('INFO', 'server'):match('run_id:(%x+)') == ARGV[1]
+if redis.call('GET', KEYS[2]) ~= ARGV[2] or not same_server then return 0 end
 redis.call('DEL', KEYS[2])
-redis.call('SET', KEYS[1], ARGV[3], 'PXAT', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[4], 'PXAT', ARGV[3])
 return 1
 """
 
@@ -88,7 +89,7 @@ class BlocklistCommands:
         return seconds * 1000 + microseconds // 1000
 
     async def extend(self, action: Extend) -> bool:
-        arguments = (action.renewal, action.until, action.lease)
+        arguments = (action.run_id, action.renewal, action.until, action.lease)
         return bool(await self._execute("EVAL", _EXTEND, 2, _LEASE, self._canary, *arguments))
 
     async def ping(self) -> bool:

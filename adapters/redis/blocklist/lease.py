@@ -117,7 +117,7 @@ def _continue(state: LeaseState, renewal: Renewal, event: Event, now: float) -> 
         case PendingCopied(pending):
             return replace(state, renewal=replace(renewal, pending=pending)), ConfirmPrimary()
         case PrimaryConfirmed(primary) if primary is not None and primary == state.primary:
-            return state, Extend(state.renewals, renewal.until, lease_value(primary))
+            return state, Extend(renewal.run_id, state.renewals, renewal.until, lease_value(primary))
         case Extended(granted=True) if state.primary is not None:
             state = replace(state, trusted=lease_value(state.primary))
             return state, MarkPublished(renewal.pending) if renewal.pending else Stop()

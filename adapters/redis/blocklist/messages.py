@@ -53,8 +53,9 @@ class ConfirmPrimary:
 
 @dataclass(frozen=True, slots=True)
 class Extend:
-    """Set the lease until `until` (milliseconds of Redis's clock), if the canary of this renewal is there."""
+    """Set the lease until `until` (milliseconds of Redis's clock), if the server has this run id and the canary."""
 
+    run_id: str
     renewal: int
     until: int
     lease: bytes
