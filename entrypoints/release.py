@@ -2,6 +2,7 @@
 
 import tomllib
 from functools import cache
+from importlib.metadata import version
 from pathlib import Path
 
 _PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
@@ -9,5 +10,7 @@ _PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 @cache
 def release() -> str:
+    if not _PROJECT.exists():  # installed from a wheel
+        return version("latchkey")
     project: dict[str, str] = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
     return project["version"]
