@@ -15,7 +15,7 @@ $(error cannot tell the folder of $(MAKEFILE_LIST))
 endif
 
 TARGETS := help run test test-clients test-faults test-cluster api worker migrate native revision check bench bench-soak profile format \
-  screenshots lock clean
+  screenshots lock dist clean
 .PHONY: $(TARGETS)
 
 ifneq ($(HERE),$(ROOT))
@@ -58,7 +58,7 @@ worker: $(BASE) ## sends mail and keeps house
 	@exec $(BIN)/python -m entrypoints.worker
 
 migrate: $(BASE) ## brings the database up to date
-	@exec $(BIN)/python -m alembic upgrade head
+	@exec $(BIN)/python -m entrypoints.migrate
 
 native: $(BASE) ## password hashing compiled for this processor: the same hashes, sooner (needs a C compiler)
 	@$(NATIVE)
@@ -102,8 +102,11 @@ lock: ## writes the requirements*.lock files from pyproject.toml (needs uv)
 	uv $(LOCK) --group pyproject.toml:bench -o requirements-bench.lock
 	uv $(LOCK) --group pyproject.toml:clients -o requirements-clients.lock
 
+dist: $(DEV) ## builds the wheel into dist/, which installs the command `latchkey`
+	@$(BIN)/python -m pip wheel --quiet --no-deps --no-build-isolation --wheel-dir dist . && ls dist/*.whl
+
 clean: ## removes what was installed and cached; .data stays
-	rm -rf .venv .venv-bench .venv-clients tests/clients/node/node_modules .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf dist .venv .venv-bench .venv-clients tests/clients/node/node_modules .profile .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 help:

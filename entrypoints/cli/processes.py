@@ -2,21 +2,17 @@
 
 import os
 import sys
-from pathlib import Path
 
 import click
 
 from entrypoints.cli.parameters import Command
 
-ROOT = Path(__file__).resolve().parents[2]
 
-
-def _part(name: str, *module: str, text: str) -> click.Command:
+def _part(name: str, module: str, *, text: str) -> click.Command:
     def run() -> None:
         os.environ.setdefault("LATCHKEY_ENV", "production")
-        os.chdir(ROOT)
         # The same process id: the parent signals the part itself.
-        os.execv(sys.executable, [sys.executable, "-m", *module])  # noqa: S606  (no shell, on purpose)
+        os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606  (no shell, on purpose)
 
     text += " For production: settings come only from the environment."
     return Command(name, callback=run, help=text, examples=[""])
@@ -25,5 +21,5 @@ def _part(name: str, *module: str, text: str) -> click.Command:
 commands = (
     _part("api", "entrypoints.api", text="Start the API, in LATCHKEY_PROCESSES processes."),
     _part("worker", "entrypoints.worker", text="Start a worker, which delivers mail and purges expired rows."),
-    _part("migrate", "alembic", "upgrade", "head", text="Migrate the database to the schema of this version."),
+    _part("migrate", "entrypoints.migrate", text="Migrate the database to the schema of this version."),
 )

@@ -20,13 +20,13 @@ def main(module: str, file: Path, schema: str) -> None:
     gc.disable()  # see `entrypoints/api.py`, which turns it on
     for name in LOADED_BEFORE.get(module, []):
         importlib.import_module(name)
-    migrate = importlib.import_module("alembic.config").main if schema == "absent" else None
+    migrate = importlib.import_module("entrypoints.migrate").main if schema == "absent" else None
     part = importlib.import_module(module)
     while not file.exists():  # the parent stops us if it never appears
         time.sleep(0.01)
     os.environ.update(json.loads(file.read_text()))
     if migrate:
-        migrate(["upgrade", "head"])
+        migrate()
     part.main()
 
 

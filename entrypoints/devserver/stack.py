@@ -129,7 +129,7 @@ class DevStack:
         if DATABASE in self._engines and is_current(self._environ[DATABASE]):
             return
         self._report("Migrating the database")
-        self._start("migration", "-m", "alembic", "upgrade", "head")
+        self._start("migration", "-m", "entrypoints.migrate")
         migration = self._parts["migration"]
         while migration.alive():
             if self._stop_requested():
