@@ -11,10 +11,11 @@ from urllib.parse import quote
 import httpx
 import jwt
 import pytest
-from litestar import Litestar, get, post, route
+from litestar import Litestar, asgi, get, post, route
 from litestar.handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 from litestar.testing import RequestFactory
+from litestar.types import Receive, Scope, Send
 from redis import Redis
 
 from domain.limits import Limit
@@ -172,7 +173,10 @@ def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_
     @get("/twice", guards=[public(), authenticated()])
     async def undecided() -> None: ...
 
-    for handler in (open_to_all, undecided):
+    @asgi("/mounted", copy_scope=False)
+    async def mounted(scope: Scope, receive: Receive, send: Send) -> None: ...
+
+    for handler in (open_to_all, undecided, mounted):
         with pytest.raises(TypeError, match="does not declare who may call it"):
             require_policies(Litestar([handler], openapi_config=None))
 
