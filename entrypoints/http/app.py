@@ -1,21 +1,18 @@
 """The application: its routes, their dependencies, and the middleware around them."""
 
-import asyncio
-import contextlib
-import gc
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TypeVar
 
-import structlog
 from litestar import Litestar, Router
 from litestar.di import Provide
 from litestar.types import ASGIApp, ControllerRouterHandler
 
-from entrypoints.container import Container, close
+from entrypoints.container import Container
 from entrypoints.http.dispatch import Dispatch
 from entrypoints.http.draining import fail_readiness_on_signal
 from entrypoints.http.guard import AccessChecks, require_policies
+from entrypoints.http.lifespan import lifespan
 from entrypoints.http.middleware.access_log import AccessLog
 from entrypoints.http.middleware.client_address import ClientAddresses
 from entrypoints.http.middleware.client_checks import ClientChecks
@@ -44,19 +41,13 @@ from entrypoints.observability.logs import configure_logs
 from entrypoints.observability.metrics import Call, Metrics
 from entrypoints.settings import load
 
-log = structlog.get_logger()
-
 BODY_LIMIT = 32 * 1024
-REPORT_EVERY = 0.25
-LOOK_EVERY = 1.0
-COMPARE_EVERY = 30.0
-"""Seconds between two looks whether PostgreSQL knows every revocation that Redis holds."""
 
 T = TypeVar("T")
 
 
-def offer(make: Callable[[], T]) -> Provide:
-    """Hand a provider of the container to the framework: it inspects functions, and a provider is none."""
+def _dependency(make: Callable[[], T]) -> Provide:
+    """For a provider of the container: the framework inspects functions, and a provider is none."""
 
     def provide() -> T:
         return make()
@@ -93,21 +84,21 @@ def assemble(container: Container) -> Litestar:
     settings = container.settings()
     version_1 = (registration, me, export, sessions, passwords, email, users, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
-    people = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
-    beside = [*system.handlers, *people]
-    routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *beside]
-    # A handler gets what it names, if the container can make it. What none names is not offered: the framework
-    # compares each offer with all others, for every route.
-    named = {name for handler in (*versioned, *beside) for name in handler.fn.__annotations__}
-    offers = {name: offer(provider) for name, provider in container.providers.items() if name in named}
+    pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
+    unversioned = [*system.handlers, *pages]
+    routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *unversioned]
+    # A handler gets what it names, if the container can make it. What none names is left out: the framework compares
+    # each dependency with all others, for every route.
+    named = {name for handler in (*versioned, *unversioned) for name in handler.fn.__annotations__}
+    dependencies = {name: _dependency(provider) for name, provider in container.providers.items() if name in named}
     app = Litestar(
         route_handlers=routes,
-        dependencies=offers,
+        dependencies=dependencies,
         exception_handlers=REFUSALS,
         request_class=StrictRequest,
         request_max_body_size=BODY_LIMIT,
         openapi_config=None,
-        lifespan=[_house(container)],
+        lifespan=[lifespan(container)],
         logging_config=None,
     )
     app.state.access_checks = AccessChecks(
@@ -133,48 +124,8 @@ def _calls(paths: Paths) -> Iterator[Call]:
 
 
 def serve() -> ASGIApp:
-    """What a server process is told to call."""
+    """The application factory that uvicorn calls."""
     settings = load()
     configure_logs(settings)
     fail_readiness_on_signal()
     return create(Container(settings=settings))
-
-
-def _house(container: Container) -> Callable[[Litestar], contextlib.AbstractAsyncContextManager[None]]:
-    @contextlib.asynccontextmanager
-    async def house(app: Litestar) -> AsyncIterator[None]:
-        keys, hasher, metrics = container.signing_keys(), container.hasher(), app.state.metrics
-
-        async def report_load() -> None:
-            while True:
-                await asyncio.sleep(REPORT_EVERY)
-                metrics.set_hashing(*hasher.load())
-
-        async def watch() -> None:
-            """In a thread: the keys may lie on a mount that hangs."""
-            while True:
-                await asyncio.sleep(LOOK_EVERY)
-                try:
-                    await asyncio.to_thread(keys.reload)
-                except Exception as error:
-                    log.error("signing_keys_check_failed", exc_info=error)
-
-        async def compare() -> None:
-            while True:
-                await container.lost_revocations().look_if_possible()
-                await asyncio.sleep(COMPARE_EVERY)
-
-        renewal = container.blocklist_renewal()
-        await renewal.start()
-        chores = [asyncio.create_task(chore()) for chore in (report_load, watch, compare)]
-        # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
-        gc.freeze()
-        try:
-            yield
-        finally:
-            for chore in chores:
-                chore.cancel()
-            await asyncio.gather(*chores, renewal.stop(), return_exceptions=True)
-            await close(container)
-
-    return house
