@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
 from urllib.parse import urlsplit
 
 from entrypoints.settings.files import in_root
 from entrypoints.settings.reader import SettingsReader, running
-from entrypoints.settings.setting import Setting
+from entrypoints.settings.setting import setting
 
 
 def smtp_url(text: str) -> str:
@@ -36,31 +35,23 @@ def _no_reply(reader: SettingsReader) -> str:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Mail:
-    smtp_url: Annotated[
-        str | None,
-        Setting(
-            "SMTP_URL",
-            "what the worker sends by: `smtp://user:password@host:587`, `smtps://host`; `?tls=` is `starttls`"
-            " (the default; on this machine `none`), `implicit` (at port 465) or `none`. A private CA needs an"
-            " Authority Key Identifier: without it, Python 3.13 and later refuse its certificates and no mail is"
-            " sent",
-            parse=smtp_url,
-            default=running("SMTP_URL"),
-            optional=True,
-            shown="mail catcher in `make run`",
-        ),
-    ]
-    mail_from: Annotated[
-        str,
-        Setting("MAIL_FROM", "the sender", parse=sender, default=_no_reply, shown="`no-reply@` the public host"),
-    ]
-    mail_dir: Annotated[
-        Path | None,
-        Setting(
-            "MAIL_DIR",
-            "outgoing mail is also written there, one `.eml` file each; without it you see mail in production at"
-            " your SMTP server alone",
-            parse=in_root,
-            optional=True,
-        ),
-    ]
+    smtp_url: str | None = setting(
+        "SMTP_URL",
+        "what the worker sends by: `smtp://user:password@host:587`, `smtps://host`; `?tls=` is `starttls` (the"
+        " default; on this machine `none`), `implicit` (at port 465) or `none`. A private CA needs an Authority Key"
+        " Identifier: without it, Python 3.13 and later refuse its certificates and no mail is sent",
+        parse=smtp_url,
+        default=running("SMTP_URL"),
+        optional=True,
+        shown="mail catcher in `make run`",
+    )
+    mail_from: str = setting(
+        "MAIL_FROM", "the sender", parse=sender, default=_no_reply, shown="`no-reply@` the public host"
+    )
+    mail_dir: Path | None = setting(
+        "MAIL_DIR",
+        "outgoing mail is also written there, one `.eml` file each; without it you see mail in production at your"
+        " SMTP server alone",
+        parse=in_root,
+        optional=True,
+    )

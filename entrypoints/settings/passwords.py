@@ -3,10 +3,10 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, NamedTuple
+from typing import NamedTuple
 
 from entrypoints.settings.files import in_root
-from entrypoints.settings.setting import Setting, whole
+from entrypoints.settings.setting import setting, whole
 
 _ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
@@ -61,36 +61,26 @@ def _must_be_on(on: bool) -> None:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Passwords:
-    rate_limits: Annotated[
-        bool,
-        Setting(
-            "RATE_LIMITS",
-            "[`domain/limits.py`](domain/limits.py) has the numbers; `off` is for load tests, and refused in"
-            " production",
-            parse=switch,
-            check=_must_be_on,
-            default=True,
-        ),
-    ]
-    password_min_length: Annotated[int, Setting("PASSWORD_MIN_LENGTH", "characters", parse=whole(8, 64), default=15)]
-    breached_passwords: Annotated[
-        Path | None,
-        Setting(
-            "BREACHED_PASSWORDS",
-            "a folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`); new"
-            " passwords in them are refused; no network is asked",
-            parse=in_root,
-            optional=True,
-        ),
-    ]
-    argon2: Annotated[
-        Cost,
-        Setting(
-            "ARGON2",
-            "what a password hash costs: KiB, passes, one lane; `doctor` proposes what this machine can bear,"
-            " `make native` first; who logs in gets the new one",
-            parse=argon2,
-            default=Cost(19_456, 2, 1),
-            shown="`m=19456,t=2,p=1`",
-        ),
-    ]
+    rate_limits: bool = setting(
+        "RATE_LIMITS",
+        "[`domain/limits.py`](domain/limits.py) has the numbers; `off` is for load tests, and refused in production",
+        parse=switch,
+        check=_must_be_on,
+        default=True,
+    )
+    password_min_length: int = setting("PASSWORD_MIN_LENGTH", "characters", parse=whole(8, 64), default=15)
+    breached_passwords: Path | None = setting(
+        "BREACHED_PASSWORDS",
+        "a folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`); new"
+        " passwords in them are refused; no network is asked",
+        parse=in_root,
+        optional=True,
+    )
+    argon2: Cost = setting(
+        "ARGON2",
+        "what a password hash costs: KiB, passes, one lane; `doctor` proposes what this machine can bear, `make"
+        " native` first; who logs in gets the new one",
+        parse=argon2,
+        default=Cost(19_456, 2, 1),
+        shown="`m=19456,t=2,p=1`",
+    )

@@ -2,12 +2,11 @@
 
 import re
 from dataclasses import dataclass
-from typing import Annotated
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
 from entrypoints.settings.reader import SettingsReader
-from entrypoints.settings.setting import Setting
+from entrypoints.settings.setting import setting
 from entrypoints.settings.storage import split_url
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
@@ -69,46 +68,33 @@ def _local_origin(reader: SettingsReader) -> str:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Product:
-    public_url: Annotated[
-        str,
-        Setting(
-            "PUBLIC_URL",
-            "where links lead, and the issuer of access tokens",
-            parse=public_url,
-            check=over_https,
-            development=_local_origin,
-            shown="this machine in development",
-        ),
-    ]
-    name: Annotated[
-        str,
-        Setting(
-            "NAME",
-            "the product's name in pages, mails and subjects, and for a sender without a name; passwords may not"
-            " be made of it",
-            parse=product_name,
-            default="Latchkey",
-        ),
-    ]
-    product_url: Annotated[
-        str | None,
-        Setting(
-            "PRODUCT_URL",
-            "link to the product in pages and mails",
-            parse=product_url,
-            check=over_https,
-            optional=True,
-        ),
-    ]
-    link_url: Annotated[
-        str | None,
-        Setting(
-            "LINK_URL",
-            "where links in mails lead, if to pages of the product:"
-            " `https://app.example.org/{purpose}?token={token}`; `{purpose}` is `verify`, `reset`, `email` or"
-            " `restore`",
-            parse=link_url,
-            check=over_https,
-            optional=True,
-        ),
-    ]
+    public_url: str = setting(
+        "PUBLIC_URL",
+        "where links lead, and the issuer of access tokens",
+        parse=public_url,
+        check=over_https,
+        development=_local_origin,
+        shown="this machine in development",
+    )
+    name: str = setting(
+        "NAME",
+        "the product's name in pages, mails and subjects, and for a sender without a name; passwords may not be"
+        " made of it",
+        parse=product_name,
+        default="Latchkey",
+    )
+    product_url: str | None = setting(
+        "PRODUCT_URL",
+        "link to the product in pages and mails",
+        parse=product_url,
+        check=over_https,
+        optional=True,
+    )
+    link_url: str | None = setting(
+        "LINK_URL",
+        "where links in mails lead, if to pages of the product: `https://app.example.org/{purpose}?token={token}`;"
+        " `{purpose}` is `verify`, `reset`, `email` or `restore`",
+        parse=link_url,
+        check=over_https,
+        optional=True,
+    )

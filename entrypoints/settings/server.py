@@ -5,11 +5,10 @@ import re
 from dataclasses import dataclass
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network, ip_network
-from typing import Annotated
 
 from entrypoints.listening import listen_host
 from entrypoints.settings.reader import SettingsReader
-from entrypoints.settings.setting import Setting, seconds, whole, words
+from entrypoints.settings.setting import seconds, setting, whole, words
 
 LONGEST_DRAIN = timedelta(minutes=10)
 Network = IPv4Network | IPv6Network
@@ -81,77 +80,53 @@ def _cores(_: SettingsReader) -> int:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Server:
-    host: Annotated[
-        str,
-        Setting("HOST", "where the API listens", parse=listen_host, default="127.0.0.1", shown="127.0.0.1"),
-    ]
-    port: Annotated[
-        int,
-        Setting(
-            "PORT",
-            "In Kubernetes set `enableServiceLinks: false`: beside a Service named `latchkey`, service links such"
-            " as `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are ignored).",
-            parse=whole(1, 65535),
-            default=8000,
-        ),
-    ]
-    processes: Annotated[
-        int,
-        Setting(
-            "PROCESSES",
-            "of the API",
-            parse=whole(1, 256),
-            default=_cores,
-            development=1,
-            shown="cores (1 in development)",
-        ),
-    ]
-    cors_origins: Annotated[
-        tuple[str, ...],
-        Setting(
-            "CORS_ORIGINS",
-            "a list; origins may have any scheme (`capacitor://localhost`)",
-            parse=origins,
-            default=(),
-        ),
-    ]
-    allowed_hosts: Annotated[
-        tuple[str, ...],
-        Setting(
-            "ALLOWED_HOSTS",
-            "a list. With none any is served, since nothing is built from it; in development pages are served to"
-            " this machine's names only. Health is served to any host",
-            parse=hosts,
-            default=(),
-        ),
-    ]
-    trusted_proxies: Annotated[
-        tuple[Network, ...],
-        Setting(
-            "TRUSTED_PROXIES",
-            "a list of addresses or networks, whose word on the caller's address counts",
-            parse=networks,
-            check=_proxies_only,
-            default=(),
-        ),
-    ]
-    metrics_token: Annotated[
-        str | None,
-        Setting(
-            "METRICS_TOKEN",
-            "a bearer token that `/metrics` then asks for: `authorization: {credentials: …}` in Prometheus",
-            parse=bearer_token,
-            optional=True,
-        ),
-    ]
-    drain: Annotated[
-        timedelta,
-        Setting(
-            "DRAIN_SECONDS",
-            "on SIGTERM, how long `/health/ready` answers 503 while requests are still served, before the"
-            " listener closes: behind a load balancer a few of its probes, and less than what the platform waits"
-            " before it kills (less ten seconds for the last requests)",
-            parse=seconds(0, LONGEST_DRAIN),
-            default=timedelta(),
-        ),
-    ]
+    host: str = setting("HOST", "where the API listens", parse=listen_host, default="127.0.0.1", shown="127.0.0.1")
+    port: int = setting(
+        "PORT",
+        "In Kubernetes set `enableServiceLinks: false`: beside a Service named `latchkey`, service links such as"
+        " `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are ignored).",
+        parse=whole(1, 65535),
+        default=8000,
+    )
+    processes: int = setting(
+        "PROCESSES",
+        "of the API",
+        parse=whole(1, 256),
+        default=_cores,
+        development=1,
+        shown="cores (1 in development)",
+    )
+    cors_origins: tuple[str, ...] = setting(
+        "CORS_ORIGINS",
+        "a list; origins may have any scheme (`capacitor://localhost`)",
+        parse=origins,
+        default=(),
+    )
+    allowed_hosts: tuple[str, ...] = setting(
+        "ALLOWED_HOSTS",
+        "a list. With none any is served, since nothing is built from it; in development pages are served to this"
+        " machine's names only. Health is served to any host",
+        parse=hosts,
+        default=(),
+    )
+    trusted_proxies: tuple[Network, ...] = setting(
+        "TRUSTED_PROXIES",
+        "a list of addresses or networks, whose word on the caller's address counts",
+        parse=networks,
+        check=_proxies_only,
+        default=(),
+    )
+    metrics_token: str | None = setting(
+        "METRICS_TOKEN",
+        "a bearer token that `/metrics` then asks for: `authorization: {credentials: …}` in Prometheus",
+        parse=bearer_token,
+        optional=True,
+    )
+    drain: timedelta = setting(
+        "DRAIN_SECONDS",
+        "on SIGTERM, how long `/health/ready` answers 503 while requests are still served, before the listener"
+        " closes: behind a load balancer a few of its probes, and less than what the platform waits before it kills"
+        " (less ten seconds for the last requests)",
+        parse=seconds(0, LONGEST_DRAIN),
+        default=timedelta(),
+    )

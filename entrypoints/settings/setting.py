@@ -48,6 +48,11 @@ class Setting:
         return f"{_text(self.default)} ({_text(self.development)} in development)"
 
 
+def setting(*args: Any, **options: Any) -> Any:
+    """A field of the settings object, with its row."""
+    return field(metadata={"row": Setting(*args, **options)})
+
+
 def _text(default: Any) -> str:
     match default:
         case None:

@@ -1,7 +1,6 @@
 """The settings object: all rows, and what follows from them."""
 
 from dataclasses import dataclass, fields
-from typing import Any, get_type_hints
 from urllib.parse import urlsplit
 
 from entrypoints.listening import listens_everywhere
@@ -45,14 +44,8 @@ class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
         return *LOOPBACK_NAMES, *(name for name in named if name and not listens_everywhere(name))
 
 
-def _rows() -> dict[str, Setting]:
-    """By the name of the field, in the order of the groups."""
-    hints: dict[str, Any] = get_type_hints(Settings, include_extras=True)
-    names = [field.name for group in GROUPS for field in fields(group)]
-    return {name: hints[name].__metadata__[0] for name in names}
-
-
-ROWS = _rows()
+ROWS: dict[str, Setting] = {it.name: it.metadata["row"] for group in GROUPS for it in fields(group)}
+"""By the name of the field, in the order of the groups."""
 
 
 def table() -> str:

@@ -3,12 +3,12 @@
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import SplitResult, urlsplit
 
 from entrypoints.settings.files import in_root
 from entrypoints.settings.reader import SettingsReader, running
-from entrypoints.settings.setting import Setting
+from entrypoints.settings.setting import setting
 
 
 def environment(text: str) -> str:
@@ -53,48 +53,36 @@ def _data_dir(reader: SettingsReader) -> Path:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Storage:
-    env: Annotated[
-        Literal["development", "production"],
-        Setting(
-            "ENV",
-            "`development` or `production`. Production makes up no secret and takes nothing from `.env`",
-            parse=environment,
-            default=_given_env,
-            shown="production; development for `make run`",
-        ),
-    ]
-    database_url: Annotated[
-        str,
-        Setting(
-            "DATABASE_URL",
-            "tested with PostgreSQL 18; takes several hosts and libpq's options (`sslmode`, `sslrootcert`,"
-            " `target_session_attrs`, `options`, …); behind PgBouncer in transaction mode add `?pgbouncer=true`,"
-            " set `server_login_retry = 1` there, and `statement_timeout` and"
-            " `idle_in_transaction_session_timeout` on the role",
-            parse=postgres_url,
-            default=running("DATABASE_URL"),
-            shown="embedded in `make run`",
-        ),
-    ]
-    redis_url: Annotated[
-        str,
-        Setting(
-            "REDIS_URL",
-            "tested with Valkey 8; `redis://`, `redis+sentinel://:password@host:26379,host2:26379/0?service=main`"
-            " (and `&sentinel_password=`) or `redis+cluster://:password@host:6379,host2:6379`; one for all"
-            " processes, a database of its own, `noeviction`; all keys begin with `{latchkey}`",
-            parse=redis_url,
-            default=running("REDIS_URL"),
-            shown="embedded in `make run`",
-        ),
-    ]
-    data_dir: Annotated[
-        Path,
-        Setting(
-            "DATA_DIR",
-            "what `make run` keeps: engines, secrets, mailbox",
-            parse=in_root,
-            default=_data_dir,
-            shown="`.data`",
-        ),
-    ]
+    env: Literal["development", "production"] = setting(
+        "ENV",
+        "`development` or `production`. Production makes up no secret and takes nothing from `.env`",
+        parse=environment,
+        default=_given_env,
+        shown="production; development for `make run`",
+    )
+    database_url: str = setting(
+        "DATABASE_URL",
+        "tested with PostgreSQL 18; takes several hosts and libpq's options (`sslmode`, `sslrootcert`,"
+        " `target_session_attrs`, `options`, …); behind PgBouncer in transaction mode add `?pgbouncer=true`, set"
+        " `server_login_retry = 1` there, and `statement_timeout` and `idle_in_transaction_session_timeout` on the"
+        " role",
+        parse=postgres_url,
+        default=running("DATABASE_URL"),
+        shown="embedded in `make run`",
+    )
+    redis_url: str = setting(
+        "REDIS_URL",
+        "tested with Valkey 8; `redis://`, `redis+sentinel://:password@host:26379,host2:26379/0?service=main` (and"
+        " `&sentinel_password=`) or `redis+cluster://:password@host:6379,host2:6379`; one for all processes, a"
+        " database of its own, `noeviction`; all keys begin with `{latchkey}`",
+        parse=redis_url,
+        default=running("REDIS_URL"),
+        shown="embedded in `make run`",
+    )
+    data_dir: Path = setting(
+        "DATA_DIR",
+        "what `make run` keeps: engines, secrets, mailbox",
+        parse=in_root,
+        default=_data_dir,
+        shown="`.data`",
+    )

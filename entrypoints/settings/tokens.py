@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
-from typing import Annotated
 
 from entrypoints.settings.development_secrets import secret_key, signing_keys
 from entrypoints.settings.files import in_root
 from entrypoints.settings.reader import SettingsReader
-from entrypoints.settings.setting import Setting, seconds, whole, words
+from entrypoints.settings.setting import seconds, setting, whole, words
 
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
@@ -70,83 +69,59 @@ def _made_keys(reader: SettingsReader) -> Path:
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Tokens:
-    secret_keys: Annotated[
-        tuple[bytes, ...],
-        Setting(
-            "SECRET_KEY",
-            "at least 32 random bytes; in a list the first signs and all verify",
-            parse=secrets,
-            development=_made_secret,
-            shown="made in development",
-        ),
-    ]
-    signing_keys: Annotated[
-        Path,
-        Setting(
-            "SIGNING_KEYS",
-            "a PEM file or, to rotate, a folder of `*.pem` files (P-256, Ed25519, or RSA of 2048 bits and more);"
-            " looked at once a second; the newest by name signs, all verify",
-            parse=key_files,
-            development=_made_keys,
-            shown="made in development",
-        ),
-    ]
-    key_delay: Annotated[
-        timedelta,
-        Setting(
-            "KEY_DELAY",
-            "seconds for which a new key verifies before it signs, since other verifiers reload the key set about"
-            " every half minute; more where a mount is slower",
-            parse=seconds(most=LONGEST_KEY_DELAY),
-            default=timedelta(seconds=60),
-            development=timedelta(seconds=5),
-        ),
-    ]
-    audience: Annotated[
-        tuple[str, ...],
-        Setting(
-            "AUDIENCE",
-            "more audiences of access tokens: a list of names or URIs in `aud`, beside `LATCHKEY_PUBLIC_URL`. Set"
-            " it once every process runs 0.3",
-            parse=audience,
-            default=(),
-        ),
-    ]
-    access_ttl: Annotated[
-        timedelta,
-        Setting(
-            "ACCESS_TTL",
-            "seconds that an access token lives; an hour at most",
-            parse=seconds(most=LONGEST_ACCESS),
-            default=timedelta(minutes=10),
-        ),
-    ]
-    refresh_ttl: Annotated[
-        timedelta,
-        Setting(
-            "REFRESH_TTL",
-            "seconds that an idle session lives",
-            parse=seconds(),
-            default=timedelta(days=7),
-            shown="604800 (7 days)",
-        ),
-    ]
-    session_ttl: Annotated[
-        timedelta,
-        Setting(
-            "SESSION_TTL",
-            "seconds that any session lives",
-            parse=seconds(),
-            default=timedelta(days=30),
-            shown="2592000 (30 days)",
-        ),
-    ]
-    max_sessions: Annotated[
-        int,
-        Setting(
-            "MAX_SESSIONS",
-            "of one user, alive at a time; a new one ends the oldest",
-            parse=whole(1, 1000),
-            default=100,
-        ),
-    ]
+    secret_keys: tuple[bytes, ...] = setting(
+        "SECRET_KEY",
+        "at least 32 random bytes; in a list the first signs and all verify",
+        parse=secrets,
+        development=_made_secret,
+        shown="made in development",
+    )
+    signing_keys: Path = setting(
+        "SIGNING_KEYS",
+        "a PEM file or, to rotate, a folder of `*.pem` files (P-256, Ed25519, or RSA of 2048 bits and more);"
+        " looked at once a second; the newest by name signs, all verify",
+        parse=key_files,
+        development=_made_keys,
+        shown="made in development",
+    )
+    key_delay: timedelta = setting(
+        "KEY_DELAY",
+        "seconds for which a new key verifies before it signs, since other verifiers reload the key set about"
+        " every half minute; more where a mount is slower",
+        parse=seconds(most=LONGEST_KEY_DELAY),
+        default=timedelta(seconds=60),
+        development=timedelta(seconds=5),
+    )
+    audience: tuple[str, ...] = setting(
+        "AUDIENCE",
+        "more audiences of access tokens: a list of names or URIs in `aud`, beside `LATCHKEY_PUBLIC_URL`. Set it"
+        " once every process runs 0.3",
+        parse=audience,
+        default=(),
+    )
+    access_ttl: timedelta = setting(
+        "ACCESS_TTL",
+        "seconds that an access token lives; an hour at most",
+        parse=seconds(most=LONGEST_ACCESS),
+        default=timedelta(minutes=10),
+    )
+    refresh_ttl: timedelta = setting(
+        "REFRESH_TTL",
+        "seconds that an idle session lives",
+        parse=seconds(),
+        default=timedelta(days=7),
+        shown="604800 (7 days)",
+    )
+    session_ttl: timedelta = setting(
+        "SESSION_TTL",
+        "seconds that any session lives",
+        parse=seconds(),
+        default=timedelta(days=30),
+        shown="2592000 (30 days)",
+    )
+    max_sessions: int = setting(
+        "MAX_SESSIONS",
+        "of one user, alive at a time; a new one ends the oldest",
+        parse=whole(1, 1000),
+        default=100,
+    )
