@@ -1,20 +1,40 @@
 """Child processes: started, watched and ended by their ids."""
 
 import os
+import pwd
+import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-LAUNCH = Path(__file__).with_name("launch.py")
-
 # Linux signals the death of the parent when the thread that started the child ends. So one thread, which lives as
 # long as this process, starts all children.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
+
+
+def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
+    """What to put in front of a command, so that it gets that identity, and `stop_signal` when we die. Programs of
+    util-linux do both; elsewhere than on Linux a command that outlives us is ended at the next start."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        return []
+    to_nobody = []
+    if identity == "nobody":
+        nobody = pwd.getpwnam("nobody")
+        to_nobody = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    mapping = mapped_launcher() if identity == "mapped" else []
+    return [*mapping, setpriv, *to_nobody, f"--pdeathsig={stop_signal.name.removeprefix('SIG')}", "--"]
+
+
+def mapped_launcher() -> list[str]:
+    """For root under the number of `nobody`, without its powers. PostgreSQL asks for its uid and refuses 0: in a user
+    namespace it sees another number, while its files stay root's own, so no folder has to be opened to others."""
+    nobody = pwd.getpwnam("nobody")
+    return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}", "--"]
 
 
 class Child:
@@ -37,7 +57,7 @@ class Child:
             self._began = self._reported = output.tell()
             self._process = _spawner.submit(
                 subprocess.Popen[bytes],
-                [*self.launcher(identity, stop_signal), *map(str, command)],
+                [*launcher(identity, stop_signal), *map(str, command)],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
@@ -46,11 +66,6 @@ class Child:
                 start_new_session=True,
                 umask=0o077,
             ).result()
-
-    @staticmethod
-    def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
-        """What to put in front of a command."""
-        return [sys.executable, "-I", "-S", str(LAUNCH), "become", identity, str(os.getpid()), str(int(stop_signal))]
 
     @property
     def pid(self) -> int:

@@ -6,7 +6,7 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from entrypoints.devserver.child import Child, finished
+from entrypoints.devserver.child import Child, finished, launcher
 from entrypoints.devserver.engine import HOST, Engine, EngineFailed, wheel_folder
 from entrypoints.devserver.privileges import IDENTITIES, hand_over, lesser_identity
 
@@ -75,7 +75,7 @@ class Postgres(Engine):
         fresh.rename(self._cluster)
 
     def _run(self, program: str, *arguments: str | Path, stdin: str = "") -> None:
-        command = [*Child.launcher(self.identity, self.stop_signal), str(self._home / "bin" / program)]
+        command = [*launcher(self.identity, self.stop_signal), str(self._home / "bin" / program)]
         done = finished([*command, *map(str, arguments)], stdin=stdin, cwd=self.folder, environ=ENVIRON)
         if done.returncode != 0 or "ERROR:" in done.stdout:
             raise EngineFailed(f"{program} failed:\n{done.stdout}")

@@ -7,15 +7,29 @@ fails, the right to pass through is added to these folders, and reported.
 
 import os
 import pwd
+import shutil
 import stat
 import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from entrypoints.devserver.child import LAUNCH, finished
-from entrypoints.devserver.launch import IMPOSSIBLE
+from entrypoints.devserver.child import finished, mapped_launcher
 
 IDENTITIES = ("mapped", "nobody")
+
+PROBE = """
+import os, pwd, sys
+if sys.argv[1] == "nobody":
+    nobody = pwd.getpwnam("nobody")
+    os.setgroups([])
+    os.setgid(nobody.pw_gid)
+    os.setuid(nobody.pw_uid)
+for path in sys.stdin.read().splitlines():
+    if not os.access(path, os.X_OK if path.endswith("/") else os.R_OK):
+        print(path)
+"""
+"""A program that prints those of the paths on stdin that are out of reach. It becomes `nobody` by itself, because
+`nobody` may not reach Python either."""
 
 
 class MissingPrivileges(Exception):
@@ -28,6 +42,10 @@ def lesser_identity(
     """`self` unless we are root. `folder` is our own; `programs` is the tree that must be readable."""
     if os.geteuid() != 0:
         return "self"
+    if shutil.which("setpriv") is None:
+        raise MissingPrivileges(
+            "PostgreSQL does not run as root, and setpriv (util-linux) is missing; run as another user"
+        )
     if "mapped" in identities and out_of_reach("mapped", _needed(folder, programs)) == []:
         return "mapped"
     folder.chmod(0o711)
@@ -63,12 +81,13 @@ def hand_over(folder: Path, identity: str) -> None:
 
 def out_of_reach(identity: str, paths: Iterable[str]) -> list[str] | None:
     """Those that may not be read, or passed through where they end with a slash; None: cannot be tried."""
-    command = [sys.executable, "-I", "-S", str(LAUNCH), "probe", identity]
-    probe = finished(command, stdin="\n".join(paths))
-    if probe.returncode == IMPOSSIBLE:
+    mapping = mapped_launcher() if identity == "mapped" else []
+    command = [*mapping, sys.executable, "-I", "-S", "-c", PROBE, identity]
+    try:
+        probe = finished(command, stdin="\n".join(paths))
+    except FileNotFoundError:
         return None
-    probe.check_returncode()
-    return probe.stdout.splitlines()
+    return None if probe.returncode else probe.stdout.splitlines()
 
 
 def _needed(folder: Path, programs: Path) -> list[str]:
