@@ -91,7 +91,7 @@ async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: C
     assert await verdict(world.confirm_email(token=token)) is code
 
 
-async def test_a_link_that_was_sealed_later_does_not_make_the_change_younger(world: World) -> None:
+async def test_a_link_that_was_signed_later_does_not_make_the_change_younger(world: World) -> None:
     change = await moving(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     with refused(Code.LINK_INVALID):
@@ -462,8 +462,8 @@ async def test_a_second_send_carries_the_same_link(world: World) -> None:
         async with world.begin() as work:
             await work.mails.add(mail)
     assert [await world.mailed_token(email) for email in (NEW, ALICE)] == tokens
-    sealed = [
+    signed = [
         world.links.verify(token, purpose)
         for token, purpose in zip(tokens, (Purpose.EMAIL, Purpose.RESTORE), strict=True)
     ]
-    assert [(one.subject, one.version, one.issued_at) for one in sealed] == [(change.id, 0, change.asked_at)] * 2
+    assert [(one.subject, one.version, one.issued_at) for one in signed] == [(change.id, 0, change.asked_at)] * 2

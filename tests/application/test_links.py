@@ -70,7 +70,7 @@ async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_nothing_else_that_is_sealed_is_a_link(world: World, use: Use) -> None:
+async def test_nothing_else_that_is_signed_is_a_link(world: World, use: Use) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     refresh = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=1))

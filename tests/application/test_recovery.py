@@ -53,8 +53,8 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     assert "token=" not in text
     assert "Until 8 March 2026 at 12:00 UTC" in text
     assert await verdict(world.enter(NEW)) is None
-    sealed = Link(purpose=Purpose.RESET, subject=user.id, version=2, issued_at=world.clock())
-    token = world.links.sign(sealed)  # as a worker of the release before would
+    signed = Link(purpose=Purpose.RESET, subject=user.id, version=2, issued_at=world.clock())
+    token = world.links.sign(signed)  # as a worker of the release before would
     again = world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
     assert await verdict(again) is Code.LINK_INVALID
 

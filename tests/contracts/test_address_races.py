@@ -57,13 +57,13 @@ class Town:
         confirm = ConfirmEmail(
             begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
         )
-        return partial(confirm, token=self._sealed(Purpose.EMAIL, change))
+        return partial(confirm, token=self._signed(Purpose.EMAIL, change))
 
     def restoring(self, change: AddressChange) -> Doing:
         restore = RestoreEmail(
             begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
         )
-        return partial(restore, token=self._sealed(Purpose.RESTORE, change))
+        return partial(restore, token=self._signed(Purpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
         verify = Verify(
@@ -72,7 +72,7 @@ class Town:
         link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
 
-    def _sealed(self, purpose: Purpose, change: AddressChange) -> str:
+    def _signed(self, purpose: Purpose, change: AddressChange) -> str:
         link = Link(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
         return self.links.sign(link)
 

@@ -42,7 +42,7 @@ def jwt_codec(*private: object) -> JwtCodec:
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of sealed text: `make` seals under the newest secret or key, the others as they say."""
+    """A kind of signed text: `make` signs with the newest secret or key, the others as they say."""
 
     thing: object
     code: Code
@@ -89,7 +89,7 @@ def refuses(kind: Kind, text: str) -> bool:
 
 
 @kinds
-def test_what_is_sealed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind) -> None:
+def test_what_is_signed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind) -> None:
     assert kind.decode(kind.make()) == kind.thing
     assert kind.make() == kind.make()
     assert len(kind.make()) < 1000

@@ -155,7 +155,7 @@ def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> N
             fleet.replace_each(LATCHKEY_SECRET_KEY=f"{NEW},{OLD}")
         assert load.unexpected == []
         assert {"POST /v1/login 200", "POST /v1/refresh 200", "POST /v1/logout 204"} <= set(load.answers)
-        # What was sealed before lives on, and what is used is sealed anew.
+        # Tokens signed before stay valid, and each use is signed by the new secret.
         used = renewed(fleet.apis[0], used)
         assert fleet.apis[1].client.post("/v1/verify", json={"token": link}).status_code == 200
     apart.environ["LATCHKEY_SECRET_KEY"] = NEW
