@@ -1,4 +1,4 @@
-"""`make api`: the HTTP service, in as many processes as are set."""
+"""`make api`: the HTTP service in LATCHKEY_PROCESSES processes."""
 
 import gc
 import os
@@ -13,9 +13,9 @@ from typing import Any, cast
 if __name__ != "entrypoints.api":
     # Only when run, not when imported: exit silently on a signal before the server installs its handlers.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # What is loaded stays: looking for garbage among it, again and again, takes a seventh of the time.
+    # What is loaded stays, so collecting garbage meanwhile would find none, and take a seventh of the time.
     gc.disable()
-    # structlog loads it where it is installed, to colour tracebacks: four megabytes that no server has a use for.
+    # structlog imports it if it is installed, to colour tracebacks: four megabytes that a server does not use.
     sys.modules.setdefault("rich", cast("Any", None))
 
 import structlog
@@ -33,12 +33,12 @@ from entrypoints.settings import Settings, SettingsError, load
 gc.freeze()
 gc.enable()
 
-PATIENCE = 30
-"""Seconds until a process that says nothing is killed. It says nothing while it loads, and on a busy machine that
-takes longer than the usual five: then the next is killed too, and so on, and no request is ever served."""
+HEALTH_CHECK_TIMEOUT = 30
+"""Seconds until a process that does not answer the supervisor is killed. It does not answer while it loads. On a busy
+machine loading takes longer than uvicorn's default of five seconds: then every process would be killed in turn."""
 
-GRACE = 10
-"""Seconds that requests get when the process is told to stop."""
+SHUTDOWN_GRACE = 10
+"""Seconds that requests in flight get when the process stops."""
 
 
 def main() -> None:
@@ -47,7 +47,7 @@ def main() -> None:
         container = Container(settings=settings)
         container.access_codec()
         insist_at_start(container.database())
-        _insist_on_port(settings)
+        _require_port(settings)
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)
@@ -71,8 +71,8 @@ def main() -> None:
                 server_header=False,
                 proxy_headers=False,
                 log_config=None,
-                timeout_graceful_shutdown=GRACE,
-                timeout_worker_healthcheck=PATIENCE,
+                timeout_graceful_shutdown=SHUTDOWN_GRACE,
+                timeout_worker_healthcheck=HEALTH_CHECK_TIMEOUT,
             ),
             drain_seconds=settings.drain.total_seconds(),
         )
@@ -80,15 +80,15 @@ def main() -> None:
 
 def _raise_file_limit() -> None:
     """Each connection is a file, and many systems allow 1,024 unless a program asks for more."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
     with suppress(OSError, ValueError):  # macOS allows fewer than it says
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
-def _insist_on_port(settings: Settings) -> None:
+def _require_port(settings: Settings) -> None:
     """Raises SettingsError."""
-    if why := cannot_listen(settings.host, settings.port):
-        raise SettingsError(why)
+    if reason := cannot_listen(settings.host, settings.port):
+        raise SettingsError(reason)
 
 
 @contextmanager

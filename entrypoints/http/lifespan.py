@@ -20,9 +20,12 @@ log = structlog.get_logger()
 
 
 async def report_hashing(load: Callable[[], tuple[int, int]], metrics: Metrics) -> None:
-    while True:
-        await asyncio.sleep(HASHING_INTERVAL)
-        metrics.set_hashing(*load())
+    try:
+        while True:
+            await asyncio.sleep(HASHING_INTERVAL)
+            metrics.set_hashing(*load())
+    finally:
+        metrics.set_hashing(0, 0)  # other processes go on to count this one
 
 
 async def reload_signing_keys(reload: Callable[[], None]) -> None:

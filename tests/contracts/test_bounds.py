@@ -76,7 +76,7 @@ BOUNDS: dict[str, list[float]] = {
         unanswered_delay(timedelta()).total_seconds(),
     ],
     "nudges to workers": [dramatiq_queue.BACKLOG],
-    "being told to stop": [draining.IDLE_GRACE, api.GRACE, outbox_worker.SHUTDOWN_GRACE],
+    "being told to stop": [draining.IDLE_GRACE, api.SHUTDOWN_GRACE, outbox_worker.SHUTDOWN_GRACE],
 }
 
 EXERCISED = {

@@ -21,9 +21,10 @@ from adapters.postgres.database import Database
 from adapters.postgres.postgres_backlog import PostgresBacklog
 from entrypoints.container import Container, close
 from entrypoints.http.app import create
+from entrypoints.http.lifespan import report_hashing
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
-from entrypoints.observability.metrics import BUCKETS
+from entrypoints.observability.metrics import BUCKETS, Metrics
 from entrypoints.settings import load
 from tests.contracts.hash_gate import Gate
 from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
@@ -154,6 +155,25 @@ async def test_passwords_that_are_hashed_or_wait_for_it_are_seen(service: Servic
         gate.free.set()
         assert {(await answered).status_code for answered in logins} == {401}
         assert await hashes() == [0, 0]
+
+
+@pytest.mark.anyio
+async def test_password_hashes_are_zero_after_a_process_has_stopped() -> None:
+    metrics = Metrics()
+
+    def states() -> list[float]:
+        [gauge] = [metric for metric in metrics.collect() if metric.name == "latchkey_password_hashes"]
+        return [sample.value for sample in gauge.samples]
+
+    reporting = asyncio.create_task(report_hashing(lambda: (2, 5), metrics))
+    for _ in range(1000):
+        if states() == [2, 5]:
+            break
+        await asyncio.sleep(0.01)
+    assert states() == [2, 5]
+    reporting.cancel()
+    await asyncio.wait({reporting})
+    assert states() == [0, 0]
 
 
 # -- who counts ----------------------------------------------------------------------------------------
