@@ -14,8 +14,6 @@ from entrypoints.observability.access_log import AccessLogEntry, JsonAccessLog, 
 
 pytestmark = pytest.mark.anyio
 
-LINE = AccessLogEntry("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7")
-
 
 class Out(io.BytesIO):
     writes = flushes = 0
@@ -30,7 +28,7 @@ class Out(io.BytesIO):
 
 async def test_a_line_has_what_the_other_lines_have() -> None:
     log = JsonAccessLog(out := Out())
-    log(LINE)
+    log(AccessLogEntry("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7"))
     await asyncio.sleep(0)
     line = out.getvalue()
     assert line.endswith(b"}\n")
