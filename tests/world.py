@@ -31,24 +31,33 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
-from application.administration.administer import ChangeUser, DeleteUser, EndSessions
+from application.administration.change_user import ChangeUser
 from application.administration.create_user import CreateUser
+from application.administration.delete_user import DeleteUser
+from application.administration.end_any_session import EndAnySession
+from application.administration.end_sessions import EndSessions
+from application.administration.end_sessions_of import EndSessionsOf
+from application.administration.grant_role import GrantRole
 from application.administration.import_users import ImportUsers
-from application.administration.list_users import ListEvents, ListUsers, ShowUser
+from application.administration.list_events import ListEvents
+from application.administration.list_users import ListUsers
 from application.administration.manage_user import ManageUser
-from application.administration.operate_sessions import EndAnySession, EndSessionsOf, SessionsOf
-from application.administration.operate_users import GrantRole
+from application.administration.sessions_of import SessionsOf
+from application.administration.show_user import ShowUser
 from application.audit import Audit
-from application.clients.clients import AddClient, ListClients, RemoveClient
+from application.clients.add_client import AddClient
 from application.clients.identify_client import IdentifyClient
 from application.clients.introspect import Introspect
+from application.clients.list_clients import ListClients
+from application.clients.remove_client import RemoveClient
 from application.clients.revoke import Revoke
 from application.credentials.ask_for_link import AskForLink
 from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
-from application.mail.mails import ParkedMails, RedriveMail
+from application.mail.parked_mails import ParkedMails
+from application.mail.redrive_mail import RedriveMail
 from application.mail.spend_mail import SpendMail
 from application.maintenance.keep_house import KeepHouse
 from application.ports import Directory, Leftovers, Limits
@@ -64,10 +73,12 @@ from application.registration.register import Register
 from application.registration.verify import Verify
 from application.repositories import Renewals
 from application.sessions.authenticate import Authenticate
+from application.sessions.end_session import EndSession
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
-from application.sessions.logout import EndSession, Logout, LogoutEverywhere
+from application.sessions.logout import Logout
+from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
 from domain.mail import Kind, Mail, Outcome
 from domain.password import PasswordPolicy

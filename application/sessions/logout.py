@@ -1,14 +1,12 @@
-"""End the session that calls, one of its siblings, or all of them. When the call returns it is so everywhere."""
+"""End the session of the caller. When the call returns, it has ended everywhere."""
 
 from dataclasses import dataclass
-from uuid import UUID
 
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
 from domain.event import Action
 from domain.origin import NOWHERE, Origin
-from domain.refusals import session_not_found
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -24,37 +22,3 @@ class Logout:
         event = self.audit.event(Action.LOGGED_OUT, user_id, by=user_id, origin=origin)
         async with self.step() as work:
             await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EndSession:
-    """End any one session of the caller. An ended session is ended again, so the response is sent only when it is in
-    force."""
-
-    begin: Begin
-    audit: Audit
-    clock: Clock
-
-    async def __call__(self, caller: AccessToken, session_id: UUID, *, origin: Origin = NOWHERE) -> None:
-        """Raises `not_found`, for another user's session too."""
-        now, user_id = self.clock(), caller.user_id
-        async with self.begin() as work:
-            session = await work.sessions.by_id(session_id)
-            if session is None or session.user_id != user_id:
-                raise session_not_found()
-            event = self.audit.event(Action.SESSION_ENDED, user_id, by=user_id, origin=origin)
-            noted = event if session.alive(now) else None
-            await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogoutEverywhere:
-    begin: Begin
-    audit: Audit
-    clock: Clock
-
-    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
-        now, user_id = self.clock(), caller.user_id
-        async with self.begin() as work:
-            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
-            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)

@@ -17,7 +17,8 @@ from sqlalchemy import text
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.postgres_store import PostgresStore
-from application.administration.list_users import ListEvents, ListUsers
+from application.administration.list_events import ListEvents
+from application.administration.list_users import ListUsers
 from domain.role import Role
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report

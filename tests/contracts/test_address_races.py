@@ -11,7 +11,7 @@ import pytest
 
 from adapters.no_limits import NoLimits
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
-from application.administration.administer import ChangeUser
+from application.administration.change_user import ChangeUser
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.profile.confirm_email import ConfirmEmail

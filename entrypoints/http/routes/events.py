@@ -8,7 +8,7 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath
 from msgspec import Struct
 
-from application.administration.list_users import ListEvents
+from application.administration.list_events import ListEvents
 from application.repositories import Place
 from domain.event import Action, Event
 from domain.role import Role

@@ -8,9 +8,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, JSONBody
 from msgspec import Struct
 
+from application.sessions.end_session import EndSession
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
-from application.sessions.logout import EndSession, Logout, LogoutEverywhere
+from application.sessions.logout import Logout
+from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
 from domain.limits import Limit
 from domain.session import Session

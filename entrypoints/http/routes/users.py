@@ -7,8 +7,11 @@ from litestar.di import NamedDependency
 from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
-from application.administration.administer import ChangeUser, DeleteUser, EndSessions
-from application.administration.list_users import ListUsers, ShowUser
+from application.administration.change_user import ChangeUser
+from application.administration.delete_user import DeleteUser
+from application.administration.end_sessions import EndSessions
+from application.administration.list_users import ListUsers
+from application.administration.show_user import ShowUser
 from domain import limits
 from domain.refusals import Code, Refusal
 from domain.role import Role

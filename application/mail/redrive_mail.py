@@ -1,21 +1,10 @@
-"""What operators do about mails that were given up."""
+"""For operators: send a mail again that was given up."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Clock
 from application.repositories import Begin
-from domain.mail import Mail
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedMails:
-    begin: Begin
-
-    async def __call__(self, *, limit: int = 100) -> Sequence[Mail]:
-        async with self.begin() as work:
-            return await work.mails.parked(limit=limit)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,8 +1,6 @@
-"""Clients: programs that may introspect and revoke tokens. Operators add them; the secret is shown only once."""
+"""For operators: add a client. Its secret is shown only once."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from uuid import UUID
 
 from application.ports import Clock, NewId, NewSecret
 from application.repositories import Begin
@@ -26,22 +24,3 @@ class AddClient:
         async with self.begin() as work:
             await work.clients.add(client)
         return client, secret
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ListClients:
-    begin: Begin
-
-    async def __call__(self) -> Sequence[Client]:
-        async with self.begin() as work:
-            return await work.clients.all()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveClient:
-    begin: Begin
-
-    async def __call__(self, client_id: UUID) -> bool:
-        """False where there was none. Its secret is refused from the next question on."""
-        async with self.begin() as work:
-            return await work.clients.remove(client_id)

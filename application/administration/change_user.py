@@ -1,0 +1,44 @@
+"""Change the role of a user with a lower role, disable or enable one."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.administration.authorize_actor import authorize_actor
+from application.administration.manage_user import ManageUser
+from application.repositories import Begin
+from domain.origin import NOWHERE, Origin
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.token import AccessToken
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeUser:
+    """Grant a role, disable or enable. An actor grants at most its own role."""
+
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(
+        self,
+        caller: AccessToken,
+        user_id: UUID,
+        *,
+        role: Role | None = None,
+        disabled: bool | None = None,
+        origin: Origin = NOWHERE,
+    ) -> User:
+        async with self.begin() as work:
+            await work.users.hold(user_id, governors=True)
+            actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
+            if role is not None and not actor.role.includes(role):
+                raise Refusal(Code.FORBIDDEN, "You cannot grant a role higher than your own.")
+            # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
+            await work.sessions.settled(user_id)
+            changed = target
+            if disabled is not None and disabled != target.disabled:
+                changed = await self.manage.set_disabled(work, target, disabled, by=actor.id, origin=origin)
+            if role is not None and role is not target.role:
+                changed = await self.manage.set_role(work, target, role, by=actor.id, origin=origin)
+            return changed

@@ -1,0 +1,29 @@
+"""Delete a user with a lower role, or oneself."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.administration.authorize_actor import authorize_actor
+from application.administration.manage_user import ManageUser
+from application.audit import Audit
+from application.repositories import Begin
+from domain.event import Action
+from domain.origin import NOWHERE, Origin
+from domain.role import Role
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteUser:
+    """Delete a user with a lower role, or oneself."""
+
+    begin: Begin
+    manage: ManageUser
+    audit: Audit
+
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+        async with self.begin() as work:
+            await work.users.hold(user_id, governors=True)
+            actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
+            await self.manage.delete(work, target)
+            await self.audit.record(work, Action.DELETED, user_id, by=actor.id, origin=origin)

@@ -1,0 +1,29 @@
+"""For operators: end one session."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.audit import Audit
+from application.ports import Clock
+from application.repositories import Begin
+from domain.event import Action
+from domain.refusals import session_not_found
+from domain.session import EndReason
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndAnySession:
+    begin: Begin
+    audit: Audit
+    clock: Clock
+
+    async def __call__(self, *, session_id: UUID) -> bool:
+        """False where it was over already. Raises `not_found`."""
+        now = self.clock()
+        async with self.begin() as work:
+            session = await work.sessions.by_id(session_id)
+            if session is None:
+                raise session_not_found()
+            of = session.user_id
+            event = None if of is None else self.audit.event(Action.SESSION_ENDED, of)
+            return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)

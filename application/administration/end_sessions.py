@@ -1,0 +1,24 @@
+"""End all sessions of a user with a lower role."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.administration.authorize_actor import authorize_actor
+from application.administration.manage_user import ManageUser
+from application.repositories import Begin
+from domain.origin import NOWHERE, Origin
+from domain.role import Role
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessions:
+    """End all sessions of a user with a lower role."""
+
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+        async with self.begin() as work:
+            actor, _ = await authorize_actor(work, caller, user_id, role=Role.MODERATOR)
+            await self.manage.end_sessions(work, user_id, by=actor.id, origin=origin)

@@ -1,0 +1,21 @@
+"""For operators: end all sessions of a user."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ManageUser
+from application.administration.operator_lookup import named_user
+from application.repositories import Begin
+from domain.address import normal_email
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndSessionsOf:
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(self, *, email: str) -> int:
+        """How many have ended, everywhere. Raises `not_found`."""
+        address = normal_email(email)
+        async with self.begin() as work:
+            user = await named_user(work, address)
+            return await self.manage.end_sessions(work, user.id)

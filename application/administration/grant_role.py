@@ -1,0 +1,32 @@
+"""For operators: give a user a role."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ManageUser
+from application.administration.operator_lookup import locked_user
+from application.repositories import Begin
+from domain.address import normal_email
+from domain.refusals import Code, Refusal
+from domain.role import Role
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrantRole:
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(self, *, email: str, role: Role) -> User:
+        """Raises `not_found`, `not_verified` or `last_admin`."""
+        address = normal_email(email)
+        async with self.begin() as work:
+            user = await locked_user(work, address)
+            if not user.verified:
+                raise Refusal(
+                    Code.NOT_VERIFIED,
+                    "This address is not verified, so anyone may have registered it. Its owner has to follow the"
+                    " link in the mail first; or create the user with `users create --verified`, which removes the"
+                    " unverified ones.",
+                )
+            await work.sessions.settled(user.id)
+            return user if user.role is role else await self.manage.set_role(work, user, role)

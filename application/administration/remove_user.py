@@ -1,0 +1,25 @@
+"""For operators: delete a user."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ManageUser
+from application.administration.operator_lookup import locked_unambiguous_user
+from application.audit import Audit
+from application.repositories import Begin
+from domain.event import Action
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveUser:
+    begin: Begin
+    manage: ManageUser
+    audit: Audit
+
+    async def __call__(self, *, who: str) -> User:
+        """The user as it was. Raises `not_found` or `last_admin`."""
+        async with self.begin() as work:
+            user = await locked_unambiguous_user(work, who)
+            await self.manage.delete(work, user)
+            await self.audit.record(work, Action.DELETED, user.id)
+        return user

@@ -1,0 +1,21 @@
+"""For operators: disable or enable a user."""
+
+from dataclasses import dataclass
+
+from application.administration.manage_user import ManageUser
+from application.administration.operator_lookup import locked_unambiguous_user
+from application.repositories import Begin
+from domain.user import User
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SwitchUser:
+    begin: Begin
+    manage: ManageUser
+
+    async def __call__(self, *, who: str, disabled: bool) -> User:
+        """The user, disabled or enabled; in force at the next request. Raises `not_found` or `last_admin`."""
+        async with self.begin() as work:
+            user = await locked_unambiguous_user(work, who)
+            await work.sessions.settled(user.id)
+            return user if user.disabled is disabled else await self.manage.set_disabled(work, user, disabled)

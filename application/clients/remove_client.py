@@ -1,0 +1,16 @@
+"""For operators: remove a client."""
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from application.repositories import Begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveClient:
+    begin: Begin
+
+    async def __call__(self, client_id: UUID) -> bool:
+        """False where there was none. Its secret is refused from the next question on."""
+        async with self.begin() as work:
+            return await work.clients.remove(client_id)

@@ -1,0 +1,16 @@
+"""For operators: list the mails that were given up."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.repositories import Begin
+from domain.mail import Mail
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParkedMails:
+    begin: Begin
+
+    async def __call__(self, *, limit: int = 100) -> Sequence[Mail]:
+        async with self.begin() as work:
+            return await work.mails.parked(limit=limit)

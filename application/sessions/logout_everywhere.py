@@ -1,0 +1,24 @@
+"""End all sessions of the caller. When the call returns, they have ended everywhere."""
+
+from dataclasses import dataclass
+
+from application.audit import Audit
+from application.ports import Clock
+from application.repositories import Begin
+from domain.event import Action
+from domain.origin import NOWHERE, Origin
+from domain.session import EndReason
+from domain.token import AccessToken
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogoutEverywhere:
+    begin: Begin
+    audit: Audit
+    clock: Clock
+
+    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
+        now, user_id = self.clock(), caller.user_id
+        async with self.begin() as work:
+            await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
+            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)
