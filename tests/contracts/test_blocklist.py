@@ -21,7 +21,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.postgres_renewals import PostgresRenewals
 from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
-from adapters.redis.blocklist import RedisBlocklist
+from adapters.redis.blocklist import BlocklistRenewal, RedisBlocklist
 from adapters.revocations import Blocklist, BlocklistPrimary, RevocationStore
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
@@ -692,3 +692,21 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
                 sessions[2].id: 2,
             }
         assert await stage.revocations.pending() == {}
+
+
+async def test_the_renewal_task_survives_errors_until_it_is_stopped(
+    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", caplog: pytest.LogCaptureFixture
+) -> None:
+    async def is_trusted() -> bool:
+        return await blocklist.min_generations([]) is not None
+
+    store.trouble = RuntimeError("unexpected")
+    renewal = BlocklistRenewal(blocklist, interval=0.02)
+    await renewal.start()
+    assert not await is_trusted()
+    assert "blocklist_renewal_failed" in caplog.text
+    store.trouble = None
+    await until(is_trusted, within=10)
+    await renewal.stop()
+    await gone(redis, MARK)
+    assert not await is_trusted()
