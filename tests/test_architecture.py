@@ -8,6 +8,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -400,6 +401,14 @@ def test_every_import_contract_is_kept_and_planted_against() -> None:
     assert set(kept.values()) == {"KEPT"}
     assert [contract for contract in kept if not contract.startswith(tuple(PLANTED))] == []
     assert len(kept) == len(PLANTED)
+
+
+def test_the_contract_between_adapters_names_every_package() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    [between] = [contract for contract in contracts if contract["type"] == "independence"]
+    packages = {path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py")}
+    assert set(between["modules"]) == {f"adapters.{package}" for package in packages}
+    assert "ignore_imports" not in between
 
 
 @pytest.mark.parametrize("contract", PLANTED)
