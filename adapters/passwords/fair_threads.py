@@ -19,8 +19,8 @@ class FairThreads:
     jobs, whose future is cancelled; a new job of that key itself is refused."""
 
     def __init__(self, threads: int, *, queue: int, name: str, initializer: Callable[[], None]) -> None:
-        self.threads = threads
-        self.executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=initializer)
+        self._threads = threads
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix=name, initializer=initializer)
         self._room = threads + queue
         self._lock = threading.Lock()
         self._queue = FairQueue[Future[Any]]()
@@ -38,7 +38,7 @@ class FairThreads:
                     raise NoRoom
             try:
                 # Not this job but a turn: a free thread takes the job that is next at that time.
-                self.executor.submit(self._take_turn)
+                self._executor.submit(self._take_turn)
             except RuntimeError:
                 raise NoRoom from None
             self._jobs[future] = key, job
@@ -52,15 +52,15 @@ class FairThreads:
     def load(self) -> tuple[int, int]:
         """How many jobs run, and how many wait."""
         jobs = len(self._jobs)
-        running = min(jobs, self.threads)
+        running = min(jobs, self._threads)
         return running, jobs - running
 
     def close(self) -> None:
         """Wait for the running jobs, and cancel those that wait."""
-        self.executor.shutdown(wait=False)
+        self._executor.shutdown(wait=False)
         for future in list(self._jobs):
             future.cancel()
-        self.executor.shutdown(wait=True)
+        self._executor.shutdown(wait=True)
 
     def _take_turn(self) -> None:
         with self._lock:

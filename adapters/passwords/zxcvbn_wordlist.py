@@ -40,7 +40,7 @@ class ZxcvbnWordlist:
     """Loads the lists when constructed (some 40 ms), so that no request waits for that."""
 
     def __init__(self) -> None:
-        lists = _lists()
+        lists = load_lists()
         # A frozenset copied from a set takes half the memory: a megabyte.
         self._words = frozenset({*lists["passwords"], *_PHRASES.split()})
         self._costs = _costs(lists)
@@ -103,7 +103,7 @@ def _is_word(word: str, rank: int) -> bool:
     return word in _SHORT or len(word) > 3 or (len(word) == 3 and rank <= 2_000)
 
 
-def _lists() -> Mapping[str, Sequence[str]]:
+def load_lists() -> Mapping[str, Sequence[str]]:
     package = find_spec("zxcvbn")
     if package is None or package.origin is None:
         raise ImportError("zxcvbn is not installed")

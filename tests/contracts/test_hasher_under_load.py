@@ -248,9 +248,7 @@ async def test_a_job_that_fails_gives_its_place_back(gate: Gate, monkeypatch: py
     for _ in range(5):
         with pytest.raises(ZeroDivisionError):
             await hasher.hash("x")
-        await asyncio.to_thread(
-            hasher._pool.executor.submit(int).result
-        )  # behind it, so that it has been cleared away
+        await until(lambda: hasher.load() == (0, 0))
     assert await ask(hasher) == WRONG
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist, _lists
+from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist, load_lists
 from domain.password import PasswordPolicy, normal
 from domain.refusals import Code, Refusal
 
@@ -157,7 +157,7 @@ def test_hostile_input_costs_nothing(unit: str) -> None:
 
 @pytest.mark.parametrize("separator", ["", " ", "-", "."])
 def test_four_uncommon_words_pass_whatever_stands_between_them(separator: str) -> None:
-    words = [word for word in _lists()["english_wikipedia"][3_000:] if len(word) >= 4 and word.isalpha()]
+    words = [word for word in load_lists()["english_wikipedia"][3_000:] if len(word) >= 4 and word.isalpha()]
     chance = random.Random(2026)
     refused = [
         phrase
