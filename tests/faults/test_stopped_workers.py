@@ -46,7 +46,7 @@ def test_it_is_handed_on_where_the_server_stalls_as_well(stack: Stack) -> None:
     stack.box.answers = {"stalled": STALL}
     emails = owe(stack, "quick", 150) + owe(stack, "stalled", 150)
     stack.add_worker()
-    eventually(lambda: len([email for email in stack.box.asked if email.startswith("stalled")]) == CONCURRENCY)
+    eventually(lambda: len([email for email in list(stack.box.asked) if email.startswith("stalled")]) == CONCURRENCY)
     assert held(stack) > CONCURRENCY
     began = time.monotonic()
     stack.stop_workers()
