@@ -14,8 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
 from entrypoints.devserver import engines
-from tests.sql import sql_engine
-from tests.world import World
+from tests.support.sql import sql_engine
+from tests.support.world import World
 
 # Examples may be slow on a busy machine; how slow is not what these tests are about.
 settings.register_profile("patient", deadline=None)

@@ -214,6 +214,13 @@ def passwords_are_checked_in_one_place(name: str, tree: ast.Module) -> list[str]
     return [it for it in asked if "hasher" in it and name != "application/credentials/check_password.py"]
 
 
+def tests_share_by_support(name: str, tree: ast.Module) -> list[str]:
+    """Tests that run once more behind PgBouncer are the exception."""
+    imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    shared = [it for it in imported if it.startswith("tests.") and it.rpartition(".")[2].startswith("test_")]
+    return [] if name == "tests/cluster/pgbouncer/test_journeys.py" else shared
+
+
 INNER = ("domain", "application")
 EVERYWHERE = (*HOUSE, "migrations")
 RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
@@ -295,6 +302,11 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
                 for end in ("Service", "Impl", "Port", "Manager", "UseCase", "DTO")
             ),
         ],
+    ),
+    (
+        tests_share_by_support,
+        ("tests",),
+        [("tests/domain/test_user.py", "from tests.domain.test_role import role")],
     ),
     (
         secrets_compared_in_constant_time,

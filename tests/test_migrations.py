@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import socket
 import subprocess
 import sys
@@ -12,23 +11,15 @@ from typing import Any, TypeVar
 
 import asyncpg
 import pytest
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import make_url
 
 from adapters.postgres.database import Database
 from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.schema import SchemaError, insist_on_schema
-from tests.rolling.releases import HEAD as BEFORE
+from tests.support.migrations import REVISIONS, ROOT, house_with
+from tests.support.releases import HEAD as BEFORE
 
-ROOT = Path(__file__).resolve().parent.parent
-REVISIONS = [
-    revision.revision
-    for revision in reversed(
-        list(ScriptDirectory.from_config(Config(toml_file=str(ROOT / "pyproject.toml"))).walk_revisions())
-    )
-]
 LOCK = 7235501094318843
 
 T = TypeVar("T")
@@ -109,20 +100,6 @@ def serves(url: str) -> list[str]:
         url, lambda connection: connection.fetchval("SELECT obj_description('alembic_version'::regclass, 'pg_class')")
     )
     return (said or "").split()
-
-
-def house_with(root: Path, **planted: str) -> Path:
-    """The house, with more migrations: the body of each by its revision, one after another."""
-    for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
-        shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", root)
-    for number, (revision, body) in enumerate(planted.items()):
-        before = [*REVISIONS, *planted][len(REVISIONS) + number - 1]
-        (root / f"migrations/versions/2099010{number}_{revision}.py").write_text(
-            f'import sqlalchemy as sa\nfrom alembic import op\nrevision = "{revision}"\ndown_revision = "{before}"\n'
-            + body
-        )
-    return root
 
 
 # -- up and down ------------------------------------------------------------------------------------------

@@ -11,8 +11,8 @@ from domain.role import Role
 from domain.session import EndReason
 from domain.token import AccessToken
 from domain.user import User
-from tests.application.words import ALICE, BOB, DEAD, at_once, claim, refused, session_of, verdict, ways_in
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, DEAD, at_once, claim, refused, session_of, verdict, ways_in
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -12,8 +12,8 @@ from adapters.revocations import CachedRevocationCheck
 from domain.mail import Purpose
 from domain.refusals import Code, unavailable
 from domain.role import Role
-from tests.application.words import ALICE, BOB, claim, link, refused, verdict
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, claim, link, refused, verdict
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from domain.mail import Kind
 from domain.origin import Origin
 from domain.refusals import Code, Refusal
 from domain.user import User
-from tests.application.words import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

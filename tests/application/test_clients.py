@@ -6,8 +6,8 @@ from uuid import UUID
 import pytest
 
 from domain.refusals import Code
-from tests.application.words import refused, verdict
-from tests.world import World
+from tests.support.use_cases import refused, verdict
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from domain.refusals import Code
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
-from tests.application.words import (
+from tests.support.use_cases import (
     ALICE,
     BOB,
     DEAD,
@@ -27,7 +27,7 @@ from tests.application.words import (
     verdict,
     ways_in,
 )
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

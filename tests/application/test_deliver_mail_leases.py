@@ -11,8 +11,8 @@ import pytest
 from adapters.memory.memory_mailer import MemoryMailer
 from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
 from domain.mail import Kind, Letter, Mail, Outcome
-from tests.application.test_deliver_mail import fate, kept, owe
-from tests.world import World
+from tests.support.queued_mail import fate, kept, owe
+from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 

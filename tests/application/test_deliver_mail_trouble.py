@@ -21,8 +21,8 @@ from application.mail.ports import (
 from application.repositories import UnitOfWork
 from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
 from domain.refusals import Refusal, unavailable
-from tests.application.test_deliver_mail import ALICE, claim, fate, kept, owe
-from tests.world import World
+from tests.support.queued_mail import ALICE, claim, fate, kept, owe
+from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 

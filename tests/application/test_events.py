@@ -9,8 +9,8 @@ from domain.event import Action, Event
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code
 from domain.role import Role
-from tests.application.words import ALICE, BOB, refused
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, refused
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

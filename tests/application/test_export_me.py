@@ -10,8 +10,8 @@ from domain.event import Action, Event
 from domain.mail import Kind, Mail
 from domain.origin import Origin
 from domain.refusals import Code
-from tests.application.words import ALICE, BOB, acts, claim, moving, refused
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, acts, claim, moving, refused
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

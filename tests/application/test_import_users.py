@@ -12,7 +12,7 @@ from application.ports import Verdict
 from domain.event import Action
 from domain.role import Role
 from domain.user import User
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from adapters.revocations import CachedRevocationCheck
 from domain.mail import Purpose
 from domain.refusals import Code, unavailable
 from domain.role import Role
-from tests.application.words import ALICE, claim, link, refused
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, claim, link, refused
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

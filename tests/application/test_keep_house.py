@@ -10,8 +10,8 @@ from domain.event import Action
 from domain.mail import Purpose
 from domain.retention import Leftover
 from domain.role import Role
-from tests.application.words import ALICE, BOB, acts, claim
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, acts, claim
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from domain.mail import Kind, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal
 from domain.token import TokenPair
-from tests.application.words import (
+from tests.support.use_cases import (
     ALICE,
     BOB,
     at_once,
@@ -27,7 +27,7 @@ from tests.application.words import (
     refused,
     verdict,
 )
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ import pytest
 from domain.mail import Purpose
 from domain.refusals import Code
 from domain.token import RefreshToken
-from tests.application.words import ALICE, change_link, link, moving, verdict
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, change_link, link, moving, verdict
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from application.repositories import Place
 from domain.refusals import Code
 from domain.role import Role
-from tests.application.words import ALICE, BOB, claim, refused
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, claim, refused
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from domain.origin import Origin
 from domain.refusals import Code
 from domain.role import Role
 from domain.user import User
-from tests.application.words import ALICE, BOB, Interrupted, claim, link, refused, session_of, verdict
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, Interrupted, claim, link, refused, session_of, verdict
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -4,8 +4,8 @@ import pytest
 
 from domain.refusals import Code
 from domain.session import EndReason
-from tests.application.words import ALICE, BOB, DEAD, refused, session_of, ways_in
-from tests.world import World
+from tests.support.use_cases import ALICE, BOB, DEAD, refused, session_of, ways_in
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

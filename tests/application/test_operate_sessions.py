@@ -6,8 +6,8 @@ import pytest
 
 from domain.event import Action
 from domain.refusals import Code
-from tests.application.words import ALICE, BOB, DEAD, refused, ways_in
-from tests.world import World
+from tests.support.use_cases import ALICE, BOB, DEAD, refused, ways_in
+from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 

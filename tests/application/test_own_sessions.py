@@ -9,8 +9,8 @@ from domain.event import Action
 from domain.origin import Origin
 from domain.refusals import Code
 from domain.session import ENDED, EndReason
-from tests.application.words import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -8,9 +8,9 @@ from domain.address_change import AddressChange
 from domain.mail import Link, Purpose
 from domain.refusals import Code
 from domain.user import User
-from tests.application.words import ALICE, change_link, claim, moving, reset_by_mail, verdict
-from tests.recovery import Theft
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.recovery import Theft
+from tests.support.use_cases import ALICE, change_link, claim, moving, reset_by_mail, verdict
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -14,7 +14,7 @@ from domain.role import Role
 from domain.session import EndReason, Standing
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
-from tests.application.words import (
+from tests.support.use_cases import (
     ALICE,
     BOB,
     DEAD,
@@ -27,7 +27,7 @@ from tests.application.words import (
     verdict,
     ways_in,
 )
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -5,8 +5,8 @@ import pytest
 from domain.mail import Kind, Purpose
 from domain.refusals import Code
 from domain.role import Role
-from tests.application.words import ALICE, BOB, claim, link, owed, refused, reset_by_mail
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, claim, link, owed, refused, reset_by_mail
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -8,8 +8,8 @@ from domain.event import Action
 from domain.origin import Origin
 from domain.refusals import Code
 from domain.role import Role
-from tests.application.words import ALICE, BOB, acts, at_once, claim, refused
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, acts, at_once, claim, refused
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

@@ -7,8 +7,8 @@ from domain.event import Action
 from domain.mail import Purpose
 from domain.refusals import Code
 from domain.session import EndReason
-from tests.application.words import ALICE, claim, link, refused, verdict
-from tests.world import PASSWORD, World
+from tests.support.use_cases import ALICE, claim, link, refused, verdict
+from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

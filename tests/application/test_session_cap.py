@@ -9,8 +9,8 @@ from domain.event import Action
 from domain.origin import Origin
 from domain.session import EndReason
 from domain.token import TokenPair
-from tests.application.words import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
-from tests.world import OTHER_PASSWORD, PASSWORD, World
+from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
+from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 

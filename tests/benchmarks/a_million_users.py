@@ -22,7 +22,7 @@ from application.administration.list_users import ListUsers
 from domain.role import Role
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
-from tests.sql import sql_engine
+from tests.support.sql import sql_engine
 
 FEW, MANY = 100_000, 1_000_000
 ROUNDS = 40

@@ -33,7 +33,7 @@ from tests.benchmarks.harness.explained import explained, rolled_back
 from tests.benchmarks.harness.house import resident
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
-from tests.sql import sql_engine
+from tests.support.sql import sql_engine
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
 ROUNDS, TIMES, TOLD = 3, 150, 25

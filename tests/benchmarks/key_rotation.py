@@ -18,8 +18,8 @@ from domain.token import AccessToken
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
-from tests.entrypoints.rolling import Fleet, Load
-from tests.entrypoints.service import Service
+from tests.support.rolling import Fleet, Load
+from tests.support.service import Service
 
 ROTATIONS, PEOPLE, DELAY = 5, 6, 2
 ROUNDS, TIMES = 60, 200

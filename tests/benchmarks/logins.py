@@ -20,7 +20,7 @@ from tests.benchmarks.harness.house import house, reference
 from tests.benchmarks.harness.machine import CORES, NO_REFERENCES, NO_WRK, REFERENCES, ROOT, has_wrk
 from tests.benchmarks.harness.table import lacking, report
 from tests.benchmarks.harness.wrk import Load, finished, started
-from tests.entrypoints.service import PASSWORD
+from tests.support.service import PASSWORD
 
 ROUNDS, SECONDS = 3, 3
 PEOPLE = 256

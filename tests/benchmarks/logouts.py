@@ -8,7 +8,7 @@ import time
 from tests.benchmarks.harness.crowd import Caller, percentile
 from tests.benchmarks.harness.house import house
 from tests.benchmarks.harness.table import report
-from tests.entrypoints.service import PASSWORD
+from tests.support.service import PASSWORD
 
 ROUNDS, TIMES, AT_ONCE = 3, 150, 8
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from tests.benchmarks.harness.house import House, house
 from tests.benchmarks.harness.machine import ROOT
 from tests.benchmarks.harness.table import report
-from tests.entrypoints.service import Service, free_port
+from tests.support.service import Service, free_port
 
 ROUNDS, MAILS, PATIENCE = 3, 3000, 120
 

@@ -14,7 +14,7 @@ import uvloop
 from tests.benchmarks.harness.crowd import Act, Caller, Crowd, crowd
 from tests.benchmarks.harness.house import House, house
 from tests.benchmarks.harness.table import report
-from tests.entrypoints.service import PASSWORD
+from tests.support.service import PASSWORD
 
 ROUNDS, SECONDS, CLIENTS = 3, 3, 16
 

@@ -11,7 +11,7 @@ from tests.benchmarks.harness.house import house, reference
 from tests.benchmarks.harness.machine import NO_REFERENCES, NO_WRK, REFERENCES, has_wrk
 from tests.benchmarks.harness.table import lacking, report
 from tests.benchmarks.harness.wrk import Load, in_turns, wrk
-from tests.entrypoints.service import PASSWORD, Client, address
+from tests.support.service import PASSWORD, Client, address
 
 ROUNDS, PEOPLE = 3, 64
 OF_BARE, OF_THEIRS = "to the bare handler at the same connections", "to fastapi-users' current user, 16 connections"

@@ -17,7 +17,7 @@ from tests.benchmarks.harness.house import house
 from tests.benchmarks.harness.machine import ROOT, has_wrk
 from tests.benchmarks.harness.table import report
 from tests.benchmarks.harness.wrk import wrk
-from tests.entrypoints.service import PASSWORD, Service, free_port
+from tests.support.service import PASSWORD, Service, free_port
 
 ROUNDS = 3
 # Without the garbage collector, as `entrypoints/api.py` loads it.

@@ -10,7 +10,7 @@ import jwt
 import pytest
 
 from tests.entrypoints.conftest import Places, places, service, started
-from tests.entrypoints.service import PASSWORD, ROOT, Service
+from tests.support.service import PASSWORD, ROOT, Service
 
 __all__ = ["places", "service"]
 

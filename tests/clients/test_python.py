@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.clients.conftest import HERE, PYTHON, Run
-from tests.entrypoints.service import Service
+from tests.support.service import Service
 
 LIBRARIES = ("pyjwt", "joserfc", "authlib", "python_jose", "django_oauth_toolkit")
 

@@ -12,8 +12,8 @@ import jwt
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from tests.contracts.certificates import Authority
-from tests.entrypoints.service import Client, Service, eventually, free_port
+from tests.support.certificates import Authority
+from tests.support.service import Client, Service, eventually, free_port
 
 APACHE = """
 ServerRoot /usr/lib/apache2

@@ -18,10 +18,10 @@ from entrypoints.cli.doctor.findings import State
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.making import now
 from entrypoints.settings import load as settings_of
-from tests.cluster.nodes import PASSWORD, Cluster, Fleet, Sentinels
-from tests.cluster.people import Pair, load
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.service import Service, code, eventually
+from tests.support.cluster_nodes import PASSWORD, Cluster, Fleet, Sentinels
+from tests.support.cluster_users import Pair, load
+from tests.support.service import Service, code, eventually
 
 HEALED = 20.0
 """Seconds from a master's death to the last process that believes the next one, on a machine that has other things to

@@ -18,8 +18,8 @@ from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.tables import sessions
 from application.ports import Leftovers
-from tests.contracts.stage import SpyingBlocklist, Stage
-from tests.world import StoppedClock
+from tests.support.stage import SpyingBlocklist, Stage
+from tests.support.world import StoppedClock
 
 PassBy = Callable[[timedelta], Awaitable[None]]
 

@@ -11,7 +11,7 @@ from domain.address_change import AddressChange
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
+from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -24,7 +24,7 @@ from domain.role import Role
 from domain.session import Session
 from domain.token import AccessToken
 from domain.user import NO_PASSWORD, User
-from tests.contracts.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
+from tests.support.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 

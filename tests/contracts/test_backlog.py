@@ -10,8 +10,8 @@ from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
 from adapters.postgres.postgres_store import PostgresStore
 from domain.mail import Outcome
 from domain.refusals import Code, Refusal
-from tests.contracts.stage import LATER, NOW, at_once, owed
-from tests.overhearing import Overheard
+from tests.support.stage import LATER, NOW, at_once, owed
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from application.repositories import Proof
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import Provenance, User
-from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, new_id
+from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, new_id
 
 pytestmark = pytest.mark.anyio
 

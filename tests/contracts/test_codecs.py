@@ -21,7 +21,7 @@ from domain.mail import Link, Purpose
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.token import AccessToken, RefreshToken
-from tests.contracts.forging import fixed
+from tests.support.forging import fixed
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 USER, SESSION = UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b5"), UUID("0192f0c1-2a3b-7c4d-8e5f-60718293a4b6")

@@ -14,7 +14,7 @@ from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
 from domain.mail import Kind, Letter, Mail, Purpose
 from domain.origin import Origin
-from tests.contracts.mail_reader import Reader
+from tests.support.mail_reader import Reader
 
 ORIGIN = "https://id.example.org/accounts"
 SEALED = "eyJ1.c2ln-natu_re"

@@ -17,8 +17,8 @@ from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.statements import CompiledStatement, Statement
 from adapters.postgres.tables import seats, users
 from domain.event import Action, Event
-from tests.contracts.stage import NOW, SpyingBlocklist, Undo, new_id, until
-from tests.overhearing import Overheard
+from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -21,7 +21,7 @@ from domain.retention import Leftover
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import NO_PASSWORD, User
-from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id
+from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id
 
 pytestmark = pytest.mark.anyio
 

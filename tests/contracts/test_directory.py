@@ -12,9 +12,9 @@ from adapters.postgres.postgres_directory import PostgresDirectory
 from application.ports import Directory
 from domain.refusals import Code, Refusal
 from domain.role import Role
-from tests.contracts.stage import Stage, at_once, new_id
-from tests.contracts.test_outages import database_at
-from tests.overhearing import Overheard
+from tests.support.databases import database_at
+from tests.support.stage import Stage, at_once, new_id
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -7,7 +7,7 @@ import pytest
 from domain.client import Client
 from domain.event import Action, Event
 from domain.origin import Origin
-from tests.contracts.stage import NOW, Stage, Undo, new_id
+from tests.support.stage import NOW, Stage, Undo, new_id
 
 pytestmark = pytest.mark.anyio
 

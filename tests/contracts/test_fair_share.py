@@ -12,7 +12,7 @@ from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.postgres_store import PostgresStore
 from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
-from tests.contracts.stage import SpyingBlocklist, until
+from tests.support.stage import SpyingBlocklist, until
 
 pytestmark = pytest.mark.anyio
 

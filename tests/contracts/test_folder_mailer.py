@@ -12,8 +12,8 @@ from adapters.mail.folder_mailer import CopyingMailer, FolderMailer
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed
-from tests.contracts.smtp_servers import scripted
-from tests.contracts.test_mailers import FROM, LETTER
+from tests.support.letters import FROM, LETTER
+from tests.support.smtp_servers import scripted
 
 pytestmark = pytest.mark.anyio
 

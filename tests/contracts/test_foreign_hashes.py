@@ -14,7 +14,7 @@ from hypothesis import strategies as some
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.stored_hash import StoredHash
 from application.ports import Verdict
-from tests.contracts.foreign_vectors import STRONG, WEAK, Vector, base64
+from tests.support.foreign_hashes import STRONG, WEAK, Vector, base64
 
 pytestmark = pytest.mark.anyio
 

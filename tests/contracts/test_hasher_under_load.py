@@ -15,8 +15,8 @@ from adapters.caller import Caller, serve
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
 from domain.refusals import Code, Refusal
-from tests.contracts.hash_gate import Gate
-from tests.contracts.stage import until
+from tests.support.hash_gate import Gate
+from tests.support.stage import until
 
 pytestmark = pytest.mark.anyio
 

@@ -28,8 +28,8 @@ from domain.retention import Leftover
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
-from tests.contracts.stage import LIFETIMES, NOW, login_of, opened
-from tests.overhearing import Overheard
+from tests.support.stage import LIFETIMES, NOW, login_of, opened
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -13,7 +13,7 @@ from domain.refusals import Code
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
-from tests.contracts.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, codec, forged
+from tests.support.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, codec, forged
 
 UNVERIFIED: Any = {"verify_signature": False}
 

@@ -19,7 +19,7 @@ from jwt import PyJWK
 
 from adapters.tokens.pem_keys import Algorithm, PrivateKey, SigningKey
 from domain.refusals import Code
-from tests.contracts.forging import ED, HEADER, KEYS, P256, RSA, code, codec, forged, segment, signing
+from tests.support.forging import ED, HEADER, KEYS, P256, RSA, code, codec, forged, segment, signing
 
 
 @pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])

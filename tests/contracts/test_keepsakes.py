@@ -9,7 +9,7 @@ import pytest
 from domain.address_change import AddressChange
 from domain.mail import Mail, Outcome
 from domain.session import EndReason
-from tests.contracts.stage import LATER, NOW, Stage, new_id, opened, owed
+from tests.support.stage import LATER, NOW, Stage, new_id, opened, owed
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
-from tests.contracts.forging import HEADER, NOW, codec, forged
-from tests.contracts.key_files import AT, private_pem, public_pem, put
+from tests.support.forging import HEADER, NOW, codec, forged
+from tests.support.key_files import AT, private_pem, public_pem, put
 
 A, B, C = (Ed25519PrivateKey.generate() for _ in range(3))
 OLD, DELAY, SECOND = 10_000, 60, 1.0

@@ -33,9 +33,9 @@ from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
 from tests.contracts.conftest import PassBy
-from tests.contracts.stage import LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, login_of, opened
-from tests.sql import sql_engine, waited_for
-from tests.world import StoppedClock
+from tests.support.sql import sql_engine, waited_for
+from tests.support.stage import LIFETIMES, NOW, SpyingBlocklist, Stage, at_once, login_of, opened
+from tests.support.world import StoppedClock
 
 pytestmark = pytest.mark.anyio
 

@@ -17,8 +17,8 @@ from domain.limits import RATES, Bucket, Limit, Rate
 from domain.origin import Origin
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.contracts.limiting import NOBODY, Clock, Player, counting
-from tests.contracts.stage import at_once
+from tests.support.limiting import NOBODY, Clock, Player, counting
+from tests.support.stage import at_once
 
 pytestmark = pytest.mark.anyio
 

@@ -20,7 +20,7 @@ from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
 from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
-from tests.contracts.stage import NOW, SpyingBlocklist, Stage, claim
+from tests.support.stage import NOW, SpyingBlocklist, Stage, claim
 
 pytestmark = pytest.mark.anyio
 

@@ -15,7 +15,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.lost_revocations import LostRevocations
 from domain.session import EndReason
 from entrypoints.devserver import engines
-from tests.contracts.stage import LATER, SpyingBlocklist, Stage
+from tests.support.stage import LATER, SpyingBlocklist, Stage
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis

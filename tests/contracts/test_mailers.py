@@ -4,7 +4,6 @@ import re
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta, timezone
 from email import message_from_bytes
 from email.message import EmailMessage
 from email.policy import default
@@ -22,19 +21,11 @@ from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import Mailer, MailRefused
 from domain.mail import Letter
-from tests.contracts.smtp_servers import honest
+from tests.support.letters import FROM, LETTER
+from tests.support.smtp_servers import honest
 
 pytestmark = pytest.mark.anyio
 
-FROM = "Latchkey, Inc. <no-reply@id.example.org>"
-LETTER = Letter(
-    id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
-    recipient="ada@example.com",
-    subject="Confirm your address",
-    text="Hello\n.\n..two\nhttps://id.example.org/verify?token=" + "x" * 200 + "\n",
-    html="<p>Hello</p>\n<p>.</p>\n",
-    written_at=datetime(2026, 11, 23, 3, 4, 5, tzinfo=timezone(timedelta(hours=2))),
-)
 FOREIGN = replace(
     LETTER,
     subject="Bestätigen Sie Ihre Adresse \u2713 " * 5,

@@ -17,7 +17,7 @@ from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
 from domain.mail import Kind, Mail, Outcome
 from domain.origin import NOWHERE, Origin
-from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
+from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
 
 pytestmark = pytest.mark.anyio
 

@@ -1,8 +1,7 @@
 """A database in trouble is a refusal that asks to come again, soon said and soon over; our own mistakes are not."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterator
+from collections.abc import Awaitable, Iterator
 from pathlib import Path
 from typing import cast
 from uuid import UUID
@@ -22,7 +21,8 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
 from entrypoints.devserver import engines
-from tests.contracts.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
+from tests.support.databases import database_at
+from tests.support.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
 
 pytestmark = pytest.mark.anyio
 
@@ -31,15 +31,6 @@ def stage_on(database: Database) -> Stage:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     store = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
     return Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
-
-
-@contextlib.asynccontextmanager
-async def database_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) -> AsyncIterator[Database]:
-    database = Database(url, pool_size=pool_size, deadline=deadline)
-    try:
-        yield database
-    finally:
-        await database.close()
 
 
 async def run_in(work: UnitOfWork, statement: str) -> object:

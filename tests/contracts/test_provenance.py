@@ -16,7 +16,7 @@ from adapters.uuid7 import lowest
 from domain.event import Action
 from domain.retention import Leftover
 from domain.user import Provenance
-from tests.contracts.stage import NOW, new_id
+from tests.support.stage import NOW, new_id
 
 pytestmark = pytest.mark.anyio
 

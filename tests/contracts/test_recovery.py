@@ -1,4 +1,4 @@
-"""The thief and the owner of `tests/recovery.py` once more, over PostgreSQL."""
+"""The thief and the owner of `tests/support/recovery.py` once more, over PostgreSQL."""
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
@@ -6,8 +6,8 @@ from sqlalchemy import text
 
 from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
-from tests.recovery import Theft
-from tests.world import World
+from tests.support.recovery import Theft
+from tests.support.world import World
 
 
 def test_the_owner_of_the_mailbox_recovers_over_postgresql(migrated: str) -> None:

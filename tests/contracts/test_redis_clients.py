@@ -15,8 +15,8 @@ from redis.exceptions import RedisError
 
 from adapters.redis.clients import async_client, single_connection_client, sync_client
 from entrypoints.devserver import engines
-from tests.contracts.certificates import Authority
-from tests.contracts.proxy import proxy
+from tests.support.certificates import Authority
+from tests.support.tcp_proxy import proxy
 
 pytestmark = pytest.mark.anyio
 

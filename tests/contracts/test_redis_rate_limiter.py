@@ -19,8 +19,8 @@ from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.contracts.limiting import KEYS, NOBODY, SECRET, Clock, Player, counting, refused
-from tests.contracts.proxy import proxy
+from tests.support.limiting import KEYS, NOBODY, SECRET, Clock, Player, counting, refused
+from tests.support.tcp_proxy import proxy
 
 pytestmark = pytest.mark.anyio
 
@@ -96,7 +96,7 @@ SCRIPT = """
 import asyncio, sys
 from domain.limits import Bucket, Limit
 from domain.refusals import Refusal
-from tests.contracts.limiting import counting
+from tests.support.limiting import counting
 
 async def main(url):
     async with counting(url) as limits:

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from domain.user import User
-from tests.contracts.stage import Stage, Undo, at_once, claim
+from tests.support.stage import Stage, Undo, at_once, claim
 
 pytestmark = pytest.mark.anyio
 

@@ -17,9 +17,9 @@ from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
-from tests.overhearing import Overheard
-from tests.sql import waited_for
+from tests.support.sql import waited_for
+from tests.support.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -19,8 +19,8 @@ from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.conftest import PassBy
-from tests.contracts.stage import LATER, SpyingBlocklist, Stage, at_once, new_id
-from tests.overhearing import Overheard
+from tests.support.stage import LATER, SpyingBlocklist, Stage, at_once, new_id
+from tests.support.statement_recorder import Overheard
 
 pytestmark = pytest.mark.anyio
 

@@ -10,7 +10,7 @@ import pytest
 
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, NOW, Stage, at_once, login_of, opened
+from tests.support.stage import LATER, NOW, Stage, at_once, login_of, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -17,7 +17,7 @@ from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
-from tests.contracts.stage import LATER, LIFETIMES, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
+from tests.support.stage import LATER, LIFETIMES, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 

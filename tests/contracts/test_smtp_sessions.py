@@ -12,10 +12,10 @@ from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused
 from domain.mail import Letter
-from tests.contracts.certificates import Authority
-from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, honest, scripted
-from tests.contracts.test_mailers import FROM, LETTER
-from tests.contracts.test_smtp_trouble import all_in, mailer
+from tests.support.certificates import Authority
+from tests.support.letters import FROM, LETTER
+from tests.support.smtp_clients import all_in, mailer
+from tests.support.smtp_servers import DRIP, DROP, STALL, Script, honest, scripted
 
 pytestmark = pytest.mark.anyio
 

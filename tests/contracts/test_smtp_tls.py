@@ -8,9 +8,9 @@ import pytest
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import SmtpServer, Tls, parse_smtp_url
 from application.mail.ports import MailDelayed
-from tests.contracts.certificates import Authority
-from tests.contracts.smtp_servers import honest, scripted
-from tests.contracts.test_mailers import FROM, LETTER
+from tests.support.certificates import Authority
+from tests.support.letters import FROM, LETTER
+from tests.support.smtp_servers import honest, scripted
 
 pytestmark = pytest.mark.anyio
 

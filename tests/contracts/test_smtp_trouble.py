@@ -8,32 +8,18 @@ import anyio
 import pytest
 
 from adapters.mail.smtp_mailer import SmtpMailer
-from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpTimeouts
+from adapters.mail.smtp_session import SmtpTimeouts
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused, MailServerRefused, MailUnanswered
-from tests.contracts.smtp_servers import DRIP, DROP, STALL, Script, scripted
-from tests.contracts.test_mailers import FROM, LETTER
+from tests.support.letters import FROM, LETTER
+from tests.support.smtp_clients import all_in, mailer
+from tests.support.smtp_servers import DRIP, DROP, STALL, scripted
 
 pytestmark = pytest.mark.anyio
 
 ENVELOPE = ["MAIL", "RCPT", "DATA", "END"]
 NAMED = ENVELOPE[1:]
 """Where a server knows the recipient."""
-
-
-def mailer(
-    server: Script,
-    *,
-    timeouts: SmtpTimeouts | None = None,
-    progress_interval: float = PROGRESS_INTERVAL,
-    user: str = "",
-) -> SmtpMailer:
-    url = parse_smtp_url(f"smtp://{user}127.0.0.1:{server.port}")
-    return SmtpMailer(url, mail_from=FROM, timeouts=timeouts, progress_interval=progress_interval)
-
-
-def all_in(seconds: float) -> SmtpTimeouts:
-    return SmtpTimeouts(connecting=seconds, reply=seconds, data=seconds, end=seconds)
 
 
 async def test_the_wire_holds_one_recipient_and_nothing_else() -> None:

@@ -11,7 +11,7 @@ from domain.mail import Outcome
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.session import EndReason
-from tests.contracts.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened, owed
+from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened, owed
 
 pytestmark = pytest.mark.anyio
 

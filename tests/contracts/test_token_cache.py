@@ -11,7 +11,7 @@ from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import Code, Refusal
 from domain.token import AccessToken
-from tests.contracts.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
+from tests.support.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
 
 SECOND = timedelta(seconds=1)
 TEXT = forged()

@@ -17,8 +17,8 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from entrypoints.devserver import engines
-from tests.contracts.stage import LATER, SpyingBlocklist, Stage, new_id, until
-from tests.contracts.test_blocklist import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
+from tests.support.blocklists import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
+from tests.support.stage import LATER, SpyingBlocklist, Stage, new_id, until
 
 pytestmark = pytest.mark.anyio
 

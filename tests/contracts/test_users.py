@@ -15,7 +15,7 @@ from application.repositories import BY_EMAIL, Place
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.contracts.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, claim, login_of, new_id, opened
+from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, claim, login_of, new_id, opened
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ import pytest
 from sqlalchemy import make_url
 
 from entrypoints.devserver import engines
-from tests.entrypoints.browser import Browser
-from tests.entrypoints.service import ROOT, Service
+from tests.support.browser import Browser
+from tests.support.service import ROOT, Service
 
 Places = Callable[[], tuple[str, str]]
 

@@ -5,8 +5,8 @@ from collections import Counter
 
 import httpx
 
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code, eventually
-from tests.entrypoints.sweeping import holdings
+from tests.support.service import PASSWORD, Client, Service, address, code, eventually
+from tests.support.sweeping import holdings
 
 NEW_PASSWORD = "something else that is long"
 

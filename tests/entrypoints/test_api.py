@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from adapters.tokens.key_files import make_key
-from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code, eventually
+from tests.support.service import PASSWORD, ROOT, Service, address, code, eventually
 
 SLEEPY = """
 import sys, time

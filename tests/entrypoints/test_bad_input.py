@@ -9,8 +9,8 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code
-from tests.entrypoints.sweeping import FORM, SAMPLES, Call, asked, calls, holdings, malformed_bodies, raw, statuses
+from tests.support.service import PASSWORD, Client, Service, address, code
+from tests.support.sweeping import FORM, SAMPLES, Call, asked, calls, holdings, malformed_bodies, raw, statuses
 
 JSON = {"Content-Type": "application/json"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "MKCOL", "SEARCH", "PURGE"]

@@ -7,8 +7,8 @@ import pytest
 
 from domain.role import Role
 from entrypoints.http.problems import CATALOGUE
-from tests.contracts.forging import forged
-from tests.entrypoints.service import Client, Service, code
+from tests.support.forging import forged
+from tests.support.service import Client, Service, code
 
 ASKED = ("/v1/me", "/v1/forward-auth", "/v1/sessions", "/v1/me/events")
 """The first two are plain ASGI, the others ordinary handlers."""

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from tests.entrypoints.service import Service, address, code
+from tests.support.service import Service, address, code
 
 PASSWORD = "crumpet vortex walnut gimlet"
 DIGEST = hashlib.sha1(PASSWORD.encode()).hexdigest().upper()

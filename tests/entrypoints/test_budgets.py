@@ -20,9 +20,9 @@ from entrypoints.container import Container
 from entrypoints.http.app import assemble, create
 from entrypoints.http.guard import AccessPolicy, policy_of
 from entrypoints.making import now
-from tests.entrypoints.service import PASSWORD, Service, address, code
-from tests.entrypoints.sweeping import SAMPLES
-from tests.entrypoints.test_middleware import inside
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Service, address, code
+from tests.support.sweeping import SAMPLES
 
 pytestmark = pytest.mark.anyio
 

@@ -26,8 +26,8 @@ from entrypoints.http.guard import authenticated, policy_of, public, require_pol
 from entrypoints.http.pages import docs
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.settings import load
-from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code
-from tests.entrypoints.sweeping import calls, fetch, raw
+from tests.support.service import PASSWORD, ROOT, Service, address, code
+from tests.support.sweeping import calls, fetch, raw
 
 CONTRACT = {
     400: {"malformed", "link_invalid", "link_expired"},

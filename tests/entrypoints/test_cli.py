@@ -17,8 +17,8 @@ import bcrypt
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, ROOT, Service, address, code, eventually
-from tests.entrypoints.sweeping import fetch
+from tests.support.service import PASSWORD, ROOT, Service, address, code, eventually
+from tests.support.sweeping import fetch
 
 
 def ask(service: Service, question: str, *values: object) -> list[Any]:

@@ -15,7 +15,7 @@ from entrypoints.cli.import_users import import_users
 from entrypoints.cli.keys import ALGORITHMS
 from entrypoints.cli.parameters import Command
 from entrypoints.cli.user_import.rows import COLUMNS
-from tests.entrypoints.service import ROOT
+from tests.support.service import ROOT
 
 
 def commands(group: click.Group = latchkey, path: str = "latchkey") -> Iterator[tuple[str, click.Command]]:

@@ -33,11 +33,11 @@ from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.settings import Settings, load
 from entrypoints.settings.passwords import Cost, argon2
-from tests.contracts.certificates import Authority
-from tests.contracts.key_files import public_pem
-from tests.contracts.smtp_servers import honest, scripted
 from tests.entrypoints.conftest import Places, migrate
-from tests.entrypoints.service import ROOT, Service, free_port
+from tests.support.certificates import Authority
+from tests.support.key_files import public_pem
+from tests.support.service import ROOT, Service, free_port
+from tests.support.smtp_servers import honest, scripted
 
 pytestmark = pytest.mark.anyio
 

@@ -1,7 +1,7 @@
 """Who did what, over HTTP: for the owner of an account, and for those who look after users."""
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, Service, address, code
+from tests.support.service import PASSWORD, Service, address, code
 
 
 def actions(page: dict[str, list[dict[str, str]]]) -> list[str]:

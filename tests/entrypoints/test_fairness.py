@@ -13,10 +13,10 @@ from litestar.types import ASGIApp
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.container import Container
 from entrypoints.http.app import create
-from tests.contracts.hash_gate import Gate
-from tests.contracts.stage import until
-from tests.entrypoints.service import PASSWORD, Service
-from tests.entrypoints.test_middleware import inside
+from tests.support.hash_gate import Gate
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Service
+from tests.support.stage import until
 
 pytestmark = pytest.mark.anyio
 

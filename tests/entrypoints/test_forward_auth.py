@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code
+from tests.support.service import PASSWORD, Client, Service, address, code
 
 ASK = "/v1/forward-auth"
 

@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.certificates import Authority
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.proxies import AROUND, listening, program
-from tests.entrypoints.readme import block, with_places
-from tests.entrypoints.service import PASSWORD, Service, address, free_port
+from tests.support.certificates import Authority
+from tests.support.proxies import AROUND, listening, program
+from tests.support.readme import block, with_places
+from tests.support.service import PASSWORD, Service, address, free_port
 
 CALLER = "127.0.0.2"
 """Another than the proxy's."""

@@ -4,9 +4,9 @@ import asyncpg
 import pytest
 
 from domain.refusals import Code, Refusal
-from tests.contracts.stage import until
-from tests.entrypoints.service import Service
-from tests.entrypoints.test_round_trips import opened
+from tests.support.app_under_test import opened
+from tests.support.service import Service
+from tests.support.stage import until
 
 pytestmark = pytest.mark.anyio
 

@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from domain.role import Role
-from tests.contracts.foreign_vectors import STRONG, WEAK
-from tests.entrypoints.service import ROOT, Service, address, code, eventually
-from tests.entrypoints.sweeping import fetch
+from tests.support.foreign_hashes import STRONG, WEAK
+from tests.support.service import ROOT, Service, address, code, eventually
+from tests.support.sweeping import fetch
 
 DJANGO = "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs="
 """Of «not a password»."""

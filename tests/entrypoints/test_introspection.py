@@ -10,9 +10,9 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code, free_port
-from tests.entrypoints.sweeping import FORM, fetch
-from tests.entrypoints.test_middleware import inside
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Client, Service, address, code, free_port
+from tests.support.sweeping import FORM, fetch
 
 ASKED = "/v1/introspect", "/v1/revoke"
 ANYBODY = httpx.BasicAuth(str(UUID(int=7)), "x")

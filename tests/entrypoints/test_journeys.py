@@ -1,6 +1,6 @@
 """What people do with the service, from the first register to the last logout, over HTTP and mail."""
 
-from tests.entrypoints.service import PASSWORD, Service, address, code
+from tests.support.service import PASSWORD, Service, address, code
 
 NEW_PASSWORD = "something else that is long"
 

@@ -12,11 +12,11 @@ import pytest
 from redis.asyncio import Redis
 
 from entrypoints.devserver import engines
-from tests.contracts.stage import until
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code
-from tests.entrypoints.sweeping import calls
-from tests.entrypoints.test_middleware import carries_all
+from tests.support.in_process import carries_all
+from tests.support.service import PASSWORD, Client, Service, address, code
+from tests.support.stage import until
+from tests.support.sweeping import calls
 
 WRONG = "not the passphrase at all"
 NEW = "another quite fine passphrase"

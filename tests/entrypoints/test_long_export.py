@@ -8,9 +8,9 @@ from litestar.types import ASGIApp, Message, Receive, Scope, Send
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from entrypoints.container import Container
 from entrypoints.http.app import create
-from tests.entrypoints.service import Service
-from tests.entrypoints.test_middleware import inside
-from tests.sql import sql_engine
+from tests.support.in_process import inside
+from tests.support.service import Service
+from tests.support.sql import sql_engine
 
 pytestmark = pytest.mark.anyio
 

@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from domain.mail import Kind, Mail, Outcome
 from entrypoints.observability.mail_log import MailLog
-from tests.entrypoints.service import Service, address, eventually
-from tests.faults.postbox import Postbox
-from tests.faults.postbox import postbox as opened
+from tests.support.fake_smtp_server import Postbox
+from tests.support.fake_smtp_server import postbox as opened
+from tests.support.service import Service, address, eventually
 
 MAIL = Mail.owed(Kind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
 

@@ -11,7 +11,7 @@ from selenium.webdriver.common.by import By
 from adapters.mail.jinja_composer import JinjaComposer
 from domain.mail import Kind, Mail
 from domain.origin import Origin
-from tests.entrypoints.browser import Browser
+from tests.support.browser import Browser
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5YC7-F55R5c0"

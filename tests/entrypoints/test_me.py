@@ -11,8 +11,8 @@ import pytest
 
 from entrypoints.devserver import engines
 from tests.entrypoints.conftest import Places, migrate
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code, eventually
-from tests.entrypoints.sweeping import fetch
+from tests.support.service import PASSWORD, Client, Service, address, code, eventually
+from tests.support.sweeping import fetch
 
 LATER = "the password that comes later"
 

@@ -7,8 +7,8 @@ import pytest
 
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
-from tests.entrypoints.service import PASSWORD, Service, code
-from tests.entrypoints.test_middleware import inside
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Service, code
 
 METADATA = "/.well-known/oauth-authorization-server"
 

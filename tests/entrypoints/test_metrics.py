@@ -26,9 +26,9 @@ from entrypoints.http.problems import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
 from entrypoints.observability.metrics import BUCKETS, Metrics
 from entrypoints.settings import load
-from tests.contracts.hash_gate import Gate
-from tests.entrypoints.service import PASSWORD, Service, address, code, eventually, free_port
-from tests.entrypoints.test_middleware import inside
+from tests.support.hash_gate import Gate
+from tests.support.in_process import inside
+from tests.support.service import PASSWORD, Service, address, code, eventually, free_port
 
 Samples = dict[tuple[str, ...], float]
 

@@ -2,65 +2,20 @@
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
 import pytest
 from litestar.types import ASGIApp, Receive, Scope, Send
 from structlog.contextvars import merge_contextvars
 from structlog.testing import capture_logs
 
-from entrypoints.container import Container, close
-from entrypoints.http.app import assemble, create, surround
+from entrypoints.container import Container
+from entrypoints.http.app import assemble, surround
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
-from entrypoints.settings import load
-from tests.entrypoints.service import PASSWORD, Service, address, code, free_port
-from tests.entrypoints.sweeping import fetch, raw, statuses
-
-ALWAYS = {
-    "strict-transport-security": "max-age=31536000; includeSubDomains",
-    "content-security-policy": "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
-    "cross-origin-opener-policy": "same-origin",
-    "cache-control": "no-store",
-}
-REQUEST_ID = re.compile(r"[0-9a-f]{32}")
-
-
-def carries_all(answer: httpx.Response, **instead: str) -> None:
-    expected = {**ALWAYS, **{name.replace("_", "-"): value for name, value in instead.items()}}
-    assert {name: answer.headers.get_list(name) for name in expected} == {
-        name: [value] for name, value in expected.items()
-    }
-    assert REQUEST_ID.fullmatch(answer.headers["x-request-id"])
-    assert not {"server", "x-powered-by", "via", "set-cookie"} & set(answer.headers)
-    if answer.status_code >= 400:
-        code(answer)
-
-
-@asynccontextmanager
-async def inside(
-    service: Service,
-    *,
-    peer: str = "203.0.113.5",
-    build: Callable[[Container], ASGIApp] = create,
-    **more: str,
-) -> AsyncIterator[httpx.AsyncClient]:
-    """A client of an application in this process, set otherwise; `peer` is whom the connection comes from."""
-    container = Container(settings=load({**service.environ, **more}))
-    app: Any = build(container)  # httpx has types of its own for the same protocol
-    transport = httpx.ASGITransport(app, client=(peer, 1))
-    try:
-        async with httpx.AsyncClient(transport=transport, base_url=service.url) as client:
-            yield client
-    finally:
-        await close(container)
-
+from tests.support.in_process import GOOD, REQUEST_ID, carries_all, inside, varies
+from tests.support.service import PASSWORD, Service, address, code, free_port
+from tests.support.sweeping import fetch, raw, statuses
 
 # -- what every answer carries -------------------------------------------------------------------------
 
@@ -169,7 +124,6 @@ async def test_an_outage_is_answered_with_all_headers_and_a_time_to_come_back(se
 
 # -- other origins -------------------------------------------------------------------------------------
 
-GOOD = "https://app.good.example"
 EVIL = [
     *("https://evil.example", "null", "", "https://app.good.example.evil.example", "https://app.good.exampl"),
     *("https://app.good.example:8443", "http://app.good.example", "https://appXgood.example", "https://good.example"),
@@ -288,10 +242,6 @@ async def test_a_page_elsewhere_may_read_every_refusal(service: Service) -> None
         for headers in ({}, {"Origin": GOOD}, {"Origin": "https://evil.example"}):
             for path in ("/v1/me", "/v1/forward-auth", "/health/live", "/v1/nothing", "/verify"):
                 assert "origin" in varies(await client.get(path, headers=headers)), path
-
-
-def varies(answer: httpx.Response) -> set[str]:
-    return {name.strip().lower() for name in answer.headers.get("vary", "").split(",")}
 
 
 @pytest.mark.anyio

@@ -3,7 +3,7 @@
 import re
 from email.message import EmailMessage
 
-from tests.entrypoints.service import PASSWORD, Client, Service, address
+from tests.support.service import PASSWORD, Client, Service, address
 
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Safari/604"

@@ -13,7 +13,7 @@ from referencing.jsonschema import DRAFT202012
 
 from entrypoints.http.openapi import TAGS
 from entrypoints.http.problems import CATALOGUE
-from tests.entrypoints.service import Service
+from tests.support.service import Service
 
 OPERATIONS = {
     *("register", "verifyEmail", "resendVerification"),

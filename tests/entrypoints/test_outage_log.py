@@ -4,7 +4,7 @@ from pathlib import Path
 
 from entrypoints.devserver import engines
 from tests.entrypoints.conftest import Places, migrate
-from tests.entrypoints.service import PASSWORD, Service, address, code, eventually
+from tests.support.service import PASSWORD, Service, address, code, eventually
 
 
 def test_the_api_tells_of_an_outage_of_the_database(places: Places, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from entrypoints.release import release
-from tests.entrypoints.service import ROOT, Service, eventually, free_port
+from tests.support.service import ROOT, Service, eventually, free_port
 
 
 @pytest.fixture(scope="module")

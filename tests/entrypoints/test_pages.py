@@ -14,9 +14,9 @@ from entrypoints.container import Container
 from entrypoints.devserver.mail_catcher import Mailbox
 from entrypoints.release import release
 from entrypoints.settings import load
-from tests.entrypoints.browser import Browser
-from tests.entrypoints.service import PASSWORD, Service, address, code
-from tests.entrypoints.sweeping import FORM, holdings
+from tests.support.browser import Browser
+from tests.support.service import PASSWORD, Service, address, code
+from tests.support.sweeping import FORM, holdings
 
 NEW_PASSWORD = "a long walk to the lighthouse"
 LINK = re.compile(r"http://[^\s\"<>]+token=[^\s\"<>]+")

@@ -14,9 +14,9 @@ from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.http.app import assemble, surround
 from entrypoints.http.paths import Path
-from tests.entrypoints.service import Client, Service, code
-from tests.entrypoints.sweeping import raw, statuses
-from tests.entrypoints.test_middleware import GOOD, inside, varies
+from tests.support.in_process import GOOD, inside, varies
+from tests.support.service import Client, Service, code
+from tests.support.sweeping import raw, statuses
 
 PARAMETER = re.compile(r"\{(\w+)\}")
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "PROPFIND", "QUERY"}

@@ -4,8 +4,8 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.service import Client, Service, code
-from tests.entrypoints.test_middleware import inside
+from tests.support.in_process import inside
+from tests.support.service import Client, Service, code
 
 PLAIN = ("/v1/forward-auth", "/v1/me")
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.proxies import Answer, Heard, Listener, Proxy, caddy, nginx
-from tests.entrypoints.service import PASSWORD, Client, Service, address, free_port
+from tests.support.proxies import Answer, Heard, Listener, Proxy, caddy, nginx
+from tests.support.service import PASSWORD, Client, Service, address, free_port
 
 KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {"nginx": nginx, "caddy": caddy}
 SAID = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")

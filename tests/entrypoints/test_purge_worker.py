@@ -15,8 +15,8 @@ from domain.refusals import unavailable
 from domain.retention import Cleared, Leftover
 from entrypoints.settings import LONGEST_ACCESS
 from entrypoints.worker.purge_worker import PurgeWorker
-from tests.entrypoints.service import PASSWORD, Service, eventually
-from tests.entrypoints.sweeping import fetch
+from tests.support.service import PASSWORD, Service, eventually
+from tests.support.sweeping import fetch
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 

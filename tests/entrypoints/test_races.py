@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import httpx
 import pytest
 
-from tests.entrypoints.service import PASSWORD, Service
+from tests.support.service import PASSWORD, Service
 
 pytestmark = pytest.mark.anyio
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
-from tests.entrypoints.readme import block
-from tests.entrypoints.service import ROOT, Service
+from tests.support.readme import block
+from tests.support.service import ROOT, Service
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
 _ID = re.compile(r"\{[a-z_]+\}")

@@ -1,63 +1,18 @@
 """How often each verb goes to the database and back. A number may fall; one that rises wants a reason."""
 
-from collections.abc import AsyncIterator, Awaitable
-from contextlib import asynccontextmanager
-from typing import Any
+from collections.abc import AsyncIterator
 
 import pytest
 
 from adapters.uuid7 import uuid7
-from application.repositories import Begin
 from domain.mail import Kind, Mail
-from domain.origin import Origin
 from domain.role import Role
-from domain.token import AccessToken, TokenPair
 from domain.user import User
-from entrypoints.container import Container, close
 from entrypoints.making import now
-from entrypoints.settings import load
-from tests.entrypoints.service import PASSWORD, Service, address
-from tests.overhearing import Overheard
+from tests.support.app_under_test import ORIGIN, House, opened
+from tests.support.service import PASSWORD, Service, address
 
 pytestmark = pytest.mark.anyio
-
-ORIGIN = Origin(ip="203.0.113.7", user_agent="Lynx")
-
-
-class House:
-    """The real parts, in this process."""
-
-    def __init__(self, container: Container) -> None:
-        self.container = container
-        self.begin: Begin = container.begin()
-        self.overheard = Overheard(container.database())
-
-    async def trips(self, verb: Awaitable[Any]) -> str:
-        """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
-        await self.overheard.taken()
-        before = self.overheard.transactions
-        await verb
-        said = [statement.split()[0] for statement, _ in await self.overheard.taken()]
-        return f"{' '.join(said)} ({self.overheard.transactions - before})"
-
-    async def log_in(self, email: str) -> TokenPair:
-        pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, origin=ORIGIN)
-        return pair
-
-    def caller(self, pair: TokenPair) -> AccessToken:
-        token: AccessToken = self.container.access_codec().decode(pair.access_token)
-        return token
-
-
-@asynccontextmanager
-async def opened(service: Service) -> AsyncIterator[House]:
-    container = Container(settings=load(service.environ))
-    try:
-        found = House(container)
-        await container.blocklist().renew()
-        yield found
-    finally:
-        await close(container)
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ import pytest
 from entrypoints.devserver.engine import free_port
 from entrypoints.devserver.postgres_engine import Postgres
 from entrypoints.devserver.run import print_banner
-from tests.entrypoints.service import eventually
+from tests.support.service import eventually
 
 ROOT = Path(__file__).parents[2]
 ADA = {"email": "ada@example.org", "password": "a long walk to the lighthouse"}

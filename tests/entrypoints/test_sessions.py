@@ -8,8 +8,8 @@ import jwt
 import pytest
 
 from tests.entrypoints.conftest import Places
-from tests.entrypoints.service import PASSWORD, Client, Service, address, code
-from tests.entrypoints.sweeping import fetch
+from tests.support.service import PASSWORD, Client, Service, address, code
+from tests.support.sweeping import fetch
 
 
 def test_the_own_sessions_are_listed_with_the_one_that_calls_marked(service: Service) -> None:

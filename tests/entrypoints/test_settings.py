@@ -32,7 +32,7 @@ from entrypoints.making import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
 from entrypoints.settings.passwords import argon2
 from entrypoints.settings.tokens import secrets as parse_secrets
-from tests.entrypoints.service import ROOT
+from tests.support.service import ROOT
 
 GOOD = sha256(b"any").hexdigest()
 

@@ -18,10 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.tokens.key_files import load_keys, make_key
 from adapters.tokens.pem_keys import SigningKey
 from entrypoints.settings import load
-from tests.contracts.forging import CLAIMS, forged, segment, signing
-from tests.entrypoints.proxies import Listener
-from tests.entrypoints.readme import block
-from tests.entrypoints.service import PASSWORD, Client, Service, address, eventually, free_port
+from tests.support.forging import CLAIMS, forged, segment, signing
+from tests.support.proxies import Listener
+from tests.support.readme import block
+from tests.support.service import PASSWORD, Client, Service, address, eventually, free_port
 
 
 class Notes(httpx.Client):

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.entrypoints.service import PASSWORD, Service, address, eventually, free_port
-from tests.faults.postbox import Postbox
-from tests.faults.postbox import postbox as opened
+from tests.support.fake_smtp_server import Postbox
+from tests.support.fake_smtp_server import postbox as opened
+from tests.support.service import PASSWORD, Service, address, eventually, free_port
 
 
 @pytest.fixture

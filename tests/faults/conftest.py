@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.faults.stack import Stack, standing
+from tests.support.fault_stack import Stack, standing
 
 
 @pytest.fixture(scope="module")

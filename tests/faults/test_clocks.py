@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from domain.role import Role
-from tests.entrypoints.rolling import bearer
-from tests.entrypoints.service import Client, code, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.rolling import bearer
+from tests.support.service import Client, code, eventually
 
 RIGHT, WRONG = 0, 1
 
@@ -18,7 +18,7 @@ def skew(house: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     file = tmp_path_factory.mktemp("clock") / "skew"
     file.write_text("0")
     house.apis.pop().stop()
-    house.add_api("tests.faults.skewed_api", SKEW=str(file)).wait()
+    house.add_api("tests.support.skewed_api", SKEW=str(file)).wait()
     return file
 
 

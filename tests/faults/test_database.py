@@ -12,9 +12,9 @@ import pytest
 
 from adapters.postgres.fair_share import OF_A_SITE
 from domain.role import Role
-from tests.entrypoints.service import PASSWORD, address, code, eventually, grows
-from tests.faults.people import Person, passed
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.fault_users import Person, passed
+from tests.support.service import PASSWORD, address, code, eventually, grows
 
 TOLD, HEALED = 2.0, 5.0
 """Seconds within which an outage is answered, and within which the service is back after the database is."""

@@ -7,9 +7,9 @@ from collections import Counter
 
 import pytest
 
-from tests.entrypoints.rolling import bearer
-from tests.entrypoints.service import eventually
-from tests.faults.stack import Api, Stack
+from tests.support.fault_stack import Api, Stack
+from tests.support.rolling import bearer
+from tests.support.service import eventually
 
 pytestmark = pytest.mark.anyio
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.entrypoints.service import eventually
-from tests.faults.dwellers import ACCESS, WHOLE, Dweller
-from tests.faults.stack import Stack, standing
+from tests.support.fault_stack import Stack, standing
+from tests.support.service import eventually
+from tests.support.simulated_users import ACCESS, WHOLE, Dweller
 
 PEOPLE = 4
 MINUTES, HOURS, DAYS = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -49,8 +49,8 @@ def old_house(time: Time, tmp_path: Path) -> Iterator[Stack]:
     with standing(tmp_path) as stack:
         stack.service.environ |= {"SKEW": str(time.file), "LATCHKEY_SESSION_TTL": str(int(WHOLE.total_seconds()))}
         for _ in range(2):
-            stack.add_api("tests.faults.skewed_api")
-            stack.workers.append(stack.service.start("tests.faults.tireless_worker"))
+            stack.add_api("tests.support.skewed_api")
+            stack.workers.append(stack.service.start("tests.support.aggressive_purge_worker"))
         stack.wait()
         yield stack
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 import httpx
 
 from adapters.redis.dramatiq_queue import QUEUE
-from tests.entrypoints.service import PASSWORD, address, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import PASSWORD, address, eventually
 
 RELAYED = 30.0
 """Seconds within which a mail arrives that nobody was told of."""

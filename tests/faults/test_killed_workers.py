@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from tests.contracts.smtp_servers import DRIP
-from tests.entrypoints.service import PASSWORD, address, eventually, token_in
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import PASSWORD, address, eventually, token_in
+from tests.support.smtp_servers import DRIP
 
 LEASE_OVER = 90.0
 """Seconds after which somebody else has sent what a dead worker held."""

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from entrypoints.worker.outbox_worker import CONCURRENCY
-from tests.entrypoints.service import eventually, token_in
-from tests.faults.people import Person, passed
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.fault_users import Person, passed
+from tests.support.service import eventually, token_in
 
 SECONDS = int(os.environ.get("LEDGER_SECONDS", "120"))
 PEOPLE = 6

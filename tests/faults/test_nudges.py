@@ -8,8 +8,8 @@ import httpx
 from dramatiq import Message
 
 from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
-from tests.entrypoints.service import address, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import address, eventually
 
 LOOKED = 10.0
 """Seconds within which workers find by themselves what nobody tells them."""

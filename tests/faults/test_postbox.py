@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.contracts.certificates import Authority
-from tests.contracts.smtp_servers import STALL
-from tests.faults.postbox import Postbox
+from tests.support.certificates import Authority
+from tests.support.fake_smtp_server import Postbox
+from tests.support.smtp_servers import STALL
 
 TIMES, CLIENTS = 50, 6
 

@@ -9,9 +9,9 @@ from statistics import quantiles
 
 import pytest
 
-from tests.entrypoints.rolling import Load, bearer
-from tests.entrypoints.service import code, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.rolling import Load, bearer
+from tests.support.service import code, eventually
 
 TOLD, HEALED = 2.0, 10.0
 """Seconds that an answer takes at the most (p99), and until Redis is believed again."""

@@ -6,8 +6,8 @@ from functools import partial
 from itertools import cycle
 
 from entrypoints.worker.outbox_worker import CONCURRENCY
-from tests.entrypoints.service import PASSWORD, address, eventually, token_in
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import PASSWORD, address, eventually, token_in
 
 PEOPLE, KILLS = 300, 8
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.entrypoints.proxies import listening, program
-from tests.entrypoints.service import PASSWORD, address, eventually, free_port, grows
-from tests.faults.stack import Api, Stack
+from tests.support.fault_stack import Api, Stack
+from tests.support.proxies import listening, program
+from tests.support.service import PASSWORD, address, eventually, free_port, grows
 
 SLOW, QUICK = 2, 10
 DRAIN_SECONDS = 3

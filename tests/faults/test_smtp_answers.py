@@ -5,9 +5,9 @@ from functools import partial
 
 import httpx
 
-from tests.contracts.smtp_servers import DROP, STALL
-from tests.entrypoints.service import address, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import address, eventually
+from tests.support.smtp_servers import DROP, STALL
 
 SOON = 20.0
 """Seconds in which a letter is tried again after its first failure, which is due after five."""

@@ -8,8 +8,8 @@ from statistics import median
 
 import httpx
 
-from tests.entrypoints.service import PASSWORD, address, eventually, token_in
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import PASSWORD, address, eventually, token_in
 
 PEOPLE = 30
 AT_MOST = 300.0

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from tests.contracts.certificates import Authority
-from tests.contracts.smtp_servers import Script, scripted
-from tests.entrypoints.service import address, eventually
-from tests.faults.postbox import postbox
-from tests.faults.stack import Stack
+from tests.support.certificates import Authority
+from tests.support.fake_smtp_server import postbox
+from tests.support.fault_stack import Stack
+from tests.support.service import address, eventually
+from tests.support.smtp_servers import Script, scripted
 
 
 @pytest.fixture

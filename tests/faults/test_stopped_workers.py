@@ -3,9 +3,9 @@
 import time
 
 from entrypoints.worker.outbox_worker import CONCURRENCY, SHUTDOWN_GRACE
-from tests.contracts.smtp_servers import STALL
-from tests.entrypoints.service import address, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import address, eventually
+from tests.support.smtp_servers import STALL
 
 SOON = 20.0
 """Seconds within which somebody else has sent what was handed on; a lease would take fifty."""

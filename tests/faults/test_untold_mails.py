@@ -2,8 +2,8 @@
 
 import time
 
-from tests.entrypoints.service import address, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.service import address, eventually
 
 AWAY = 4.0
 """Seconds: more than a worker waits to note what became of a letter."""

@@ -4,8 +4,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.entrypoints.service import ROOT
-from tests.rolling.releases import unpacked
+from tests.support.releases import unpacked
+from tests.support.service import ROOT
 
 TESTS = ("tests/entrypoints/test_journeys.py", "tests/entrypoints/test_races.py")
 """Every call of 0.1.0 under `/v1`, in 18 tests over two API processes and a worker."""

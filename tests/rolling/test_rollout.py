@@ -16,10 +16,10 @@ import pytest
 
 from adapters.tokens.key_files import make_key
 from entrypoints.devserver import engines
-from tests.entrypoints.rolling import Api, Fleet, Load, bearer
-from tests.entrypoints.service import PASSWORD, ROOT, Part, address, eventually, token_in
-from tests.rolling.releases import HEAD, Release, migrate, unpacked
-from tests.test_migrations import REVISIONS, house_with
+from tests.support.migrations import REVISIONS, house_with
+from tests.support.releases import HEAD, Release, migrate, unpacked
+from tests.support.rolling import Api, Fleet, Load, bearer
+from tests.support.service import PASSWORD, ROOT, Part, address, eventually, token_in
 
 # One table a migration: who renews a session has sessions and then users, and a migration that holds both waits for
 # those who wait for it. `tests/test_migration_locks.py` refuses one that does.

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
 from application.repositories import Begin, UnitOfWork
-from tests.overhearing import Overheard
+from tests.support.statement_recorder import Overheard
 
 
 class _Back(Exception):

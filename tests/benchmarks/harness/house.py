@@ -21,7 +21,7 @@ from adapters.tokens.key_files import make_key
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.machine import ROOT
 from tests.entrypoints.conftest import migrate
-from tests.entrypoints.service import PASSWORD, Service, free_port
+from tests.support.service import PASSWORD, Service, free_port
 
 T = TypeVar("T")
 

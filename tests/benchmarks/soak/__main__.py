@@ -14,7 +14,7 @@ from tests.benchmarks.harness.crowd import percentile
 from tests.benchmarks.harness.house import house
 from tests.benchmarks.harness.machine import ROOT, described
 from tests.benchmarks.soak.people import Notes, People
-from tests.entrypoints.service import free_port
+from tests.support.service import free_port
 
 SECONDS, LOOKS = 600, 10
 MEMBERS, NEWCOMERS, PAUSE = 24, 1, 0.05

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.benchmarks.harness.crowd import Caller
-from tests.entrypoints.service import PASSWORD, address
+from tests.support.service import PASSWORD, address
 
 EXPECTED = {200, 202, 204}
 BUSY = 503

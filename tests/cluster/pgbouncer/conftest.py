@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.cluster.pgbouncer.bouncer import PgBouncer
 from tests.entrypoints.conftest import Places, apart, running, service
+from tests.support.pgbouncer import PgBouncer
 
 __all__ = ["apart", "running", "service"]
 

@@ -10,10 +10,10 @@ from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.findings import State
 from entrypoints.making import now
 from entrypoints.settings import load as settings_of
-from tests.cluster.people import Pair, load
-from tests.cluster.pgbouncer.bouncer import PgBouncer
 from tests.entrypoints.conftest import Places, migrate
-from tests.entrypoints.service import Service
+from tests.support.cluster_users import Pair, load
+from tests.support.pgbouncer import PgBouncer
+from tests.support.service import Service
 
 HEALED = 10.0
 """Seconds after which everybody is served again."""

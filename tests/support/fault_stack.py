@@ -13,10 +13,10 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 from redis import Redis
 
 from entrypoints.devserver import engines
-from tests.contracts.proxy import Proxy, proxy
 from tests.entrypoints.conftest import migrate
-from tests.entrypoints.service import Client, Part, Service, eventually, free_port
-from tests.faults.postbox import Postbox, postbox
+from tests.support.fake_smtp_server import Postbox, postbox
+from tests.support.service import Client, Part, Service, eventually, free_port
+from tests.support.tcp_proxy import Proxy, proxy
 
 
 class Api:

@@ -86,7 +86,7 @@ from domain.role import Role
 from domain.session import Lifetimes
 from domain.token import AccessToken, TokenPair
 from domain.user import User
-from tests.contracts.forging import fixed
+from tests.support.forging import fixed
 
 T = TypeVar("T")
 

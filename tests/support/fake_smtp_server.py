@@ -12,8 +12,8 @@ from typing import Any, cast
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from tests.contracts.smtp_servers import DRIP, DROP, STALL
-from tests.entrypoints.service import free_port
+from tests.support.service import free_port
+from tests.support.smtp_servers import DRIP, DROP, STALL
 
 
 class Speaker(SMTP):

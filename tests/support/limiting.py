@@ -14,7 +14,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Code, Refusal
-from tests.contracts.stage import NOW
+from tests.support.stage import NOW
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 NOBODY = "redis://127.0.0.1:1"

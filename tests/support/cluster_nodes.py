@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 
 from entrypoints.devserver.child import Child
 from entrypoints.devserver.engine import wheel_folder
-from tests.entrypoints.service import eventually, free_port
+from tests.support.service import eventually, free_port
 
 SLOT = key_slot(b"{latchkey}")
 PASSWORD = "masters-and-replicas"

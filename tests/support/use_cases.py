@@ -21,7 +21,7 @@ from domain.refusals import Code, Refusal
 from domain.session import Session
 from domain.token import TokenPair
 from domain.user import User
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
 T = TypeVar("T")
 

@@ -5,9 +5,9 @@ from uuid import uuid4
 
 import httpx
 
-from tests.entrypoints.rolling import bearer
-from tests.entrypoints.service import PASSWORD, address, code, eventually
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.rolling import bearer
+from tests.support.service import PASSWORD, address, code, eventually
 
 
 class Person:

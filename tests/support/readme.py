@@ -2,7 +2,7 @@
 
 import re
 
-from tests.entrypoints.service import ROOT
+from tests.support.service import ROOT
 
 
 def block(language: str) -> str:

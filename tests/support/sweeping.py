@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 import asyncpg
 import httpx
 
-from tests.entrypoints.service import PASSWORD, Service, eventually
+from tests.support.service import PASSWORD, Service, eventually
 
 FORM = "application/x-www-form-urlencoded"
 

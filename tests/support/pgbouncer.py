@@ -14,8 +14,8 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import URL, make_url
 
-from tests.entrypoints.proxies import program
-from tests.entrypoints.service import eventually, free_port
+from tests.support.proxies import program
+from tests.support.service import eventually, free_port
 
 SERVERS = 4
 

@@ -18,7 +18,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from domain.mail import Purpose
 from domain.refusals import Refusal
 from domain.token import AccessToken, TokenPair
-from tests.world import PASSWORD, World
+from tests.support.world import PASSWORD, World
 
 T = TypeVar("T")
 

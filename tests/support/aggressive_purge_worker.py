@@ -1,9 +1,9 @@
-"""`python -m tests.faults.tireless_worker`: a worker whose clock is wrong by the seconds in the file $SKEW, and which
-purges expired rows a dozen times a second."""
+"""`python -m tests.support.aggressive_purge_worker`: a worker whose clock is wrong by the seconds in the
+file $SKEW, and which purges expired rows a dozen times a second."""
 
 from functools import partial
 
-from tests.faults.skewed_clock import set_wrong
+from tests.support.skewed_clock import set_wrong
 
 
 def main() -> None:

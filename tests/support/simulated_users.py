@@ -12,9 +12,9 @@ import httpx
 
 from domain.mail import Purpose
 from domain.retention import CLAIM
-from tests.entrypoints.rolling import bearer
-from tests.entrypoints.service import PASSWORD, address, code, eventually, token_in
-from tests.faults.stack import Stack
+from tests.support.fault_stack import Stack
+from tests.support.rolling import bearer
+from tests.support.service import PASSWORD, address, code, eventually, token_in
 
 ACCESS, IDLE, WHOLE = timedelta(minutes=10), timedelta(days=7), timedelta(days=60)
 """How long an access token lives, a session that nobody refreshes, and any session: longer than a claim is kept."""

@@ -9,8 +9,8 @@ from threading import Event, Thread
 
 import httpx
 
-from tests.entrypoints.service import PASSWORD, Service, code, eventually
-from tests.faults.stack import Api
+from tests.support.fault_stack import Api
+from tests.support.service import PASSWORD, Service, code, eventually
 
 
 class Pair:

@@ -4,7 +4,7 @@ It is kept here, since a checkout may have no history. With a new release, make 
 old one; the HTTP tests in it are those that `test_gate.py` names:
 
     git archive --prefix=0.2.0/ v0.2.0 adapters application domain entrypoints migrations pyproject.toml \\
-        tests/__init__.py tests/conftest.py tests/world.py tests/entrypoints/{__init__,conftest,service}.py \\
+        tests/__init__.py tests/conftest.py tests/support/world.py tests/entrypoints/{__init__,conftest,service}.py \\
         tests/entrypoints/test_{journeys,races}.py | xz -9e > tests/rolling/0.2.0.tar.xz
 
 0.1.0 is `73f69cc^`. What it imports is what is installed now.
@@ -16,7 +16,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tests.entrypoints.service import PASSWORD, ROOT, Part, Service, address
+from tests.support.service import PASSWORD, ROOT, Part, Service, address
 
 BEFORE = "0.1.0"
 HEAD = "33bd2ac7ed58"
@@ -29,7 +29,7 @@ def unpacked(folder: Path) -> Path:
     """The release before, with one change: 0.1.0 refused every schema but its own, so none of its processes could be
     started again during the upgrade that it was to be tested in. Here it takes any. Later releases look for
     themselves, and must not be changed."""
-    with tarfile.open(Path(__file__).parent / f"{BEFORE}.tar.xz") as archive:
+    with tarfile.open(Path(__file__).resolve().parents[1] / "rolling" / f"{BEFORE}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
     schema = folder / BEFORE / "entrypoints/schema.py"
     text = schema.read_text()

@@ -12,7 +12,7 @@ from typing import Any, Protocol
 import httpx
 import jwt
 
-from tests.entrypoints.service import PASSWORD, Service, eventually, free_port
+from tests.support.service import PASSWORD, Service, eventually, free_port
 
 
 class Api:

@@ -14,8 +14,8 @@ from threading import Thread
 
 import pytest
 
-from tests.entrypoints.readme import block, with_places
-from tests.entrypoints.service import eventually, free_port
+from tests.support.readme import block, with_places
+from tests.support.service import eventually, free_port
 
 AROUND = """daemon off; master_process off; pid nginx.pid; error_log stderr info;
 events {{}}

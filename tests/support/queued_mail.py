@@ -1,0 +1,37 @@
+"""Queued mails, and what has become of them."""
+
+from uuid import UUID
+
+from adapters.uuid7 import uuid7
+from domain.mail import Kind, Mail, Outcome
+from domain.user import User
+from tests.support.world import World
+
+ALICE = "alice@example.org"
+
+
+async def owe(world: World, kind: Kind, recipient: str = ALICE, user_id: UUID | None = None) -> Mail:
+    mail = Mail.owed(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
+    async with world.begin() as work:
+        await work.mails.add(mail)
+    return mail
+
+
+async def claim(world: World, email: str = ALICE) -> User:
+    """Registered and not verified; the mail that registering owes is delivered and forgotten."""
+    await world.register(email=email, password="a perfectly fine passphrase")
+    await world.deliver_mail()
+    world.mailer.letters.clear()
+    async with world.begin() as work:
+        found = await work.users.by_email(email)
+    assert found is not None
+    return found
+
+
+def kept(world: World, mail: Mail) -> Mail:
+    return world.store.rows.mails[mail.id]
+
+
+async def fate(world: World, mail: Mail) -> tuple[Outcome | None, str]:
+    assert await world.deliver_mail(only=mail.id) == 1
+    return kept(world, mail).outcome, kept(world, mail).note
