@@ -214,7 +214,7 @@ def passwords_are_checked_in_one_place(name: str, tree: ast.Module) -> list[str]
     return [it for it in asked if "hasher" in it and name != "application/credentials/check_password.py"]
 
 
-def tests_share_by_support(name: str, tree: ast.Module) -> list[str]:
+def modules_share_by_support(name: str, tree: ast.Module) -> list[str]:
     """Tests that run once more behind PgBouncer are the exception."""
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     shared = [it for it in imported if it.startswith("tests.") and it.rpartition(".")[2].startswith("test_")]
@@ -304,7 +304,7 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
         ],
     ),
     (
-        tests_share_by_support,
+        modules_share_by_support,
         ("tests",),
         [("tests/domain/test_user.py", "from tests.domain.test_role import role")],
     ),
