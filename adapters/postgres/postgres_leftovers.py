@@ -39,8 +39,8 @@ class PostgresLeftovers(Leftovers):
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
             async with self._database.transaction() as connection:
-                if kind is Leftover.CLAIM:
-                    await fill_in(connection, limit=limit)
+                if kind is Leftover.CLAIM and await fill_in(connection, limit=limit):
+                    return Cleared(0, after or UUID(int=0))  # the next call goes on with it
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
                 if ids and kind is Leftover.CLAIM:

@@ -36,9 +36,11 @@ def select_users() -> Select[tuple[object, ...]]:
     return select(*(known.get(column.name, column) for column in users.c))
 
 
-async def fill_in(connection: Connection, *, limit: int) -> None:
-    """Record the provenance of up to `limit` users. Locked rows are left to the next call."""
+async def fill_in(connection: Connection, *, limit: int) -> bool:
+    """Record the provenance of up to `limit` users that are not locked. True if others may be left."""
     unknown = select(users.c.id).where(_unknown).order_by(users.c.id).limit(limit).with_for_update(skip_locked=True)
-    if ids := await connection.fetch_column(unknown):
+    ids = await connection.fetch_column(unknown)
+    if ids:
         known = {"provenance": provenance, "imported_at": imported_at}
         await connection.execute(update(users).where(among(users.c.id, ids)).values(known))
+    return len(ids) == limit

@@ -14,7 +14,7 @@ from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.tables import events, users
 from adapters.uuid7 import lowest
 from domain.event import Action
-from domain.retention import Leftover
+from domain.retention import Cleared, Leftover
 from domain.user import Provenance
 from tests.support.stage import NOW, new_id
 
@@ -80,13 +80,21 @@ async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngin
         assert await recorded(engine, user_id) == ROWS[action]
 
 
-async def test_purge_spares_whom_it_knows_too_little_about(engine: AsyncEngine, database: Database) -> None:
-    """The batch that records comes before, but need not have come as far."""
-    for action in ROWS:
-        await inserted_by_old_release(engine, action)
-    leftovers, after, removed = PostgresLeftovers(database), None, []
-    for _ in range(5):
-        purged = await leftovers.clear(Leftover.CLAIM, now=NOW, after=after, limit=1)
-        after = purged.last
-        removed.append(purged.removed)
-    assert sum(removed) == 1
+async def test_purge_records_batch_after_batch_before_it_removes(engine: AsyncEngine, database: Database) -> None:
+    ids = [await inserted_by_old_release(engine, action) for action in ROWS]
+    leftovers, start = PostgresLeftovers(database), UUID(int=0)
+    after, purged = None, []
+    for _ in range(4):
+        purged.append(await leftovers.clear(Leftover.CLAIM, now=NOW, after=after, limit=1))
+        after = purged[-1].last
+    assert purged == [*[Cleared(0, start)] * 3, Cleared(1, ids[0])]
+
+
+async def test_purge_spares_users_of_unknown_provenance(engine: AsyncEngine, database: Database) -> None:
+    """One that is locked is not recorded, and once it is free its provenance is known."""
+    user_id = await inserted_by_old_release(engine, Action.IMPORTED)
+    async with engine.begin() as other:
+        await other.execute(select(users).where(users.c.id == user_id).with_for_update())
+        purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+        assert purged.removed == 0
+    assert await recorded(engine, user_id) == (None, None)
