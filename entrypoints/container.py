@@ -9,12 +9,12 @@ from dependency_injector import containers, providers
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
-from adapters.postgres.postgres_backlog import PostgresBacklog
-from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.directory import PostgresDirectory
+from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.outbox_backlog import PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.redis.blocklist import BlocklistRenewal
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.lost_revocations import LostRevocations

@@ -13,8 +13,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.postgres.database import Database
-from adapters.postgres.migration_turn import never_time_out, telling_blockers, turn
-from adapters.postgres.places import behind_pgbouncer, driver_url, server_name
+from adapters.postgres.database_url import behind_pgbouncer, driver_url, server_name
+from adapters.postgres.migration_lock import never_time_out, telling_blockers, turn
 from adapters.postgres.tables import metadata
 from entrypoints.schema import Schema, not_allowed, schema_of, unmigrated, unusable
 from entrypoints.settings import SettingsError, database_url

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.unit_of_work import MemoryStore
 from adapters.revocations import Blocklist, BlocklistPrimary, RevocationStore
 
 

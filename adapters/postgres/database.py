@@ -8,8 +8,8 @@ from typing import Any
 import asyncpg
 
 from adapters.postgres.connection import Connection
+from adapters.postgres.database_url import behind_pgbouncer, driver_arguments, server_name
 from adapters.postgres.errors import FAILURES, is_failover
-from adapters.postgres.places import behind_pgbouncer, driver_arguments, server_name
 
 POOL_SIZE = 10
 """Connections that a process opens at most."""

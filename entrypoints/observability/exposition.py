@@ -8,7 +8,7 @@ from prometheus_client.exposition import generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
 
-from adapters.postgres.postgres_backlog import Backlog
+from adapters.postgres.outbox_backlog import Backlog
 from entrypoints.observability.metrics import Metrics
 
 

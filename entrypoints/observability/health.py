@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TypeVar
 
-from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
+from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.lost_revocations import LostRevocations
 from adapters.revocations import RevocationStore

@@ -18,7 +18,7 @@ def environment(text: str) -> str:
 
 
 def postgres_url(text: str) -> str:
-    from adapters.postgres.places import driver_url
+    from adapters.postgres.database_url import driver_url
 
     driver_url(text)
     return text

@@ -8,7 +8,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from adapters.memory.memory_mailer import MemoryMailer
+from adapters.memory.mailer import MemoryMailer
 from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
 from domain.mail import Kind, Letter, Mail, Outcome
 from tests.support.queued_mail import fate, kept, owe

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory.hasher import MemoryHasher
 from application.administration.import_users import ImportIssue, ImportResult, ImportRow
 from application.ports import Verdict
 from domain.event import Action

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory.hasher import MemoryHasher
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
 from application.repositories import UnitOfWork

@@ -16,7 +16,7 @@ from sqlalchemy import text
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.unit_of_work import PostgresStore
 from application.administration.list_events import ListEvents
 from application.administration.list_users import ListUsers
 from domain.role import Role

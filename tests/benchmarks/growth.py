@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import uuid7
 from application.profile.show_me import ShowMe
 from domain.event import Action, Event

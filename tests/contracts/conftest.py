@@ -8,15 +8,15 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.memory_leftovers import MemoryLeftovers
-from adapters.memory.memory_renewals import MemoryRenewals
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.expired_rows import MemoryLeftovers
 from adapters.memory.revocations import MemoryRevocationStore
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.memory.session_renewals import MemoryRenewals
+from adapters.memory.unit_of_work import MemoryStore
+from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
+from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
 from tests.support.stage import SpyingBlocklist, Stage
 from tests.support.world import StoppedClock

@@ -6,8 +6,8 @@ import pytest
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
+from adapters.postgres.unit_of_work import PostgresStore
 from domain.mail import Outcome
 from domain.refusals import Code, Refusal
 from tests.support.stage import LATER, NOW, at_once, owed

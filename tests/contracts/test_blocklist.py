@@ -13,13 +13,13 @@ from uuid import UUID
 import pytest
 from redis.asyncio import Redis
 
-from adapters.memory.memory_renewals import MemoryRenewals
-from adapters.memory.memory_store import MemoryStore
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
+from adapters.memory.session_renewals import MemoryRenewals
+from adapters.memory.unit_of_work import MemoryStore
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.redis.blocklist import BlocklistRenewal, RedisBlocklist
 from adapters.revocations import Blocklist, RevocationStore
 from domain.refusals import Code, Refusal, unavailable

@@ -14,7 +14,7 @@ from adapters.mail import smtp_session
 from adapters.passwords import argon2_hasher
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.postgres import database, deadline
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.redis import clients, dramatiq_queue
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.dramatiq_queue import DramatiqNudge

@@ -13,9 +13,9 @@ from sqlalchemy import Uuid, bindparam, func, insert, select, text
 
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.statements import CompiledStatement, Statement
 from adapters.postgres.tables import seats, users
+from adapters.postgres.unit_of_work import PostgresStore
 from domain.event import Action, Event
 from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
 from tests.support.statement_recorder import Overheard

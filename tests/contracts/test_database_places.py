@@ -6,7 +6,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres.database import Database
-from adapters.postgres.places import behind_pgbouncer, driver_url
+from adapters.postgres.database_url import behind_pgbouncer, driver_url
 
 URL = "postgresql://ada:hunter2hunter2@db.example/accounts"
 

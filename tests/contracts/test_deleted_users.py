@@ -8,10 +8,10 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
 from domain.address_change import AddressChange
 from domain.event import Action, Event

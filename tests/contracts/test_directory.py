@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from adapters.memory.memory_directory import MemoryDirectory
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.directory import MemoryDirectory
+from adapters.memory.unit_of_work import MemoryStore
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_directory import PostgresDirectory
+from adapters.postgres.directory import PostgresDirectory
 from application.ports import Directory
 from domain.refusals import Code, Refusal
 from domain.role import Role

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.caller import Caller, serve
 from adapters.postgres.database import POOL_SIZE, Database
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
 from tests.support.stage import SpyingBlocklist, until

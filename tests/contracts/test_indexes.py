@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
-from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.directory import PostgresDirectory
+from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import metadata
+from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import BY_EMAIL, BY_USERNAME, Place
 from domain.address_change import AddressChange
 from domain.mail import Outcome

@@ -14,10 +14,10 @@ from sqlalchemy import text
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
 from tests.support.stage import NOW, SpyingBlocklist, Stage, claim

@@ -12,9 +12,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from domain.mail import Kind, Mail, Outcome
 from domain.origin import NOWHERE, Origin
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed

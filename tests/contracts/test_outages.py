@@ -14,10 +14,10 @@ from adapters.postgres import outages
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
 from adapters.postgres.errors import FAILURES, is_failover
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore, PostgresUnitOfWork
-from adapters.postgres.postgres_users import PostgresUsers
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore, PostgresUnitOfWork
+from adapters.postgres.users import PostgresUsers
 from application.repositories import UnitOfWork
 from domain.refusals import Code, Refusal
 from entrypoints.devserver import engines

@@ -9,9 +9,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.tables import events, users
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
 from domain.event import Action
 from domain.retention import Cleared, Leftover

@@ -9,10 +9,10 @@ from sqlalchemy import select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from adapters.postgres.database import POOL_SIZE, Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions, users
+from adapters.postgres.unit_of_work import PostgresStore
 from domain.refusals import Code, Refusal
 from domain.role import Role
 from domain.session import EndReason, Session

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from domain.user import User

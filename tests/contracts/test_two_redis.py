@@ -10,9 +10,9 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session

@@ -8,9 +8,9 @@ import anyio
 import pytest
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import BY_EMAIL, Place
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session

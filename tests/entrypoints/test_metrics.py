@@ -18,7 +18,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_backlog import PostgresBacklog
+from adapters.postgres.outbox_backlog import PostgresBacklog
 from entrypoints.container import Container, close
 from entrypoints.http.app import create
 from entrypoints.http.lifespan import report_hashing

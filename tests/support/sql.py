@@ -5,7 +5,7 @@ import asyncio
 from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from adapters.postgres.places import driver_url
+from adapters.postgres.database_url import driver_url
 
 
 def sql_engine(url: str) -> AsyncEngine:

@@ -10,7 +10,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from adapters.memory.memory_hasher import MemoryHasher
+from adapters.memory.hasher import MemoryHasher
 from adapters.no_limits import NoLimits
 from application.maintenance.keep_house import START
 from application.ports import Verdict

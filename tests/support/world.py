@@ -10,21 +10,21 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.mail.jinja_composer import JinjaComposer
-from adapters.memory.memory_directory import MemoryDirectory
-from adapters.memory.memory_hasher import MemoryHasher
-from adapters.memory.memory_leftovers import MemoryLeftovers
-from adapters.memory.memory_mailer import MemoryMailer
-from adapters.memory.memory_renewals import MemoryRenewals
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.directory import MemoryDirectory
+from adapters.memory.expired_rows import MemoryLeftovers
+from adapters.memory.hasher import MemoryHasher
+from adapters.memory.mailer import MemoryMailer
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
+from adapters.memory.session_renewals import MemoryRenewals
+from adapters.memory.unit_of_work import MemoryStore
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_limits import NoLimits
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_directory import PostgresDirectory
-from adapters.postgres.postgres_leftovers import PostgresLeftovers
-from adapters.postgres.postgres_renewals import PostgresRenewals
-from adapters.postgres.postgres_store import PostgresStore
+from adapters.postgres.directory import PostgresDirectory
+from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.unit_of_work import PostgresStore
 from adapters.revocations import CachedRevocationCheck, RevocationStore
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner

@@ -7,8 +7,8 @@ from sqlalchemy import text
 
 from adapters.postgres.connection import Connection, Row
 from adapters.postgres.database import POOL_SIZE, Database
+from adapters.postgres.database_url import behind_pgbouncer
 from adapters.postgres.errors import FAILURES
-from adapters.postgres.places import behind_pgbouncer
 from application.ports import Clock
 from entrypoints.cli.doctor.clocks import compare
 from entrypoints.cli.doctor.findings import Finding

@@ -6,7 +6,7 @@ from datetime import timedelta
 from sqlalchemy import text
 
 from adapters.postgres.database import Database
-from adapters.postgres.postgres_backlog import Backlog, PostgresBacklog
+from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from application.ports import Clock
 from domain.mail import nameless
 from entrypoints.cli.doctor.findings import Finding

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func,
 from sqlalchemy.dialects.postgresql import INET
 
 from adapters.postgres.connection import Connection
-from adapters.postgres.postgres_events import note, noting
+from adapters.postgres.events import note, noting
 from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users

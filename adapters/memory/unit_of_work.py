@@ -7,12 +7,12 @@ from datetime import UTC, datetime
 import anyio
 from anyio.lowlevel import checkpoint
 
-from adapters.memory.memory_address_changes import MemoryAddressChanges
-from adapters.memory.memory_events import MemoryClients, MemoryEvents
-from adapters.memory.memory_mails import MemoryMails
-from adapters.memory.memory_sessions import MemorySessions
-from adapters.memory.memory_users import MemoryUsers
+from adapters.memory.address_changes import MemoryAddressChanges
+from adapters.memory.events import MemoryClients, MemoryEvents
+from adapters.memory.mails import MemoryMails
 from adapters.memory.rows import Rows
+from adapters.memory.sessions import MemorySessions
+from adapters.memory.users import MemoryUsers
 from adapters.revocations import Blocklist
 from application.ports import Clock, Nudge
 from application.repositories import UnitOfWork

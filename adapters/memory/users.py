@@ -8,8 +8,8 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.deleted_users import bring_back, remove
-from adapters.memory.memory_sessions import MemorySessions
 from adapters.memory.rows import Rows
+from adapters.memory.sessions import MemorySessions
 from adapters.memory.user_search import search
 from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion

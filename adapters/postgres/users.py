@@ -12,12 +12,12 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
 from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of_user, remove
-from adapters.postgres.postgres_sessions import PostgresSessions
 from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
+from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_username, claims, rival_hash
-from adapters.postgres.user_pages import page
+from adapters.postgres.user_search import page
 from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion
 from domain.role import Role

@@ -6,10 +6,10 @@ from typing import Any
 from uuid import UUID
 
 from adapters.memory.deleted_users import clean
-from adapters.memory.memory_sessions import MemorySessions
-from adapters.memory.memory_store import MemoryStore
-from adapters.memory.memory_users import MemoryUsers
 from adapters.memory.rows import Rows
+from adapters.memory.sessions import MemorySessions
+from adapters.memory.unit_of_work import MemoryStore
+from adapters.memory.users import MemoryUsers
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention

@@ -3,7 +3,7 @@
 from datetime import datetime
 from uuid import UUID
 
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.unit_of_work import MemoryStore
 from application.repositories import Renewals
 from domain.session import Lifetimes, Session
 from domain.user import User

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
-from adapters.memory.memory_store import MemoryStore
+from adapters.memory.unit_of_work import MemoryStore
 from application.ports import Directory
 from domain.user import User
 

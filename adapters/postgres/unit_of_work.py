@@ -3,17 +3,17 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from adapters.postgres.address_changes import PostgresAddressChanges
+from adapters.postgres.clients import PostgresClients
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
+from adapters.postgres.events import PostgresEvents
 from adapters.postgres.fair_share import FairShare
+from adapters.postgres.mails import PostgresMails
 from adapters.postgres.outages import outages_as_refusals
-from adapters.postgres.postgres_address_changes import PostgresAddressChanges
-from adapters.postgres.postgres_clients import PostgresClients
-from adapters.postgres.postgres_events import PostgresEvents
-from adapters.postgres.postgres_mails import PostgresMails
-from adapters.postgres.postgres_sessions import PostgresSessions
-from adapters.postgres.postgres_users import PostgresUsers
+from adapters.postgres.sessions import PostgresSessions
+from adapters.postgres.users import PostgresUsers
 from adapters.revocations import Blocklist
 from application.ports import Nudge
 from application.repositories import UnitOfWork
