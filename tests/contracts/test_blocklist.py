@@ -1,4 +1,6 @@
-"""The fast copy of the floors: it may say nothing, but what it says is complete, whatever happens to Redis."""
+"""The blocklist on real servers: it may be unable to answer, but its answers are complete, whatever happens to Redis.
+
+`test_lease.py` tests its decisions in a simulation."""
 
 import asyncio
 import contextlib
@@ -25,7 +27,7 @@ from adapters.revocations import Blocklist, RevocationStore
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints.devserver import engines
-from tests.support.blocklists import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
+from tests.support.blocklists import HORIZON, LEASE_KEY, FakeStore, gone, renewing, revocation_key, trusted
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
 from tests.support.tcp_proxy import proxy
 
@@ -33,7 +35,7 @@ pytestmark = pytest.mark.anyio
 
 
 @contextlib.asynccontextmanager
-async def watching(
+async def open_blocklist(
     url: str, store: RevocationStore, *, horizon: timedelta = HORIZON, lease: float = 1.0, deadline: float = 0.2
 ) -> AsyncIterator[RedisBlocklist]:
     blocklist = RedisBlocklist(url, store=store, horizon=horizon, lease=lease, deadline=deadline)
@@ -44,8 +46,8 @@ async def watching(
 
 
 @contextlib.asynccontextmanager
-async def held(store: FakeStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
-    """A round that stands still while it reads the store, and goes on at the dedent."""
+async def paused_renewal(store: FakeStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
+    """A renewal that pauses while it reads the store, and goes on at the dedent."""
     reading, store.go_on = asyncio.Event(), asyncio.Event()
     store.reading = reading
     going = asyncio.create_task(blocklist.renew())
@@ -68,8 +70,8 @@ def store() -> FakeStore:
 
 @pytest.fixture
 async def blocklist(redis: "Redis", valkey: engines.Valkey, store: FakeStore) -> AsyncIterator[RedisBlocklist]:
-    """In an empty Redis, and not tended yet."""
-    async with watching(valkey.url, store, deadline=1.0) as made:
+    """In an empty Redis, before the first renewal."""
+    async with open_blocklist(valkey.url, store, deadline=1.0) as made:
         yield made
 
 
@@ -90,7 +92,7 @@ async def any_blocklist(request: pytest.FixtureRequest, blocklist: RedisBlocklis
 # -- what every blocklist does ----------------------------------------------------------------------------
 
 
-async def test_what_was_published_is_said_and_everything_else_is_welcome(any_blocklist: Blocklist) -> None:
+async def test_published_revocations_are_returned_and_nothing_else(any_blocklist: Blocklist) -> None:
     ended, outdated, other = new_id(), new_id(), new_id()
     await any_blocklist.publish({ended: ENDED, outdated: 3})
     assert await any_blocklist.min_generations([ended, outdated, other]) == {ended: ENDED, outdated: 3}
@@ -98,14 +100,14 @@ async def test_what_was_published_is_said_and_everything_else_is_welcome(any_blo
     assert await any_blocklist.min_generations([]) == {}
 
 
-async def test_a_floor_is_raised_and_never_lowered(any_blocklist: Blocklist) -> None:
+async def test_a_minimum_generation_grows_and_never_falls(any_blocklist: Blocklist) -> None:
     session = new_id()
     for floor, stands in ((3, 3), (2, 3), (4, 4), (ENDED, ENDED), (5, ENDED)):
         await any_blocklist.publish({session: floor})
         assert await any_blocklist.min_generations([session]) == {session: stands}
 
 
-async def test_of_floors_published_at_once_the_highest_stands(any_blocklist: Blocklist) -> None:
+async def test_the_highest_of_concurrent_publications_stands(any_blocklist: Blocklist) -> None:
     session = new_id()
     floors = list(range(1, 60))
     random.Random(3).shuffle(floors)
@@ -113,15 +115,15 @@ async def test_of_floors_published_at_once_the_highest_stands(any_blocklist: Blo
     assert await any_blocklist.min_generations([session]) == {session: 59}
 
 
-async def test_publishing_nothing_is_nothing(any_blocklist: Blocklist) -> None:
+async def test_publishing_nothing_changes_nothing(any_blocklist: Blocklist) -> None:
     await any_blocklist.publish({})
     assert await any_blocklist.min_generations([new_id()]) == {}
 
 
-# -- Redis is believed only while it is complete ----------------------------------------------------------
+# -- Redis is trusted only while it is complete -----------------------------------------------------------
 
 
-async def test_nothing_is_said_before_the_first_round(blocklist: RedisBlocklist) -> None:
+async def test_there_is_no_answer_before_the_first_renewal(blocklist: RedisBlocklist) -> None:
     session = new_id()
     await blocklist.publish({session: ENDED})
     assert await blocklist.min_generations([session]) is None
@@ -129,9 +131,7 @@ async def test_nothing_is_said_before_the_first_round(blocklist: RedisBlocklist)
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_the_first_round_copies_what_the_truth_has_raised_within_the_horizon(
-    blocklist: RedisBlocklist, store: FakeStore
-) -> None:
+async def test_the_first_renewal_backfills_the_horizon(blocklist: RedisBlocklist, store: FakeStore) -> None:
     recent, old = new_id(), new_id()
     store.end(recent, at=LATER - HORIZON)
     store.end(old, at=LATER - HORIZON - timedelta(microseconds=1))
@@ -140,37 +140,35 @@ async def test_the_first_round_copies_what_the_truth_has_raised_within_the_horiz
     assert await blocklist.min_generations([recent, old]) == {recent: ENDED}
 
 
-async def test_what_nobody_published_is_published_and_noted_by_the_next_round(
+async def test_a_renewal_publishes_pending_revocations(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
     store.end(session := new_id())
-    await redis.pexpire(MARK, 400)
+    await redis.pexpire(LEASE_KEY, 400)
     await blocklist.renew()
     assert await blocklist.min_generations([session]) == {session: ENDED}
     assert store.news == {}
 
 
-async def test_what_is_raised_again_during_a_round_stays_unpublished(
+async def test_a_session_revoked_further_during_a_renewal_stays_pending(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
-    await redis.pexpire(MARK, 400)
+    await redis.pexpire(LEASE_KEY, 400)
     store.end(session := new_id(), floor=2)
-    async with held(store, blocklist):
+    async with paused_renewal(store, blocklist):
         store.end(session)
-    assert await redis.get(floor_key(session)) == b"2"
+    assert await redis.get(revocation_key(session)) == b"2"
     assert store.news == {session: ENDED}
 
 
-async def test_entries_live_as_long_as_a_token_could_and_no_longer(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
-) -> None:
-    async with watching(valkey.url, store, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
+async def test_entries_live_as_long_as_the_horizon(valkey: engines.Valkey, redis: "Redis", store: FakeStore) -> None:
+    async with open_blocklist(valkey.url, store, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
         await blocklist.renew()
         await blocklist.publish({(session := new_id()): ENDED})
-        assert 0 < await redis.pttl(floor_key(session)) <= 1500
-        await gone(redis, floor_key(session))
+        assert 0 < await redis.pttl(revocation_key(session)) <= 1500
+        await gone(redis, revocation_key(session))
         await blocklist.renew()
         assert await blocklist.min_generations([session]) == {}
 
@@ -191,7 +189,7 @@ async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, store:
         assert await redis.pttl(key) > 0
 
 
-async def test_an_emptied_redis_is_not_believed_until_it_is_complete_again(
+async def test_an_emptied_redis_is_untrusted_until_it_is_complete(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
@@ -205,71 +203,69 @@ async def test_an_emptied_redis_is_not_believed_until_it_is_complete_again(
 
 
 @pytest.mark.parametrize("first", [True, False], ids=["first round", "later round"])
-async def test_a_redis_that_is_emptied_during_a_round_is_not_vouched_for(
+async def test_a_redis_emptied_during_a_renewal_gets_no_lease(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", first: bool
 ) -> None:
     store.end(session := new_id())
     if not first:
         await blocklist.renew()
         store.end(new_id())
-        await redis.pexpire(MARK, 400)
-    async with held(store, blocklist):
+        await redis.pexpire(LEASE_KEY, 400)
+    async with paused_renewal(store, blocklist):
         await redis.flushall()
     assert await blocklist.min_generations([session]) in (None, {session: ENDED})
-    assert not await redis.exists(MARK) or await redis.exists(floor_key(session))
+    assert not await redis.exists(LEASE_KEY) or await redis.exists(revocation_key(session))
     await trusted(blocklist)
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_round_that_is_late_does_not_vouch_for_longer_than_a_lease_since_it_looked(
+async def test_a_late_renewal_extends_by_a_lease_since_it_read_the_clock(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with watching(valkey.url, store, lease=0.5, deadline=1.0) as blocklist:
+    async with open_blocklist(valkey.url, store, lease=0.5, deadline=1.0) as blocklist:
         await blocklist.renew()
-        await redis.pexpire(MARK, 200)
-        async with held(store, blocklist):
+        await redis.pexpire(LEASE_KEY, 200)
+        async with paused_renewal(store, blocklist):
             looked = await now_of(redis)
-        assert 0 < await redis.pexpiretime(MARK) <= looked + 500
+        assert 0 < await redis.pexpiretime(LEASE_KEY) <= looked + 500
 
-        await redis.pexpire(MARK, 200)
-        async with held(store, blocklist):
-            await gone(redis, MARK)
+        await redis.pexpire(LEASE_KEY, 200)
+        async with paused_renewal(store, blocklist):
+            await gone(redis, LEASE_KEY)
             await asyncio.sleep(0.6)
-        assert not await redis.exists(MARK)
+        assert not await redis.exists(LEASE_KEY)
         store.end(session := new_id())
         assert await blocklist.min_generations([session]) is None
 
 
-async def test_a_mark_that_lives_longer_than_a_lease_is_of_a_clock_set_back_and_is_made_anew(
+async def test_a_lease_prolonged_by_a_clock_set_back_is_renewed(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
-    await redis.pexpire(MARK, 3_600_000)
+    await redis.pexpire(LEASE_KEY, 3_600_000)
     store.end(session := new_id())
     await blocklist.renew()
-    assert await redis.pttl(MARK) <= 1000
+    assert await redis.pttl(LEASE_KEY) <= 1000
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_truth_that_does_not_answer_is_the_caller_s_to_hear_of_and_vouches_for_nothing(
+async def test_an_unavailable_store_is_reported_and_grants_no_lease(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
 ) -> None:
     store.trouble = unavailable("The database")
     with pytest.raises(Refusal) as refused:
         await blocklist.renew()
     assert refused.value.code is Code.UNAVAILABLE
-    assert not await redis.exists(MARK)
+    assert not await redis.exists(LEASE_KEY)
     assert await blocklist.min_generations([]) is None
 
 
 # -- errors that Redis may give ---------------------------------------------------------------------------
 
 
-async def test_a_redis_that_may_forget_what_it_was_given_is_not_believed(
-    own_valkey: engines.Valkey, store: FakeStore
-) -> None:
+async def test_a_redis_with_an_eviction_policy_is_untrusted(own_valkey: engines.Valkey, store: FakeStore) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
+    async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("maxmemory", "100mb")
         await client.config_set("maxmemory-policy", "volatile-lru")
@@ -281,15 +277,15 @@ async def test_a_redis_that_may_forget_what_it_was_given_is_not_believed(
     await client.aclose()
 
 
-async def test_a_redis_without_memory_is_not_believed_and_a_publication_waits(
+async def test_a_full_redis_is_untrusted_and_a_publication_waits(
     own_valkey: engines.Valkey, store: FakeStore
 ) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
+    async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("maxmemory", "1")
         await blocklist.publish({new_id(): ENDED})
-        assert not await client.exists(MARK)
+        assert not await client.exists(LEASE_KEY)
         await blocklist.renew()
         assert await blocklist.min_generations([]) is None
         await client.config_set("maxmemory", "0")
@@ -297,11 +293,9 @@ async def test_a_redis_without_memory_is_not_believed_and_a_publication_waits(
     await client.aclose()
 
 
-async def test_a_replica_is_not_believed(
-    own_valkey: engines.Valkey, valkey: engines.Valkey, store: FakeStore
-) -> None:
+async def test_a_replica_is_untrusted(own_valkey: engines.Valkey, valkey: engines.Valkey, store: FakeStore) -> None:
     client = Redis.from_url(own_valkey.url)
-    async with watching(own_valkey.url, store, deadline=1.0) as blocklist:
+    async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         await client.config_set("masterauth", valkey.password)
         await client.replicaof("127.0.0.1", valkey.port)
@@ -313,33 +307,31 @@ async def test_a_replica_is_not_believed(
 
 
 @pytest.mark.parametrize("kind", ["list", "word"])
-async def test_entries_that_are_no_floors_are_not_believed(
+async def test_entries_that_are_no_numbers_are_untrusted(
     blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", kind: str
 ) -> None:
     await blocklist.renew()
     store.end(session := new_id())
     if kind == "list":
-        await redis.lpush(floor_key(session), 1)
+        await redis.lpush(revocation_key(session), 1)
     else:
-        await redis.set(floor_key(session), "word")
+        await redis.set(revocation_key(session), "word")
         assert await blocklist.min_generations([session]) is None
-    await redis.pexpire(MARK, 300)
+    await redis.pexpire(LEASE_KEY, 300)
     await blocklist.renew()
     assert await blocklist.min_generations([session]) is None
     await blocklist.publish({session: ENDED})
-    assert not await redis.exists(MARK)
-    await redis.delete(floor_key(session))
+    assert not await redis.exists(LEASE_KEY)
+    await redis.delete(revocation_key(session))
     await trusted(blocklist)
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_wrong_password_or_nobody_at_the_port_is_silence(
-    own_valkey: engines.Valkey, store: FakeStore
-) -> None:
+async def test_a_refused_connection_gives_no_answer(own_valkey: engines.Valkey, store: FakeStore) -> None:
     wrong = own_valkey.url.replace(own_valkey.password, "wrong")
     nobody = own_valkey.url.replace(str(own_valkey.port), "1")
     for url in (wrong, nobody):
-        async with watching(url, store) as blocklist:
+        async with open_blocklist(url, store) as blocklist:
             await blocklist.renew()
             assert await blocklist.min_generations([new_id()]) is None
             await blocklist.publish({new_id(): ENDED})
@@ -351,11 +343,11 @@ async def test_a_wrong_password_or_nobody_at_the_port_is_silence(
 
 @pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "unnoticed"])
 @pytest.mark.parametrize("memory", ["kept", "emptied", "older"])
-async def test_a_redis_that_was_killed_is_not_believed_until_it_is_complete_again(
+async def test_a_killed_redis_is_untrusted_until_it_is_complete(
     own_valkey: engines.Valkey, store: FakeStore, memory: str, noticed: bool
 ) -> None:
     data, copy = own_valkey.folder / "appendonlydir", own_valkey.folder / "copy"
-    async with watching(own_valkey.url, store, lease=600, deadline=1.0) as blocklist:
+    async with open_blocklist(own_valkey.url, store, lease=600, deadline=1.0) as blocklist:
         # A lease this long makes the mark itself survive the crash, as it would within a second.
         await trusted(blocklist)
         client = Redis.from_url(own_valkey.url)
@@ -378,11 +370,11 @@ async def test_a_redis_that_was_killed_is_not_believed_until_it_is_complete_agai
         if memory == "older":
             copy.rename(data)
         own_valkey.start()
-        store.current_primary = None  # as if nobody had been here before, whose marks would live for ten minutes
+        store.current_primary = None  # as if there were no former primary, whose lease would live for ten minutes
 
         client = Redis.from_url(own_valkey.url)
-        assert await client.exists(MARK) == (memory != "emptied")
-        assert await client.exists(floor_key(session)) == (memory == "kept")
+        assert await client.exists(LEASE_KEY) == (memory != "emptied")
+        assert await client.exists(revocation_key(session)) == (memory == "kept")
         await client.aclose()
         assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
@@ -397,16 +389,16 @@ async def twin(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
     return own_valkey.url.replace(own_valkey.password, valkey.password)
 
 
-async def test_another_server_at_the_same_address_is_not_believed_even_if_it_is_marked(
+async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
     own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    """Whoever took over may be marked by others, and lack what the one before was told."""
-    async with proxy(await twin(own_valkey, valkey)) as wire, watching(wire.url, store, deadline=1.0) as blocklist:
+    url = await twin(own_valkey, valkey)
+    async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         store.end(session := new_id())
         await blocklist.publish({session: ENDED})
         await store.mark_published({session: ENDED})
-        await redis.set(MARK, 1)
+        await redis.set(LEASE_KEY, 1)
         wire.point_at(valkey.url)
         await asyncio.sleep(0.1)  # the line is dead by now, so the next question goes over another
         assert await blocklist.min_generations([session]) is None
@@ -414,23 +406,23 @@ async def test_another_server_at_the_same_address_is_not_believed_even_if_it_is_
         assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_server_that_is_replaced_during_a_round_is_not_vouched_for(
+async def test_a_server_replaced_during_a_renewal_gets_no_lease(
     own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     url = await twin(own_valkey, valkey)
-    async with proxy(url) as wire, watching(wire.url, store, deadline=1.0) as blocklist:
+    async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
         store.end(session := new_id())
         await trusted(blocklist)
         old = Redis.from_url(url)
-        await old.pexpire(MARK, 400)
-        async with held(store, blocklist):
+        await old.pexpire(LEASE_KEY, 400)
+        async with paused_renewal(store, blocklist):
             async for key in old.scan_iter("{latchkey}:witness:*"):
                 canary = await old.get(key)
                 assert isinstance(canary, bytes)
                 await redis.set(key, canary)  # as replication would have carried it over
             wire.point_at(valkey.url)
         await old.aclose()
-        assert not await redis.exists(MARK)
+        assert not await redis.exists(LEASE_KEY)
         assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
         assert await blocklist.min_generations([session]) == {session: ENDED}
@@ -439,10 +431,10 @@ async def test_a_server_that_is_replaced_during_a_round_is_not_vouched_for(
 # -- a Redis that does not answer -------------------------------------------------------------------------
 
 
-async def test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again(
+async def test_a_silent_redis_is_untrusted_until_it_answers(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with proxy(valkey.url) as wire, watching(wire.url, store) as blocklist:
+    async with proxy(valkey.url) as wire, open_blocklist(wire.url, store) as blocklist:
         await trusted(blocklist)
         wire.cut()
         async with asyncio.timeout(5):
@@ -457,33 +449,33 @@ async def test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again(
         assert await blocklist.is_healthy()
 
 
-async def test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradict_it(
+async def test_a_publication_without_an_answer_waits_for_the_lease_to_expire(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     async with (
         proxy(valkey.url) as wire,
-        watching(wire.url, store) as deaf,
-        watching(valkey.url, store, deadline=1.0) as other,
+        open_blocklist(wire.url, store) as deaf,
+        open_blocklist(valkey.url, store, deadline=1.0) as other,
     ):
         for _ in range(3):
             await trusted(deaf)
-            await redis.delete(MARK)
+            await redis.delete(LEASE_KEY)
             await other.renew()
             wire.cut()
-            assert await redis.exists(MARK)
+            assert await redis.exists(LEASE_KEY)
             await deaf.publish({new_id(): ENDED})
-            assert not await redis.exists(MARK)
+            assert not await redis.exists(LEASE_KEY)
             wire.mend()
 
 
-async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywhere_afterwards(
+async def test_revocations_of_a_cut_off_process_are_in_force_everywhere(
     database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     floors = PostgresRevocationStore(database)
     async with (
         proxy(valkey.url) as wire,
-        watching(wire.url, floors) as cut_off,
-        watching(valkey.url, floors, deadline=1.0) as other,
+        open_blocklist(wire.url, floors) as cut_off,
+        open_blocklist(valkey.url, floors, deadline=1.0) as other,
     ):
         store = PostgresStore(database, blocklist=cut_off, nudge=lambda _: None)
         stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
@@ -500,7 +492,7 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
                 assert await other.min_generations([session.id]) in ({session.id: ENDED}, None)
                 await asyncio.sleep(0.01)
 
-        async with tending(other):
+        async with renewing(other):
             await asyncio.gather(*(revoke_and_ask(number * 0.07) for number in range(20)))
 
             async def all_are_published() -> bool:
@@ -513,7 +505,7 @@ async def test_what_a_process_that_is_cut_off_has_revoked_is_not_welcome_anywher
 # -- many callers -----------------------------------------------------------------------------------------
 
 
-async def test_hundreds_of_callers_share_round_trips(blocklist: RedisBlocklist, redis: "Redis") -> None:
+async def test_hundreds_of_callers_share_batches(blocklist: RedisBlocklist, redis: "Redis") -> None:
     await blocklist.renew()
     await redis.config_resetstat()
     ended = [new_id() for _ in range(100)]
@@ -525,12 +517,12 @@ async def test_hundreds_of_callers_share_round_trips(blocklist: RedisBlocklist, 
     assert stats["cmdstat_eval"]["calls"] <= 3
 
 
-async def test_a_thousand_callers_that_leave_at_random_disturb_nobody_and_mix_up_no_answer(
+async def test_a_thousand_cancelled_callers_mix_up_no_answer(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     dice, floors = random.Random(5), {new_id(): floor for floor in range(1, 200)}
     sessions = list(floors)
-    async with watching(valkey.url, store, lease=60, deadline=10) as blocklist:
+    async with open_blocklist(valkey.url, store, lease=60, deadline=10) as blocklist:
         await blocklist.renew()
         await blocklist.publish(floors)
 
@@ -559,30 +551,30 @@ async def test_a_thousand_callers_that_leave_at_random_disturb_nobody_and_mix_up
         assert len(ours) <= 1
 
 
-async def test_whoever_tends_can_be_told_to_stop_at_any_moment(
+async def test_a_renewal_can_be_cancelled_at_any_moment(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
     dice = random.Random(9)
-    async with watching(valkey.url, store, lease=0.02, deadline=1.0) as blocklist:
+    async with open_blocklist(valkey.url, store, lease=0.02, deadline=1.0) as blocklist:
         for _ in range(300):
-            async with asyncio.timeout(10), tending(blocklist, every=0):
+            async with asyncio.timeout(10), renewing(blocklist, every=0):
                 await asyncio.sleep(dice.random() * 0.01)
 
 
-async def test_closing_waits_for_the_round_that_is_under_way(
+async def test_closing_waits_for_the_renewal_in_progress(
     valkey: engines.Valkey, redis: "Redis", store: FakeStore
 ) -> None:
-    async with watching(valkey.url, store, deadline=1.0) as blocklist:
-        async with held(store, blocklist):
+    async with open_blocklist(valkey.url, store, deadline=1.0) as blocklist:
+        async with paused_renewal(store, blocklist):
             closing = asyncio.create_task(blocklist.close())
             await asyncio.sleep(0.05)
             assert not closing.done()
         await closing
-    assert await redis.exists(MARK)
+    assert await redis.exists(LEASE_KEY)
     assert len(await redis.client_list()) == 1
 
 
-async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
+async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
     blocklist: RedisBlocklist, store: FakeStore, database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     for kind in ("memory", "postgres"):
@@ -599,7 +591,7 @@ async def test_the_truth_in_memory_and_in_postgresql_make_the_same_copy(
         async with stage.begin() as work:
             await work.sessions.outdate_all(user.id)
             await work.sessions.end(sessions[0].id, now=NOW, reason=EndReason.LOGOUT)
-        async with watching(valkey.url, stage.revocations, deadline=1.0) as copy:
+        async with open_blocklist(valkey.url, stage.revocations, deadline=1.0) as copy:
             await copy.renew()
             assert await copy.min_generations([session.id for session in sessions]) == {
                 sessions[0].id: ENDED,
@@ -623,5 +615,5 @@ async def test_the_renewal_task_survives_errors_until_it_is_stopped(
     store.trouble = None
     await until(is_trusted, within=10)
     await renewal.stop()
-    await gone(redis, MARK)
+    await gone(redis, LEASE_KEY)
     assert not await is_trusted()

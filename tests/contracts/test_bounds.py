@@ -94,8 +94,8 @@ EXERCISED = {
         "::test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_no_connection_behind",
     ],
     "a command to Redis": [
-        "contracts/test_blocklist.py::test_a_silent_redis_is_passed_over_and_heals_when_it_speaks_again",
-        "contracts/test_blocklist.py::test_a_publication_that_nobody_hears_returns_when_no_mark_can_contradict_it",
+        "contracts/test_blocklist.py::test_a_silent_redis_is_untrusted_until_it_answers",
+        "contracts/test_blocklist.py::test_a_publication_without_an_answer_waits_for_the_lease_to_expire",
         "contracts/test_redis_rate_limiter.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
         "contracts/test_redis_rate_limiter.py::test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it",
     ],

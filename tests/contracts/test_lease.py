@@ -24,7 +24,7 @@ from adapters.redis.blocklist.messages import (
     Stop,
 )
 from adapters.revocations import BlocklistPrimary
-from tests.contracts.lease_simulation import LEASE, TIMING, Simulation, Violation
+from tests.support.lease_simulation import LEASE, TIMING, Simulation, Violation
 
 PROCESSES = 3
 GUARDS = [

@@ -1,4 +1,4 @@
-"""Redis knows of a revocation that PostgreSQL does not: somebody hears of it."""
+"""Redis has a revocation that PostgreSQL has lost: it is counted and logged."""
 
 import logging
 from typing import TYPE_CHECKING
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_database_that_went_back_is_noticed_and_one_that_did_not_is_not(
+async def test_lost_revocations_are_found_after_postgresql_was_restored(
     database: Database, engine: AsyncEngine, valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     floors = PostgresRevocationStore(database)

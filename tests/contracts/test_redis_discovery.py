@@ -1,4 +1,4 @@
-"""Where Redis is: whoever knows of the latest change is right, and those who say nothing hold nobody up."""
+"""Locating Redis by Sentinels or cluster nodes: the highest epoch counts, and silent ones delay nothing."""
 
 import contextlib
 import socket
@@ -97,7 +97,7 @@ KINDS = pytest.mark.parametrize("kind", ["sentinel", "cluster"])
 
 @KINDS
 @pytest.mark.anyio
-async def test_of_several_answers_the_one_after_the_latest_change_counts(
+async def test_the_answer_with_the_highest_epoch_is_used(
     valkey: engines.Valkey, oracles: list[Oracle], deaf: int, kind: str
 ) -> None:
     there = url(kind, valkey, 1, oracles[0].port, oracles[1].port, deaf)
@@ -111,9 +111,7 @@ async def test_of_several_answers_the_one_after_the_latest_change_counts(
 
 @KINDS
 @pytest.mark.anyio
-async def test_those_who_say_nothing_take_no_longer_than_a_deadline(
-    valkey: engines.Valkey, deaf: int, kind: str
-) -> None:
+async def test_silent_sentinels_and_nodes_cost_one_timeout(valkey: engines.Valkey, deaf: int, kind: str) -> None:
     there = url(kind, valkey, deaf, deaf, deaf, 1)
     began = monotonic()
     async with async_client(there, timeout=0.2) as client:
@@ -127,7 +125,7 @@ async def test_those_who_say_nothing_take_no_longer_than_a_deadline(
 
 @KINDS
 @pytest.mark.anyio
-async def test_nobody_is_asked_where_it_is_while_the_connection_is_fine_and_again_once_it_is_not_the_right_one(
+async def test_a_connection_locates_the_server_again_after_a_wrong_server_error(
     valkey: engines.Valkey, kind: str
 ) -> None:
     oracle = Oracle(valkey.port, 1)
@@ -143,7 +141,7 @@ async def test_nobody_is_asked_where_it_is_while_the_connection_is_fine_and_agai
 
 
 @pytest.mark.anyio
-async def test_a_fixed_address_is_looked_up_again_as_well(valkey: engines.Valkey) -> None:
+async def test_a_fixed_address_is_connected_again_after_a_wrong_server_error(valkey: engines.Valkey) -> None:
     async with async_client(valkey.url, timeout=2.0) as client:
         before = await client.client_id()
         with pytest.raises(ReadOnlyError):
@@ -156,7 +154,7 @@ async def test_a_fixed_address_is_looked_up_again_as_well(valkey: engines.Valkey
         assert client.client_id() != before
 
 
-def test_a_description_holds_no_secret() -> None:
+def test_a_redacted_url_holds_no_secret() -> None:
     for text, said in {
         "redis://me:hunter2@h:7/0": "h:7",
         "redis+sentinel://:hunter2@h:1,g:2/0?service=m&sentinel_password=hunter2": "h:1,g:2",
@@ -167,7 +165,7 @@ def test_a_description_holds_no_secret() -> None:
 
 
 @pytest.mark.parametrize("end", ["/1/2", "/-1", "/a", "/0?timeout=20", "/0?socket_timeout=9", "?max_connections=9"])
-def test_an_address_is_an_address_and_no_way_to_set_deadlines(end: str) -> None:
+def test_a_url_sets_no_timeouts(end: str) -> None:
     check_url("rediss://h:1/1?ssl_ca_certs=ca.pem")
     with pytest.raises(ValueError, match="must be an address"):
         check_url(f"redis://h:1{end}")

@@ -1,4 +1,4 @@
-"""The truth about sessions: what is raised, since when, and of what nobody has said yet that it is in force."""
+"""The store of revocations: minimum generations, recent and pending revocations, and the primary."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -37,7 +37,7 @@ async def outdate(stage: Stage, user: User) -> None:
         await work.sessions.outdate_all(user.id)
 
 
-async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stage: Stage) -> None:
+async def test_the_minimum_generation_of_live_and_ended_sessions(stage: Stage) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
     assert await stage.revocations.min_generations([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
@@ -48,7 +48,7 @@ async def test_a_session_stands_at_its_floor_and_one_that_is_over_above_all(stag
     assert await stage.revocations.min_generations([]) == {}
 
 
-async def test_what_was_raised_is_known_for_as_long_as_anybody_asks(stage: Stage, pass_by: PassBy) -> None:
+async def test_revocations_are_listed_within_the_period(stage: Stage, pass_by: PassBy) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
     await outdate(stage, user)
@@ -63,7 +63,7 @@ async def test_what_was_raised_is_known_for_as_long_as_anybody_asks(stage: Stage
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2)], ids=["behind", "ahead"])
-async def test_a_clock_that_is_wrong_by_two_hours_neither_shortens_that_nor_draws_it_out(
+async def test_a_process_clock_two_hours_off_does_not_change_the_period(
     stage: Stage, pass_by: PassBy, wrong: timedelta
 ) -> None:
     user = await stage.user()
@@ -77,7 +77,7 @@ async def test_a_clock_that_is_wrong_by_two_hours_neither_shortens_that_nor_draw
     assert await stage.revocations.revoked(within=60 * MINUTE) == {}
 
 
-async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stage) -> None:
+async def test_a_revocation_is_pending_until_it_is_marked(stage: Stage) -> None:
     user = await stage.user()
     fresh, over = await stage.session(user), await stage.session(user)
     assert await stage.revocations.pending() == {}
@@ -92,7 +92,7 @@ async def test_what_was_raised_is_unpublished_until_somebody_says_so(stage: Stag
     assert await stage.revocations.revoked(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
 
 
-async def test_what_was_raised_again_meanwhile_stays_unpublished(stage: Stage) -> None:
+async def test_a_session_revoked_further_stays_pending(stage: Stage) -> None:
     user = await stage.user()
     session = await stage.session(user)
     await outdate(stage, user)
@@ -102,7 +102,7 @@ async def test_what_was_raised_again_meanwhile_stays_unpublished(stage: Stage) -
     assert await stage.revocations.pending() == {session.id: ENDED}
 
 
-async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way(stage: Stage) -> None:
+async def test_marking_during_revocations_loses_none_and_blocks_none(stage: Stage) -> None:
     user = await stage.user()
     for _ in range(15):
         sessions = [await stage.session(user) for _ in range(5)]
@@ -126,7 +126,7 @@ async def test_saying_so_while_floors_rise_loses_none_and_stands_in_nobody_s_way
         await stage.revocations.mark_published(unpublished)
 
 
-async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Stage) -> None:
+async def test_one_of_concurrent_promotions_succeeds(stage: Stage) -> None:
     assert await stage.revocations.primary() is None
 
     def taking(server: str, after: BlocklistPrimary | None) -> Callable[[], Awaitable[None]]:
@@ -145,9 +145,7 @@ async def test_the_seat_is_taken_from_whom_one_saw_in_it_by_one_alone(stage: Sta
         assert await stage.revocations.primary() == primary
 
 
-async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(
-    database: Database, engine: AsyncEngine
-) -> None:
+async def test_marking_does_not_wait_for_open_transactions(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresRevocationStore(database)
     stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
@@ -161,7 +159,7 @@ async def test_whoever_says_so_does_not_wait_for_a_work_that_is_not_done(
     assert await floors.pending() == {held.id: 2}
 
 
-async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) -> None:
+async def test_a_revocation_is_read_after_its_commit(stage: Stage) -> None:
     user = await stage.user()
     for _ in range(20):
         session = await stage.session(user)
@@ -176,7 +174,7 @@ async def test_a_floor_is_as_new_as_the_last_work_that_was_left(stage: Stage) ->
         await at_once([look] * 10 + [end_and_look] + [look] * 10)
 
 
-async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(database: Database) -> None:
+async def test_hundreds_of_callers_share_few_statements(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresRevocationStore(database)
     stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
@@ -192,5 +190,5 @@ async def test_hundreds_of_callers_share_few_statements_and_each_gets_its_own(da
         assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
 
 
-async def test_any_number_of_sessions_can_be_asked_for(database: Database) -> None:
+async def test_any_number_of_sessions_can_be_read(database: Database) -> None:
     assert await PostgresRevocationStore(database).min_generations([new_id() for _ in range(40_000)]) == {}

@@ -1,5 +1,4 @@
-"""Two servers alive at once, each with processes that reach it: nobody is welcome at one who was thrown out at the
-other, whoever of the two counts at that moment."""
+"""Two servers that are alive at the same time: a session revoked at one is refused by the processes of both."""
 
 import asyncio
 import random
@@ -17,7 +16,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from entrypoints.devserver import engines
-from tests.support.blocklists import HORIZON, MARK, FakeStore, floor_key, gone, tending, trusted
+from tests.support.blocklists import HORIZON, LEASE_KEY, FakeStore, gone, renewing, revocation_key, trusted
 from tests.support.stage import LATER, SpyingBlocklist, Stage, new_id, until
 
 pytestmark = pytest.mark.anyio
@@ -67,27 +66,27 @@ async def new(store: FakeStore, other_valkey: engines.Valkey) -> AsyncIterator[R
     await made.close()
 
 
-async def believed(blocklist: RedisBlocklist) -> None:
+async def await_trust(blocklist: RedisBlocklist) -> None:
     async def it_is() -> bool:
         return await blocklist.min_generations([]) is not None
 
     await until(it_is, within=10)
 
 
-async def marked(client: "Redis") -> bytes:
-    mark = await client.get(MARK)
+async def lease_of(client: "Redis") -> bytes:
+    mark = await client.get(LEASE_KEY)
     assert isinstance(mark, bytes)
     return mark
 
 
-async def unbelieved(blocklist: RedisBlocklist) -> None:
+async def untrusted(blocklist: RedisBlocklist) -> None:
     async with asyncio.timeout(10):
         while await blocklist.min_generations([]) is not None:
             await blocklist.renew()
             await asyncio.sleep(0.02)
 
 
-async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
+async def test_of_two_servers_the_later_one_is_trusted(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(old)
@@ -95,7 +94,7 @@ async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
     assert store.current_primary is not None
     assert store.current_primary.epoch == 2
     await trusted(new)
-    await unbelieved(old)
+    await untrusted(old)
     for _ in range(5):
         await old.renew()
         await new.renew()
@@ -103,13 +102,12 @@ async def test_of_two_servers_one_is_believed_and_the_one_that_came_later(
     assert store.current_primary.epoch == 2
 
 
-async def test_who_looks_for_the_server_that_counts_hangs_up_on_nobody(
+async def test_locating_the_primary_interrupts_no_command(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
-    """The connection is given up between two commands, not under somebody's."""
     await trusted(old)
     await new.renew()
-    await unbelieved(old)
+    await untrusted(old)
 
     async def publish(number: int) -> None:
         await asyncio.sleep(number / 1000)
@@ -122,79 +120,79 @@ async def test_who_looks_for_the_server_that_counts_hangs_up_on_nobody(
     assert [publication.exception() for publication in publications] == [None] * 50
 
 
-async def test_the_new_one_is_not_believed_before_the_marks_of_the_old_one_have_lapsed(
+async def test_the_new_primary_is_trusted_after_the_old_lease_has_expired(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
-    async with tending(new):
+    async with renewing(new):
         while await old.min_generations([]) is not None:
             await old.renew()
             assert await new.min_generations([]) is None
-        while await redis.exists(MARK):
+        while await redis.exists(LEASE_KEY):
             assert await new.min_generations([]) is None
-        await believed(new)
+        await await_trust(new)
 
 
-async def test_what_was_revoked_at_the_old_one_under_its_last_mark_is_known_to_the_new_one(
+async def test_revocations_under_the_last_old_lease_reach_the_new_primary(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await new.renew()
     store.end(session := new_id())
     await old.publish({session: ENDED})
-    assert await redis.exists(MARK)
+    assert await redis.exists(LEASE_KEY)
     await old.renew()
-    async with tending(new):
-        await believed(new)
+    async with renewing(new):
+        await await_trust(new)
     assert await new.min_generations([session]) == {session: ENDED}
 
 
-async def test_what_is_revoked_where_nobody_is_believed_any_more_waits_until_the_new_one_knows(
+async def test_revocations_at_a_former_primary_wait_for_the_new_one(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
-    async with tending(new):
-        await unbelieved(old)
-        await gone(redis, MARK)
-        await believed(new)
+    async with renewing(new):
+        await untrusted(old)
+        await gone(redis, LEASE_KEY)
+        await await_trust(new)
         for _ in range(3):
             store.end(session := new_id())
             await old.publish({session: ENDED})
-            assert await redis.exists(floor_key(session))
+            assert await redis.exists(revocation_key(session))
             assert await new.min_generations([session]) in ({session: ENDED}, None)
 
 
-async def test_a_mark_that_replication_carried_over_is_worth_nothing(
+async def test_a_replicated_lease_is_untrusted(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(new)
-    theirs = await marked(other_redis)
+    theirs = await lease_of(other_redis)
     store.current_primary = None
     await trusted(old)
-    mine = await marked(redis)
+    mine = await lease_of(redis)
     assert mine != theirs
-    await redis.set(MARK, theirs)
+    await redis.set(LEASE_KEY, theirs)
     store.end(session := new_id())
     assert await old.min_generations([session]) is None
     await old.publish({session: ENDED})
     store.current_primary = BlocklistPrimary(mine.partition(b":")[0].decode(), 2)
     await trusted(old)
-    await redis.set(MARK, mine)
-    assert await old.min_generations([session]) is None, "the same server, in another primary"
+    await redis.set(LEASE_KEY, mine)
+    assert await old.min_generations([session]) is None, "the same server in another epoch"
 
 
-async def test_whoever_was_unseated_and_finds_nobody_else_comes_back(
+async def test_a_demoted_server_is_promoted_again_if_it_is_alone(
     store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await trusted(new)
     await new.close()
-    async with tending(old):
-        await unbelieved(old)
-        await believed(old)
+    async with renewing(old):
+        await untrusted(old)
+        await await_trust(old)
 
 
-async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations_are_known_to_both(
+async def test_forty_revocations_hold_while_two_servers_take_turns(
     database: Database, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
 ) -> None:
     floors, dice = PostgresRevocationStore(database), random.Random(7)
@@ -216,7 +214,7 @@ async def test_while_two_servers_take_the_seat_from_each_other_forty_revocations
             await asyncio.sleep(0.01)
 
     sessions = [await stage.session(user) for _ in range(40)]
-    async with tending(sides[0], every=0.1), tending(sides[1], every=0.1):
+    async with renewing(sides[0], every=0.1), renewing(sides[1], every=0.1):
         await asyncio.gather(*(revoke_and_ask(session, dice.random() * 8, dice.randrange(2)) for session in sessions))
     primary = await floors.primary()
     assert primary is not None

@@ -17,10 +17,10 @@ from tests.support.stage import LATER, NOW, until
 HORIZON = timedelta(minutes=11)
 
 
-MARK = "{latchkey}:complete"
+LEASE_KEY = "{latchkey}:complete"
 
 
-def floor_key(session: UUID) -> str:
+def revocation_key(session: UUID) -> str:
     return "{latchkey}:floor:" + session.hex
 
 
@@ -73,7 +73,7 @@ class FakeStore(RevocationStore):
 
 
 @contextlib.asynccontextmanager
-async def tending(blocklist: RedisBlocklist, every: float = 0.02) -> AsyncIterator[None]:
+async def renewing(blocklist: RedisBlocklist, every: float = 0.02) -> AsyncIterator[None]:
     async def tend() -> None:
         while True:
             await blocklist.renew()
@@ -89,7 +89,7 @@ async def tending(blocklist: RedisBlocklist, every: float = 0.02) -> AsyncIterat
 
 
 async def trusted(blocklist: RedisBlocklist) -> None:
-    """Tend until it is believed; a reconnection may cost a round."""
+    """Renew until it is trusted; a new connection may cost a renewal."""
     async with asyncio.timeout(10):
         while await blocklist.min_generations([]) is None:
             await blocklist.renew()
