@@ -95,7 +95,7 @@ def test_a_sender_that_is_refused_costs_no_letter_and_the_operator_hears_of_it(m
     eventually(lambda: {mailing.fate(email) for email in emails} == {(None, note)}, within=SOON)
     assert listed(mailing) == {}
     told = [line for line in mailing.workers[0].log.read_text().splitlines() if "mail_server_refuses" in line]
-    assert len(told) == 1
+    assert 1 <= len(told) <= len(mailing.workers)  # once a process
     assert "5.7.60" in told[0]
     mailing.box.behave()
     mailing.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
