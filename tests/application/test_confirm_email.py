@@ -323,6 +323,18 @@ async def test_a_displaced_user_may_also_verify_in_the_ordinary_way(world: World
         await world.confirm_email(token=bobs_link)
 
 
+async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(world: World) -> None:
+    alice = await world.user(ALICE)
+    bob = await world.verify(token=link(world, await claim(world, BOB, PASSWORD), Purpose.VERIFY))
+    await world.grant_role(email=BOB, role=Role.MODERATOR)
+    await moving(world, bob, ALICE)
+    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), Purpose.EMAIL))
+    assert not kept(world, bob).verified
+    await world.ask_for_verification(email=ALICE)
+    user = await world.verify(token=await world.mailed_token(ALICE))
+    assert (user.id, user.verified, user.role) == (bob.id, True, Role.MODERATOR)
+
+
 async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(world: World) -> None:
     (alice, alices_link), (bob, bobs_link) = await swapping(world)
     pair = await world.enter(BOB)

@@ -1,7 +1,7 @@
 """What a user is, and what becomes of one."""
 
 from dataclasses import FrozenInstanceError, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import product
 from typing import Any
 from uuid import UUID
@@ -11,14 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.role import Role
-from domain.user import User
+from domain.user import Provenance, User
 
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
 USER = User(
     id=UUID(int=1),
     email="alice@example.org",
     username=None,
     password_hash="$argon2id$secret",
-    created_at=datetime(2026, 3, 1, tzinfo=UTC),
+    created_at=NOW,
 )
 
 USERS = st.builds(
@@ -86,3 +87,17 @@ def test_a_hash_is_never_shown(user: User, password_hash: str) -> None:
     hiding = replace(user, password_hash=password_hash)
     assert password_hash not in f"{hiding!r} {hiding}"
     assert "password_hash" not in repr(hiding)
+
+
+def test_each_constructor_records_who_created_the_user() -> None:
+    same: dict[str, Any] = {"id": UUID(int=1), "email": "a@example.org", "username": None, "password_hash": "x"}
+    registered = User.registered(**same, now=NOW)
+    created = User.created_by_operator(**same, role=Role.ADMIN, now=NOW)
+    imported = User.imported(**same, created_at=NOW - timedelta(days=1), now=NOW)
+    assert [(user.provenance, user.imported_at, user.created_at) for user in (registered, created, imported)] == [
+        (Provenance.SELF, None, NOW),
+        (Provenance.OPERATOR, None, NOW),
+        (Provenance.IMPORT, NOW, NOW - timedelta(days=1)),
+    ]
+    assert User.imported(**same, now=NOW).created_at == NOW
+    assert created.role is Role.ADMIN
