@@ -1,4 +1,4 @@
-"""Attempts counted in the memory of one process: what stands in while Redis does not answer."""
+"""Rate limiter in the memory of one process: the fallback while Redis is not available."""
 
 import secrets
 from collections import OrderedDict
@@ -12,8 +12,8 @@ from domain.refusals import rate_limited
 
 
 class MemoryRateLimiter(Limits):
-    """`processes` share every limit, and each has its part of it, one at the least. No more than `most` attempts are
-    remembered: beyond that the bucket that was used least lately is forgotten."""
+    """Each of `processes` admits its share of a limit, at least one attempt. At most `most` attempts are stored;
+    beyond that, the least recently used bucket is dropped."""
 
     def __init__(
         self,
@@ -58,7 +58,7 @@ class MemoryRateLimiter(Limits):
             self._keep(bucket, {})
 
     def _wait(self, bucket: Bucket, now: datetime) -> timedelta:
-        """Until there is room; nothing where there is. What lies ahead was counted before the clock was set back."""
+        """Time until the bucket has room. Attempts in the future were counted before the clock was set back."""
         rates, log = self._rates[bucket.limit], self._logs.get(bucket, {})
         begin = now - max(rate.per for rate in rates)
         self._keep(bucket, {mark: at for mark, at in log.items() if begin < at <= now})

@@ -1,4 +1,4 @@
-"""Nothing is ever too often: for load tests, never in production."""
+"""A rate limiter that admits everything: for load tests, never in production."""
 
 from application.ports import Limits, Receipt
 from domain.limits import Bucket
