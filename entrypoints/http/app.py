@@ -66,6 +66,7 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
     cors = Cors(settings.cors_origins)
     dispatch = Dispatch(
         inner,
+        litestar=app,
         paths=Paths(app),
         cors=cors,
         send_without_route=partial(send_without_route, app),

@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, cast
 
 import structlog
+from litestar import Litestar
 from litestar.enums import ScopeType
 from litestar.types import ASGIApp, HTTPScope, Receive, Scope, Send
 
@@ -18,16 +19,28 @@ SendWithoutRoute = Callable[[HTTPScope, Receive, Send, str, str, dict[str, str]]
 """Answers a request for which there is no route: with a code, a detail and headers."""
 
 
-class Dispatch:
-    """Adds `prefix` (of URLs in responses) and `route` (the template of the path) to the state of a request.
+_READING = frozenset({"GET", "HEAD"})
 
+
+class Dispatch:
+    """Calls the plain ASGI application of a route, or `app`, which routes to all other handlers.
+
+    Adds `prefix` (of URLs in responses) and `route` (the template of the path) to the state of a request;
     `prefix` is the path of the public URL, which a proxy has removed.
     """
 
     def __init__(
-        self, app: ASGIApp, *, paths: Paths, cors: Cors, send_without_route: SendWithoutRoute, prefix: str = ""
+        self,
+        app: ASGIApp,
+        *,
+        litestar: Litestar,
+        paths: Paths,
+        cors: Cors,
+        send_without_route: SendWithoutRoute,
+        prefix: str = "",
     ) -> None:
         self._app = app
+        self._litestar = litestar
         self._paths = paths
         self._cors = cors
         self._send_without_route = send_without_route
@@ -64,6 +77,9 @@ class Dispatch:
             await _refuse(scope, send, "forbidden", "This origin is not in LATCHKEY_CORS_ORIGINS.")
         elif method == "OPTIONS":
             await self._send_methods(scope, send, path)
+        elif path.plain is not None and method in _READING:
+            scope["litestar_app"] = self._litestar
+            await path.plain(scope, receive, send)
         else:
             # The server drops the content of a response to HEAD.
             inner = cast("HTTPScope", {**scope, "method": "GET"}) if method == "HEAD" else scope

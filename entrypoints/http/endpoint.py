@@ -12,13 +12,16 @@ from litestar.enums import MediaType
 from litestar.handlers import HTTPRouteHandler
 from litestar.openapi.datastructures import ResponseSpec
 from litestar.openapi.spec import Operation
-from litestar.types import ASGIApp, BeforeRequestHookHandler, HTTPScope, Method, Middleware, Receive, Scope, Send
+from litestar.types import ASGIApp, BeforeRequestHookHandler, HTTPScope, Method, Receive, Scope, Send
 
 from domain.refusals import Refusal
 from domain.token import AccessToken
 from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.operations import DocumentedOperation
 from entrypoints.http.problems import send_refusal
+
+PLAIN = "plain"
+"""The option of a handler under which its plain ASGI application is found."""
 
 Headers = list[tuple[bytes, bytes]]
 PlainAnswer = Callable[[HTTPScope, AccessToken], Awaitable[tuple[Headers, bytes]]]
@@ -45,16 +48,16 @@ def endpoint(
     """A route without `operation_id` is not in the OpenAPI document. `errors` are the codes that only this handler
     refuses with; those of its policy and its body need not be named.
 
-    With `plain`, that function answers as plain ASGI behind the framework's routing, and the handler has no body: its
-    signature is there for the OpenAPI document. Other services call such routes on each of their own requests, and a
-    request object, injected dependencies and a response object would cost more than the answer.
+    With `plain`, that function answers as plain ASGI, which `Dispatch` calls, and the handler has no body: its
+    signature is there for the OpenAPI document. Other services call such routes on each of their own requests, and
+    the framework's routing, request, dependencies and response would cost more than the answer.
     """
     operation = partial(DocumentedOperation, policy=policy, errors=tuple(errors))
     return HTTPRouteHandler(
         path,
         http_method=method,
         guards=[policy],
-        middleware=None if plain is None else [_plain_asgi(policy, plain)],
+        opt=None if plain is None else {PLAIN: _plain_asgi(policy, plain)},
         operation_id=operation_id,
         operation_class=cast("type[Operation]", operation),
         include_in_schema=operation_id is not None,
@@ -72,7 +75,7 @@ def endpoint(
 get, post, patch, delete = (partial(endpoint, method) for method in ("GET", "POST", "PATCH", "DELETE"))
 
 
-def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer) -> Middleware:
+def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer) -> ASGIApp:
     async def respond(scope: Scope, _: Receive, send: Send) -> None:
         scope = cast("HTTPScope", scope)
         try:
@@ -84,7 +87,4 @@ def _plain_asgi(policy: AccessPolicy, answer: PlainAnswer) -> Middleware:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body, "more_body": False})
 
-    def middleware(app: ASGIApp) -> ASGIApp:  # noqa: ARG001
-        return respond
-
-    return middleware
+    return respond

@@ -5,7 +5,9 @@ from collections.abc import Iterator
 
 from litestar import Litestar
 from litestar.routes import HTTPRoute
+from litestar.types import ASGIApp
 
+from entrypoints.http.endpoint import PLAIN
 from entrypoints.http.routes import forward_auth
 
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
@@ -23,6 +25,8 @@ class Path:
         self.template = template
         self.methods = frozenset[str]()
         self.allow = ""
+        self.plain: ASGIApp | None = None
+        """What answers GET as plain ASGI, if there is one."""
 
     def add(self, *methods: str) -> None:
         found = {*self.methods, *methods}
@@ -46,6 +50,8 @@ class Paths:
             if isinstance(route, HTTPRoute):
                 path = known.setdefault(route.path_format, Path(route.path_format))
                 path.add(*map(str, route.methods))
+                for handler in route.route_handlers:
+                    path.plain = path.plain or handler.opt.get(PLAIN)
                 typed[route.path_format] = route.path
         for template, path in known.items():
             if "{" in template:
