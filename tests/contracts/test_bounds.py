@@ -1,4 +1,4 @@
-"""What is bounded: the table in DECISIONS.md says the numbers that the code goes by, and each is exercised."""
+"""The decision on limits and timeouts: its table has the numbers of the code, and tests exercise each row."""
 
 import asyncio
 import inspect
@@ -40,8 +40,8 @@ def numbers(row: str) -> list[float]:
 
 
 def table() -> dict[str, list[float]]:
-    chapter = ROOT.joinpath("DECISIONS.md").read_text().split("## An outage is told in two seconds")[1]
-    rows = [line for line in chapter.split("\n## ")[0].splitlines() if line.startswith("| ")]
+    decision = ROOT.joinpath("docs/decisions/0065-limits-and-timeouts.md").read_text()
+    rows = [line for line in decision.splitlines() if line.startswith("| ")]
     return {row.split("|")[1].strip(): numbers(row.replace("|", " | ")) for row in rows[1:]}
 
 
@@ -58,14 +58,14 @@ def seconds(name: str) -> float:
 
 LEASE = default(RedisBlocklist, "lease")
 BOUNDS: dict[str, list[float]] = {
-    "what a request asks of PostgreSQL, or a worker at a time": [deadline.DEADLINE, 2.0, 10.0, 503],
-    "connections to PostgreSQL": [database.POOL_SIZE],
+    "PostgreSQL, for a request or one task of a worker": [deadline.DEADLINE, 2.0, 10.0, 503],
+    "connections to PostgreSQL": [database.POOL_SIZE, 503],
     # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
     "a command to Redis": [clients.COMMAND_TIMEOUT, LEASE + 3 * clients.COMMAND_TIMEOUT],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, bounds.HEAD_LIMIT, bounds.HEADERS, 413, 414, 431],
     "a connection": [bounds.HEAD_SECONDS, bounds.REQUEST_SECONDS, bounds.READ_SECONDS, bounds.CONNECTIONS],
-    "a letter": [
+    "sending a mail": [
         smtp_session.SmtpTimeouts().connecting,
         5321,
         outbox_worker.CONCURRENCY,
@@ -75,12 +75,12 @@ BOUNDS: dict[str, list[float]] = {
         retry_delay(1000).total_seconds(),
         unanswered_delay(timedelta()).total_seconds(),
     ],
-    "nudges to workers": [dramatiq_queue.BACKLOG],
-    "being told to stop": [draining.IDLE_GRACE, api.SHUTDOWN_GRACE, outbox_worker.SHUTDOWN_GRACE],
+    "notifications to workers": [dramatiq_queue.BACKLOG],
+    "shutdown": [draining.IDLE_GRACE, api.SHUTDOWN_GRACE, outbox_worker.SHUTDOWN_GRACE],
 }
 
 EXERCISED = {
-    "what a request asks of PostgreSQL, or a worker at a time": [
+    "PostgreSQL, for a request or one task of a worker": [
         "contracts/test_outages.py::test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole",
         "contracts/test_outages.py::test_a_work_has_its_time_altogether_however_many_statements_it_is",
         "contracts/test_outages.py::test_a_caller_waits_for_the_database_once_however_many_works_it_takes",
@@ -116,18 +116,18 @@ EXERCISED = {
         "entrypoints/test_protocol.py::test_one_client_cannot_take_all_connections",
         "entrypoints/test_protocol.py::test_many_clients_cannot_take_all_connections",
     ],
-    "a letter": [
+    "sending a mail": [
         "contracts/test_smtp_trouble.py::test_a_server_that_takes_for_ever_is_left_at_the_deadline",
         "faults/test_smtp_answers.py::test_a_server_that_takes_its_time_gets_each_letter_once_and_holds_up_no_other",
         "application/test_deliver_mail_leases.py::test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends",
         "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_due_again_later_and_later",
         "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
     ],
-    "nudges to workers": [
+    "notifications to workers": [
         "contracts/test_dramatiq_queue.py::test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped",
         "entrypoints/test_worker.py::test_mail_waits_for_a_worker_and_arrives_without_any_nudge",
     ],
-    "being told to stop": [
+    "shutdown": [
         "faults/test_shutdown.py::test_rolling_restart_behind_nginx_shows_no_error",
         "faults/test_shutdown.py::test_a_long_queue_is_served_first",
         "faults/test_shutdown.py::test_a_connection_that_says_nothing_is_not_waited_for",
