@@ -110,7 +110,7 @@ def hashing(urls: dict[str, str], paths: dict[str, Path], login: Login) -> None:
         for clients in (FEW, MANY):
             name = f"{build} {clients}"
             figure = f"logins by {clients} clients" + (", native" if build == "native" else "")
-            least = 1.4 if build == "native" else 0.85
+            least = 1.2 if build == "native" else 0.82
             report(figure, found.rates[name], "/s", against=limit, least=least, note=found.note(name))
 
 
@@ -161,7 +161,7 @@ def main() -> None:
         service = services["stock"]
         client = service.client().log_in(made.people("asking", 1)[0])
         asked = f"{service.url}/v1/forward-auth", client.pair["access_token"]
-        disturbance("forward-auth", service.url, login, asked, aims=(0.75, 4.0))
+        disturbance("forward-auth", service.url, login, asked, aims=(0.65, 4.0))
         if REFERENCES.exists():
             theirs(made.database_url)
         else:

@@ -41,7 +41,7 @@ def measure(url: str, everybody: Path, bare: str, theirs: tuple[str, str] | None
         bare_one, at = f"bare {connections}", f"at {connections}"
         report(f"bare handler {at}", rate[bare_one], "/s")
         report(f"bare handler {at}, p99", p99[bare_one], "ms")
-        for what, least in (("forward-auth", 0.80), ("me", 0.30)):
+        for what, least in (("forward-auth", 0.85), ("me", 0.50)):
             name = f"{what} {connections}"
             report(f"{what} {at}", rate[name], "/s", against=rate[bare_one], least=least, note=OF_BARE)
             most = 2.0 if what == "forward-auth" else None

@@ -29,7 +29,7 @@ def main() -> None:
     note += "" if enough else f"; {CORES} cores only, with the load generator on them"
     for call in CALLS:
         two, one = found[call, 2], found[call, 1]
-        report(f"{call} by two processes", two, "/s", against=one, least=1.8, note=note, sure=enough)
+        report(f"{call} by two processes", two, "/s", against=one, least=1.5, note=note, sure=enough)
 
 
 if __name__ == "__main__":
