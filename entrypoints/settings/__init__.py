@@ -1,7 +1,7 @@
 """Everything that can be set, read once from the environment. What is wrong is said by its name, all at once.
 
-Each setting is one row in the module of its subject: its name, how it is read, its default, and what README.md says
-about it. `python -m entrypoints.settings` prints the table of README.md. A parser imports the adapter that it asks
+Each setting is one row in the module of its subject: its name, how it is read, its default, and what the operator's
+guide says about it; `python -m entrypoints.settings` prints that table. A parser imports the adapter that it asks
 when it runs, so that `make run` and commands start quickly.
 """
 

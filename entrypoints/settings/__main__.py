@@ -1,4 +1,4 @@
-"""Print the table of settings in README.md."""
+"""Print the table of settings in docs/operations.md."""
 
 import sys
 

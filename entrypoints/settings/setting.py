@@ -39,7 +39,7 @@ class Setting:
 
     @property
     def row(self) -> str:
-        """Of the table in README.md."""
+        """Of the table in docs/operations.md."""
         return " ".join(f"| `{self.variable}` | {self.shown or self._shown()} | {self.help} |".split())
 
     def _shown(self) -> str:

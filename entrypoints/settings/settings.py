@@ -49,6 +49,6 @@ ROWS: dict[str, Setting] = {it.name: it.metadata["row"] for group in GROUPS for 
 
 
 def table() -> str:
-    """As README.md shows it; what concerns `make run` alone comes last."""
+    """As docs/operations.md shows it; what concerns `make run` alone comes last."""
     rows = sorted(ROWS.values(), key=lambda row: row.name == "DATA_DIR")
     return "\n".join(["| setting | default | |", "|---|---|---|", *(row.row for row in rows)]) + "\n"

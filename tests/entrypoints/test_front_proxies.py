@@ -1,4 +1,4 @@
-"""nginx and Caddy in front of Latchkey itself, as README.md sets them."""
+"""nginx and Caddy in front of Latchkey itself, as docs/operations.md sets them."""
 
 import http.client
 import json
@@ -11,8 +11,8 @@ import pytest
 
 from tests.entrypoints.conftest import Places
 from tests.support.certificates import Authority
+from tests.support.documents import block, with_places
 from tests.support.proxies import AROUND, listening, program
-from tests.support.readme import block, with_places
 from tests.support.service import PASSWORD, Service, address, free_port
 
 CALLER = "127.0.0.2"

@@ -303,7 +303,7 @@ README = {
     "LATCHKEY_PUBLIC_URL": "https://accounts.example.org",
     "LATCHKEY_SECRET_KEY": "0b2f6a9c4e7d8135f0a9b7c6d5e4f3a2918c7b6d5e4f3a2b1c0d9e8f7a6b5c4d",
 }
-"""The environment file of README.md; LATCHKEY_ENV is not set."""
+"""The environment file of docs/operations.md; LATCHKEY_ENV is not set."""
 
 
 @pytest.mark.parametrize("environ", [README, {"LATCHKEY_ENV": ""}, {"LATCHKEY_ENV": "production"}], ids=len)

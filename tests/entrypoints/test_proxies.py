@@ -1,4 +1,4 @@
-"""nginx and Caddy as README.md sets them: only who is welcome gets through, and only as themselves."""
+"""nginx and Caddy as docs/integrating.md sets them: only who is welcome gets through, and only as themselves."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing

@@ -1,4 +1,4 @@
-"""The program that README.md shows for other services, run as a process beside a real service."""
+"""The program that docs/integrating.md shows for other services, run as a process beside a real service."""
 
 import json
 import os
@@ -18,9 +18,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.tokens.key_files import load_keys, make_key
 from adapters.tokens.pem_keys import SigningKey
 from entrypoints.settings import load
+from tests.support.documents import block
 from tests.support.forging import CLAIMS, forged, segment, signing
 from tests.support.proxies import Listener
-from tests.support.readme import block
 from tests.support.service import PASSWORD, Client, Service, address, eventually, free_port
 
 

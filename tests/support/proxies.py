@@ -1,4 +1,4 @@
-"""Real proxies before a program that only listens, set as README.md shows."""
+"""Real proxies before a program that only listens, set as docs/integrating.md shows."""
 
 import http.client
 import os
@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from tests.support.readme import block, with_places
+from tests.support.documents import block, with_places
 from tests.support.service import eventually, free_port
 
 AROUND = """daemon off; master_process off; pid nginx.pid; error_log stderr info;

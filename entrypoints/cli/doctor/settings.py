@@ -37,7 +37,9 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
     else:
         yield Finding.ok(PART, "development, for this machine alone")
     for name in settings.unknown:
-        yield Finding.warning(PART, f"{name} is not a known setting: see the README for its name, or remove it")
+        yield Finding.warning(
+            PART, f"{name} is not a known setting: see docs/operations.md for its name, or remove it"
+        )
     for name in settings.service_links:
         yield Finding.warning(
             PART,

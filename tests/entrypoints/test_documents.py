@@ -1,4 +1,4 @@
-"""What README.md says of calls and settings is what the service says of them, and the other way round."""
+"""What the guides say of calls and settings is what the service says of them, and the other way round."""
 
 import configparser
 import re
@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
-from tests.support.readme import block
+from tests.support.documents import INTEGRATING, OPERATIONS, block
 from tests.support.service import ROOT, Service
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
@@ -30,8 +32,8 @@ class Told:
     status: int
 
 
-def told_by_readme() -> Iterator[tuple[str, Told]]:
-    text = (ROOT / "README.md").read_text()
+def told_by_guide() -> Iterator[tuple[str, Told]]:
+    text = INTEGRATING.read_text()
     table = text[text.index("## Calls") :].split("\n## ", 2)[0]
     for row in table.splitlines():
         cells = [cell.strip() for cell in row.strip("|").split("|")]
@@ -65,18 +67,18 @@ def told_by_openapi(schema: dict[str, Any]) -> Iterator[tuple[str, Told]]:
             )
 
 
-def test_readme_and_openapi_tell_the_same_calls(service: Service) -> None:
-    readme = dict(told_by_readme())
+def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None:
+    guide = dict(told_by_guide())
     openapi = dict(told_by_openapi(service.client().get("/openapi.json").json()))
     unsaid = {"GET /docs", "GET /openapi.json"}
-    assert set(readme) - unsaid == set(openapi)
+    assert set(guide) - unsaid == set(openapi)
     for call, told in openapi.items():
-        assert readme[call] == told, call
+        assert guide[call] == told, call
 
 
 def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path: Path) -> None:
     """Each line is `NAME=value` as it is meant: nothing is quoted, expanded or exported."""
-    text = (ROOT / "README.md").read_text()
+    text = OPERATIONS.read_text()
     lines = text[text.index("(umask 077; cat") :].split("\nmkdir ", 1)[0]
     assert lines.splitlines()[-1].startswith("set -a; . ")
     environ = {"HOME": str(tmp_path), "PATH": "/usr/bin:/bin"}
@@ -107,6 +109,20 @@ def test_the_systemd_unit_names_what_there_is() -> None:
     assert "network-online.target" in unit["Unit"]["After"]
 
 
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "tests" / "README.md"]
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)")
+_FOLDERS = "domain|application|adapters|entrypoints|migrations|tests|docs"
+_PATH = re.compile(rf"`((?:{_FOLDERS})/[\w./-]+\.(?:py|md|txt|html))`")
+
+
+@pytest.mark.parametrize("document", [it for it in DOCUMENTS if it.name != "CHANGELOG.md"], ids=str)
+def test_links_and_paths_in_documents_exist(document: Path) -> None:
+    text = document.read_text()
+    missing = [link for link in _LINK.findall(text) if not (document.parent / link).exists()]
+    missing += [path for path in _PATH.findall(text) if "nickname" not in path and not (ROOT / path).exists()]
+    assert missing == []
+
+
 def test_the_table_of_settings_is_made_from_their_rows() -> None:
     """`python -m entrypoints.settings` prints it."""
-    assert f"\n\n{table()}\n" in (ROOT / "README.md").read_text()
+    assert f"\n\n{table()}\n" in OPERATIONS.read_text()

@@ -1,0 +1,23 @@
+"""What the documents show is what the tests run: programs and configurations are taken out of them."""
+
+import re
+
+from tests.support.service import ROOT
+
+INTEGRATING, OPERATIONS = ROOT / "docs" / "integrating.md", ROOT / "docs" / "operations.md"
+
+
+def block(language: str) -> str:
+    """The one block of the two guides in that language."""
+    text = f"{INTEGRATING.read_text()}\n{OPERATIONS.read_text()}"
+    [found] = re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
+    code: str = found
+    return code
+
+
+def with_places(text: str, places: dict[str, str]) -> str:
+    """The text with its example places replaced; each has to be there."""
+    for example, place in places.items():
+        assert example in text, example
+        text = text.replace(example, place)
+    return text
