@@ -6,12 +6,14 @@ from uuid import UUID
 from sqlalchemy import CTE, bindparam, exists, insert, select
 
 from adapters.postgres.connection import Connection
-from adapters.postgres.rows import event_of, insert_all, row_of_event
+from adapters.postgres.rows import among_texts, event_of, insert_all, row_of_event
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
 from application.repositories import Events
-from domain.event import Event
+from domain.event import Action, Event
 
+# What a newer release records beside this one, or recorded before it was rolled back, is not shown.
+_KNOWN = among_texts(events.c.action, [action.value for action in Action])
 _ADD = CompiledStatement(insert(events))
 
 
@@ -36,7 +38,7 @@ class PostgresEvents(Events):
             await self._connection.execute(insert_all(events, [row_of_event(event) for event in added]))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
-        wanted = select(events).where(events.c.user_id == user_id).order_by(events.c.id.desc()).limit(limit)
+        wanted = select(events).where(events.c.user_id == user_id, _KNOWN).order_by(events.c.id.desc()).limit(limit)
         if after is not None:
             wanted = wanted.where(events.c.id < after)
         return [event_of(row) for row in await self._connection.fetch(wanted)]

@@ -3,11 +3,15 @@
 from uuid import UUID
 
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
+from adapters.postgres.database import Database
+from adapters.postgres.unit_of_work import PostgresStore
 from domain.client import Client
 from domain.event import Action, Event
 from domain.origin import Origin
-from tests.support.stage import NOW, Stage, Undo, new_id
+from tests.support.stage import NOW, SpyingBlocklist, Stage, Undo, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -30,6 +34,20 @@ async def test_an_event_comes_back_as_it_was(stage: Stage, action: Action) -> No
         await work.events.add(told)
     async with stage.begin() as work:
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == [told]
+
+
+async def test_events_of_a_newer_release_are_left_out(database: Database, engine: AsyncEngine) -> None:
+    store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
+    user_id = new_id()
+    known = [event(user_id), event(user_id)]
+    async with store.begin() as work:
+        await work.events.add(known[0], event(user_id), known[1])
+    async with engine.begin() as connection:
+        unknown = {"user": user_id, "first": known[0].id, "last": known[1].id}
+        changed = "UPDATE events SET action = 'of tomorrow' WHERE user_id = :user AND id NOT IN (:first, :last)"
+        assert (await connection.execute(text(changed), unknown)).rowcount == 1
+    async with store.begin() as work:
+        assert list(await work.events.page(user_id, limit=2, after=None)) == known[::-1]
 
 
 async def test_events_of_one_user_come_newest_first_a_page_at_a_time(stage: Stage) -> None:

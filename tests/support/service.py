@@ -125,7 +125,10 @@ class Service:
             except httpx.TransportError:
                 return False
 
-        eventually(ready, within=120)
+        try:
+            eventually(ready, within=120)
+        except AssertionError:
+            raise AssertionError(f"the API did not become ready:\n{api.log.read_text()}") from None
         return api
 
     def start_worker(self) -> Part:
