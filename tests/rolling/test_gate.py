@@ -8,12 +8,11 @@ from tests.support.releases import unpacked
 from tests.support.service import ROOT
 
 TESTS = ("tests/entrypoints/test_journeys.py", "tests/entrypoints/test_races.py")
-"""Every call of 0.1.0 under `/v1`, in 18 tests over two API processes and a worker."""
+"""Calls of 0.2.0 under `/v1`, in 18 tests over two API processes and a worker."""
 
 
 def test_the_http_tests_of_the_release_before_pass_on_the_new_schema(tmp_path: Path) -> None:
-    """Its harness is changed where it migrates: there the migrations of this release run. For its code see
-    `unpacked`."""
+    """Its harness is changed where it migrates: there the migrations of this release run."""
     root = unpacked(tmp_path)
     harness = root / "tests/entrypoints/conftest.py"
     text = harness.read_text()

@@ -98,7 +98,7 @@ def code(answer: httpx.Response) -> str:
 
 
 def claims_of(token: str) -> dict[str, object]:
-    """What a token says. Its signature is another one each time in 0.1.0."""
+    """What a token says. Its signature differs each time where the algorithm is ES256."""
     claims: dict[str, object] = jwt.decode(token, options={"verify_signature": False})
     return claims
 

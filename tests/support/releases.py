@@ -1,13 +1,14 @@
 """The release before this one, as it was, and processes of either.
 
-It is kept here, since a checkout may have no history. With a new release, make it anew from its tag and remove the
-old one; the HTTP tests in it are those that `test_gate.py` names:
+It is kept here, since a checkout may have no history. With a new release, make it from its tag and remove the old one;
+the HTTP tests in it are those that `test_gate.py` names:
 
     git archive --prefix=0.2.0/ v0.2.0 adapters application domain entrypoints migrations pyproject.toml \\
-        tests/__init__.py tests/conftest.py tests/support/world.py tests/entrypoints/{__init__,conftest,service}.py \\
+        tests/__init__.py tests/conftest.py tests/world.py tests/entrypoints/{__init__,conftest,service}.py \\
         tests/entrypoints/test_{journeys,races}.py | xz -9e > tests/rolling/0.2.0.tar.xz
 
-0.1.0 is `73f69cc^`. What it imports is what is installed now.
+From 0.3 on, `tests/support` takes the place of `tests/world.py` and `service.py`. What it imports is what
+is installed now.
 """
 
 import os
@@ -18,23 +19,15 @@ from pathlib import Path
 
 from tests.support.service import PASSWORD, ROOT, Part, Service, address
 
-BEFORE = "0.1.0"
-HEAD = "33bd2ac7ed58"
+BEFORE = "0.2.0"
+HEAD = "b4f09a2e6c17"
 """The schema that the release before was made for."""
-
-_REFUSES = "if found != (expected := head()):"
 
 
 def unpacked(folder: Path) -> Path:
-    """The release before, with one change: 0.1.0 refused every schema but its own, so none of its processes could be
-    started again during the upgrade that it was to be tested in. Here it takes any. Later releases look for
-    themselves, and must not be changed."""
+    """The release before."""
     with tarfile.open(Path(__file__).resolve().parents[1] / "rolling" / f"{BEFORE}.tar.xz") as archive:
         archive.extractall(folder, filter="data")
-    schema = folder / BEFORE / "entrypoints/schema.py"
-    text = schema.read_text()
-    assert text.count(_REFUSES) == 1
-    schema.write_text(text.replace(_REFUSES, "expected = head()\n    if found is None:"))
     return folder / BEFORE
 
 
