@@ -1,7 +1,7 @@
 """The release before this one, as it was, and processes of either.
 
-It is kept here, since a checkout may have no history. With a new release, make it from its tag and remove the old one;
-the HTTP tests in it are those that `test_gate.py` names:
+It is kept here, since a checkout may have no history. With a new release, make it from its tag and remove the old
+one; the HTTP tests in it are those that `test_gate.py` names:
 
     git archive --prefix=0.2.0/ v0.2.0 adapters application domain entrypoints migrations pyproject.toml \\
         tests/__init__.py tests/conftest.py tests/world.py tests/entrypoints/{__init__,conftest,service}.py \\
