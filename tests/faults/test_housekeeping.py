@@ -89,7 +89,7 @@ def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_hous
         assert len(old_house.sql("SELECT 1 FROM users WHERE id = ANY($1)", person.proven)) == len(person.proven)
         assert person.enter(person.email) is not None
     assert [worker.stop() for worker in old_house.workers] == [0, 0]
-    said = old_house.service.folder.joinpath("tireless_worker.log").read_text()
+    said = old_house.service.folder.joinpath("aggressive_purge_worker.log").read_text()
     assert "purge_failed" not in said, said
     kept = sum(len(person.stays) + len(person.links) for person in people)
     print(f"answers {dict(sum((person.answers for person in people), Counter[int]()))}, {kept} sessions and links")
