@@ -2,8 +2,9 @@
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from functools import partial
 
 import structlog
 from litestar import Litestar
@@ -28,21 +29,14 @@ async def report_hashing(load: Callable[[], tuple[int, int]], metrics: Metrics) 
         metrics.set_hashing(0, 0)  # other processes go on to count this one
 
 
-async def reload_signing_keys(reload: Callable[[], None]) -> None:
-    """In a thread: the keys may lie on a mount that hangs."""
+async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str) -> None:
+    """Goes on after an unexpected error, which it logs as the event `failure`."""
     while True:
-        await asyncio.sleep(KEYS_INTERVAL)
         try:
-            await asyncio.to_thread(reload)
+            await act()
         except Exception as error:
-            log.error("signing_keys_check_failed", exc_info=error)
-
-
-async def compare_revocations(container: Container) -> None:
-    """Check whether PostgreSQL knows every revocation that Redis holds."""
-    while True:
-        await container.lost_revocations().look_if_possible()
-        await asyncio.sleep(REVOCATIONS_INTERVAL)
+            log.error(failure, exc_info=error)
+        await asyncio.sleep(interval)
 
 
 def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
@@ -52,8 +46,22 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
         await renewal.start()
         tasks = [
             asyncio.create_task(report_hashing(container.hashing_load(), app.state.metrics)),
-            asyncio.create_task(reload_signing_keys(container.signing_keys().reload)),
-            asyncio.create_task(compare_revocations(container)),
+            asyncio.create_task(
+                # In a thread: the keys may lie on a mount that hangs.
+                repeat(
+                    partial(asyncio.to_thread, container.signing_keys().reload),
+                    interval=KEYS_INTERVAL,
+                    failure="signing_keys_check_failed",
+                )
+            ),
+            asyncio.create_task(
+                # Does PostgreSQL know every revocation that Redis holds?
+                repeat(
+                    container.lost_revocations().look_if_possible,
+                    interval=REVOCATIONS_INTERVAL,
+                    failure="revocations_check_failed",
+                )
+            ),
         ]
         # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
         gc.freeze()
