@@ -4,8 +4,9 @@ It is kept here, since a checkout may have no history. With a new release, make 
 one; the HTTP tests in it are those that `test_gate.py` names:
 
     git archive --prefix=0.2.0/ v0.2.0 adapters application domain entrypoints migrations pyproject.toml \\
-        tests/__init__.py tests/conftest.py tests/world.py tests/entrypoints/{__init__,conftest,service}.py \\
-        tests/entrypoints/test_{journeys,races}.py | xz -9e > tests/rolling/0.2.0.tar.xz
+        tests/__init__.py tests/conftest.py tests/world.py tests/contracts/{__init__,forging}.py \\
+        tests/entrypoints/{__init__,conftest,service}.py tests/entrypoints/test_{journeys,races}.py \\
+        | xz -9e > tests/rolling/0.2.0.tar.xz
 
 From 0.3 on, `tests/support` takes the place of `tests/world.py` and `service.py`. What it imports is what
 is installed now.
