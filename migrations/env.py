@@ -2,12 +2,12 @@
 
 import asyncio
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from contextlib import AsyncExitStack
 from typing import Any
 
 from alembic import command, context
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, event, pool, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import create_async_engine
@@ -20,17 +20,15 @@ from entrypoints.schema import Schema, not_allowed, schema_of, unmigrated, unusa
 from entrypoints.settings import SettingsError, database_url
 
 
-def _say_whom_it_serves(
-    ctx: MigrationContext,
-    step: MigrationInfo,  # noqa: ARG001  (Alembic hands it over, by this name)
-    heads: Collection[str],
-    run_args: Mapping[str, Any],  # noqa: ARG001  (likewise)
-) -> None:
-    """A release that does not know this schema yet, or no more, reads there whether it can run on it.
+def _record_served_releases(*_: object, **by_name: Any) -> None:
+    """List, in a comment of `alembic_version`, the revisions whose code can run on this schema. A release that does
+    not know the schema reads it there.
 
-    A migration that takes away what older code reads says so by `serves_since`, the oldest revision whose code is
-    served all the same.
+    A migration that removes what older code reads names the oldest revision that still works, by `serves_since`.
+    Alembic passes all arguments by name.
     """
+    ctx: MigrationContext = by_name["ctx"]
+    heads: Collection[str] = by_name["heads"]
     serves: list[str] = []
     oldest = set()
     for script in context.script.iterate_revisions(tuple(heads), "base"):
@@ -47,7 +45,7 @@ def _migrate(connection: Connection) -> None:
         target_metadata=metadata,
         compare_server_default=True,
         transaction_per_migration=True,
-        on_version_apply=_say_whom_it_serves,
+        on_version_apply=_record_served_releases,
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -136,7 +134,7 @@ def _offline() -> None:
         target_metadata=metadata,
         literal_binds=True,
         transaction_per_migration=True,
-        on_version_apply=_say_whom_it_serves,
+        on_version_apply=_record_served_releases,
     )
     with context.begin_transaction():
         context.run_migrations()

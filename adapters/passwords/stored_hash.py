@@ -73,7 +73,8 @@ def wrap(weak: ForeignHash, argon2id: str) -> str:
 
 
 def is_affordable(memory: int, passes: int) -> bool:
-    """Whether we verify a hash of so many KiB and passes, and so may make one."""
+    """Whether a hash of this memory (KiB) and number of passes is cheap enough to verify. The setting for new hashes
+    is checked by it too."""
     return memory <= _MAX_MEMORY and memory * passes <= _MAX_COST
 
 

@@ -1,4 +1,4 @@
-"""Bulk import: insert many users in a few statements, whoever has their addresses and names already."""
+"""Bulk import: insert many users in a few statements, except those whose address or name is taken."""
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace

@@ -28,7 +28,7 @@ OnConnect = Callable[[AbstractConnection], Awaitable[None]]
 
 def async_client(url: str, *, timeout: float) -> "aio.Redis":
     """A client with one connection. Each network operation takes at most `timeout` seconds."""
-    cls, options = _async_connection(url, timeout)
+    cls, options = _connection_class(url, timeout)
     return aio.Redis.from_pool(_pool(cls, timeout, options | {"retry": AsyncRetry(NoBackoff(), 0)}))
 
 
@@ -37,7 +37,7 @@ def single_connection_client(url: str, *, timeout: float, on_connect: OnConnect)
 
     Callers limit the time of a command themselves. If the server has closed the connection meanwhile, the command is
     sent again on a new one. `on_connect` has to perform the handshake."""
-    cls, options = _async_connection(url, timeout)
+    cls, options = _connection_class(url, timeout)
     retry = AsyncRetry(NoBackoff(), 1, supported_errors=(RedisConnectionError,))
     pool = _pool(cls, timeout, options | {"retry": retry, "socket_timeout": None, "redis_connect_func": on_connect})
     client = aio.Redis(connection_pool=pool, single_connection_client=True)
@@ -58,8 +58,8 @@ def sync_client(url: str, *, timeout: float) -> "redis.Redis":
     return redis.Redis.from_pool(redis.ConnectionPool(connection_class=cls, **options))
 
 
-def _async_connection(url: str, timeout: float) -> tuple[Any, dict[str, Any]]:
-    """The class of a connection and its options."""
+def _connection_class(url: str, timeout: float) -> tuple[Any, dict[str, Any]]:
+    """The class of asynchronous connections to this URL, and their options."""
     options, locator = parse_url(url)
     cls = options.pop("connection_class", aio.Connection)
     if issubclass(cls, aio.Connection):

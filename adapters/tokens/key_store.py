@@ -24,7 +24,7 @@ from application.ports import Clock
 log = logging.getLogger(__name__)
 
 TOGETHER = 1.0
-"""Files written within so many seconds count as written together: their order is chance."""
+"""Seconds. Files whose times differ by less count as written together, because the order of a copy is arbitrary."""
 
 
 @dataclass(frozen=True, slots=True)

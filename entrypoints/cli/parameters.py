@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import click
+from typing_extensions import override
 
 from domain.role import Role
 
@@ -55,10 +56,12 @@ class Text(click.ParamType[str]):
 class OneOf(click.Choice[Any]):
     """A choice by the values of an enumeration, or of plain texts."""
 
-    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:  # noqa: ARG002
+    @override
+    def normalize_choice(self, choice: object, ctx: click.Context | None) -> str:
         return str(choice)
 
-    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:  # noqa: ARG002
+    @override
+    def get_invalid_choice_message(self, value: Any, ctx: click.Context | None) -> str:
         return f"must be one of {', '.join(map(str, self.choices))}"
 
 

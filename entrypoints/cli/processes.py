@@ -12,7 +12,7 @@ def _part(name: str, module: str, *, text: str) -> click.Command:
     def run() -> None:
         os.environ.setdefault("LATCHKEY_ENV", "production")
         # The same process id: the parent signals the part itself.
-        os.execv(sys.executable, [sys.executable, "-m", module])  # noqa: S606  (no shell, on purpose)
+        os.execv(sys.executable, [sys.executable, "-m", module])
 
     text += " For production: settings come only from the environment."
     return Command(name, callback=run, help=text, examples=[""])

@@ -16,25 +16,29 @@ from pathlib import Path
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
+UNPRIVILEGED = "nobody"
+"""The user of Unix that owns no files."""
+
+
 def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
-    """What to put in front of a command, so that it gets that identity, and `stop_signal` when we die. Programs of
-    util-linux do both; elsewhere than on Linux a command that outlives us is ended at the next start."""
+    """The words before a command that give it this identity, and send it `stop_signal` when the parent dies. Both
+    programs belong to util-linux. Without it (macOS), the next start ends a command that outlived its parent."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return []
-    to_nobody = []
-    if identity == "nobody":
-        nobody = pwd.getpwnam("nobody")
-        to_nobody = [f"--reuid={nobody.pw_uid}", f"--regid={nobody.pw_gid}", "--clear-groups"]
+    change_user: list[str] = []
+    if identity == UNPRIVILEGED:
+        account = pwd.getpwnam(UNPRIVILEGED)
+        change_user = [f"--reuid={account.pw_uid}", f"--regid={account.pw_gid}", "--clear-groups"]
     mapping = mapped_launcher() if identity == "mapped" else []
-    return [*mapping, setpriv, *to_nobody, f"--pdeathsig={stop_signal.name.removeprefix('SIG')}", "--"]
+    return [*mapping, setpriv, *change_user, f"--pdeathsig={stop_signal.name.removeprefix('SIG')}", "--"]
 
 
 def mapped_launcher() -> list[str]:
-    """For root under the number of `nobody`, without its powers. PostgreSQL asks for its uid and refuses 0: in a user
-    namespace it sees another number, while its files stay root's own, so no folder has to be opened to others."""
-    nobody = pwd.getpwnam("nobody")
-    return ["unshare", "--user", f"--map-user={nobody.pw_uid}", f"--map-group={nobody.pw_gid}", "--"]
+    """The words before a command of root that make it see the unprivileged user's id as its own. PostgreSQL refuses
+    to run as user 0. In a user namespace its files still belong to root, so no folder has to be opened to others."""
+    account = pwd.getpwnam(UNPRIVILEGED)
+    return ["unshare", "--user", f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}", "--"]
 
 
 class Child:
@@ -145,7 +149,7 @@ def finished(
     command: Sequence[str], *, stdin: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end; its output and its errors together."""
-    return subprocess.run(  # noqa: S603  (no shell, and every command is our own)
+    return subprocess.run(
         command,
         input=stdin,
         stdout=subprocess.PIPE,

@@ -72,7 +72,7 @@ class Report:
 def install(lock: Path) -> int:
     """The exit status of pip, whose errors go to standard error."""
     report = Report(wanted(lock), Path(sys.prefix).name)
-    process = subprocess.Popen(  # noqa: S603  (no shell, and the command is our own)
+    process = subprocess.Popen(
         [sys.executable, *PIP, str(lock)],
         stdout=subprocess.PIPE,
         env={**os.environ, "PIP_ROOT_USER_ACTION": "ignore"},

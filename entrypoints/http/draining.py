@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from contextlib import suppress
+from types import FrameType
 
 from uvicorn import Config, Server
 from uvicorn.config import STARTUP_FAILURE
@@ -71,12 +72,17 @@ class _Server(Server):
     def __init__(self, config: Config, drain_seconds: float) -> None:
         super().__init__(config)
         self._drain_seconds = drain_seconds
+        self._forced = asyncio.Event()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        super().handle_exit(sig, frame)
+        if self.force_exit:
+            asyncio.get_running_loop().call_soon_threadsafe(self._forced.set)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         shutting_down.set()
-        end = time.monotonic() + self._drain_seconds
-        while time.monotonic() < end and not self.force_exit:  # noqa: ASYNC110  (SIGINT sets it: uvicorn has no event)
-            await asyncio.sleep(_CHECK_INTERVAL)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._forced.wait(), self._drain_seconds)
         await super().shutdown(sockets)
 
 

@@ -5,7 +5,7 @@ The guard, the budget, and security and error responses in the OpenAPI document 
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import cast
+from typing import NoReturn, cast
 
 from litestar.datastructures import ResponseHeader
 from litestar.enums import MediaType
@@ -70,6 +70,12 @@ def endpoint(
         before_request=before_request,
         sync_to_thread=sync_to_thread,
     )
+
+
+def described_only(*_: object) -> NoReturn:
+    """The body of a handler with `plain`. The OpenAPI document needs its signature, and `Dispatch` answers the route
+    before Litestar would call it. Takes the parameters of the handler."""
+    raise AssertionError("Dispatch answers this route by its plain application")
 
 
 get, post, patch, delete = (partial(endpoint, method) for method in ("GET", "POST", "PATCH", "DELETE"))

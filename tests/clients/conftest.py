@@ -1,7 +1,6 @@
 """A service for clients that others wrote, and what they need to know of it."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import jwt
 import pytest
 
 from tests.entrypoints.conftest import Places, places, service, started
+from tests.support.programs import program
 from tests.support.service import PASSWORD, ROOT, Service
 
 __all__ = ["places", "service"]
@@ -71,8 +71,6 @@ def run(environ: dict[str, str]) -> Run:
 @pytest.fixture(scope="session")
 def node() -> Path:
     """The folder with the packages of npm."""
-    if shutil.which("npm") is None:
-        pytest.skip("lacking: npm (Debian: apt install npm)")
-    folder = HERE / "node"
-    subprocess.run(["npm", "ci", "--silent"], cwd=folder, check=True)
+    npm, folder = program("npm"), HERE / "node"
+    subprocess.run([npm, "ci", "--silent"], cwd=folder, check=True)
     return folder

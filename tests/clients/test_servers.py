@@ -1,6 +1,5 @@
 """Apache and HAProxy of Debian in front of a service, checking tokens by themselves or by asking."""
 
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.support.certificates import Authority
+from tests.support.programs import program
 from tests.support.service import Client, Service, eventually, free_port
 
 APACHE = """
@@ -89,12 +89,9 @@ def start(folder: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[bytes]] = []
 
     def start(command: list[str], config: str, port: int, *, scheme: str = "http") -> None:
-        program = shutil.which(command[0], path=f"{os.environ['PATH']}:/usr/sbin")
-        if program is None:
-            pytest.skip(f"lacking: {command[0]} (see .ci/run for Debian's packages)")
         file = folder / f"{command[0]}.{port}"
         file.write_text(config)
-        command = [program, *command[1:], "-f", str(file)]
+        command = [program(command[0]), *command[1:], "-f", str(file)]
         with (folder / "output").open("wb") as output:
             process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, cwd=folder)
         started.append(process)

@@ -1,7 +1,6 @@
 """Databases of locales in which I is not the capital of i: a name is the same in every case of its letters."""
 
 import asyncio
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -20,6 +19,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
+from tests.support.programs import lacking, program
 from tests.support.stage import NOW, SpyingBlocklist, Stage, claim
 
 pytestmark = pytest.mark.anyio
@@ -32,12 +32,14 @@ SOURCES = Path("/usr/share/i18n/locales")
 @pytest.fixture(scope="module")
 def abroad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
     """A server that knows these locales."""
-    if shutil.which("localedef") is None or not all((SOURCES / name).exists() for name in LOCALES):
-        pytest.skip("the sources of these locales are not installed (Debian: locales)")
+    localedef = program("localedef", "libc-bin")
+    for name in LOCALES:
+        if not (SOURCES / name).exists():
+            lacking(f"the locale {name}", "locales")
     with tempfile.TemporaryDirectory() as made, pytest.MonkeyPatch.context() as patch:
         Path(made).chmod(0o755)
         for name in LOCALES:
-            subprocess.run(["localedef", "-i", name, "-f", "UTF-8", f"{made}/{name}.UTF-8"], check=True)
+            subprocess.run([localedef, "-i", name, "-f", "UTF-8", f"{made}/{name}.UTF-8"], check=True)
         patch.setattr(postgres_engine, "ENVIRON", {**postgres_engine.ENVIRON, "LOCPATH": made})
         with engines.postgres(tmp_path_factory.mktemp("abroad"), durable=False) as started:
             yield started

@@ -99,9 +99,13 @@ def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path:
     assert settings.public_url == "https://accounts.example.org"
 
 
+class _Unit(configparser.ConfigParser):
+    def optionxform(self, optionstr: str) -> str:
+        return optionstr  # names are case-sensitive
+
+
 def test_the_systemd_unit_names_what_there_is() -> None:
-    unit = configparser.ConfigParser(interpolation=None)
-    unit.optionxform = str  # type: ignore[assignment, method-assign]
+    unit = _Unit(interpolation=None)
     unit.read_string(block("ini"))
     service = unit["Service"]
     assert service["ExecStart"].endswith(" -m entrypoints.api")

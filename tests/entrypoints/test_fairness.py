@@ -39,8 +39,8 @@ class Gated:
 
     def __call__(self, container: Container) -> ASGIApp:
         container.hasher.override(providers.Object(self.hasher))
-        self.app = create(container)
-        return self.app  # type: ignore[no-any-return]
+        app = self.app = create(container)
+        return app
 
 
 @pytest.fixture

@@ -12,7 +12,8 @@ import pytest
 from tests.entrypoints.conftest import Places
 from tests.support.certificates import Authority
 from tests.support.documents import block, with_places
-from tests.support.proxies import AROUND, listening, program
+from tests.support.programs import program
+from tests.support.proxies import AROUND, listening
 from tests.support.service import PASSWORD, Service, address, free_port
 
 CALLER = "127.0.0.2"

@@ -18,7 +18,8 @@ import httpx
 import pytest
 
 from tests.support.fault_stack import Api, Stack
-from tests.support.proxies import listening, program
+from tests.support.programs import program
+from tests.support.proxies import listening
 from tests.support.service import PASSWORD, address, eventually, free_port, grows
 
 SLOW, QUICK = 2, 10

@@ -4,13 +4,14 @@ import os
 from pathlib import Path
 from typing import Any
 
-import pytest
 from selenium.common.exceptions import WebDriverException
 from selenium.webdriver import Chrome, ChromeOptions
 from selenium.webdriver.chrome.service import Service as Driver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.expected_conditions import staleness_of
 from selenium.webdriver.support.ui import WebDriverWait
+
+from tests.support.programs import lacking
 
 CHROMIUM, CHROMEDRIVER = Path("/usr/bin/chromium"), Path("/usr/bin/chromedriver")
 _CONTRASTS = """
@@ -48,9 +49,7 @@ class Browser:
     def __init__(self, profile: Path, pictures: Path) -> None:
         for program in (CHROMIUM, CHROMEDRIVER):
             if not program.exists():
-                # A laptop may do without, and is told; what CI lacks fails.
-                without = pytest.fail if os.environ.get("CI") else pytest.skip
-                without(f"{program} is missing: apt-get install chromium chromium-driver")
+                lacking(str(program), "chromium chromium-driver")
         options = ChromeOptions()
         options.binary_location = str(CHROMIUM)
         for argument in (

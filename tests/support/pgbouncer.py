@@ -14,7 +14,7 @@ from uuid import uuid4
 import asyncpg
 from sqlalchemy import URL, make_url
 
-from tests.support.proxies import program
+from tests.support.programs import program
 from tests.support.service import eventually, free_port
 
 SERVERS = 4

@@ -2,7 +2,6 @@
 
 import http.client
 import os
-import shutil
 import socket
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -12,9 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import pytest
-
 from tests.support.documents import block, with_places
+from tests.support.programs import program
 from tests.support.service import eventually, free_port
 
 AROUND = """daemon off; master_process off; pid nginx.pid; error_log stderr info;
@@ -134,15 +132,6 @@ class Proxy:
 
     def close(self) -> None:
         self._connection.close()
-
-
-def program(name: str) -> str:
-    found = shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-    if found is None:
-        # A laptop may do without, and is told; what CI lacks fails.
-        without = pytest.fail if os.environ.get("CI") else pytest.skip
-        without(f"{name} is missing: apt-get install {name}")
-    return str(found)
 
 
 @contextmanager

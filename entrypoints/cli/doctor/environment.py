@@ -90,6 +90,21 @@ async def check_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Fi
             )
 
 
+def _http_opener() -> urllib.request.OpenerDirector:
+    """Opens URLs as `urlopen` does, through proxies and redirects, but no files."""
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
 def _kids(url: str) -> set[str]:
-    with urllib.request.urlopen(url, timeout=DEADLINE) as answer:  # noqa: S310  (the settings allow http and https)
+    with _http_opener().open(url, timeout=DEADLINE) as answer:
         return {key["kid"] for key in json.loads(answer.read(65536))["keys"]}

@@ -11,7 +11,7 @@ from litestar.types import HTTPScope
 
 from domain.role import Role
 from domain.token import AccessToken
-from entrypoints.http.endpoint import Headers, get
+from entrypoints.http.endpoint import Headers, described_only, get
 from entrypoints.http.guard import AccessChecks, authenticated
 from entrypoints.http.validation import in_words, problem_of, refusal_of
 
@@ -67,7 +67,7 @@ async def forward_auth(role: FromQuery[Role | None] = None) -> Response[str]:
 
     Without `role` every authenticated user passes, verified or not. Use `?role=member` to require a verified one.
     """
-    raise NotImplementedError
+    described_only(role)
 
 
 handlers = [forward_auth]

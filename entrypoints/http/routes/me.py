@@ -11,7 +11,7 @@ from application.profile.rename_me import RenameMe
 from application.profile.show_me import ShowMe
 from domain.limits import Limit
 from domain.token import AccessToken
-from entrypoints.http.endpoint import Headers, delete, get, patch
+from entrypoints.http.endpoint import Headers, delete, described_only, get, patch
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import authenticated
 from entrypoints.http.request import AnyRequest, caller_of, origin_of
@@ -39,7 +39,7 @@ _JSON = (b"content-type", b"application/json")
 @get("/me", operation_id="getMe", summary="Get your account", tag="Account", policy=authenticated(), plain=_show_me)
 async def me() -> UserShape:
     """The account of the caller."""
-    raise NotImplementedError
+    described_only()
 
 
 @patch(

@@ -7,7 +7,7 @@ from joserfc.jwk import KeySet
 from journey import JWKS, URL, call, journey
 
 
-class Validator(JWTBearerTokenValidator):  # type: ignore[misc]
+class Validator(JWTBearerTokenValidator):
     def get_jwks(self) -> Any:
         return KeySet.import_key_set(call("GET", JWKS)[1])
 

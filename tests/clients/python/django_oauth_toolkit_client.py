@@ -1,7 +1,13 @@
 """django-oauth-toolkit as a resource server that introspects (RFC 7662)."""
 
 import django
+from django.apps import apps
 from django.conf import settings
+from django.core.management import call_command
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+from django.utils.module_loading import import_string
 from journey import CLIENT, URL, journey
 
 settings.configure(
@@ -17,16 +23,12 @@ settings.configure(
     },
 )
 django.setup()
-
-from django.core.management import call_command  # noqa: E402
-from django.http import HttpRequest, HttpResponse  # noqa: E402
-from django.test import Client  # noqa: E402
-from django.urls import path  # noqa: E402
-from oauth2_provider.decorators import protected_resource  # noqa: E402
-from oauth2_provider.models import AccessToken  # noqa: E402
+# These modules need the settings when they are imported.
+protected_resource = import_string("oauth2_provider.decorators.protected_resource")
+AccessToken = apps.get_model("oauth2_provider", "AccessToken")
 
 
-@protected_resource()  # type: ignore[untyped-decorator]
+@protected_resource()
 def whoami(_: HttpRequest) -> HttpResponse:
     return HttpResponse("yes")
 
@@ -36,7 +38,7 @@ call_command("migrate", verbosity=0)
 
 
 def accept(token: str) -> None:
-    AccessToken.objects.all().delete()  # what was introspected before would be believed until it expires
+    AccessToken.objects.all().delete()  # an introspection is otherwise remembered until the token expires
     answer = Client().get("/", headers={"Authorization": f"Bearer {token}"})
     assert answer.status_code == 200, answer.status_code
 
