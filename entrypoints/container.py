@@ -81,13 +81,15 @@ from entrypoints.observability.health import DependencyProbe, Health
 from entrypoints.observability.mail_log import MailLog
 from entrypoints.settings import Settings
 
+UseCase = providers.ThreadSafeSingleton[Any]
 
-def _wiring(scope: Mapping[str, Any]) -> Callable[..., providers.Factory[Any]]:
+
+def _wiring(scope: Mapping[str, Any]) -> Callable[..., UseCase]:
     """Wires a use case by the names of its fields, from the providers in `scope`; only exceptions are written out."""
 
-    def use_case(cls: type[Any], /, **exceptions: object) -> providers.Factory[Any]:
+    def use_case(cls: type[Any], /, **exceptions: object) -> UseCase:
         named = {field.name: scope[field.name] for field in fields(cls) if field.name in scope}
-        return providers.Factory(cls, **named | exceptions)
+        return providers.ThreadSafeSingleton(cls, **named | exceptions)
 
     return use_case
 

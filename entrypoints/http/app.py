@@ -1,7 +1,6 @@
 """The application: its routes, their dependencies, and the middleware around them."""
 
 from collections.abc import Callable, Iterator
-from functools import partial
 from typing import TypeVar
 
 from litestar import Litestar, Router
@@ -67,9 +66,9 @@ def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
     dispatch = Dispatch(
         inner,
         litestar=app,
-        paths=Paths(app),
+        paths=app.state.paths,
         cors=cors,
-        send_without_route=partial(send_without_route, app),
+        send_without_route=send_without_route,
         prefix=settings.public_path,
     )
     return ClientChecks(

@@ -63,6 +63,7 @@ class Dispatch:
         if "refused" in state:  # by the server, which may not have read the path
             await _refuse(scope, send, *state["refused"])
             return
+        scope["litestar_app"] = self._litestar
         path = self._paths.find(scope["path"], scope.get("raw_path") or scope["path"].encode())
         state["route"] = path and path.template
         method = scope["method"]
@@ -78,7 +79,6 @@ class Dispatch:
         elif method == "OPTIONS":
             await self._send_methods(scope, send, path)
         elif path.plain is not None and method in _READING:
-            scope["litestar_app"] = self._litestar
             await path.plain(scope, receive, send)
         else:
             # The server drops the content of a response to HEAD.
@@ -97,5 +97,4 @@ class Dispatch:
 
 
 async def _refuse(scope: HTTPScope, send: Send, code: str, detail: str = "", status: int | None = None) -> None:
-    scope["state"]["refusal"] = code
-    await send_problem(send, problem(code, detail, status=status, prefix=prefix_of(scope)), {})
+    await send_problem(scope, send, problem(code, detail, status=status, prefix=prefix_of(scope)), {})

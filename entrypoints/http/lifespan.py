@@ -29,8 +29,9 @@ async def report_hashing(load: Callable[[], tuple[int, int]], metrics: Metrics) 
         metrics.set_hashing(0, 0)  # other processes go on to count this one
 
 
-async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str) -> None:
-    """Goes on after an unexpected error, which it logs as the event `failure`."""
+async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str, delay: float = 0) -> None:
+    """Every `interval` seconds, after `delay`. Goes on after an unexpected error, logged as the event `failure`."""
+    await asyncio.sleep(delay)
     while True:
         try:
             await act()
@@ -51,6 +52,7 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
                 repeat(
                     partial(asyncio.to_thread, container.signing_keys().reload),
                     interval=KEYS_INTERVAL,
+                    delay=KEYS_INTERVAL,
                     failure="signing_keys_check_failed",
                 )
             ),

@@ -125,11 +125,12 @@ def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Probl
 async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
     """The same without the framework."""
     document, headers = _of(refusal, scope)
+    await send_problem(scope, send, document, headers)
+
+
+async def send_problem(scope: HTTPScope, send: Send, document: Problem, headers: dict[str, str]) -> None:
+    """Its code goes into the state of the request, for the access log and metrics."""
     scope["state"]["refusal"] = document.code
-    await send_problem(send, document, headers)
-
-
-async def send_problem(send: Send, document: Problem, headers: dict[str, str]) -> None:
     body = msgspec.json.encode(document)
     told = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(body))}
     told |= _everywhere(document.status) | headers

@@ -13,6 +13,7 @@ from entrypoints.container import Container
 from entrypoints.http.app import assemble, surround
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
+from entrypoints.http.paths import Paths
 from tests.support.in_process import GOOD, REQUEST_ID, carries_all, inside, varies
 from tests.support.service import PASSWORD, Service, address, code, free_port
 from tests.support.sweeping import fetch, raw, statuses
@@ -86,6 +87,7 @@ def _breaking(container: Container) -> ASGIApp:
     app = assemble(container)
     for handler in (raises, unserializable, late, never):
         app.register(handler)
+    app.state.paths = Paths(app)
 
     async def middleware(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] == "/middleware":

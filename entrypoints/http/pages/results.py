@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, cast
+from typing import Any
 from urllib.parse import quote
 
-from litestar import Litestar, Response
+from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
@@ -117,10 +117,10 @@ def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
 
 
 async def send_without_route(
-    app: Litestar, scope: HTTPScope, receive: Receive, send: Send, code: str, detail: str, headers: dict[str, str]
+    scope: HTTPScope, receive: Receive, send: Send, code: str, detail: str, headers: dict[str, str]
 ) -> None:
     """The same where there is no route."""
-    request: AnyRequest = StrictRequest(cast("HTTPScope", {**scope, "litestar_app": app}))
+    request: AnyRequest = StrictRequest(scope)
     document = problems.problem(code, detail, prefix=problems.prefix_of(scope))
     answer = _as_page(request, problems.answer(request, document, headers))
     await answer.to_asgi_response(app=None, request=request)(scope, receive, send)

@@ -47,10 +47,10 @@ async def ready(health: NamedDependency[Health]) -> Alive:
     """Whether requests can be served. 503 names what is down, or says that the process shuts down. If only Redis
     is down, the status is 200 `degraded`."""
     if shutting_down.is_set():
-        raise Refusal(Code.UNAVAILABLE, "Shutting down.", retry_after=2)
+        raise Refusal(Code.UNAVAILABLE, "Shutting down.")
     down = await health.unhealthy()
     if "database" in down:
-        raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.", retry_after=2)
+        raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.")
     return Alive("ok" if not down else f"degraded: {', '.join(down)}")
 
 
@@ -132,12 +132,11 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     responses={200: ResponseSpec(ServerMetadata, generate_examples=False, description="The metadata")},
 )
 async def server_metadata(
-    request: Request[Any, Any, Any],
     jwks: NamedDependency[SkipValidation[KeySet]],
     settings: NamedDependency[SkipValidation[Settings]],
 ) -> Response[ServerMetadata]:
     """The URLs of keys, introspection and revocation, for OAuth libraries (RFC 8414)."""
-    url = request.app.state.public_url
+    url = settings.public_url
     algorithms = list(dict.fromkeys(key["alg"] for key in jwks()["keys"]))
     metadata = ServerMetadata(
         issuer=url,
@@ -157,16 +156,15 @@ async def server_metadata(
 
 @get(METADATA + "/{path:path}", policy=public())
 async def server_metadata_of_path(
-    request: Request[Any, Any, Any],
     path: FromPath[PurePosixPath],
     jwks: NamedDependency[SkipValidation[KeySet]],
     settings: NamedDependency[SkipValidation[Settings]],
 ) -> Response[ServerMetadata]:
     """Where clients look if the public URL has a path: they insert the well-known part before it (RFC 8414, section
     3.1)."""
-    if str(path) != urlsplit(request.app.state.public_url).path:
+    if str(path) != urlsplit(settings.public_url).path:
         raise Refusal(Code.NOT_FOUND, "This is not the path of the public URL.")
-    found: Response[ServerMetadata] = await server_metadata.fn(request, jwks, settings)
+    found: Response[ServerMetadata] = await server_metadata.fn(jwks, settings)
     return found
 
 
