@@ -8,9 +8,14 @@ from pathlib import Path
 _PROJECT = Path(__file__).resolve().parent.parent / "pyproject.toml"
 
 
+def is_installed() -> bool:
+    """Whether this code comes from a wheel, and not from a checkout."""
+    return not _PROJECT.exists()
+
+
 @cache
 def release() -> str:
-    if not _PROJECT.exists():  # installed from a wheel
+    if is_installed():
         return version("latchkey")
     project: dict[str, str] = tomllib.loads(_PROJECT.read_text(encoding="utf-8"))["project"]
     return project["version"]

@@ -6,13 +6,16 @@ import sys
 import click
 
 from entrypoints.cli.parameters import Command
+from entrypoints.release import is_installed
 
 
 def _part(name: str, module: str, *, text: str) -> click.Command:
     def run() -> None:
         os.environ.setdefault("LATCHKEY_ENV", "production")
+        # The package names are generic: an installed command does not import from the current folder.
+        path = ["-P"] if is_installed() else []
         # The same process id: the parent signals the part itself.
-        os.execv(sys.executable, [sys.executable, "-m", module])
+        os.execv(sys.executable, [sys.executable, *path, "-m", module])
 
     text += " For production: settings come only from the environment."
     return Command(name, callback=run, help=text, examples=[""])

@@ -79,7 +79,7 @@ class Passwords:
     argon2: Cost = setting(
         "ARGON2",
         "what a password hash costs: KiB, passes, one lane; `doctor` proposes what this machine can bear, `make"
-        " native` first; who logs in gets the new one",
+        " native` first; each user's hash is replaced at the next login",
         parse=argon2,
         default=Cost(19_456, 2, 1),
         shown="`m=19456,t=2,p=1`",

@@ -111,7 +111,7 @@ class Server:
     )
     trusted_proxies: tuple[Network, ...] = setting(
         "TRUSTED_PROXIES",
-        "a list of addresses or networks, whose word on the caller's address counts",
+        "a list of addresses or networks, whose `X-Forwarded-For` is trusted",
         parse=networks,
         check=_proxies_only,
         default=(),

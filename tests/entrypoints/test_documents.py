@@ -1,6 +1,7 @@
 """What the guides say of calls and settings is what the service says of them, and the other way round."""
 
 import configparser
+import os
 import re
 import subprocess
 import sys
@@ -13,8 +14,8 @@ import pytest
 
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
-from tests.support.documents import INTEGRATING, OPERATIONS, block
-from tests.support.service import ROOT, Service
+from tests.support.documents import INTEGRATING, OPERATIONS, block, blocks
+from tests.support.service import ROOT, Service, address
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
 _ID = re.compile(r"\{[a-z_]+\}")
@@ -97,6 +98,31 @@ def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path:
     subprocess.run(rotate, env=written, cwd=ROOT, capture_output=True, check=True)
     settings = load(written, default_env="production", mails=True)
     assert settings.public_url == "https://accounts.example.org"
+
+
+def test_the_first_journey_and_a_client_of_a_service_work_as_written(service: Service, tmp_path: Path) -> None:
+    register, journey, admin = blocks(ROOT / "README.md")
+    [client] = [it for it in blocks(INTEGRATING) if "clients add" in it]
+    places = {"http://127.0.0.1:8000": service.url, ".venv/bin/python": sys.executable, "ada@example.org": address()}
+    script = "\n".join([register, journey, admin, client])
+    for example, place in {**places, "admin@example.org": address()}.items():
+        assert example in script, example
+        script = script.replace(example, place)
+    done = subprocess.run(
+        ["sh", "-eu"],
+        input=script.replace("--verified", "--verified <<END\na long walk to the lighthouse\nEND"),
+        env={**os.environ, **service.environ, "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    expected = ("verification_sent", '"username":null', "HTTP/1.1 204", "token_revoked", '"active":true', "200")
+    places_found = [done.stdout.find(text) for text in expected]
+    assert -1 not in places_found, done.stdout
+    assert done.stdout.endswith("200\n"), done.stdout
 
 
 class _Unit(configparser.ConfigParser):

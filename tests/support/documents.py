@@ -1,10 +1,16 @@
 """What the documents show is what the tests run: programs and configurations are taken out of them."""
 
 import re
+from pathlib import Path
 
 from tests.support.service import ROOT
 
 INTEGRATING, OPERATIONS = ROOT / "docs" / "integrating.md", ROOT / "docs" / "operations.md"
+
+
+def blocks(document: Path, language: str = "sh") -> list[str]:
+    """All blocks of a document in that language."""
+    return re.findall(rf"^```{language}\n(.*?)^```$", document.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def block(language: str) -> str:
