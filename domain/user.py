@@ -90,6 +90,11 @@ class User:
         """
         return self.credential_version - self.recovery_lag
 
+    @property
+    def owns_address(self) -> bool:
+        """Whether an import leaves the address to this user: it was verified, or imported before."""
+        return self.verified or self.provenance is Provenance.IMPORT
+
     def can_reset_by(self, link: Link) -> bool:
         """Whether this reset link is the newest, and nothing has happened that ends it."""
         # A link is issued at a whole second.

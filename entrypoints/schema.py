@@ -64,7 +64,7 @@ def unusable(server: str, error: Exception) -> SchemaError:
 
 def unmigrated(error: Exception) -> SchemaError:
     """Of a migration that failed with `error`. The details of the database's error may contain personal data."""
-    broken = getattr(error, "orig", None)
+    broken = getattr(error, "orig", error)
     if getattr(broken, "sqlstate", None) == _NO_LOCK:
         return SchemaError(
             "The migration gave up: it waited a second for a lock, and all other sessions would queue behind it."
@@ -86,7 +86,7 @@ def unmigrated(error: Exception) -> SchemaError:
 
 async def not_allowed(error: Exception, database: Database) -> SchemaError | None:
     """Of a migration whose role may not change the schema: who has to own what. None where it failed otherwise."""
-    if getattr(getattr(error, "orig", None), "sqlstate", None) not in _NO_RIGHT:
+    if getattr(getattr(error, "orig", error), "sqlstate", None) not in _NO_RIGHT:
         return None
     async with database.connection() as connection:
         [(role, name, schema, owner, tables_owner)] = await connection.fetch(_OWNERS)

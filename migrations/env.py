@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from adapters.postgres.database import Database
 from adapters.postgres.database_url import behind_pgbouncer, driver_url, server_name
+from adapters.postgres.errors import FAILURES
 from adapters.postgres.migration_lock import never_time_out, telling_blockers, turn
 from adapters.postgres.tables import metadata
 from entrypoints.schema import Schema, not_allowed, schema_of, unmigrated, unusable
@@ -117,7 +118,7 @@ async def _online() -> None:
                     context.config.print_stdout(_went(schema.revision, now))
     except (
         SQLAlchemyError,
-        OSError,
+        *FAILURES,
         AssertionError,
     ) as error:  # the last is what Alembic says to a name that is none
         sys.exit(str(await not_allowed(error, database) or unmigrated(error)))

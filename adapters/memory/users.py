@@ -15,7 +15,7 @@ from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
-from domain.user import Provenance, User
+from domain.user import User
 
 
 class MemoryUsers(Users):
@@ -144,11 +144,7 @@ class MemoryUsers(Users):
 
     async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
         await checkpoint()
-        owners = [
-            user
-            for user in self._rows.users.values()
-            if user.email in emails and (user.verified or user.provenance is Provenance.IMPORT)
-        ]
+        owners = [user for user in self._rows.users.values() if user.email in emails and user.owns_address]
         return {user.email: user for user in sorted(owners, key=lambda user: (user.verified, user.id))}
 
     async def previously_imported(self, emails: Collection[str]) -> Collection[str]:

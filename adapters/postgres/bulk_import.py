@@ -13,7 +13,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.provenance import select_users
 from adapters.postgres.rows import among_texts, insert_all, row_of_user, user_of
 from adapters.postgres.tables import import_digests, username_key, users
-from domain.user import Provenance, User
+from domain.user import User
 
 RemoveUnverified = Callable[[Sequence[UUID]], Awaitable[None]]
 """Remove those of these users who are still unverified, with all that belongs to them."""
@@ -24,7 +24,7 @@ _IMPORTS = 0x696D706F7274
 
 async def owners_of(connection: Connection, emails: Collection[str]) -> Mapping[str, User]:
     users_by_email = await _users_by_email(connection, emails)
-    owners = (next(filter(_owns_address, users), None) for users in users_by_email.values())
+    owners = (next((user for user in users if user.owns_address), None) for users in users_by_email.values())
     return {user.email: user for user in owners if user is not None}
 
 
@@ -69,15 +69,11 @@ async def _users_by_email(connection: Connection, emails: Collection[str]) -> Ma
     return {email: list(them) for email, them in groupby(map(user_of, rows), lambda user: user.email)}
 
 
-def _owns_address(user: User) -> bool:
-    return user.verified or user.provenance is Provenance.IMPORT
-
-
 def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool:
     """A user who was imported `before` and is not present has left, or moved, and is not brought back."""
     if any(other.verified for other in present):
         return False
-    return user.verified if any(map(_owns_address, present)) else not before
+    return user.verified if any(user.owns_address for user in present) else not before
 
 
 async def _record_digests(connection: Connection, inserted: Sequence[User]) -> None:

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from uuid import UUID
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import client_of
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import clients
 from application.repositories import Clients
 from domain.client import Client
+
+_BY_ID = CompiledStatement(select(clients).where(clients.c.id == bindparam("client")))
 
 
 class PostgresClients(Clients):
@@ -24,7 +27,7 @@ class PostgresClients(Clients):
         )
 
     async def by_id(self, client_id: UUID) -> Client | None:
-        row = await self._connection.fetch_row(select(clients).where(clients.c.id == client_id))
+        row = await self._connection.fetch_row(_BY_ID, client=client_id)
         return None if row is None else client_of(row)
 
     async def all(self) -> Sequence[Client]:

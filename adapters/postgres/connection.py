@@ -25,7 +25,7 @@ class Connection:
 
     async def fetch(self, statement: Statement, **parameters: object) -> Sequence[Row]:
         it = compiled(statement)
-        rows: Sequence[Row] = await self._run(self._driver.fetch(it.text, *it.arguments(parameters)))
+        rows: Sequence[Row] = await self._run(self._driver.fetch, it.text, *it.arguments(parameters))
         return rows
 
     async def fetch_row(self, statement: Statement, **parameters: object) -> Row | None:
@@ -45,7 +45,7 @@ class Connection:
     async def execute(self, statement: Statement, **parameters: object) -> int:
         """How many rows it changed."""
         it = compiled(statement)
-        status: str = await self._run(self._driver.execute(it.text, *it.arguments(parameters)))
+        status: str = await self._run(self._driver.execute, it.text, *it.arguments(parameters))
         count = status.rpartition(" ")[2]
         return int(count) if count.isdigit() else 0
 
@@ -64,7 +64,7 @@ class Connection:
 
     @asynccontextmanager
     async def _block(self, block: Any) -> AsyncIterator[None]:
-        await self._run(block.start())
+        await self._run(block.start)
         self._failed = False
         try:
             yield
@@ -73,17 +73,17 @@ class Connection:
         except Exception:
             if not self._closed:
                 with suppress(Exception):  # the first error is the one to report
-                    await self._run(block.rollback())
+                    await self._run(block.rollback)
                     self._failed = False
             raise
         except BaseException:
             self._close()
             raise
-        await self._run(block.commit())
+        await self._run(block.commit)
 
-    async def _run(self, call: Awaitable[T]) -> T:
+    async def _run(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
         try:
-            return await call
+            return await call(*arguments)  # which raises at once where the connection is gone
         except BaseException as error:
             self._failed = True
             if not is_answer(error):

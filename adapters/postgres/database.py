@@ -62,7 +62,7 @@ class Database:
         """Connections that are in use are closed too."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            with suppress(TimeoutError):
+            with suppress(*FAILURES):  # of a server that is gone; all connections are closed either way
                 await asyncio.wait_for(pool.close(), self._deadline)
 
     @asynccontextmanager

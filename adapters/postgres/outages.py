@@ -9,9 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import asyncpg
-
-from adapters.postgres.errors import READ_ONLY, is_disconnect, sqlstate
+from adapters.postgres.errors import FAILURES, READ_ONLY, is_disconnect, sqlstate
 from domain.refusals import too_slow, unavailable
 
 # SQLSTATE classes: connection, no entry, no such database, rollback (deadlock, serialisation), resources,
@@ -71,19 +69,15 @@ def outages_as_refusals() -> Iterator[None]:
     began = time.monotonic()
     try:
         yield
-    except OSError as error:  # a time that ran out is one too
+    except FAILURES as error:
+        state = sqlstate(error) or ""
+        # A time that ran out is an OSError too.
+        if not (isinstance(error, OSError) or is_disconnect(error) or state.startswith(_PASSING)):
+            raise
         if watch.slow(error, began=began):
             raise too_slow() from error
-        watch.failed(error)
+        if not state.startswith(_IN_TURN):
+            watch.failed(error)
         raise unavailable("The database") from error
-    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
-        state = sqlstate(error) or ""
-        if is_disconnect(error) or state.startswith(_PASSING):
-            if watch.slow(error, began=began):
-                raise too_slow() from error
-            if not state.startswith(_IN_TURN):
-                watch.failed(error)
-            raise unavailable("The database") from error
-        raise
     else:
         watch.answered()

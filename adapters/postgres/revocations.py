@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Integer, Interval, Uuid, and_, any_, bindparam, case, func, select, update
+from sqlalchemy import ARRAY, Integer, Interval, Uuid, and_, any_, bindparam, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
 from adapters.batching import Batcher
@@ -14,13 +14,12 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.rows import MIN_GENERATION
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import seats, sessions
 from adapters.revocations import BlocklistPrimary, RevocationStore
-from domain.session import ENDED
 
-_min_generation = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
-_MIN_GENERATIONS = select(sessions.c.id, _min_generation)
+_MIN_GENERATIONS = select(sessions.c.id, MIN_GENERATION)
 _OF_SESSIONS = CompiledStatement(_MIN_GENERATIONS.where(sessions.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 _REVOKED = CompiledStatement(
     _MIN_GENERATIONS.where(sessions.c.raised_at >= func.now() - bindparam("within", type_=Interval))
@@ -35,7 +34,7 @@ def _mark_published() -> CompiledStatement:
     # A locked row is about to be revoked further, so it is skipped without waiting.
     same = (
         select(sessions.c.id)
-        .join(published, and_(sessions.c.id == published.c.id, _min_generation == published.c.floor))
+        .join(published, and_(sessions.c.id == published.c.id, published.c.floor == MIN_GENERATION))
         .with_for_update(of=sessions, skip_locked=True)
         .cte("same")
     )

@@ -4,12 +4,12 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Table, Text, Uuid, any_, func, literal, select
+from sqlalchemy import ARRAY, Column, ColumnElement, Table, Text, Uuid, any_, case, func, literal, select
 from sqlalchemy.dialects.postgresql import Insert, insert
 from sqlalchemy.types import TypeEngine
 
 from adapters.postgres.connection import Row
-from adapters.postgres.tables import users
+from adapters.postgres.tables import sessions, users
 from domain.address_change import AddressChange
 from domain.client import Client
 from domain.deletion import Deletion
@@ -17,8 +17,11 @@ from domain.event import Action, Event
 from domain.mail import Kind, Mail, Outcome
 from domain.origin import Origin
 from domain.role import Role
-from domain.session import EndReason, Session
+from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
+
+MIN_GENERATION = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
+"""The least generation of a session whose access tokens are valid."""
 
 
 def among(column: Column[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:

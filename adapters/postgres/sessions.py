@@ -5,12 +5,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, bindparam, case, cast, exists, func, insert, select, update
+from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
 
 from adapters.postgres.connection import Connection
 from adapters.postgres.events import note, noting
-from adapters.postgres.rows import among, holder_first, row_of_session, session_of, user_of
+from adapters.postgres.rows import MIN_GENERATION, among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users
 from application.repositories import Sessions
@@ -65,6 +65,26 @@ _END = CompiledStatement(_end.returning(sessions.c.id))
 _END_AND_NOTE = CompiledStatement(select(_ended).add_cte(note(_ended)))
 
 
+def _known_from(named: ColumnElement[bool]) -> CompiledStatement:
+    """One statement with one answer, so that its time reveals neither the user nor their sessions."""
+    holder = holder_first(select(users.c.id).where(named)).scalar_subquery()
+    newest = (
+        select(sessions.c.ip, sessions.c.ended_at, sessions.c.expires_at)
+        .where(sessions.c.user_id == holder)
+        .order_by(sessions.c.id.desc())
+        .limit(50)
+        .subquery()
+    )
+    inside = cast(func.nullif(newest.c.ip, ""), INET).op("<<=")(cast(bindparam("network", type_=Text), INET))
+    return CompiledStatement(
+        select(exists().where(newest.c.ended_at.is_(None), newest.c.expires_at > bindparam("now"), inside))
+    )
+
+
+_KNOWN_BY_EMAIL = _known_from(users.c.email == bindparam("name"))
+_KNOWN_BY_USERNAME = _known_from(username_key == bindparam("name"))
+
+
 class PostgresSessions(Sessions):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -101,19 +121,8 @@ class PostgresSessions(Sessions):
         return [session_of(row) for row in await self._connection.fetch(theirs)]
 
     async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
-        # One statement with one answer, so that neither the user nor their sessions are told by the time it takes.
-        named = users.c.email == login if "@" in login else username_key == login.lower()
-        holder = holder_first(select(users.c.id).where(named)).scalar_subquery()
-        newest = (
-            select(sessions.c.ip, sessions.c.ended_at, sessions.c.expires_at)
-            .where(sessions.c.user_id == holder)
-            .order_by(sessions.c.id.desc())
-            .limit(50)
-            .subquery()
-        )
-        opened_in = cast(func.nullif(newest.c.ip, ""), INET)
-        there = newest.c.ended_at.is_(None), newest.c.expires_at > now, opened_in.op("<<=")(cast(network, INET))
-        return bool(await self._connection.fetch_value(select(exists().where(*there))))
+        statement, name = (_KNOWN_BY_EMAIL, login) if "@" in login else (_KNOWN_BY_USERNAME, login.lower())
+        return bool(await self._connection.fetch_value(statement, name=name, network=network, now=now))
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         theirs = select(sessions).where(sessions.c.user_id == user_id).order_by(sessions.c.id.desc()).limit(limit)
@@ -156,8 +165,7 @@ class PostgresSessions(Sessions):
         return len(floors)
 
     async def settled(self, user_id: UUID) -> None:
-        floor = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
-        theirs = select(sessions.c.id, floor).where(sessions.c.user_id == user_id, sessions.c.unpublished)
+        theirs = select(sessions.c.id, MIN_GENERATION).where(sessions.c.user_id == user_id, sessions.c.unpublished)
         self.raised.update({row["id"]: row["floor"] for row in await self._connection.fetch(theirs)})
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:

@@ -1,6 +1,7 @@
 """Users by their address or username: the verified one, or else those who have merely registered it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from uuid import UUID
 
 from sqlalchemy import ARRAY, ColumnElement, Text, any_, bindparam, func, select, union
 from sqlalchemy.dialects.postgresql import distinct_on
@@ -18,6 +19,7 @@ DISPLACED = select(address_changes.c.id).where(
 )
 """Changes of address by which a user was displaced: `AddressChange.pending_at` is true for these."""
 
+_BY_ID = CompiledStatement(select(users).where(users.c.id == bindparam("user"), users.c.deleted_at.is_(None)))
 _BY_EMAIL = CompiledStatement(holder_first(select(users).where(users.c.email == bindparam("email"))))
 _BY_EMAILS = CompiledStatement(
     select(users)
@@ -52,6 +54,11 @@ _ONE_AFTER_ANOTHER = CompiledStatement(
     select(func.pg_advisory_xact_lock(func.hashtextextended(bindparam("email"), 0)))
 )
 _BY_USERNAME = CompiledStatement(holder_first(select(users).where(username_key == bindparam("name"))))
+
+
+async def by_id(connection: Connection, user_id: UUID) -> User | None:
+    row = await connection.fetch_row(_BY_ID, user=user_id)
+    return None if row is None else user_of(row)
 
 
 async def by_email(connection: Connection, email: str) -> User | None:

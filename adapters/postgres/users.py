@@ -16,7 +16,7 @@ from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_username, claims, rival_hash
+from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, rival_hash
 from adapters.postgres.user_search import page
 from application.repositories import Found, Place, Proof, Users
 from domain.deletion import Deletion
@@ -34,7 +34,7 @@ class PostgresUsers(Users):
         await self._connection.execute(insert(users).values(row_of_user(user)))
 
     async def by_id(self, user_id: UUID) -> User | None:
-        return await self._one(select(users).where(_present(user_id)))
+        return await by_id(self._connection, user_id)
 
     async def by_email(self, email: str) -> User | None:
         return await by_email(self._connection, email)

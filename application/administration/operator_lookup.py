@@ -32,8 +32,8 @@ async def named_user(work: UnitOfWork, who: str) -> User:
 async def locked_user(work: UnitOfWork, who: str) -> User:
     """The user as `named_user` finds it, locked together with all admins."""
     named = await named_user(work, who)
-    await work.users.hold(named.id, governors=True)
-    user = await work.users.by_id(named.id)
+    held = await work.users.hold(named.id, governors=True)
+    user = next((it for it in held if it.id == named.id), None)
     if user is None:
         raise user_not_found()
     return user

@@ -10,9 +10,11 @@ from uuid import UUID
 import asyncpg
 import pytest
 from sqlalchemy import Uuid, bindparam, func, insert, select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
+from adapters.postgres.errors import FAILURES
 from adapters.postgres.statements import CompiledStatement, Statement
 from adapters.postgres.tables import seats, users
 from adapters.postgres.unit_of_work import PostgresStore
@@ -316,6 +318,28 @@ async def test_after_an_answer_of_a_standby_no_open_connection_is_used_again(mig
             await connection.execute(CompiledStatement(insert(seats).values(server="nobody")))
         await connection.execute(text("ROLLBACK"))
     assert before.isdisjoint(await both())
+    await database.close()
+
+
+async def test_after_a_server_was_lost_between_two_statements_no_open_connection_is_used_again(
+    migrated: str, engine: AsyncEngine
+) -> None:
+    database = Database(migrated, pool_size=2)
+
+    async def lose_the_server() -> None:
+        async with database.transaction() as connection:
+            pid = await backend(connection)
+            async with engine.connect() as observer:
+                await observer.execute(select(func.pg_terminate_backend(pid)))
+            await asyncio.sleep(0.2)  # the driver notices
+            await backend(connection)
+
+    async with database.connection(), database.connection() as other:
+        before = await backend(other)
+    with pytest.raises(FAILURES):
+        await lose_the_server()
+    async with database.connection() as one, database.connection() as other:
+        assert before not in {await backend(one), await backend(other)}
     await database.close()
 
 

@@ -8,6 +8,7 @@ from sqlalchemy import insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
+from adapters.postgres import expired_rows
 from adapters.postgres.database import Database
 from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.tables import events, users
@@ -90,11 +91,25 @@ async def test_purge_records_batch_after_batch_before_it_removes(engine: AsyncEn
     assert purged == [*[Cleared(0, start)] * 3, Cleared(1, ids[0])]
 
 
-async def test_purge_spares_users_of_unknown_provenance(engine: AsyncEngine, database: Database) -> None:
-    """One that is locked is not recorded, and once it is free its provenance is known."""
+async def test_purge_spares_users_of_unknown_provenance(
+    engine: AsyncEngine, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def record_nothing(*_: object, **__: object) -> bool:
+        return False
+
+    monkeypatch.setattr(expired_rows, "fill_in", record_nothing)
+    for action in ROWS:
+        await inserted_by_old_release(engine, action)
+    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    assert purged.removed == 0
+
+
+async def test_purge_records_a_locked_user_once_it_is_free(engine: AsyncEngine, database: Database) -> None:
     user_id = await inserted_by_old_release(engine, Action.IMPORTED)
     async with engine.begin() as other:
         await other.execute(select(users).where(users.c.id == user_id).with_for_update())
         purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
         assert purged.removed == 0
     assert await recorded(engine, user_id) == (None, None)
+    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    assert (purged.removed, await recorded(engine, user_id)) == (0, ROWS[Action.IMPORTED])
