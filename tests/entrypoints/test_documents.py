@@ -104,7 +104,11 @@ def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path:
 def test_the_first_journey_and_a_client_of_a_service_work_as_written(service: Service, tmp_path: Path) -> None:
     register, journey, admin = blocks(ROOT / "README.md")
     [client] = [it for it in blocks(INTEGRATING) if "clients add" in it]
-    places = {"http://127.0.0.1:8000": service.url, ".venv/bin/python": shlex.quote(sys.executable), "ada@example.org": address()}
+    places = {
+        "http://127.0.0.1:8000": service.url,
+        ".venv/bin/python": shlex.quote(sys.executable),
+        "ada@example.org": address(),
+    }
     script = "\n".join([register, journey, admin, client])
     for example, place in {**places, "admin@example.org": address()}.items():
         assert example in script, example
