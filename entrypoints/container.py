@@ -52,6 +52,7 @@ from application.credentials.check_password import CheckPassword
 from application.credentials.look_at_link import LookAtLink
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
+from application.mail.mail_queue import MailQueue
 from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
 from application.mail.spend_mail import SpendMail
@@ -143,6 +144,7 @@ class Container(containers.DeclarativeContainer):
 
     use_case = _wiring(locals())
     audit = use_case(Audit)
+    mail = use_case(MailQueue)
     manage = use_case(ManageUser)
     issue = use_case(IssueTokens)
     check = use_case(CheckPassword)

@@ -3,11 +3,12 @@
 from dataclasses import dataclass
 
 from application.audit import Audit
+from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
 from application.repositories import Begin
 from domain.address import normal_email, normal_username
 from domain.event import Action
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.password import PasswordPolicy, insist_on_typable
 from domain.refusals import Code, Refusal
 from domain.role import Role
@@ -20,6 +21,7 @@ class CreateUser:
     hasher: Hasher
     policy: PasswordPolicy
     audit: Audit
+    mail: MailQueue
     clock: Clock
     new_id: NewId
 
@@ -59,5 +61,5 @@ class CreateUser:
                         Code.FORBIDDEN, "Another user has just verified this address. Find them with `users find`."
                     )
                 return proven.user
-            await work.mails.add(Mail.owed(Kind.VERIFY, address, id=self.new_id(), now=now, user_id=user.id))
+            await self.mail.queue(work, Kind.VERIFY, address, user_id=user.id)
         return user

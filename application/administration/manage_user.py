@@ -5,10 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from application.audit import Audit
-from application.ports import Clock, NewId
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock
 from application.repositories import UnitOfWork
 from domain.event import Action
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal, user_not_found
 from domain.role import Role
@@ -28,8 +29,8 @@ class ManageUser:
     Raises `last_admin`, or `not_found` if the user is gone."""
 
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def set_role(
         self, work: UnitOfWork, user: User, role: Role, *, by: UUID | None = None, origin: Origin = NOWHERE
@@ -76,8 +77,7 @@ class ManageUser:
         await work.users.remove(user.id, now=now, until=until)
         if user.verified:
             kind, about = (Kind.ACCOUNT_DELETED, None) if until is None else (Kind.ACCOUNT_CLOSED, user.id)
-            mail = Mail.owed(kind, user.email, id=self.new_id(), now=now, user_id=about, origin=mailed_origin)
-            await work.mails.add(mail)
+            await self.mail.queue(work, kind, user.email, user_id=about, origin=mailed_origin)
 
 
 def _present(user: User | None) -> User:

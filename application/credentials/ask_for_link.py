@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 
+from application.mail.mail_queue import MailQueue
 from application.mail.spend_mail import SpendMail
-from application.ports import Clock, NewId
 from application.repositories import Begin
 from domain.address import normal_email
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 
 
@@ -14,13 +14,11 @@ from domain.origin import NOWHERE, Origin
 class AskForLink:
     begin: Begin
     spend: SpendMail
-    clock: Clock
-    new_id: NewId
+    mail: MailQueue
     kind: Kind
 
     async def __call__(self, *, email: str, origin: Origin = NOWHERE) -> None:
         address = normal_email(email)
         await self.spend(self.kind, address, origin)
-        now = self.clock()
         async with self.begin() as work:
-            await work.mails.add(Mail.owed(self.kind, address, id=self.new_id(), now=now, origin=origin))
+            await self.mail.queue(work, self.kind, address, origin=origin)

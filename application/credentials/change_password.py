@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId
 from application.repositories import Begin
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import user_bucket
 from domain.event import Action
 from domain.limits import Limit
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal
 from domain.refusals import Code, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
@@ -32,6 +33,7 @@ class ChangePassword:
     issue: IssueTokens
     lifetimes: Lifetimes
     audit: Audit
+    mail: MailQueue
     clock: Clock
     new_id: NewId
 
@@ -78,10 +80,7 @@ class ChangePassword:
                 raise account_disabled()
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
-                notice = Mail.owed(
-                    Kind.PASSWORD_CHANGED, changed.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
-                )
-                await work.mails.add(notice)
+                await self.mail.queue(work, Kind.PASSWORD_CHANGED, changed.email, user_id=user.id, origin=origin)
         return self.issue(session, opened)
 
     def _accept(self, user: User, new_password: str) -> str:

@@ -4,12 +4,13 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
-from application.ports import Clock, Hasher, Limits, LinkSigner, NewId
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import Begin
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.event import Action
-from domain.mail import Kind, Mail, Purpose
+from domain.mail import Kind, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
@@ -25,8 +26,8 @@ class ResetPassword:
     limits: Limits
     policy: PasswordPolicy
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def __call__(
         self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
@@ -72,10 +73,7 @@ class ResetPassword:
             if changed is None:
                 raise link_invalidated()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            notice = Mail.owed(
-                Kind.PASSWORD_CHANGED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
-            )
-            await work.mails.add(notice)
+            await self.mail.queue(work, Kind.PASSWORD_CHANGED, user.email, user_id=user.id, origin=origin)
             await self.audit.record(work, Action.PASSWORD_RESET, user.id, origin=origin)
         return changed
 

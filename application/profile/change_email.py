@@ -4,13 +4,14 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
+from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, NewId
 from application.repositories import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
 from domain.event import Action
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal, account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
@@ -24,6 +25,7 @@ class ChangeEmail:
     check: CheckPassword
     limits: Limits
     audit: Audit
+    mail: MailQueue
     clock: Clock
     new_id: NewId
 
@@ -43,14 +45,13 @@ class ChangeEmail:
         old = mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin)
         await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
 
-        now = self.clock()
         change = AddressChange(
             id=self.new_id(),
             user_id=user.id,
             old_email=user.email,
             new_email=address,
             credential_version=user.credential_version,
-            asked_at=now,
+            asked_at=self.clock(),
         )
         async with self.begin() as work:
             # The password was compared with what the user had then, and a ban may have come since.
@@ -65,14 +66,5 @@ class ChangeEmail:
                 # An address that was never proven may be a slip of the fingers: nothing leads back to it.
                 letters[Kind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():
-                mail = Mail.owed(
-                    kind,
-                    recipient,
-                    id=self.new_id(),
-                    now=now,
-                    user_id=user.id,
-                    change_id=change.id,
-                    origin=origin,
-                )
-                await work.mails.add(mail)
+                await self.mail.queue(work, kind, recipient, user_id=user.id, change_id=change.id, origin=origin)
             await self.audit.record(work, Action.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)

@@ -4,10 +4,11 @@ from dataclasses import dataclass
 
 from application.administration.manage_user import ensure_admin_remains
 from application.audit import Audit
-from application.ports import Clock, LinkSigner, NewId
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
 from domain.event import Action
-from domain.mail import Kind, Mail, Purpose
+from domain.mail import Kind, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
@@ -20,8 +21,8 @@ class ConfirmEmail:
     begin: Begin
     links: LinkSigner
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
         link = self.links.verify(token.strip(), Purpose.EMAIL)
@@ -51,16 +52,9 @@ class ConfirmEmail:
                 raise link_invalidated()
             await work.changes.keep(change.confirmed(now, undoable=user.verified))
             if user.verified:
-                notice = Mail.owed(
-                    Kind.EMAIL_CHANGED,
-                    user.email,
-                    id=self.new_id(),
-                    now=now,
-                    user_id=user.id,
-                    change_id=change.id,
-                    origin=origin,
+                await self.mail.queue(
+                    work, Kind.EMAIL_CHANGED, user.email, user_id=user.id, change_id=change.id, origin=origin
                 )
-                await work.mails.add(notice)
             await self.audit.record(work, Action.EMAIL_CHANGED, user.id, origin=origin)
         return moved
 

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.audit import Audit
-from application.ports import Clock, LinkSigner, NewId
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
 from domain.event import Action
-from domain.mail import Kind, Link, Mail, Purpose
+from domain.mail import Kind, Link, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
@@ -26,8 +27,8 @@ class RestoreEmail:
     begin: Begin
     links: LinkSigner
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
         link = self.links.verify(token.strip(), Purpose.RESTORE)
@@ -63,10 +64,7 @@ class RestoreEmail:
             if change is not None:
                 await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
-            mail = Mail.owed(
-                Kind.EMAIL_RESTORED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
-            )
-            await work.mails.add(mail)
+            await self.mail.queue(work, Kind.EMAIL_RESTORED, user.email, user_id=user.id, origin=origin)
             detail = "the account had been deleted" if deleted else ""
             await self.audit.record(work, Action.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
         return user

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, replace
 
 from application.audit import Audit
+from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.repositories import Begin, UnitOfWork
 from domain.address import chosen_username, normal_email
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.event import Action
 from domain.limits import Bucket, Limit
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import Code, InputErrors, Refusal, sooner, username_taken
@@ -23,6 +24,7 @@ class Register:
     limits: Limits
     policy: PasswordPolicy
     audit: Audit
+    mail: MailQueue
     clock: Clock
     new_id: NewId
 
@@ -88,5 +90,5 @@ class Register:
         else:
             kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
             await work.users.add(claim)
-        await work.mails.add(Mail.owed(kind, address, id=self.new_id(), now=now, user_id=subject, origin=origin))
+        await self.mail.queue(work, kind, address, user_id=subject, origin=origin)
         await self.audit.record(work, action, about, origin=origin)

@@ -5,11 +5,12 @@ from datetime import datetime
 
 from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
-from application.ports import Clock, Limits, LinkSigner, NewId
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock, Limits, LinkSigner
 from application.repositories import Begin, UnitOfWork
 from domain.buckets import link_bucket, link_use_bucket
 from domain.event import Action
-from domain.mail import Kind, Link, Mail, Purpose
+from domain.mail import Kind, Link, Purpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
@@ -23,8 +24,8 @@ class Verify:
     links: LinkSigner
     limits: Limits
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
         async with count_failures(self.limits, link_bucket(Purpose.VERIFY, origin), BAD_LINK):
@@ -59,8 +60,7 @@ class Verify:
         changed = await work.users.replace_password(
             user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
         )
-        mail = Mail.owed(Kind.PASSWORD_NEEDED, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin)
-        await work.mails.add(mail)
+        await self.mail.queue(work, Kind.PASSWORD_NEEDED, user.email, user_id=user.id, origin=origin)
         return changed or user
 
     async def _has_planted_role(self, work: UnitOfWork, user: User) -> bool:

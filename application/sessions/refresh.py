@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from application.audit import Audit
-from application.ports import Clock, Limits, NewId, RefreshTokenCodec
+from application.mail.mail_queue import MailQueue
+from application.ports import Clock, Limits, RefreshTokenCodec
 from application.repositories import Begin, Renewals, UnitOfWork
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import notice_bucket
 from domain.event import Action
 from domain.limits import Bucket, Limit
-from domain.mail import Kind, Mail
+from domain.mail import Kind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Code, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, Session, Standing
@@ -30,8 +31,8 @@ class Refresh:
     limits: Limits
     pace: Limits
     audit: Audit
+    mail: MailQueue
     clock: Clock
-    new_id: NewId
 
     async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
         token = self.refresh_codec.decode(refresh_token)
@@ -67,15 +68,11 @@ class Refresh:
 
     async def _end(self, work: UnitOfWork, session: Session, user: User, origin: Origin) -> None:
         """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
-        now = self.clock()
         event = self.audit.event(Action.REFRESH_REUSED, user.id, origin=origin)
-        ended = await work.sessions.end(session.id, now=now, reason=EndReason.REFRESH_REUSED, noted=event)
+        ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, noted=event)
         # An address that is not verified may be a stranger's, whom this could write to without end.
         if ended and user.verified and await self._may_write_to(user):
-            mail = Mail.owed(
-                Kind.SESSION_STOLEN, user.email, id=self.new_id(), now=now, user_id=user.id, origin=origin
-            )
-            await work.mails.add(mail)
+            await self.mail.queue(work, Kind.SESSION_STOLEN, user.email, user_id=user.id, origin=origin)
 
     async def _may_write_to(self, user: User) -> bool:
         """An attacker with the password can cause any number of these notices."""

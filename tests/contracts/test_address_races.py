@@ -14,6 +14,7 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administration.change_user import ChangeUser
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
+from application.mail.mail_queue import MailQueue
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from application.registration.verify import Verify
@@ -29,6 +30,7 @@ from tests.support.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of,
 pytestmark = pytest.mark.anyio
 
 AUDIT = Audit(clock=lambda: NOW, new_id=new_id)
+MAIL = MailQueue(clock=lambda: NOW, new_id=new_id)
 
 Doing = Callable[[], Awaitable[object]]
 
@@ -54,20 +56,16 @@ class Town:
         return change
 
     def confirming(self, change: AddressChange) -> Doing:
-        confirm = ConfirmEmail(
-            begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
-        )
+        confirm = ConfirmEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(confirm, token=self._signed(Purpose.EMAIL, change))
 
     def restoring(self, change: AddressChange) -> Doing:
-        restore = RestoreEmail(
-            begin=self.stage.begin, links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
-        )
+        restore = RestoreEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(restore, token=self._signed(Purpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
         verify = Verify(
-            begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, new_id=new_id, audit=AUDIT
+            begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL
         )
         link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
@@ -144,7 +142,7 @@ async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role
 async def test_a_swap_and_whoever_governs_do_not_wait_for_each_other_in_a_circle(town: Town) -> None:
     """Whoever changes a user holds all admins, and so does a swap in which one of them loses the address."""
     root = await town.stage.user("root@example.org", role=Role.ADMIN)
-    change_user = ChangeUser(begin=town.stage.begin, manage=ManageUser(audit=AUDIT, clock=lambda: NOW, new_id=new_id))
+    change_user = ChangeUser(begin=town.stage.begin, manage=ManageUser(audit=AUDIT, mail=MAIL, clock=lambda: NOW))
     caller = AccessToken(
         user_id=root.id,
         session_id=new_id(),

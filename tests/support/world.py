@@ -56,6 +56,7 @@ from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
+from application.mail.mail_queue import MailQueue
 from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
 from application.mail.spend_mail import SpendMail
@@ -159,6 +160,7 @@ class World:
         self.server_refusals = 0
         use_case = _UseCases(vars(self))
         self.audit = use_case(Audit)
+        self.mail = use_case(MailQueue)
         self.manage = use_case(ManageUser)
         self.check = use_case(CheckPassword)
         self.issue = use_case(IssueTokens)
