@@ -1,6 +1,6 @@
 """Rate limiter in the memory of one process: the fallback while Redis is not available."""
 
-import secrets
+import itertools
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import replace
@@ -9,6 +9,9 @@ from datetime import datetime, timedelta
 from application.ports import Clock, Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
+
+_Log = OrderedDict[str, datetime]
+"""The attempts of one bucket by their marks, oldest first."""
 
 
 class MemoryRateLimiter(Limits):
@@ -29,8 +32,10 @@ class MemoryRateLimiter(Limits):
             for limit, some in rates.items()
         }
         self._most = most
-        self._logs: OrderedDict[Bucket, dict[str, datetime]] = OrderedDict()
-        self._remembered = 0
+        self._logs: OrderedDict[Bucket, _Log] = OrderedDict()
+        self.stored = 0
+        """How many attempts are stored."""
+        self._marks = itertools.count()
 
     async def spend(self, *buckets: Bucket) -> Receipt:
         now = self._clock()
@@ -38,37 +43,44 @@ class MemoryRateLimiter(Limits):
         wait, limit = max(waits, key=lambda found: found[0])
         if wait:
             raise rate_limited(wait, reason=limit)
-        receipt = Receipt(buckets, secrets.token_hex(8))
+        receipt = Receipt(buckets, str(next(self._marks)))
         for bucket in buckets:
-            log = self._logs.setdefault(bucket, {})
-            self._remembered += receipt.mark not in log
+            log = self._logs.setdefault(bucket, _Log())
+            self.stored += receipt.mark not in log
             log[receipt.mark] = now
             self._logs.move_to_end(bucket)
-        while self._remembered > self._most:
-            self._remembered -= len(self._logs.popitem(last=False)[1])
+        while self.stored > self._most:
+            self.stored -= len(self._logs.popitem(last=False)[1])
         return receipt
 
     async def refund(self, receipt: Receipt) -> None:
         for bucket in receipt.buckets:
-            log = self._logs.get(bucket, {})
-            self._keep(bucket, {mark: at for mark, at in log.items() if mark != receipt.mark})
+            if receipt.mark in (log := self._logs.get(bucket, _Log())):
+                del log[receipt.mark]
+                self.stored -= 1
+            self._drop_empty(bucket)
 
     async def forget(self, *buckets: Bucket) -> None:
         for bucket in buckets:
-            self._keep(bucket, {})
+            self.stored -= len(self._logs.pop(bucket, _Log()))
 
     def _wait(self, bucket: Bucket, now: datetime) -> timedelta:
-        """Time until the bucket has room. Attempts in the future were counted before the clock was set back."""
-        rates, log = self._rates[bucket.limit], self._logs.get(bucket, {})
-        begin = now - max(rate.per for rate in rates)
-        self._keep(bucket, {mark: at for mark, at in log.items() if begin < at <= now})
-        times = list(self._logs.get(bucket, {}).values())
-        full = [times[-rate.times] + rate.per - now for rate in rates if len(times) >= rate.times]
+        """Time until the bucket has room."""
+        rates, log = self._rates[bucket.limit], self._logs.get(bucket, _Log())
+        self._drop_expired(log, now - max(rate.per for rate in rates), now)
+        self._drop_empty(bucket)
+        full = [list(log.values())[-rate.times] + rate.per - now for rate in rates if len(log) >= rate.times]
         return max([timedelta(0), *full])
 
-    def _keep(self, bucket: Bucket, log: dict[str, datetime]) -> None:
-        self._remembered += len(log) - len(self._logs.get(bucket, {}))
-        if log:
-            self._logs[bucket] = log
-        else:
-            self._logs.pop(bucket, None)
+    def _drop_expired(self, log: _Log, begin: datetime, now: datetime) -> None:
+        """Attempts are ordered by time. Those in the future were counted before the clock was set back."""
+        size = len(log)
+        while log and next(iter(log.values())) <= begin:
+            log.popitem(last=False)
+        while log and next(reversed(log.values())) > now:
+            log.popitem()
+        self.stored -= size - len(log)
+
+    def _drop_empty(self, bucket: Bucket) -> None:
+        if not self._logs.get(bucket, True):
+            del self._logs[bucket]
