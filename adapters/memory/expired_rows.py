@@ -57,9 +57,9 @@ class MemoryLeftovers(Leftovers):
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
     over = (session.ended_at or session.expires_at) < now - retention.SESSION
-    raised_at = rows.raised_at.get(session.id)
-    quiet = raised_at is None or raised_at < rows.clock() - retention.SESSION
-    return over and quiet and session.id not in rows.unpublished
+    revoked_at = rows.revoked_at.get(session.id)
+    quiet = revoked_at is None or revoked_at < rows.clock() - retention.SESSION
+    return over and quiet and session.id not in rows.revocation_pending
 
 
 def _mail(_: Rows, mail: Mail, now: datetime) -> bool:

@@ -23,14 +23,14 @@ class MemoryRevocationStore(RevocationStore):
     async def revoked(self, *, within: timedelta) -> Mapping[UUID, int]:
         rows = self._store.rows
         since = rows.clock() - within
-        return await self.min_generations([session for session, at in rows.raised_at.items() if at >= since])
+        return await self.min_generations([session for session, at in rows.revoked_at.items() if at >= since])
 
     async def pending(self) -> Mapping[UUID, int]:
-        return await self.min_generations(self._store.rows.unpublished)
+        return await self.min_generations(self._store.rows.revocation_pending)
 
     async def mark_published(self, min_generations: Mapping[UUID, int]) -> None:
         current = await self.min_generations(min_generations)
-        self._store.rows.unpublished -= {it for it in current if current[it] == min_generations[it]}
+        self._store.rows.revocation_pending -= {it for it in current if current[it] == min_generations[it]}
 
     async def primary(self) -> BlocklistPrimary | None:
         await checkpoint()

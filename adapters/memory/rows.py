@@ -29,8 +29,8 @@ class Rows:
     clients: dict[UUID, Client] = field(default_factory=dict)
     changes: dict[UUID, AddressChange] = field(default_factory=dict)
     import_digests: dict[UUID, str] = field(default_factory=dict)
-    raised_at: dict[UUID, datetime] = field(default_factory=dict)
-    unpublished: set[UUID] = field(default_factory=set)
+    revoked_at: dict[UUID, datetime] = field(default_factory=dict)
+    revocation_pending: set[UUID] = field(default_factory=set)
 
     def copy(self) -> "Rows":
         return Rows(
@@ -44,6 +44,6 @@ class Rows:
             clients=dict(self.clients),
             changes=dict(self.changes),
             import_digests=dict(self.import_digests),
-            raised_at=dict(self.raised_at),
-            unpublished=set(self.unpublished),
+            revoked_at=dict(self.revoked_at),
+            revocation_pending=set(self.revocation_pending),
         )

@@ -72,7 +72,7 @@ class MemorySessions(Sessions):
         alive = await self._alive(user_id)
         for session in alive:
             self._raise(session.ended(now=now, reason=reason))
-        fresh = [s for s in self._rows.unpublished if self._rows.sessions[s].user_id == user_id]
+        fresh = [s for s in self._rows.revocation_pending if self._rows.sessions[s].user_id == user_id]
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return len(alive)
 
@@ -85,7 +85,7 @@ class MemorySessions(Sessions):
     async def settled(self, user_id: UUID) -> None:
         await checkpoint()
         for session in self._rows.sessions.values():
-            if session.user_id == user_id and session.id in self._rows.unpublished:
+            if session.user_id == user_id and session.id in self._rows.revocation_pending:
                 self.raised[session.id] = session.lowest_welcome
 
     async def _of(self, user_id: UUID) -> Sequence[Session]:
@@ -99,6 +99,6 @@ class MemorySessions(Sessions):
 
     def _raise(self, session: Session) -> None:
         self._rows.sessions[session.id] = session
-        self._rows.raised_at[session.id] = self._rows.clock()
-        self._rows.unpublished.add(session.id)
+        self._rows.revoked_at[session.id] = self._rows.clock()
+        self._rows.revocation_pending.add(session.id)
         self.raised[session.id] = session.lowest_welcome

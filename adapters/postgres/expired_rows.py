@@ -89,9 +89,9 @@ async def _remove_claims(
 def _session(now: datetime) -> ColumnElement[bool]:
     before = now - retention.SESSION
     # By the clock that wrote it: the clock of the worker may be a day ahead.
-    quiet = or_(sessions.c.raised_at.is_(None), sessions.c.raised_at < func.now() - retention.SESSION)
+    quiet = or_(sessions.c.revoked_at.is_(None), sessions.c.revoked_at < func.now() - retention.SESSION)
     return and_(
-        func.coalesce(sessions.c.ended_at, sessions.c.expires_at) < before, quiet, not_(sessions.c.unpublished)
+        func.coalesce(sessions.c.ended_at, sessions.c.expires_at) < before, quiet, not_(sessions.c.revocation_pending)
     )
 
 

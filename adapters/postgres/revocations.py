@@ -16,29 +16,31 @@ from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.rows import MIN_GENERATION
 from adapters.postgres.statements import CompiledStatement
-from adapters.postgres.tables import seats, sessions
+from adapters.postgres.tables import blocklist_primary, sessions
 from adapters.revocations import BlocklistPrimary, RevocationStore
 
 _MIN_GENERATIONS = select(sessions.c.id, MIN_GENERATION)
 _OF_SESSIONS = CompiledStatement(_MIN_GENERATIONS.where(sessions.c.id == any_(bindparam("ids", type_=ARRAY(Uuid)))))
 _REVOKED = CompiledStatement(
-    _MIN_GENERATIONS.where(sessions.c.raised_at >= func.now() - bindparam("within", type_=Interval))
+    _MIN_GENERATIONS.where(sessions.c.revoked_at >= func.now() - bindparam("within", type_=Interval))
 )
-_PENDING = CompiledStatement(_MIN_GENERATIONS.where(sessions.c.unpublished))
-_PRIMARY = CompiledStatement(select(seats.c.server, seats.c.number))
+_PENDING = CompiledStatement(_MIN_GENERATIONS.where(sessions.c.revocation_pending))
+_PRIMARY = CompiledStatement(
+    select(blocklist_primary.c.run_id.label("run_id"), blocklist_primary.c.epoch.label("epoch"))
+)
 
 
 def _mark_published() -> CompiledStatement:
-    ids, floors = bindparam("ids", type_=ARRAY(Uuid)), bindparam("floors", type_=ARRAY(Integer))
-    published = func.unnest(ids, floors).table_valued("id", "floor", name="published").render_derived()
+    ids, values = bindparam("ids", type_=ARRAY(Uuid)), bindparam("values", type_=ARRAY(Integer))
+    published = func.unnest(ids, values).table_valued("id", "min_generation", name="published").render_derived()
     # A locked row is about to be revoked further, so it is skipped without waiting.
     same = (
         select(sessions.c.id)
-        .join(published, and_(sessions.c.id == published.c.id, published.c.floor == MIN_GENERATION))
+        .join(published, and_(sessions.c.id == published.c.id, published.c.min_generation == MIN_GENERATION))
         .with_for_update(of=sessions, skip_locked=True)
         .cte("same")
     )
-    return CompiledStatement(update(sessions).where(sessions.c.id == same.c.id).values(unpublished=False))
+    return CompiledStatement(update(sessions).where(sessions.c.id == same.c.id).values(revocation_pending=False))
 
 
 _MARK_PUBLISHED = _mark_published()
@@ -64,19 +66,21 @@ class PostgresRevocationStore(RevocationStore):
 
     async def mark_published(self, min_generations: Mapping[UUID, int]) -> None:
         async with self._connection() as connection:
-            ids, floors = list(min_generations), list(min_generations.values())
-            await connection.execute(_MARK_PUBLISHED, ids=ids, floors=floors)
+            ids, values = list(min_generations), list(min_generations.values())
+            await connection.execute(_MARK_PUBLISHED, ids=ids, values=values)
 
     async def primary(self) -> BlocklistPrimary | None:
         async with self._connection() as connection:
             row = await connection.fetch_row(_PRIMARY)
-        return None if row is None else BlocklistPrimary(row["server"], row["number"])
+        return None if row is None else BlocklistPrimary(row["run_id"], row["epoch"])
 
     async def promote(self, run_id: str, *, after: BlocklistPrimary | None) -> None:
         promotion = (
-            insert(seats).values(server=run_id).on_conflict_do_nothing()
+            insert(blocklist_primary).values(run_id=run_id).on_conflict_do_nothing()
             if after is None
-            else update(seats).where(seats.c.number == after.epoch).values(server=run_id, number=after.epoch + 1)
+            else update(blocklist_primary)
+            .where(blocklist_primary.c.epoch == after.epoch)
+            .values(run_id=run_id, epoch=after.epoch + 1)
         )
         async with self._connection() as connection:
             await connection.execute(promotion)
@@ -87,7 +91,7 @@ class PostgresRevocationStore(RevocationStore):
 
     async def _read(self, statement: CompiledStatement, **parameters: object) -> Mapping[UUID, int]:
         async with self._connection() as connection:
-            return {row["id"]: row["floor"] for row in await connection.fetch(statement, **parameters)}
+            return {row["id"]: row["min_generation"] for row in await connection.fetch(statement, **parameters)}
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

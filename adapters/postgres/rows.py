@@ -20,7 +20,9 @@ from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
 
-MIN_GENERATION = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.floor).label("floor")
+MIN_GENERATION = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.min_generation).label(
+    "min_generation"
+)
 """The least generation of a session whose access tokens are valid."""
 
 
@@ -113,7 +115,7 @@ def row_of_session(session: Session) -> dict[str, Any]:
         "id": session.id,
         "user_id": session.user_id,
         "generation": session.generation,
-        "floor": session.floor,
+        "min_generation": session.floor,
         "created_at": session.created_at,
         "rotated_at": session.rotated_at,
         "expires_at": session.expires_at,

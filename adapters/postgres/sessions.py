@@ -23,7 +23,17 @@ def _alive(user_id: Any, now: Any) -> ColumnElement[bool]:
     return and_(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None), sessions.c.expires_at > now)
 
 
-_ADDED = ("id", "user_id", "generation", "floor", "created_at", "rotated_at", "expires_at", "user_agent", "ip")
+_ADDED = (
+    "id",
+    "user_id",
+    "generation",
+    "min_generation",
+    "created_at",
+    "rotated_at",
+    "expires_at",
+    "user_agent",
+    "ip",
+)
 
 # Made once: what each login and logout asks costs more to put together than to send.
 _BY_ID = CompiledStatement(select(sessions).where(sessions.c.id == bindparam("session")))
@@ -56,8 +66,8 @@ _BEYOND = CompiledStatement(
 _AS_ENDED = {
     "ended_at": bindparam("now"),
     "end_reason": bindparam("reason"),
-    "raised_at": func.now(),
-    "unpublished": True,
+    "revoked_at": func.now(),
+    "revocation_pending": True,
 }
 _end = update(sessions).where(sessions.c.id == bindparam("session"), sessions.c.ended_at.is_(None)).values(_AS_ENDED)
 _ended = _end.returning(sessions.c.id).cte("ended")
@@ -149,7 +159,9 @@ class PostgresSessions(Sessions):
         theirs = among(sessions.c.user_id, user_ids)
         ended = len(await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason))
         # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
-        fresh = await self._connection.fetch_column(select(sessions.c.id).where(theirs, sessions.c.unpublished))
+        fresh = await self._connection.fetch_column(
+            select(sessions.c.id).where(theirs, sessions.c.revocation_pending)
+        )
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return ended
 
@@ -157,16 +169,18 @@ class PostgresSessions(Sessions):
         outdated = await self._connection.fetch(
             update(sessions)
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))
-            .values(floor=sessions.c.generation + 1, raised_at=func.now(), unpublished=True)
-            .returning(sessions.c.id, sessions.c.floor)
+            .values(min_generation=sessions.c.generation + 1, revoked_at=func.now(), revocation_pending=True)
+            .returning(sessions.c.id, MIN_GENERATION)
         )
-        floors = {row["id"]: row["floor"] for row in outdated}
-        self.raised.update(floors)
-        return len(floors)
+        min_generations = {row["id"]: row["min_generation"] for row in outdated}
+        self.raised.update(min_generations)
+        return len(min_generations)
 
     async def settled(self, user_id: UUID) -> None:
-        theirs = select(sessions.c.id, MIN_GENERATION).where(sessions.c.user_id == user_id, sessions.c.unpublished)
-        self.raised.update({row["id"]: row["floor"] for row in await self._connection.fetch(theirs)})
+        theirs = select(sessions.c.id, MIN_GENERATION).where(
+            sessions.c.user_id == user_id, sessions.c.revocation_pending
+        )
+        self.raised.update({row["id"]: row["min_generation"] for row in await self._connection.fetch(theirs)})
 
     async def _end(self, which: Any, *, now: datetime, reason: EndReason) -> Sequence[UUID]:
         ending = update(sessions).where(which).values(_AS_ENDED).returning(sessions.c.id)

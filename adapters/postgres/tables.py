@@ -98,7 +98,7 @@ sessions = Table(
     # A session outlives its user, nameless: that it has ended must stay known as long as its tokens could live.
     Column("user_id", Uuid, ForeignKey("users.id", ondelete="SET NULL")),
     Column("generation", Integer, nullable=False),
-    Column("floor", Integer, nullable=False),
+    Column("floor", Integer, nullable=False, key="min_generation"),
     Column("created_at", _moment, nullable=False),
     Column("rotated_at", _moment, nullable=False),
     Column("expires_at", _moment, nullable=False),
@@ -106,23 +106,23 @@ sessions = Table(
     Column("end_reason", Text),
     Column("user_agent", Text, nullable=False),
     Column("ip", Text, nullable=False),
-    Column("raised_at", _moment),
+    Column("raised_at", _moment, key="revoked_at"),
     # By how much the clock of who wrote rotated_at was ahead of the database's; NULL where that is unknown.
     Column("rotated_ahead", Interval),
-    Column("unpublished", Boolean, nullable=False, server_default=text("false")),
+    Column("unpublished", Boolean, nullable=False, server_default=text("false"), key="revocation_pending"),
 )
 Index("ix_sessions_user_id_id", sessions.c.user_id, sessions.c.id)
 Index("ix_sessions_alive", sessions.c.user_id, postgresql_where=sessions.c.ended_at.is_(None))
-Index("ix_sessions_raised_at", sessions.c.raised_at, postgresql_where=sessions.c.raised_at.is_not(None))
-Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.unpublished)
+Index("ix_sessions_raised_at", sessions.c.revoked_at, postgresql_where=sessions.c.revoked_at.is_not(None))
+Index("ix_sessions_unpublished", sessions.c.id, postgresql_where=sessions.c.revocation_pending)
 
-# Which server holds the copy of the floors that counts: one row.
-seats = Table(
+# The Redis server whose copy of the revocations counts, with its epoch (fencing token): one row.
+blocklist_primary = Table(
     "seats",
     metadata,
     Column("id", Boolean, primary_key=True, server_default=text("true")),
-    Column("server", Text, nullable=False),
-    Column("number", Integer, nullable=False, server_default="1"),
+    Column("server", Text, nullable=False, key="run_id"),
+    Column("number", Integer, nullable=False, server_default="1", key="epoch"),
     CheckConstraint("id", name="one"),
 )
 

@@ -59,6 +59,6 @@ def pass_by(stage: Stage, store_clock: StoppedClock, request: pytest.FixtureRequ
         store_clock.now += much
         if engine is not None:
             async with engine.begin() as connection:
-                await connection.execute(update(sessions).values(raised_at=sessions.c.raised_at - much))
+                await connection.execute(update(sessions).values(revoked_at=sessions.c.revoked_at - much))
 
     return pass_by

@@ -27,7 +27,7 @@ from adapters.revocations import Blocklist, RevocationStore
 from domain.refusals import Code, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints.devserver import engines
-from tests.support.blocklists import HORIZON, LEASE_KEY, FakeStore, gone, renewing, revocation_key, trusted
+from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
 from tests.support.tcp_proxy import proxy
 
@@ -46,7 +46,7 @@ async def open_blocklist(
 
 
 @contextlib.asynccontextmanager
-async def paused_renewal(store: FakeStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
+async def paused_renewal(store: FakeRevocationStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
     """A renewal that pauses while it reads the store, and goes on at the dedent."""
     reading, store.go_on = asyncio.Event(), asyncio.Event()
     store.reading = reading
@@ -64,12 +64,14 @@ async def now_of(redis: "Redis") -> int:
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> FakeRevocationStore:
+    return FakeRevocationStore()
 
 
 @pytest.fixture
-async def blocklist(redis: "Redis", valkey: engines.Valkey, store: FakeStore) -> AsyncIterator[RedisBlocklist]:
+async def blocklist(
+    redis: "Redis", valkey: engines.Valkey, store: FakeRevocationStore
+) -> AsyncIterator[RedisBlocklist]:
     """In an empty Redis, before the first renewal."""
     async with open_blocklist(valkey.url, store, deadline=1.0) as made:
         yield made
@@ -131,7 +133,7 @@ async def test_there_is_no_answer_before_the_first_renewal(blocklist: RedisBlock
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_the_first_renewal_backfills_the_horizon(blocklist: RedisBlocklist, store: FakeStore) -> None:
+async def test_the_first_renewal_backfills_the_horizon(blocklist: RedisBlocklist, store: FakeRevocationStore) -> None:
     recent, old = new_id(), new_id()
     store.end(recent, at=LATER - HORIZON)
     store.end(old, at=LATER - HORIZON - timedelta(microseconds=1))
@@ -141,7 +143,7 @@ async def test_the_first_renewal_backfills_the_horizon(blocklist: RedisBlocklist
 
 
 async def test_a_renewal_publishes_pending_revocations(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
     store.end(session := new_id())
@@ -152,7 +154,7 @@ async def test_a_renewal_publishes_pending_revocations(
 
 
 async def test_a_session_revoked_further_during_a_renewal_stays_pending(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
     await redis.pexpire(LEASE_KEY, 400)
@@ -163,7 +165,9 @@ async def test_a_session_revoked_further_during_a_renewal_stays_pending(
     assert store.news == {session: ENDED}
 
 
-async def test_entries_live_as_long_as_the_horizon(valkey: engines.Valkey, redis: "Redis", store: FakeStore) -> None:
+async def test_entries_live_as_long_as_the_horizon(
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
+) -> None:
     async with open_blocklist(valkey.url, store, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
         await blocklist.renew()
         await blocklist.publish({(session := new_id()): ENDED})
@@ -173,7 +177,9 @@ async def test_entries_live_as_long_as_the_horizon(valkey: engines.Valkey, redis
         assert await blocklist.min_generations([session]) == {}
 
 
-async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, store: FakeStore, redis: "Redis") -> None:
+async def test_only_ids_and_numbers_are_stored(
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
+) -> None:
     store.end(new_id())
     await blocklist.renew()
     await blocklist.publish({new_id(): ENDED, new_id(): 4})
@@ -190,7 +196,7 @@ async def test_only_ids_and_numbers_are_stored(blocklist: RedisBlocklist, store:
 
 
 async def test_an_emptied_redis_is_untrusted_until_it_is_complete(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
     store.end(session := new_id())
@@ -204,7 +210,7 @@ async def test_an_emptied_redis_is_untrusted_until_it_is_complete(
 
 @pytest.mark.parametrize("first", [True, False], ids=["first round", "later round"])
 async def test_a_redis_emptied_during_a_renewal_gets_no_lease(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", first: bool
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", first: bool
 ) -> None:
     store.end(session := new_id())
     if not first:
@@ -220,7 +226,7 @@ async def test_a_redis_emptied_during_a_renewal_gets_no_lease(
 
 
 async def test_a_late_renewal_extends_by_a_lease_since_it_read_the_clock(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     async with open_blocklist(valkey.url, store, lease=0.5, deadline=1.0) as blocklist:
         await blocklist.renew()
@@ -239,7 +245,7 @@ async def test_a_late_renewal_extends_by_a_lease_since_it_read_the_clock(
 
 
 async def test_a_lease_prolonged_by_a_clock_set_back_is_renewed(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
     await redis.pexpire(LEASE_KEY, 3_600_000)
@@ -250,7 +256,7 @@ async def test_a_lease_prolonged_by_a_clock_set_back_is_renewed(
 
 
 async def test_an_unavailable_store_is_reported_and_grants_no_lease(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     store.trouble = unavailable("The database")
     with pytest.raises(Refusal) as refused:
@@ -263,7 +269,9 @@ async def test_an_unavailable_store_is_reported_and_grants_no_lease(
 # -- errors that Redis may give ---------------------------------------------------------------------------
 
 
-async def test_a_redis_with_an_eviction_policy_is_untrusted(own_valkey: engines.Valkey, store: FakeStore) -> None:
+async def test_a_redis_with_an_eviction_policy_is_untrusted(
+    own_valkey: engines.Valkey, store: FakeRevocationStore
+) -> None:
     client = Redis.from_url(own_valkey.url)
     async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
@@ -278,7 +286,7 @@ async def test_a_redis_with_an_eviction_policy_is_untrusted(own_valkey: engines.
 
 
 async def test_a_full_redis_is_untrusted_and_a_publication_waits(
-    own_valkey: engines.Valkey, store: FakeStore
+    own_valkey: engines.Valkey, store: FakeRevocationStore
 ) -> None:
     client = Redis.from_url(own_valkey.url)
     async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
@@ -293,7 +301,9 @@ async def test_a_full_redis_is_untrusted_and_a_publication_waits(
     await client.aclose()
 
 
-async def test_a_replica_is_untrusted(own_valkey: engines.Valkey, valkey: engines.Valkey, store: FakeStore) -> None:
+async def test_a_replica_is_untrusted(
+    own_valkey: engines.Valkey, valkey: engines.Valkey, store: FakeRevocationStore
+) -> None:
     client = Redis.from_url(own_valkey.url)
     async with open_blocklist(own_valkey.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
@@ -308,7 +318,7 @@ async def test_a_replica_is_untrusted(own_valkey: engines.Valkey, valkey: engine
 
 @pytest.mark.parametrize("kind", ["list", "word"])
 async def test_entries_that_are_no_numbers_are_untrusted(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", kind: str
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", kind: str
 ) -> None:
     await blocklist.renew()
     store.end(session := new_id())
@@ -327,7 +337,7 @@ async def test_entries_that_are_no_numbers_are_untrusted(
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def test_a_refused_connection_gives_no_answer(own_valkey: engines.Valkey, store: FakeStore) -> None:
+async def test_a_refused_connection_gives_no_answer(own_valkey: engines.Valkey, store: FakeRevocationStore) -> None:
     wrong = own_valkey.url.replace(own_valkey.password, "wrong")
     nobody = own_valkey.url.replace(str(own_valkey.port), "1")
     for url in (wrong, nobody):
@@ -344,7 +354,7 @@ async def test_a_refused_connection_gives_no_answer(own_valkey: engines.Valkey, 
 @pytest.mark.parametrize("noticed", [True, False], ids=["noticed", "unnoticed"])
 @pytest.mark.parametrize("memory", ["kept", "emptied", "older"])
 async def test_a_killed_redis_is_untrusted_until_it_is_complete(
-    own_valkey: engines.Valkey, store: FakeStore, memory: str, noticed: bool
+    own_valkey: engines.Valkey, store: FakeRevocationStore, memory: str, noticed: bool
 ) -> None:
     data, copy = own_valkey.folder / "appendonlydir", own_valkey.folder / "copy"
     async with open_blocklist(own_valkey.url, store, lease=600, deadline=1.0) as blocklist:
@@ -390,7 +400,7 @@ async def twin(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
 
 
 async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
-    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     url = await twin(own_valkey, valkey)
     async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
@@ -407,7 +417,7 @@ async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
 
 
 async def test_a_server_replaced_during_a_renewal_gets_no_lease(
-    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     url = await twin(own_valkey, valkey)
     async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
@@ -432,7 +442,7 @@ async def test_a_server_replaced_during_a_renewal_gets_no_lease(
 
 
 async def test_a_silent_redis_is_untrusted_until_it_answers(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     async with proxy(valkey.url) as wire, open_blocklist(wire.url, store) as blocklist:
         await trusted(blocklist)
@@ -450,7 +460,7 @@ async def test_a_silent_redis_is_untrusted_until_it_answers(
 
 
 async def test_a_publication_without_an_answer_waits_for_the_lease_to_expire(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     async with (
         proxy(valkey.url) as wire,
@@ -518,7 +528,7 @@ async def test_hundreds_of_callers_share_batches(blocklist: RedisBlocklist, redi
 
 
 async def test_a_thousand_cancelled_callers_mix_up_no_answer(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     dice, floors = random.Random(5), {new_id(): floor for floor in range(1, 200)}
     sessions = list(floors)
@@ -552,7 +562,7 @@ async def test_a_thousand_cancelled_callers_mix_up_no_answer(
 
 
 async def test_a_renewal_can_be_cancelled_at_any_moment(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     dice = random.Random(9)
     async with open_blocklist(valkey.url, store, lease=0.02, deadline=1.0) as blocklist:
@@ -562,7 +572,7 @@ async def test_a_renewal_can_be_cancelled_at_any_moment(
 
 
 async def test_closing_waits_for_the_renewal_in_progress(
-    valkey: engines.Valkey, redis: "Redis", store: FakeStore
+    valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     async with open_blocklist(valkey.url, store, deadline=1.0) as blocklist:
         async with paused_renewal(store, blocklist):
@@ -575,7 +585,7 @@ async def test_closing_waits_for_the_renewal_in_progress(
 
 
 async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
-    blocklist: RedisBlocklist, store: FakeStore, database: Database, valkey: engines.Valkey, redis: "Redis"
+    blocklist: RedisBlocklist, store: FakeRevocationStore, database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     for kind in ("memory", "postgres"):
         await redis.flushall()
@@ -602,7 +612,7 @@ async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
 
 
 async def test_the_renewal_task_survives_errors_until_it_is_stopped(
-    blocklist: RedisBlocklist, store: FakeStore, redis: "Redis", caplog: pytest.LogCaptureFixture
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     async def is_trusted() -> bool:
         return await blocklist.min_generations([]) is not None

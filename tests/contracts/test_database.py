@@ -16,7 +16,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.errors import FAILURES
 from adapters.postgres.statements import CompiledStatement, Statement
-from adapters.postgres.tables import seats, users
+from adapters.postgres.tables import blocklist_primary, users
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.event import Action, Event
 from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
@@ -315,7 +315,7 @@ async def test_after_an_answer_of_a_standby_no_open_connection_is_used_again(mig
     async with database.connection() as connection:
         await connection.execute(text("BEGIN READ ONLY"))
         with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
-            await connection.execute(CompiledStatement(insert(seats).values(server="nobody")))
+            await connection.execute(CompiledStatement(insert(blocklist_primary).values(run_id="unknown")))
         await connection.execute(text("ROLLBACK"))
     assert before.isdisjoint(await both())
     await database.close()

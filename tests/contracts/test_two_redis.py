@@ -16,7 +16,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from entrypoints.devserver import engines
-from tests.support.blocklists import HORIZON, LEASE_KEY, FakeStore, gone, renewing, revocation_key, trusted
+from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
 from tests.support.stage import LATER, SpyingBlocklist, Stage, new_id, until
 
 pytestmark = pytest.mark.anyio
@@ -24,7 +24,9 @@ pytestmark = pytest.mark.anyio
 LEASE, DEADLINE = 0.5, 0.2
 
 
-def at(url: str, floors: PostgresRevocationStore | FakeStore, *, reelection_delay: float = 10.0) -> RedisBlocklist:
+def at(
+    url: str, floors: PostgresRevocationStore | FakeRevocationStore, *, reelection_delay: float = 10.0
+) -> RedisBlocklist:
     return RedisBlocklist(
         url,
         store=floors,
@@ -48,19 +50,19 @@ async def other_redis(other_valkey: engines.Valkey) -> AsyncIterator["Redis"]:
 
 
 @pytest.fixture
-def store() -> FakeStore:
-    return FakeStore()
+def store() -> FakeRevocationStore:
+    return FakeRevocationStore()
 
 
 @pytest.fixture
-async def old(store: FakeStore, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
+async def old(store: FakeRevocationStore, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
     made = at(valkey.url, store, reelection_delay=3.0)
     yield made
     await made.close()
 
 
 @pytest.fixture
-async def new(store: FakeStore, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
+async def new(store: FakeRevocationStore, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
     made = at(other_valkey.url, store)
     yield made
     await made.close()
@@ -87,7 +89,7 @@ async def untrusted(blocklist: RedisBlocklist) -> None:
 
 
 async def test_of_two_servers_the_later_one_is_trusted(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(old)
     await new.renew()
@@ -103,7 +105,7 @@ async def test_of_two_servers_the_later_one_is_trusted(
 
 
 async def test_locating_the_primary_interrupts_no_command(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await new.renew()
@@ -121,7 +123,7 @@ async def test_locating_the_primary_interrupts_no_command(
 
 
 async def test_the_new_primary_is_trusted_after_the_old_lease_has_expired(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     async with renewing(new):
@@ -134,7 +136,7 @@ async def test_the_new_primary_is_trusted_after_the_old_lease_has_expired(
 
 
 async def test_revocations_under_the_last_old_lease_reach_the_new_primary(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await new.renew()
@@ -148,7 +150,7 @@ async def test_revocations_under_the_last_old_lease_reach_the_new_primary(
 
 
 async def test_revocations_at_a_former_primary_wait_for_the_new_one(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     async with renewing(new):
@@ -163,7 +165,7 @@ async def test_revocations_at_a_former_primary_wait_for_the_new_one(
 
 
 async def test_a_replicated_lease_is_untrusted(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(new)
     theirs = await lease_of(other_redis)
@@ -182,7 +184,7 @@ async def test_a_replicated_lease_is_untrusted(
 
 
 async def test_a_demoted_server_is_promoted_again_if_it_is_alone(
-    store: FakeStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
+    store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)
     await trusted(new)

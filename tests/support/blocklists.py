@@ -25,11 +25,11 @@ def revocation_key(session: UUID) -> str:
 
 
 @dataclass
-class FakeStore(RevocationStore):
+class FakeRevocationStore(RevocationStore):
     """Minimum generations set by hand; a test may pause a read."""
 
     all: dict[UUID, int] = field(default_factory=dict)
-    raised_at: dict[UUID, datetime] = field(default_factory=dict)
+    revoked_at: dict[UUID, datetime] = field(default_factory=dict)
     news: dict[UUID, int] = field(default_factory=dict)
     current_primary: BlocklistPrimary | None = None
     trouble: Exception | None = None
@@ -38,14 +38,14 @@ class FakeStore(RevocationStore):
 
     def end(self, session: UUID, *, floor: int = ENDED, at: datetime = NOW) -> None:
         self.all[session] = self.news[session] = floor
-        self.raised_at[session] = at
+        self.revoked_at[session] = at
 
     async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         return {session: self.all[session] for session in sessions if session in self.all}
 
     async def revoked(self, *, within: timedelta) -> Mapping[UUID, int]:
         await self._read()
-        return {session: self.all[session] for session, at in self.raised_at.items() if at >= LATER - within}
+        return {session: self.all[session] for session, at in self.revoked_at.items() if at >= LATER - within}
 
     async def pending(self) -> Mapping[UUID, int]:
         found = dict(self.news)
