@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.origin import NOWHERE, Origin
 
 
@@ -19,7 +19,7 @@ class Audit:
     async def record(
         self,
         work: UnitOfWork,
-        action: Action,
+        action: EventType,
         user_id: UUID,
         *,
         by: UUID | None = None,
@@ -30,7 +30,7 @@ class Audit:
         await work.events.add(self.event(action, user_id, by=by, origin=origin, detail=detail))
 
     def event(
-        self, action: Action, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE, detail: str = ""
+        self, action: EventType, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE, detail: str = ""
     ) -> Event:
         """For a repository that adds the event together with the change."""
         now = self.clock()

@@ -11,7 +11,7 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.limits import Bucket
-from domain.mail import Link, Purpose
+from domain.mail import EmailLink, LinkPurpose
 from domain.retention import Cleared, Leftover
 from domain.token import AccessToken, RefreshToken
 from domain.user import User
@@ -84,9 +84,9 @@ class RefreshTokenCodec(Protocol):
 class LinkSigner(Protocol):
     """Links into authenticated, URL-safe text and back. Neither direction looks at the clock."""
 
-    def sign(self, link: Link) -> str: ...
+    def sign(self, link: EmailLink) -> str: ...
 
-    def verify(self, text: str, purpose: Purpose) -> Link:
+    def verify(self, text: str, purpose: LinkPurpose) -> EmailLink:
         """Raises `link_invalid`, also for a link of another purpose. Expiry is the caller's to judge."""
         ...
 

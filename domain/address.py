@@ -2,7 +2,7 @@
 
 import re
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~-]+)*")
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -52,7 +52,7 @@ def normal_email(text: str, *, field: str = "email") -> str:
     # The length is looked at first (RFC 5321 section 4.5.3.1): nothing below sees more than 254 characters.
     text = text.strip()
     if len(text) <= 254 and _INTERNATIONAL.search(text) and not text.rpartition("@")[2].isascii():
-        raise Refusal(Code.EMAIL_INVALID, _NOT_ASCII, field=field)
+        raise Refusal(ErrorCode.EMAIL_INVALID, _NOT_ASCII, field=field)
     if len(text) > 254 or not text.isascii():
         raise _email_invalid(field)
     address = text.lower()
@@ -74,7 +74,7 @@ def normal_username(text: str) -> str:
     text = text.strip()
     if not _USERNAME.fullmatch(text):
         raise Refusal(
-            Code.USERNAME_INVALID,
+            ErrorCode.USERNAME_INVALID,
             "A username must have 3 to 32 letters (a to z), digits, dots, underscores or hyphens, "
             "and must begin and end with a letter or a digit.",
             field="username",
@@ -90,10 +90,10 @@ def chosen_username(text: str, *, product: str = "") -> str:
     """
     username = normal_username(text)
     if _is_reserved(username.lower(), product):
-        raise Refusal(Code.USERNAME_INVALID, "This username is reserved. Choose another.", field="username")
+        raise Refusal(ErrorCode.USERNAME_INVALID, "This username is reserved. Choose another.", field="username")
     if _is_domain(username.lower()):
         raise Refusal(
-            Code.USERNAME_INVALID, "A username must not look like a domain. Choose another.", field="username"
+            ErrorCode.USERNAME_INVALID, "A username must not look like a domain. Choose another.", field="username"
         )
     return username
 
@@ -121,4 +121,4 @@ def _is_domain(name: str) -> bool:
 
 
 def _email_invalid(field: str) -> Refusal:
-    return Refusal(Code.EMAIL_INVALID, "This is not a valid e-mail address.", field=field)
+    return Refusal(ErrorCode.EMAIL_INVALID, "This is not a valid e-mail address.", field=field)

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.user import User
 
 
@@ -27,7 +27,7 @@ class AddressChange:
 
     def confirmable(self, user: User, *, now: datetime) -> bool:
         """Whether it may still move its user. Whatever happened to the user's credentials since has ended it."""
-        alive = self.confirmed_at is None and now < self.asked_at + Purpose.EMAIL.lifetime
+        alive = self.confirmed_at is None and now < self.asked_at + LinkPurpose.EMAIL.lifetime
         return alive and not user.disabled and user.credential_version == self.credential_version
 
     def pending_at(self, user: User) -> bool:
@@ -47,7 +47,7 @@ class AddressChange:
         """Until when the owner of the old mailbox can undo a confirmed change; None if that is not possible."""
         if self.confirmed_at is None or self.closed_at is not None:
             return None
-        until = self.confirmed_at + Purpose.RESTORE.lifetime
+        until = self.confirmed_at + LinkPurpose.RESTORE.lifetime
         return until if now < until else None
 
     def carried(self, user: User) -> Self:

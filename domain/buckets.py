@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from domain.limits import Bucket, Limit
-from domain.mail import Kind, Link
+from domain.mail import EmailLink, MailKind
 from domain.origin import Origin
 
 
@@ -41,7 +41,7 @@ def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket
 def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
     """Reserves for a recipient whose buckets are full: one for networks where the user is logged in, one for all."""
     box = mailbox(recipient)
-    return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == Kind.RESET else None
+    return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == MailKind.RESET else None
 
 
 def registration_reserve(address: str) -> tuple[Bucket, ...]:
@@ -58,7 +58,7 @@ def link_bucket(purpose: str, origin: Origin) -> Bucket:
     return Bucket(Limit.LINK, (purpose, origin.network))
 
 
-def link_use_bucket(link: Link) -> Bucket:
+def link_use_bucket(link: EmailLink) -> Bucket:
     return Bucket(Limit.LINK_USE, (link.purpose, str(link.subject)))
 
 
@@ -72,9 +72,9 @@ def buckets_of_recovery(email: str, username: str | None, origin: Origin) -> tup
     names = (email,) if username is None else (email, username)
     guesses = [(login_buckets(name, origin)[0], account_bucket(name), home_bucket(name)) for name in names]
     mails = (
-        mail_buckets_of_network(Kind.RESET, email, origin)[0],
-        *mail_buckets_of_recipient(Kind.RESET, email),
-        *filter(None, mail_reserves(Kind.RESET, email)),
+        mail_buckets_of_network(MailKind.RESET, email, origin)[0],
+        *mail_buckets_of_recipient(MailKind.RESET, email),
+        *filter(None, mail_reserves(MailKind.RESET, email)),
     )
     return (*(bucket for some in guesses for bucket in some), *mails)
 

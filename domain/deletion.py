@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 
-UNDO: timedelta = Purpose.RESTORE.lifetime
+UNDO: timedelta = LinkPurpose.RESTORE.lifetime
 """How long the owner of the mailbox can undo a deletion that was requested with the password."""
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.origin import NOWHERE, Origin
 
 
-class Action(StrEnum):
+class EventType(StrEnum):
     """Every change of credentials and every admin action. The values are public and never change their meaning."""
 
     REGISTERED = "registered"
@@ -44,7 +44,7 @@ class Event:
     """
 
     id: UUID
-    action: Action
+    action: EventType
     user_id: UUID
     actor_id: UUID | None = None
     created_at: datetime
@@ -54,7 +54,7 @@ class Event:
     @classmethod
     def of(
         cls,
-        action: Action,
+        action: EventType,
         user_id: UUID,
         *,
         id: UUID,
@@ -75,4 +75,4 @@ class Event:
 
     def of_deleted_user(self) -> Self:
         """Without IP address and device, except for the deletion itself, whose actor may be another user."""
-        return self if self.action is Action.DELETED else self.without_origin()
+        return self if self.action is EventType.DELETED else self.without_origin()

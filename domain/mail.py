@@ -10,7 +10,7 @@ from uuid import UUID
 from domain.origin import NOWHERE, Origin
 
 
-class Purpose(StrEnum):
+class LinkPurpose(StrEnum):
     """What a link in a mail may be used for; a link of one purpose is worth nothing for another."""
 
     VERIFY = "verify"
@@ -28,14 +28,14 @@ class Purpose(StrEnum):
 
 
 _LIFETIMES = {
-    Purpose.VERIFY: timedelta(hours=24),
-    Purpose.RESET: timedelta(minutes=30),
-    Purpose.EMAIL: timedelta(minutes=30),
-    Purpose.RESTORE: timedelta(days=7),
+    LinkPurpose.VERIFY: timedelta(hours=24),
+    LinkPurpose.RESET: timedelta(minutes=30),
+    LinkPurpose.EMAIL: timedelta(minutes=30),
+    LinkPurpose.RESTORE: timedelta(days=7),
 }
 
 
-class Kind(StrEnum):
+class MailKind(StrEnum):
     VERIFY = "verify"
     ALREADY_REGISTERED = "already_registered"
     RESET = "reset"
@@ -56,7 +56,7 @@ class Kind(StrEnum):
     """In the place of a mail with a reset link, while a former address can undo a change of address."""
 
     @property
-    def purpose(self) -> Purpose | None:
+    def purpose(self) -> LinkPurpose | None:
         """The purpose of the link this kind of mail carries; None for a mere notice."""
         return _LINKS.get(self)
 
@@ -68,8 +68,8 @@ class Kind(StrEnum):
 
 
 _AWAITED = {
-    *(Kind.VERIFY, Kind.ALREADY_REGISTERED, Kind.RESET, Kind.RESET_WAITS),
-    *(Kind.CONFIRM_EMAIL, Kind.EMAIL_RESTORED, Kind.PASSWORD_NEEDED),
+    *(MailKind.VERIFY, MailKind.ALREADY_REGISTERED, MailKind.RESET, MailKind.RESET_WAITS),
+    *(MailKind.CONFIRM_EMAIL, MailKind.EMAIL_RESTORED, MailKind.PASSWORD_NEEDED),
 }
 
 NOTICE_DELAY = timedelta(hours=1)
@@ -82,26 +82,26 @@ mail of another lane comes before all but the first of a crowd."""
 
 
 _LINKS = {
-    Kind.VERIFY: Purpose.VERIFY,
-    Kind.RESET: Purpose.RESET,
-    Kind.CONFIRM_EMAIL: Purpose.EMAIL,
-    Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
-    Kind.EMAIL_CHANGED: Purpose.RESTORE,
-    Kind.EMAIL_RESTORED: Purpose.RESET,
-    Kind.PASSWORD_NEEDED: Purpose.RESET,
-    Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
-    Kind.UNDO_INSTEAD: Purpose.RESTORE,
+    MailKind.VERIFY: LinkPurpose.VERIFY,
+    MailKind.RESET: LinkPurpose.RESET,
+    MailKind.CONFIRM_EMAIL: LinkPurpose.EMAIL,
+    MailKind.EMAIL_CHANGE_ASKED: LinkPurpose.RESTORE,
+    MailKind.EMAIL_CHANGED: LinkPurpose.RESTORE,
+    MailKind.EMAIL_RESTORED: LinkPurpose.RESET,
+    MailKind.PASSWORD_NEEDED: LinkPurpose.RESET,
+    MailKind.ACCOUNT_CLOSED: LinkPurpose.RESTORE,
+    MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
 }
 
 
-class Outcome(StrEnum):
+class DeliveryOutcome(StrEnum):
     SENT = "sent"
     DROPPED = "dropped"
     PARKED = "parked"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Mail:
+class OutboxMail:
     """A queued mail. `user_id` is None if only an address was given and no user has been looked up yet;
     `change_id` names the change of address that it is about. `origin` is where the act came from that it tells of.
 
@@ -110,7 +110,7 @@ class Mail:
     """
 
     id: UUID
-    kind: Kind
+    kind: MailKind
     recipient: str
     user_id: UUID | None = None
     change_id: UUID | None = None
@@ -118,7 +118,7 @@ class Mail:
     created_at: datetime
     due_at: datetime
     attempts: int = 0
-    outcome: Outcome | None = None
+    outcome: DeliveryOutcome | None = None
     settled_at: datetime | None = None
     note: str = ""
     until: datetime | None = None
@@ -139,7 +139,7 @@ class Mail:
     @classmethod
     def owed(
         cls,
-        kind: Kind,
+        kind: MailKind,
         recipient: str,
         *,
         id: UUID,
@@ -161,14 +161,14 @@ class Mail:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Link:
+class EmailLink:
     """What a signed link says. Using it asks for the same version, and changes it, so it works once.
 
     The `subject` is a user, with the recovery version for a reset and the credential version for all else. Where the
     purpose is about an address it may be a change of address: that knows its version itself, and here it is 0.
     """
 
-    purpose: Purpose
+    purpose: LinkPurpose
     subject: UUID
     version: int
     issued_at: datetime
@@ -178,7 +178,7 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Letter:
+class RenderedMail:
     """A mail as it is handed to the mailer: one recipient, two bodies, a name that stays the same."""
 
     id: UUID
@@ -200,6 +200,6 @@ def unanswered_delay(age: timedelta) -> timedelta:
     return max(timedelta(minutes=15), min(age, timedelta(hours=6)))
 
 
-def nameless(note: str) -> str:
+def redact_emails(note: str) -> str:
     """What was noted of a mail, fit for a log: without addresses."""
     return re.sub(r"\S*@\S*", "…", note)

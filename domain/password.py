@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Protocol
 from unicodedata import category, normalize
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 _MOST_BYTES = 1024
 _MOST_TYPED = 2048
@@ -141,7 +141,7 @@ class PasswordPolicy:
 
 
 def _weak(reason: str, detail: str, field: str) -> Refusal:
-    return Refusal(Code.PASSWORD_WEAK, detail, field=field, reason=reason)
+    return Refusal(ErrorCode.PASSWORD_WEAK, detail, field=field, reason=reason)
 
 
 def _period(text: str) -> int:

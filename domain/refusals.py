@@ -7,7 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 
-class Code(StrEnum):
+class ErrorCode(StrEnum):
     """Every reason the inner house can give. The codes are public and never change their meaning."""
 
     EMAIL_INVALID = "email_invalid"
@@ -46,7 +46,7 @@ class Refusal(Exception):
 
     def __init__(
         self,
-        code: Code,
+        code: ErrorCode,
         detail: str = "",
         *,
         field: str | None = None,
@@ -89,62 +89,62 @@ class InputErrors:
 
 
 def incorrect_login() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect login or password.")
+    return Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect login or password.")
 
 
 def incorrect_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "Incorrect password.", field="password")
+    return Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect password.", field="password")
 
 
 def password_mismatch() -> Refusal:
-    return Refusal(Code.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
+    return Refusal(ErrorCode.PASSWORD_MISMATCH, "The two passwords do not match.", field="confirm_password")
 
 
 def account_disabled() -> Refusal:
-    return Refusal(Code.ACCOUNT_DISABLED, "This account has been disabled.")
+    return Refusal(ErrorCode.ACCOUNT_DISABLED, "This account has been disabled.")
 
 
 def token_revoked() -> Refusal:
-    return Refusal(Code.TOKEN_REVOKED, "This token has been revoked.")
+    return Refusal(ErrorCode.TOKEN_REVOKED, "This token has been revoked.")
 
 
 def session_ended() -> Refusal:
-    return Refusal(Code.SESSION_ENDED, "The session has ended. Log in again.")
+    return Refusal(ErrorCode.SESSION_ENDED, "The session has ended. Log in again.")
 
 
 def role_required(role: str) -> Refusal:
-    return Refusal(Code.ROLE_REQUIRED, f"This requires the role {role} or higher.")
+    return Refusal(ErrorCode.ROLE_REQUIRED, f"This requires the role {role} or higher.")
 
 
 def link_invalidated() -> Refusal:
     """Also for a link that a later event has ended, or whose user is gone."""
-    return Refusal(Code.LINK_INVALID, "This link is no longer valid.")
+    return Refusal(ErrorCode.LINK_INVALID, "This link is no longer valid.")
 
 
 def link_expired(advice: str = "Request a new one.") -> Refusal:
-    return Refusal(Code.LINK_EXPIRED, f"This link has expired. {advice}".rstrip())
+    return Refusal(ErrorCode.LINK_EXPIRED, f"This link has expired. {advice}".rstrip())
 
 
 def username_taken() -> Refusal:
-    return Refusal(Code.USERNAME_TAKEN, "This username is already taken.", field="username")
+    return Refusal(ErrorCode.USERNAME_TAKEN, "This username is already taken.", field="username")
 
 
 def user_not_found() -> Refusal:
-    return Refusal(Code.NOT_FOUND, "User not found.")
+    return Refusal(ErrorCode.NOT_FOUND, "User not found.")
 
 
 def session_not_found() -> Refusal:
-    return Refusal(Code.NOT_FOUND, "Session not found.")
+    return Refusal(ErrorCode.NOT_FOUND, "Session not found.")
 
 
 def unavailable(what: str) -> Refusal:
     """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
-    return Refusal(Code.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)
+    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)
 
 
 def too_slow() -> Refusal:
     """The refusal for work that exceeded its deadline although the dependency is healthy."""
-    return Refusal(Code.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
+    return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
 
 
 def sooner(one: Refusal, other: Refusal) -> Refusal:
@@ -157,4 +157,4 @@ def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
     that makes it so long."""
     seconds = max(1, math.ceil(wait.total_seconds()))
     text = "Too many attempts. Try again later."
-    return Refusal(Code.RATE_LIMITED, text, reason=reason, retry_after=seconds)
+    return Refusal(ErrorCode.RATE_LIMITED, text, reason=reason, retry_after=seconds)

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 
 
 class Leftover(StrEnum):
@@ -49,5 +49,5 @@ CLAIM = timedelta(days=30)
 """After the last event of an unverified user who registered, without a session. Users that an operator created or
 imported stay, and those who were displaced from their former address."""
 
-LINK = max(purpose.lifetime for purpose in Purpose)
+LINK = max(purpose.lifetime for purpose in LinkPurpose)
 """A claim whose mailbox was written to since then may still be proven."""

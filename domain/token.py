@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from domain.refusals import Code, Refusal, role_required
+from domain.refusals import ErrorCode, Refusal, role_required
 from domain.role import Role
 
 
@@ -23,7 +23,7 @@ class AccessToken:
     def require(self, role: Role) -> None:
         """Raises `not_verified` or `role_required`; an unproven address holds no role at all."""
         if not self.verified:
-            raise Refusal(Code.NOT_VERIFIED, "Verify your e-mail address first.")
+            raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
         if not self.role.includes(role):
             raise role_required(role)
 

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from domain.mail import Link
+from domain.mail import EmailLink
 from domain.role import Role
 
 NO_PASSWORD = ""
@@ -95,7 +95,7 @@ class User:
         """Whether an import leaves the address to this user: it was verified, or imported before."""
         return self.verified or self.provenance is Provenance.IMPORT
 
-    def can_reset_by(self, link: Link) -> bool:
+    def can_reset_by(self, link: EmailLink) -> bool:
         """Whether this reset link is the newest, and nothing has happened that ends it."""
         # A link is issued at a whole second.
         newest = None if self.reset_link_at is None else self.reset_link_at.replace(microsecond=0)

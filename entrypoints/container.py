@@ -75,7 +75,7 @@ from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.session import Lifetimes
 from entrypoints import making
 from entrypoints.observability.health import DependencyProbe, Health
@@ -151,8 +151,8 @@ class Container(containers.DeclarativeContainer):
     register = use_case(Register)
     verify = use_case(Verify)
     spend_mail = use_case(SpendMail)
-    ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=Kind.VERIFY)
-    ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=Kind.RESET)
+    ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=MailKind.VERIFY)
+    ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=MailKind.RESET)
     login = use_case(Login)
     refresh = use_case(Refresh)
     logout = use_case(Logout)

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from application.mail.ports import MailRefused
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 # Narrower than the RFC on purpose: no quoted local parts, comments, routes, address literals or encoded words. What
 # is left means the same to every parser on the way, so that no parser can read a second recipient out of it.
@@ -35,7 +35,7 @@ def parse_sender(mail_from: str, product: str = "") -> Sender:
     return Sender((match["name"] or "").strip(' "') or product, match["address"])
 
 
-def recipient(letter: Letter) -> str:
+def recipient(letter: RenderedMail) -> str:
     """The only address that the mail may go to. Raises MailRefused for anything but one bare ASCII address."""
     if not _BARE.fullmatch(letter.recipient):
         raise MailRefused("The recipient is not one bare address; nothing was sent.")

@@ -10,7 +10,7 @@ from pathlib import Path
 from adapters.mail.addresses import parse_sender
 from adapters.mail.message import message_bytes
 from application.mail.ports import MailDelayed, Mailer, StillSending, not_waiting
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 log = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ class FolderMailer(Mailer):
         self._folder = folder
         self._sender = parse_sender(mail_from, product)
 
-    async def send(self, letter: Letter, _: StillSending = not_waiting, /) -> None:
+    async def send(self, letter: RenderedMail, _: StillSending = not_waiting, /) -> None:
         content = message_bytes(letter, self._sender)
         name = f"{letter.written_at.astimezone(UTC):%Y%m%dT%H%M%S.%fZ}-{letter.id}"
         try:
@@ -47,7 +47,7 @@ class CopyingMailer(Mailer):
         self._first = first
         self._copy = copy
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         await self._first.send(letter, still_sending)
         try:
             await self._copy.send(letter)

@@ -9,23 +9,23 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.mail.ports import Composer
 from domain.device import describe_device
-from domain.mail import Kind, Letter, Mail, Purpose
+from domain.mail import LinkPurpose, MailKind, OutboxMail, RenderedMail
 
 SUBJECTS = {
-    Kind.VERIFY: "Verify your e-mail address for {product}",
-    Kind.ALREADY_REGISTERED: "You already have an account at {product}",
-    Kind.RESET: "Choose a new password for {product}",
-    Kind.PASSWORD_CHANGED: "Your password for {product} was changed",
-    Kind.SESSION_STOLEN: "One of your devices was logged out of {product}",
-    Kind.CONFIRM_EMAIL: "Confirm your new e-mail address for {product}",
-    Kind.EMAIL_CHANGE_ASKED: "Your e-mail address for {product} is about to change",
-    Kind.EMAIL_CHANGED: "Your e-mail address for {product} was changed",
-    Kind.EMAIL_RESTORED: "You have your account at {product} back",
-    Kind.PASSWORD_NEEDED: "Choose a new password for {product}",
-    Kind.ACCOUNT_CLOSED: "Your account at {product} was deleted",
-    Kind.ACCOUNT_DELETED: "Your account at {product} was deleted",
-    Kind.UNDO_INSTEAD: "Get your account at {product} back",
-    Kind.RESET_WAITS: "No new password for {product} yet",
+    MailKind.VERIFY: "Verify your e-mail address for {product}",
+    MailKind.ALREADY_REGISTERED: "You already have an account at {product}",
+    MailKind.RESET: "Choose a new password for {product}",
+    MailKind.PASSWORD_CHANGED: "Your password for {product} was changed",
+    MailKind.SESSION_STOLEN: "One of your devices was logged out of {product}",
+    MailKind.CONFIRM_EMAIL: "Confirm your new e-mail address for {product}",
+    MailKind.EMAIL_CHANGE_ASKED: "Your e-mail address for {product} is about to change",
+    MailKind.EMAIL_CHANGED: "Your e-mail address for {product} was changed",
+    MailKind.EMAIL_RESTORED: "You have your account at {product} back",
+    MailKind.PASSWORD_NEEDED: "Choose a new password for {product}",
+    MailKind.ACCOUNT_CLOSED: "Your account at {product} was deleted",
+    MailKind.ACCOUNT_DELETED: "Your account at {product} was deleted",
+    MailKind.UNDO_INSTEAD: "Get your account at {product} back",
+    MailKind.RESET_WAITS: "No new password for {product} yet",
 }
 """A subject never contains user input."""
 
@@ -33,7 +33,12 @@ _MONTHS = (
     *("January", "February", "March", "April", "May", "June"),
     *("July", "August", "September", "October", "November", "December"),
 )
-_PAGES = {Purpose.VERIFY: "verify", Purpose.RESET: "reset", Purpose.EMAIL: "email", Purpose.RESTORE: "email"}
+_PAGES = {
+    LinkPurpose.VERIFY: "verify",
+    LinkPurpose.RESET: "reset",
+    LinkPurpose.EMAIL: "email",
+    LinkPurpose.RESTORE: "email",
+}
 
 
 class JinjaComposer(Composer):
@@ -63,7 +68,7 @@ class JinjaComposer(Composer):
             keep_trailing_newline=True,
         )
 
-    def compose(self, mail: Mail, link: str | None) -> Letter:
+    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail:
         """Raises ValueError if a link is missing, or given for a kind without one."""
         if (link is None) != (mail.kind.purpose is None):
             raise ValueError(f"A mail of the kind {mail.kind} has the wrong number of links.")
@@ -75,13 +80,13 @@ class JinjaComposer(Composer):
             "product_url": self._product_url,
             **_request_details(mail),
             "until": format_time(mail.until or mail.created_at),
-            "undo": format_duration(Purpose.RESTORE.lifetime),
+            "undo": format_duration(LinkPurpose.RESTORE.lifetime),
             "recovery_url": f"{self._public_url}/reset",
         }
         if link is not None and mail.kind.purpose is not None:
             values["link"] = self._link(mail.kind.purpose, quote(link, safe=""))
             values["lifetime"] = format_duration(mail.kind.purpose.lifetime)
-        return Letter(
+        return RenderedMail(
             id=mail.id,
             recipient=mail.recipient,
             subject=subject,
@@ -91,13 +96,13 @@ class JinjaComposer(Composer):
             written_at=mail.created_at,
         )
 
-    def _link(self, purpose: Purpose, token: str) -> str:
+    def _link(self, purpose: LinkPurpose, token: str) -> str:
         if self._link_url is None:
             return f"{self._public_url}/{_PAGES[purpose]}?token={token}"
         return self._link_url.replace("{purpose}", purpose.value).replace("{token}", token)
 
 
-def _request_details(mail: Mail) -> dict[str, str]:
+def _request_details(mail: OutboxMail) -> dict[str, str]:
     """When and from where, so that the reader can judge whether it was them."""
     device, ip = describe_device(mail.origin.user_agent), mail.origin.ip
     where = [f"from {device}"] if device else []

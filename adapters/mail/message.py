@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy
 
 from adapters.mail.addresses import Sender, recipient
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 _HEADERS = SMTP.clone(cte_type="7bit")
 """ASCII alone, since not every relay knows 8BITMIME or SMTPUTF8."""
@@ -15,7 +15,7 @@ _BODIES = _HEADERS.clone(max_line_length=900)
 """Lines of up to 900 characters stay as they are: a long link stays readable, and RFC 5321 allows 998."""
 
 
-def message_bytes(letter: Letter, origin: Sender) -> bytes:
+def message_bytes(letter: RenderedMail, origin: Sender) -> bytes:
     """The whole message: CRLF line ends, ASCII only, no line longer than 998 (RFC 5322 section 2.1.1).
 
     Raises MailRefused for a bad recipient, ValueError for a subject that is not one short line."""

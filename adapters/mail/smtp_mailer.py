@@ -10,7 +10,7 @@ from adapters.mail.addresses import parse_sender
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpSession, SmtpTimeouts
 from adapters.mail.smtp_url import SmtpServer, Tls
 from application.mail.ports import Mailer, StillSending, not_waiting
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 
 class SmtpMailer(Mailer):
@@ -32,7 +32,7 @@ class SmtpMailer(Mailer):
         self._progress_interval = progress_interval
         self._context = None if server.tls is Tls.NONE else ssl_context or ssl.create_default_context()
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         async with self.session() as session:
             await session.send(letter, still_sending)
 

@@ -21,7 +21,7 @@ from application.mail.ports import (
     StillSending,
     not_waiting,
 )
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between the reports of a slow delivery that it is still running."""
@@ -57,7 +57,7 @@ class SmtpSession(Mailer):
         self._sent = False
         """True once the whole mail has been sent, and only the reply to it is missing."""
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         content = message_bytes(letter, self._sender)
         sending = asyncio.create_task(self._deliver(recipient(letter), content))
         try:

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from adapters.memory.rows import Rows
 from domain.deletion import Deletion
-from domain.mail import Mail
+from domain.mail import OutboxMail
 from domain.origin import NOWHERE
 from domain.user import NO_PASSWORD, User
 
@@ -51,6 +51,6 @@ def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     return limit - left
 
 
-def _is_about(mail: Mail, deletion: Deletion) -> bool:
+def _is_about(mail: OutboxMail, deletion: Deletion) -> bool:
     to_them = mail.recipient == deletion.email and mail.created_at <= deletion.deleted_at
     return mail.user_id == deletion.user_id or to_them

@@ -15,7 +15,7 @@ from application.ports import Leftovers
 from domain import retention
 from domain.address_change import AddressChange
 from domain.event import Event
-from domain.mail import Mail, Outcome
+from domain.mail import DeliveryOutcome, OutboxMail
 from domain.retention import Cleared, Leftover
 from domain.session import Session
 from domain.user import Provenance, User
@@ -62,8 +62,8 @@ def _session(rows: Rows, session: Session, now: datetime) -> bool:
     return over and quiet and session.id not in rows.revocation_pending
 
 
-def _mail(_: Rows, mail: Mail, now: datetime) -> bool:
-    kept = retention.PARKED_MAIL if mail.outcome is Outcome.PARKED else retention.MAIL
+def _mail(_: Rows, mail: OutboxMail, now: datetime) -> bool:
+    kept = retention.PARKED_MAIL if mail.outcome is DeliveryOutcome.PARKED else retention.MAIL
     return mail.settled_at is not None and mail.settled_at < now - kept
 
 

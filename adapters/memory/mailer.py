@@ -3,17 +3,17 @@
 from anyio.lowlevel import checkpoint
 
 from application.mail.ports import Mailer, StillSending, not_waiting
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 
 class MemoryMailer(Mailer):
     """`trouble`, where set, is raised instead of taking the letter."""
 
     def __init__(self) -> None:
-        self.letters: list[Letter] = []
+        self.letters: list[RenderedMail] = []
         self.trouble: Exception | None = None
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         await checkpoint()
         if self.trouble is not None:
             raise self.trouble

@@ -9,7 +9,7 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
 from application.repositories import Mails
-from domain.mail import Mail, Outcome
+from domain.mail import DeliveryOutcome, OutboxMail
 from domain.user import User
 
 
@@ -18,7 +18,7 @@ class MemoryMails(Mails):
         self._rows = rows
         self.owed: list[UUID] = []
 
-    async def add(self, mail: Mail) -> None:
+    async def add(self, mail: OutboxMail) -> None:
         await checkpoint()
         ahead = [other for other in self._rows.mails.values() if other.lane == mail.lane and other.outcome is None]
         last = max((self._rows.turns[other.id] for other in ahead), default=None) if mail.lane else None
@@ -28,7 +28,7 @@ class MemoryMails(Mails):
 
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
-    ) -> Sequence[Mail]:
+    ) -> Sequence[OutboxMail]:
         await checkpoint()
         now = now or self._rows.clock()
         due = [
@@ -40,42 +40,42 @@ class MemoryMails(Mails):
         self._rows.mails.update({mail.id: mail for mail in leased})
         return sorted(leased, key=lambda mail: mail.id)
 
-    async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
+    async def settle(self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = "") -> None:
         await checkpoint()
         if self._ours(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, settled_at=now, note=note)
 
-    async def postpone(self, mail: Mail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
+    async def postpone(self, mail: OutboxMail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
         await checkpoint()
         if self._ours(mail):
             due_at = (now or self._rows.clock()) + wait
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], due_at=due_at, note=note)
 
-    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
+    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
         await checkpoint()
         theirs = [mail for mail in self._rows.mails.values() if _is_about(mail, user)]
         newest_first = sorted(theirs, key=lambda mail: mail.id, reverse=True)
         return [mail for mail in newest_first if after is None or mail.id < after][:limit]
 
-    async def parked(self, *, limit: int) -> Sequence[Mail]:
+    async def parked(self, *, limit: int) -> Sequence[OutboxMail]:
         await checkpoint()
-        parked = [mail for mail in self._rows.mails.values() if mail.outcome is Outcome.PARKED]
+        parked = [mail for mail in self._rows.mails.values() if mail.outcome is DeliveryOutcome.PARKED]
         return sorted(parked, key=lambda mail: mail.id)[:limit]
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
         await checkpoint()
         mail = self._rows.mails.get(mail_id)
-        if mail is None or mail.outcome is not Outcome.PARKED:
+        if mail is None or mail.outcome is not DeliveryOutcome.PARKED:
             return False
         self._rows.mails[mail_id] = replace(mail, outcome=None, settled_at=None, attempts=0, due_at=now)
         self.owed.append(mail_id)
         return True
 
-    def _ours(self, mail: Mail) -> bool:
+    def _ours(self, mail: OutboxMail) -> bool:
         kept = self._rows.mails.get(mail.id)
         return kept is not None and kept.attempts == mail.attempts and kept.outcome is None
 
 
-def _is_about(mail: Mail, user: User) -> bool:
+def _is_about(mail: OutboxMail, user: User) -> bool:
     to_them = user.verified and mail.recipient == user.email and mail.created_at >= user.created_at
     return mail.user_id == user.id or (mail.user_id is None and to_them)

@@ -9,7 +9,7 @@ from domain.address_change import AddressChange
 from domain.client import Client
 from domain.deletion import Deletion
 from domain.event import Event
-from domain.mail import Mail
+from domain.mail import OutboxMail
 from domain.session import Session
 from domain.user import User
 
@@ -22,7 +22,7 @@ class Rows:
     deletions: dict[UUID, tuple[Deletion, User]] = field(default_factory=dict)
     """With the user as it was."""
     sessions: dict[UUID, Session] = field(default_factory=dict)
-    mails: dict[UUID, Mail] = field(default_factory=dict)
+    mails: dict[UUID, OutboxMail] = field(default_factory=dict)
     turns: dict[UUID, datetime] = field(default_factory=dict)
     """Of the mails."""
     events: dict[UUID, Event] = field(default_factory=dict)

@@ -23,7 +23,7 @@ from adapters.passwords.same_salt import find_match, salt_of, with_same_salt
 from adapters.passwords.stored_hash import StoredHash, wrap
 from application.ports import Hasher, Verdict
 from domain.password import normal
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 T = TypeVar("T")
 
@@ -196,4 +196,4 @@ def _encoded(password: str) -> bytes:
 
 
 def _overloaded() -> Refusal:
-    return Refusal(Code.OVERLOADED, "Too many logins at the moment. Try again later.", retry_after=1)
+    return Refusal(ErrorCode.OVERLOADED, "Too many logins at the moment. Try again later.", retry_after=1)

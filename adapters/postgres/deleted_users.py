@@ -11,7 +11,7 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among, deletion_of, user_of
 from adapters.postgres.tables import deletions, events, mails, sessions, users
 from domain.deletion import Deletion
-from domain.event import Action
+from domain.event import EventType
 from domain.role import Role
 from domain.user import NO_PASSWORD, User
 
@@ -99,7 +99,7 @@ async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[boo
     found = await connection.fetch_column(happened)
     placed = and_(
         among(events.c.id, found),
-        events.c.action != Action.DELETED.value,  # whose IP address and device are those of the actor
+        events.c.action != EventType.DELETED.value,  # whose IP address and device are those of the actor
         or_(events.c.ip != "", events.c.user_agent != ""),
     )
     nowhere = update(events).where(placed).values(ip="", user_agent="")

@@ -10,10 +10,10 @@ from adapters.postgres.rows import among_texts, event_of, insert_all, row_of_eve
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
 from application.repositories import Events
-from domain.event import Action, Event
+from domain.event import Event, EventType
 
 # What a newer release records beside this one, or recorded before it was rolled back, is not shown.
-_KNOWN = among_texts(events.c.action, [action.value for action in Action])
+_KNOWN = among_texts(events.c.action, [action.value for action in EventType])
 _ADD = CompiledStatement(insert(events))
 
 

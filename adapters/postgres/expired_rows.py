@@ -19,7 +19,7 @@ from adapters.postgres.user_lookups import DISPLACED
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
-from domain.mail import Outcome
+from domain.mail import DeliveryOutcome
 from domain.retention import Cleared, Leftover
 from domain.user import Provenance
 
@@ -96,7 +96,7 @@ def _session(now: datetime) -> ColumnElement[bool]:
 
 
 def _mail(now: datetime) -> ColumnElement[bool]:
-    parked = mails.c.outcome == Outcome.PARKED.value
+    parked = mails.c.outcome == DeliveryOutcome.PARKED.value
     before = case((parked, now - retention.PARKED_MAIL), else_=now - retention.MAIL)
     return and_(mails.c.outcome.is_not(None), mails.c.settled_at < before)
 

@@ -8,7 +8,7 @@ from weakref import WeakValueDictionary
 from adapters.caller import current_caller
 from adapters.postgres.database import POOL_SIZE
 from adapters.postgres.deadline import within_deadline
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 OF_A_USER, OF_A_SITE = 1, POOL_SIZE // 2
 """A user's works queue for one connection, those of a site for half of the pool."""
@@ -33,7 +33,7 @@ class FairShare:
                             await held.enter_async_context(self._semaphore(caller.user, OF_A_USER))
                         await held.enter_async_context(self._semaphore(caller.site, OF_A_SITE))
                 except TimeoutError:
-                    raise Refusal(Code.OVERLOADED, "Too many requests at once.", retry_after=1) from None
+                    raise Refusal(ErrorCode.OVERLOADED, "Too many requests at once.", retry_after=1) from None
             yield
 
     def _semaphore(self, key: Hashable, most: int) -> asyncio.Semaphore:

@@ -11,11 +11,11 @@ from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import mails
 from application.repositories import Mails
-from domain.mail import LANE_PACE, NOTICE_DELAY, Kind, Mail, Outcome
+from domain.mail import LANE_PACE, NOTICE_DELAY, DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 
 # What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
-_known = among_texts(mails.c.kind, [kind.value for kind in Kind])
+_known = among_texts(mails.c.kind, [kind.value for kind in MailKind])
 
 _ADDED = (
     *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
@@ -24,7 +24,7 @@ _ADDED = (
 # The database's clock says what is due, for those of the processes differ; the others are given by tests.
 _NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
 _AT_ONCE = {"due_at": func.least(bindparam("due_at"), func.now())}
-# As `Mail.turn_at` says, in one statement with the mail itself.
+# As `OutboxMail.turn_at` says, in one statement with the mail itself.
 _ahead = mails.alias("ahead")
 _last = (
     select(func.max(_ahead.c.turn_at) + LANE_PACE)
@@ -71,25 +71,25 @@ class PostgresMails(Mails):
         self._connection = connection
         self.owed: list[UUID] = []
 
-    async def add(self, mail: Mail) -> None:
+    async def add(self, mail: OutboxMail) -> None:
         delay = timedelta(0) if mail.kind.is_awaited else NOTICE_DELAY
         await self._connection.execute(_ADD, **row_of_mail(mail), lane=mail.lane, delay=delay)
         self.owed.append(mail.id)
 
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
-    ) -> Sequence[Mail]:
+    ) -> Sequence[OutboxMail]:
         lease = _LEASE if only is None else _LEASE_ONE
         leased = await self._connection.fetch(lease, now=now, hold=hold, most=limit, only=only)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
-    async def settle(self, mail: Mail, outcome: Outcome, *, now: datetime, note: str = "") -> None:
+    async def settle(self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = "") -> None:
         await self._change(mail, _SETTLE, how=outcome.value, now=now, said=note)
 
-    async def postpone(self, mail: Mail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
+    async def postpone(self, mail: OutboxMail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:
         await self._change(mail, _POSTPONE, hold=wait, now=now, said=note)
 
-    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[Mail]:
+    async def page(self, user: User, *, limit: int, after: UUID | None) -> Sequence[OutboxMail]:
         named = mails.c.user_id == user.id
         to_them = and_(
             mails.c.recipient == user.email, mails.c.user_id.is_(None), mails.c.created_at >= user.created_at
@@ -99,21 +99,24 @@ class PostgresMails(Mails):
         found = await self._connection.fetch(theirs.order_by(mails.c.id.desc()).limit(limit))
         return [mail_of(row) for row in found]
 
-    async def parked(self, *, limit: int) -> Sequence[Mail]:
+    async def parked(self, *, limit: int) -> Sequence[OutboxMail]:
         found = await self._connection.fetch(
-            select(mails).where(mails.c.outcome == Outcome.PARKED.value, _known).order_by(mails.c.id).limit(limit)
+            select(mails)
+            .where(mails.c.outcome == DeliveryOutcome.PARKED.value, _known)
+            .order_by(mails.c.id)
+            .limit(limit)
         )
         return [mail_of(row) for row in found]
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
         redriven = await self._connection.execute(
             update(mails)
-            .where(mails.c.id == mail_id, mails.c.outcome == Outcome.PARKED.value)
+            .where(mails.c.id == mail_id, mails.c.outcome == DeliveryOutcome.PARKED.value)
             .values(outcome=None, settled_at=None, attempts=0, due_at=func.least(now, func.now()))
         )
         if redriven:
             self.owed.append(mail_id)
         return redriven == 1
 
-    async def _change(self, mail: Mail, change: CompiledStatement, **values: object) -> None:
+    async def _change(self, mail: OutboxMail, change: CompiledStatement, **values: object) -> None:
         await self._connection.execute(change, mail=mail.id, tried=mail.attempts, **values)

@@ -11,7 +11,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import mails
 from application.ports import Clock
-from domain.mail import Outcome
+from domain.mail import DeliveryOutcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class PostgresBacklog:
     async def _look(self, _: Collection[None]) -> Backlog:
         owed = mails.c.outcome.is_(None)
         # Written out, because a plan made for any parameter could not use the index of the parked.
-        parked = mails.c.outcome == literal_column(f"'{Outcome.PARKED.value}'")
+        parked = mails.c.outcome == literal_column(f"'{DeliveryOutcome.PARKED.value}'")
         given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
         look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)
         with outages_as_refusals():

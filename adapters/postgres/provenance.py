@@ -9,10 +9,10 @@ from sqlalchemy import ColumnElement, Select, case, func, select, update
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among
 from adapters.postgres.tables import events, users
-from domain.event import Action
+from domain.event import EventType
 from domain.user import Provenance
 
-_SOURCES = {Action.IMPORTED.value: Provenance.IMPORT.value, Action.CREATED.value: Provenance.OPERATOR.value}
+_SOURCES = {EventType.IMPORTED.value: Provenance.IMPORT.value, EventType.CREATED.value: Provenance.OPERATOR.value}
 _unknown = users.c.provenance.is_(None)
 
 
@@ -25,7 +25,7 @@ provenance = func.coalesce(
     users.c.provenance, _recorded(case(_SOURCES, value=events.c.action)), Provenance.SELF.value
 )
 imported_at = case(
-    (_unknown, _recorded(case((events.c.action == Action.IMPORTED.value, events.c.created_at)))),
+    (_unknown, _recorded(case((events.c.action == EventType.IMPORTED.value, events.c.created_at)))),
     else_=users.c.imported_at,
 )
 

@@ -13,8 +13,8 @@ from adapters.postgres.tables import sessions, users
 from domain.address_change import AddressChange
 from domain.client import Client
 from domain.deletion import Deletion
-from domain.event import Action, Event
-from domain.mail import Kind, Mail, Outcome
+from domain.event import Event, EventType
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
@@ -124,24 +124,24 @@ def row_of_session(session: Session) -> dict[str, Any]:
     }
 
 
-def mail_of(row: Row) -> Mail:
-    return Mail(
+def mail_of(row: Row) -> OutboxMail:
+    return OutboxMail(
         id=row["id"],
-        kind=Kind(row["kind"]),
+        kind=MailKind(row["kind"]),
         recipient=row["recipient"],
         user_id=row["user_id"],
         change_id=row["change_id"],
         created_at=row["created_at"],
         due_at=row["due_at"],
         attempts=row["attempts"],
-        outcome=None if row["outcome"] is None else Outcome(row["outcome"]),
+        outcome=None if row["outcome"] is None else DeliveryOutcome(row["outcome"]),
         settled_at=row["settled_at"],
         note=row["note"],
         origin=Origin(ip=row["ip"] or "", user_agent=row["user_agent"] or ""),
     )
 
 
-def row_of_mail(mail: Mail) -> dict[str, Any]:
+def row_of_mail(mail: OutboxMail) -> dict[str, Any]:
     return {
         "id": mail.id,
         "kind": mail.kind.value,
@@ -186,7 +186,7 @@ def row_of_change(change: AddressChange) -> dict[str, Any]:
 def event_of(row: Row) -> Event:
     return Event(
         id=row["id"],
-        action=Action(row["action"]),
+        action=EventType(row["action"]),
         user_id=row["user_id"],
         actor_id=row["actor_id"],
         created_at=row["created_at"],

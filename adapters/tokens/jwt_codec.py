@@ -15,7 +15,7 @@ from adapters.tokens.es256 import DeterministicES256, has_low_s
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import Algorithm, SigningKey
 from application.ports import AccessTokenCodec, Clock
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
@@ -108,7 +108,7 @@ class JwtCodec(AccessTokenCodec):
         if token.issued_at - now > CLOCK_SKEW:
             raise _invalid()
         if token.expires_at <= now:
-            raise Refusal(Code.TOKEN_EXPIRED, "This access token has expired.")
+            raise Refusal(ErrorCode.TOKEN_EXPIRED, "This access token has expired.")
         verified[text] = token
         if len(verified) > self._cache_size:
             verified.popitem(last=False)
@@ -164,7 +164,7 @@ class JwtCodec(AccessTokenCodec):
 
 
 def _invalid() -> Refusal:
-    return Refusal(Code.TOKEN_INVALID, "This access token is not valid.")
+    return Refusal(ErrorCode.TOKEN_INVALID, "This access token is not valid.")
 
 
 def _json(value: object) -> bytes:

@@ -10,8 +10,8 @@ from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from application.ports import LinkSigner
-from domain.mail import Link, Purpose
-from domain.refusals import Code, Refusal
+from domain.mail import EmailLink, LinkPurpose
+from domain.refusals import ErrorCode, Refusal
 
 _LONGEST = 512
 _BODY = struct.Struct(">16sIQ")
@@ -35,27 +35,27 @@ class ItsDangerousLinkSigner(LinkSigner):
                 key_derivation="hmac",
                 digest_method=hashlib.sha256,
             )
-            for purpose in Purpose
+            for purpose in LinkPurpose
         }
 
-    def sign(self, link: Link) -> str:
+    def sign(self, link: EmailLink) -> str:
         body = _BODY.pack(link.subject.bytes, link.version, int(link.issued_at.timestamp()))
         return self._signers[link.purpose].sign(base64_encode(body)).decode()
 
-    def verify(self, text: str, purpose: Purpose) -> Link:
+    def verify(self, text: str, purpose: LinkPurpose) -> EmailLink:
         try:
             if len(text) > _LONGEST or not text.isascii() or not all(map(_is_canonical, text.split("."))):
                 raise ValueError("size or base64")
             body = base64_decode(self._signers[purpose].unsign(text))
             subject, version, seconds = _BODY.unpack(body)
-            return Link(
+            return EmailLink(
                 purpose=purpose,
                 subject=UUID(bytes=subject),
                 version=version,
                 issued_at=datetime.fromtimestamp(seconds, UTC),
             )
         except (BadData, struct.error, ValueError, OverflowError, OSError):
-            raise Refusal(Code.LINK_INVALID, "This link is not valid.") from None
+            raise Refusal(ErrorCode.LINK_INVALID, "This link is not valid.") from None
 
 
 def _is_canonical(segment: str) -> bool:

@@ -9,7 +9,7 @@ from itsdangerous import BadData, HMACAlgorithm, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from application.ports import RefreshTokenCodec
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.token import RefreshToken
 
 _MAC = HMACAlgorithm(hashlib.sha256)
@@ -40,7 +40,7 @@ class ItsDangerousRefreshCodec(RefreshTokenCodec):
                 raise ValueError("not canonical, or a wrong signature")
             session_id, generation = _BODY.unpack(body)
         except (BadData, struct.error, ValueError):
-            raise Refusal(Code.TOKEN_INVALID, "This refresh token is not valid.") from None
+            raise Refusal(ErrorCode.TOKEN_INVALID, "This refresh token is not valid.") from None
         return RefreshToken(session_id=UUID(bytes=session_id), generation=generation)
 
     def _is_signed(self, body: bytes, mac: bytes) -> bool:

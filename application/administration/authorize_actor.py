@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from application.repositories import UnitOfWork
-from domain.refusals import Code, Refusal, role_required, user_not_found
+from domain.refusals import ErrorCode, Refusal, role_required, user_not_found
 from domain.role import Role
 from domain.token import AccessToken
 from domain.user import User
@@ -18,5 +18,5 @@ async def authorize_actor(work: UnitOfWork, caller: AccessToken, target_id: UUID
     if target is None:
         raise user_not_found()
     if not actor.may_touch(target):
-        raise Refusal(Code.FORBIDDEN, "You can only manage users with a lower role than yours.")
+        raise Refusal(ErrorCode.FORBIDDEN, "You can only manage users with a lower role than yours.")
     return actor, target

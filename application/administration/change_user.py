@@ -7,7 +7,7 @@ from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.repositories import Begin
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from domain.user import User
@@ -33,7 +33,7 @@ class ChangeUser:
             await work.users.hold(user_id, governors=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
-                raise Refusal(Code.FORBIDDEN, "You cannot grant a role higher than your own.")
+                raise Refusal(ErrorCode.FORBIDDEN, "You cannot grant a role higher than your own.")
             # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
             await work.sessions.settled(user_id)
             changed = target

@@ -7,10 +7,10 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
 from application.repositories import Begin
 from domain.address import normal_email, normal_username
-from domain.event import Action
-from domain.mail import Kind
+from domain.event import EventType
+from domain.mail import MailKind
 from domain.password import PasswordPolicy, insist_on_typable
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
 
@@ -53,13 +53,14 @@ class CreateUser:
                 return None
             await work.users.add(user)
             detail = f"as {role}, verified" if verified else f"as {role}"
-            await self.audit.record(work, Action.CREATED, user.id, detail=detail)
+            await self.audit.record(work, EventType.CREATED, user.id, detail=detail)
             if verified:
                 proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:
                     raise Refusal(
-                        Code.FORBIDDEN, "Another user has just verified this address. Find them with `users find`."
+                        ErrorCode.FORBIDDEN,
+                        "Another user has just verified this address. Find them with `users find`.",
                     )
                 return proven.user
-            await self.mail.queue(work, Kind.VERIFY, address, user_id=user.id)
+            await self.mail.queue(work, MailKind.VERIFY, address, user_id=user.id)
         return user

@@ -7,7 +7,7 @@ from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.role import Role
 from domain.token import AccessToken
@@ -26,4 +26,4 @@ class DeleteUser:
             await work.users.hold(user_id, governors=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             await self.manage.delete(work, target)
-            await self.audit.record(work, Action.DELETED, user_id, by=actor.id, origin=origin)
+            await self.audit.record(work, EventType.DELETED, user_id, by=actor.id, origin=origin)

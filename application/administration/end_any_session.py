@@ -6,7 +6,7 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.refusals import session_not_found
 from domain.session import EndReason
 
@@ -25,5 +25,5 @@ class EndAnySession:
             if session is None:
                 raise session_not_found()
             of = session.user_id
-            event = None if of is None else self.audit.event(Action.SESSION_ENDED, of)
+            event = None if of is None else self.audit.event(EventType.SESSION_ENDED, of)
             return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)

@@ -6,7 +6,7 @@ from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_user
 from application.repositories import Begin
 from domain.address import normal_email
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
 
@@ -23,7 +23,7 @@ class GrantRole:
             user = await locked_user(work, address)
             if not user.verified:
                 raise Refusal(
-                    Code.NOT_VERIFIED,
+                    ErrorCode.NOT_VERIFIED,
                     "This address is not verified, so anyone may have registered it. Its owner has to follow the"
                     " link in the mail first; or create the user with `users create --verified`, which removes the"
                     " unverified ones.",

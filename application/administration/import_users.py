@@ -9,7 +9,7 @@ from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.repositories import Begin
 from domain.address import normal_email, normal_username
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.user import User
@@ -147,7 +147,7 @@ class ImportUsers:
     def _event(self, user: User, row: ImportRow) -> Event:
         signs = ", verified" * user.verified + ", disabled" * user.disabled
         signs += ", without the username it had" * _lacks_name(user, row)
-        return self.audit.event(Action.IMPORTED, user.id, detail=f"as {user.role}{signs}")
+        return self.audit.event(EventType.IMPORTED, user.id, detail=f"as {user.role}{signs}")
 
 
 def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:

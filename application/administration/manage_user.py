@@ -8,10 +8,10 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock
 from application.repositories import UnitOfWork
-from domain.event import Action
-from domain.mail import Kind
+from domain.event import EventType
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal, user_not_found
+from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -20,7 +20,7 @@ from domain.user import User
 async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
     """Raises `last_admin`. The caller has locked all admins, so two cannot remove one another at once."""
     if user.governs and list(await work.users.governors()) == [user.id]:
-        raise Refusal(Code.LAST_ADMIN, "At least one active admin is required.")
+        raise Refusal(ErrorCode.LAST_ADMIN, "At least one active admin is required.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,7 @@ class ManageUser:
         changed = await work.users.set_role(user.id, role)
         await work.sessions.outdate_all(user.id)
         detail = f"from {user.role} to {role}"
-        await self.audit.record(work, Action.ROLE_CHANGED, user.id, by=by, origin=origin, detail=detail)
+        await self.audit.record(work, EventType.ROLE_CHANGED, user.id, by=by, origin=origin, detail=detail)
         return _present(changed)
 
     async def set_disabled(
@@ -53,7 +53,7 @@ class ManageUser:
         changed = await work.users.set_disabled(user.id, disabled, now=now)
         if disabled:
             await work.sessions.end_all(user.id, now=now, reason=EndReason.DISABLED)
-        action = Action.DISABLED if disabled else Action.ENABLED
+        action = EventType.DISABLED if disabled else EventType.ENABLED
         await self.audit.record(work, action, user.id, by=by, origin=origin)
         return _present(changed)
 
@@ -62,7 +62,7 @@ class ManageUser:
     ) -> int:
         """How many have ended. Needs no locks."""
         ended = await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
-        await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=by, origin=origin)
+        await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=by, origin=origin)
         return ended
 
     async def delete(
@@ -76,7 +76,7 @@ class ManageUser:
         await work.sessions.end_all(user.id, now=now, reason=EndReason.DELETED)
         await work.users.remove(user.id, now=now, until=until)
         if user.verified:
-            kind, about = (Kind.ACCOUNT_DELETED, None) if until is None else (Kind.ACCOUNT_CLOSED, user.id)
+            kind, about = (MailKind.ACCOUNT_DELETED, None) if until is None else (MailKind.ACCOUNT_CLOSED, user.id)
             await self.mail.queue(work, kind, user.email, user_id=about, origin=mailed_origin)
 
 

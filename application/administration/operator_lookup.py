@@ -4,7 +4,7 @@ from uuid import UUID
 
 from application.repositories import UnitOfWork
 from domain.address import normal_email, normal_username
-from domain.refusals import Code, Refusal, user_not_found
+from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.user import User
 
 
@@ -44,7 +44,7 @@ async def locked_unambiguous_user(work: UnitOfWork, who: str) -> User:
     user = await locked_user(work, who)
     if not user.verified and user_id_in(who) is None and await work.users.claims(user.email) > 1:
         raise Refusal(
-            Code.NOT_VERIFIED,
+            ErrorCode.NOT_VERIFIED,
             "Several unverified users share this address. Name one of them by its id: `users find` shows it.",
         )
     return user

@@ -6,7 +6,7 @@ from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_unambiguous_user
 from application.audit import Audit
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.user import User
 
 
@@ -21,5 +21,5 @@ class RemoveUser:
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
             await self.manage.delete(work, user)
-            await self.audit.record(work, Action.DELETED, user.id)
+            await self.audit.record(work, EventType.DELETED, user.id)
         return user

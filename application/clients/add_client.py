@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.ports import Clock, NewId, NewSecret
 from application.repositories import Begin
 from domain.client import Client, digest_of
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +18,7 @@ class AddClient:
     async def __call__(self, *, name: str) -> tuple[Client, str]:
         """The client and its secret, which is kept nowhere. Raises `malformed`."""
         if not (name.isprintable() and 1 <= len(name.strip()) <= 64):
-            raise Refusal(Code.MALFORMED, "A name must have 1 to 64 printable characters.", field="name")
+            raise Refusal(ErrorCode.MALFORMED, "A name must have 1 to 64 printable characters.", field="name")
         secret = self.new_secret()
         client = Client(id=self.new_id(), name=name.strip(), secret_digest=digest_of(secret), created_at=self.clock())
         async with self.begin() as work:

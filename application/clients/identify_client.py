@@ -9,7 +9,7 @@ from application.repositories import Begin
 from domain.client import Client, digest_of
 from domain.limits import Bucket, Limit
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 _NOBODYS = bytes(32)
 
@@ -29,7 +29,7 @@ class IdentifyClient:
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
         if client is None or not fits:
             await self.limits.spend(Bucket(Limit.CLIENT, (origin.network,)))
-            raise Refusal(Code.INVALID_CREDENTIALS, "Incorrect client id or secret.")
+            raise Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect client id or secret.")
         return client
 
     async def _find(self, client_id: str) -> Client | None:

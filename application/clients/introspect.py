@@ -4,11 +4,11 @@ from dataclasses import dataclass, replace
 
 from application.ports import Directory
 from application.sessions.authenticate import Authenticate
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.token import AccessToken
 from domain.user import User
 
-_NO = {Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED}
+_NO = {ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ from application.audit import Audit
 from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
 from application.repositories import Begin
 from domain.client import Client
-from domain.event import Action
+from domain.event import EventType
 from domain.refusals import Refusal
 from domain.session import EndReason
 
@@ -31,7 +31,7 @@ class Revoke:
                 session = await work.sessions.by_id(session_id)
                 if session is not None and session.user_id is not None:
                     said = f"by client {client.id}"
-                    await self.audit.record(work, Action.SESSION_ENDED, session.user_id, detail=said)
+                    await self.audit.record(work, EventType.SESSION_ENDED, session.user_id, detail=said)
 
     def _session(self, text: str) -> UUID | None:
         for codec in (self.access_codec, self.refresh_codec):

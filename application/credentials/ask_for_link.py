@@ -6,7 +6,7 @@ from application.mail.mail_queue import MailQueue
 from application.mail.spend_mail import SpendMail
 from application.repositories import Begin
 from domain.address import normal_email
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
 
 
@@ -15,7 +15,7 @@ class AskForLink:
     begin: Begin
     spend: SpendMail
     mail: MailQueue
-    kind: Kind
+    kind: MailKind
 
     async def __call__(self, *, email: str, origin: Origin = NOWHERE) -> None:
         address = normal_email(email)

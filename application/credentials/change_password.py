@@ -9,12 +9,12 @@ from application.ports import Clock, Hasher, Limits, NewId
 from application.repositories import Begin
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import user_bucket
-from domain.event import Action
+from domain.event import EventType
 from domain.limits import Limit
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal
-from domain.refusals import Code, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
+from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken, TokenPair
 from domain.user import User
@@ -74,13 +74,13 @@ class ChangePassword:
             if changed is None:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            event = self.audit.event(Action.PASSWORD_CHANGED, user.id, by=user.id, origin=origin)
+            event = self.audit.event(EventType.PASSWORD_CHANGED, user.id, by=user.id, origin=origin)
             opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
             if opened is None:
                 raise account_disabled()
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
-                await self.mail.queue(work, Kind.PASSWORD_CHANGED, changed.email, user_id=user.id, origin=origin)
+                await self.mail.queue(work, MailKind.PASSWORD_CHANGED, changed.email, user_id=user.id, origin=origin)
         return self.issue(session, opened)
 
     def _accept(self, user: User, new_password: str) -> str:
@@ -98,8 +98,8 @@ class ChangePassword:
 
 def _unchanged() -> Refusal:
     text = "This is your current password. Choose another."
-    return Refusal(Code.PASSWORD_WEAK, text, field="new_password", reason="unchanged")
+    return Refusal(ErrorCode.PASSWORD_WEAK, text, field="new_password", reason="unchanged")
 
 
 def _wrong_password() -> Refusal:
-    return Refusal(Code.INVALID_CREDENTIALS, "The current password is incorrect.", field="current_password")
+    return Refusal(ErrorCode.INVALID_CREDENTIALS, "The current password is incorrect.", field="current_password")

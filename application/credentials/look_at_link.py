@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 
@@ -15,12 +15,12 @@ class LookAtLink:
     links: LinkSigner
     clock: Clock
 
-    async def __call__(self, *, token: str, purpose: Purpose) -> User | None:
+    async def __call__(self, *, token: str, purpose: LinkPurpose) -> User | None:
         """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
         link = self.links.verify(token.strip(), purpose)
         if link.expired(self.clock()):
             raise link_expired("")
-        if purpose is not Purpose.RESET:
+        if purpose is not LinkPurpose.RESET:
             return None
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)

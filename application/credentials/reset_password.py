@@ -9,8 +9,8 @@ from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import Begin
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
-from domain.event import Action
-from domain.mail import Kind, Purpose
+from domain.event import EventType
+from domain.mail import LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
@@ -32,12 +32,12 @@ class ResetPassword:
     async def __call__(
         self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
     ) -> None:
-        async with count_failures(self.limits, link_bucket(Purpose.RESET, origin), BAD_LINK):
+        async with count_failures(self.limits, link_bucket(LinkPurpose.RESET, origin), BAD_LINK):
             user = await self._use(token, new_password, confirm_password, origin)
         await self._welcome(user, origin)
 
     async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
-        link = self.links.verify(token.strip(), Purpose.RESET)
+        link = self.links.verify(token.strip(), LinkPurpose.RESET)
         if link.expired(self.clock()):
             raise link_expired()
         await self.limits.spend(link_use_bucket(link))
@@ -73,8 +73,8 @@ class ResetPassword:
             if changed is None:
                 raise link_invalidated()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            await self.mail.queue(work, Kind.PASSWORD_CHANGED, user.email, user_id=user.id, origin=origin)
-            await self.audit.record(work, Action.PASSWORD_RESET, user.id, origin=origin)
+            await self.mail.queue(work, MailKind.PASSWORD_CHANGED, user.email, user_id=user.id, origin=origin)
+            await self.audit.record(work, EventType.PASSWORD_RESET, user.id, origin=origin)
         return changed
 
     async def _welcome(self, user: User, origin: Origin) -> None:

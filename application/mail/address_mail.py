@@ -7,42 +7,46 @@ from uuid import UUID
 
 from application.repositories import UnitOfWork
 from domain.address_change import undoable_until
-from domain.mail import Kind, Link, Mail, Purpose
+from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.user import User
 
 
-async def addressed(work: UnitOfWork, mails: Sequence[Mail], *, now: datetime) -> Sequence[tuple[Mail, Link | None]]:
+async def addressed(
+    work: UnitOfWork, mails: Sequence[OutboxMail], *, now: datetime
+) -> Sequence[tuple[OutboxMail, EmailLink | None]]:
     """Each mail as it is to be sent, and its link. None for a notice, and if no user should get a link or the link
     would have no effect.
     """
-    about_users = {mail.recipient for mail in mails if mail.kind.purpose in (Purpose.VERIFY, Purpose.RESET)}
+    about_users = {mail.recipient for mail in mails if mail.kind.purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
     holders = await work.users.by_emails(about_users)
     ready = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
     # Noted before any is sent, so that no link goes out which does not end those before it.
     newest: dict[UUID, datetime] = {}
     for _, link in ready:
-        if link is not None and link.purpose is Purpose.RESET:
+        if link is not None and link.purpose is LinkPurpose.RESET:
             newest[link.subject] = max(link.issued_at, newest.get(link.subject, link.issued_at))
     await work.users.note_reset_links(newest)
     return [(mail, None if link is not None and _is_replaced(link, newest) else link) for mail, link in ready]
 
 
-def _is_replaced(link: Link, newest: Mapping[UUID, datetime]) -> bool:
-    return link.purpose is Purpose.RESET and link.issued_at < newest[link.subject].replace(microsecond=0)
+def _is_replaced(link: EmailLink, newest: Mapping[UUID, datetime]) -> bool:
+    return link.purpose is LinkPurpose.RESET and link.issued_at < newest[link.subject].replace(microsecond=0)
 
 
-async def _addressed(work: UnitOfWork, mail: Mail, holder: User | None, now: datetime) -> tuple[Mail, Link | None]:
+async def _addressed(
+    work: UnitOfWork, mail: OutboxMail, holder: User | None, now: datetime
+) -> tuple[OutboxMail, EmailLink | None]:
     if mail.kind.purpose is None:
         return mail, None
-    if mail.kind.purpose in (Purpose.EMAIL, Purpose.RESTORE):
+    if mail.kind.purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
         return await _about_an_address(work, mail, mail.kind.purpose, now)
     user = await _addressee(work, mail, holder)
     # Who asks for another verification cannot say which claim is meant. Where there are several, the newest may be a
     # stranger's with a planted password, so the link lets the owner of the mailbox choose one: that proves as well.
-    asked_again = mail.kind is Kind.VERIFY and mail.user_id is None and user is not None
+    asked_again = mail.kind is MailKind.VERIFY and mail.user_id is None and user is not None
     if asked_again and user is not None and await work.users.claims(user.email) > 1:
-        mail = replace(mail, kind=Kind.RESET)
-    if mail.kind is Kind.RESET and (user is None or not user.verified):
+        mail = replace(mail, kind=MailKind.RESET)
+    if mail.kind is MailKind.RESET and (user is None or not user.verified):
         undo = await _undo(work, mail, now)
         if undo is not None:
             return undo
@@ -50,28 +54,28 @@ async def _addressed(work: UnitOfWork, mail: Mail, holder: User | None, now: dat
         return mail, None
     # To the address that the user holds, whatever the mail says.
     mail = replace(mail, recipient=user.email)
-    if mail.kind.purpose is Purpose.VERIFY:
+    if mail.kind.purpose is LinkPurpose.VERIFY:
         return mail, _link(mail, user.id, user.credential_version)
     if (until := undoable_until(await work.changes.of(user.id), now)) is not None:
-        return replace(mail, kind=Kind.RESET_WAITS, until=until), None
+        return replace(mail, kind=MailKind.RESET_WAITS, until=until), None
     link = _link(mail, user.id, user.recovery_version)
     return mail, link if link is not None and user.can_reset_by(link) else None
 
 
-async def _undo(work: UnitOfWork, mail: Mail, now: datetime) -> tuple[Mail, Link] | None:
+async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[OutboxMail, EmailLink] | None:
     """The undo link instead of a reset link, for an address that no user has verified now and that a user has lost by
     an action that can still be undone. A reset link for a stranger who registered it since would prevent the undo."""
     subject, version, began = None, 0, now
     if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
     else:
-        change = await work.changes.back_to(mail.recipient, since=now - Purpose.RESTORE.lifetime)
+        change = await work.changes.back_to(mail.recipient, since=now - LinkPurpose.RESTORE.lifetime)
         if change is not None and change.confirmed_at is not None and await _is_left(work, change.user_id, now):
             subject, began = change.id, change.confirmed_at
     if subject is None:
         return None
-    link = Link(purpose=Purpose.RESTORE, subject=subject, version=version, issued_at=began)
-    return replace(mail, kind=Kind.UNDO_INSTEAD, until=began + Purpose.RESTORE.lifetime), link
+    link = EmailLink(purpose=LinkPurpose.RESTORE, subject=subject, version=version, issued_at=began)
+    return replace(mail, kind=MailKind.UNDO_INSTEAD, until=began + LinkPurpose.RESTORE.lifetime), link
 
 
 async def _is_left(work: UnitOfWork, user_id: UUID, now: datetime) -> bool:
@@ -83,14 +87,14 @@ async def _is_left(work: UnitOfWork, user_id: UUID, now: datetime) -> bool:
 
 
 async def _about_an_address(
-    work: UnitOfWork, mail: Mail, purpose: Purpose, now: datetime
-) -> tuple[Mail, Link | None]:
-    if mail.kind is Kind.ACCOUNT_CLOSED:
+    work: UnitOfWork, mail: OutboxMail, purpose: LinkPurpose, now: datetime
+) -> tuple[OutboxMail, EmailLink | None]:
+    if mail.kind is MailKind.ACCOUNT_CLOSED:
         return mail, await _about_a_deletion(work, mail, now)
     change = None if mail.change_id is None else await work.changes.by_id(mail.change_id)
     if change is None:
         return mail, None
-    if purpose is Purpose.RESTORE:
+    if purpose is LinkPurpose.RESTORE:
         useful = change.closed_at is None and await _is_left(work, change.user_id, now)
         recipient = change.old_email
     else:
@@ -101,27 +105,27 @@ async def _about_an_address(
     return replace(mail, recipient=recipient), _link(mail, change.id, 0) if useful else None
 
 
-async def _about_a_deletion(work: UnitOfWork, mail: Mail, now: datetime) -> Link | None:
+async def _about_a_deletion(work: UnitOfWork, mail: OutboxMail, now: datetime) -> EmailLink | None:
     deletion = None if mail.user_id is None else await work.users.deletion(mail.user_id)
     if deletion is None or not deletion.can_be_undone(now) or deletion.email != mail.recipient:
         return None
     return _link(mail, deletion.user_id, deletion.version)
 
 
-async def _addressee(work: UnitOfWork, mail: Mail, holder: User | None) -> User | None:
+async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) -> User | None:
     user = holder
     if mail.user_id is not None and (user is None or user.id != mail.user_id):
         user = await work.users.by_id(mail.user_id)
     if user is None:
         return None
-    if mail.kind.purpose is Purpose.VERIFY:
+    if mail.kind.purpose is LinkPurpose.VERIFY:
         taken = holder is not None and holder.verified
         return None if user.verified or taken else user
     return None if user.disabled else user
 
 
-def _link(mail: Mail, subject: UUID, version: int) -> Link | None:
+def _link(mail: OutboxMail, subject: UUID, version: int) -> EmailLink | None:
     """Issued when the mail was asked for, so that a second send carries the same link and none lives longer."""
     if mail.kind.purpose is None:
         return None
-    return Link(purpose=mail.kind.purpose, subject=subject, version=version, issued_at=mail.created_at)
+    return EmailLink(purpose=mail.kind.purpose, subject=subject, version=version, issued_at=mail.created_at)

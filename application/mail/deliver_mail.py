@@ -18,7 +18,7 @@ from application.mail.ports import (
 )
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin
-from domain.mail import Letter, Link, Mail, Outcome, retry_delay, unanswered_delay
+from domain.mail import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail, retry_delay, unanswered_delay
 from domain.refusals import Refusal
 
 _POISONED = 10
@@ -48,7 +48,7 @@ class DeliverMail:
     report: ReportMail
     lease: timedelta = timedelta(seconds=50)
     patience: timedelta = timedelta(seconds=30)
-    untold: list[tuple[Mail, Outcome, str]] = field(default_factory=list, init=False, repr=False)
+    untold: list[tuple[OutboxMail, DeliveryOutcome, str]] = field(default_factory=list, init=False, repr=False)
 
     async def __call__(
         self, *, only: UUID | None = None, limit: int = 10, stopping: Callable[[], bool] = lambda: False
@@ -78,14 +78,16 @@ class DeliverMail:
                     raise
         return len(leased)
 
-    async def _give_back(self, rest: list[Mail]) -> None:
+    async def _give_back(self, rest: list[OutboxMail]) -> None:
         if rest:
             async with self.begin() as work:
                 for mail in rest:
                     await work.mails.postpone(mail, wait=timedelta(), note=mail.note)
             rest.clear()
 
-    async def _deliver(self, mail: Mail, link: Link | None, mailer: Mailer, rest: list[Mail]) -> None:
+    async def _deliver(
+        self, mail: OutboxMail, link: EmailLink | None, mailer: Mailer, rest: list[OutboxMail]
+    ) -> None:
         async def still_sending(sent: bool) -> None:
             with suppress(Refusal):  # the letter goes on all the same
                 await self._give_back(rest)
@@ -96,9 +98,9 @@ class DeliverMail:
         try:
             await mailer.send(self._letter(mail, link), still_sending)
         except _Dropped as dropped:
-            await self._settle(mail, Outcome.DROPPED, str(dropped))
+            await self._settle(mail, DeliveryOutcome.DROPPED, str(dropped))
         except MailRefused as refused:
-            await self._settle(mail, Outcome.PARKED, str(refused))
+            await self._settle(mail, DeliveryOutcome.PARKED, str(refused))
         except MailServerRefused as refused:
             for other in (mail, *rest):  # the server would tell them the same
                 await self._retry(other, str(refused), hopeless=self._too_old(other), server_refuses=True)
@@ -112,9 +114,9 @@ class DeliverMail:
             note = f"Unexpected: {type(poison).__name__}"
             await self._retry(mail, note, hopeless=mail.attempts >= _POISONED or self._too_old(mail))
         else:
-            await self._settle(mail, Outcome.SENT, "")
+            await self._settle(mail, DeliveryOutcome.SENT, "")
 
-    def _letter(self, mail: Mail, link: Link | None) -> Letter:
+    def _letter(self, mail: OutboxMail, link: EmailLink | None) -> RenderedMail:
         if mail.kind.purpose is None:
             return self.composer.compose(mail, None)
         if link is None:
@@ -123,7 +125,7 @@ class DeliverMail:
             raise _Dropped("expired")
         return self.composer.compose(mail, self.links.sign(link))
 
-    async def _settle(self, mail: Mail, outcome: Outcome, note: str) -> None:
+    async def _settle(self, mail: OutboxMail, outcome: DeliveryOutcome, note: str) -> None:
         try:
             async with self.step() as work:
                 await work.mails.settle(mail, outcome, now=self.clock(), note=note)
@@ -134,7 +136,7 @@ class DeliverMail:
 
     async def _retry(
         self,
-        mail: Mail,
+        mail: OutboxMail,
         note: str,
         *,
         hopeless: bool,
@@ -142,15 +144,15 @@ class DeliverMail:
         server_refuses: bool = False,
     ) -> None:
         if hopeless:
-            await self._settle(mail, Outcome.PARKED, note)
+            await self._settle(mail, DeliveryOutcome.PARKED, note)
             return
         async with self.step() as work:
             await work.mails.postpone(mail, wait=delay or retry_delay(mail.attempts), note=note)
         self.report(mail, None, note, server_refuses=server_refuses)
 
-    def _unanswered(self, mail: Mail) -> timedelta:
+    def _unanswered(self, mail: OutboxMail) -> timedelta:
         return unanswered_delay(self.clock() - mail.created_at)
 
-    def _too_old(self, mail: Mail) -> bool:
+    def _too_old(self, mail: OutboxMail) -> bool:
         """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""
         return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
-from domain.mail import Kind, Mail
+from domain.mail import MailKind, OutboxMail
 from domain.origin import NOWHERE, Origin
 
 
@@ -17,15 +17,15 @@ class MailQueue:
     async def queue(
         self,
         work: UnitOfWork,
-        kind: Kind,
+        kind: MailKind,
         recipient: str,
         *,
         user_id: UUID | None = None,
         change_id: UUID | None = None,
         origin: Origin = NOWHERE,
     ) -> None:
-        """Add a mail to this unit of work; a worker sends it after the commit. See `Mail` for the arguments."""
-        mail = Mail.owed(
+        """Add a mail to this unit of work; a worker sends it after the commit. See `OutboxMail` for the arguments."""
+        mail = OutboxMail.owed(
             kind,
             recipient,
             id=self.new_id(),

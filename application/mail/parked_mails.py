@@ -4,13 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.repositories import Begin
-from domain.mail import Mail
+from domain.mail import OutboxMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMails:
     begin: Begin
 
-    async def __call__(self, *, limit: int = 100) -> Sequence[Mail]:
+    async def __call__(self, *, limit: int = 100) -> Sequence[OutboxMail]:
         async with self.begin() as work:
             return await work.mails.parked(limit=limit)

@@ -4,11 +4,13 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
-from domain.mail import Letter, Mail, Outcome
+from domain.mail import DeliveryOutcome, OutboxMail, RenderedMail
 
 
 class ReportMail(Protocol):
-    def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
+    def __call__(
+        self, mail: OutboxMail, outcome: DeliveryOutcome | None, note: str, *, server_refuses: bool = False
+    ) -> None:
         """Tell the operator what became of a mail, and why; with no outcome it was put off. `server_refuses`: the
         server turned us away, so no mail will go out until an operator corrects it. Returns at once, never raises."""
         ...
@@ -26,7 +28,7 @@ async def not_waiting(_: bool) -> None:
 class Composer(Protocol):
     """Words for a mail; `link` is the signed text of its link, where it carries one."""
 
-    def compose(self, mail: Mail, link: str | None) -> Letter: ...
+    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail: ...
 
 
 class MailDelayed(Exception):
@@ -46,7 +48,7 @@ class MailRefused(Exception):
 
 
 class Mailer(Protocol):
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting, /) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting, /) -> None:
         """Returns when the server has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
         the end of a letter and its answer, it awaits `still_sending` once more."""
         ...

@@ -10,10 +10,10 @@ from application.repositories import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
-from domain.event import Action
-from domain.mail import Kind
+from domain.event import EventType
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal, account_disabled, incorrect_password, token_revoked
+from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
 
 
@@ -37,12 +37,12 @@ class ChangeEmail:
             raise token_revoked()
         if address == user.email:
             raise Refusal(
-                Code.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
+                ErrorCode.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
             )
         if not await self.check.of_user(user, password, origin=origin):
             raise incorrect_password()
-        new = mail_buckets(Kind.CONFIRM_EMAIL, address, origin)
-        old = mail_buckets(Kind.EMAIL_CHANGE_ASKED, user.email, origin)
+        new = mail_buckets(MailKind.CONFIRM_EMAIL, address, origin)
+        old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, origin)
         await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
 
         change = AddressChange(
@@ -61,10 +61,10 @@ class ChangeEmail:
             if held.disabled:
                 raise account_disabled()
             await work.changes.add(change)
-            letters = {Kind.CONFIRM_EMAIL: address}
+            letters = {MailKind.CONFIRM_EMAIL: address}
             if held.verified:
                 # An address that was never proven may be a slip of the fingers: nothing leads back to it.
-                letters[Kind.EMAIL_CHANGE_ASKED] = user.email
+                letters[MailKind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():
                 await self.mail.queue(work, kind, recipient, user_id=user.id, change_id=change.id, origin=origin)
-            await self.audit.record(work, Action.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)
+            await self.audit.record(work, EventType.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)

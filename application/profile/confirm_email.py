@@ -7,8 +7,8 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
-from domain.event import Action
-from domain.mail import Kind, Purpose
+from domain.event import EventType
+from domain.mail import LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
@@ -25,7 +25,7 @@ class ConfirmEmail:
     clock: Clock
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.verify(token.strip(), Purpose.EMAIL)
+        link = self.links.verify(token.strip(), LinkPurpose.EMAIL)
         now = self.clock()
         if link.expired(now):
             raise link_expired("Request the change again.")
@@ -53,9 +53,9 @@ class ConfirmEmail:
             await work.changes.keep(change.confirmed(now, undoable=user.verified))
             if user.verified:
                 await self.mail.queue(
-                    work, Kind.EMAIL_CHANGED, user.email, user_id=user.id, change_id=change.id, origin=origin
+                    work, MailKind.EMAIL_CHANGED, user.email, user_id=user.id, change_id=change.id, origin=origin
                 )
-            await self.audit.record(work, Action.EMAIL_CHANGED, user.id, origin=origin)
+            await self.audit.record(work, EventType.EMAIL_CHANGED, user.id, origin=origin)
         return moved
 
     async def _trade(self, work: UnitOfWork, user: User, holder: User, origin: Origin) -> None:
@@ -77,4 +77,4 @@ class ConfirmEmail:
         await work.changes.keep(theirs.carried(displaced))
         await work.changes.close(holder.id, now=now, back_to=holder.email)
         await work.sessions.outdate_all(holder.id)
-        await self.audit.record(work, Action.EMAIL_LOST, holder.id, origin=origin)
+        await self.audit.record(work, EventType.EMAIL_LOST, holder.id, origin=origin)

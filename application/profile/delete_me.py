@@ -9,7 +9,7 @@ from application.ports import Clock
 from application.repositories import Begin
 from domain.address_change import undoable_until
 from domain.deletion import UNDO
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.refusals import account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
@@ -44,4 +44,4 @@ class DeleteMe:
             undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
             until = now + UNDO if undoable else None
             await self.manage.delete(work, held, until=until, mailed_origin=origin)
-            await self.audit.record(work, Action.DELETED, user.id, by=user.id)
+            await self.audit.record(work, EventType.DELETED, user.id, by=user.id)

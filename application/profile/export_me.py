@@ -9,15 +9,15 @@ from uuid import UUID
 from application.audit import Audit
 from application.repositories import Begin, UnitOfWork
 from domain.address_change import AddressChange
-from domain.event import Action, Event
-from domain.mail import Mail
+from domain.event import Event, EventType
+from domain.mail import OutboxMail
 from domain.origin import NOWHERE, Origin
 from domain.refusals import token_revoked
 from domain.session import Session
 from domain.token import AccessToken
 from domain.user import User
 
-Kept = TypeVar("Kept", Event, Mail, Session)
+Kept = TypeVar("Kept", Event, OutboxMail, Session)
 
 PAGE = 200
 
@@ -30,7 +30,7 @@ class Export:
     changes: Sequence[AddressChange]
     sessions: AsyncIterator[Sequence[Session]]
     events: AsyncIterator[Sequence[Event]]
-    mails: AsyncIterator[Sequence[Mail]]
+    mails: AsyncIterator[Sequence[OutboxMail]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +43,7 @@ class ExportMe:
             user = await work.users.by_id(caller.user_id)
             if user is None:
                 raise token_revoked()
-            await self.audit.record(work, Action.EXPORTED, user.id, by=user.id, origin=origin)
+            await self.audit.record(work, EventType.EXPORTED, user.id, by=user.id, origin=origin)
             changes = await work.changes.of(user.id)
         return Export(
             user=user,

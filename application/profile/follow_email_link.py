@@ -7,7 +7,7 @@ from application.ports import Limits, LinkSigner
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
-from domain.mail import Link, Purpose
+from domain.mail import EmailLink, LinkPurpose
 from domain.origin import NOWHERE, Origin
 from domain.refusals import Refusal
 from domain.user import User
@@ -21,24 +21,24 @@ class FollowEmailLink:
     restore: RestoreEmail
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        async with count_failures(self.limits, link_bucket(Purpose.EMAIL, origin), BAD_LINK):
+        async with count_failures(self.limits, link_bucket(LinkPurpose.EMAIL, origin), BAD_LINK):
             link = self._read(token)
             if link is not None:
                 await self.limits.spend(link_use_bucket(link))
-            if link is None or link.purpose is not Purpose.RESTORE:
+            if link is None or link.purpose is not LinkPurpose.RESTORE:
                 return await self.confirm(token=token, origin=origin)
             user = await self.restore(token=token, origin=origin)
         # It has ended every other link.
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
         return user
 
-    def purpose(self, token: str) -> Purpose | None:
+    def purpose(self, token: str) -> LinkPurpose | None:
         """What the link would do if it were followed; None where it is none of these."""
         link = self._read(token)
         return None if link is None else link.purpose
 
-    def _read(self, token: str) -> Link | None:
-        for purpose in (Purpose.EMAIL, Purpose.RESTORE):
+    def _read(self, token: str) -> EmailLink | None:
+        for purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
             try:
                 return self.links.verify(token.strip(), purpose)
             except Refusal:

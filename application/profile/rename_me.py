@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.repositories import Begin
 from domain.address import chosen_username, normal_username
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import token_revoked, username_taken
@@ -36,5 +36,5 @@ class RenameMe:
             renamed = await work.users.rename(user.id, name)
             if renamed is None:
                 raise username_taken()
-            await self.audit.record(work, Action.USERNAME_CHANGED, user.id, by=user.id, origin=origin)
+            await self.audit.record(work, EventType.USERNAME_CHANGED, user.id, by=user.id, origin=origin)
         return renamed

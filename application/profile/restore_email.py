@@ -8,8 +8,8 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
-from domain.event import Action
-from domain.mail import Kind, Link, Purpose
+from domain.event import EventType
+from domain.mail import EmailLink, LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
@@ -31,7 +31,7 @@ class RestoreEmail:
     clock: Clock
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        link = self.links.verify(token.strip(), Purpose.RESTORE)
+        link = self.links.verify(token.strip(), LinkPurpose.RESTORE)
         now = self.clock()
         if link.expired(now):
             raise link_expired("Contact the operator of this service.")
@@ -64,12 +64,12 @@ class RestoreEmail:
             if change is not None:
                 await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
-            await self.mail.queue(work, Kind.EMAIL_RESTORED, user.email, user_id=user.id, origin=origin)
+            await self.mail.queue(work, MailKind.EMAIL_RESTORED, user.email, user_id=user.id, origin=origin)
             detail = "the account had been deleted" if deleted else ""
-            await self.audit.record(work, Action.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
+            await self.audit.record(work, EventType.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
         return user
 
-    async def _subject(self, work: UnitOfWork, link: Link) -> tuple[UUID, str]:
+    async def _subject(self, work: UnitOfWork, link: EmailLink) -> tuple[UUID, str]:
         """The user that the link is about, and the address that it was mailed to."""
         change = await work.changes.by_id(link.subject)
         if change is not None:

@@ -8,12 +8,12 @@ from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.repositories import Begin, UnitOfWork
 from domain.address import chosen_username, normal_email
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
-from domain.event import Action
+from domain.event import EventType
 from domain.limits import Bucket, Limit
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
-from domain.refusals import Code, InputErrors, Refusal, sooner, username_taken
+from domain.refusals import ErrorCode, InputErrors, Refusal, sooner, username_taken
 from domain.user import User
 
 
@@ -44,7 +44,7 @@ class Register:
         try:
             await self._claim(address, name, secret, origin)
         except Refusal as refusal:
-            nothing = refusal.code is Code.OVERLOADED  # was hashed, so it cost nothing
+            nothing = refusal.code is ErrorCode.OVERLOADED  # was hashed, so it cost nothing
             mails = receipt.buckets[1:]  # of which none was owed
             await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))
             raise
@@ -86,9 +86,9 @@ class Register:
             raise username_taken()
         holder = await work.users.by_email(address)
         if holder is not None and holder.verified:
-            kind, subject, action, about = Kind.ALREADY_REGISTERED, None, Action.REGISTERED_AGAIN, holder.id
+            kind, subject, action, about = MailKind.ALREADY_REGISTERED, None, EventType.REGISTERED_AGAIN, holder.id
         else:
-            kind, subject, action, about = Kind.VERIFY, claim.id, Action.REGISTERED, claim.id
+            kind, subject, action, about = MailKind.VERIFY, claim.id, EventType.REGISTERED, claim.id
             await work.users.add(claim)
         await self.mail.queue(work, kind, address, user_id=subject, origin=origin)
         await self.audit.record(work, action, about, origin=origin)

@@ -9,8 +9,8 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, LinkSigner
 from application.repositories import Begin, UnitOfWork
 from domain.buckets import link_bucket, link_use_bucket
-from domain.event import Action
-from domain.mail import Kind, Link, Purpose
+from domain.event import EventType
+from domain.mail import EmailLink, LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
@@ -28,11 +28,11 @@ class Verify:
     clock: Clock
 
     async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        async with count_failures(self.limits, link_bucket(Purpose.VERIFY, origin), BAD_LINK):
+        async with count_failures(self.limits, link_bucket(LinkPurpose.VERIFY, origin), BAD_LINK):
             return await self._use(token, origin)
 
     async def _use(self, token: str, origin: Origin) -> User:
-        link = self.links.verify(token.strip(), Purpose.VERIFY)
+        link = self.links.verify(token.strip(), LinkPurpose.VERIFY)
         now = self.clock()
         if link.expired(now):
             raise link_expired()
@@ -40,7 +40,7 @@ class Verify:
         async with self.begin() as work:
             proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
             if proof is not None and proof.fresh:
-                await self.audit.record(work, Action.VERIFIED, proof.user.id, origin=origin)
+                await self.audit.record(work, EventType.VERIFIED, proof.user.id, origin=origin)
                 planted = await self._has_planted_role(work, proof.user)
                 # The person who registered the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
@@ -60,7 +60,7 @@ class Verify:
         changed = await work.users.replace_password(
             user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
         )
-        await self.mail.queue(work, Kind.PASSWORD_NEEDED, user.email, user_id=user.id, origin=origin)
+        await self.mail.queue(work, MailKind.PASSWORD_NEEDED, user.email, user_id=user.id, origin=origin)
         return changed or user
 
     async def _has_planted_role(self, work: UnitOfWork, user: User) -> bool:
@@ -72,11 +72,11 @@ class Verify:
 
     async def _without_role(self, work: UnitOfWork, user: User) -> User:
         detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
-        await self.audit.record(work, Action.ROLE_CHANGED, user.id, detail=detail)
+        await self.audit.record(work, EventType.ROLE_CHANGED, user.id, detail=detail)
         await work.sessions.outdate_all(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user
 
 
-def _has_just_verified(user: User, link: Link) -> bool:
+def _has_just_verified(user: User, link: EmailLink) -> bool:
     """Whether this link has verified the user, who lost the password by that, and nothing has happened since."""
     return user.verified and not user.has_password and user.credential_version == link.version + 1

@@ -6,7 +6,7 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.refusals import session_not_found
 from domain.session import EndReason
@@ -29,6 +29,6 @@ class EndSession:
             session = await work.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
                 raise session_not_found()
-            event = self.audit.event(Action.SESSION_ENDED, user_id, by=user_id, origin=origin)
+            event = self.audit.event(EventType.SESSION_ENDED, user_id, by=user_id, origin=origin)
             noted = event if session.alive(now) else None
             await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.session import EndReason
 from domain.token import AccessToken
@@ -19,6 +19,6 @@ class Logout:
 
     async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
         now, user_id = self.clock(), caller.user_id
-        event = self.audit.event(Action.LOGGED_OUT, user_id, by=user_id, origin=origin)
+        event = self.audit.event(EventType.LOGGED_OUT, user_id, by=user_id, origin=origin)
         async with self.step() as work:
             await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)

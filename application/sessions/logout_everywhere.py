@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import NOWHERE, Origin
 from domain.session import EndReason
 from domain.token import AccessToken
@@ -21,4 +21,4 @@ class LogoutEverywhere:
         now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
             await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
-            await self.audit.record(work, Action.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)
+            await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)

@@ -9,11 +9,11 @@ from application.ports import Clock, Limits, RefreshTokenCodec
 from application.repositories import Begin, Renewals, UnitOfWork
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import notice_bucket
-from domain.event import Action
+from domain.event import EventType
 from domain.limits import Bucket, Limit
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal, session_ended
+from domain.refusals import ErrorCode, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, Session, Standing
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
@@ -59,20 +59,20 @@ class Refresh:
             return session, user
         if standing is Standing.STOLEN:
             raise Refusal(
-                Code.REFRESH_REUSED,
+                ErrorCode.REFRESH_REUSED,
                 "This refresh token has already been used, so its session was ended. Log in again.",
             )
         if standing is Standing.EXPIRED:
-            raise Refusal(Code.TOKEN_EXPIRED, "The session has expired. Log in again.")
+            raise Refusal(ErrorCode.TOKEN_EXPIRED, "The session has expired. Log in again.")
         raise session_ended()
 
     async def _end(self, work: UnitOfWork, session: Session, user: User, origin: Origin) -> None:
         """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
-        event = self.audit.event(Action.REFRESH_REUSED, user.id, origin=origin)
+        event = self.audit.event(EventType.REFRESH_REUSED, user.id, origin=origin)
         ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, noted=event)
         # An address that is not verified may be a stranger's, whom this could write to without end.
         if ended and user.verified and await self._may_write_to(user):
-            await self.mail.queue(work, Kind.SESSION_STOLEN, user.email, user_id=user.id, origin=origin)
+            await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, origin=origin)
 
     async def _may_write_to(self, user: User) -> bool:
         """An attacker with the password can cause any number of these notices."""

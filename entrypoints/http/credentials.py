@@ -6,7 +6,7 @@ from urllib.parse import unquote_plus
 
 from litestar.types import HTTPScope
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.problems import mark_bearer
 from entrypoints.http.request import AnyRequest, UnsupportedMediaType, header_values
 
@@ -17,10 +17,10 @@ def bearer_token(scope: HTTPScope) -> str:
     scheme, _, token = values[0].partition(" ") if values else ("", "", "")
     token = token.strip(" ")
     if scheme.lower() != "bearer":
-        raise Refusal(Code.TOKEN_MISSING, "Send an access token: Authorization: Bearer …")
+        raise Refusal(ErrorCode.TOKEN_MISSING, "Send an access token: Authorization: Bearer …")
     mark_bearer(scope)
     if len(values) != 1 or not token:
-        raise Refusal(Code.TOKEN_INVALID, "The access token is not valid.")
+        raise Refusal(ErrorCode.TOKEN_INVALID, "The access token is not valid.")
     return token
 
 
@@ -40,7 +40,7 @@ async def client_credentials(request: AnyRequest) -> tuple[str, str]:
         return _basic(values)
     if values:
         refusal = "Authenticate in the Authorization header or in the form, not in both (RFC 6749, section 2.3)."
-        raise Refusal(Code.MALFORMED, refusal, field="client_secret")
+        raise Refusal(ErrorCode.MALFORMED, refusal, field="client_secret")
     return form.get("client_id", ""), form["client_secret"]
 
 
@@ -54,4 +54,4 @@ def _basic(values: Sequence[str]) -> tuple[str, str]:
         return unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
     except ValueError:
         refusal = "Send the id and the secret of a client: Authorization: Basic …, or client_id and client_secret."
-        raise Refusal(Code.INVALID_CREDENTIALS, refusal) from None
+        raise Refusal(ErrorCode.INVALID_CREDENTIALS, refusal) from None

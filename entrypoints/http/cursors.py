@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
 
 from application.repositories import Place
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 
 def cursor_of(place: Place) -> str:
@@ -19,8 +19,8 @@ def place_of(cursor: str, query: str = "") -> Place:
     except ValueError:
         place = None
     if place is None or cursor_of(place) != cursor or "\0" in place.key:
-        raise Refusal(Code.MALFORMED, "This cursor is not valid.", field="cursor")
+        raise Refusal(ErrorCode.MALFORMED, "This cursor is not valid.", field="cursor")
     start = query.strip().lower()
     if bool(place.key) != bool(start) or not place.key[1:].startswith(start):
-        raise Refusal(Code.MALFORMED, "This cursor belongs to another list.", field="cursor")
+        raise Refusal(ErrorCode.MALFORMED, "This cursor belongs to another list.", field="cursor")
     return place

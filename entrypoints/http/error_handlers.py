@@ -7,7 +7,7 @@ import structlog
 from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.problems import Problem, answer, prefix_of, problem, refused
 from entrypoints.http.validation import decoded_problem, in_words, missing_body, problem_of, refusal_of
 
@@ -27,7 +27,7 @@ def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[P
     if isinstance(error, ValidationException):
         extras = error.extra if isinstance(error.extra, list) else []
         problems = [one for it in extras for one in _at_fault(request, str(it.get("key")), str(it.get("message")))]
-        return refused(request, refusal_of(problems or [Refusal(Code.MALFORMED)]))
+        return refused(request, refusal_of(problems or [Refusal(ErrorCode.MALFORMED)]))
     detail = error.detail if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else ""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         return failed(request, error)

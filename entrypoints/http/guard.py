@@ -14,7 +14,7 @@ from application.clients.identify_client import IdentifyClient
 from application.ports import Limits
 from application.sessions.authenticate import Authenticate
 from domain.limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.credentials import bearer_token, client_credentials
@@ -76,7 +76,7 @@ class AccessPolicy:
             connection.state.caller = await self._authenticate(cast("HTTPScope", connection.scope))
         segments = connection.scope["path"].split("/")
         if any(isinstance(value, UUID) and str(value) not in segments for value in connection.path_params.values()):
-            raise Refusal(Code.NOT_FOUND, "IDs must be lowercase UUIDs with hyphens.")
+            raise Refusal(ErrorCode.NOT_FOUND, "IDs must be lowercase UUIDs with hyphens.")
         if connection.scope["query_string"]:
             self._check_query(connection)
 

@@ -16,7 +16,7 @@ from litestar.openapi.spec import (
 )
 from litestar.openapi.spec.enums import OpenAPIType
 
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON, example
 
@@ -67,19 +67,24 @@ class DocumentedOperation(Operation):
 
     def _codes(self) -> Iterator[str]:
         """The codes that the operation may refuse with."""
-        yield Code.MALFORMED
+        yield ErrorCode.MALFORMED
         if self.policy.caller:
-            yield from (Code.TOKEN_MISSING, Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED)
+            yield from (
+                ErrorCode.TOKEN_MISSING,
+                ErrorCode.TOKEN_INVALID,
+                ErrorCode.TOKEN_EXPIRED,
+                ErrorCode.TOKEN_REVOKED,
+            )
         if self.policy.client:
-            yield Code.INVALID_CREDENTIALS
+            yield ErrorCode.INVALID_CREDENTIALS
         if self.policy.role is not None:
-            yield from (Code.NOT_VERIFIED, Code.ROLE_REQUIRED)
+            yield from (ErrorCode.NOT_VERIFIED, ErrorCode.ROLE_REQUIRED)
         if self.policy.budget is not None:
-            yield Code.RATE_LIMITED
+            yield ErrorCode.RATE_LIMITED
         yield from self.errors
         if self.request_body is not None:
             yield from ("too_large", "unsupported_media_type")
-        yield from ("internal", Code.UNAVAILABLE)
+        yield from ("internal", ErrorCode.UNAVAILABLE)
 
 
 def _require_value(parameter: Parameter | Reference) -> None:

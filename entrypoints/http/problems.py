@@ -9,45 +9,45 @@ from litestar import Request, Response
 from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.fields import described
 
 CATALOGUE: dict[str, tuple[int, str]] = {
-    Code.MALFORMED: (400, "The request is malformed"),
-    Code.LINK_INVALID: (400, "The link is not valid"),
-    Code.LINK_EXPIRED: (400, "The link has expired"),
-    Code.INVALID_CREDENTIALS: (401, "Invalid credentials"),
-    Code.TOKEN_MISSING: (401, "An access token is required"),
-    Code.TOKEN_INVALID: (401, "The token is not valid"),
-    Code.TOKEN_EXPIRED: (401, "The token has expired"),
-    Code.TOKEN_REVOKED: (401, "The token has been revoked"),
-    Code.REFRESH_REUSED: (401, "The refresh token has already been used"),
-    Code.SESSION_ENDED: (401, "The session has ended"),
-    Code.NOT_VERIFIED: (403, "The e-mail address is not verified"),
-    Code.ROLE_REQUIRED: (403, "A higher role is required"),
-    Code.FORBIDDEN: (403, "Not allowed"),
-    Code.ACCOUNT_DISABLED: (403, "The account is disabled"),
-    Code.NOT_FOUND: (404, "Not found"),
+    ErrorCode.MALFORMED: (400, "The request is malformed"),
+    ErrorCode.LINK_INVALID: (400, "The link is not valid"),
+    ErrorCode.LINK_EXPIRED: (400, "The link has expired"),
+    ErrorCode.INVALID_CREDENTIALS: (401, "Invalid credentials"),
+    ErrorCode.TOKEN_MISSING: (401, "An access token is required"),
+    ErrorCode.TOKEN_INVALID: (401, "The token is not valid"),
+    ErrorCode.TOKEN_EXPIRED: (401, "The token has expired"),
+    ErrorCode.TOKEN_REVOKED: (401, "The token has been revoked"),
+    ErrorCode.REFRESH_REUSED: (401, "The refresh token has already been used"),
+    ErrorCode.SESSION_ENDED: (401, "The session has ended"),
+    ErrorCode.NOT_VERIFIED: (403, "The e-mail address is not verified"),
+    ErrorCode.ROLE_REQUIRED: (403, "A higher role is required"),
+    ErrorCode.FORBIDDEN: (403, "Not allowed"),
+    ErrorCode.ACCOUNT_DISABLED: (403, "The account is disabled"),
+    ErrorCode.NOT_FOUND: (404, "Not found"),
     "method_not_allowed": (405, "Method not allowed"),
-    Code.USERNAME_TAKEN: (409, "The username is taken"),
-    Code.LAST_ADMIN: (409, "At least one admin is required"),
+    ErrorCode.USERNAME_TAKEN: (409, "The username is taken"),
+    ErrorCode.LAST_ADMIN: (409, "At least one admin is required"),
     "too_large": (413, "The request is too large"),
     "unsupported_media_type": (415, "The media type is not supported"),
-    Code.EMAIL_INVALID: (422, "The e-mail address is not valid"),
-    Code.USERNAME_INVALID: (422, "The username is not valid"),
-    Code.PASSWORD_WEAK: (422, "The password is too weak"),
-    Code.PASSWORD_MISMATCH: (422, "The passwords do not match"),
-    Code.RATE_LIMITED: (429, "Too many attempts"),
+    ErrorCode.EMAIL_INVALID: (422, "The e-mail address is not valid"),
+    ErrorCode.USERNAME_INVALID: (422, "The username is not valid"),
+    ErrorCode.PASSWORD_WEAK: (422, "The password is too weak"),
+    ErrorCode.PASSWORD_MISMATCH: (422, "The passwords do not match"),
+    ErrorCode.RATE_LIMITED: (429, "Too many attempts"),
     "internal": (500, "Something went wrong"),
-    Code.OVERLOADED: (503, "The service is overloaded"),
-    Code.UNAVAILABLE: (503, "Not available"),
+    ErrorCode.OVERLOADED: (503, "The service is overloaded"),
+    ErrorCode.UNAVAILABLE: (503, "Not available"),
 }
 _EXAMPLE_FIELDS: dict[str, str] = {
-    Code.EMAIL_INVALID: "email",
-    Code.USERNAME_INVALID: "username",
-    Code.USERNAME_TAKEN: "username",
-    Code.PASSWORD_WEAK: "password",
-    Code.PASSWORD_MISMATCH: "confirm_password",
+    ErrorCode.EMAIL_INVALID: "email",
+    ErrorCode.USERNAME_INVALID: "username",
+    ErrorCode.USERNAME_TAKEN: "username",
+    ErrorCode.PASSWORD_WEAK: "password",
+    ErrorCode.PASSWORD_MISMATCH: "confirm_password",
 }
 PROBLEM_JSON = "application/problem+json"
 _SOON = 2
@@ -140,8 +140,8 @@ async def send_problem(scope: HTTPScope, send: Send, document: Problem, headers:
 
 
 _BEARER_ERRORS = {
-    **dict.fromkeys((Code.TOKEN_INVALID, Code.TOKEN_EXPIRED, Code.TOKEN_REVOKED), "invalid_token"),
-    **dict.fromkeys((Code.NOT_VERIFIED, Code.ROLE_REQUIRED), "insufficient_scope"),
+    **dict.fromkeys((ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED), "invalid_token"),
+    **dict.fromkeys((ErrorCode.NOT_VERIFIED, ErrorCode.ROLE_REQUIRED), "insufficient_scope"),
 }
 """What RFC 6750 (section 3.1) calls them. Its grammar allows no quotation mark and no backslash in a description, so
 that is the title of the code, which contains no user input."""
@@ -163,7 +163,7 @@ def _of(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
         wait = _SOON
     headers = {} if wait is None else {"Retry-After": str(wait)}
     detail = refusal.detail
-    if refusal.code is Code.MALFORMED and errors:
+    if refusal.code is ErrorCode.MALFORMED and errors:
         # Of a field it is said which rule it breaks: "must be a string".
         detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in errors)
     document = problem(refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope))

@@ -13,7 +13,7 @@ from litestar.types import HTTPScope, WebSocketScope
 
 from domain.client import Client
 from domain.origin import Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.token import AccessToken
 from entrypoints.http.validation import body_problems, problem_of, refusal_of, unreadable
 
@@ -33,7 +33,7 @@ class StrictRequest(AnyRequest):
         try:
             return await super().body()
         except InternalServerException as error:  # the framework's word for a caller who hung up
-            raise Refusal(Code.MALFORMED, "The request ended before it was complete.") from error
+            raise Refusal(ErrorCode.MALFORMED, "The request ended before it was complete.") from error
 
     async def json(self) -> Any:
         self._insist_on("application/json")
@@ -47,16 +47,16 @@ class StrictRequest(AnyRequest):
                 read = None
             plain = json.loads(body.decode(), object_pairs_hook=_no_field_twice)
         except UnicodeDecodeError:
-            raise Refusal(Code.MALFORMED, "The body is not UTF-8.", field="") from None
+            raise Refusal(ErrorCode.MALFORMED, "The body is not UTF-8.", field="") from None
         except RecursionError:
-            raise Refusal(Code.MALFORMED, "The JSON of the body is nested too deeply.", field="") from None
+            raise Refusal(ErrorCode.MALFORMED, "The JSON of the body is nested too deeply.", field="") from None
         except ValueError as error:
             if "truncated" in str(error) and _is_json(body):
-                raise Refusal(Code.MALFORMED, _SURROGATE, field="") from None
+                raise Refusal(ErrorCode.MALFORMED, _SURROGATE, field="") from None
             raise unreadable(str(error)) from None
         problems = body_problems(plain, shape) if read is None or b"\\u0000" in body else []
         if problems or read is None:
-            raise refusal_of(problems or [Refusal(Code.MALFORMED, field="")])
+            raise refusal_of(problems or [Refusal(ErrorCode.MALFORMED, field="")])
         return read
 
     async def form(self) -> FormMultiDict:
@@ -65,9 +65,9 @@ class StrictRequest(AnyRequest):
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            raise Refusal(Code.MALFORMED, "The body is not a valid form in UTF-8.") from None
+            raise Refusal(ErrorCode.MALFORMED, "The body is not a valid form in UTF-8.") from None
         if any("\0" in text for pair in pairs for text in pair):
-            raise Refusal(Code.MALFORMED, "The form must not contain NUL characters.")
+            raise Refusal(ErrorCode.MALFORMED, "The form must not contain NUL characters.")
         # Where the framework looks before it reads a form by itself, which it does less strictly.
         self._connection_state.form = _no_field_twice(pairs)
         return await super().form()

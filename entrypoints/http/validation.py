@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import msgspec
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 _MOST = 32
 """Mistakes that one answer names, so that it does not become much longer than the request."""
@@ -44,7 +44,7 @@ def refusal_of(problems: Sequence[Refusal]) -> Refusal:
 
 def problem_of(name: str, message: str) -> Refusal:
     """A field that breaks a rule. Its name is repeated only if it is one, and not a value gone astray."""
-    return Refusal(Code.MALFORMED, message, field=name if _NAME.fullmatch(name) else "")
+    return Refusal(ErrorCode.MALFORMED, message, field=name if _NAME.fullmatch(name) else "")
 
 
 def body_problems(value: object, shape: type[msgspec.Struct]) -> list[Refusal]:
@@ -54,7 +54,7 @@ def body_problems(value: object, shape: type[msgspec.Struct]) -> list[Refusal]:
 
 def _body_problems(value: object, shape: type[msgspec.Struct]) -> Iterator[Refusal]:
     if not isinstance(value, dict):
-        yield Refusal(Code.MALFORMED, "The body must be a JSON object.", field="")
+        yield Refusal(ErrorCode.MALFORMED, "The body must be a JSON object.", field="")
         return
     fields = {field.encode_name: field for field in msgspec.structs.fields(shape)}
     for name, field in fields.items():
@@ -78,7 +78,7 @@ def missing_body(shape: Any) -> list[Refusal]:
     """Where there is no body at all."""
     fields = msgspec.structs.fields(shape) if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else ()
     required = [problem_of(field.encode_name, "is required") for field in fields if field.required]
-    return required or [Refusal(Code.MALFORMED, "A JSON body is required.", field="")]
+    return required or [Refusal(ErrorCode.MALFORMED, "A JSON body is required.", field="")]
 
 
 def unreadable(message: str) -> Refusal:
@@ -87,7 +87,7 @@ def unreadable(message: str) -> Refusal:
     text = f"The body is not JSON: {syntax[1]} at byte {syntax[2]}." if syntax else "The body is not JSON."
     if "truncated" in message:
         text = "The body ends before its JSON is complete."
-    return Refusal(Code.MALFORMED, text, field="")
+    return Refusal(ErrorCode.MALFORMED, text, field="")
 
 
 def decoded_problem(message: str) -> Refusal:

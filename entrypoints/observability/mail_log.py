@@ -2,7 +2,7 @@
 
 import structlog
 
-from domain.mail import Mail, Outcome, nameless
+from domain.mail import DeliveryOutcome, OutboxMail, redact_emails
 
 log = structlog.get_logger(__name__)
 
@@ -16,9 +16,11 @@ class MailLog:
         self._delayed = False
         self._refused = False
 
-    def __call__(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
+    def __call__(
+        self, mail: OutboxMail, outcome: DeliveryOutcome | None, note: str, *, server_refuses: bool = False
+    ) -> None:
         fields = {"id": str(mail.id), "kind": mail.kind.value}
-        reason = nameless(note)
+        reason = redact_emails(note)
         match outcome:
             case None if server_refuses:
                 if not self._refused:
@@ -28,11 +30,11 @@ class MailLog:
                 if not self._delayed:
                     log.warning("mail_delayed", **fields, attempts=mail.attempts, note=reason)
                 self._delayed = True
-            case Outcome.SENT:
+            case DeliveryOutcome.SENT:
                 if self._delayed:
                     log.info("mail_delivery_resumed", **fields)
                 self._delayed = self._refused = False
-            case Outcome.PARKED:
+            case DeliveryOutcome.PARKED:
                 log.error("mail_parked", **fields, attempts=mail.attempts, note=reason)
-            case Outcome.DROPPED:
+            case DeliveryOutcome.DROPPED:
                 log.info("mail_dropped", **fields, attempts=mail.attempts, note=reason)

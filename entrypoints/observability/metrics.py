@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disa
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from entrypoints.http.problems import CATALOGUE
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -54,7 +54,7 @@ class Metrics:
         errors = self._counter("errors", "Problem documents sent, by code.", "code")
         self._errors = {str(code): errors.labels(code) for code in CATALOGUE}
         self._logins = self._counter("logins", "Login attempts, by outcome.", "outcome")
-        for outcome in (SUCCESS, Code.INVALID_CREDENTIALS):
+        for outcome in (SUCCESS, ErrorCode.INVALID_CREDENTIALS):
             self._logins.labels(outcome)  # present from the start; other outcomes once they occur
         hashes = Gauge(
             "latchkey_password_hashes",

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
 from domain.token import AccessToken
@@ -63,27 +63,27 @@ async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, t
     caller, user = await met(world, actor, target)
     before = world.store.rows.copy()
     code = await verdict(deed(world, caller, user.id))
-    below = None if target is not ADMIN else Code.FORBIDDEN
-    assert code is (below if actor is ADMIN else Code.ROLE_REQUIRED)
+    below = None if target is not ADMIN else ErrorCode.FORBIDDEN
+    assert code is (below if actor is ADMIN else ErrorCode.ROLE_REQUIRED)
     assert code is None or world.store.rows == before
 
 
 @pytest.mark.parametrize(
     ("actor", "target", "code"),
     [
-        (MEMBER, MEMBER, Code.ROLE_REQUIRED),
-        (MEMBER, MODERATOR, Code.ROLE_REQUIRED),
-        (MEMBER, ADMIN, Code.ROLE_REQUIRED),
+        (MEMBER, MEMBER, ErrorCode.ROLE_REQUIRED),
+        (MEMBER, MODERATOR, ErrorCode.ROLE_REQUIRED),
+        (MEMBER, ADMIN, ErrorCode.ROLE_REQUIRED),
         (MODERATOR, MEMBER, None),
-        (MODERATOR, MODERATOR, Code.FORBIDDEN),
-        (MODERATOR, ADMIN, Code.FORBIDDEN),
+        (MODERATOR, MODERATOR, ErrorCode.FORBIDDEN),
+        (MODERATOR, ADMIN, ErrorCode.FORBIDDEN),
         (ADMIN, MEMBER, None),
         (ADMIN, MODERATOR, None),
-        (ADMIN, ADMIN, Code.FORBIDDEN),
+        (ADMIN, ADMIN, ErrorCode.FORBIDDEN),
     ],
 )
 async def test_sessions_are_ended_of_whoever_stands_lower(
-    world: World, actor: Role, target: Role, code: Code | None
+    world: World, actor: Role, target: Role, code: ErrorCode | None
 ) -> None:
     caller, user = await met(world, actor, target)
     pair = await world.enter(BOB)
@@ -111,7 +111,7 @@ async def test_granting_the_role_that_is_held_disturbs_nobody(world: World) -> N
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
 async def test_somebody_who_is_not_there_is_not_found(world: World, deed: Deed) -> None:
     caller, _ = await met(world, ADMIN, MEMBER)
-    with refused(Code.NOT_FOUND):
+    with refused(ErrorCode.NOT_FOUND):
         await deed(world, caller, NOBODY)
 
 
@@ -119,7 +119,7 @@ async def test_somebody_who_is_not_there_is_not_found(world: World, deed: Deed) 
 async def test_whoever_may_not_ask_does_not_learn_who_exists(world: World, deed: Deed) -> None:
     caller, user = await met(world, MEMBER, MEMBER)
     said = [await verdict(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
-    assert said == [Code.ROLE_REQUIRED] * 2
+    assert said == [ErrorCode.ROLE_REQUIRED] * 2
 
 
 # -- disabling and deleting -------------------------------------------------------------------------------
@@ -130,7 +130,7 @@ async def test_disabling_ends_every_session_and_enabling_revives_none(world: Wor
     pairs = [await world.enter(BOB), await world.enter(BOB)]
 
     assert (await world.change_user(caller, user.id, disabled=True)).disabled
-    with refused(Code.ACCOUNT_DISABLED):
+    with refused(ErrorCode.ACCOUNT_DISABLED):
         await world.enter(BOB)
 
     assert not (await world.change_user(caller, user.id, disabled=False)).disabled
@@ -156,7 +156,7 @@ async def test_a_deleted_user_can_do_nothing_and_the_address_is_free(world: Worl
     assert user.id not in world.store.rows.users
     assert await ways_in(world, pair) == DEAD
     assert session_of(world, pair).end_reason is EndReason.DELETED
-    assert await verdict(world.enter(BOB)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(BOB)) is ErrorCode.INVALID_CREDENTIALS
     assert (await claim(world, BOB, PASSWORD)).id != user.id
 
 
@@ -186,7 +186,7 @@ async def test_an_actor_who_fell_meanwhile_is_refused_whatever_the_token_says(
     caller, user = await met(world, ADMIN, MEMBER)
     await fell(world, caller.user_id)
     assert caller.role is ADMIN
-    with refused(Code.ROLE_REQUIRED):
+    with refused(ErrorCode.ROLE_REQUIRED):
         await deed(world, caller, user.id)
 
 
@@ -194,7 +194,7 @@ async def test_an_actor_who_fell_meanwhile_is_refused_whatever_the_token_says(
 async def test_an_actor_whose_address_was_never_proven_holds_no_role(world: World, deed: Deed) -> None:
     _, user = await met(world, MEMBER, MEMBER)
     await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
-    with refused(Code.ROLE_REQUIRED):
+    with refused(ErrorCode.ROLE_REQUIRED):
         await deed(world, await world.caller("carol@example.org"), user.id)
 
 
@@ -220,7 +220,7 @@ async def test_the_last_admin_cannot_go(world: World, fall: Deed) -> None:
     await _disabled(world, (await world.user("carol@example.org", role=ADMIN)).id)
     before = world.store.rows.copy()
 
-    with refused(Code.LAST_ADMIN):
+    with refused(ErrorCode.LAST_ADMIN):
         await fall(world, caller, last.id)
 
     assert world.store.rows == before
@@ -244,14 +244,14 @@ async def test_of_two_admins_who_leave_at_once_one_remains(world: World, ours: D
 
     assert len(governing(world)) == 1
     (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Refusal))
-    assert refusal.code is Code.LAST_ADMIN
+    assert refusal.code is ErrorCode.LAST_ADMIN
 
 
 @pytest.mark.parametrize("fall", [*FALLS, _end], ids=[*NAMES, "end sessions"])
 async def test_admins_do_not_touch_each_other(world: World, fall: Deed) -> None:
     caller, peer = await met(world, ADMIN, ADMIN)
     before = world.store.rows.copy()
-    with refused(Code.FORBIDDEN):
+    with refused(ErrorCode.FORBIDDEN):
         await fall(world, caller, peer.id)
     assert world.store.rows == before
 
@@ -274,4 +274,4 @@ async def test_of_five_admins_who_all_leave_at_once_one_remains(world: World, fa
     outcomes = await at_once([partial(fall, world, caller, caller.user_id) for caller in callers])
 
     assert len(governing(world)) == 1
-    assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [Code.LAST_ADMIN]
+    assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [ErrorCode.LAST_ADMIN]

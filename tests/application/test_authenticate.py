@@ -9,8 +9,8 @@ import pytest
 
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.revocations import CachedRevocationCheck
-from domain.mail import Purpose
-from domain.refusals import Code, unavailable
+from domain.mail import LinkPurpose
+from domain.refusals import ErrorCode, unavailable
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, link, refused, verdict
 from tests.support.world import PASSWORD, World
@@ -36,8 +36,10 @@ class CountingStore(MemoryRevocationStore):
         return await super().min_generations(sessions)
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(0, None), (599, None), (600, Code.TOKEN_EXPIRED)])
-async def test_an_access_token_says_who_calls_for_ten_minutes(world: World, seconds: int, code: Code | None) -> None:
+@pytest.mark.parametrize(("seconds", "code"), [(0, None), (599, None), (600, ErrorCode.TOKEN_EXPIRED)])
+async def test_an_access_token_says_who_calls_for_ten_minutes(
+    world: World, seconds: int, code: ErrorCode | None
+) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     world.clock.advance(seconds=seconds)
@@ -46,7 +48,7 @@ async def test_an_access_token_says_who_calls_for_ten_minutes(world: World, seco
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "." * 1000])
 async def test_a_text_that_is_no_token_is_refused(world: World, text: str) -> None:
-    with refused(Code.TOKEN_INVALID):
+    with refused(ErrorCode.TOKEN_INVALID):
         await world.authenticate(text)
 
 
@@ -56,7 +58,7 @@ async def test_a_gate_opens_for_its_role_and_those_above(world: World, held: Rol
     await world.user(ALICE, role=held)
     token = (await world.enter(ALICE)).access_token
     code = await verdict(world.authenticate(token, role=asked))
-    assert code is (None if list(Role).index(held) >= list(Role).index(asked) else Code.ROLE_REQUIRED)
+    assert code is (None if list(Role).index(held) >= list(Role).index(asked) else ErrorCode.ROLE_REQUIRED)
 
 
 @pytest.mark.parametrize("role", Role)
@@ -64,19 +66,19 @@ async def test_an_unproven_caller_passes_no_gate_whatever_role_waits_for_them(wo
     await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
     token = (await world.enter(ALICE)).access_token
     assert await world.authenticate(token)
-    with refused(Code.NOT_VERIFIED):
+    with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=role)
 
 
 async def test_who_proved_the_address_meanwhile_passes_with_the_old_token(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
-    await world.verify(token=link(world, made, Purpose.VERIFY))
+    await world.verify(token=link(world, made, LinkPurpose.VERIFY))
 
     caller = await world.authenticate(token, role=Role.MEMBER)
 
     assert caller.verified
-    with refused(Code.ROLE_REQUIRED):
+    with refused(ErrorCode.ROLE_REQUIRED):
         await world.authenticate(token, role=Role.MODERATOR)
 
 
@@ -85,7 +87,7 @@ async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
     token = (await world.enter(ALICE)).access_token
     async with world.begin() as work:
         await work.users.remove(made.id, now=world.clock())
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token, role=Role.MEMBER)
 
 
@@ -97,7 +99,7 @@ async def test_a_complete_blocklist_is_believed_alone(world: World) -> None:
     assert await authenticate(token)
 
     await world.logout(await authenticate(token))
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await authenticate(token)
 
 
@@ -110,7 +112,7 @@ async def test_where_the_blocklist_cannot_tell_the_truth_is_asked_once(world: Wo
     store = CountingStore(world.store)
     authenticate = replace(world.authenticate, revocations=CachedRevocationCheck(world.blocklist, store))
 
-    assert await verdict(authenticate(here.access_token)) is Code.TOKEN_REVOKED
+    assert await verdict(authenticate(here.access_token)) is ErrorCode.TOKEN_REVOKED
     assert await verdict(authenticate(there.access_token)) is None
     assert store.asked == 2
 
@@ -120,7 +122,7 @@ async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world:
     token = (await world.enter(ALICE)).access_token
     world.blocklist.complete = False
     world.store.rows.sessions.clear()
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token)
 
 
@@ -132,7 +134,7 @@ async def test_where_nobody_knows_nobody_enters(world: World, blocklist: type[Me
     silent.complete = False
     check = CachedRevocationCheck(silent, UnavailableStore(world.store))
     authenticate = replace(world.authenticate, revocations=check)
-    with refused(Code.UNAVAILABLE) as no:
+    with refused(ErrorCode.UNAVAILABLE) as no:
         await authenticate(token)
     assert no.value.retry_after is not None
 
@@ -144,7 +146,7 @@ async def test_a_role_change_is_in_force_at_the_next_request(world: World, compl
     token = (await world.enter(ALICE)).access_token
     await world.grant_role(email=user.email, role=Role.MEMBER)
     world.blocklist.complete = complete
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token)
 
 
@@ -161,7 +163,7 @@ async def test_the_caller_sees_themselves_as_the_store_does(world: World) -> Non
     assert await world.show_me(caller) == user
     async with world.begin() as work:
         await work.users.remove(user.id, now=world.clock())
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.show_me(caller)
 
 

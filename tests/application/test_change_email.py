@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 
 from domain.address_change import AddressChange
-from domain.event import Action
-from domain.mail import Kind
+from domain.event import EventType
+from domain.mail import MailKind
 from domain.origin import Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.user import User
 from tests.support.use_cases import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -34,7 +34,7 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
         credential_version=user.credential_version,
         asked_at=world.clock(),
     )
-    (link,), (notice,) = owed(world, Kind.CONFIRM_EMAIL), owed(world, Kind.EMAIL_CHANGE_ASKED)
+    (link,), (notice,) = owed(world, MailKind.CONFIRM_EMAIL), owed(world, MailKind.EMAIL_CHANGE_ASKED)
     assert [(mail.recipient, mail.user_id, mail.change_id) for mail in (link, notice)] == [
         (NEW, user.id, change.id),
         (ALICE, user.id, change.id),
@@ -42,7 +42,7 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
     assert {link.id, notice.id} <= set(world.nudged)
     assert world.store.rows.users[user.id] == user
     assert await ways_in(world, pair) == (None, None)
-    asked = [event for event in world.store.rows.events.values() if event.action is Action.EMAIL_CHANGE_ASKED]
+    asked = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_CHANGE_ASKED]
     assert [(event.user_id, event.actor_id, event.origin.ip, event.detail) for event in asked] == [
         (user.id, user.id, "192.0.2.7", "")
     ]
@@ -51,16 +51,16 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
 @pytest.mark.parametrize(
     ("new_email", "password", "code", "field", "paid"),
     [
-        (NEW, OTHER_PASSWORD, Code.INVALID_CREDENTIALS, "password", 1),
-        (NEW, "", Code.INVALID_CREDENTIALS, "password", 1),
-        ("alice", PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
-        ("alice@example.net, eve@example.net", OTHER_PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
-        (ALICE, PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
-        (ALICE.upper(), OTHER_PASSWORD, Code.EMAIL_INVALID, "new_email", 0),
+        (NEW, OTHER_PASSWORD, ErrorCode.INVALID_CREDENTIALS, "password", 1),
+        (NEW, "", ErrorCode.INVALID_CREDENTIALS, "password", 1),
+        ("alice", PASSWORD, ErrorCode.EMAIL_INVALID, "new_email", 0),
+        ("alice@example.net, eve@example.net", OTHER_PASSWORD, ErrorCode.EMAIL_INVALID, "new_email", 0),
+        (ALICE, PASSWORD, ErrorCode.EMAIL_INVALID, "new_email", 0),
+        (ALICE.upper(), OTHER_PASSWORD, ErrorCode.EMAIL_INVALID, "new_email", 0),
     ],
 )
 async def test_a_refused_request_changes_nothing(
-    world: World, new_email: str, password: str, code: Code, field: str, paid: int
+    world: World, new_email: str, password: str, code: ErrorCode, field: str, paid: int
 ) -> None:
     await world.user(ALICE)
     caller = await world.caller(ALICE)
@@ -88,7 +88,7 @@ async def test_whoever_has_the_new_address_the_answer_and_the_work_are_the_same(
         change = await moving(world, user, new_email)
         rows = world.store.rows
         mails = [(mail.kind, mail.recipient) for mail in rows.mails.values() if mail.id not in before.mails]
-        assert mails == [(Kind.CONFIRM_EMAIL, new_email), (Kind.EMAIL_CHANGE_ASKED, ALICE)]
+        assert mails == [(MailKind.CONFIRM_EMAIL, new_email), (MailKind.EMAIL_CHANGE_ASKED, ALICE)]
         assert rows.users == before.users
         done.append((world.hasher.calls - calls, len(rows.events) - len(before.events), change.old_email))
     assert len(set(done)) == 1
@@ -98,11 +98,11 @@ async def test_an_address_that_was_never_proven_hears_nothing_and_leads_nowhere(
     """It may be a slip of the fingers: its reader must not get what is put right now."""
     slip = await claim(world, ALICE, PASSWORD)
     await moving(world, slip, NEW)
-    assert owed(world, Kind.EMAIL_CHANGE_ASKED) == []
-    assert [mail.recipient for mail in owed(world, Kind.CONFIRM_EMAIL)] == [NEW]
+    assert owed(world, MailKind.EMAIL_CHANGE_ASKED) == []
+    assert [mail.recipient for mail in owed(world, MailKind.CONFIRM_EMAIL)] == [NEW]
     moved = await world.confirm_email(token=await world.mailed_token(NEW))
     assert (moved.email, moved.verified) == (NEW, True)
-    assert owed(world, Kind.EMAIL_CHANGED) == []
+    assert owed(world, MailKind.EMAIL_CHANGED) == []
 
 
 async def _change(world: World, user: User) -> None:
@@ -129,14 +129,14 @@ async def _remove(world: World, user: User) -> None:
 @pytest.mark.parametrize(
     ("meanwhile", "code", "field"),
     [
-        (_change, Code.INVALID_CREDENTIALS, "password"),
-        (_move, Code.INVALID_CREDENTIALS, "password"),
-        (_remove, Code.INVALID_CREDENTIALS, "password"),
-        (_disable, Code.ACCOUNT_DISABLED, None),
+        (_change, ErrorCode.INVALID_CREDENTIALS, "password"),
+        (_move, ErrorCode.INVALID_CREDENTIALS, "password"),
+        (_remove, ErrorCode.INVALID_CREDENTIALS, "password"),
+        (_disable, ErrorCode.ACCOUNT_DISABLED, None),
     ],
 )
 async def test_what_happens_while_the_password_is_compared_wins(
-    world: World, meanwhile: Callable[[World, User], Awaitable[None]], code: Code, field: str | None
+    world: World, meanwhile: Callable[[World, User], Awaitable[None]], code: ErrorCode, field: str | None
 ) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
@@ -145,12 +145,12 @@ async def test_what_happens_while_the_password_is_compared_wins(
     with refused(code, field=field):
         await slow(caller, new_email=NEW, password=PASSWORD)
     assert world.store.rows.changes == {}
-    assert owed(world, Kind.CONFIRM_EMAIL) == []
+    assert owed(world, MailKind.CONFIRM_EMAIL) == []
 
 
 async def test_somebody_who_is_gone_asks_for_nothing(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     await _remove(world, user)
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.change_email(caller, new_email=NEW, password=PASSWORD)

@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from domain.mail import Kind, Purpose
+from domain.mail import LinkPurpose, MailKind
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
 from tests.support.use_cases import (
@@ -51,7 +51,7 @@ async def test_the_new_password_works_and_the_old_one_does_not(world: World) -> 
     await world.user(ALICE)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
@@ -59,7 +59,7 @@ async def test_the_owner_is_told(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    (notice,) = owed(world, Kind.PASSWORD_CHANGED)
+    (notice,) = owed(world, MailKind.PASSWORD_CHANGED)
     assert (notice.recipient, notice.user_id) == (ALICE, user.id)
     assert notice.id in world.nudged
 
@@ -69,23 +69,23 @@ async def test_a_mailbox_that_was_never_proven_is_not_filled_by_whoever_claims_i
     await claim(world, ALICE, PASSWORD)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert not owed(world, Kind.PASSWORD_CHANGED)
+    assert not owed(world, MailKind.PASSWORD_CHANGED)
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
 @pytest.mark.parametrize(
     ("current", "new", "confirm", "code", "field"),
     [
-        (OTHER_PASSWORD, OTHER_PASSWORD, None, Code.INVALID_CREDENTIALS, "current_password"),
-        ("", OTHER_PASSWORD, None, Code.INVALID_CREDENTIALS, "current_password"),
-        (PASSWORD.upper(), "short", None, Code.INVALID_CREDENTIALS, "current_password"),
-        (PASSWORD, "short", None, Code.PASSWORD_WEAK, "new_password"),
-        (PASSWORD, "alice@example.org", None, Code.PASSWORD_WEAK, "new_password"),
-        (PASSWORD, OTHER_PASSWORD, PASSWORD, Code.PASSWORD_MISMATCH, "confirm_password"),
+        (OTHER_PASSWORD, OTHER_PASSWORD, None, ErrorCode.INVALID_CREDENTIALS, "current_password"),
+        ("", OTHER_PASSWORD, None, ErrorCode.INVALID_CREDENTIALS, "current_password"),
+        (PASSWORD.upper(), "short", None, ErrorCode.INVALID_CREDENTIALS, "current_password"),
+        (PASSWORD, "short", None, ErrorCode.PASSWORD_WEAK, "new_password"),
+        (PASSWORD, "alice@example.org", None, ErrorCode.PASSWORD_WEAK, "new_password"),
+        (PASSWORD, OTHER_PASSWORD, PASSWORD, ErrorCode.PASSWORD_MISMATCH, "confirm_password"),
     ],
 )
 async def test_a_refused_change_changes_nothing(
-    world: World, current: str, new: str, confirm: str | None, code: Code, field: str
+    world: World, current: str, new: str, confirm: str | None, code: ErrorCode, field: str
 ) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
@@ -104,27 +104,27 @@ async def test_a_wrong_current_password_costs_one_hash(world: World) -> None:
     await world.user(ALICE)
     caller = await world.caller(ALICE)
     paid = world.hasher.calls
-    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+    with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await world.change_password(caller, current_password=OTHER_PASSWORD, new_password=OTHER_PASSWORD)
     assert world.hasher.calls == paid + 1
 
 
 async def test_links_from_before_are_dead_but_for_a_reset(world: World) -> None:
     user = await world.user(ALICE)
-    tokens = {purpose: link(world, user, purpose) for purpose in Purpose}
+    tokens = {purpose: link(world, user, purpose) for purpose in LinkPurpose}
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    with refused(Code.LINK_INVALID):
-        await world.verify(token=tokens[Purpose.VERIFY])
+    with refused(ErrorCode.LINK_INVALID):
+        await world.verify(token=tokens[LinkPurpose.VERIFY])
     by_link = "a passphrase set by link"
-    await world.reset_password(token=tokens[Purpose.RESET], new_password=by_link, confirm_password=by_link)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    await world.reset_password(token=tokens[LinkPurpose.RESET], new_password=by_link, confirm_password=by_link)
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(ALICE, by_link)) is None
 
 
 async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
     user = await world.user(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     caller = await world.caller(ALICE)
     by_link = "a passphrase set by link"
 
@@ -132,11 +132,11 @@ async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
         await world.reset_password(token=token, new_password=by_link, confirm_password=by_link)
 
     change = replace(world.change_password, hasher=Interrupted(by=reset))
-    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+    with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
     entered = [await verdict(world.enter(ALICE, text)) for text in (PASSWORD, OTHER_PASSWORD, by_link)]
-    assert entered == [Code.INVALID_CREDENTIALS, Code.INVALID_CREDENTIALS, None]
+    assert entered == [ErrorCode.INVALID_CREDENTIALS, ErrorCode.INVALID_CREDENTIALS, None]
 
 
 async def test_somebody_disabled_in_between_gets_neither_password_nor_session(world: World) -> None:
@@ -147,11 +147,11 @@ async def test_somebody_disabled_in_between_gets_neither_password_nor_session(wo
         world.change_password, hasher=Interrupted(by=lambda: world.change_user(boss, user.id, disabled=True))
     )
 
-    with refused(Code.ACCOUNT_DISABLED):
+    with refused(ErrorCode.ACCOUNT_DISABLED):
         await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
     assert world.store.rows.users[user.id] == replace(user.without_reset_links(), disabled=True)
-    assert not owed(world, Kind.PASSWORD_CHANGED)
+    assert not owed(world, MailKind.PASSWORD_CHANGED)
     assert not [s for s in world.store.rows.sessions.values() if s.user_id == user.id and s.ended_at is None]
 
 
@@ -160,7 +160,7 @@ async def test_somebody_who_is_gone_changes_nothing(world: World) -> None:
     caller = await world.caller(ALICE)
     async with world.begin() as work:
         await work.users.remove(user.id, now=world.clock())
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
 
@@ -169,7 +169,7 @@ async def test_changing_a_password_proves_no_address(world: World) -> None:
     caller = await world.caller(ALICE)
     renewed = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert not world.store.rows.users[made.id].verified
-    with refused(Code.NOT_VERIFIED):
+    with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(renewed.access_token, role=Role.MEMBER)
 
 
@@ -182,7 +182,7 @@ async def test_two_changes_at_the_same_moment_do_not_both_happen(world: World) -
         await world.change_password(caller, current_password=PASSWORD, new_password=first)
 
     late = replace(world.change_password, hasher=Interrupted(by=change_first))
-    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+    with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await late(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert await world.enter(ALICE, first)
-    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 1
+    assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 1

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from tests.support.use_cases import refused, verdict
 from tests.support.world import World
 
@@ -37,7 +37,7 @@ async def test_a_wrong_secret_is_refused(world: World, wrong: str) -> None:
     client, secret = await world.add_client(name="billing")
     _, others = await world.add_client(name="search")
     for given in (wrong, secret[:-1], secret + " ", secret.upper(), others):
-        with refused(Code.INVALID_CREDENTIALS):
+        with refused(ErrorCode.INVALID_CREDENTIALS):
             await world.identify_client(str(client.id), given)
 
 
@@ -54,12 +54,12 @@ async def test_an_id_has_one_spelling_and_has_to_be_known(world: World) -> None:
         f" {plain}",
         str(UUID(int=7)),
     ):
-        with refused(Code.INVALID_CREDENTIALS):
+        with refused(ErrorCode.INVALID_CREDENTIALS):
             await world.identify_client(other, secret)
 
 
 async def test_nobody_is_let_in_by_the_digest_that_stands_for_nobody(world: World) -> None:
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.identify_client(str(UUID(int=7)), "")
 
 
@@ -67,12 +67,12 @@ async def test_a_client_that_was_removed_is_refused_at_once(world: World) -> Non
     client, secret = await world.add_client(name="billing")
     assert await world.remove_client(client.id)
     assert not await world.remove_client(client.id)
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.identify_client(str(client.id), secret)
     assert await world.list_clients() == []
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "a\tb", "\x1b[31m", "\u202e"])
 async def test_a_name_can_be_printed_on_one_line(world: World, name: str) -> None:
-    assert await verdict(world.add_client(name=name)) is Code.MALFORMED
+    assert await verdict(world.add_client(name=name)) is ErrorCode.MALFORMED
     assert await world.list_clients() == []

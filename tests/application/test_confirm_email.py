@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
-from domain.event import Action
-from domain.mail import Kind, Outcome, Purpose
-from domain.refusals import Code
+from domain.event import EventType
+from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -34,7 +34,7 @@ pytestmark = pytest.mark.anyio
 NEW = "alice@example.net"
 
 
-def acts(world: World, action: Action) -> list[User | None]:
+def acts(world: World, action: EventType) -> list[User | None]:
     """Whom this has happened to."""
     events = [event for event in world.store.rows.events.values() if event.action is action]
     assert all(event.actor_id is None and event.detail == "" for event in events)
@@ -56,37 +56,39 @@ async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(
     assert moved.credential_version == user.credential_version + 1
     assert world.store.rows.changes[change.id] == change.confirmed(world.clock())
     assert await ways_in(world, pair) == (None, None)
-    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(NEW)) is None
-    assert acts(world, Action.EMAIL_CHANGED) == [moved]
-    (notice,) = owed(world, Kind.EMAIL_CHANGED)
+    assert acts(world, EventType.EMAIL_CHANGED) == [moved]
+    (notice,) = owed(world, MailKind.EMAIL_CHANGED)
     assert (notice.recipient, notice.user_id, notice.change_id) == (ALICE, user.id, change.id)
 
 
 async def test_confirming_twice_is_confirming_once(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     outcomes = await at_once([partial(world.confirm_email, token=token)] * 40)
     assert outcomes == [kept(world, user)] * 40
     assert kept(world, user) == user.moved(NEW)
-    assert acts(world, Action.EMAIL_CHANGED) == [kept(world, user)]
-    assert len(owed(world, Kind.EMAIL_CHANGED)) == 1
+    assert acts(world, EventType.EMAIL_CHANGED) == [kept(world, user)]
+    assert len(owed(world, MailKind.EMAIL_CHANGED)) == 1
 
 
 async def test_confirming_again_is_refused_once_anything_has_happened_since(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
     caller = await world.caller(NEW)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
-async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: Code | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-1, None), (0, ErrorCode.LINK_EXPIRED), (86_400, ErrorCode.LINK_EXPIRED)]
+)
+async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: ErrorCode | None) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     world.clock.advance(minutes=30, seconds=seconds)
     assert await verdict(world.confirm_email(token=token)) is code
 
@@ -94,20 +96,20 @@ async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: C
 async def test_a_link_that_was_signed_later_does_not_make_the_change_younger(world: World) -> None:
     change = await moving(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
-    with refused(Code.LINK_INVALID):
-        await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    with refused(ErrorCode.LINK_INVALID):
+        await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
 
 
 async def test_of_several_changes_only_the_newest_can_be_confirmed(world: World) -> None:
     user = await world.user(ALICE)
     changes = [await moving(world, user, f"alice{number}@example.net") for number in range(3)]
-    tokens = [change_link(world, change, Purpose.EMAIL) for change in changes]
+    tokens = [change_link(world, change, LinkPurpose.EMAIL) for change in changes]
     for token in tokens[:2]:
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await world.confirm_email(token=token)
     assert (await world.confirm_email(token=tokens[2])).email == "alice2@example.net"
     for token in tokens[:2]:
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await world.confirm_email(token=token)
 
 
@@ -117,7 +119,7 @@ async def _change(world: World, user: User) -> None:
 
 
 async def _reset(world: World, user: User) -> None:
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
 
 
@@ -141,30 +143,30 @@ async def test_a_link_of_somebody_changed_disabled_or_gone_is_dead(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await first(world, user)
     before = world.store.rows.copy()
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     assert world.store.rows == before
 
 
 async def test_a_confirmed_link_says_nothing_of_somebody_who_was_disabled_since(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
     await _disable(world, user)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
 
 
 async def test_every_link_that_went_to_the_old_address_is_dead(world: World) -> None:
     user = await world.user(ALICE)
-    tokens = [link(world, user, purpose) for purpose in (Purpose.VERIFY, Purpose.RESET)]
-    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), Purpose.EMAIL))
-    with refused(Code.LINK_INVALID):
+    tokens = [link(world, user, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
+    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL))
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=tokens[0])
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=tokens[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
     assert await verdict(world.enter(NEW)) is None
 
@@ -175,41 +177,41 @@ async def test_every_link_that_went_to_the_old_address_is_dead(world: World) -> 
 async def test_claims_to_the_new_address_are_void_with_their_passwords_and_sessions(world: World) -> None:
     squatter = await claim(world, NEW, OTHER_PASSWORD)
     planted = await world.enter(NEW, OTHER_PASSWORD)
-    pending = link(world, squatter, Purpose.VERIFY)
+    pending = link(world, squatter, LinkPurpose.VERIFY)
     user = await world.user(ALICE)
 
-    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL))
 
     assert squatter.id not in world.store.rows.users
     assert await ways_in(world, planted) == DEAD
     assert session_of(world, planted).end_reason is EndReason.SUPERSEDED
-    assert await verdict(world.enter(NEW, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
-    with refused(Code.LINK_INVALID):
+    assert await verdict(world.enter(NEW, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=pending)
 
 
 async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     holder = await claim(world, NEW, OTHER_PASSWORD)
-    await world.verify(token=link(world, holder, Purpose.VERIFY))
+    await world.verify(token=link(world, holder, LinkPurpose.VERIFY))
     before = world.store.rows.copy()
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     assert world.store.rows == before
 
 
 async def test_who_claimed_an_address_and_asked_for_another_has_nothing_once_it_is_proven(world: World) -> None:
     """The museum's c06a56d: what was prepared before the proof must not outlive it, whichever link proves."""
-    for prove in (Purpose.VERIFY, Purpose.RESET):
+    for prove in (LinkPurpose.VERIFY, LinkPurpose.RESET):
         planted = await claim(world, BOB, PASSWORD)
         change = await moving(world, planted, f"eve.{prove}@example.net")
-        token = change_link(world, change, Purpose.EMAIL)
-        if prove is Purpose.VERIFY:
+        token = change_link(world, change, LinkPurpose.EMAIL)
+        if prove is LinkPurpose.VERIFY:
             await world.verify(token=link(world, planted, prove))
         else:
             await _reset(world, planted)
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await world.confirm_email(token=token)
         assert kept(world, planted).email == BOB
         await _remove(world, planted)
@@ -217,10 +219,10 @@ async def test_who_claimed_an_address_and_asked_for_another_has_nothing_once_it_
 
 async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
     squatter = await claim(world, BOB, PASSWORD)
-    token = change_link(world, await moving(world, squatter, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, squatter, NEW), LinkPurpose.EMAIL)
     owner = await claim(world, BOB, OTHER_PASSWORD)
-    await world.verify(token=link(world, owner, Purpose.VERIFY))
-    with refused(Code.LINK_INVALID):
+    await world.verify(token=link(world, owner, LinkPurpose.VERIFY))
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     await clean_up(world)
     assert world.store.rows.changes == {}
@@ -228,16 +230,16 @@ async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
 
 async def test_verifying_again_leaves_a_change_as_it_is(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
-    verified = link(world, user, Purpose.VERIFY)
+    verified = link(world, user, LinkPurpose.VERIFY)
     await world.verify(token=verified)
-    token = change_link(world, await moving(world, user, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await world.verify(token=verified)
     assert (await world.confirm_email(token=token)).email == NEW
 
 
 async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> None:
     late = await claim(world, ALICE, PASSWORD, username="queen")
-    token = change_link(world, await moving(world, late, NEW), Purpose.EMAIL)
+    token = change_link(world, await moving(world, late, NEW), LinkPurpose.EMAIL)
     await world.user(BOB, username="Queen")
     assert (await world.confirm_email(token=token)).username is None
 
@@ -249,7 +251,9 @@ async def swapping(world: World, *, roles: tuple[Role, Role] = (Role.MEMBER, Rol
     """Two users on their way to each other's address, and their links."""
     people = [await world.user(email, role=role) for email, role in zip((ALICE, BOB), roles, strict=True)]
     changes = [await moving(world, user, new) for user, new in zip(people, (BOB, ALICE), strict=True)]
-    return [(user, change_link(world, change, Purpose.EMAIL)) for user, change in zip(people, changes, strict=True)]
+    return [
+        (user, change_link(world, change, LinkPurpose.EMAIL)) for user, change in zip(people, changes, strict=True)
+    ]
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
@@ -261,10 +265,10 @@ async def test_two_users_swap_their_addresses_in_either_order(world: World, orde
         (BOB, True),
         (ALICE, True),
     ]
-    assert acts(world, Action.EMAIL_LOST) == [kept(world, people[order[1]][0])]
+    assert acts(world, EventType.EMAIL_LOST) == [kept(world, people[order[1]][0])]
     for _, token in people:
         assert (await world.confirm_email(token=token)).verified
-    assert len(acts(world, Action.EMAIL_CHANGED)) == 2
+    assert len(acts(world, EventType.EMAIL_CHANGED)) == 2
 
 
 async def test_two_users_swap_their_addresses_at_once(world: World) -> None:
@@ -277,25 +281,25 @@ async def test_two_users_swap_their_addresses_at_once(world: World) -> None:
 async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(world: World) -> None:
     (_, alices_link), (bob, bobs_link) = await swapping(world)
     pair = await world.enter(BOB)
-    stale = [link(world, bob, purpose) for purpose in (Purpose.VERIFY, Purpose.RESET)]
+    stale = [link(world, bob, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
     assert await world.deliver_mail(limit=100)
 
     await world.confirm_email(token=alices_link)
 
     displaced = kept(world, bob)
     assert displaced == bob.displaced(ALICE)
-    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED
+    assert await verdict(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
     renewed = await world.refresh(refresh_token=pair.refresh_token)
     assert (await world.authenticate(renewed.access_token)).verified is False
     # Links that went to the lost mailbox prove nothing about the other.
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=stale[0])
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=stale[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
     proven = await world.confirm_email(token=bobs_link)
     assert proven == displaced.moved(ALICE)
     # Nobody tells the new reader of the lost mailbox, and nothing leads back to it.
-    assert [mail.recipient for mail in owed(world, Kind.EMAIL_CHANGED)] == [ALICE]
+    assert [mail.recipient for mail in owed(world, MailKind.EMAIL_CHANGED)] == [ALICE]
     assert {change.closed_at is None for change in world.store.rows.changes.values() if change.user_id == bob.id} == {
         False
     }
@@ -303,12 +307,12 @@ async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(worl
 
 async def test_nothing_leads_a_displaced_user_back_even_when_the_address_is_free_again(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    notices = [change_link(world, await moving(world, bob, to), Purpose.RESTORE) for to in (NEW, ALICE)]
-    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), Purpose.EMAIL))
+    notices = [change_link(world, await moving(world, bob, to), LinkPurpose.RESTORE) for to in (NEW, ALICE)]
+    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL))
     world.clock.advance(seconds=1)
-    await world.confirm_email(token=change_link(world, await moving(world, alice, NEW), Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, await moving(world, alice, NEW), LinkPurpose.EMAIL))
     for notice in notices:
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await world.restore_email(token=notice)
     assert kept(world, bob).email == ALICE
 
@@ -319,16 +323,16 @@ async def test_a_displaced_user_may_also_verify_in_the_ordinary_way(world: World
     await world.ask_for_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert (user.id, user.verified) == (bob.id, True)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=bobs_link)
 
 
 async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(world: World) -> None:
     alice = await world.user(ALICE)
-    bob = await world.verify(token=link(world, await claim(world, BOB, PASSWORD), Purpose.VERIFY))
+    bob = await world.verify(token=link(world, await claim(world, BOB, PASSWORD), LinkPurpose.VERIFY))
     await world.grant_role(email=BOB, role=Role.MODERATOR)
     await moving(world, bob, ALICE)
-    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL))
     assert not kept(world, bob).verified
     await world.ask_for_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
@@ -339,12 +343,12 @@ async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(
     (alice, alices_link), (bob, bobs_link) = await swapping(world)
     pair = await world.enter(BOB)
     await world.confirm_email(token=alices_link)
-    (notice,) = owed(world, Kind.EMAIL_CHANGED)
+    (notice,) = owed(world, MailKind.EMAIL_CHANGED)
     back = world.store.rows.changes[notice.change_id or alice.id]
-    await world.restore_email(token=change_link(world, back, Purpose.RESTORE))
+    await world.restore_email(token=change_link(world, back, LinkPurpose.RESTORE))
     assert kept(world, alice).email == ALICE
     assert kept(world, bob) == bob.displaced(ALICE)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=bobs_link)
     renewed = await world.refresh(refresh_token=pair.refresh_token)
     caller = await world.authenticate(renewed.access_token)
@@ -387,9 +391,9 @@ async def test_a_holder_who_does_not_swap_keeps_the_address(
 ) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     await first(world, bob)
-    token = change_link(world, await moving(world, alice, BOB), Purpose.EMAIL)
+    token = change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL)
     before = world.store.rows.copy()
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     assert world.store.rows == before
 
@@ -397,16 +401,16 @@ async def test_a_holder_who_does_not_swap_keeps_the_address(
 async def test_nobody_swaps_for_an_address_that_they_have_not_proven(world: World) -> None:
     squatter, bob = await claim(world, ALICE, PASSWORD), await world.user(BOB)
     await moving(world, bob, ALICE)
-    token = change_link(world, await moving(world, squatter, BOB), Purpose.EMAIL)
-    with refused(Code.LINK_INVALID):
+    token = change_link(world, await moving(world, squatter, BOB), LinkPurpose.EMAIL)
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
 
 
 async def test_an_address_is_free_once_its_holder_has_left_it(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    leaving = change_link(world, await moving(world, bob, NEW), Purpose.EMAIL)
-    token = change_link(world, await moving(world, alice, BOB), Purpose.EMAIL)
-    with refused(Code.LINK_INVALID):
+    leaving = change_link(world, await moving(world, bob, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL)
+    with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     await world.confirm_email(token=leaving)
     assert (await world.confirm_email(token=token)).email == BOB
@@ -415,7 +419,7 @@ async def test_an_address_is_free_once_its_holder_has_left_it(world: World) -> N
 async def test_the_last_admin_is_not_displaced(world: World) -> None:
     (member, members_link), (_, admins_link) = await swapping(world, roles=(Role.MEMBER, Role.ADMIN))
     before = world.store.rows.copy()
-    with refused(Code.LAST_ADMIN):
+    with refused(ErrorCode.LAST_ADMIN):
         await world.confirm_email(token=members_link)
     assert world.store.rows == before
     assert (await world.confirm_email(token=admins_link)).email == ALICE
@@ -446,23 +450,27 @@ async def test_a_mail_whose_link_could_do_nothing_is_not_sent(world: World) -> N
         assert gone is not None
         await work.users.remove(gone.id, now=world.clock())
     await world.deliver_mail(limit=100)
-    fates = {mail.recipient: mail.outcome for mail in owed(world, Kind.CONFIRM_EMAIL)}
+    fates = {mail.recipient: mail.outcome for mail in owed(world, MailKind.CONFIRM_EMAIL)}
     assert fates == {
-        NEW: Outcome.SENT,
-        "first@example.net": Outcome.DROPPED,
-        "late@example.net": Outcome.DROPPED,
-        "gone@example.net": Outcome.DROPPED,
+        NEW: DeliveryOutcome.SENT,
+        "first@example.net": DeliveryOutcome.DROPPED,
+        "late@example.net": DeliveryOutcome.DROPPED,
+        "gone@example.net": DeliveryOutcome.DROPPED,
     }
-    notices = {mail.recipient: mail.outcome for mail in owed(world, Kind.EMAIL_CHANGE_ASKED)}
-    assert notices == {ALICE: Outcome.SENT, BOB: Outcome.SENT, "gone@example.org": Outcome.DROPPED}
+    notices = {mail.recipient: mail.outcome for mail in owed(world, MailKind.EMAIL_CHANGE_ASKED)}
+    assert notices == {
+        ALICE: DeliveryOutcome.SENT,
+        BOB: DeliveryOutcome.SENT,
+        "gone@example.org": DeliveryOutcome.DROPPED,
+    }
 
 
 async def test_a_link_that_waited_too_long_is_not_sent(world: World) -> None:
     await moving(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     await world.deliver_mail(limit=100)
-    (link_mail,), (notice,) = owed(world, Kind.CONFIRM_EMAIL), owed(world, Kind.EMAIL_CHANGE_ASKED)
-    assert (link_mail.outcome, notice.outcome) == (Outcome.DROPPED, Outcome.SENT)
+    (link_mail,), (notice,) = owed(world, MailKind.CONFIRM_EMAIL), owed(world, MailKind.EMAIL_CHANGE_ASKED)
+    assert (link_mail.outcome, notice.outcome) == (DeliveryOutcome.DROPPED, DeliveryOutcome.SENT)
 
 
 async def test_a_second_send_carries_the_same_link(world: World) -> None:
@@ -470,12 +478,12 @@ async def test_a_second_send_carries_the_same_link(world: World) -> None:
     change = await moving(world, alice, NEW)
     tokens = [await world.mailed_token(email) for email in (NEW, ALICE)]
     world.clock.advance(minutes=5)
-    for mail in [*owed(world, Kind.CONFIRM_EMAIL), *owed(world, Kind.EMAIL_CHANGE_ASKED)]:
+    for mail in [*owed(world, MailKind.CONFIRM_EMAIL), *owed(world, MailKind.EMAIL_CHANGE_ASKED)]:
         async with world.begin() as work:
             await work.mails.add(mail)
     assert [await world.mailed_token(email) for email in (NEW, ALICE)] == tokens
     signed = [
         world.links.verify(token, purpose)
-        for token, purpose in zip(tokens, (Purpose.EMAIL, Purpose.RESTORE), strict=True)
+        for token, purpose in zip(tokens, (LinkPurpose.EMAIL, LinkPurpose.RESTORE), strict=True)
     ]
     assert [(one.subject, one.version, one.issued_at) for one in signed] == [(change.id, 0, change.asked_at)] * 2

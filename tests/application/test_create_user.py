@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.mail import Kind
-from domain.refusals import Code
+from domain.mail import MailKind
+from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, owed, refused, verdict, ways_in
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -26,10 +26,10 @@ async def test_a_proven_user_can_do_at_once_what_the_role_allows(world: World, r
 async def test_an_unproven_user_is_owed_a_link_and_keeps_the_role_for_later(world: World) -> None:
     made = await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
     assert made is not None
-    (mail,) = owed(world, Kind.VERIFY)
+    (mail,) = owed(world, MailKind.VERIFY)
     assert (mail.recipient, mail.user_id) == (ALICE, made.id)
     token = (await world.enter(ALICE)).access_token
-    with refused(Code.NOT_VERIFIED):
+    with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=Role.MEMBER)
 
     await world.verify(token=await world.mailed_token(ALICE))
@@ -45,7 +45,7 @@ async def test_a_proven_user_made_by_hand_voids_the_claims_to_the_address(world:
 
     assert made is not None
     assert list(world.store.rows.users) == [made.id]
-    assert await ways_in(world, pair) == (Code.TOKEN_REVOKED, Code.SESSION_ENDED)
+    assert await ways_in(world, pair) == (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
 
 
 @pytest.mark.parametrize("verified", [True, False])
@@ -75,14 +75,14 @@ async def test_a_hash_from_elsewhere_is_taken_as_it_is(world: World) -> None:
 @pytest.mark.parametrize(
     ("email", "password", "username", "code"),
     [
-        ("alice", PASSWORD, None, Code.EMAIL_INVALID),
-        (ALICE, PASSWORD, "-", Code.USERNAME_INVALID),
-        (ALICE, "short", None, Code.PASSWORD_WEAK),
-        (ALICE, None, None, Code.PASSWORD_WEAK),
+        ("alice", PASSWORD, None, ErrorCode.EMAIL_INVALID),
+        (ALICE, PASSWORD, "-", ErrorCode.USERNAME_INVALID),
+        (ALICE, "short", None, ErrorCode.PASSWORD_WEAK),
+        (ALICE, None, None, ErrorCode.PASSWORD_WEAK),
     ],
 )
 async def test_the_operator_is_held_to_the_same_rules(
-    world: World, email: str, password: str | None, username: str | None, code: Code
+    world: World, email: str, password: str | None, username: str | None, code: ErrorCode
 ) -> None:
     making = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
     assert await verdict(making) is code
@@ -93,7 +93,7 @@ async def test_a_role_granted_by_the_operator_is_in_force_at_once(world: World) 
     user = await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     assert (await world.grant_role(email="Alice@Example.org", role=Role.ADMIN)).role is Role.ADMIN
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token)
     assert world.store.rows.users[user.id].governs
 
@@ -107,18 +107,18 @@ async def test_granting_what_is_held_disturbs_nobody(world: World) -> None:
 
 async def test_the_operator_cannot_demote_the_last_admin_either(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
-    with refused(Code.LAST_ADMIN):
+    with refused(ErrorCode.LAST_ADMIN):
         await world.grant_role(email=ALICE, role=Role.MODERATOR)
     await world.user(BOB, role=Role.ADMIN)
     assert (await world.grant_role(email=ALICE, role=Role.MODERATOR)).role is Role.MODERATOR
 
 
 async def test_a_role_for_nobody_is_refused(world: World) -> None:
-    with refused(Code.NOT_FOUND):
+    with refused(ErrorCode.NOT_FOUND):
         await world.grant_role(email=ALICE, role=Role.ADMIN)
 
 
 async def test_a_role_is_granted_to_nobody_who_may_be_a_stranger(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
-    with refused(Code.NOT_VERIFIED):
+    with refused(ErrorCode.NOT_VERIFIED):
         await world.grant_role(email=ALICE, role=Role.ADMIN)

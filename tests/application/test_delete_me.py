@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
-from domain.event import Action
-from domain.mail import Kind, Link, Purpose
+from domain.event import EventType
+from domain.mail import EmailLink, LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -47,7 +47,7 @@ async def test_account_sessions_and_links_die_at_once(world: World) -> None:
     await world.user(BOB)
     pairs = [await world.enter(ALICE) for _ in range(3)]
     stranger = await world.enter(BOB)
-    links = {purpose: link(world, alice, purpose) for purpose in (Purpose.VERIFY, Purpose.RESET)}
+    links = {purpose: link(world, alice, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
 
     await world.delete_me(await world.authenticate(pairs[0].access_token), password=PASSWORD)
 
@@ -55,12 +55,12 @@ async def test_account_sessions_and_links_die_at_once(world: World) -> None:
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.DELETED}
     for login in (ALICE, "queen"):
-        assert await verdict(world.login(login=login, password=PASSWORD)) is Code.INVALID_CREDENTIALS
-    assert await verdict(world.verify(token=links[Purpose.VERIFY])) is Code.LINK_INVALID
+        assert await verdict(world.login(login=login, password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await verdict(world.verify(token=links[LinkPurpose.VERIFY])) is ErrorCode.LINK_INVALID
     reset = world.reset_password(
-        token=links[Purpose.RESET], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
+        token=links[LinkPurpose.RESET], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
     )
-    assert await verdict(reset) is Code.LINK_INVALID
+    assert await verdict(reset) is ErrorCode.LINK_INVALID
     assert await ways_in(world, stranger) == (None, None)
     world.clock.advance(days=7)
     await clean_up(world)
@@ -72,7 +72,7 @@ async def test_a_wrong_password_deletes_nothing(world: World) -> None:
     caller = await world.caller()
     before = world.store.rows.copy()
     for password in (OTHER_PASSWORD, "", PASSWORD + " "):
-        with refused(Code.INVALID_CREDENTIALS, field="password"):
+        with refused(ErrorCode.INVALID_CREDENTIALS, field="password"):
             await world.delete_me(caller, password=password)
     assert world.store.rows == before
 
@@ -92,7 +92,7 @@ async def test_an_address_that_was_never_proven_is_told_nothing(world: World) ->
     user = await claim(world, ALICE, PASSWORD)
     await world.delete_me(await world.caller(), password=PASSWORD)
     assert gone(world, user)
-    assert {mail.kind for mail in world.store.rows.mails.values()} == {Kind.VERIFY}
+    assert {mail.kind for mail in world.store.rows.mails.values()} == {MailKind.VERIFY}
 
 
 async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(world: World) -> None:
@@ -114,10 +114,10 @@ async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(wor
     await clean_up(world)
     left = [(mail.recipient, mail.kind, mail.user_id) for mail in world.store.rows.mails.values()]
     assert left == [
-        (BOB, Kind.RESET, None),
-        (ALICE, Kind.RESET, None),
-        (ALICE, Kind.ACCOUNT_CLOSED, alice.id),
-        (ALICE, Kind.RESET, None),
+        (BOB, MailKind.RESET, None),
+        (ALICE, MailKind.RESET, None),
+        (ALICE, MailKind.ACCOUNT_CLOSED, alice.id),
+        (ALICE, MailKind.RESET, None),
     ]
 
 
@@ -142,7 +142,7 @@ async def test_the_end_is_told_but_no_place(world: World) -> None:
     world.clock.advance(days=7)
     await clean_up(world)
     events = [event for event in world.store.rows.events.values() if event.user_id == alice.id]
-    assert [event.action for event in events] == [Action.CREATED, Action.LOGGED_IN, Action.DELETED]
+    assert [event.action for event in events] == [EventType.CREATED, EventType.LOGGED_IN, EventType.DELETED]
     assert {event.origin for event in events} == {NOWHERE}
     assert events[-1].actor_id == alice.id
 
@@ -151,19 +151,26 @@ async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> N
     old = await world.user(ALICE, username="queen", role=Role.MODERATOR)
     pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
     change = await moving(world, old, "elsewhere@example.org")
-    reset = link(world, old, Purpose.RESET)
+    reset = link(world, old, LinkPurpose.RESET)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
 
     new = await world.user(ALICE)
     caller = await world.caller()
     assert (new.role, new.username) == (Role.MEMBER, None)
     assert [session.id for session in await world.list_sessions(caller)] == [caller.session_id]
-    assert acts(world, new) == [Action.CREATED, Action.LOGGED_IN]
+    assert acts(world, new) == [EventType.CREATED, EventType.LOGGED_IN]
     assert (
-        await verdict(world.reset_password(token=reset, new_password="x", confirm_password="x")) is Code.LINK_INVALID
+        await verdict(world.reset_password(token=reset, new_password="x", confirm_password="x"))
+        is ErrorCode.LINK_INVALID
     )
-    assert await verdict(world.confirm_email(token=change_link(world, change, Purpose.EMAIL))) is Code.LINK_INVALID
-    assert await verdict(world.restore_email(token=change_link(world, change, Purpose.RESTORE))) is Code.LINK_INVALID
+    assert (
+        await verdict(world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL)))
+        is ErrorCode.LINK_INVALID
+    )
+    assert (
+        await verdict(world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE)))
+        is ErrorCode.LINK_INVALID
+    )
     assert (await world.rename_me(caller, username="Queen")).username == "Queen"
     assert await ways_in(world, pair) == DEAD
     world.clock.advance(days=7)
@@ -175,10 +182,10 @@ async def test_the_last_admin_stays(world: World) -> None:
     last = await world.user(ALICE, role=Role.ADMIN)
     caller = await world.caller()
     before = world.store.rows.copy()
-    with refused(Code.LAST_ADMIN):
+    with refused(ErrorCode.LAST_ADMIN):
         await world.delete_me(caller, password=PASSWORD)
     assert world.store.rows == before
-    with refused(Code.INVALID_CREDENTIALS, field="password"):
+    with refused(ErrorCode.INVALID_CREDENTIALS, field="password"):
         await world.delete_me(caller, password=OTHER_PASSWORD)
     await world.user(BOB, role=Role.ADMIN)
     await world.delete_me(caller, password=PASSWORD)
@@ -191,7 +198,7 @@ async def test_of_five_admins_who_leave_at_once_one_remains(world: World) -> Non
         await world.user(f"admin{number}@example.org", role=Role.ADMIN)
         callers.append(await world.caller(f"admin{number}@example.org"))
     outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD) for caller in callers])
-    assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [Code.LAST_ADMIN]
+    assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [ErrorCode.LAST_ADMIN]
     assert len(world.store.rows.users) == 1
 
 
@@ -208,22 +215,22 @@ async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(wor
         async with world.begin() as work:
             await work.users.remove(alice.id, now=world.clock())
 
-    for meanwhile, code in ((ban, Code.ACCOUNT_DISABLED), (reset, Code.INVALID_CREDENTIALS)):
+    for meanwhile, code in ((ban, ErrorCode.ACCOUNT_DISABLED), (reset, ErrorCode.INVALID_CREDENTIALS)):
         alice = await world.user(f"{code}@example.org")
         delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(meanwhile)))
         assert await verdict(delete(await world.caller(alice.email), password=PASSWORD)) is code
         assert not gone(world, alice)
     alice = await world.user(ALICE)
     delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(end)))
-    assert await verdict(delete(await world.caller(), password=PASSWORD)) is Code.INVALID_CREDENTIALS
-    assert owed(world, Kind.ACCOUNT_CLOSED) == []
+    assert await verdict(delete(await world.caller(), password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert owed(world, MailKind.ACCOUNT_CLOSED) == []
 
 
 async def test_whoever_is_gone_already_is_nobody(world: World) -> None:
     await world.user(ALICE)
     caller = await world.caller()
     await world.delete_me(caller, password=PASSWORD)
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.delete_me(caller, password=PASSWORD)
 
 
@@ -232,8 +239,8 @@ async def test_of_many_who_delete_one_account_at_once_one_has_and_one_mail_is_ow
     caller = await world.caller()
     outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD)] * 10)
     assert outcomes.count(None) == 1
-    assert len(owed(world, Kind.ACCOUNT_CLOSED)) == 1
-    assert acts(world, alice).count(Action.DELETED) == 1
+    assert len(owed(world, MailKind.ACCOUNT_CLOSED)) == 1
+    assert acts(world, alice).count(EventType.DELETED) == 1
 
 
 async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
@@ -244,9 +251,9 @@ async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
     await world.delete_user(await world.caller(ALICE), bob.id, origin=HERE)
     await clean_up(world)
     [mail] = world.store.rows.mails.values()
-    assert (mail.kind, mail.recipient, mail.user_id) == (Kind.ACCOUNT_DELETED, BOB, None)
+    assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ACCOUNT_DELETED, BOB, None)
     event = list(world.store.rows.events.values())[-1]
-    assert (event.action, event.user_id, event.origin) == (Action.DELETED, bob.id, HERE)
+    assert (event.action, event.user_id, event.origin) == (EventType.DELETED, bob.id, HERE)
 
 
 # -- undoing it from the mailbox ---------------------------------------------------------------------------
@@ -265,8 +272,8 @@ async def test_a_deletion_can_be_undone_from_the_mailbox_and_the_password_is_gon
     restored = await world.follow_email_link(token=token)
     assert (restored.id, restored.email, restored.username, restored.role) == (user.id, ALICE, "queen", user.role)
     assert (restored.verified, restored.disabled, restored.created_at) == (True, False, user.created_at)
-    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
-    assert acts(world, user)[-2:] == [Action.DELETED, Action.EMAIL_RESTORED]
+    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
+    assert acts(world, user)[-2:] == [EventType.DELETED, EventType.EMAIL_RESTORED]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
     caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
     assert caller.user_id == user.id
@@ -281,14 +288,16 @@ async def test_a_link_that_undoes_a_deletion_works_once(world: World) -> None:
     assert [it.id for it in outcomes if isinstance(it, User)] == [user.id]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
     caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
-    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     await world.delete_me(caller, password=OTHER_PASSWORD)
-    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     assert (await world.restore_email(token=await world.mailed_token(ALICE))).id == user.id
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
-async def test_a_deletion_can_be_undone_for_seven_days(world: World, seconds: int, code: Code | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-1, None), (0, ErrorCode.LINK_EXPIRED), (86_400, ErrorCode.LINK_EXPIRED)]
+)
+async def test_a_deletion_can_be_undone_for_seven_days(world: World, seconds: int, code: ErrorCode | None) -> None:
     user, token = await deleted(world)
     world.clock.advance(days=7, seconds=seconds)
     await clean_up(world)
@@ -302,10 +311,10 @@ async def test_a_deleted_user_is_nowhere_and_address_and_name_are_free(world: Wo
     user, _ = await deleted(world, username="queen")
     page, _ = await world.list_users()
     assert [it.email for it in page] == [BOB]
-    assert await verdict(world.show_user(user.id)) is Code.NOT_FOUND
+    assert await verdict(world.show_user(user.id)) is ErrorCode.NOT_FOUND
     boss = await world.caller(BOB)
     for act in (world.change_user(boss, user.id, disabled=True), world.delete_user(boss, user.id)):
-        assert await verdict(act) is Code.NOT_FOUND
+        assert await verdict(act) is ErrorCode.NOT_FOUND
     await claim(world, ALICE, OTHER_PASSWORD, username="queen")
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
     assert (newcomer.id != user.id, newcomer.username) == (True, "queen")
@@ -316,7 +325,7 @@ async def test_a_deletion_cannot_be_undone_once_another_user_verified_the_addres
     user, token = await deleted(world)
     await claim(world, ALICE, OTHER_PASSWORD)
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
-    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     assert list(world.store.rows.users) == [newcomer.id]
     world.clock.advance(days=7)
     await clean_up(world)
@@ -333,7 +342,7 @@ async def test_undoing_a_deletion_removes_those_who_have_merely_registered_the_a
     assert (restored.id, restored.username) == (user.id, None)
     assert gone(world, squatter)
     assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_an_account_that_a_thief_has_moved_and_deleted_comes_back_to_its_owner(world: World) -> None:
@@ -352,7 +361,7 @@ async def test_an_account_that_a_thief_has_moved_and_deleted_comes_back_to_its_o
         world.store.rows = rows.copy()
         restored = await world.restore_email(token=token)
         assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)
-        assert await verdict(world.restore_email(token=undone)) is Code.LINK_INVALID
+        assert await verdict(world.restore_email(token=undone)) is ErrorCode.LINK_INVALID
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
@@ -360,12 +369,12 @@ async def test_an_account_that_a_thief_has_moved_and_deleted_comes_back_to_its_o
 async def test_a_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: World) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, "thief@example.net")
-    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     await world.delete_me(await world.caller("thief@example.net"), password=PASSWORD)
     await world.restore_email(token=await world.mailed_token("thief@example.net"))
     await world.deliver_mail(limit=10)
     assert "token=" not in world.mailer.letters[-1].text
-    assert (await world.restore_email(token=change_link(world, change, Purpose.RESTORE))).email == ALICE
+    assert (await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))).email == ALICE
 
 
 async def test_an_admin_removes_for_good(world: World) -> None:
@@ -374,7 +383,9 @@ async def test_an_admin_removes_for_good(world: World) -> None:
     await world.delete_user(await world.caller(ALICE), bob.id)
     await world.deliver_mail(limit=10)
     assert "token=" not in world.mailer.letters[-1].text
-    token = world.links.sign(Link(purpose=Purpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock()))
-    assert await verdict(world.restore_email(token=token)) is Code.LINK_INVALID
+    token = world.links.sign(
+        EmailLink(purpose=LinkPurpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock())
+    )
+    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     await clean_up(world)
     assert bob.id not in world.store.rows.deletions

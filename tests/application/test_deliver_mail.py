@@ -4,14 +4,14 @@ from uuid import UUID
 
 import pytest
 
-from domain.mail import Kind, Outcome, Purpose
+from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
 from tests.support.queued_mail import ALICE, claim, fate, owe
 from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
 
 
-async def token_of(world: World, purpose: Purpose) -> tuple[UUID, int]:
+async def token_of(world: World, purpose: LinkPurpose) -> tuple[UUID, int]:
     text = world.mailer.letters[-1].text
     link = world.links.verify(text.split("token=")[1].split()[0], purpose)
     assert link.issued_at == world.mailer.letters[-1].written_at
@@ -24,21 +24,21 @@ async def token_of(world: World, purpose: Purpose) -> tuple[UUID, int]:
 async def test_a_claim_gets_the_link_of_its_own_user(world: World) -> None:
     first, second = await claim(world), await claim(world)
     for user in (first, second):
-        assert await fate(world, await owe(world, Kind.VERIFY, user_id=user.id)) == (Outcome.SENT, "")
-        assert await token_of(world, Purpose.VERIFY) == (user.id, user.credential_version)
+        assert await fate(world, await owe(world, MailKind.VERIFY, user_id=user.id)) == (DeliveryOutcome.SENT, "")
+        assert await token_of(world, LinkPurpose.VERIFY) == (user.id, user.credential_version)
 
 
 async def test_a_resend_verifies_the_only_claim(world: World) -> None:
     only = await claim(world)
-    assert await fate(world, await owe(world, Kind.VERIFY)) == (Outcome.SENT, "")
-    assert await token_of(world, Purpose.VERIFY) == (only.id, only.credential_version)
+    assert await fate(world, await owe(world, MailKind.VERIFY)) == (DeliveryOutcome.SENT, "")
+    assert await token_of(world, LinkPurpose.VERIFY) == (only.id, only.credential_version)
 
 
 async def test_a_resend_among_rival_claims_lets_the_owner_choose_a_password(world: World) -> None:
     await claim(world)
     newest = await claim(world)
-    assert await fate(world, await owe(world, Kind.VERIFY)) == (Outcome.SENT, "")
-    assert await token_of(world, Purpose.RESET) == (newest.id, newest.credential_version)
+    assert await fate(world, await owe(world, MailKind.VERIFY)) == (DeliveryOutcome.SENT, "")
+    assert await token_of(world, LinkPurpose.RESET) == (newest.id, newest.credential_version)
 
 
 async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: World) -> None:
@@ -47,18 +47,18 @@ async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: Wor
         await work.users.prove(winner.id, credential_version=1, now=world.clock())
         await work.users.add(loser)
     for user_id in (winner.id, loser.id, None, UUID(int=1)):
-        mail = await owe(world, Kind.VERIFY, user_id=user_id)
-        assert await fate(world, mail) == (Outcome.DROPPED, "no recipient")
-    moved = await owe(world, Kind.VERIFY, "former@example.org", user_id=winner.id)
-    assert await fate(world, moved) == (Outcome.DROPPED, "no recipient")
+        mail = await owe(world, MailKind.VERIFY, user_id=user_id)
+        assert await fate(world, mail) == (DeliveryOutcome.DROPPED, "no recipient")
+    moved = await owe(world, MailKind.VERIFY, "former@example.org", user_id=winner.id)
+    assert await fate(world, moved) == (DeliveryOutcome.DROPPED, "no recipient")
     assert world.mailer.letters == []
 
 
 async def test_a_reset_goes_to_whoever_holds_the_address(world: World) -> None:
     await claim(world)
     alice = await world.user()
-    assert await fate(world, await owe(world, Kind.RESET)) == (Outcome.SENT, "")
-    assert await token_of(world, Purpose.RESET) == (alice.id, alice.credential_version)
+    assert await fate(world, await owe(world, MailKind.RESET)) == (DeliveryOutcome.SENT, "")
+    assert await token_of(world, LinkPurpose.RESET) == (alice.id, alice.credential_version)
 
 
 async def test_an_unknown_or_disabled_user_gets_no_reset(world: World) -> None:
@@ -66,19 +66,19 @@ async def test_an_unknown_or_disabled_user_gets_no_reset(world: World) -> None:
     async with world.begin() as work:
         await work.users.set_disabled(alice.id, True, now=world.clock())
     for recipient in (ALICE, "nobody@example.org"):
-        mail = await owe(world, Kind.RESET, recipient)
-        assert await fate(world, mail) == (Outcome.DROPPED, "no recipient")
+        mail = await owe(world, MailKind.RESET, recipient)
+        assert await fate(world, mail) == (DeliveryOutcome.DROPPED, "no recipient")
     assert world.mailer.letters == []
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.purpose is None])
-async def test_a_notice_needs_nobody(world: World, kind: Kind) -> None:
-    assert await fate(world, await owe(world, kind, "gone@example.org")) == (Outcome.SENT, "")
+@pytest.mark.parametrize("kind", [kind for kind in MailKind if kind.purpose is None])
+async def test_a_notice_needs_nobody(world: World, kind: MailKind) -> None:
+    assert await fate(world, await owe(world, kind, "gone@example.org")) == (DeliveryOutcome.SENT, "")
     assert world.mailer.letters[-1].recipient == "gone@example.org"
 
 
 async def test_a_link_only_ever_goes_to_the_address_its_user_holds(world: World) -> None:
     alice = await world.user()
-    mail = await owe(world, Kind.RESET, "ALICE@other.example", user_id=alice.id)
+    mail = await owe(world, MailKind.RESET, "ALICE@other.example", user_id=alice.id)
     await world.deliver_mail(only=mail.id)
     assert [letter.recipient for letter in world.mailer.letters] == [ALICE]

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.memory.mailer import MemoryMailer
 from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
-from domain.mail import Kind, Letter, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail, RenderedMail
 from tests.support.queued_mail import fate, kept, owe
 from tests.support.world import World
 
@@ -25,9 +25,9 @@ class Killed(BaseException):
 class Acting(Mailer):
     """A mailer to which something happens while it sends."""
 
-    act: Callable[[Letter], Awaitable[None]]
+    act: Callable[[RenderedMail], Awaitable[None]]
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         await self.act(letter)
 
 
@@ -37,7 +37,7 @@ class Touring(Mailer):
 
     rounds: list[MemoryMailer] = field(default_factory=list)
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         raise MailRefused("not on a round")
 
     @asynccontextmanager
@@ -46,12 +46,12 @@ class Touring(Mailer):
         yield self.rounds[-1]
 
 
-async def owe_many(world: World, count: int) -> list[Mail]:
-    return [await owe(world, Kind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
+async def owe_many(world: World, count: int) -> list[OutboxMail]:
+    return [await owe(world, MailKind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
 
 
 async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world: World) -> None:
-    async def die(_letter: Letter) -> None:
+    async def die(_letter: RenderedMail) -> None:
         raise Killed
 
     (mail,) = await owe_many(world, 1)
@@ -60,29 +60,33 @@ async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world:
     world.clock.advance(seconds=49)
     assert await world.deliver_mail() == 0
     world.clock.advance(seconds=1)
-    assert await fate(world, mail) == (Outcome.SENT, "")
+    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
 
 
 async def test_whatever_ends_a_worker_in_the_middle_of_a_letter_gives_back_the_others(world: World) -> None:
-    async def die(_letter: Letter) -> None:
+    async def die(_letter: RenderedMail) -> None:
         raise Killed
 
     begun, *others = await owe_many(world, 3)
     with pytest.raises(Killed):
         await replace(world.deliver_mail, mailer=Acting(die))()
     assert await world.deliver_mail() == 2
-    assert [kept(world, mail).outcome for mail in (begun, *others)] == [None, Outcome.SENT, Outcome.SENT]
+    assert [kept(world, mail).outcome for mail in (begun, *others)] == [
+        None,
+        DeliveryOutcome.SENT,
+        DeliveryOutcome.SENT,
+    ]
 
 
 async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
-    async def dawdle(letter: Letter) -> None:
+    async def dawdle(letter: RenderedMail) -> None:
         world.clock.advance(seconds=11)
         await world.mailer.send(letter)
 
     mails, began = await owe_many(world, 5), world.clock()
     assert await replace(world.deliver_mail, mailer=Acting(dawdle))() == 5
     assert world.clock() == began + timedelta(seconds=22)
-    assert [kept(world, mail).outcome for mail in mails].count(Outcome.SENT) == len(world.mailer.letters) == 2
+    assert [kept(world, mail).outcome for mail in mails].count(DeliveryOutcome.SENT) == len(world.mailer.letters) == 2
     assert await world.deliver_mail() == 3
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 5
 
@@ -104,14 +108,14 @@ async def test_the_letters_of_a_share_go_in_one_round(world: World) -> None:
 
 
 async def test_each_letter_is_settled_before_the_next_is_begun(world: World) -> None:
-    async def look(letter: Letter) -> None:
+    async def look(letter: RenderedMail) -> None:
         begun = [mail for mail in mails if kept(world, mail).outcome is None]
         assert [mail.id for mail in mails if mail not in begun] == [sent.id for sent in world.mailer.letters]
         await world.mailer.send(letter)
 
     mails = await owe_many(world, 5)
     assert await replace(world.deliver_mail, mailer=Acting(look))() == 5
-    assert [kept(world, mail).outcome for mail in mails] == [Outcome.SENT] * 5
+    assert [kept(world, mail).outcome for mail in mails] == [DeliveryOutcome.SENT] * 5
 
 
 async def test_only_the_mail_that_is_named_is_delivered(world: World) -> None:
@@ -122,7 +126,7 @@ async def test_only_the_mail_that_is_named_is_delivered(world: World) -> None:
 
 
 async def test_many_workers_send_each_mail_once(world: World) -> None:
-    async def deliver(mail: Mail | None) -> None:
+    async def deliver(mail: OutboxMail | None) -> None:
         await world.deliver_mail(only=None if mail is None else mail.id, limit=3)
 
     mails = await owe_many(world, 20)
@@ -134,14 +138,14 @@ async def test_many_workers_send_each_mail_once(world: World) -> None:
 
 
 async def test_a_late_worker_changes_nothing_that_another_has_taken_over(world: World) -> None:
-    async def oversleep(letter: Letter) -> None:
+    async def oversleep(letter: RenderedMail) -> None:
         world.clock.advance(minutes=1)
         await world.deliver_mail(only=letter.id)
         raise MailRefused("too late to say so")
 
     (mail,) = await owe_many(world, 1)
     await replace(world.deliver_mail, mailer=Acting(oversleep))(only=mail.id)
-    assert (kept(world, mail).outcome, kept(world, mail).note) == (Outcome.SENT, "")
+    assert (kept(world, mail).outcome, kept(world, mail).note) == (DeliveryOutcome.SENT, "")
 
 
 async def test_a_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:

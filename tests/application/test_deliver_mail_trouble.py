@@ -19,7 +19,7 @@ from application.mail.ports import (
     not_waiting,
 )
 from application.repositories import UnitOfWork
-from domain.mail import Kind, Letter, Mail, Outcome, retry_delay
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail, RenderedMail, retry_delay
 from domain.refusals import Refusal, unavailable
 from tests.support.queued_mail import ALICE, claim, fate, kept, owe
 from tests.support.world import World
@@ -34,14 +34,14 @@ class Poisonous(Composer):
     usual: Composer
     choke_on: str
 
-    def compose(self, mail: Mail, link: str | None) -> Letter:
+    def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail:
         if mail.recipient == self.choke_on:
             raise UnicodeError(f"cannot write {link}")
         return self.usual.compose(mail, link)
 
 
 async def test_a_delayed_mail_is_due_again_later_and_later(world: World) -> None:
-    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    mail = await owe(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailDelayed("450 busy")
     for attempt in range(1, 13):
         assert await fate(world, mail) == (None, "450 busy")
@@ -50,39 +50,39 @@ async def test_a_delayed_mail_is_due_again_later_and_later(world: World) -> None
         assert await world.deliver_mail() == 0
         world.clock.now = kept(world, mail).due_at
     world.mailer.trouble = None
-    assert await fate(world, mail) == (Outcome.SENT, "")
+    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
 
 
 async def test_a_refused_mail_is_parked_until_somebody_redrives_it(world: World) -> None:
-    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    mail = await owe(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailRefused("550 no such user")
-    assert await fate(world, mail) == (Outcome.PARKED, "550 no such user")
+    assert await fate(world, mail) == (DeliveryOutcome.PARKED, "550 no such user")
     assert [parked.id for parked in await world.parked_mails()] == [mail.id]
     world.mailer.trouble = None
     assert await world.redrive_mail(mail_id=mail.id)
     assert not await world.redrive_mail(mail_id=mail.id)
-    assert await fate(world, mail) == (Outcome.SENT, "")
+    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
     assert await world.parked_mails() == []
 
 
-@pytest.mark.parametrize("kind", [Kind.VERIFY, Kind.RESET])
-async def test_a_mail_whose_link_has_expired_is_not_sent(world: World, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.RESET])
+async def test_a_mail_whose_link_has_expired_is_not_sent(world: World, kind: MailKind) -> None:
     await claim(world)
     early, late = await owe(world, kind), await owe(world, kind)
     assert kind.purpose is not None
     world.clock.now += kind.purpose.lifetime - timedelta(microseconds=1)
-    assert await fate(world, early) == (Outcome.SENT, "")
+    assert await fate(world, early) == (DeliveryOutcome.SENT, "")
     world.clock.now += timedelta(microseconds=1)
-    assert await fate(world, late) == (Outcome.DROPPED, "expired")
+    assert await fate(world, late) == (DeliveryOutcome.DROPPED, "expired")
     assert len(world.mailer.letters) == 1
 
 
 async def test_a_notice_is_worth_one_try_however_late_and_then_no_more(world: World) -> None:
-    first, second = await owe(world, Kind.PASSWORD_CHANGED), await owe(world, Kind.PASSWORD_CHANGED)
+    first, second = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.PASSWORD_CHANGED)
     world.clock.advance(days=3)
-    assert await fate(world, first) == (Outcome.SENT, "")
+    assert await fate(world, first) == (DeliveryOutcome.SENT, "")
     world.mailer.trouble = MailDelayed("451 later")
-    assert await fate(world, second) == (Outcome.PARKED, "451 later")
+    assert await fate(world, second) == (DeliveryOutcome.PARKED, "451 later")
 
 
 @dataclass
@@ -92,7 +92,7 @@ class Fading(Mailer):
     world: World
     away: bool = False
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         await self.world.mailer.send(letter, still_sending)
         self.away = True
 
@@ -107,7 +107,7 @@ class Fading(Mailer):
 async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it_is_back(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
-    first, second = await owe(world, Kind.ALREADY_REGISTERED), await owe(world, Kind.PASSWORD_CHANGED)
+    first, second = await owe(world, MailKind.ALREADY_REGISTERED), await owe(world, MailKind.PASSWORD_CHANGED)
     for mail in (first, second):
         fading.away = False
         with pytest.raises(Refusal, match="is not available"):
@@ -118,14 +118,14 @@ async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it
     world.clock.now += deliver.lease
     assert await deliver() == 0
     assert len(world.mailer.letters) == 2
-    assert [kept(world, mail).outcome for mail in (first, second)] == [Outcome.SENT] * 2
-    assert world.reports == [(first.id, Outcome.SENT, ""), (second.id, Outcome.SENT, "")]
+    assert [kept(world, mail).outcome for mail in (first, second)] == [DeliveryOutcome.SENT] * 2
+    assert world.reports == [(first.id, DeliveryOutcome.SENT, ""), (second.id, DeliveryOutcome.SENT, "")]
 
 
 async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
-    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    mail = await owe(world, MailKind.ALREADY_REGISTERED)
     with pytest.raises(Refusal, match="is not available"):
         await deliver()
     fading.away = False
@@ -136,8 +136,8 @@ async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(worl
     assert (kept(world, mail).outcome, kept(world, mail).attempts) == (None, 2)
 
 
-@pytest.mark.parametrize("kind", [Kind.VERIFY, Kind.ALREADY_REGISTERED])
-async def test_a_second_send_is_the_same_letter(world: World, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.ALREADY_REGISTERED])
+async def test_a_second_send_is_the_same_letter(world: World, kind: MailKind) -> None:
     await claim(world)
     mail = await owe(world, kind)
     world.mailer.trouble = MailDelayed("450 busy")
@@ -156,21 +156,25 @@ async def test_a_second_send_is_the_same_letter(world: World, kind: Kind) -> Non
 
 async def test_poison_stops_nobody_and_is_parked_after_ten_attempts(world: World) -> None:
     deliver = replace(world.deliver_mail, composer=Poisonous(world.composer, choke_on="poison@example.org"))
-    mails = [await owe(world, Kind.SESSION_STOLEN, who) for who in ("poison@example.org", ALICE, "bob@example.org")]
+    mails = [
+        await owe(world, MailKind.SESSION_STOLEN, who) for who in ("poison@example.org", ALICE, "bob@example.org")
+    ]
     assert await deliver() == 3
     assert {letter.recipient for letter in world.mailer.letters} == {ALICE, "bob@example.org"}
     for _ in range(9):
         assert kept(world, mails[0]).outcome is None
         world.clock.now = kept(world, mails[0]).due_at
         await deliver()
-    assert (kept(world, mails[0]).outcome, kept(world, mails[0]).attempts) == (Outcome.PARKED, 10)
+    assert (kept(world, mails[0]).outcome, kept(world, mails[0]).attempts) == (DeliveryOutcome.PARKED, 10)
     assert kept(world, mails[0]).note == "Unexpected: UnicodeError"
 
 
 async def test_what_becomes_of_a_mail_is_reported_once_it_is_written_down(world: World) -> None:
     await claim(world)
     world.reports.clear()
-    late, refused, fine = [await owe(world, kind) for kind in (Kind.RESET, Kind.VERIFY, Kind.ALREADY_REGISTERED)]
+    late, refused, fine = [
+        await owe(world, kind) for kind in (MailKind.RESET, MailKind.VERIFY, MailKind.ALREADY_REGISTERED)
+    ]
     for trouble in (MailDelayed("450 busy"), MailRefused("550 no"), None):
         world.mailer.trouble = trouble
         await world.deliver_mail(only={"450 busy": late.id, "550 no": refused.id}.get(str(trouble), fine.id))
@@ -178,9 +182,9 @@ async def test_what_becomes_of_a_mail_is_reported_once_it_is_written_down(world:
     await world.deliver_mail(only=late.id)
     assert world.reports == [
         (late.id, None, "450 busy"),
-        (refused.id, Outcome.PARKED, "550 no"),
-        (fine.id, Outcome.SENT, ""),
-        (late.id, Outcome.DROPPED, "expired"),
+        (refused.id, DeliveryOutcome.PARKED, "550 no"),
+        (fine.id, DeliveryOutcome.SENT, ""),
+        (late.id, DeliveryOutcome.DROPPED, "expired"),
     ]
 
 
@@ -192,20 +196,20 @@ class Slow(Mailer):
     """A mailer whose server takes its time: what happens meanwhile is `act`'s."""
 
     world: World
-    act: Callable[[Letter, StillSending], Awaitable[None]]
+    act: Callable[[RenderedMail, StillSending], Awaitable[None]]
 
-    async def send(self, letter: Letter, still_sending: StillSending = not_waiting) -> None:
+    async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting) -> None:
         await self.act(letter, still_sending)
 
 
 async def test_a_server_that_turns_us_away_is_asked_once_a_share_and_every_mail_stays_owed(world: World) -> None:
-    asked: list[Letter] = []
+    asked: list[RenderedMail] = []
 
-    async def turn_away(letter: Letter, _: StillSending) -> None:
+    async def turn_away(letter: RenderedMail, _: StillSending) -> None:
         asked.append(letter)
         raise MailServerRefused("SMTP MAIL: 550 5.7.60 not as this sender")
 
-    mails = [await owe(world, Kind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
+    mails = [await owe(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
     deliver = replace(world.deliver_mail, mailer=Slow(world, turn_away))
     for attempt in range(1, 4):
         assert await deliver() == 5
@@ -220,20 +224,20 @@ async def test_a_server_that_turns_us_away_is_asked_once_a_share_and_every_mail_
 
 async def test_a_server_that_turns_us_away_for_days_ends_only_what_is_over(world: World) -> None:
     await claim(world)
-    notice, link = await owe(world, Kind.PASSWORD_CHANGED), await owe(world, Kind.VERIFY)
+    notice, link = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.VERIFY)
     world.mailer.trouble = MailServerRefused("SMTP MAIL: 550 no")
     world.clock.advance(hours=23)
     assert await world.deliver_mail() == 2
     assert [kept(world, mail).outcome for mail in (notice, link)] == [None, None]
     world.clock.advance(days=3)
-    assert await fate(world, link) == (Outcome.DROPPED, "expired")
-    assert await fate(world, notice) == (Outcome.PARKED, "SMTP MAIL: 550 no")
+    assert await fate(world, link) == (DeliveryOutcome.DROPPED, "expired")
+    assert await fate(world, notice) == (DeliveryOutcome.PARKED, "SMTP MAIL: 550 no")
 
 
 async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter(world: World) -> None:
-    mail, letters = await owe(world, Kind.ALREADY_REGISTERED), []
+    mail, letters = await owe(world, MailKind.ALREADY_REGISTERED), []
 
-    async def take(letter: Letter, _: StillSending) -> None:
+    async def take(letter: RenderedMail, _: StillSending) -> None:
         letters.append(letter)
         raise MailUnanswered("SMTP DATA: no answer in time.")
 
@@ -248,9 +252,11 @@ async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter
 
 
 async def test_a_slow_mail_keeps_its_lease_and_the_others_go_to_free_workers(world: World) -> None:
-    first, *others = [await owe(world, Kind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)]
+    first, *others = [
+        await owe(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)
+    ]
 
-    async def dawdle(letter: Letter, still_sending: StillSending) -> None:
+    async def dawdle(letter: RenderedMail, still_sending: StillSending) -> None:
         for beat in range(120):
             await still_sending(beat > 2)
             assert await world.deliver_mail() == (3 if beat == 0 else 0)
@@ -258,16 +264,16 @@ async def test_a_slow_mail_keeps_its_lease_and_the_others_go_to_free_workers(wor
         await world.mailer.send(letter)
 
     await replace(world.deliver_mail, mailer=Slow(world, dawdle))()
-    assert [kept(world, mail).outcome for mail in (first, *others)] == [Outcome.SENT] * 4
+    assert [kept(world, mail).outcome for mail in (first, *others)] == [DeliveryOutcome.SENT] * 4
     assert len(world.mailer.letters) == 4
 
 
 async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_later(world: World) -> None:
-    async def die(_: Letter, still_sending: StillSending) -> None:
+    async def die(_: RenderedMail, still_sending: StillSending) -> None:
         await still_sending(True)
         raise KeyboardInterrupt
 
-    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    mail = await owe(world, MailKind.ALREADY_REGISTERED)
     with pytest.raises(KeyboardInterrupt):
         await replace(world.deliver_mail, mailer=Slow(world, die))()
     assert kept(world, mail).due_at == world.clock() + timedelta(minutes=15)
@@ -277,13 +283,13 @@ async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_
 async def test_a_letter_goes_on_though_its_lease_cannot_be_renewed(world: World) -> None:
     fading = Fading(world)
 
-    async def dawdle(letter: Letter, still_sending: StillSending) -> None:
+    async def dawdle(letter: RenderedMail, still_sending: StillSending) -> None:
         fading.away = True
         await still_sending(True)
         fading.away = False
         await world.mailer.send(letter)
 
-    mail = await owe(world, Kind.ALREADY_REGISTERED)
+    mail = await owe(world, MailKind.ALREADY_REGISTERED)
     deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=Slow(world, dawdle))
     assert await deliver() == 1
-    assert kept(world, mail).outcome is Outcome.SENT
+    assert kept(world, mail).outcome is DeliveryOutcome.SENT

@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, refused
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -23,7 +23,7 @@ async def told(world: World, user_id: UUID) -> list[Event]:
     return list(reversed(page))
 
 
-def actions(events: Sequence[Event]) -> list[Action]:
+def actions(events: Sequence[Event]) -> list[EventType]:
     return [event.action for event in events]
 
 
@@ -46,19 +46,19 @@ async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> N
 
     events = await told(world, caller.user_id)
     assert actions(events) == [
-        Action.REGISTERED,
-        Action.VERIFIED,
-        Action.LOGGED_IN,
-        Action.PASSWORD_CHANGED,
-        Action.PASSWORD_RESET,
-        Action.LOGGED_IN,
-        Action.LOGGED_OUT,
-        Action.LOGGED_IN,
-        Action.LOGGED_OUT_EVERYWHERE,
+        EventType.REGISTERED,
+        EventType.VERIFIED,
+        EventType.LOGGED_IN,
+        EventType.PASSWORD_CHANGED,
+        EventType.PASSWORD_RESET,
+        EventType.LOGGED_IN,
+        EventType.LOGGED_OUT,
+        EventType.LOGGED_IN,
+        EventType.LOGGED_OUT_EVERYWHERE,
     ]
     assert {event.origin for event in events} == {HERE}
     assert {event.created_at for event in events} == {world.clock()}
-    by_nobody = {Action.REGISTERED, Action.VERIFIED, Action.PASSWORD_RESET}
+    by_nobody = {EventType.REGISTERED, EventType.VERIFIED, EventType.PASSWORD_RESET}
     assert all((event.actor_id is None) == (event.action in by_nobody) for event in events)
     assert {event.actor_id for event in events} == {None, caller.user_id}
 
@@ -74,14 +74,14 @@ async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
     await world.delete_user(caller, user.id, origin=HERE)
 
     created, *done = await told(world, user.id)
-    assert (created.action, created.detail) == (Action.CREATED, "as member, verified")
+    assert (created.action, created.detail) == (EventType.CREATED, "as member, verified")
     assert [(event.action, event.detail) for event in done] == [
-        (Action.ROLE_CHANGED, "from member to moderator"),
-        (Action.DISABLED, ""),
-        (Action.ROLE_CHANGED, "from moderator to member"),
-        (Action.ENABLED, ""),
-        (Action.LOGGED_OUT_EVERYWHERE, ""),
-        (Action.DELETED, ""),
+        (EventType.ROLE_CHANGED, "from member to moderator"),
+        (EventType.DISABLED, ""),
+        (EventType.ROLE_CHANGED, "from moderator to member"),
+        (EventType.ENABLED, ""),
+        (EventType.LOGGED_OUT_EVERYWHERE, ""),
+        (EventType.DELETED, ""),
     ]
     assert {event.actor_id for event in done} == {root.id}
     assert done[-1].origin == HERE
@@ -117,7 +117,7 @@ async def test_events_of_a_higher_role_hide_address_and_device(
     await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)  # by nobody who is known
     await world.login(login=ALICE, password=PASSWORD, origin=HERE)
     (login, again), _ = await world.list_events(user.id, reader=looking.id, limit=2)
-    assert (login.action, again.action) == (Action.LOGGED_IN, Action.REGISTERED_AGAIN)
+    assert (login.action, again.action) == (EventType.LOGGED_IN, EventType.REGISTERED_AGAIN)
     assert (login.origin, again.origin) == (place, place)
 
 
@@ -144,7 +144,7 @@ async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)
     *_, granted = await told(world, user.id)
-    assert (granted.action, granted.actor_id, granted.origin) == (Action.ROLE_CHANGED, None, NOWHERE)
+    assert (granted.action, granted.actor_id, granted.origin) == (EventType.ROLE_CHANGED, None, NOWHERE)
     assert granted.detail == "from member to admin"
 
 
@@ -152,7 +152,7 @@ async def test_somebody_who_registers_a_known_address_is_told_of_to_its_owner(wo
     user = await world.user(ALICE)
     await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)
     *_, last = await told(world, user.id)
-    assert (last.action, last.actor_id, last.origin) == (Action.REGISTERED_AGAIN, None, HERE)
+    assert (last.action, last.actor_id, last.origin) == (EventType.REGISTERED_AGAIN, None, HERE)
 
 
 async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
@@ -160,13 +160,13 @@ async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
     first = await world.enter(ALICE)
     await world.refresh(refresh_token=first.refresh_token)
     world.clock.advance(seconds=11)
-    with refused(Code.REFRESH_REUSED):
+    with refused(ErrorCode.REFRESH_REUSED):
         await world.refresh(refresh_token=first.refresh_token, origin=HERE)
     *_, last = await told(world, user.id)
-    assert (last.action, last.actor_id, last.origin) == (Action.REFRESH_REUSED, None, HERE)
-    with refused(Code.SESSION_ENDED):
+    assert (last.action, last.actor_id, last.origin) == (EventType.REFRESH_REUSED, None, HERE)
+    with refused(ErrorCode.SESSION_ENDED):
         await world.refresh(refresh_token=first.refresh_token, origin=HERE)
-    assert actions(await told(world, user.id)).count(Action.REFRESH_REUSED) == 1
+    assert actions(await told(world, user.id)).count(EventType.REFRESH_REUSED) == 1
 
 
 async def test_what_has_no_effect_leaves_no_trace(world: World) -> None:
@@ -181,7 +181,7 @@ async def test_what_has_no_effect_leaves_no_trace(world: World) -> None:
     await world.logout(caller)
     await world.change_user(boss, user.id, role=Role.MEMBER, disabled=False)
     await world.grant_role(email=ALICE, role=Role.MEMBER)
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.enter(ALICE, "not the password at all")
     assert await told(world, user.id) == before
 
@@ -191,7 +191,7 @@ async def test_proving_twice_is_told_once(world: World) -> None:
     token = await world.mailed_token(ALICE)
     user = await world.verify(token=token)
     await world.verify(token=token)
-    assert actions(await told(world, user.id)) == [Action.REGISTERED, Action.VERIFIED]
+    assert actions(await told(world, user.id)) == [EventType.REGISTERED, EventType.VERIFIED]
 
 
 async def test_pages_go_back_in_time(world: World) -> None:
@@ -212,12 +212,12 @@ async def test_pages_go_back_in_time(world: World) -> None:
 
 
 async def test_nobody_has_no_events_and_a_deleted_user_still_has(world: World) -> None:
-    with refused(Code.NOT_FOUND):
+    with refused(ErrorCode.NOT_FOUND):
         await world.list_events(UUID(int=1))
     user = await world.user(BOB)
     await world.login(login=BOB, password=PASSWORD, origin=HERE)
     await world.user("root@example.org", role=Role.ADMIN)
     await world.delete_user(await world.caller("root@example.org"), user.id)
     events = await told(world, user.id)
-    assert actions(events)[-1] is Action.DELETED
+    assert actions(events)[-1] is EventType.DELETED
     assert {event.origin for event in events} == {NOWHERE}

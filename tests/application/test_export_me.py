@@ -6,10 +6,10 @@ from typing import TypeVar
 import pytest
 
 from application.profile.export_me import PAGE, Export
-from domain.event import Action, Event
-from domain.mail import Kind, Mail
+from domain.event import Event, EventType
+from domain.mail import MailKind, OutboxMail
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from tests.support.use_cases import ALICE, BOB, acts, claim, moving, refused
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -23,7 +23,7 @@ async def everything(pages: AsyncIterator[Sequence[T]]) -> list[T]:
     return [item async for page in pages for item in page]
 
 
-async def mails(export: Export) -> list[tuple[Kind, str]]:
+async def mails(export: Export) -> list[tuple[MailKind, str]]:
     return [(mail.kind, mail.recipient) for mail in await everything(export.mails)]
 
 
@@ -45,11 +45,11 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
     assert len(sessions) == 3
     events = await everything(export.events)
     assert [event.action for event in events] == list(reversed(acts(world, alice)))
-    assert (events[0].action, events[0].actor_id, events[0].origin) == (Action.EXPORTED, alice.id, HERE)
+    assert (events[0].action, events[0].actor_id, events[0].origin) == (EventType.EXPORTED, alice.id, HERE)
     assert await mails(export) == [
-        (Kind.RESET, ALICE),
-        (Kind.EMAIL_CHANGE_ASKED, ALICE),
-        (Kind.CONFIRM_EMAIL, "elsewhere@example.org"),
+        (MailKind.RESET, ALICE),
+        (MailKind.EMAIL_CHANGE_ASKED, ALICE),
+        (MailKind.CONFIRM_EMAIL, "elsewhere@example.org"),
     ]
 
 
@@ -86,11 +86,11 @@ async def test_an_heir_to_the_address_sees_nothing_of_the_account_before(world: 
     await world.ask_for_reset(email=ALICE)
     export = await world.export_me(caller)
     assert len(world.store.rows.mails) == 3
-    assert await mails(export) == [(Kind.RESET, ALICE)]
+    assert await mails(export) == [(MailKind.RESET, ALICE)]
     assert [event.action for event in await everything(export.events)] == [
-        Action.EXPORTED,
-        Action.LOGGED_IN,
-        Action.CREATED,
+        EventType.EXPORTED,
+        EventType.LOGGED_IN,
+        EventType.CREATED,
     ]
 
 
@@ -101,8 +101,10 @@ async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -
     async with world.begin() as work:
         for _ in range(count):
             now, new_id = world.clock(), world.new_id()
-            await work.events.add(Event.of(Action.LOGGED_IN, alice.id, id=new_id, now=now))
-            await work.mails.add(Mail.owed(Kind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id))
+            await work.events.add(Event.of(EventType.LOGGED_IN, alice.id, id=new_id, now=now))
+            await work.mails.add(
+                OutboxMail.owed(MailKind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id)
+            )
     export = await world.export_me(caller)
     assert [event.action for event in await everything(export.events)] == list(reversed(acts(world, alice)))
     pages = [page async for page in export.mails]
@@ -128,6 +130,6 @@ async def test_whoever_is_gone_is_nobody(world: World) -> None:
     async with world.begin() as work:
         await work.users.remove(alice.id, now=world.clock())
     before = world.store.rows.copy()
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.export_me(caller)
     assert world.store.rows == before

@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.hasher import MemoryHasher
 from application.administration.import_users import ImportIssue, ImportResult, ImportRow
 from application.ports import Verdict
-from domain.event import Action
+from domain.event import EventType
 from domain.role import Role
 from domain.user import User
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -67,8 +67,8 @@ async def test_each_has_an_event_that_says_so(world: World) -> None:
     told = {(event.user_id, event.action, event.actor_id, event.detail) for event in world.store.rows.events.values()}
     [ada], [root] = kept(world), kept(world, "root@example.org")
     assert told == {
-        (ada.id, Action.IMPORTED, None, "as member"),
-        (root.id, Action.IMPORTED, None, "as admin, verified, disabled, without the username it had"),
+        (ada.id, EventType.IMPORTED, None, "as member"),
+        (root.id, EventType.IMPORTED, None, "as admin, verified, disabled, without the username it had"),
     }
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import CachedRevocationCheck
-from domain.mail import Purpose
-from domain.refusals import Code, unavailable
+from domain.mail import LinkPurpose
+from domain.refusals import ErrorCode, unavailable
 from domain.role import Role
 from tests.support.use_cases import ALICE, claim, link, refused
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -40,7 +40,7 @@ async def test_nothing_but_an_access_token_is_active(world: World) -> None:
         "a.b.c",
         "é",
         pair.refresh_token,
-        link(world, made, Purpose.VERIFY),
+        link(world, made, LinkPurpose.VERIFY),
         pair.access_token + "=",
     ):
         assert await world.introspect(text) is None
@@ -80,7 +80,7 @@ async def test_who_has_proven_their_address_meanwhile_is_told_so(world: World) -
     made = await claim(world, ALICE, PASSWORD)
     text = (await world.enter(ALICE)).access_token
     before = await world.introspect(text)
-    await world.verify(token=link(world, made, Purpose.VERIFY))
+    await world.verify(token=link(world, made, LinkPurpose.VERIFY))
     after = await world.introspect(text)
     assert before is not None
     assert after is not None
@@ -93,7 +93,7 @@ async def test_when_nobody_knows_it_is_neither_yes_nor_no(world: World) -> None:
     text = (await world.enter(ALICE)).access_token
     check = CachedRevocationCheck(UnavailableBlocklist(), world.revocation_store)
     introspect = replace(world.introspect, authenticate=replace(world.authenticate, revocations=check))
-    with refused(Code.UNAVAILABLE):
+    with refused(ErrorCode.UNAVAILABLE):
         await introspect(text)
     assert await introspect("garbage") is None
 

@@ -6,8 +6,8 @@ import pytest
 
 from application.maintenance.keep_house import START, Spot
 from domain import retention
-from domain.event import Action
-from domain.mail import Purpose
+from domain.event import EventType
+from domain.mail import LinkPurpose
 from domain.retention import Leftover
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, acts, claim
@@ -57,7 +57,7 @@ async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
     assert {user.email for user in rows.users.values()} == {ALICE, "carol@example.org"}
     assert (rows.sessions, rows.changes) == ({}, {})
     assert acts(world, alice) == []
-    assert [event.action for event in rows.events.values()] == [Action.CREATED]
+    assert [event.action for event in rows.events.values()] == [EventType.CREATED]
     assert removed > 6
     assert (await round_of(world))[0] == 0
 
@@ -77,5 +77,5 @@ async def test_a_round_is_as_many_batches_as_it_takes(world: World, limit: int) 
 
 
 def test_no_link_outlives_what_it_is_about() -> None:
-    assert max(purpose.lifetime for purpose in Purpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
+    assert max(purpose.lifetime for purpose in LinkPurpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
     assert retention.LINK < retention.MAIL  # a mail tells as long that there may be a link

@@ -11,9 +11,9 @@ from adapters.memory.hasher import MemoryHasher
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
 from application.repositories import UnitOfWork
-from domain.mail import Kind, Purpose
+from domain.mail import LinkPurpose, MailKind
 from domain.origin import NOWHERE, Origin
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.token import TokenPair
 from tests.support.use_cases import (
     ALICE,
@@ -47,7 +47,7 @@ async def enter(world: World, login: str = ALICE, password: str = PASSWORD, orig
 
 async def guess(world: World, times: int, login: str = ALICE, origin: Origin = HERE) -> None:
     for _ in range(times):
-        with refused(Code.INVALID_CREDENTIALS):
+        with refused(ErrorCode.INVALID_CREDENTIALS):
             await enter(world, login, WRONG, origin)
 
 
@@ -61,7 +61,7 @@ async def wait_of(attempt: Awaitable[object]) -> int | None:
     """How long the caller is asked to wait."""
     with pytest.raises(Refusal) as caught:
         await attempt
-    assert caught.value.code is Code.RATE_LIMITED
+    assert caught.value.code is ErrorCode.RATE_LIMITED
     return caught.value.retry_after
 
 
@@ -86,13 +86,13 @@ async def test_login_attempts_are_counted_alike_with_white_space_around_the_name
     for name in (ALICE, f"{ALICE} ", f" {ALICE}", f"{ALICE}\n", f"\t{ALICE.upper()}\u00a0"):
         await guess(world, 2, name)
     for name in (ALICE, f"   {ALICE}   "):
-        assert await verdict(enter(world, name)) is Code.RATE_LIMITED
+        assert await verdict(enter(world, name)) is ErrorCode.RATE_LIMITED
 
 
 async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
-    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
     assert await enter(world, origin=THERE)
     assert await enter(world, origin=NOWHERE)
 
@@ -122,7 +122,7 @@ async def test_whoever_does_not_exist_is_limited_like_anybody_else(world: World)
     proper, nonsense = stories[:-1], stories[-1]
     assert all(story == proper[0] for story in proper)
     assert [told[:-1] for told in nonsense] == [told[:-1] for told in proper[0]]
-    assert [told[2] for told in proper[0]] == [Code.INVALID_CREDENTIALS] * 10 + [Code.RATE_LIMITED] * 3
+    assert [told[2] for told in proper[0]] == [ErrorCode.INVALID_CREDENTIALS] * 10 + [ErrorCode.RATE_LIMITED] * 3
     assert proper[0][-1][-1] == proper[0][9][-1], "a refusal looks nobody up"
 
 
@@ -149,7 +149,7 @@ async def test_the_last_stop_looks_for_nobody_as_it_looks_for_anybody(world: Wor
     for login in (ALICE, NOBODY):
         await guess_everywhere(world, login)
         begun.clear()
-        assert await verdict(enter(world, login)) is Code.RATE_LIMITED
+        assert await verdict(enter(world, login)) is ErrorCode.RATE_LIMITED
         looks.add(begun.calls)
     assert looks == {1}
 
@@ -159,16 +159,16 @@ async def test_one_name_in_any_case_is_one_and_another_name_of_the_same_user_tel
     await world.user(ALICE, username="Queen.B")
     await guess(world, 5, "queen.b")
     await guess(world, 5, "QUEEN.B")
-    assert await verdict(enter(world, "Queen.B")) is Code.RATE_LIMITED
+    assert await verdict(enter(world, "Queen.B")) is ErrorCode.RATE_LIMITED
     await guess(world, 5, ALICE)
     await guess(world, 5, ALICE.upper())
-    assert await verdict(enter(world, ALICE)) is Code.RATE_LIMITED
+    assert await verdict(enter(world, ALICE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_names_too_long_to_be_any_are_counted_and_kept_short(world: World) -> None:
     await guess(world, 5, "x" * 30_000)
     await guess(world, 5, "x" * 20_000)
-    assert await verdict(enter(world, "x" * 10_000)) is Code.RATE_LIMITED
+    assert await verdict(enter(world, "x" * 10_000)) is ErrorCode.RATE_LIMITED
     assert isinstance(world.limits, MemoryRateLimiter)
     assert max(len(part) for bucket in world.limits._logs for part in bucket.key) <= 254
 
@@ -177,7 +177,7 @@ async def test_a_network_has_fifty_wrong_passwords_for_everybody(world: World) -
     await world.user(ALICE)
     for number in range(50):
         await guess(world, 1, f"user{number}@example.org")
-    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
     assert await enter(world, origin=THERE)
 
 
@@ -187,9 +187,9 @@ async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(
     for number in range(12):
         await guess(world, 4, f"user{number}@example.org")
         await enter(world, BOB)
-    assert await verdict(enter(world, NOBODY, WRONG)) is Code.INVALID_CREDENTIALS
-    assert await verdict(enter(world, NOBODY, WRONG)) is Code.INVALID_CREDENTIALS
-    assert await verdict(enter(world, BOB)) is Code.RATE_LIMITED
+    assert await verdict(enter(world, NOBODY, WRONG)) is ErrorCode.INVALID_CREDENTIALS
+    assert await verdict(enter(world, NOBODY, WRONG)) is ErrorCode.INVALID_CREDENTIALS
+    assert await verdict(enter(world, BOB)) is ErrorCode.RATE_LIMITED
     for _ in range(60):
         await enter(world, ALICE, origin=THERE)
 
@@ -200,7 +200,7 @@ async def test_somebody_who_succeeds_leaves_the_failures_of_others_where_they_ar
     for _ in range(3):
         await enter(world)
     await guess(world, 1)
-    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
 
 
 async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) -> None:
@@ -209,22 +209,22 @@ async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) ->
     outcomes = await at_once([partial(enter, world, ALICE, f"{WRONG} {n}") for n in range(200)])
     codes = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
     assert world.hasher.calls == paid + 10
-    assert (codes.count(Code.INVALID_CREDENTIALS), codes.count(Code.RATE_LIMITED)) == (10, 190)
+    assert (codes.count(ErrorCode.INVALID_CREDENTIALS), codes.count(ErrorCode.RATE_LIMITED)) == (10, 190)
 
 
 class Overloaded(MemoryHasher):
     async def hash(self, password: str, *, like: str | None = None) -> str:
-        raise Refusal(Code.OVERLOADED, retry_after=2)
+        raise Refusal(ErrorCode.OVERLOADED, retry_after=2)
 
     async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
-        raise Refusal(Code.OVERLOADED, retry_after=2)
+        raise Refusal(ErrorCode.OVERLOADED, retry_after=2)
 
 
 async def test_an_attempt_that_nobody_looked_at_is_given_back(world: World) -> None:
     await world.user(ALICE)
     busy = replace(world.login, check=replace(world.check, hasher=Overloaded()))
     for _ in range(30):
-        with refused(Code.OVERLOADED):
+        with refused(ErrorCode.OVERLOADED):
             await busy(login=ALICE, password=PASSWORD, origin=HERE)
     await guess(world, 10)
 
@@ -234,7 +234,7 @@ async def test_a_banned_user_with_the_right_password_is_told_so_however_often(wo
     async with world.begin() as work:
         await work.users.set_disabled(user.id, True, now=world.clock())
     for _ in range(20):
-        with refused(Code.ACCOUNT_DISABLED):
+        with refused(ErrorCode.ACCOUNT_DISABLED):
             await enter(world)
 
 
@@ -242,7 +242,7 @@ async def test_all_addresses_of_one_customer_are_one_network(world: World) -> No
     await world.user(ALICE)
     for number in range(10):
         await guess(world, 1, origin=Origin(ip=f"2001:db8:1:2:{number:x}::{number:x}"))
-    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:2:ffff::"))) is Code.RATE_LIMITED
+    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:2:ffff::"))) is ErrorCode.RATE_LIMITED
     assert await enter(world, origin=Origin(ip="2001:db8:1:3::"))
 
 
@@ -264,7 +264,7 @@ async def test_where_the_owner_is_logged_in_twenty_wrong_passwords_a_day_are_kep
     await guess_everywhere(world)
     at_home = Origin(ip="2001:db8:1:2:3::4")
     assert await enter(world, origin=at_home)
-    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:3::1"))) is Code.RATE_LIMITED
+    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:3::1"))) is ErrorCode.RATE_LIMITED
     await guess(world, 10, origin=at_home)
     assert await wait_of(enter(world, origin=at_home)) == 300
     world.clock.advance(minutes=5)
@@ -321,12 +321,12 @@ async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
     await enter(world, origin=THERE)
     await world.logout(await world.authenticate(pair.access_token))
     await guess_everywhere(world)
-    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
     assert await enter(world, origin=THERE)
     world.clock.advance(days=7, hours=-1)
     await guess_everywhere(world)
     world.clock.advance(hours=2)
-    assert await verdict(enter(world, origin=THERE)) is Code.RATE_LIMITED
+    assert await verdict(enter(world, origin=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown_network(world: World) -> None:
@@ -336,7 +336,7 @@ async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown
     await enter(world, ALICE, origin=NOWHERE)
     await guess_everywhere(world)
     for origin in (HERE, NOWHERE):
-        assert await verdict(enter(world, origin=origin)) is Code.RATE_LIMITED
+        assert await verdict(enter(world, origin=origin)) is ErrorCode.RATE_LIMITED
 
 
 async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
@@ -356,10 +356,10 @@ async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, logi
     await guess(world, 10, login)
     await guess_everywhere(world, login, times=20)
     for origin in (HERE, THERE):
-        assert await verdict(enter(world, login, origin=origin)) is Code.RATE_LIMITED
+        assert await verdict(enter(world, login, origin=origin)) is ErrorCode.RATE_LIMITED
 
     await world.ask_for_reset(email=ALICE, origin=HERE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
     assert await enter(world, login, OTHER_PASSWORD)
     assert await enter(world, login, OTHER_PASSWORD, THERE)
@@ -368,12 +368,12 @@ async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, logi
 async def test_a_reset_that_fails_clears_nothing(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
-    for token in ("nonsense", link(world, await world.user(BOB), Purpose.VERIFY)):
-        with refused(Code.LINK_INVALID):
+    for token in ("nonsense", link(world, await world.user(BOB), LinkPurpose.VERIFY)):
+        with refused(ErrorCode.LINK_INVALID):
             await world.reset_password(
                 token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE
             )
-    assert await verdict(enter(world)) is Code.RATE_LIMITED
+    assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
 
 
 # -- a current password, wherever it is asked for ---------------------------------------------------------
@@ -421,7 +421,7 @@ async def test_every_verb_that_asks_for_the_password_counts_with_the_others(
     then: Callable[[Inside, str], Awaitable[object]],
 ) -> None:
     for _ in range(10):
-        assert await verdict(first(inside, WRONG)) is Code.INVALID_CREDENTIALS
+        assert await verdict(first(inside, WRONG)) is ErrorCode.INVALID_CREDENTIALS
     paid = inside.world.hasher.calls
     assert await wait_of(then(inside, PASSWORD)) == 300
     assert inside.world.hasher.calls == paid
@@ -430,7 +430,7 @@ async def test_every_verb_that_asks_for_the_password_counts_with_the_others(
 async def test_a_right_current_password_is_not_counted(inside: Inside) -> None:
     caller = await inside.world.authenticate(inside.pair.access_token)
     for _ in range(30):
-        with refused(Code.PASSWORD_WEAK, field="new_password"):
+        with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
             await inside.world.change_password(caller, current_password=PASSWORD, new_password="x", origin=HERE)
     await inside.change(PASSWORD)
 
@@ -464,9 +464,9 @@ async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_
 
 async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
     for _ in range(10):
-        with refused(Code.PASSWORD_WEAK, field="password"):
+        with refused(ErrorCode.PASSWORD_WEAK, field="password"):
             await register(world, ALICE, password="short")
-        with refused(Code.USERNAME_INVALID, field="username"):
+        with refused(ErrorCode.USERNAME_INVALID, field="username"):
             await register(world, ALICE, username="!")
     for _ in range(3):
         await register(world, ALICE)
@@ -475,18 +475,18 @@ async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
 async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_the_same(world: World) -> None:
     await world.user(BOB, username="bob")
     for _ in range(200):
-        with refused(Code.USERNAME_TAKEN, field="username"):
+        with refused(ErrorCode.USERNAME_TAKEN, field="username"):
             await register(world, ALICE, username="bob")
     assert await wait_of(register(world, ALICE, username="bob")) == 3600
     for _ in range(3):
         await register(world, ALICE, origin=THERE)
-    assert await verdict(register(world, ALICE, origin=THERE)) is Code.RATE_LIMITED
+    assert await verdict(register(world, ALICE, origin=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_a_registration_that_was_not_hashed_costs_nothing(world: World) -> None:
     busy = replace(world.register, hasher=Overloaded())
     for _ in range(250):
-        with refused(Code.OVERLOADED):
+        with refused(ErrorCode.OVERLOADED):
             await busy(email=ALICE, password=PASSWORD, origin=HERE)
     for number in range(200):
         await register(world, f"user{number}@example.org")
@@ -519,9 +519,9 @@ async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(wo
     await world.ask_for_reset(email=ALICE, origin=HERE)
     await reset(world, await world.mailed_token(ALICE))  # which gives none of them back
     current = OTHER_PASSWORD
-    with refused(Code.RATE_LIMITED):
+    with refused(ErrorCode.RATE_LIMITED):
         await change(1)
-    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 5 + 1
+    assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 5 + 1
 
 
 async def test_a_change_of_password_that_failed_costs_nothing(world: World) -> None:
@@ -530,9 +530,9 @@ async def test_a_change_of_password_that_failed_costs_nothing(world: World) -> N
 
     busy = replace(world.change_password, hasher=Overloaded())
     for _ in range(5):
-        with refused(Code.OVERLOADED):
+        with refused(ErrorCode.OVERLOADED):
             await busy(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-        with refused(Code.PASSWORD_WEAK, field="new_password"):
+        with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
             await world.change_password(caller, current_password=PASSWORD, new_password="short")
     assert await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
@@ -545,10 +545,10 @@ async def test_the_current_password_is_no_new_one(world: World, current: str, ne
     pair = await enter(world, password=current)
     caller = await world.authenticate(pair.access_token)
     for _ in range(5):
-        with refused(Code.PASSWORD_WEAK, field="new_password") as caught:
+        with refused(ErrorCode.PASSWORD_WEAK, field="new_password") as caught:
             await world.change_password(caller, current_password=current, new_password=new)
         assert caught.value.reason == "unchanged"
-    with refused(Code.INVALID_CREDENTIALS, field="current_password"):
+    with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await world.change_password(caller, current_password=WRONG, new_password=WRONG)
     assert await world.authenticate(pair.access_token)
 
@@ -556,12 +556,14 @@ async def test_the_current_password_is_no_new_one(world: World, current: str, ne
 # -- asking for mails -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", [Kind.RESET, Kind.VERIFY])
-async def test_a_network_has_three_links_an_hour_and_five_a_day_sent_to_somebody(world: World, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
+async def test_a_network_has_three_links_an_hour_and_five_a_day_sent_to_somebody(
+    world: World, kind: MailKind
+) -> None:
     """Known or not, proven or not."""
     await world.user(ALICE)
     await claim(world, BOB, PASSWORD)
-    ask = world.ask_for_reset if kind is Kind.RESET else world.ask_for_verification
+    ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
     before = len(owed(world, kind))
     people = (ALICE, BOB, NOBODY)
     for passing, wait in ((3, 3600), (2, 23 * 3600)):
@@ -579,12 +581,12 @@ async def test_links_of_different_kinds_are_counted_apart(world: World) -> None:
     for ask in (world.ask_for_reset, world.ask_for_verification, partial(register, world)):
         for _ in range(3):
             await ask(email=ALICE, origin=HERE)
-    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_what_is_no_address_costs_nothing(world: World) -> None:
     for _ in range(10):
-        with refused(Code.EMAIL_INVALID, field="email"):
+        with refused(ErrorCode.EMAIL_INVALID, field="email"):
             await world.ask_for_reset(email="nobody", origin=HERE)
 
 
@@ -627,8 +629,8 @@ async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_li
         world.clock.advance(minutes=10)
     mails = [mail for mail in world.store.rows.mails.values() if mail.recipient.startswith("alice")]
     assert len(mails) <= 20 + 24 * 3 + 12
-    assert len([mail for mail in mails if mail.kind is not Kind.RESET]) <= 20 + 12
-    assert await verdict(world.ask_for_verification(email=ALICE, origin=THERE)) is Code.RATE_LIMITED
+    assert len([mail for mail in mails if mail.kind is not MailKind.RESET]) <= 20 + 12
+    assert await verdict(world.ask_for_verification(email=ALICE, origin=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_when_the_day_is_used_up_the_owner_has_a_link_that_works(world: World) -> None:
@@ -660,21 +662,23 @@ async def test_sub_addresses_take_no_registration_from_their_mailbox(world: Worl
     for number in range(20):
         await register(world, f"alice+{number}@example.org", origin=network(number))
         world.clock.advance(minutes=5)
-    assert await verdict(register(world, "alice+x@example.org", origin=HERE)) is Code.RATE_LIMITED
+    assert await verdict(register(world, "alice+x@example.org", origin=HERE)) is ErrorCode.RATE_LIMITED
     await register(world, ALICE, origin=THERE)
 
 
-@pytest.mark.parametrize("kind", [Kind.RESET, Kind.VERIFY])
-async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_in(world: World, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
+async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_in(
+    world: World, kind: MailKind
+) -> None:
     await world.user(ALICE)
     await enter(world, origin=HERE)
-    ask = world.ask_for_reset if kind is Kind.RESET else world.ask_for_verification
+    ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
     for number in range(6):
         await ask(email=ALICE, origin=network(number))
     assert await wait_of(ask(email=ALICE, origin=THERE)) == 20 * 60
     for _ in range(3):
         await ask(email=ALICE, origin=HERE)
-    assert await verdict(ask(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+    assert await verdict(ask(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
     assert await verdict(ask(email=NOBODY, origin=HERE)) is None
 
 
@@ -682,7 +686,7 @@ async def test_a_used_reset_link_empties_the_budgets_of_the_mails_about_links(wo
     await world.user(ALICE)
     for number in range(6):
         await world.ask_for_reset(email=ALICE, origin=network(number))
-    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is Code.RATE_LIMITED
+    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
     await reset(world, await world.mailed_token(ALICE))
     for _ in range(3):
         await world.ask_for_reset(email=ALICE, origin=HERE)
@@ -695,7 +699,7 @@ async def test_an_address_that_is_restored_may_ask_for_links_at_once(world: Worl
     change = await moving(world, user, BOB)
     for number in range(6):
         await world.ask_for_reset(email=ALICE, origin=network(number))
-    await follow(world, change_link(world, change, Purpose.RESTORE))
+    await follow(world, change_link(world, change, LinkPurpose.RESTORE))
     await world.ask_for_reset(email=ALICE, origin=HERE)
 
 
@@ -718,20 +722,20 @@ async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_
     alice, bob = [await world.authenticate((await enter(world, user.email)).access_token) for user in users]
     for number in range(3):
         await world.change_email(alice, new_email=f"new{number}@example.org", password=PASSWORD, origin=HERE)
-    with refused(Code.RATE_LIMITED):
+    with refused(ErrorCode.RATE_LIMITED):
         await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=HERE)
     await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=THERE)
     for _ in range(2):
         await world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)
     assert await wait_of(world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)) == 3600
-    assert len(owed(world, Kind.CONFIRM_EMAIL)) == len(owed(world, Kind.EMAIL_CHANGE_ASKED)) == 6
+    assert len(owed(world, MailKind.CONFIRM_EMAIL)) == len(owed(world, MailKind.EMAIL_CHANGE_ASKED)) == 6
 
 
 async def test_who_does_not_know_the_password_uses_up_no_mails(world: World) -> None:
     await world.user(ALICE)
     alice = await world.authenticate((await enter(world)).access_token)
     for _ in range(9):
-        with refused(Code.INVALID_CREDENTIALS, field="password"):
+        with refused(ErrorCode.INVALID_CREDENTIALS, field="password"):
             await world.change_email(alice, new_email=BOB, password=WRONG, origin=HERE)
     await world.change_email(alice, new_email=BOB, password=PASSWORD, origin=HERE)
 
@@ -753,11 +757,11 @@ async def follow(world: World, token: str, origin: Origin = HERE) -> object:
     return await world.follow_email_link(token=token, origin=origin)
 
 
-def token_for(world: World, purpose: Purpose) -> Callable[[str], Awaitable[str]]:
+def token_for(world: World, purpose: LinkPurpose) -> Callable[[str], Awaitable[str]]:
     """A good token for somebody, by their address."""
 
     async def make(email: str) -> str:
-        if purpose is Purpose.EMAIL:
+        if purpose is LinkPurpose.EMAIL:
             change = await moving(world, await world.user(email), f"new.{email}")
             return change_link(world, change, purpose)
         return link(world, await claim(world, email, PASSWORD), purpose)
@@ -765,12 +769,12 @@ def token_for(world: World, purpose: Purpose) -> Callable[[str], Awaitable[str]]
     return make
 
 
-LINKS = [(verify, Purpose.VERIFY), (reset, Purpose.RESET), (follow, Purpose.EMAIL)]
+LINKS = [(verify, LinkPurpose.VERIFY), (reset, LinkPurpose.RESET), (follow, LinkPurpose.EMAIL)]
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
 async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
-    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+    world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     token = token_for(world, purpose)
     expired = await token(BOB)
@@ -778,25 +782,25 @@ async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
     good = await token(ALICE)
     for number in range(20):
         assert await verdict(use(world, expired if number % 2 else "nonsense")) in {
-            Code.LINK_INVALID,
-            Code.LINK_EXPIRED,
+            ErrorCode.LINK_INVALID,
+            ErrorCode.LINK_EXPIRED,
         }
     assert await wait_of(use(world, "nonsense")) == 600
     for other, _ in LINKS:
         if other is not use:
-            assert await verdict(other(world, "nonsense")) is Code.LINK_INVALID
-    assert await verdict(use(world, "nonsense", THERE)) in {Code.LINK_INVALID, Code.LINK_EXPIRED}
+            assert await verdict(other(world, "nonsense")) is ErrorCode.LINK_INVALID
+    assert await verdict(use(world, "nonsense", THERE)) in {ErrorCode.LINK_INVALID, ErrorCode.LINK_EXPIRED}
     assert await verdict(use(world, good)) is None, "whatever a neighbour has sent"
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
 async def test_one_link_may_be_used_60_times_an_hour_from_all_networks(
-    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+    world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     """What a link does is not free, though it is done once."""
     good, other = [await token_for(world, purpose)(email) for email in (ALICE, BOB)]
     for number in range(60):
-        assert await verdict(use(world, good, network(number))) in {None, Code.LINK_INVALID}
+        assert await verdict(use(world, good, network(number))) in {None, ErrorCode.LINK_INVALID}
     assert await wait_of(use(world, good)) == 3600
     assert await verdict(use(world, other)) is None
 
@@ -808,7 +812,7 @@ async def test_renewals_keep_a_pace_and_no_other_session_is_held_up(world: World
         pair = await world.refresh(refresh_token=pair.refresh_token)
     assert await wait_of(world.refresh(refresh_token=pair.refresh_token)) == 60
     for _ in range(100):
-        with refused(Code.TOKEN_INVALID):
+        with refused(ErrorCode.TOKEN_INVALID):
             await world.refresh(refresh_token="nonsense")
     assert await world.refresh(refresh_token=other.refresh_token)
     world.clock.advance(minutes=1)
@@ -823,32 +827,32 @@ async def test_notices_of_stolen_sessions_fill_no_mailbox(world: World) -> None:
             old = await enter(world)
             await world.refresh(refresh_token=old.refresh_token)
             world.clock.advance(seconds=11)
-            with refused(Code.REFRESH_REUSED):
+            with refused(ErrorCode.REFRESH_REUSED):
                 await world.refresh(refresh_token=old.refresh_token)
-        assert len(owed(world, Kind.SESSION_STOLEN)) == min(5 * (hours + 1), 10)
+        assert len(owed(world, MailKind.SESSION_STOLEN)) == min(5 * (hours + 1), 10)
         world.clock.advance(hours=1)
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
 async def test_good_links_are_not_counted_and_clear_nothing(
-    world: World, use: Callable[..., Awaitable[object]], purpose: Purpose
+    world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     token = token_for(world, purpose)
     for number in range(30):
         await use(world, await token(f"user{number}@example.org"))
     for number in range(20):
-        assert await verdict(use(world, "nonsense")) is Code.LINK_INVALID
+        assert await verdict(use(world, "nonsense")) is ErrorCode.LINK_INVALID
         if number < 19:
             await use(world, await token(f"more{number}@example.org"))
-    assert await verdict(use(world, "nonsense")) is Code.RATE_LIMITED
+    assert await verdict(use(world, "nonsense")) is ErrorCode.RATE_LIMITED
 
 
 async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) -> None:
-    token = link(world, await world.user(ALICE), Purpose.RESET)
+    token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     for _ in range(15):
-        with refused(Code.PASSWORD_WEAK, field="new_password"):
+        with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
             await world.reset_password(token=token, new_password="x", confirm_password="x", origin=HERE)
-        with refused(Code.PASSWORD_MISMATCH, field="confirm_password"):
+        with refused(ErrorCode.PASSWORD_MISMATCH, field="confirm_password"):
             await world.reset_password(token=token, new_password="x", confirm_password="y", origin=HERE)
     await reset(world, token)
 
@@ -856,7 +860,7 @@ async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) ->
 async def test_of_a_hundred_bad_links_at_once_twenty_are_looked_at(world: World) -> None:
     outcomes = await at_once([partial(verify, world, "nonsense")] * 100)
     codes = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
-    assert (codes.count(Code.LINK_INVALID), codes.count(Code.RATE_LIMITED)) == (20, 80)
+    assert (codes.count(ErrorCode.LINK_INVALID), codes.count(ErrorCode.RATE_LIMITED)) == (20, 80)
 
 
 # -- clients ----------------------------------------------------------------------------------------------
@@ -865,11 +869,11 @@ async def test_of_a_hundred_bad_links_at_once_twenty_are_looked_at(world: World)
 async def test_after_twenty_wrong_secrets_a_network_has_to_wait_but_no_client_does(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     for number in range(20):
-        with refused(Code.INVALID_CREDENTIALS):
+        with refused(ErrorCode.INVALID_CREDENTIALS):
             await world.identify_client(str(client.id) if number % 2 else "nobody", WRONG, origin=HERE)
         assert await world.identify_client(str(client.id), secret, origin=HERE)
     for somebody in (str(client.id), "nobody"):
         assert await wait_of(world.identify_client(somebody, WRONG, origin=HERE)) == 600
     assert await world.identify_client(str(client.id), secret, origin=HERE)
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.identify_client(str(client.id), WRONG, origin=THERE)

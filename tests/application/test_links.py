@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from domain.mail import Purpose
-from domain.refusals import Code
+from domain.mail import LinkPurpose
+from domain.refusals import ErrorCode
 from domain.token import RefreshToken
 from tests.support.use_cases import ALICE, change_link, link, moving, verdict
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -35,38 +35,38 @@ async def _follow(world: World, token: str) -> object:
     return await world.follow_email_link(token=token)
 
 
-USES: dict[Use, set[Purpose]] = {
-    _verify: {Purpose.VERIFY},
-    _reset: {Purpose.RESET},
-    _confirm: {Purpose.EMAIL},
-    _restore: {Purpose.RESTORE},
-    _follow: {Purpose.EMAIL, Purpose.RESTORE},
+USES: dict[Use, set[LinkPurpose]] = {
+    _verify: {LinkPurpose.VERIFY},
+    _reset: {LinkPurpose.RESET},
+    _confirm: {LinkPurpose.EMAIL},
+    _restore: {LinkPurpose.RESTORE},
+    _follow: {LinkPurpose.EMAIL, LinkPurpose.RESTORE},
 }
 
 
 @pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("purpose", Purpose)
-async def test_a_link_is_good_for_its_purpose_alone(world: World, purpose: Purpose, use: Use) -> None:
+@pytest.mark.parametrize("purpose", LinkPurpose)
+async def test_a_link_is_good_for_its_purpose_alone(world: World, purpose: LinkPurpose, use: Use) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
-    about_a_change = purpose in {Purpose.EMAIL, Purpose.RESTORE}
+    about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}
     token = change_link(world, change, purpose) if about_a_change else link(world, user, purpose)
     before = world.store.rows.copy()
     right = purpose in USES[use]
     # Pasted from a mail, it may have white space around it.
-    assert await verdict(use(world, f" {token}\r\n")) is (None if right else Code.LINK_INVALID)
+    assert await verdict(use(world, f" {token}\r\n")) is (None if right else ErrorCode.LINK_INVALID)
     assert right or world.store.rows == before
 
 
 @pytest.mark.parametrize("use", USES)
-@pytest.mark.parametrize("purpose", Purpose)
-async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose: Purpose, use: Use) -> None:
+@pytest.mark.parametrize("purpose", LinkPurpose)
+async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose: LinkPurpose, use: Use) -> None:
     """Sealed for the right purpose, about the wrong thing."""
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
-    about_a_change = purpose in {Purpose.EMAIL, Purpose.RESTORE}
+    about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}
     token = link(world, user, purpose) if about_a_change else change_link(world, change, purpose)
-    assert await verdict(use(world, token)) is Code.LINK_INVALID
+    assert await verdict(use(world, token)) is ErrorCode.LINK_INVALID
 
 
 @pytest.mark.parametrize("use", USES)
@@ -75,19 +75,19 @@ async def test_nothing_else_that_is_signed_is_a_link(world: World, use: Use) -> 
     pair = await world.enter(ALICE)
     refresh = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=1))
     for text in (pair.access_token, pair.refresh_token, refresh, PASSWORD, "", ".", "a.b", "\0", "\ud800"):
-        assert await verdict(use(world, text)) is Code.LINK_INVALID
+        assert await verdict(use(world, text)) is ErrorCode.LINK_INVALID
 
 
 async def test_what_a_link_would_do_can_be_told_before_it_is_done(world: World) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
     before = world.store.rows.copy()
-    told = {purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in Purpose}
+    told = {purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in LinkPurpose}
     assert told == {
-        Purpose.VERIFY: None,
-        Purpose.RESET: None,
-        Purpose.EMAIL: Purpose.EMAIL,
-        Purpose.RESTORE: Purpose.RESTORE,
+        LinkPurpose.VERIFY: None,
+        LinkPurpose.RESET: None,
+        LinkPurpose.EMAIL: LinkPurpose.EMAIL,
+        LinkPurpose.RESTORE: LinkPurpose.RESTORE,
     }
     assert world.follow_email_link.purpose("nonsense") is None
     assert world.store.rows == before

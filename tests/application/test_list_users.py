@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from application.repositories import Place
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, refused
 from tests.support.world import PASSWORD, World
@@ -85,5 +85,5 @@ async def test_a_role_is_that_role_alone(world: World, role: Role) -> None:
 async def test_one_user_is_shown_as_they_are(world: World) -> None:
     user = await world.user(ALICE)
     assert await world.show_user(user.id) == user
-    with refused(Code.NOT_FOUND):
+    with refused(ErrorCode.NOT_FOUND):
         await world.show_user(UUID(int=0))

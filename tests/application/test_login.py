@@ -6,9 +6,9 @@ from datetime import timedelta
 
 import pytest
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import User
 from tests.support.use_cases import ALICE, BOB, Interrupted, claim, link, refused, session_of, verdict
@@ -53,7 +53,7 @@ async def test_an_unproven_address_logs_in_without_a_role(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
     assert not (await world.authenticate(token)).verified
-    with refused(Code.NOT_VERIFIED):
+    with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=Role.MEMBER)
 
 
@@ -76,22 +76,22 @@ async def _disable(world: World, user: User) -> None:
     ("login", "password", "code"),
     [
         ("verified@example.org", PASSWORD, None),
-        ("verified@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
+        ("verified@example.org", OTHER_PASSWORD, ErrorCode.INVALID_CREDENTIALS),
         ("claim@example.org", PASSWORD, None),
-        ("claim@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
-        ("disabled@example.org", PASSWORD, Code.ACCOUNT_DISABLED),
-        ("disabled@example.org", OTHER_PASSWORD, Code.INVALID_CREDENTIALS),
-        ("nobody@example.org", PASSWORD, Code.INVALID_CREDENTIALS),
-        ("nobody", PASSWORD, Code.INVALID_CREDENTIALS),
-        ("not an @ddress", PASSWORD, Code.INVALID_CREDENTIALS),
-        ("", PASSWORD, Code.INVALID_CREDENTIALS),
-        ("\0", PASSWORD, Code.INVALID_CREDENTIALS),
-        ("a" * 10_000, PASSWORD, Code.INVALID_CREDENTIALS),
-        ("verified@example.org", "", Code.INVALID_CREDENTIALS),
+        ("claim@example.org", OTHER_PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("disabled@example.org", PASSWORD, ErrorCode.ACCOUNT_DISABLED),
+        ("disabled@example.org", OTHER_PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("nobody@example.org", PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("nobody", PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("not an @ddress", PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("", PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("\0", PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("a" * 10_000, PASSWORD, ErrorCode.INVALID_CREDENTIALS),
+        ("verified@example.org", "", ErrorCode.INVALID_CREDENTIALS),
     ],
 )
 async def test_everybody_pays_for_exactly_one_hash(
-    world: World, login: str, password: str, code: Code | None
+    world: World, login: str, password: str, code: ErrorCode | None
 ) -> None:
     await world.user("verified@example.org")
     await claim(world, "claim@example.org", PASSWORD)
@@ -109,14 +109,14 @@ async def test_white_space_around_a_login_is_cut_and_around_a_password_not(world
     for login in (ALICE, "queen"):
         assert await world.login(login=around.format(login), password=PASSWORD)
         wrong = world.login(login=login, password=around.format(PASSWORD))
-        assert await verdict(wrong) is Code.INVALID_CREDENTIALS
+        assert await verdict(wrong) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(world: World) -> None:
     await world.user(ALICE)
     said = []
     for login in (ALICE, BOB, "nobody", "@"):
-        with refused(Code.INVALID_CREDENTIALS) as no:
+        with refused(ErrorCode.INVALID_CREDENTIALS) as no:
             await world.login(login=login, password=OTHER_PASSWORD)
         said.append((no.value.args, no.value.reason, no.value.retry_after))
     assert len(set(said)) == 1
@@ -125,7 +125,7 @@ async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(wor
 async def test_a_password_is_taken_as_it_is(world: World) -> None:
     await claim(world, ALICE, f" {PASSWORD}é")
     wrong = (f"{PASSWORD}é", f" {PASSWORD}", f" {PASSWORD}é ", f" {PASSWORD}É", f" {PASSWORD.title()}é")
-    assert [await verdict(world.enter(ALICE, text)) for text in wrong] == [Code.INVALID_CREDENTIALS] * 5
+    assert [await verdict(world.enter(ALICE, text)) for text in wrong] == [ErrorCode.INVALID_CREDENTIALS] * 5
     assert await world.enter(ALICE, f" {PASSWORD}e\u0301")
 
 
@@ -141,7 +141,7 @@ async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World)
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
 
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.enter(ALICE, OTHER_PASSWORD)
     assert world.store.rows.users[user.id].password_hash == old
 
@@ -157,7 +157,7 @@ async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World)
 
 
 async def _reset(world: World, user: User) -> None:
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
 
 
@@ -180,7 +180,7 @@ async def test_what_happens_while_the_password_is_looked_at_wins(
     login = replace(world.login, check=replace(world.check, hasher=interrupted))
     before = set(world.store.rows.sessions)
 
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await login(login=ALICE, password=PASSWORD)
     alive = [session for session in world.store.rows.sessions.values() if session.ended_at is None]
     assert [session.id for session in alive if session.id in before] == []
@@ -193,7 +193,7 @@ async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(w
     assert user is not None
     login = replace(world.login, hasher=Interrupted(by=lambda: _reset(world, user)))
 
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await login(login=ALICE, password=PASSWORD)
     assert (await world.hasher.verify(OTHER_PASSWORD, world.store.rows.users[user.id].password_hash)).fits
 
@@ -227,7 +227,7 @@ async def test_each_of_several_unverified_users_of_an_address_logs_in_for_one_ha
         assert world.hasher.calls == paid + 1
     for login in (ALICE, BOB):
         paid = world.hasher.calls
-        assert await verdict(world.enter(login, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+        assert await verdict(world.enter(login, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
         assert world.hasher.calls == paid + 1
 
 
@@ -262,5 +262,5 @@ async def test_those_who_register_one_address_at_once_all_log_in(world: World) -
 async def test_the_password_of_a_rival_is_worth_nothing_once_the_address_is_verified(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     await world.user(ALICE)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(ALICE)) is None

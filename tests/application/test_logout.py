@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.session import EndReason
 from tests.support.use_cases import ALICE, BOB, DEAD, refused, session_of, ways_in
 from tests.support.world import World
@@ -62,5 +62,5 @@ async def test_whoever_has_logged_out_is_nobody_to_the_gate(world: World) -> Non
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     await world.logout(await world.authenticate(pair.access_token))
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(pair.access_token)

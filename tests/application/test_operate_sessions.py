@@ -4,15 +4,15 @@ from uuid import UUID
 
 import pytest
 
-from domain.event import Action
-from domain.refusals import Code
+from domain.event import EventType
+from domain.refusals import ErrorCode
 from tests.support.use_cases import ALICE, BOB, DEAD, refused, ways_in
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
 
 
-async def told(world: World, user_id: UUID) -> list[Action]:
+async def told(world: World, user_id: UUID) -> list[EventType]:
     page, _ = await world.list_events(user_id)
     return [event.action for event in page if event.actor_id is None]
 
@@ -36,7 +36,7 @@ async def test_all_of_one_user_end_and_nobody_elses(world: World) -> None:
     assert await world.end_sessions_of(email=ALICE) == 2
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
     assert await ways_in(world, other) == (None, None)
-    assert (await told(world, user.id))[0] is Action.LOGGED_OUT_EVERYWHERE
+    assert (await told(world, user.id))[0] is EventType.LOGGED_OUT_EVERYWHERE
     assert await world.end_sessions_of(email=ALICE) == 0
 
 
@@ -47,12 +47,12 @@ async def test_one_ends_by_its_id_and_the_others_go_on(world: World) -> None:
     assert await ways_in(world, one) == DEAD
     assert await ways_in(world, other) == (None, None)
     assert not await world.end_any_session(session_id=one.session_id)
-    assert (await told(world, user.id)).count(Action.SESSION_ENDED) == 1
+    assert (await told(world, user.id)).count(EventType.SESSION_ENDED) == 1
 
 
 async def test_nobody_is_not_found(world: World) -> None:
     for attempt in (world.sessions_of, world.end_sessions_of):
-        with refused(Code.NOT_FOUND):
+        with refused(ErrorCode.NOT_FOUND):
             await attempt(email=ALICE)
-    with refused(Code.NOT_FOUND):
+    with refused(ErrorCode.NOT_FOUND):
         await world.end_any_session(session_id=UUID(int=1))

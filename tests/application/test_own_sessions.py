@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.session import ENDED, EndReason
 from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
 from tests.support.world import PASSWORD, World
@@ -66,8 +66,8 @@ async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> No
     assert await ways_in(world, there) == DEAD
     assert [await ways_in(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
     assert session_of(world, there).end_reason is EndReason.LOGOUT
-    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
-    [event] = [event for event in world.store.rows.events.values() if event.action is Action.SESSION_ENDED]
+    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
+    [event] = [event for event in world.store.rows.events.values() if event.action is EventType.SESSION_ENDED]
     assert (event.actor_id, event.origin, event.created_at) == (alice.id, HERE, world.clock())
 
 
@@ -85,7 +85,7 @@ async def test_somebody_elses_session_is_like_none_at_all(world: World) -> None:
     caller = await world.caller(ALICE)
     before, said = world.store.rows.copy(), []
     for session_id in (theirs.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
-        with refused(Code.NOT_FOUND) as no:
+        with refused(ErrorCode.NOT_FOUND) as no:
             await world.end_session(caller, session_id)
         said.append(str(no.value))
     assert said[0] == said[1]
@@ -106,7 +106,7 @@ async def test_what_is_over_is_ended_again_and_waits_until_that_is_in_force(worl
 
     assert world.blocklist.revoked == {other.session_id: ENDED}
     assert world.store.rows == before
-    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
+    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
 
 
 async def test_an_expired_session_may_be_ended_and_is_no_event(world: World) -> None:
@@ -114,7 +114,7 @@ async def test_an_expired_session_may_be_ended_and_is_no_event(world: World) -> 
     pair = await world.enter()
     world.clock.advance(days=7)
     await world.end_session(await world.caller(), pair.session_id)
-    assert Action.SESSION_ENDED not in acts(world, alice)
+    assert EventType.SESSION_ENDED not in acts(world, alice)
 
 
 async def test_of_many_who_end_one_session_at_once_all_succeed_and_one_is_told_of(world: World) -> None:
@@ -122,5 +122,5 @@ async def test_of_many_who_end_one_session_at_once_all_succeed_and_one_is_told_o
     caller, pair = await world.caller(), await world.enter()
     outcomes = await at_once([lambda: world.end_session(caller, pair.session_id)] * 10)
     assert outcomes == [None] * 10
-    assert acts(world, alice).count(Action.SESSION_ENDED) == 1
-    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is Code.SESSION_ENDED
+    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
+    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is ErrorCode.SESSION_ENDED

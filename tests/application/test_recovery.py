@@ -5,8 +5,8 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.address_change import AddressChange
-from domain.mail import Link, Purpose
-from domain.refusals import Code
+from domain.mail import EmailLink, LinkPurpose
+from domain.refusals import ErrorCode
 from domain.user import User
 from tests.support.recovery import Theft
 from tests.support.use_cases import ALICE, change_link, claim, moving, reset_by_mail, verdict
@@ -34,7 +34,7 @@ NEW = "new@example.org"
 
 async def moved(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
     change = await moving(world, user, new_email, password)
-    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     return world.store.rows.changes[change.id]
 
 
@@ -53,20 +53,20 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     assert "token=" not in text
     assert "Until 8 March 2026 at 12:00 UTC" in text
     assert await verdict(world.enter(NEW)) is None
-    signed = Link(purpose=Purpose.RESET, subject=user.id, version=2, issued_at=world.clock())
+    signed = EmailLink(purpose=LinkPurpose.RESET, subject=user.id, version=2, issued_at=world.clock())
     token = world.links.sign(signed)  # as a worker of the release before would
     again = world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(again) is Code.LINK_INVALID
+    assert await verdict(again) is ErrorCode.LINK_INVALID
 
 
 async def test_the_new_mailbox_resets_once_the_change_cannot_be_undone_any_more(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, NEW)
-    restore = change_link(world, change, Purpose.RESTORE)
+    restore = change_link(world, change, LinkPurpose.RESTORE)
     world.clock.advance(days=7)
     await world.ask_for_reset(email=NEW)
     await reset_by_mail(world, NEW, OTHER_PASSWORD)
-    assert await verdict(world.restore_email(token=restore)) is Code.LINK_EXPIRED
+    assert await verdict(world.restore_email(token=restore)) is ErrorCode.LINK_EXPIRED
 
 
 async def test_an_address_that_was_never_verified_does_not_make_a_reset_wait(world: World) -> None:
@@ -108,5 +108,5 @@ async def test_an_account_that_was_driven_out_of_its_address_and_deleted_comes_b
     assert (driven_out.email, driven_out.verified) == ("fence@example.net", False)
     await world.delete_me(await world.caller("fence@example.net"), password=PASSWORD)
     assert user.id not in world.store.rows.users
-    restored = await world.restore_email(token=change_link(world, change, Purpose.RESTORE))
+    restored = await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))
     assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)

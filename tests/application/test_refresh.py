@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.mail import Kind
+from domain.mail import MailKind
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason, Standing
 from domain.token import RefreshToken, TokenPair
@@ -73,7 +73,7 @@ async def test_asking_again_within_ten_seconds_gives_the_very_same_pair(world: W
     assert (again.access_token, again.refresh_token) == (second.access_token, second.refresh_token)
     assert session_of(world, again).generation == 2
     assert again.expires_in == pytest.approx(600 - seconds, abs=1)
-    assert not owed(world, Kind.SESSION_STOLEN)
+    assert not owed(world, MailKind.SESSION_STOLEN)
 
 
 async def test_asking_again_does_not_lengthen_the_grace(world: World) -> None:
@@ -83,7 +83,7 @@ async def test_asking_again_does_not_lengthen_the_grace(world: World) -> None:
         world.clock.advance(seconds=5)
         await renew(world, first)
     world.clock.advance(seconds=1)
-    with refused(Code.REFRESH_REUSED):
+    with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, first)
 
 
@@ -95,7 +95,7 @@ async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
     pairs = await rotated(world, 3)
     world.clock.advance(seconds=seconds)
 
-    with refused(Code.REFRESH_REUSED):
+    with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, pairs[-1 - age])
 
     session = session_of(world, pairs[0])
@@ -104,30 +104,30 @@ async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
         world.clock(),
         4,
     )
-    (mail,) = owed(world, Kind.SESSION_STOLEN)
+    (mail,) = owed(world, MailKind.SESSION_STOLEN)
     assert (mail.recipient, mail.user_id) == (ALICE, user.id)
     assert mail.id in world.nudged
     for pair in pairs:
-        with refused(Code.SESSION_ENDED):
+        with refused(ErrorCode.SESSION_ENDED):
             await renew(world, pair)
-    assert len(owed(world, Kind.SESSION_STOLEN)) == 1
+    assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
 
 
 async def test_a_theft_from_a_mere_claim_ends_the_session_and_fills_no_mailbox(world: World) -> None:
     """Who claims a stranger's mailbox can be robbed by themselves, as often as they like."""
     await claim(world, ALICE, PASSWORD)
     pairs = await rotated(world, 2)
-    with refused(Code.REFRESH_REUSED):
+    with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, pairs[0])
     assert session_of(world, pairs[0]).end_reason is EndReason.REFRESH_REUSED
-    assert not owed(world, Kind.SESSION_STOLEN)
+    assert not owed(world, MailKind.SESSION_STOLEN)
 
 
 async def test_after_a_theft_no_access_token_of_the_session_is_welcome(world: World) -> None:
     await world.user(ALICE)
     bystander = await world.enter(ALICE)
     pairs = await rotated(world, 2)
-    with refused(Code.REFRESH_REUSED):
+    with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, pairs[0])
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert await ways_in(world, bystander) == (None, None)
@@ -151,7 +151,7 @@ async def test_twenty_thieves_at_once_cause_one_mail(world: World) -> None:
     first = (await rotated(world, 2))[0]
     outcomes = await at_once([lambda: verdict(renew(world, first))] * 20)
     assert sorted(map(str, outcomes)) == ["refresh_reused"] + ["session_ended"] * 19
-    assert len(owed(world, Kind.SESSION_STOLEN)) == 1
+    assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
 
 
 async def test_refresh_and_logout_at_once_leave_nothing_alive(world: World) -> None:
@@ -221,7 +221,7 @@ async def test_what_ended_stays_ended(
 
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
     assert session_of(world, pairs[0]).end_reason is reason
-    assert not owed(world, Kind.SESSION_STOLEN)
+    assert not owed(world, MailKind.SESSION_STOLEN)
 
 
 async def test_logging_out_ends_one_session_and_spares_the_others(world: World) -> None:
@@ -241,8 +241,12 @@ async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(wo
     assert boss.id in world.store.rows.users
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.TOKEN_EXPIRED), (1, Code.TOKEN_EXPIRED)])
-async def test_a_session_that_idles_for_seven_days_expires(world: World, seconds: int, code: Code | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-1, None), (0, ErrorCode.TOKEN_EXPIRED), (1, ErrorCode.TOKEN_EXPIRED)]
+)
+async def test_a_session_that_idles_for_seven_days_expires(
+    world: World, seconds: int, code: ErrorCode | None
+) -> None:
     await world.user(ALICE)
     first, second = await rotated(world, 1)
     world.clock.advance(days=7, seconds=seconds)
@@ -260,7 +264,7 @@ async def test_a_session_that_never_idles_expires_after_thirty_days(world: World
     left = opened + timedelta(days=30) - world.clock()
     assert pair.refresh_expires_in == left.total_seconds()
     world.clock.advance(seconds=pair.refresh_expires_in)
-    with refused(Code.TOKEN_EXPIRED):
+    with refused(ErrorCode.TOKEN_EXPIRED):
         await renew(world, pair)
 
 
@@ -268,9 +272,9 @@ async def test_an_expired_session_is_not_taken_for_a_stolen_one(world: World) ->
     await world.user(ALICE)
     first, _ = await rotated(world, 1)
     world.clock.advance(days=8)
-    with refused(Code.TOKEN_EXPIRED):
+    with refused(ErrorCode.TOKEN_EXPIRED):
         await renew(world, first)
-    assert not owed(world, Kind.SESSION_STOLEN)
+    assert not owed(world, MailKind.SESSION_STOLEN)
 
 
 @pytest.mark.parametrize(("before", "after"), [(Role.MEMBER, Role.ADMIN), (Role.ADMIN, Role.MEMBER)])
@@ -281,7 +285,7 @@ async def test_a_refresh_carries_the_role_of_now(world: World, before: Role, aft
 
     await world.grant_role(email=user.email, role=after)
 
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(pair.access_token)
     assert (await world.authenticate((await renew(world, pair)).access_token)).role is after
 
@@ -294,7 +298,7 @@ async def test_the_answer_that_was_lost_before_a_role_change_is_no_way_round_it(
 
     again = await renew(world, first)
 
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(again.access_token)
     assert (await world.authenticate((await renew(world, again)).access_token)).role is Role.MEMBER
 
@@ -310,16 +314,16 @@ async def test_a_refresh_notices_that_the_address_was_proven(world: World) -> No
 @pytest.mark.parametrize("text", ["", "x", "é", "a.b.c", "A" * 75, "A" * 100_000])
 async def test_a_forged_token_is_refused_without_a_look_at_the_store(world: World, text: str) -> None:
     async with world.begin():  # the store is busy, so a look at it would wait for ever
-        with refused(Code.TOKEN_INVALID):
+        with refused(ErrorCode.TOKEN_INVALID):
             await world.refresh(refresh_token=text)
 
 
 async def test_an_access_token_refreshes_nothing(world: World) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
-    with refused(Code.TOKEN_INVALID):
+    with refused(ErrorCode.TOKEN_INVALID):
         await world.refresh(refresh_token=pair.access_token)
-    with refused(Code.TOKEN_INVALID):
+    with refused(ErrorCode.TOKEN_INVALID):
         await world.authenticate(pair.refresh_token)
 
 
@@ -328,7 +332,7 @@ async def test_a_generation_that_was_never_handed_out_ends_nothing(world: World)
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     ahead = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=2))
-    with refused(Code.SESSION_ENDED):
+    with refused(ErrorCode.SESSION_ENDED):
         await world.refresh(refresh_token=ahead)
     assert await ways_in(world, pair) == (None, None)
 
@@ -371,7 +375,7 @@ class Story:
         if not isinstance(outcome, TokenPair):
             # Who does not get in does not get in later either.
             self.over = True
-            assert outcome.code in (Code.REFRESH_REUSED, Code.SESSION_ENDED, Code.TOKEN_EXPIRED)
+            assert outcome.code in (ErrorCode.REFRESH_REUSED, ErrorCode.SESSION_ENDED, ErrorCode.TOKEN_EXPIRED)
             return
         assert not self.over
         if pair is self.newest:
@@ -394,9 +398,9 @@ class Story:
         if session.ended_at is not None:
             for pair in self.pairs:
                 access, refresh = await ways_in(self.world, pair)
-                assert access in (Code.TOKEN_REVOKED, Code.TOKEN_EXPIRED)
-                assert refresh is Code.SESSION_ENDED
-        assert len(owed(self.world, Kind.SESSION_STOLEN)) == (session.end_reason is EndReason.REFRESH_REUSED)
+                assert access in (ErrorCode.TOKEN_REVOKED, ErrorCode.TOKEN_EXPIRED)
+                assert refresh is ErrorCode.SESSION_ENDED
+        assert len(owed(self.world, MailKind.SESSION_STOLEN)) == (session.end_reason is EndReason.REFRESH_REUSED)
 
 
 @settings(max_examples=50, deadline=None)

@@ -2,8 +2,8 @@
 
 import pytest
 
-from domain.mail import Kind, Purpose
-from domain.refusals import Code
+from domain.mail import LinkPurpose, MailKind
+from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, link, owed, refused, reset_by_mail
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -17,7 +17,7 @@ async def test_a_new_address_becomes_a_claim_and_is_owed_a_link(world: World) ->
     assert (made.email, made.username, made.role, made.verified) == (ALICE, "Alice", Role.MEMBER, False)
     assert made.created_at == world.clock()
     (mail,) = world.store.rows.mails.values()
-    assert (mail.kind, mail.recipient, mail.user_id) == (Kind.VERIFY, ALICE, made.id)
+    assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.VERIFY, ALICE, made.id)
     assert world.nudged == [mail.id]
 
 
@@ -29,7 +29,7 @@ async def test_a_proven_address_is_told_so_and_nothing_else_changes(world: World
 
     assert world.store.rows.users == before
     (mail,) = world.store.rows.mails.values()
-    assert (mail.kind, mail.recipient, mail.user_id) == (Kind.ALREADY_REGISTERED, ALICE, None)
+    assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ALREADY_REGISTERED, ALICE, None)
 
 
 async def test_known_and_unknown_addresses_get_the_same_answer_at_the_same_price(world: World) -> None:
@@ -46,7 +46,7 @@ async def test_an_address_may_be_claimed_many_times(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(3)]
 
     assert len({made.id for made in claims}) == 3
-    assert [mail.user_id for mail in owed(world, Kind.VERIFY)] == [made.id for made in claims]
+    assert [mail.user_id for mail in owed(world, MailKind.VERIFY)] == [made.id for made in claims]
 
 
 async def test_a_username_that_is_only_claimed_is_still_free(world: World) -> None:
@@ -58,7 +58,7 @@ async def test_a_username_that_is_only_claimed_is_still_free(world: World) -> No
 @pytest.mark.parametrize("email", [ALICE, BOB])
 async def test_a_proven_username_is_refused_whatever_the_address(world: World, email: str) -> None:
     await world.user(ALICE, username="queen")
-    with refused(Code.USERNAME_TAKEN, field="username"):
+    with refused(ErrorCode.USERNAME_TAKEN, field="username"):
         await world.register(email=email, password=PASSWORD, username="QUEEN")
     assert not world.store.rows.mails
     assert len(world.store.rows.users) == 1
@@ -67,15 +67,15 @@ async def test_a_proven_username_is_refused_whatever_the_address(world: World, e
 @pytest.mark.parametrize(
     ("email", "password", "username", "code", "field"),
     [
-        ("alice", PASSWORD, None, Code.EMAIL_INVALID, "email"),
-        (ALICE, PASSWORD, "a@b.org", Code.USERNAME_INVALID, "username"),
-        (ALICE, "short", None, Code.PASSWORD_WEAK, "password"),
-        (ALICE, "latchkey-alice-1", None, Code.PASSWORD_WEAK, "password"),
-        (ALICE, "queenqueen 12345", "queen", Code.PASSWORD_WEAK, "password"),
+        ("alice", PASSWORD, None, ErrorCode.EMAIL_INVALID, "email"),
+        (ALICE, PASSWORD, "a@b.org", ErrorCode.USERNAME_INVALID, "username"),
+        (ALICE, "short", None, ErrorCode.PASSWORD_WEAK, "password"),
+        (ALICE, "latchkey-alice-1", None, ErrorCode.PASSWORD_WEAK, "password"),
+        (ALICE, "queenqueen 12345", "queen", ErrorCode.PASSWORD_WEAK, "password"),
     ],
 )
 async def test_bad_input_is_refused_before_anything_is_hashed(
-    world: World, email: str, password: str, username: str | None, code: Code, field: str
+    world: World, email: str, password: str, username: str | None, code: ErrorCode, field: str
 ) -> None:
     with refused(code, field=field):
         await world.register(email=email, password=password, username=username)
@@ -85,10 +85,10 @@ async def test_bad_input_is_refused_before_anything_is_hashed(
 
 
 async def test_a_registration_names_every_field_that_is_wrong(world: World) -> None:
-    with refused(Code.EMAIL_INVALID, field="email") as no:
+    with refused(ErrorCode.EMAIL_INVALID, field="email") as no:
         await world.register(email="alice", password="short", username="a@b.org")
     others = [(other.code, other.field) for other in no.value.others]
-    assert others == [(Code.USERNAME_INVALID, "username"), (Code.PASSWORD_WEAK, "password")]
+    assert others == [(ErrorCode.USERNAME_INVALID, "username"), (ErrorCode.PASSWORD_WEAK, "password")]
     assert world.hasher.calls == 0
 
 
@@ -98,11 +98,11 @@ async def test_a_claim_made_before_the_proof_does_not_survive_it(world: World) -
     planted = await world.enter(ALICE, OTHER_PASSWORD)
     owner = await claim(world, ALICE, PASSWORD)
 
-    await world.verify(token=link(world, owner, Purpose.VERIFY))
+    await world.verify(token=link(world, owner, LinkPurpose.VERIFY))
 
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.enter(ALICE, OTHER_PASSWORD)
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(planted.access_token)
     await reset_by_mail(world, ALICE, PASSWORD)
     assert (await world.enter(ALICE, PASSWORD)).session_id != planted.session_id

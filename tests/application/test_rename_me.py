@@ -4,9 +4,9 @@ from functools import partial
 
 import pytest
 
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import Origin
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, acts, at_once, claim, refused
 from tests.support.world import PASSWORD, World
@@ -23,12 +23,12 @@ async def test_a_name_is_taken_changed_and_given_up(world: World, before: str | 
     assert renamed.username == after
     assert await world.show_user(alice.id) == renamed
     event = list(world.store.rows.events.values())[-1]
-    assert (event.action, event.user_id, event.actor_id) == (Action.USERNAME_CHANGED, alice.id, alice.id)
+    assert (event.action, event.user_id, event.actor_id) == (EventType.USERNAME_CHANGED, alice.id, alice.id)
     assert (event.origin, event.detail) == (HERE, "")
     if after is not None:
         assert await world.login(login=after.upper(), password=PASSWORD)
     if before is not None:
-        with refused(Code.INVALID_CREDENTIALS):
+        with refused(ErrorCode.INVALID_CREDENTIALS):
             await world.login(login=before, password=PASSWORD)
 
 
@@ -44,7 +44,7 @@ async def test_the_name_one_has_is_no_change_and_no_event(world: World, name: st
 async def test_ones_own_name_may_be_written_differently(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     assert (await world.rename_me(await world.caller(), username="QUEEN")).username == "QUEEN"
-    assert acts(world, alice)[-1] is Action.USERNAME_CHANGED
+    assert acts(world, alice)[-1] is EventType.USERNAME_CHANGED
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ async def test_ones_own_name_may_be_written_differently(world: World) -> None:
 )
 async def test_what_is_no_username_is_refused(world: World, name: str) -> None:
     await world.user(ALICE, username="queen")
-    with refused(Code.USERNAME_INVALID, field="username"):
+    with refused(ErrorCode.USERNAME_INVALID, field="username"):
         await world.rename_me(await world.caller(), username=name)
 
 
@@ -65,7 +65,7 @@ async def test_the_name_of_somebody_proven_is_taken_also_for_the_unproven(world:
     for email in (BOB, "carol@example.org"):
         caller = await world.caller(email)
         before = world.store.rows.copy()
-        with refused(Code.USERNAME_TAKEN, field="username"):
+        with refused(ErrorCode.USERNAME_TAKEN, field="username"):
             await world.rename_me(caller, username=name)
         assert world.store.rows == before
 
@@ -91,7 +91,7 @@ async def test_of_twenty_who_want_one_name_at_once_one_gets_it(world: World) -> 
         await world.user(f"user{number}@example.org")
         callers.append(await world.caller(f"user{number}@example.org"))
     outcomes = await at_once([partial(world.rename_me, caller, username="queen") for caller in callers])
-    assert [getattr(outcome, "code", None) for outcome in outcomes].count(Code.USERNAME_TAKEN) == 19
+    assert [getattr(outcome, "code", None) for outcome in outcomes].count(ErrorCode.USERNAME_TAKEN) == 19
     assert [user.username for user in world.store.rows.users.values()].count("queen") == 1
 
 
@@ -100,7 +100,7 @@ async def test_whoever_is_gone_is_nobody(world: World) -> None:
     caller = await world.caller()
     async with world.begin() as work:
         await work.users.remove(alice.id, now=world.clock())
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.rename_me(caller, username="queen")
 
 
@@ -108,9 +108,9 @@ async def test_a_reserved_name_is_refused_unless_an_operator_gave_it(world: Worl
     await world.user(ALICE)
     caller = await world.caller(ALICE)
     for name in ("admin", "latchkey", "evil.tld"):
-        with refused(Code.USERNAME_INVALID, field="username"):
+        with refused(ErrorCode.USERNAME_INVALID, field="username"):
             await world.rename_me(caller, username=name)
-        with refused(Code.USERNAME_INVALID, field="username"):
+        with refused(ErrorCode.USERNAME_INVALID, field="username"):
             await world.register(email=BOB, password=PASSWORD, username=name)
     assert await world.create_user(email=BOB, role=Role.MEMBER, verified=True, password=PASSWORD, username="support")
     holder = await world.caller(BOB)

@@ -9,8 +9,8 @@ import pytest
 from adapters.no_limits import NoLimits
 from adapters.uuid7 import uuid7
 from application.mail.ports import MailDelayed
-from domain.mail import Kind, Outcome, Purpose
-from domain.refusals import Code, Refusal
+from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -46,7 +46,7 @@ async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
 
     await reset(world, await world.mailed_token(ALICE))
 
-    with refused(Code.INVALID_CREDENTIALS):
+    with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.enter(ALICE, PASSWORD)
     assert await world.enter(ALICE, OTHER_PASSWORD)
     assert world.store.rows.users[user.id].credential_version == user.credential_version + 1
@@ -56,7 +56,7 @@ async def test_asking_for_a_link_looks_nobody_up_and_answers_alike(world: World)
     await world.user(ALICE)
     for email in (ALICE, BOB):
         await world.ask_for_reset(email=email)
-    assert [(mail.recipient, mail.user_id) for mail in owed(world, Kind.RESET)] == [(ALICE, None), (BOB, None)]
+    assert [(mail.recipient, mail.user_id) for mail in owed(world, MailKind.RESET)] == [(ALICE, None), (BOB, None)]
     assert len(world.nudged) == 2
 
 
@@ -64,20 +64,20 @@ async def test_a_reset_ends_every_session_and_tells_the_owner(world: World) -> N
     user = await world.user(ALICE)
     pairs = [await world.enter(ALICE) for _ in range(3)]
 
-    await reset(world, link(world, user, Purpose.RESET))
+    await reset(world, link(world, user, LinkPurpose.RESET))
 
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.PASSWORD_CHANGED}
-    (notice,) = owed(world, Kind.PASSWORD_CHANGED)
+    (notice,) = owed(world, MailKind.PASSWORD_CHANGED)
     assert (notice.recipient, notice.user_id) == (ALICE, user.id)
     assert len(world.store.rows.sessions) == 3
 
 
 async def test_a_link_works_once(world: World) -> None:
-    token = link(world, await world.user(ALICE), Purpose.RESET)
+    token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     await reset(world, token)
     for password in (OTHER_PASSWORD, PASSWORD):
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await reset(world, token, password)
     assert await world.enter(ALICE, OTHER_PASSWORD)
 
@@ -85,7 +85,7 @@ async def test_a_link_works_once(world: World) -> None:
 async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: World) -> None:
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     passwords = [f"{OTHER_PASSWORD} {n}" for n in range(40)]
     through: list[str] = []
 
@@ -98,11 +98,11 @@ async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: 
     outcomes = await at_once([partial(attempt, password) for password in passwords])
 
     refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
-    assert refusals == [Code.LINK_INVALID] * 39
+    assert refusals == [ErrorCode.LINK_INVALID] * 39
     world.login = replace(world.login, check=replace(world.check, limits=NoLimits()))
     entered = [password for password in passwords if await verdict(world.enter(ALICE, password)) is None]
     assert entered == through
-    assert len(owed(world, Kind.PASSWORD_CHANGED)) == 1
+    assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 1
     assert await ways_in(world, pair) == DEAD
 
 
@@ -110,26 +110,26 @@ async def test_using_one_link_kills_the_others(world: World) -> None:
     user = await world.user(ALICE)
     tokens = []
     for _ in range(3):
-        tokens.append(link(world, user, Purpose.RESET))
+        tokens.append(link(world, user, LinkPurpose.RESET))
         world.clock.advance(seconds=5)
     await reset(world, tokens[1])
-    assert [await verdict(reset(world, token)) for token in tokens] == [Code.LINK_INVALID] * 3
+    assert [await verdict(reset(world, token)) for token in tokens] == [ErrorCode.LINK_INVALID] * 3
 
 
 @pytest.mark.parametrize(
     ("password", "confirmed", "code", "field"),
     [
-        (OTHER_PASSWORD, OTHER_PASSWORD + " ", Code.PASSWORD_MISMATCH, "confirm_password"),
-        (OTHER_PASSWORD, OTHER_PASSWORD.upper(), Code.PASSWORD_MISMATCH, "confirm_password"),
-        ("short", "short", Code.PASSWORD_WEAK, "new_password"),
-        ("alice@example.org", "alice@example.org", Code.PASSWORD_WEAK, "new_password"),
-        ("queen of 1234567", "queen of 1234567", Code.PASSWORD_WEAK, "new_password"),
+        (OTHER_PASSWORD, OTHER_PASSWORD + " ", ErrorCode.PASSWORD_MISMATCH, "confirm_password"),
+        (OTHER_PASSWORD, OTHER_PASSWORD.upper(), ErrorCode.PASSWORD_MISMATCH, "confirm_password"),
+        ("short", "short", ErrorCode.PASSWORD_WEAK, "new_password"),
+        ("alice@example.org", "alice@example.org", ErrorCode.PASSWORD_WEAK, "new_password"),
+        ("queen of 1234567", "queen of 1234567", ErrorCode.PASSWORD_WEAK, "new_password"),
     ],
 )
 async def test_a_slip_of_the_fingers_leaves_the_link_usable(
-    world: World, password: str, confirmed: str, code: Code, field: str
+    world: World, password: str, confirmed: str, code: ErrorCode, field: str
 ) -> None:
-    token = link(world, await world.user(ALICE, username="queen"), Purpose.RESET)
+    token = link(world, await world.user(ALICE, username="queen"), LinkPurpose.RESET)
     pair = await world.enter(ALICE)
     paid = world.hasher.calls
 
@@ -143,44 +143,46 @@ async def test_a_slip_of_the_fingers_leaves_the_link_usable(
 
 
 async def test_a_reset_names_both_passwords_where_both_are_wrong(world: World) -> None:
-    token = link(world, await world.user(ALICE), Purpose.RESET)
-    with refused(Code.PASSWORD_MISMATCH, field="confirm_password") as no:
+    token = link(world, await world.user(ALICE), LinkPurpose.RESET)
+    with refused(ErrorCode.PASSWORD_MISMATCH, field="confirm_password") as no:
         await world.reset_password(token=token, new_password="short", confirm_password="another")
-    assert [(other.code, other.field) for other in no.value.others] == [(Code.PASSWORD_WEAK, "new_password")]
+    assert [(other.code, other.field) for other in no.value.others] == [(ErrorCode.PASSWORD_WEAK, "new_password")]
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
-async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: Code | None) -> None:
-    token = link(world, await world.user(ALICE), Purpose.RESET)
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-1, None), (0, ErrorCode.LINK_EXPIRED), (86_400, ErrorCode.LINK_EXPIRED)]
+)
+async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: ErrorCode | None) -> None:
+    token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     world.clock.advance(minutes=30, seconds=seconds)
     assert await verdict(reset(world, token)) is code
 
 
 async def test_a_link_for_verifying_resets_nothing(world: World) -> None:
     user = await world.user(ALICE)
-    with refused(Code.LINK_INVALID):
-        await reset(world, link(world, user, Purpose.VERIFY))
+    with refused(ErrorCode.LINK_INVALID):
+        await reset(world, link(world, user, LinkPurpose.VERIFY))
 
 
 async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    await reset(world, link(world, alice, Purpose.RESET))
+    await reset(world, link(world, alice, LinkPurpose.RESET))
     assert world.store.rows.users[bob.id] == bob
     assert await world.enter(BOB)
 
 
 async def test_a_reset_of_a_claim_proves_the_address_and_removes_its_rivals(world: World) -> None:
-    rival = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    rival = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     planted = await world.enter(ALICE)
     made = await claim(world, ALICE, "a passphrase that was forgotten")
 
-    await reset(world, link(world, made, Purpose.RESET))
+    await reset(world, link(world, made, LinkPurpose.RESET))
 
     (owner,) = world.store.rows.users.values()
     assert (owner.id, owner.verified) == (made.id, True)
     assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
-    with refused(Code.LINK_INVALID):
+    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=rival)
     entered = await world.enter(ALICE, OTHER_PASSWORD)
     assert (await world.authenticate(entered.access_token)).verified
@@ -189,28 +191,28 @@ async def test_a_reset_of_a_claim_proves_the_address_and_removes_its_rivals(worl
 async def test_whoever_planted_a_password_and_a_session_has_neither_after_the_reset(world: World) -> None:
     planted = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
-    pending = link(world, planted, Purpose.VERIFY)
+    pending = link(world, planted, LinkPurpose.VERIFY)
 
-    await reset(world, link(world, planted, Purpose.RESET))
+    await reset(world, link(world, planted, LinkPurpose.RESET))
 
     assert await ways_in(world, pair) == DEAD
-    assert await verdict(world.enter(ALICE, PASSWORD)) is Code.INVALID_CREDENTIALS
-    with refused(Code.LINK_INVALID):
+    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=pending)
 
 
 async def test_a_claim_cannot_be_reset_once_somebody_has_proven_the_address(world: World) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.RESET)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.RESET)
     winner = await claim(world, ALICE, PASSWORD)
-    await world.verify(token=link(world, winner, Purpose.VERIFY))
-    with refused(Code.LINK_INVALID):
+    await world.verify(token=link(world, winner, LinkPurpose.VERIFY))
+    with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
     assert list(world.store.rows.users) == [winner.id]
 
 
 async def test_a_reset_link_survives_any_number_of_password_changes(world: World) -> None:
     """Otherwise somebody with the password could end every link before its owner has opened it."""
-    token = link(world, await world.user(ALICE), Purpose.RESET)
+    token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     pair = await world.enter(ALICE)
     for number in range(5):
         caller = await world.authenticate(pair.access_token)
@@ -219,7 +221,7 @@ async def test_a_reset_link_survives_any_number_of_password_changes(world: World
         pair = await change(caller, current_password=old, new_password=new)
     await reset(world, token, "yet another fine passphrase")
     assert await ways_in(world, pair) == DEAD
-    assert await verdict(world.enter(ALICE, f"{OTHER_PASSWORD} 5")) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, f"{OTHER_PASSWORD} 5")) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is None
 
 
@@ -230,7 +232,7 @@ async def test_a_newer_reset_link_ends_an_older_one(world: World) -> None:
         await world.ask_for_reset(email=ALICE)
         tokens.append(await world.mailed_token(ALICE))
         world.clock.advance(seconds=1)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await reset(world, tokens[0])
     await reset(world, tokens[1])
 
@@ -243,7 +245,7 @@ async def test_a_reset_link_sent_again_is_the_same_and_stays_good(world: World) 
     world.mailer.trouble = None
     world.clock.advance(minutes=5)
     token = await world.mailed_token(ALICE)
-    (mail,) = owed(world, Kind.RESET)
+    (mail,) = owed(world, MailKind.RESET)
     again = replace(mail, id=uuid7(), outcome=None, due_at=world.clock())
     async with world.begin() as work:
         await work.mails.add(again)
@@ -262,7 +264,7 @@ async def test_a_late_mail_with_an_older_reset_link_is_not_sent(world: World) ->
     await world.deliver_mail(limit=10)
     world.clock.advance(minutes=5)
     await world.deliver_mail(limit=10)
-    assert [mail.outcome for mail in owed(world, Kind.RESET)] == [Outcome.DROPPED, Outcome.SENT]
+    assert [mail.outcome for mail in owed(world, MailKind.RESET)] == [DeliveryOutcome.DROPPED, DeliveryOutcome.SENT]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
 
 
@@ -282,19 +284,19 @@ async def test_a_reset_link_from_before_a_ban_or_another_role_is_dead(world: Wor
         await world.grant_role(email=ALICE, role=Role.MEMBER)
 
     for act in (ban, promote, grant):
-        token = link(world, user, Purpose.RESET)
+        token = link(world, user, LinkPurpose.RESET)
         await act()
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await reset(world, token)
-    await reset(world, link(world, user, Purpose.RESET))
+    await reset(world, link(world, user, LinkPurpose.RESET))
 
 
 async def test_a_reset_link_is_dead_once_the_address_has_changed(world: World) -> None:
     user = await world.user(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     change = await moving(world, user, BOB)
-    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
-    with refused(Code.LINK_INVALID):
+    await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
+    with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
 
 
@@ -302,7 +304,7 @@ async def test_a_link_survives_the_better_hash_that_a_login_left(world: World) -
     old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     await world.enter(ALICE)
     await reset(world, token)
 
@@ -327,9 +329,9 @@ async def test_a_link_of_a_disabled_or_deleted_user_is_dead(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     await first(world, user)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
 
 
@@ -338,29 +340,29 @@ async def test_what_happens_while_the_password_is_hashed_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     slow = replace(world.reset_password, hasher=Interrupted(by=lambda: meanwhile(world, user)))
 
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
 
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_a_reset_wins_over_a_password_change_that_happens_meanwhile(world: World) -> None:
     user = await world.user(ALICE)
-    token = link(world, user, Purpose.RESET)
+    token = link(world, user, LinkPurpose.RESET)
     slow = replace(world.reset_password, hasher=Interrupted(by=lambda: _change(world, user)))
     await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_a_new_user_of_the_address_is_not_touched_by_an_old_link(world: World) -> None:
     former = await world.user(ALICE)
-    token = link(world, former, Purpose.RESET)
+    token = link(world, former, LinkPurpose.RESET)
     await _remove(world, former)
     await world.user(ALICE)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
     assert await world.enter(ALICE, PASSWORD)

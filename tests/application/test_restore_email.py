@@ -6,9 +6,9 @@ from functools import partial
 import pytest
 
 from domain.address_change import AddressChange
-from domain.event import Action
-from domain.mail import Kind, Outcome, Purpose
-from domain.refusals import Code, Refusal
+from domain.event import EventType
+from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.refusals import ErrorCode, Refusal
 from domain.session import EndReason
 from domain.token import TokenPair
 from domain.user import NO_PASSWORD, User
@@ -40,13 +40,13 @@ def kept(world: World, user: User) -> User:
 
 
 def back(world: World, change: AddressChange) -> str:
-    return change_link(world, change, Purpose.RESTORE)
+    return change_link(world, change, LinkPurpose.RESTORE)
 
 
 async def moved(world: World, user: User, new_email: str) -> AddressChange:
     """A change that was asked for and confirmed."""
     change = await moving(world, user, new_email)
-    await world.confirm_email(token=change_link(world, change, Purpose.EMAIL))
+    await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     return world.store.rows.changes[change.id]
 
 
@@ -96,7 +96,7 @@ async def test_the_account_is_its_owners_again_and_nobody_elses(
     user = await world.user(ALICE, username="queen")
     change = await thieving(world, user)
     pairs = [await somebody_inside(world, user) for _ in range(2)]
-    loose = [link(world, user, Purpose.RESET), link(world, user, Purpose.VERIFY)]
+    loose = [link(world, user, LinkPurpose.RESET), link(world, user, LinkPurpose.VERIFY)]
 
     restored = await world.restore_email(token=back(world, change))
 
@@ -107,19 +107,19 @@ async def test_the_account_is_its_owners_again_and_nobody_elses(
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.EMAIL_RESTORED}
     for email in (ALICE, THIEF, "queen"):
         for password in (PASSWORD, "the password of a thief", "", NO_PASSWORD):
-            assert await verdict(world.enter(email, password)) is Code.INVALID_CREDENTIALS
-    with refused(Code.LINK_INVALID):
+            assert await verdict(world.enter(email, password)) is ErrorCode.INVALID_CREDENTIALS
+    with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=loose[0], new_password=PASSWORD, confirm_password=PASSWORD)
     # A link that has verified the address may be pressed again, and does nothing.
-    assert await verdict(world.verify(token=loose[1])) in {None, Code.LINK_INVALID}
+    assert await verdict(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
     assert kept(world, user) == restored
     for known in world.store.rows.changes.values():
-        for act, purpose in ((world.confirm_email, Purpose.EMAIL), (world.restore_email, Purpose.RESTORE)):
-            assert await verdict(act(token=change_link(world, known, purpose))) is Code.LINK_INVALID
-    events = [event for event in world.store.rows.events.values() if event.action is Action.EMAIL_RESTORED]
+        for act, purpose in ((world.confirm_email, LinkPurpose.EMAIL), (world.restore_email, LinkPurpose.RESTORE)):
+            assert await verdict(act(token=change_link(world, known, purpose))) is ErrorCode.LINK_INVALID
+    events = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_RESTORED]
     assert [(event.user_id, event.actor_id, event.detail) for event in events] == [(user.id, None, "")]
 
-    (mail,) = owed(world, Kind.EMAIL_RESTORED)
+    (mail,) = owed(world, MailKind.EMAIL_RESTORED)
     assert (mail.recipient, mail.user_id) == (ALICE, user.id)
     token = await world.mailed_token(ALICE)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
@@ -137,7 +137,7 @@ async def somebody_inside(world: World, user: User) -> TokenPair:
 
 
 async def test_the_links_in_both_notices_lead_back(world: World) -> None:
-    for kind in (Kind.EMAIL_CHANGE_ASKED, Kind.EMAIL_CHANGED):
+    for kind in (MailKind.EMAIL_CHANGE_ASKED, MailKind.EMAIL_CHANGED):
         user = await world.user(ALICE)
         await moving(world, user, THIEF)
         asked = await world.mailed_token(ALICE)
@@ -145,10 +145,10 @@ async def test_the_links_in_both_notices_lead_back(world: World) -> None:
         await world.confirm_email(token=await world.mailed_token(THIEF))
         changed = await world.mailed_token(ALICE)
         assert asked != changed
-        token = asked if kind is Kind.EMAIL_CHANGE_ASKED else changed
+        token = asked if kind is MailKind.EMAIL_CHANGE_ASKED else changed
         assert (await world.restore_email(token=token)).email == ALICE
         for dead in (asked, changed):
-            with refused(Code.LINK_INVALID):
+            with refused(ErrorCode.LINK_INVALID):
                 await world.restore_email(token=dead)
         async with world.begin() as work:
             await work.users.remove(user.id, now=world.clock())
@@ -159,7 +159,7 @@ async def test_of_forty_at_once_one_restores(world: World) -> None:
     token = back(world, await moved(world, user, THIEF))
     outcomes = await at_once([partial(world.restore_email, token=token)] * 40)
     assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [kept(world, user)]
-    assert len(owed(world, Kind.EMAIL_RESTORED)) == 1
+    assert len(owed(world, MailKind.EMAIL_RESTORED)) == 1
 
 
 async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: World) -> None:
@@ -168,7 +168,7 @@ async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: Worl
     world.clock.advance(seconds=5)
     second = await moved(world, user, FENCE)
     await world.restore_email(token=back(world, first))
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.restore_email(token=back(world, second))
     assert kept(world, user).email == ALICE
 
@@ -192,8 +192,12 @@ async def test_mails_that_are_still_owed_to_the_thief_are_not_sent(world: World)
     await moving(world, user, "another@example.net")
     await world.restore_email(token=back(world, first))
     await world.deliver_mail(limit=100)
-    sent = {(mail.kind, mail.recipient) for mail in world.store.rows.mails.values() if mail.outcome is Outcome.SENT}
-    assert sent == {(Kind.EMAIL_RESTORED, ALICE)}
+    sent = {
+        (mail.kind, mail.recipient)
+        for mail in world.store.rows.mails.values()
+        if mail.outcome is DeliveryOutcome.SENT
+    }
+    assert sent == {(MailKind.EMAIL_RESTORED, ALICE)}
 
 
 async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(world: World) -> None:
@@ -201,7 +205,7 @@ async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(w
     change = await moved(world, user, THIEF)
     await world.user(ALICE)
     before = world.store.rows.copy()
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.restore_email(token=back(world, change))
     assert world.store.rows == before
 
@@ -214,11 +218,13 @@ async def test_claims_that_were_made_meanwhile_are_void(world: World) -> None:
     await world.restore_email(token=back(world, change))
     assert squatter.id not in world.store.rows.users
     assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
-@pytest.mark.parametrize(("seconds", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (86_400, Code.LINK_EXPIRED)])
-async def test_a_link_works_for_seven_days(world: World, seconds: int, code: Code | None) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "code"), [(-1, None), (0, ErrorCode.LINK_EXPIRED), (86_400, ErrorCode.LINK_EXPIRED)]
+)
+async def test_a_link_works_for_seven_days(world: World, seconds: int, code: ErrorCode | None) -> None:
     token = back(world, await moved(world, await world.user(ALICE), THIEF))
     world.clock.advance(days=7, seconds=seconds)
     assert await verdict(world.restore_email(token=token)) is code
@@ -227,7 +233,7 @@ async def test_a_link_works_for_seven_days(world: World, seconds: int, code: Cod
 async def test_a_link_of_somebody_disabled_is_dead_until_they_are_enabled(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
-    for disabled, code in ((True, Code.LINK_INVALID), (False, None)):
+    for disabled, code in ((True, ErrorCode.LINK_INVALID), (False, None)):
         async with world.begin() as work:
             await work.users.set_disabled(user.id, disabled, now=world.clock())
         assert await verdict(world.restore_email(token=back(world, change))) is code
@@ -239,7 +245,7 @@ async def test_a_link_of_somebody_who_is_gone_is_dead_for_whoever_comes_after(wo
     async with world.begin() as work:
         await work.users.remove(user.id, now=world.clock())
     successors = [await world.user(email) for email in (ALICE, THIEF)]
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.restore_email(token=back(world, change))
     assert [kept(world, one) for one in successors] == successors
 
@@ -260,7 +266,7 @@ async def test_without_a_password_a_login_costs_what_it_always_costs(world: Worl
     await world.restore_email(token=back(world, change))
     for password in ("", NO_PASSWORD, PASSWORD):
         calls = world.hasher.calls
-        assert await verdict(world.enter(ALICE, password)) is Code.INVALID_CREDENTIALS
+        assert await verdict(world.enter(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
         assert world.hasher.calls == calls + 1
 
 

@@ -3,9 +3,9 @@
 import pytest
 
 from domain.client import Client
-from domain.event import Action
-from domain.mail import Purpose
-from domain.refusals import Code
+from domain.event import EventType
+from domain.mail import LinkPurpose
+from domain.refusals import ErrorCode
 from domain.session import EndReason
 from tests.support.use_cases import ALICE, claim, link, refused, verdict
 from tests.support.world import PASSWORD, World
@@ -24,15 +24,15 @@ async def test_either_token_ends_its_session_and_no_other(world: World, client: 
     user = await world.user(ALICE)
     pair, other = await world.enter(ALICE), await world.enter(ALICE)
     await world.revoke(client, getattr(pair, kind))
-    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED
-    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is Code.SESSION_ENDED
+    assert await verdict(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
+    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is ErrorCode.SESSION_ENDED
     assert await verdict(world.authenticate(other.access_token)) is None
     async with world.begin() as work:
         session = await work.sessions.by_id(pair.session_id)
     assert session is not None
     assert session.end_reason is EndReason.LOGOUT
     [event] = (await world.list_events(user.id, limit=1))[0]
-    assert (event.action, event.actor_id, event.detail) == (Action.SESSION_ENDED, None, f"by client {client.id}")
+    assert (event.action, event.actor_id, event.detail) == (EventType.SESSION_ENDED, None, f"by client {client.id}")
 
 
 async def test_twice_is_once(world: World, client: Client) -> None:
@@ -41,7 +41,7 @@ async def test_twice_is_once(world: World, client: Client) -> None:
     for text in (pair.refresh_token, pair.refresh_token, pair.access_token):
         await world.revoke(client, text)
     page, _ = await world.list_events(user.id, limit=200)
-    assert [event.action for event in page].count(Action.SESSION_ENDED) == 1
+    assert [event.action for event in page].count(EventType.SESSION_ENDED) == 1
 
 
 async def test_a_refresh_token_that_has_been_replaced_ends_the_session_too(world: World, client: Client) -> None:
@@ -50,7 +50,7 @@ async def test_a_refresh_token_that_has_been_replaced_ends_the_session_too(world
     renewed = await world.refresh(refresh_token=pair.refresh_token)
     world.clock.advance(seconds=11)
     await world.revoke(client, pair.refresh_token)
-    with refused(Code.TOKEN_REVOKED):
+    with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(renewed.access_token)
 
 
@@ -62,14 +62,14 @@ async def test_what_is_no_token_changes_nothing(world: World, client: Client) ->
         "x",
         "a.b.c",
         "é",
-        link(world, made, Purpose.VERIFY),
+        link(world, made, LinkPurpose.VERIFY),
         pair.access_token[:-1],
         pair.refresh_token[:-1],
     ):
         await world.revoke(client, text)
     assert await verdict(world.authenticate(pair.access_token)) is None
     page, _ = await world.list_events(made.id, limit=200)
-    assert Action.SESSION_ENDED not in {event.action for event in page}
+    assert EventType.SESSION_ENDED not in {event.action for event in page}
 
 
 async def test_an_access_token_that_has_expired_is_nothing_to_revoke(world: World, client: Client) -> None:
@@ -87,4 +87,4 @@ async def test_the_tokens_of_somebody_who_is_gone_are_nothing_to_revoke(world: W
         await work.users.remove(user.id, now=world.clock())
     await world.revoke(client, pair.access_token)
     await world.revoke(client, pair.refresh_token)
-    assert await verdict(world.authenticate(pair.access_token)) is Code.TOKEN_REVOKED
+    assert await verdict(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED

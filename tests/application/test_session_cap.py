@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from domain.event import Action
+from domain.event import EventType
 from domain.origin import Origin
 from domain.session import EndReason
 from domain.token import TokenPair
@@ -39,13 +39,13 @@ async def test_the_oldest_sessions_make_room_however_lately_they_were_used(world
     (stranger,) = await entered(world, 1, BOB)
     oldest, *others = await entered(world, 3)
     oldest = await world.refresh(refresh_token=oldest.refresh_token)
-    assert Action.SESSION_EVICTED not in acts(world, alice)
+    assert EventType.SESSION_EVICTED not in acts(world, alice)
 
     others += await entered(world, 1)
     assert await ways_in(world, oldest) == DEAD
     assert [await ways_in(world, pair) for pair in (*others, stranger)] == [(None, None)] * 4
     assert session_of(world, oldest).end_reason is EndReason.EVICTED
-    assert acts(world, alice)[-2:] == [Action.LOGGED_IN, Action.SESSION_EVICTED]
+    assert acts(world, alice)[-2:] == [EventType.LOGGED_IN, EventType.SESSION_EVICTED]
     event = list(world.store.rows.events.values())[-1]
     assert event.actor_id == alice.id
 
@@ -61,7 +61,7 @@ async def test_what_is_over_takes_no_room(world: World) -> None:
     assert [await ways_in(world, pair) for pair in young] == [(None, None)] * 2
     assert session_of(world, lasting).ended_at is None
     assert session_of(world, expired).ended_at is None
-    assert Action.SESSION_EVICTED not in acts(world, alice)
+    assert EventType.SESSION_EVICTED not in acts(world, alice)
 
 
 async def test_a_cap_that_was_lowered_holds_from_the_next_login(world: World) -> None:
@@ -71,7 +71,7 @@ async def test_a_cap_that_was_lowered_holds_from_the_next_login(world: World) ->
     (last,) = await entered(world, 1)
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert await ways_in(world, last) == (None, None)
-    assert acts(world, alice).count(Action.SESSION_EVICTED) == 3
+    assert acts(world, alice).count(EventType.SESSION_EVICTED) == 3
 
 
 async def test_a_new_password_leaves_one_session(world: World) -> None:
@@ -81,7 +81,7 @@ async def test_a_new_password_leaves_one_session(world: World) -> None:
     last = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert await ways_in(world, last) == (None, None)
-    assert Action.SESSION_EVICTED not in acts(world, alice)  # their ends have another name
+    assert EventType.SESSION_EVICTED not in acts(world, alice)  # their ends have another name
 
 
 async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> None:
@@ -90,4 +90,4 @@ async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> Non
     pairs = await at_once([partial(world.login, login=ALICE, password=PASSWORD, origin=place) for place in places])
     alive = [pair for pair in pairs if isinstance(pair, TokenPair) and await ways_in(world, pair) == (None, None)]
     assert len(alive) == 3
-    assert acts(world, alice).count(Action.SESSION_EVICTED) == 17
+    assert acts(world, alice).count(EventType.SESSION_EVICTED) == 17

@@ -6,9 +6,9 @@ from functools import partial
 
 import pytest
 
-from domain.event import Action
-from domain.mail import Kind, Purpose
-from domain.refusals import Code
+from domain.event import EventType
+from domain.mail import LinkPurpose, MailKind
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import NO_PASSWORD
@@ -40,7 +40,7 @@ async def test_the_link_from_the_mail_proves_the_address(world: World) -> None:
 
 
 async def test_verifying_twice_is_verifying_once(world: World) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     assert await world.verify(token=token) == await world.verify(token=token)
 
 
@@ -50,7 +50,7 @@ async def test_every_other_claim_is_void_with_its_password_and_sessions(world: W
     for password in passwords:
         claims.append(await claim(world, ALICE, password))
         pairs.append(await world.enter(ALICE, password))
-    links = [link(world, made, Purpose.VERIFY) for made in claims]
+    links = [link(world, made, LinkPurpose.VERIFY) for made in claims]
 
     await world.verify(token=links[1])
 
@@ -58,7 +58,7 @@ async def test_every_other_claim_is_void_with_its_password_and_sessions(world: W
     assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
     assert session_of(world, pairs[0]).end_reason is EndReason.SUPERSEDED
     for dead in (links[0], links[2]):
-        with refused(Code.LINK_INVALID):
+        with refused(ErrorCode.LINK_INVALID):
             await world.verify(token=dead)
 
 
@@ -69,7 +69,7 @@ async def test_verifying_a_contested_address_ends_every_password_and_mails_a_res
     """The owner of the mailbox cannot tell whose registration a mail is about."""
     passwords = [PASSWORD, OTHER_PASSWORD]
     claims = [await claim(world, ALICE, password) for password in passwords]
-    token = link(world, claims[followed], Purpose.VERIFY)
+    token = link(world, claims[followed], LinkPurpose.VERIFY)
     pair = await world.enter(ALICE, passwords[1])
 
     user = await world.verify(token=token)
@@ -77,47 +77,47 @@ async def test_verifying_a_contested_address_ends_every_password_and_mails_a_res
     assert (user.id, user.verified, user.password_hash) == (claims[followed].id, True, NO_PASSWORD)
     assert await ways_in(world, pair) == DEAD
     for password in (*passwords, "", NO_PASSWORD):
-        assert await verdict(world.enter(ALICE, password)) is Code.INVALID_CREDENTIALS
+        assert await verdict(world.enter(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
     assert await world.verify(token=token) == user
     await reset_by_mail(world, ALICE, "a passphrase of the owner")
     assert await verdict(world.enter(ALICE, "a passphrase of the owner")) is None
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=token)
 
 
 async def test_verifying_what_one_person_registered_keeps_password_and_session(world: World) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     pair = await world.enter(ALICE)
     await world.verify(token=token)
     assert await ways_in(world, pair) == (None, None)
     assert await verdict(world.enter(ALICE)) is None
-    assert owed(world, Kind.RESET) == []
+    assert owed(world, MailKind.RESET) == []
 
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
 async def test_verifying_keeps_a_password_that_was_registered_twice(world: World, followed: int) -> None:
     """Who registers again because no mail has come is the same person: nobody else knows the password."""
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(2)]
-    await world.verify(token=link(world, claims[followed], Purpose.VERIFY))
+    await world.verify(token=link(world, claims[followed], LinkPurpose.VERIFY))
     assert await verdict(world.enter(ALICE)) is None
-    assert owed(world, Kind.PASSWORD_NEEDED) == []
+    assert owed(world, MailKind.PASSWORD_NEEDED) == []
 
 
 async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
 
     async def verify() -> None:
         await world.verify(token=token)
 
     world.login = replace(world.login, check=replace(world.check, hasher=Interrupted(by=verify)))
-    assert await verdict(world.enter(ALICE)) is Code.INVALID_CREDENTIALS
+    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
     assert [it for it in world.store.rows.sessions.values() if it.ended_at is None] == []
 
 
 async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(10)]
-    tokens = [link(world, made, Purpose.VERIFY) for made in claims]
+    tokens = [link(world, made, LinkPurpose.VERIFY) for made in claims]
 
     outcomes = await at_once([partial(world.verify, token=token) for token in tokens])
 
@@ -127,16 +127,16 @@ async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
 
 
 async def test_a_claim_to_an_address_that_was_proven_meanwhile_cannot_be_proven(world: World) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     winner = await claim(world, ALICE, PASSWORD)
-    await world.verify(token=link(world, winner, Purpose.VERIFY))
-    with refused(Code.LINK_INVALID):
+    await world.verify(token=link(world, winner, LinkPurpose.VERIFY))
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=token)
 
 
 async def test_claims_to_other_addresses_are_left_alone(world: World) -> None:
     other = await claim(world, BOB, PASSWORD)
-    await world.verify(token=link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY))
+    await world.verify(token=link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY))
     assert world.store.rows.users[other.id] == other
 
 
@@ -144,38 +144,38 @@ async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> 
     late = await claim(world, ALICE, PASSWORD, username="queen")
     early = await claim(world, BOB, PASSWORD, username="Queen")
 
-    assert (await world.verify(token=link(world, early, Purpose.VERIFY))).username == "Queen"
-    assert (await world.verify(token=link(world, late, Purpose.VERIFY))).username is None
+    assert (await world.verify(token=link(world, early, LinkPurpose.VERIFY))).username == "Queen"
+    assert (await world.verify(token=link(world, late, LinkPurpose.VERIFY))).username is None
 
 
-@pytest.mark.parametrize(("age", "code"), [(-1, None), (0, Code.LINK_EXPIRED), (1, Code.LINK_EXPIRED)])
-async def test_a_link_works_for_24_hours(world: World, age: int, code: Code | None) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+@pytest.mark.parametrize(("age", "code"), [(-1, None), (0, ErrorCode.LINK_EXPIRED), (1, ErrorCode.LINK_EXPIRED)])
+async def test_a_link_works_for_24_hours(world: World, age: int, code: ErrorCode | None) -> None:
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     world.clock.advance(hours=24, seconds=age)
     assert await verdict(world.verify(token=token)) is code
 
 
 async def test_a_link_for_a_reset_proves_nothing_here(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    with refused(Code.LINK_INVALID):
-        await world.verify(token=link(world, made, Purpose.RESET))
+    with refused(ErrorCode.LINK_INVALID):
+        await world.verify(token=link(world, made, LinkPurpose.RESET))
     assert not world.store.rows.users[made.id].verified
 
 
 async def test_a_link_is_dead_once_the_password_has_changed(world: World) -> None:
-    token = link(world, await claim(world, ALICE, PASSWORD), Purpose.VERIFY)
+    token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=token)
 
 
 async def test_a_link_of_somebody_who_is_gone_is_dead(world: World) -> None:
     boss = await world.user(BOB)
-    token = link(world, boss, Purpose.VERIFY)
+    token = link(world, boss, LinkPurpose.VERIFY)
     async with world.begin() as work:
         await work.users.remove(boss.id, now=world.clock())
-    with refused(Code.LINK_INVALID):
+    with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=token)
 
 
@@ -183,7 +183,7 @@ async def test_asking_for_another_link_looks_nobody_up_and_answers_alike(world: 
     await world.user(ALICE)
     for email in (ALICE, "Nobody@Example.org"):
         await world.ask_for_verification(email=email)
-    assert [(mail.recipient, mail.user_id) for mail in owed(world, Kind.VERIFY)] == [
+    assert [(mail.recipient, mail.user_id) for mail in owed(world, MailKind.VERIFY)] == [
         (ALICE, None),
         ("nobody@example.org", None),
     ]
@@ -203,11 +203,11 @@ async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_pa
     squatter = await claim(world, ALICE, PASSWORD)
     await world.change_user(await world.caller(boss.email), squatter.id, role=Role.ADMIN)
     planted = await world.caller(ALICE)
-    user = await world.verify(token=link(world, squatter, Purpose.VERIFY))
+    user = await world.verify(token=link(world, squatter, LinkPurpose.VERIFY))
     assert (user.verified, user.role) == (True, Role.MEMBER)
     page, _ = await world.list_events(user.id, limit=1)
     assert (page[0].action, page[0].detail) == (
-        Action.ROLE_CHANGED,
+        EventType.ROLE_CHANGED,
         "from admin to member, because it was granted before the address was verified",
     )
     assert (await world.caller(ALICE)).role is Role.MEMBER
@@ -217,12 +217,12 @@ async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_pa
 async def test_whom_the_operator_made_or_who_sets_a_password_by_mail_keeps_the_role(world: World) -> None:
     made = await world.create_user(email=ALICE, role=Role.MODERATOR, verified=False, password=PASSWORD)
     assert made is not None
-    assert (await world.verify(token=link(world, made, Purpose.VERIFY))).role is Role.MODERATOR
+    assert (await world.verify(token=link(world, made, LinkPurpose.VERIFY))).role is Role.MODERATOR
     boss = await world.user("root@example.org", role=Role.ADMIN)
     bob = await claim(world, BOB, PASSWORD)
     await world.change_user(await world.caller(boss.email), bob.id, role=Role.MODERATOR)
     await world.reset_password(
-        token=link(world, bob, Purpose.RESET), new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
+        token=link(world, bob, LinkPurpose.RESET), new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
     )
     bobs = await world.authenticate((await world.enter(BOB, OTHER_PASSWORD)).access_token)
     assert (bobs.verified, bobs.role) == (True, Role.MODERATOR)

@@ -24,7 +24,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import uuid7
 from application.profile.show_me import ShowMe
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session
 from domain.token import AccessToken
@@ -109,7 +109,7 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
     async def opened(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             user = await work.sessions.open(session, credential_version=1, noted=event)
             await work.sessions.make_room(session, most=LIFETIMES.sessions)
             return user
@@ -117,7 +117,7 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = Event.of(Action.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             await work.sessions.open(session, credential_version=1, noted=event)
             return await work.sessions.make_room(session, most=1)
 

@@ -19,8 +19,8 @@ from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from application.registration.verify import Verify
 from domain.address_change import AddressChange
-from domain.mail import Link, Purpose
-from domain.refusals import Code, Refusal
+from domain.mail import EmailLink, LinkPurpose
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import Session
 from domain.token import AccessToken
@@ -57,21 +57,21 @@ class Town:
 
     def confirming(self, change: AddressChange) -> Doing:
         confirm = ConfirmEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
-        return partial(confirm, token=self._signed(Purpose.EMAIL, change))
+        return partial(confirm, token=self._signed(LinkPurpose.EMAIL, change))
 
     def restoring(self, change: AddressChange) -> Doing:
         restore = RestoreEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
-        return partial(restore, token=self._signed(Purpose.RESTORE, change))
+        return partial(restore, token=self._signed(LinkPurpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
         verify = Verify(
             begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL
         )
-        link = Link(purpose=Purpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
+        link = EmailLink(purpose=LinkPurpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
 
-    def _signed(self, purpose: Purpose, change: AddressChange) -> str:
-        link = Link(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
+    def _signed(self, purpose: LinkPurpose, change: AddressChange) -> str:
+        link = EmailLink(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
         return self.links.sign(link)
 
     async def kept(self, *users: User) -> list[User]:
@@ -110,8 +110,8 @@ async def outcomes(*doings: Doing) -> list[object]:
 
 def won(outcome: object) -> bool:
     """Anything else than these two would be a 500, or a circle that somebody had to be thrown out of."""
-    assert isinstance(outcome, User | Session | tuple) or outcome in {Code.LINK_INVALID, None}, outcome
-    return outcome not in {Code.LINK_INVALID, None}
+    assert isinstance(outcome, User | Session | tuple) or outcome in {ErrorCode.LINK_INVALID, None}, outcome
+    return outcome not in {ErrorCode.LINK_INVALID, None}
 
 
 # -- two who swap -----------------------------------------------------------------------------------------

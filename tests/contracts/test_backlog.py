@@ -8,8 +8,8 @@ from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.mail import Outcome
-from domain.refusals import Code, Refusal
+from domain.mail import DeliveryOutcome
+from domain.refusals import ErrorCode, Refusal
 from tests.support.stage import LATER, NOW, at_once, owed
 from tests.support.statement_recorder import Overheard
 
@@ -31,7 +31,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
             await work.mails.add(owed(due_at=NOW + timedelta(seconds=late)))
     assert await backlog(database, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
-        for outcome in (Outcome.PARKED, Outcome.SENT):
+        for outcome in (DeliveryOutcome.PARKED, DeliveryOutcome.SENT):
             [mail] = await work.mails.lease(now=LATER, hold=timedelta(), limit=1)
             await work.mails.settle(mail, outcome, now=LATER)
     assert await backlog(database, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
@@ -54,7 +54,7 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
         await work.mails.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
     async with store.begin() as work:
-        await work.mails.settle(mail, Outcome.DROPPED, now=LATER)
+        await work.mails.settle(mail, DeliveryOutcome.DROPPED, now=LATER)
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 
@@ -69,5 +69,5 @@ async def test_a_database_that_is_gone_is_an_outage() -> None:
     gone = Database("postgresql://nobody:hunter2@127.0.0.1:1/none")
     with pytest.raises(Refusal) as refused:
         await backlog(gone).look()
-    assert refused.value.code is Code.UNAVAILABLE
+    assert refused.value.code is ErrorCode.UNAVAILABLE
     await gone.close()

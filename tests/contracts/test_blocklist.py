@@ -24,7 +24,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.redis.blocklist import BlocklistRenewal, RedisBlocklist
 from adapters.revocations import Blocklist, RevocationStore
-from domain.refusals import Code, Refusal, unavailable
+from domain.refusals import ErrorCode, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints.devserver import engines
 from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
@@ -261,7 +261,7 @@ async def test_an_unavailable_store_is_reported_and_grants_no_lease(
     store.trouble = unavailable("The database")
     with pytest.raises(Refusal) as refused:
         await blocklist.renew()
-    assert refused.value.code is Code.UNAVAILABLE
+    assert refused.value.code is ErrorCode.UNAVAILABLE
     assert not await redis.exists(LEASE_KEY)
     assert await blocklist.min_generations([]) is None
 

@@ -17,8 +17,8 @@ from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
-from domain.mail import Link, Purpose
-from domain.refusals import Code, Refusal
+from domain.mail import EmailLink, LinkPurpose
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken, RefreshToken
 from tests.support.forging import fixed
@@ -45,30 +45,32 @@ class Kind:
     """A kind of signed text: `make` signs with the newest secret or key, the others as they say."""
 
     thing: object
-    code: Code
+    code: ErrorCode
     decode: Callable[[str], object]
     make: Callable[[], str]
     older: Callable[[], str]
     foreign: Callable[[], str]
 
 
-def kind_of_link(purpose: Purpose) -> Kind:
-    thing = Link(purpose=purpose, subject=USER, version=3, issued_at=NOW)
+def kind_of_link(purpose: LinkPurpose) -> Kind:
+    thing = EmailLink(purpose=purpose, subject=USER, version=3, issued_at=NOW)
     new, old, foreign = (ItsDangerousLinkSigner(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     seals = [lambda s=s: s.sign(thing) for s in (new, old, foreign)]
-    return Kind(thing, Code.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
+    return Kind(thing, ErrorCode.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
 
 
 def kind_of_refresh() -> Kind:
     new, old, foreign = (ItsDangerousRefreshCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     return Kind(
-        REFRESH, Code.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(REFRESH) for s in (new, old, foreign)]
+        REFRESH, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(REFRESH) for s in (new, old, foreign)]
     )
 
 
 def kind_of_access(*keys: object) -> Kind:
     new, old, foreign = jwt_codec(*keys), jwt_codec(*keys[1:]), jwt_codec(ed25519.Ed25519PrivateKey.generate())
-    return Kind(ACCESS, Code.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(ACCESS) for s in (new, old, foreign)])
+    return Kind(
+        ACCESS, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(ACCESS) for s in (new, old, foreign)]
+    )
 
 
 KINDS = {
@@ -76,7 +78,7 @@ KINDS = {
     "access ES256": kind_of_access(P256, RSA, ED),
     "access RS256": kind_of_access(RSA, ED, P256),
     "refresh": kind_of_refresh(),
-    **{f"link to {purpose}": kind_of_link(purpose) for purpose in Purpose},
+    **{f"link to {purpose}": kind_of_link(purpose) for purpose in LinkPurpose},
 }
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
@@ -135,13 +137,13 @@ def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
 @pytest.mark.parametrize("codec", [ItsDangerousLinkSigner, ItsDangerousRefreshCodec])
 def test_a_secret_is_replaced_in_steps_of_which_neighbours_understand_each_other(codec: Callable[..., Any]) -> None:
     new, old = SECRET, OLDER
-    link = Link(purpose=Purpose.RESET, subject=USER, version=3, issued_at=NOW)
+    link = EmailLink(purpose=LinkPurpose.RESET, subject=USER, version=3, issued_at=NOW)
     steps = [codec(secrets=secrets) for secrets in ([old], [old, new], [new, old], [new])]
 
     def understands(one: Any, other: Any) -> bool:
         try:
             if codec is ItsDangerousLinkSigner:
-                return bool(one.verify(other.sign(link), Purpose.RESET) == link)
+                return bool(one.verify(other.sign(link), LinkPurpose.RESET) == link)
             return bool(one.decode(other.encode(REFRESH)) == REFRESH)
         except Refusal:
             return False

@@ -12,7 +12,7 @@ from adapters.mail.addresses import Sender
 from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
-from domain.mail import Kind, Letter, Mail, Purpose
+from domain.mail import LinkPurpose, MailKind, OutboxMail, RenderedMail
 from domain.origin import Origin
 from tests.support.mail_reader import Reader
 
@@ -20,23 +20,23 @@ ORIGIN = "https://id.example.org/accounts"
 SEALED = "eyJ1.c2ln-natu_re"
 ASKED = datetime(2026, 11, 23, 1, 4, 5, tzinfo=UTC)
 PAGES = {
-    Kind.VERIFY: "verify",
-    Kind.RESET: "reset",
-    Kind.CONFIRM_EMAIL: "email",
-    Kind.EMAIL_CHANGE_ASKED: "email",
-    Kind.EMAIL_CHANGED: "email",
-    Kind.EMAIL_RESTORED: "reset",
-    Kind.PASSWORD_NEEDED: "reset",
-    Kind.ACCOUNT_CLOSED: "email",
-    Kind.UNDO_INSTEAD: "email",
+    MailKind.VERIFY: "verify",
+    MailKind.RESET: "reset",
+    MailKind.CONFIRM_EMAIL: "email",
+    MailKind.EMAIL_CHANGE_ASKED: "email",
+    MailKind.EMAIL_CHANGED: "email",
+    MailKind.EMAIL_RESTORED: "reset",
+    MailKind.PASSWORD_NEEDED: "reset",
+    MailKind.ACCOUNT_CLOSED: "email",
+    MailKind.UNDO_INSTEAD: "email",
 }
 COMFORT = {
-    Kind.EMAIL_CHANGE_ASKED: "there is nothing to do",
-    Kind.EMAIL_CHANGED: "there is nothing to do",
-    Kind.EMAIL_RESTORED: "the old password no longer works",
-    Kind.PASSWORD_NEEDED: "It was removed",
-    Kind.ACCOUNT_CLOSED: "there is nothing to do",
-    Kind.UNDO_INSTEAD: "there is nothing to do",
+    MailKind.EMAIL_CHANGE_ASKED: "there is nothing to do",
+    MailKind.EMAIL_CHANGED: "there is nothing to do",
+    MailKind.EMAIL_RESTORED: "the old password no longer works",
+    MailKind.PASSWORD_NEEDED: "It was removed",
+    MailKind.ACCOUNT_CLOSED: "there is nothing to do",
+    MailKind.UNDO_INSTEAD: "there is nothing to do",
 }
 """What a letter says about doing nothing; most were perhaps asked for by a stranger."""
 BUTTONS = "Verify my e-mail address:|Choose a new password:|Use this address:|This was not me:"
@@ -57,16 +57,18 @@ def composer(request: pytest.FixtureRequest) -> Composer:
     return made
 
 
-def mail(kind: Kind, recipient: str = "ada@example.com") -> Mail:
-    return Mail.owed(kind, recipient, id=UUID(int=7), now=ASKED)
+def mail(kind: MailKind, recipient: str = "ada@example.com") -> OutboxMail:
+    return OutboxMail.owed(kind, recipient, id=UUID(int=7), now=ASKED)
 
 
-def compose(composer: Composer, kind: Kind, recipient: str = "ada@example.com", link: str = SEALED) -> Letter:
+def compose(
+    composer: Composer, kind: MailKind, recipient: str = "ada@example.com", link: str = SEALED
+) -> RenderedMail:
     return composer.compose(mail(kind, recipient), link if kind.purpose else None)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_every_kind_of_mail_composes(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_every_kind_of_mail_composes(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     assert (letter.id, letter.recipient, letter.written_at) == (UUID(int=7), "ada@example.com", ASKED)
     assert "Ada & Sons" in letter.subject
@@ -80,12 +82,12 @@ def test_every_kind_of_mail_composes(composer: Composer, kind: Kind) -> None:
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 
 
-def bodies(letter: Letter) -> tuple[str, str]:
+def bodies(letter: RenderedMail) -> tuple[str, str]:
     return " ".join(letter.text.split()), " ".join(Reader(letter.html).words)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind: MailKind) -> None:
     origin = Origin(ip="203.0.113.7", user_agent=LINUX)
     for body in bodies(composer.compose(replace(mail(kind), origin=origin), SEALED if kind.purpose else None)):
         assert "23 November 2026 at 01:04 UTC" in body
@@ -96,8 +98,8 @@ def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind:
 @pytest.mark.parametrize("agent", [*HOSTILE, "<b>Firefox/1.0</b> {{7*7}} Linux", "\u202eFirefox/ Windows"])
 def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agent: str) -> None:
     origin = Origin(ip="203.0.113.7", user_agent=agent)
-    letter = composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=origin), None)
-    usual = composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=replace(origin, user_agent=LINUX)), None)
+    letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=origin), None)
+    usual = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=replace(origin, user_agent=LINUX)), None)
     assert Reader(letter.html).tags == Reader(usual.html).tags
     for body in bodies(letter):
         assert agent not in body
@@ -105,9 +107,9 @@ def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agen
 
 
 def test_letter_says_that_a_device_is_unknown_only_where_there_was_one(composer: Composer) -> None:
-    for body in bodies(composer.compose(replace(mail(Kind.PASSWORD_CHANGED), origin=Origin(ip="::1")), None)):
+    for body in bodies(composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=Origin(ip="::1")), None)):
         assert "Device: unknown" in body
-    for body in bodies(compose(composer, Kind.PASSWORD_CHANGED)):
+    for body in bodies(compose(composer, MailKind.PASSWORD_CHANGED)):
         assert "Device" not in body
         assert "IP address" not in body
 
@@ -123,9 +125,9 @@ NAMES = [
 ]
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", MailKind)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_name_of_the_product_stays_text_in_every_letter(kind: Kind, name: str) -> None:
+def test_name_of_the_product_stays_text_in_every_letter(kind: MailKind, name: str) -> None:
     letter = JinjaComposer(ORIGIN, product=name).compose(mail(kind), SEALED if kind.purpose else None)
     usual = JinjaComposer(ORIGIN, product="Paper").compose(mail(kind), SEALED if kind.purpose else None)
     page, plain = Reader(letter.html), Reader(usual.html)
@@ -141,8 +143,8 @@ def test_name_of_the_product_stays_text_in_every_letter(kind: Kind, name: str) -
     assert address.addr_spec == "no-reply@example.org"
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_letter_leads_back_to_the_product(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_letter_leads_back_to_the_product(kind: MailKind) -> None:
     composer = JinjaComposer(ORIGIN, product="Paper", product_url="https://app.example.org/#/home")
     letter = composer.compose(mail(kind), SEALED if kind.purpose else None)
     assert "Paper: https://app.example.org/#/home" in letter.text.splitlines()
@@ -158,7 +160,7 @@ def test_letter_leads_back_to_the_product(kind: Kind) -> None:
         "https://app.example.org/mail?t={token}&for={purpose}",
     ],
 )
-def test_link_leads_to_the_pages_of_the_product(kind: Kind, template: str) -> None:
+def test_link_leads_to_the_pages_of_the_product(kind: MailKind, template: str) -> None:
     assert kind.purpose is not None
     letter = JinjaComposer(ORIGIN, link_url=template).compose(mail(kind), SEALED)
     link = template.replace("{purpose}", kind.purpose).replace("{token}", SEALED)
@@ -166,28 +168,28 @@ def test_link_leads_to_the_pages_of_the_product(kind: Kind, template: str) -> No
     assert link in Reader(letter.html).links
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_the_same_mail_gives_the_same_letter(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_the_same_mail_gives_the_same_letter(composer: Composer, kind: MailKind) -> None:
     assert compose(composer, kind) == compose(composer, kind)
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer, kind: Kind) -> None:
+def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     link = f"{ORIGIN}/{PAGES[kind]}?token={SEALED}"
     page = Reader(letter.html)
-    another = [f"{ORIGIN}/reset"] if kind in {Kind.EMAIL_RESTORED, Kind.PASSWORD_NEEDED} else []
+    another = [f"{ORIGIN}/reset"] if kind in {MailKind.EMAIL_RESTORED, MailKind.PASSWORD_NEEDED} else []
     assert re.findall(r"https?://\S+", letter.text) == [link, *another]
     assert set(page.links) == {link, *another}
     assert link in page.words
     assert kind.purpose is not None
     for body in (letter.text, " ".join(page.words)):
-        assert ("works until" if kind is Kind.UNDO_INSTEAD else format_duration(kind.purpose.lifetime)) in body
+        assert ("works until" if kind is MailKind.UNDO_INSTEAD else format_duration(kind.purpose.lifetime)) in body
         assert COMFORT.get(kind, "nothing will happen") in body
 
 
 def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_works(composer: Composer) -> None:
-    letter = composer.compose(replace(mail(Kind.RESET_WAITS), until=ASKED + timedelta(days=7)), None)
+    letter = composer.compose(replace(mail(MailKind.RESET_WAITS), until=ASKED + timedelta(days=7)), None)
     for body in bodies(letter):
         assert "Until 30 November 2026 at 01:04 UTC" in body
         assert "the password stays as it is, and still works" in body
@@ -196,12 +198,12 @@ def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_
 
 
 def test_letter_that_asks_to_confirm_tells_that_the_former_address_can_undo(composer: Composer) -> None:
-    for body in bodies(compose(composer, Kind.CONFIRM_EMAIL)):
+    for body in bodies(compose(composer, MailKind.CONFIRM_EMAIL)):
         assert "The owner of the previous address can undo the change for 7 days." in body
 
 
 def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:
-    letter = compose(composer, Kind.EMAIL_RESTORED)
+    letter = compose(composer, MailKind.EMAIL_RESTORED)
     for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
         assert "is its e-mail address again" in body
         assert "Someone asked" not in body
@@ -209,8 +211,8 @@ def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: 
         assert "stays as it is" not in body
 
 
-@pytest.mark.parametrize("kind", [kind for kind in Kind if kind.purpose is None])
-def test_a_notice_carries_no_token(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", [kind for kind in MailKind if kind.purpose is None])
+def test_a_notice_carries_no_token(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     assert "token=" not in letter.text + letter.html
     links = set(Reader(letter.html).links)
@@ -218,14 +220,14 @@ def test_a_notice_carries_no_token(composer: Composer, kind: Kind) -> None:
     assert links <= {f"{ORIGIN}/reset"}
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_a_link_too_many_or_too_few_is_an_error(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_a_link_too_many_or_too_few_is_an_error(composer: Composer, kind: MailKind) -> None:
     with pytest.raises(ValueError, match=kind):
         composer.compose(mail(kind), None if kind.purpose else SEALED)
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_text_and_page_say_the_same(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_text_and_page_say_the_same(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     seen = " ".join(Reader(letter.html).words)
     for sentence in re.split(r"(?<=[.:?])\s+", " ".join(letter.text.replace("--", "").split())):
@@ -233,9 +235,9 @@ def test_text_and_page_say_the_same(composer: Composer, kind: Kind) -> None:
         assert told.removesuffix(":") in seen or "https://" in told
 
 
-@pytest.mark.parametrize("kind", Kind)
+@pytest.mark.parametrize("kind", MailKind)
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_stays_text(composer: Composer, kind: Kind, hostile: str) -> None:
+def test_hostile_text_stays_text(composer: Composer, kind: MailKind, hostile: str) -> None:
     letter, harmless = compose(composer, kind, hostile), compose(composer, kind)
     page, usual = Reader(letter.html), Reader(harmless.html)
     assert hostile in letter.text
@@ -247,14 +249,14 @@ def test_hostile_text_stays_text(composer: Composer, kind: Kind, hostile: str) -
 
 @pytest.mark.parametrize("link", ['"><script>', "a&b=c#d?e", "a b\r\nc", "{{7*7}}", "\u2028"])
 def test_a_hostile_link_stays_one_parameter(composer: Composer, link: str) -> None:
-    letter = compose(composer, Kind.VERIFY, link=link)
+    letter = compose(composer, MailKind.VERIFY, link=link)
     (address,) = set(Reader(letter.html).links)
     assert re.fullmatch(re.escape(f"{ORIGIN}/verify?token=") + r"[A-Za-z0-9%._~-]+", address)
     assert address in letter.text.splitlines()
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     page = Reader(letter.html)
     assert not page.tags & {"img", "script", "link", "iframe", "object", "embed", "form", "video", "base", "svg"}
@@ -268,10 +270,10 @@ def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: Kind) -> No
 @pytest.mark.parametrize(
     ("lifetime", "words"),
     [
-        (Purpose.VERIFY.lifetime, "24 hours"),
-        (Purpose.RESET.lifetime, "30 minutes"),
-        (Purpose.EMAIL.lifetime, "30 minutes"),
-        (Purpose.RESTORE.lifetime, "7 days"),
+        (LinkPurpose.VERIFY.lifetime, "24 hours"),
+        (LinkPurpose.RESET.lifetime, "30 minutes"),
+        (LinkPurpose.EMAIL.lifetime, "30 minutes"),
+        (LinkPurpose.RESTORE.lifetime, "7 days"),
         (timedelta(hours=47), "47 hours"),
         (timedelta(days=2), "2 days"),
         (timedelta(hours=1), "1 hour"),

@@ -14,8 +14,8 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
 from domain.address_change import AddressChange
-from domain.event import Action, Event
-from domain.mail import Kind, Mail, Outcome
+from domain.event import Event, EventType
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.origin import NOWHERE, Origin
 from domain.retention import Leftover
 from domain.role import Role
@@ -211,12 +211,12 @@ async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage:
 async def lived(stage: Stage, user: User, *, times: int) -> None:
     async with stage.begin() as work:
         for _ in range(times):
-            action = Action.LOGGED_IN
+            action = EventType.LOGGED_IN
             await work.events.add(Event.of(action, user.id, id=new_id(), now=NOW, by=user.id, origin=THERE))
-            mail = Mail.owed(Kind.RESET, user.email, id=new_id(), now=NOW)
+            mail = OutboxMail.owed(MailKind.RESET, user.email, id=new_id(), now=NOW)
             await work.mails.add(mail)
             [leased] = await work.mails.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
-            await work.mails.settle(leased, Outcome.PARKED, now=NOW)
+            await work.mails.settle(leased, DeliveryOutcome.PARKED, now=NOW)
     for _ in range(times):
         await stage.session(user)
 
@@ -260,7 +260,7 @@ async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftov
 
 async def test_the_ip_address_of_the_deleting_admin_stays(stage: Stage, leftovers: Leftovers) -> None:
     user = await stage.user()
-    admin = Event.of(Action.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), origin=THERE)
+    admin = Event.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), origin=THERE)
     async with stage.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)
@@ -273,12 +273,12 @@ async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stag
     user = await stage.user()
     await remove(stage, user, undoable=False)
     async with stage.begin() as work:
-        owed = Mail.owed(Kind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
-        later = Mail.owed(Kind.RESET, ADA, id=new_id(), now=LATER)
+        owed = OutboxMail.owed(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
+        later = OutboxMail.owed(MailKind.RESET, ADA, id=new_id(), now=LATER)
         for mail in (owed, later):
             await work.mails.add(mail)
         [leased] = await work.mails.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
-        await work.mails.settle(leased, Outcome.PARKED, now=LATER)
+        await work.mails.settle(leased, DeliveryOutcome.PARKED, now=LATER)
     await cleaned(leftovers)
     async with stage.begin() as work:
         assert [mail.id for mail in await work.mails.parked(limit=9)] == [later.id]

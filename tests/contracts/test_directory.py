@@ -10,7 +10,7 @@ from adapters.memory.unit_of_work import MemoryStore
 from adapters.postgres.database import Database
 from adapters.postgres.directory import PostgresDirectory
 from application.ports import Directory
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from tests.support.databases import database_at
 from tests.support.stage import Stage, at_once, new_id
@@ -65,7 +65,7 @@ async def test_a_database_that_is_gone_is_a_refusal() -> None:
     async with database_at("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
         with pytest.raises(Refusal) as refusal:
             await PostgresDirectory(nowhere).user(new_id())
-    assert refusal.value.code is Code.UNAVAILABLE
+    assert refusal.value.code is ErrorCode.UNAVAILABLE
 
 
 async def test_a_name_leads_to_its_verified_user_or_to_all_who_registered_it(

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.postgres.database import Database
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.client import Client
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.origin import Origin
 from tests.support.stage import NOW, SpyingBlocklist, Stage, Undo, new_id
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 HERE = Origin(ip="2001:db8::1", user_agent="ünïcode \U0001f511")
 
 
-def event(user_id: UUID | None = None, *, action: Action = Action.LOGGED_IN) -> Event:
+def event(user_id: UUID | None = None, *, action: EventType = EventType.LOGGED_IN) -> Event:
     subject = user_id or new_id()
     return Event.of(action, subject, id=new_id(), now=NOW, by=new_id(), origin=HERE, detail="from member to admin")
 
@@ -27,8 +27,8 @@ def client(name: str = "billing") -> Client:
     return Client(id=new_id(), name=name, secret_digest=bytes(range(32)), created_at=NOW)
 
 
-@pytest.mark.parametrize("action", Action)
-async def test_an_event_comes_back_as_it_was(stage: Stage, action: Action) -> None:
+@pytest.mark.parametrize("action", EventType)
+async def test_an_event_comes_back_as_it_was(stage: Stage, action: EventType) -> None:
     told = event(action=action)
     async with stage.begin() as work:
         await work.events.add(told)

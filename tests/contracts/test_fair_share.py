@@ -11,7 +11,7 @@ from adapters.caller import Caller, serve
 from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import UnitOfWork
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from tests.support.stage import SpyingBlocklist, until
 
 pytestmark = pytest.mark.anyio
@@ -78,7 +78,7 @@ async def test_whose_own_works_take_too_long_is_refused_and_no_outage_is_told(
     await until(lambda: works.begun)
     with pytest.raises(Refusal) as caught:
         await works.start("203.0.113.7", user)
-    assert (caught.value.code, caught.value.retry_after) == (Code.OVERLOADED, 1)
+    assert (caught.value.code, caught.value.retry_after) == (ErrorCode.OVERLOADED, 1)
     assert not caplog.records
     works.go_on.set()
     await asyncio.gather(first, works.start("203.0.113.7", user))

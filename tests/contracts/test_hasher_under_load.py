@@ -14,7 +14,7 @@ import pytest
 from adapters.caller import Caller, serve
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from tests.support.hash_gate import Gate
 from tests.support.stage import until
 
@@ -44,7 +44,7 @@ def ask(hasher: Argon2Hasher) -> asyncio.Task[Verdict]:
 async def overloaded(asked: asyncio.Task[Verdict]) -> bool:
     with pytest.raises(Refusal) as refused:
         await asyncio.wait_for(asked, 10)
-    return (refused.value.code, refused.value.retry_after) == (Code.OVERLOADED, 1)
+    return (refused.value.code, refused.value.retry_after) == (ErrorCode.OVERLOADED, 1)
 
 
 async def test_who_waits_too_long_is_refused_and_costs_nothing(gate: Gate) -> None:

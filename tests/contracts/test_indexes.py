@@ -23,7 +23,7 @@ from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import BY_EMAIL, BY_USERNAME, Place
 from domain.address_change import AddressChange
-from domain.mail import Outcome
+from domain.mail import DeliveryOutcome
 from domain.retention import Leftover
 from domain.role import Role
 from domain.session import EndReason
@@ -332,7 +332,7 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
             mails = await work.mails.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
             assert len(mails) == limit
         await work.mails.lease(now=NOW, hold=timedelta(), limit=1, only=mails[0].id)
-        await work.mails.settle(mails[0], Outcome.PARKED, now=NOW, note="refused")
+        await work.mails.settle(mails[0], DeliveryOutcome.PARKED, now=NOW, note="refused")
         await work.mails.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
         assert len(await work.mails.parked(limit=50)) == 41
         assert await work.mails.redrive(mails[0].id, now=NOW)

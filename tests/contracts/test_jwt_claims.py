@@ -9,7 +9,7 @@ from uuid import UUID
 import jwt
 import pytest
 
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import ENDED
 from domain.token import AccessToken
@@ -32,7 +32,7 @@ def test_a_token_says_this_and_nothing_else() -> None:
 
 @pytest.mark.parametrize("name", CLAIMS)
 def test_every_claim_is_required_and_has_its_type(name: str) -> None:
-    assert code(forged({key: value for key, value in CLAIMS.items() if key != name})) is Code.TOKEN_INVALID
+    assert code(forged({key: value for key, value in CLAIMS.items() if key != name})) is ErrorCode.TOKEN_INVALID
     value = CLAIMS[name]
     for wrong in (
         None,
@@ -53,11 +53,11 @@ def test_every_claim_is_required_and_has_its_type(name: str) -> None:
     ):
         if type(wrong) is not type(value) or wrong != value:
             allowed = (name == "verified" and wrong is False) or (name == "aud" and wrong == [value])
-            assert claiming(**{name: wrong}) is (None if allowed else Code.TOKEN_INVALID), wrong
+            assert claiming(**{name: wrong}) is (None if allowed else ErrorCode.TOKEN_INVALID), wrong
     if isinstance(value, int) and not isinstance(value, bool):
         for raw in (f"{value}.0", f"{value}e0", "NaN", "Infinity", "9" * 5000, f'"{value}"'):
             text = json.dumps(CLAIMS).replace(f'"{name}": {value}', f'"{name}": {raw}')
-            assert code(forged(text.encode())) is Code.TOKEN_INVALID
+            assert code(forged(text.encode())) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("name", ["iss", "aud", "client_id", "sub", "sid", "jti", "role"])
@@ -73,14 +73,14 @@ def test_texts_are_compared_whole(name: str) -> None:
         right.replace("-", ""),
     ):
         if wrong != right:
-            assert claiming(**{name: wrong}) is Code.TOKEN_INVALID
+            assert claiming(**{name: wrong}) is ErrorCode.TOKEN_INVALID
     for several in ([right, "evil"], ["evil", right], [right, right]):
-        assert claiming(**{name: several}) is (None if name == "aud" else Code.TOKEN_INVALID)
+        assert claiming(**{name: several}) is (None if name == "aud" else ErrorCode.TOKEN_INVALID)
 
 
 @pytest.mark.parametrize("aud", [[], ["evil"], [CLAIMS["aud"] + "/"], [CLAIMS["aud"], None], [[CLAIMS["aud"]]], {}])
 def test_audience_has_to_hold_the_issuer_and_names_alone(aud: object) -> None:
-    assert claiming(aud=aud) is Code.TOKEN_INVALID
+    assert claiming(aud=aud) is ErrorCode.TOKEN_INVALID
 
 
 def test_audience_lists_the_issuer_and_whatever_is_set() -> None:
@@ -101,21 +101,26 @@ def test_audience_lists_the_issuer_and_whatever_is_set() -> None:
 
 def test_times_are_exact() -> None:
     assert claiming(exp=AT + 1) is None
-    assert claiming(iat=AT - 600, exp=AT) is claiming(iat=AT - 600, exp=AT - 1) is Code.TOKEN_EXPIRED
+    assert claiming(iat=AT - 600, exp=AT) is claiming(iat=AT - 600, exp=AT - 1) is ErrorCode.TOKEN_EXPIRED
     assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(microseconds=999_999)) is None
-    assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(seconds=1)) is Code.TOKEN_EXPIRED
+    assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(seconds=1)) is ErrorCode.TOKEN_EXPIRED
     assert claiming(iat=AT + 30) is None
-    assert claiming(iat=AT + 31) is Code.TOKEN_INVALID
+    assert claiming(iat=AT + 31) is ErrorCode.TOKEN_INVALID
     assert claiming(exp=AT + 3600) is None
-    assert claiming(exp=AT + 3601) is claiming(iat=AT, exp=AT) is claiming(iat=-(10**12)) is Code.TOKEN_INVALID
-    assert code(forged({**CLAIMS, "iss": "x"}), now=NOW + timedelta(days=1)) is Code.TOKEN_INVALID
-    assert claiming(nbf=AT + 60) is claiming(nbf="x") is Code.TOKEN_INVALID
+    assert claiming(exp=AT + 3601) is claiming(iat=AT, exp=AT) is claiming(iat=-(10**12)) is ErrorCode.TOKEN_INVALID
+    assert code(forged({**CLAIMS, "iss": "x"}), now=NOW + timedelta(days=1)) is ErrorCode.TOKEN_INVALID
+    assert claiming(nbf=AT + 60) is claiming(nbf="x") is ErrorCode.TOKEN_INVALID
 
 
 def test_generations_are_those_of_a_session_that_lives() -> None:
-    for gen, expected in ((1, None), (ENDED - 1, None), (ENDED, Code.TOKEN_INVALID), (0, Code.TOKEN_INVALID)):
+    for gen, expected in (
+        (1, None),
+        (ENDED - 1, None),
+        (ENDED, ErrorCode.TOKEN_INVALID),
+        (0, ErrorCode.TOKEN_INVALID),
+    ):
         assert claiming(gen=gen, jti=f"{SID}.{gen}") is expected
-    assert claiming(gen=8) is claiming(gen=True, jti=f"{SID}.True") is Code.TOKEN_INVALID
+    assert claiming(gen=8) is claiming(gen=True, jti=f"{SID}.True") is ErrorCode.TOKEN_INVALID
 
 
 def test_claims_are_one_json_object() -> None:
@@ -123,6 +128,6 @@ def test_claims_are_one_json_object() -> None:
     twice = [text[:-1] + f', "{name}": {json.dumps(value)}}}' for name, value in CLAIMS.items()]
     nested = ["[" * 700 + "]" * 700, f"[{text}]", "null", "7", '""', "", text + text, text[:-1], "\ufeff" + text]
     for raw in [*(t.encode() for t in twice + nested), text.encode("utf-16"), text.encode()[:-1] + b"\xff}"]:
-        assert code(forged(raw)) is Code.TOKEN_INVALID
+        assert code(forged(raw)) is ErrorCode.TOKEN_INVALID
     assert claiming(more=["a", {"b": 1}]) is None
-    assert claiming(more="x" * 8192) is Code.TOKEN_INVALID
+    assert claiming(more="x" * 8192) is ErrorCode.TOKEN_INVALID

@@ -18,13 +18,13 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from jwt import PyJWK
 
 from adapters.tokens.pem_keys import Algorithm, PrivateKey, SigningKey
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from tests.support.forging import ED, HEADER, KEYS, P256, RSA, code, codec, forged, segment, signing
 
 
 @pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])
 def test_the_type_is_exact(typ: object) -> None:
-    assert code(forged(header={**HEADER, "typ": typ})) is Code.TOKEN_INVALID
+    assert code(forged(header={**HEADER, "typ": typ})) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize(
@@ -32,13 +32,15 @@ def test_the_type_is_exact(typ: object) -> None:
 )
 def test_the_algorithm_is_that_of_the_key(alg: object) -> None:
     for sign in (ED.sign, lambda _: b"", lambda body: hashlib.sha256(body).digest()):
-        assert code(forged(header={**HEADER, "alg": alg}, sign=sign)) is Code.TOKEN_INVALID
+        assert code(forged(header={**HEADER, "alg": alg}, sign=sign)) is ErrorCode.TOKEN_INVALID
     for other in KEYS[1:]:
         swapped = {**HEADER, "kid": other.kid}
         assert (
-            code(forged(header=swapped)) is code(forged(header={**swapped, "alg": other.alg})) is Code.TOKEN_INVALID
+            code(forged(header=swapped))
+            is code(forged(header={**swapped, "alg": other.alg}))
+            is ErrorCode.TOKEN_INVALID
         )
-    assert code(".".join([*forged(header={**HEADER, "alg": "none"}).split(".")[:2], ""])) is Code.TOKEN_INVALID
+    assert code(".".join([*forged(header={**HEADER, "alg": "none"}).split(".")[:2], ""])) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("family", ["HS256", "HS384", "HS512"])
@@ -54,7 +56,7 @@ def test_a_public_key_is_no_secret(family: str) -> None:
         raw = base64.urlsafe_b64decode(key.jwk.get("x", key.jwk.get("n", "")) + "==")
         for secret in (pem, *mutants, der, ssh, json.dumps(key.jwk).encode(), raw, key.kid.encode(), b""):
             header = {"alg": family, "kid": key.kid, "typ": "at+jwt"}
-            assert code(forged(header=header, sign=partial(mac, secret))) is Code.TOKEN_INVALID
+            assert code(forged(header=header, sign=partial(mac, secret))) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize("private", [ED, P256, RSA], ids=["EdDSA", "ES256", "RS256"])
@@ -65,7 +67,7 @@ def test_a_signature_fits_the_algorithm_and_the_key(private: PrivateKey) -> None
         for alg in (*Algorithm, "PS256", "RS384", "RS512", "ES384", "Ed25519", "HS256", "none"):
             header = {"alg": alg, "kid": key.kid, "typ": "at+jwt"}
             fits = key == own and alg == own.alg
-            assert code(forged(header=header, sign=signing(private))) is (None if fits else Code.TOKEN_INVALID)
+            assert code(forged(header=header, sign=signing(private))) is (None if fits else ErrorCode.TOKEN_INVALID)
 
 
 def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
@@ -78,7 +80,7 @@ def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
         (pss, SHA256(), False),
     ):
         text = forged(header=header, sign=partial(RSA.sign, padding=scheme, algorithm=digest))
-        assert code(text) is (None if fits else Code.TOKEN_INVALID)
+        assert code(text) is (None if fits else ErrorCode.TOKEN_INVALID)
     modulus, right = RSA.public_key().public_numbers().n, signing(RSA)
 
     def shifted(body: bytes) -> bytes:
@@ -86,7 +88,7 @@ def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
         return (int.from_bytes(right(body), "big") + modulus).to_bytes(257, "big")
 
     for wrong in (shifted, lambda body: b"\0" + right(body), lambda body: right(body)[1:], lambda _: bytes(256)):
-        assert code(forged(header=header, sign=wrong)) is Code.TOKEN_INVALID
+        assert code(forged(header=header, sign=wrong)) is ErrorCode.TOKEN_INVALID
     ours = codec(keys=[KEYS[2]])
     token = ours.decode(forged(header=header, sign=right))
     assert ours.encode(token) == ours.encode(token)
@@ -110,7 +112,7 @@ def test_a_header_says_nothing_more() -> None:
     }
     for name, value in extras.items():
         for sign in (ED.sign, stranger.sign):
-            assert code(forged(header={**HEADER, name: value}, sign=sign)) is Code.TOKEN_INVALID
+            assert code(forged(header={**HEADER, name: value}, sign=sign)) is ErrorCode.TOKEN_INVALID
     for kid in (
         "",
         own.kid,
@@ -124,7 +126,7 @@ def test_a_header_says_nothing_more() -> None:
         HEADER,
     ):
         for sign in (ED.sign, stranger.sign):
-            assert code(forged(header={**HEADER, "kid": kid}, sign=sign)) is Code.TOKEN_INVALID
+            assert code(forged(header={**HEADER, "kid": kid}, sign=sign)) is ErrorCode.TOKEN_INVALID
     text = json.dumps(HEADER)
     for raw in (
         text[:-1] + ', "alg": "EdDSA"}',
@@ -134,9 +136,12 @@ def test_a_header_says_nothing_more() -> None:
         "[" * 900,
         "",
     ):
-        assert code(forged(header=raw.encode())) is Code.TOKEN_INVALID
+        assert code(forged(header=raw.encode())) is ErrorCode.TOKEN_INVALID
     for name in HEADER:
-        assert code(forged(header={key: value for key, value in HEADER.items() if key != name})) is Code.TOKEN_INVALID
+        assert (
+            code(forged(header={key: value for key, value in HEADER.items() if key != name}))
+            is ErrorCode.TOKEN_INVALID
+        )
 
 
 def test_other_serialisations_are_refused() -> None:
@@ -144,7 +149,7 @@ def test_other_serialisations_are_refused() -> None:
     flat = json.dumps({"protected": header, "payload": payload, "signature": signature})
     five = [f"{header}.{payload}.{signature}.{payload}.{signature}", f"{header}.{payload}", f"{header}..{signature}"]
     for text in (flat, *five, "", ".", "..", "...", f"Bearer {forged()}", forged() + ".", "." + forged()):
-        assert code(text) is Code.TOKEN_INVALID
+        assert code(text) is ErrorCode.TOKEN_INVALID
 
 
 def test_a_signature_with_p256_has_no_twin() -> None:
@@ -157,7 +162,7 @@ def test_a_signature_with_p256_has_no_twin() -> None:
 
     for _ in range(10):
         assert code(forged(header=header, sign=partial(signature, low=True))) is None
-        assert code(forged(header=header, sign=partial(signature, low=False))) is Code.TOKEN_INVALID
+        assert code(forged(header=header, sign=partial(signature, low=False))) is ErrorCode.TOKEN_INVALID
     ours = codec(keys=KEYS[1:])
     for generation in range(1, 30):
         token = replace(ours.decode(forged(header=header, sign=partial(signature, low=True))), generation=generation)
@@ -171,7 +176,7 @@ def test_the_first_private_key_signs_and_all_verify() -> None:
     text = codec(keys=[halves[0], KEYS[1]]).encode(token)
     assert text.startswith(segment({"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}))
     assert codec().decode(text) == token
-    assert code(text, keys=[KEYS[0]]) is Code.TOKEN_INVALID
+    assert code(text, keys=[KEYS[0]]) is ErrorCode.TOKEN_INVALID
     wrongs: list[dict[str, Any]] = [{"keys": []}, {"keys": halves}, {"issuer": ""}, {"audience": ("",)}]
     for wrong in (*wrongs, {"horizon": timedelta()}):
         with pytest.raises(ValueError, match=r"an access token needs|no private key"):

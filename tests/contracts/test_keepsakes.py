@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.address_change import AddressChange
-from domain.mail import Mail, Outcome
+from domain.mail import DeliveryOutcome, OutboxMail
 from domain.session import EndReason
 from tests.support.stage import LATER, NOW, Stage, new_id, opened, owed
 
@@ -50,7 +50,7 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: 
     ada = await stage.user(ADA)
     claim = await stage.user("claim@example.org", proven=False)
 
-    async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> Mail:
+    async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> OutboxMail:
         mail = replace(owed(due_at=NOW + late), recipient=recipient, user_id=user_id)
         async with stage.begin() as work:
             await work.mails.add(mail)
@@ -82,10 +82,10 @@ async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage:
     async with stage.begin() as work:
         await work.mails.add(mail)
         [leased] = await work.mails.lease(now=NOW, hold=timedelta(), limit=1)
-        await work.mails.settle(leased, Outcome.PARKED, now=LATER, note="full")
+        await work.mails.settle(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
     async with stage.begin() as work:
         [kept] = await work.mails.page(user, limit=9, after=None)
-        assert (kept.outcome, kept.settled_at) == (Outcome.PARKED, LATER)
+        assert (kept.outcome, kept.settled_at) == (DeliveryOutcome.PARKED, LATER)
         assert await work.mails.redrive(mail.id, now=LATER)
         [kept] = await work.mails.page(user, limit=9, after=None)
         assert (kept.outcome, kept.settled_at) == (None, None)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.pem_keys import SigningKey
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from tests.support.forging import HEADER, NOW, codec, forged
 from tests.support.key_files import AT, private_pem, public_pem, put
 
@@ -65,7 +65,7 @@ class Process:
         try:
             return self.codec.decode(signed_by(key)) == TOKEN
         except Refusal as refusal:
-            return refusal.code is not Code.TOKEN_INVALID
+            return refusal.code is not ErrorCode.TOKEN_INVALID
 
     def signs(self, key: Ed25519PrivateKey) -> bool:
         """And says so in the header."""

@@ -26,8 +26,8 @@ from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
 from domain.address_change import AddressChange
-from domain.event import Action, Event
-from domain.mail import Kind, Mail, Outcome
+from domain.event import Event, EventType
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.origin import NOWHERE
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
@@ -210,9 +210,9 @@ async def test_many_who_clear_at_once_remove_each_row_once(stage: Attic) -> None
 # -- mails ------------------------------------------------------------------------------------------------
 
 
-async def mailed(stage: Attic, at: datetime, outcome: Outcome | None) -> Mail:
+async def mailed(stage: Attic, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
     """To somebody who can be asked afterwards what is kept about them."""
-    mail = Mail.owed(Kind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1))
+    mail = OutboxMail.owed(MailKind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1))
     async with stage.begin() as work:
         await work.mails.add(mail)
         if outcome is not None:
@@ -225,14 +225,14 @@ async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(
     edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
     staying = [
         await mailed(stage, NOW, None),
-        await mailed(stage, edge, Outcome.SENT),
-        await mailed(stage, edge, Outcome.DROPPED),
-        await mailed(stage, parked, Outcome.PARKED),
+        await mailed(stage, edge, DeliveryOutcome.SENT),
+        await mailed(stage, edge, DeliveryOutcome.DROPPED),
+        await mailed(stage, parked, DeliveryOutcome.PARKED),
     ]
     for at, outcome in (
-        (edge - MOMENT, Outcome.SENT),
-        (edge - MOMENT, Outcome.DROPPED),
-        (parked - MOMENT, Outcome.PARKED),
+        (edge - MOMENT, DeliveryOutcome.SENT),
+        (edge - MOMENT, DeliveryOutcome.DROPPED),
+        (parked - MOMENT, DeliveryOutcome.PARKED),
     ):
         await mailed(stage, at, outcome)
     assert await cleared(stage, Leftover.MAIL) == 3
@@ -277,7 +277,7 @@ async def claimed(
     user = replace(user, provenance=provenance)
     async with stage.begin() as work:
         await work.users.add(user)
-        await work.events.add(Event.of(Action.REGISTERED, user.id, id=made(at), now=at))
+        await work.events.add(Event.of(EventType.REGISTERED, user.id, id=made(at), now=at))
     return user
 
 
@@ -293,7 +293,7 @@ async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place
         assert (kept.user_id, kept.origin) == (None, NOWHERE)
     async with stage.begin() as work:
         events = await work.events.page(user.id, limit=9, after=None)
-    assert {event.action for event in events} == {Action.REGISTERED, Action.LOGGED_IN}
+    assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}
 
 
 async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(stage: Attic) -> None:
@@ -302,7 +302,7 @@ async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(stage: 
     used, idle = await claimed(stage), await claimed(stage)
     async with stage.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
-            await work.events.add(Event.of(Action.LOGGED_IN, user.id, id=made(at), now=at))
+            await work.events.add(Event.of(EventType.LOGGED_IN, user.id, id=made(at), now=at))
     assert await cleared(stage, Leftover.CLAIM) == 1
     assert [await stage.kept_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
@@ -330,7 +330,7 @@ async def test_displaced_users_stay_though_their_events_go(stage: Attic) -> None
     change = await moved(stage, user, NOW - AGES)
     async with stage.begin() as work:
         displaced = await work.users.displace(user.id, to=change.new_email)
-        await work.events.add(Event.of(Action.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
+        await work.events.add(Event.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
     assert await cleared(stage, Leftover.EVENT) == 2
     assert [await cleared(stage, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
     assert await stage.kept_user(user.id) == displaced
@@ -340,7 +340,7 @@ async def test_who_may_still_hold_a_link_stays(stage: Attic) -> None:
     asking, idle = await claimed(stage, "asking@example.org"), await claimed(stage, "idle@example.org")
     async with stage.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
-            await work.mails.add(Mail.owed(Kind.VERIFY, user.email, id=made(at), now=at))
+            await work.mails.add(OutboxMail.owed(MailKind.VERIFY, user.email, id=made(at), now=at))
     assert await cleared(stage, Leftover.CLAIM) == 1
     assert [await stage.kept_user(user.id) for user in (asking, idle)] == [asking, None]
 
@@ -369,7 +369,7 @@ async def test_a_link_that_is_used_at_that_moment_proves_the_claim(stage: Attic)
     for number in range(30):
         user = await claimed(stage, f"link{number}@example.org")
         async with stage.begin() as work:
-            await work.mails.add(Mail.owed(Kind.VERIFY, user.email, id=made(NOW), now=NOW))
+            await work.mails.add(OutboxMail.owed(MailKind.VERIFY, user.email, id=made(NOW), now=NOW))
 
         async def prove(user: User = user) -> object:
             async with stage.begin() as work:
@@ -414,12 +414,12 @@ async def test_changes_of_address_go_unless_their_account_is_on_its_way(stage: A
 
 async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(stage: Attic) -> None:
     user, edge = await stage.user(), NOW - retention.EVENT
-    young = Event.of(Action.CREATED, user.id, id=made(edge), now=edge)
+    young = Event.of(EventType.CREATED, user.id, id=made(edge), now=edge)
     at = edge - timedelta(milliseconds=1)
     async with stage.begin() as work:
         await work.events.add(young)
         for subject in (user.id, made(NOW)):
-            for action in (Action.LOGGED_IN, Action.CREATED):
+            for action in (EventType.LOGGED_IN, EventType.CREATED):
                 await work.events.add(Event.of(action, subject, id=made(at), now=at))
     assert await cleared(stage, Leftover.EVENT) == 4
     async with stage.begin() as work:

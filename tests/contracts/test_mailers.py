@@ -20,7 +20,7 @@ from adapters.mail.message import message_bytes
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import Mailer, MailRefused
-from domain.mail import Letter
+from domain.mail import RenderedMail
 from tests.support.letters import FROM, LETTER
 from tests.support.smtp_servers import honest
 
@@ -82,7 +82,7 @@ def parsed(content: bytes) -> EmailMessage:
 
 
 @pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
-async def test_a_letter_arrives_as_it_was_written(box: Box, letter: Letter) -> None:
+async def test_a_letter_arrives_as_it_was_written(box: Box, letter: RenderedMail) -> None:
     await box.mailer.send(letter)
     (content,) = box.received()
     message = parsed(content)
@@ -103,7 +103,7 @@ async def test_a_letter_arrives_as_it_was_written(box: Box, letter: Letter) -> N
 
 
 @pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
-async def test_every_relay_can_take_it(box: Box, letter: Letter) -> None:
+async def test_every_relay_can_take_it(box: Box, letter: RenderedMail) -> None:
     await box.mailer.send(letter)
     (content,) = box.received()
     assert content.isascii()

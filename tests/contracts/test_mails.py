@@ -15,7 +15,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.origin import NOWHERE, Origin
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
 
@@ -26,30 +26,30 @@ LEASE = timedelta(seconds=45)
 
 def leasing(
     stage: Stage, *, now: datetime = NOW, limit: int = 10, only: UUID | None = None
-) -> Callable[[], Awaitable[Sequence[Mail]]]:
-    async def lease() -> Sequence[Mail]:
+) -> Callable[[], Awaitable[Sequence[OutboxMail]]]:
+    async def lease() -> Sequence[OutboxMail]:
         async with stage.begin() as work:
             return await work.mails.lease(now=now, hold=LEASE, limit=limit, only=only)
 
     return lease
 
 
-async def leased(stage: Stage, *, now: datetime = NOW) -> Mail:
+async def leased(stage: Stage, *, now: datetime = NOW) -> OutboxMail:
     (mail,) = await leasing(stage, now=now, limit=1)()
     return mail
 
 
-async def settle(stage: Stage, mail: Mail, outcome: Outcome, note: str = "") -> None:
+async def settle(stage: Stage, mail: OutboxMail, outcome: DeliveryOutcome, note: str = "") -> None:
     async with stage.begin() as work:
         await work.mails.settle(mail, outcome, now=LATER, note=note)
 
 
-async def postpone(stage: Stage, mail: Mail, until: datetime, note: str = "") -> None:
+async def postpone(stage: Stage, mail: OutboxMail, until: datetime, note: str = "") -> None:
     async with stage.begin() as work:
         await work.mails.postpone(mail, wait=timedelta(), now=until, note=note)
 
 
-async def parked(stage: Stage, limit: int = 10) -> list[Mail]:
+async def parked(stage: Stage, limit: int = 10) -> list[OutboxMail]:
     async with stage.begin() as work:
         return list(await work.mails.parked(limit=limit))
 
@@ -59,7 +59,7 @@ async def parked(stage: Stage, limit: int = 10) -> list[Mail]:
 
 async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(stage: Stage) -> None:
     origin = Origin(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
-    mail = Mail.owed(Kind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), origin=origin)
+    mail = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), origin=origin)
     async with stage.begin() as work:
         await work.mails.add(mail)
     assert await leasing(stage)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
@@ -86,11 +86,11 @@ async def test_what_has_been_due_longest_is_leased_first(stage: Stage) -> None:
     assert batches == [[early.id], [late.id], [latest.id]]
 
 
-def asked(kind: Kind, ip: str, *, at: datetime = NOW) -> Mail:
-    return Mail.owed(kind, "ada@example.org", id=new_id(), now=at, origin=Origin(ip=ip))
+def asked(kind: MailKind, ip: str, *, at: datetime = NOW) -> OutboxMail:
+    return OutboxMail.owed(kind, "ada@example.org", id=new_id(), now=at, origin=Origin(ip=ip))
 
 
-async def owe(stage: Stage, *mails: Mail) -> None:
+async def owe(stage: Stage, *mails: OutboxMail) -> None:
     for mail in mails:
         async with stage.begin() as work:
             await work.mails.add(mail)
@@ -102,42 +102,45 @@ async def order(stage: Stage, mails: int) -> list[UUID]:
 
 
 async def test_a_network_that_asks_for_many_mails_lets_those_of_others_go_first(stage: Stage) -> None:
-    crowd = [asked(Kind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
-    others = [asked(Kind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)]
+    crowd = [asked(MailKind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
+    others = [asked(MailKind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)]
     await owe(stage, *crowd, *others)
     assert await order(stage, 33) == [mail.id for mail in (*crowd[:3], *others, *crowd[3:])]
 
 
 async def test_what_a_person_waits_for_is_sent_before_notices(stage: Stage) -> None:
-    notices = [asked(kind, "203.0.113.7") for kind in Kind if not kind.is_awaited]
-    awaited = [asked(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in Kind if kind.is_awaited]
+    notices = [asked(kind, "203.0.113.7") for kind in MailKind if not kind.is_awaited]
+    awaited = [asked(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in MailKind if kind.is_awaited]
     await owe(stage, *notices, *awaited)
-    found = await order(stage, len(Kind))
+    found = await order(stage, len(MailKind))
     assert found == [mail.id for mail in (*awaited, *notices)]
-    assert {Kind.VERIFY, Kind.RESET, Kind.CONFIRM_EMAIL} <= {mail.kind for mail in awaited}
-    assert {Kind.PASSWORD_CHANGED, Kind.SESSION_STOLEN} <= {mail.kind for mail in notices}
+    assert {MailKind.VERIFY, MailKind.RESET, MailKind.CONFIRM_EMAIL} <= {mail.kind for mail in awaited}
+    assert {MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN} <= {mail.kind for mail in notices}
 
 
 async def test_a_notice_does_not_wait_for_ever(stage: Stage) -> None:
-    notice = asked(Kind.PASSWORD_CHANGED, "203.0.113.7")
-    later = asked(Kind.RESET, "198.51.100.1", at=NOW + timedelta(hours=1, seconds=1))
+    notice = asked(MailKind.PASSWORD_CHANGED, "203.0.113.7")
+    later = asked(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(hours=1, seconds=1))
     await owe(stage, later, notice)
     assert await order(stage, 2) == [notice.id, later.id]
 
 
 async def test_a_backlog_that_was_sent_no_longer_delays_other_networks(stage: Stage) -> None:
-    crowd = [asked(Kind.RESET, "203.0.113.7") for _ in range(5)]
+    crowd = [asked(MailKind.RESET, "203.0.113.7") for _ in range(5)]
     await owe(stage, *crowd)
     for mail in await leasing(stage)():
-        await settle(stage, mail, Outcome.SENT)
-    again, other = asked(Kind.RESET, "203.0.113.7"), asked(Kind.RESET, "198.51.100.1", at=NOW + timedelta(seconds=1))
+        await settle(stage, mail, DeliveryOutcome.SENT)
+    again, other = (
+        asked(MailKind.RESET, "203.0.113.7"),
+        asked(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(seconds=1)),
+    )
     await owe(stage, other, again)
     assert await order(stage, 2) == [again.id, other.id]
 
 
 async def test_mails_without_a_requesting_network_are_not_delayed(stage: Stage) -> None:
-    mails = [asked(Kind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
-    await owe(stage, *mails, asked(Kind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
+    mails = [asked(MailKind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
+    await owe(stage, *mails, asked(MailKind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
     assert (await order(stage, 6))[:5] == [mail.id for mail in mails]
 
 
@@ -207,8 +210,8 @@ async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Datab
 # -- settling and postponing ------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("outcome", list(Outcome))
-async def test_a_settled_mail_is_never_leased_again(stage: Stage, outcome: Outcome) -> None:
+@pytest.mark.parametrize("outcome", list(DeliveryOutcome))
+async def test_a_settled_mail_is_never_leased_again(stage: Stage, outcome: DeliveryOutcome) -> None:
     await stage.mail()
     await settle(stage, await leased(stage), outcome)
     assert await leasing(stage, now=NOW + timedelta(days=30))() == []
@@ -226,7 +229,7 @@ async def test_a_late_worker_changes_nothing_about_a_mail_that_another_has_taken
     await stage.mail()
     late = await leased(stage)
     holder = await leased(stage, now=NOW + LEASE)
-    await settle(stage, late, Outcome.PARKED, "late")
+    await settle(stage, late, DeliveryOutcome.PARKED, "late")
     await postpone(stage, late, NOW, "late")
     assert await parked(stage) == []
     assert await leasing(stage, now=NOW + LEASE)() == []
@@ -237,14 +240,14 @@ async def test_a_late_worker_changes_nothing_about_a_mail_that_another_has_taken
 async def test_a_late_worker_changes_nothing_about_a_mail_that_is_settled(stage: Stage) -> None:
     await stage.mail()
     mail = await leased(stage)
-    await settle(stage, mail, Outcome.PARKED, "refused")
-    await settle(stage, mail, Outcome.SENT)
+    await settle(stage, mail, DeliveryOutcome.PARKED, "refused")
+    await settle(stage, mail, DeliveryOutcome.SENT)
     await postpone(stage, mail, NOW, "late")
     assert [found.note for found in await parked(stage)] == ["refused"]
 
 
 async def test_settling_what_was_never_owed_changes_nothing(stage: Stage) -> None:
-    await settle(stage, replace(owed(), attempts=1), Outcome.PARKED)
+    await settle(stage, replace(owed(), attempts=1), DeliveryOutcome.PARKED)
     await postpone(stage, replace(owed(), attempts=1), NOW)
     assert await parked(stage) == await leasing(stage)() == []
 
@@ -254,19 +257,19 @@ async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it
         await stage.mail()
         holder = await leased(stage)
 
-        async def park(holder: Mail = holder) -> Sequence[Mail]:
-            await settle(stage, holder, Outcome.PARKED)
+        async def park(holder: OutboxMail = holder) -> Sequence[OutboxMail]:
+            await settle(stage, holder, DeliveryOutcome.PARKED)
             return []
 
         _, taken = await at_once([park, leasing(stage, now=NOW + LEASE)])
         over = await parked(stage)
         assert len(taken) + len(over) == 1
         for mail in taken:
-            await settle(stage, mail, Outcome.SENT)
+            await settle(stage, mail, DeliveryOutcome.SENT)
         for mail in over:
             async with stage.begin() as work:
                 await work.mails.redrive(mail.id, now=NOW)
-            await settle(stage, await leased(stage), Outcome.SENT)
+            await settle(stage, await leased(stage), DeliveryOutcome.SENT)
 
 
 # -- parking and redriving --------------------------------------------------------------------------------
@@ -275,16 +278,18 @@ async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it
 async def test_parked_mails_are_listed_oldest_first_and_no_more_than_asked_for(stage: Stage) -> None:
     mails = [await stage.mail() for _ in range(4)]
     for mail in reversed(await leasing(stage)()):
-        await settle(stage, mail, Outcome.DROPPED if mail.id == mails[1].id else Outcome.PARKED, "no such box")
+        await settle(
+            stage, mail, DeliveryOutcome.DROPPED if mail.id == mails[1].id else DeliveryOutcome.PARKED, "no such box"
+        )
     assert [mail.id for mail in await parked(stage)] == [mails[0].id, mails[2].id, mails[3].id]
     assert [(mail.id, mail.outcome, mail.note) for mail in await parked(stage, 1)] == [
-        (mails[0].id, Outcome.PARKED, "no such box")
+        (mails[0].id, DeliveryOutcome.PARKED, "no such box")
     ]
 
 
 async def test_a_redriven_mail_is_due_as_if_it_were_new_and_workers_hear_of_it(stage: Stage) -> None:
     mail = await stage.mail()
-    await settle(stage, await leased(stage), Outcome.PARKED)
+    await settle(stage, await leased(stage), DeliveryOutcome.PARKED)
     stage.nudged.clear()
     async with stage.begin() as work:
         assert await work.mails.redrive(mail.id, now=LATER)
@@ -296,7 +301,9 @@ async def test_a_redriven_mail_is_due_as_if_it_were_new_and_workers_hear_of_it(s
 
 async def test_only_a_parked_mail_is_redriven_and_only_once(stage: Stage) -> None:
     fresh, sent, mail = [await stage.mail() for _ in range(3)]
-    for given, outcome in zip(await leasing(stage)(), (None, Outcome.SENT, Outcome.PARKED), strict=True):
+    for given, outcome in zip(
+        await leasing(stage)(), (None, DeliveryOutcome.SENT, DeliveryOutcome.PARKED), strict=True
+    ):
         if outcome is not None:
             await settle(stage, given, outcome)
     stage.nudged.clear()
@@ -319,14 +326,14 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
         await stage.mail()
     due, held, given, over = await leasing(stage)()
     await postpone(stage, due, NOW)
-    await settle(stage, over, Outcome.PARKED)
+    await settle(stage, over, DeliveryOutcome.PARKED)
     stage.nudged.clear()
     added = owed()
 
     async def spoilt() -> None:
         async with stage.begin() as work:
             await work.mails.add(added)
-            await work.mails.settle(held, Outcome.SENT, now=LATER)
+            await work.mails.settle(held, DeliveryOutcome.SENT, now=LATER)
             await work.mails.postpone(given, wait=timedelta(), now=NOW, note="back")
             await work.mails.redrive(over.id, now=NOW)
             assert len(await work.mails.lease(now=NOW, hold=LEASE, limit=9)) == 4
@@ -335,6 +342,6 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
     with pytest.raises(Undo):
         await spoilt()
     assert stage.nudged == []
-    assert await parked(stage) == [replace(over, outcome=Outcome.PARKED, settled_at=LATER)]
+    assert await parked(stage) == [replace(over, outcome=DeliveryOutcome.PARKED, settled_at=LATER)]
     assert [mail.id for mail in await leasing(stage)()] == [due.id]
     assert [mail.id for mail in await leasing(stage, now=NOW + LEASE)()] == [due.id, held.id, given.id]

@@ -19,7 +19,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore, PostgresUnitOfWork
 from adapters.postgres.users import PostgresUsers
 from application.repositories import UnitOfWork
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.devserver import engines
 from tests.support.databases import database_at
 from tests.support.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
@@ -50,7 +50,7 @@ async def refused(call: Awaitable[object]) -> None:
     async with asyncio.timeout(15):
         with pytest.raises(Refusal) as refusal:
             await call
-    assert refusal.value.code is Code.UNAVAILABLE
+    assert refusal.value.code is ErrorCode.UNAVAILABLE
     assert refusal.value.retry_after
     assert "127.0.0.1" not in refusal.value.detail
 
@@ -111,7 +111,7 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
 
 
 def _is_outage(error: BaseException) -> bool:
-    return isinstance(error, Refusal) and error.code is Code.UNAVAILABLE
+    return isinstance(error, Refusal) and error.code is ErrorCode.UNAVAILABLE
 
 
 async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
@@ -274,7 +274,7 @@ async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_ans
         await run(stage, "SELECT 1")
         with pytest.raises(Refusal, match="took too long") as refusal:
             await slow
-        assert refusal.value.code is Code.UNAVAILABLE
+        assert refusal.value.code is ErrorCode.UNAVAILABLE
         with pytest.raises(Refusal, match="took too long"):
             await run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)")
     assert [it.message for it in caplog.records] == ["statement_timed_out"]

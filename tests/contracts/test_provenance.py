@@ -14,7 +14,7 @@ from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.tables import events, users
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
-from domain.event import Action
+from domain.event import EventType
 from domain.retention import Cleared, Leftover
 from domain.user import Provenance
 from tests.support.stage import NOW, new_id
@@ -23,9 +23,9 @@ pytestmark = pytest.mark.anyio
 
 LONG_AGO = NOW - timedelta(days=300)
 ROWS = {
-    Action.REGISTERED: (Provenance.SELF, None),
-    Action.CREATED: (Provenance.OPERATOR, None),
-    Action.IMPORTED: (Provenance.IMPORT, LONG_AGO),
+    EventType.REGISTERED: (Provenance.SELF, None),
+    EventType.CREATED: (Provenance.OPERATOR, None),
+    EventType.IMPORTED: (Provenance.IMPORT, LONG_AGO),
 }
 
 
@@ -34,13 +34,13 @@ def store(database: Database) -> PostgresStore:
     return PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
 
 
-async def inserted_by_old_release(engine: AsyncEngine, action: Action) -> UUID:
+async def inserted_by_old_release(engine: AsyncEngine, action: EventType) -> UUID:
     user_id = UUID(int=lowest(LONG_AGO).int + new_id().int)
     row = {"id": user_id, "email": f"{action}@example.org", "password_hash": "hash", "created_at": LONG_AGO}
     event = {"user_id": user_id, "created_at": LONG_AGO, "ip": "", "user_agent": "", "detail": ""}
     async with engine.begin() as connection:
         await connection.execute(insert(users).values(row))
-        for what in (Action.LOGGED_IN, action, Action.LOGGED_OUT):
+        for what in (EventType.LOGGED_IN, action, EventType.LOGGED_OUT):
             await connection.execute(insert(events).values({**event, "id": new_id(), "action": what.value}))
     return user_id
 
@@ -54,7 +54,7 @@ async def recorded(engine: AsyncEngine, user_id: UUID) -> tuple[str | None, obje
 
 @pytest.mark.parametrize("action", ROWS)
 async def test_verification_knows_and_records_the_provenance(
-    store: PostgresStore, engine: AsyncEngine, action: Action
+    store: PostgresStore, engine: AsyncEngine, action: EventType
 ) -> None:
     user_id = await inserted_by_old_release(engine, action)
     assert await recorded(engine, user_id) == (None, None)
@@ -105,11 +105,11 @@ async def test_purge_spares_users_of_unknown_provenance(
 
 
 async def test_purge_records_a_locked_user_once_it_is_free(engine: AsyncEngine, database: Database) -> None:
-    user_id = await inserted_by_old_release(engine, Action.IMPORTED)
+    user_id = await inserted_by_old_release(engine, EventType.IMPORTED)
     async with engine.begin() as other:
         await other.execute(select(users).where(users.c.id == user_id).with_for_update())
         purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
         assert purged.removed == 0
     assert await recorded(engine, user_id) == (None, None)
     purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
-    assert (purged.removed, await recorded(engine, user_id)) == (0, ROWS[Action.IMPORTED])
+    assert (purged.removed, await recorded(engine, user_id)) == (0, ROWS[EventType.IMPORTED])

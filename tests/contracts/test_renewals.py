@@ -13,7 +13,7 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions, users
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
@@ -126,7 +126,7 @@ async def test_what_a_server_wakes_up_to_is_not_done_any_more(
     async def gone() -> bool:
         return frozen.isdisjoint(await backends())
 
-    assert refusal.value.code == Code.UNAVAILABLE
+    assert refusal.value.code == ErrorCode.UNAVAILABLE
     await database.close()
     await until(gone)
     assert (await rows.kept_session(session.id)).generation == 1

@@ -12,7 +12,7 @@ from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
@@ -298,7 +298,7 @@ async def test_of_many_who_end_a_session_at_once_one_did_and_all_are_in_force(st
 async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: Stage) -> None:
     user = await stage.user()
     session = opened(user)
-    entry, exits = login_of(session), [replace(login_of(session), action=Action.LOGGED_OUT) for _ in range(20)]
+    entry, exits = login_of(session), [replace(login_of(session), action=EventType.LOGGED_OUT) for _ in range(20)]
     async with stage.store.step() as work:
         assert await work.sessions.open(session, credential_version=1, noted=entry) == user
     assert await noted(stage, user) == [entry]

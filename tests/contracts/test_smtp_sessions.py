@@ -11,7 +11,7 @@ import pytest
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused
-from domain.mail import Letter
+from domain.mail import RenderedMail
 from tests.support.certificates import Authority
 from tests.support.letters import FROM, LETTER
 from tests.support.smtp_clients import all_in, mailer
@@ -32,7 +32,7 @@ def arrived(server: Script) -> list[UUID]:
     return [UUID(head.partition("@")[0]) for head in heads]
 
 
-async def sent(server: Script, letters: list[Letter]) -> None:
+async def sent(server: Script, letters: list[RenderedMail]) -> None:
     async with mailer(server).session() as line:
         for letter in letters:
             await line.send(letter)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from domain.mail import Outcome
+from domain.mail import DeliveryOutcome
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -27,7 +27,7 @@ async def everything(stage: Stage) -> None:
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())
         (mail,) = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
-        await work.mails.settle(mail, Outcome.PARKED, now=LATER)
+        await work.mails.settle(mail, DeliveryOutcome.PARKED, now=LATER)
 
 
 async def traces(stage: Stage) -> tuple[int, int, int, int, int]:

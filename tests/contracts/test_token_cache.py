@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from adapters.tokens.jwt_codec import CACHE_SIZE, JwtCodec
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import SigningKey
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.token import AccessToken
 from tests.support.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
 
@@ -40,7 +40,7 @@ class Moved:
             cache_size=cache_size,
         )
 
-    def code(self, text: str = TEXT) -> Code | None:
+    def code(self, text: str = TEXT) -> ErrorCode | None:
         try:
             self.codec.decode(text)
         except Refusal as refusal:
@@ -61,7 +61,7 @@ def test_a_token_that_is_remembered_expires_to_the_second() -> None:
     moved.now = NOW + timedelta(seconds=600) - timedelta(microseconds=1)
     assert moved.code() is None
     moved.now = NOW + timedelta(seconds=600)
-    assert [moved.code() for _ in range(3)] == [Code.TOKEN_EXPIRED] * 3
+    assert [moved.code() for _ in range(3)] == [ErrorCode.TOKEN_EXPIRED] * 3
     moved.now = NOW
     assert moved.code() is None
 
@@ -70,7 +70,7 @@ def test_a_token_that_is_remembered_comes_from_the_future_once_the_clock_is_set_
     moved = Moved()
     assert moved.code() is None
     moved.now = NOW - 31 * SECOND
-    assert moved.code() is Code.TOKEN_INVALID
+    assert moved.code() is ErrorCode.TOKEN_INVALID
     moved.now = NOW - 30 * SECOND
     assert moved.code() is None
 
@@ -79,7 +79,7 @@ def test_a_token_is_forgotten_with_its_key() -> None:
     moved = Moved()
     assert moved.code() is None
     moved.keys = KeySet.of(KEYS[1:])
-    assert moved.code() is Code.TOKEN_INVALID
+    assert moved.code() is ErrorCode.TOKEN_INVALID
     moved.keys = KeySet.of(KEYS)
     assert moved.code() is None
     assert moved.codec.verifications == 3
@@ -90,8 +90,8 @@ def test_a_key_of_the_same_name_is_another_key() -> None:
     assert moved.code() is None
     other = SigningKey.of(Ed25519PrivateKey.generate())
     moved.keys = KeySet.of([other])
-    assert moved.code() is Code.TOKEN_INVALID
-    assert moved.code(forged(header={**HEADER, "kid": other.kid})) is Code.TOKEN_INVALID
+    assert moved.code() is ErrorCode.TOKEN_INVALID
+    assert moved.code(forged(header={**HEADER, "kid": other.kid})) is ErrorCode.TOKEN_INVALID
 
 
 @given(place=st.integers(0, len(TEXT) - 1), letter=st.characters(codec="ascii"))
@@ -99,9 +99,9 @@ def test_only_the_very_text_is_remembered(place: int, letter: str) -> None:
     moved = Moved()
     assert moved.code() is None
     other = TEXT[:place] + letter + TEXT[place + 1 :]
-    assert moved.code(other) is (None if other == TEXT else Code.TOKEN_INVALID)
+    assert moved.code(other) is (None if other == TEXT else ErrorCode.TOKEN_INVALID)
     for other in (TEXT + " ", " " + TEXT, TEXT + "=", TEXT.lower(), TEXT[:-1]):
-        assert moved.code(other) is Code.TOKEN_INVALID
+        assert moved.code(other) is ErrorCode.TOKEN_INVALID
 
 
 def test_a_refused_token_is_not_cached() -> None:
@@ -133,4 +133,4 @@ def test_a_cached_token_is_in_no_repr() -> None:
 def test_two_codecs_share_nothing() -> None:
     moved = Moved()
     moved.codec.decode(TEXT)
-    assert code(TEXT, issuer="https://another.example.org") is Code.TOKEN_INVALID
+    assert code(TEXT, issuer="https://another.example.org") is ErrorCode.TOKEN_INVALID

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.address import chosen_username, normal_email, normal_username
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,7 @@ BROKEN = [
 def test_everything_else_is_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         normal_email(typed)
-    assert (refused.value.code, refused.value.field) == (Code.EMAIL_INVALID, "email")
+    assert (refused.value.code, refused.value.field) == (ErrorCode.EMAIL_INVALID, "email")
 
 
 WHITE_SPACE = ["{} ", " {}", "{}\n", "\t{}", "{}\r\n", "\u00a0{}\u3000", " " * 1000 + "{}" + "\n" * 1000]
@@ -107,7 +107,7 @@ def test_usernames_are_kept_as_typed(typed: str) -> None:
 def test_other_usernames_are_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         normal_username(typed)
-    assert (refused.value.code, refused.value.field) == (Code.USERNAME_INVALID, "username")
+    assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
 
 
 @settings(deadline=None)
@@ -131,7 +131,7 @@ def test_a_username_is_never_an_address(typed: str) -> None:
 def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         chosen_username(typed, product="Paper Notes")
-    assert (refused.value.code, refused.value.field) == (Code.USERNAME_INVALID, "username")
+    assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
     assert normal_username(typed) == typed
 
 

@@ -8,8 +8,8 @@ import pytest
 
 from domain.buckets import mailbox
 from domain.limits import RATES, Limit, Rate
-from domain.mail import Purpose
-from domain.refusals import Code, rate_limited
+from domain.mail import LinkPurpose
+from domain.refusals import ErrorCode, rate_limited
 
 
 def test_every_limit_has_its_rates_and_nobody_changes_them() -> None:
@@ -36,7 +36,7 @@ def test_an_account_is_never_tried_more_often_than_the_standard_allows() -> None
 def test_whoever_is_refused_a_link_has_one_that_works_for_ten_minutes_more() -> None:
     for limit in (Limit.MAIL_RECIPIENT, Limit.MAIL_LAST):
         [rate] = RATES[limit]
-        for purpose in Purpose:
+        for purpose in LinkPurpose:
             assert rate.per + timedelta(minutes=10) <= purpose.lifetime
 
 
@@ -64,7 +64,7 @@ def test_waiting_as_long_as_is_said_is_enough_and_is_never_nothing() -> None:
     for wait, seconds in ((0.0, 1), (0.001, 1), (1.0, 1), (1.000001, 2), (59.5, 60)):
         refusal = rate_limited(timedelta(seconds=wait), reason=Limit.MAIL)
         assert (refusal.code, refusal.retry_after, refusal.reason, refusal.field) == (
-            Code.RATE_LIMITED,
+            ErrorCode.RATE_LIMITED,
             seconds,
             "mail",
             None,

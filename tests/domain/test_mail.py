@@ -7,49 +7,49 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mail import Kind, Letter, Link, Mail, Purpose, nameless, retry_delay
+from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails, retry_delay
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("purpose", "lifetime"), [(Purpose.VERIFY, timedelta(hours=24)), (Purpose.RESET, timedelta(minutes=30))]
+    ("purpose", "lifetime"), [(LinkPurpose.VERIFY, timedelta(hours=24)), (LinkPurpose.RESET, timedelta(minutes=30))]
 )
-def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: Purpose, lifetime: timedelta) -> None:
-    link = Link(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
+def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: LinkPurpose, lifetime: timedelta) -> None:
+    link = EmailLink(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     assert not link.expired(NOW)
     assert not link.expired(NOW + lifetime - timedelta(microseconds=1))
     assert link.expired(NOW + lifetime)
 
 
-@given(st.sampled_from(Purpose), st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0)))
-def test_what_has_expired_stays_expired(purpose: Purpose, age: timedelta, more: timedelta) -> None:
-    link = Link(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
+@given(st.sampled_from(LinkPurpose), st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0)))
+def test_what_has_expired_stays_expired(purpose: LinkPurpose, age: timedelta, more: timedelta) -> None:
+    link = EmailLink(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     later = NOW + age + min(more, timedelta(days=10_000))
     assert link.expired(later) or not link.expired(NOW + age)
 
 
 def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
-    assert {kind: kind.purpose for kind in Kind} == {
-        Kind.VERIFY: Purpose.VERIFY,
-        Kind.ALREADY_REGISTERED: None,
-        Kind.RESET: Purpose.RESET,
-        Kind.PASSWORD_CHANGED: None,
-        Kind.SESSION_STOLEN: None,
-        Kind.CONFIRM_EMAIL: Purpose.EMAIL,
-        Kind.EMAIL_CHANGE_ASKED: Purpose.RESTORE,
-        Kind.EMAIL_CHANGED: Purpose.RESTORE,
-        Kind.EMAIL_RESTORED: Purpose.RESET,
-        Kind.PASSWORD_NEEDED: Purpose.RESET,
-        Kind.ACCOUNT_CLOSED: Purpose.RESTORE,
-        Kind.UNDO_INSTEAD: Purpose.RESTORE,
-        Kind.ACCOUNT_DELETED: None,
-        Kind.RESET_WAITS: None,
+    assert {kind: kind.purpose for kind in MailKind} == {
+        MailKind.VERIFY: LinkPurpose.VERIFY,
+        MailKind.ALREADY_REGISTERED: None,
+        MailKind.RESET: LinkPurpose.RESET,
+        MailKind.PASSWORD_CHANGED: None,
+        MailKind.SESSION_STOLEN: None,
+        MailKind.CONFIRM_EMAIL: LinkPurpose.EMAIL,
+        MailKind.EMAIL_CHANGE_ASKED: LinkPurpose.RESTORE,
+        MailKind.EMAIL_CHANGED: LinkPurpose.RESTORE,
+        MailKind.EMAIL_RESTORED: LinkPurpose.RESET,
+        MailKind.PASSWORD_NEEDED: LinkPurpose.RESET,
+        MailKind.ACCOUNT_CLOSED: LinkPurpose.RESTORE,
+        MailKind.UNDO_INSTEAD: LinkPurpose.RESTORE,
+        MailKind.ACCOUNT_DELETED: None,
+        MailKind.RESET_WAITS: None,
     }
 
 
 def test_a_mail_is_due_at_once_and_was_never_tried() -> None:
-    mail = Mail.owed(Kind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
+    mail = OutboxMail.owed(MailKind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
     assert (mail.created_at, mail.due_at, mail.attempts, mail.outcome, mail.user_id) == (NOW, NOW, 0, None, None)
 
 
@@ -63,7 +63,7 @@ def test_no_number_of_attempts_makes_it_wait_longer_or_shorter_than_before(attem
 
 
 def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
-    letter = Letter(
+    letter = RenderedMail(
         id=UUID(int=1),
         recipient="alice@example.org",
         subject="Reset your password",
@@ -84,4 +84,4 @@ def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
     ],
 )
 def test_note_is_logged_without_addresses_and_otherwise_whole(note: str, said: str) -> None:
-    assert nameless(note) == said
+    assert redact_emails(note) == said

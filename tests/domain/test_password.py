@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist, load_lists
 from domain.password import PasswordPolicy, normal
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 COMMON = ZxcvbnWordlist()
 POLICY = PasswordPolicy(common=COMMON, guesses=COMMON.guesses)
@@ -50,7 +50,7 @@ def reason(password: str, *, email: str = "alice@example.org", username: str | N
         refusal = caught
     if refusal is None:
         return None
-    assert (refusal.code, refusal.field) == (Code.PASSWORD_WEAK, "password")
+    assert (refusal.code, refusal.field) == (ErrorCode.PASSWORD_WEAK, "password")
     assert refusal.detail
     assert len(password) < 2 or password not in f"{refusal!r} {refusal.detail}"
     return refusal.reason
@@ -186,5 +186,5 @@ def test_a_breached_password_is_refused_with_a_reason_of_its_own() -> None:
     policy = PasswordPolicy(common=COMMON, breached=lambda password: password == "crumpet vortex walnut gimlet")
     with pytest.raises(Refusal) as refused:
         policy.accept("crumpet vortex walnut gimlet")
-    assert (refused.value.code, refused.value.reason) == (Code.PASSWORD_WEAK, "breached")
+    assert (refused.value.code, refused.value.reason) == (ErrorCode.PASSWORD_WEAK, "breached")
     assert policy.accept("crumpet vortex walnut gimlets")

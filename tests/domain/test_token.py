@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken, TokenPair
 
@@ -33,7 +33,7 @@ def test_a_proven_caller_has_the_role_and_those_below(held: Role, asked: Role) -
     else:
         with pytest.raises(Refusal) as refused:
             access(held, verified=True).require(asked)
-        assert refused.value.code is Code.ROLE_REQUIRED
+        assert refused.value.code is ErrorCode.ROLE_REQUIRED
         assert asked.value in refused.value.detail
 
 
@@ -41,7 +41,7 @@ def test_a_proven_caller_has_the_role_and_those_below(held: Role, asked: Role) -
 def test_an_unproven_caller_holds_no_role_at_all(held: Role, asked: Role) -> None:
     with pytest.raises(Refusal) as refused:
         access(held, verified=False).require(asked)
-    assert refused.value.code is Code.NOT_VERIFIED
+    assert refused.value.code is ErrorCode.NOT_VERIFIED
 
 
 @given(
@@ -62,7 +62,7 @@ def test_a_pair_never_shows_its_texts(access_token: str, refresh_token: str) -> 
 
 
 def test_a_refusal_is_more_than_its_code() -> None:
-    refusal = Refusal(Code.PASSWORD_WEAK, "Too short.", field="password", reason="too_short", retry_after=3)
+    refusal = Refusal(ErrorCode.PASSWORD_WEAK, "Too short.", field="password", reason="too_short", retry_after=3)
     assert (refusal.code, refusal.detail, refusal.field, refusal.reason, refusal.retry_after) == (
         "password_weak",
         "Too short.",
@@ -73,5 +73,5 @@ def test_a_refusal_is_more_than_its_code() -> None:
 
 
 def test_codes_are_words_that_stand_in_a_path() -> None:
-    assert [code for code in Code if not code.replace("_", "").isalpha() or not code.islower()] == []
-    assert [code.name.lower() for code in Code] == [code.value for code in Code]
+    assert [code for code in ErrorCode if not code.replace("_", "").isalpha() or not code.islower()] == []
+    assert [code.name.lower() for code in ErrorCode] == [code.value for code in ErrorCode]

@@ -20,7 +20,7 @@ from litestar.types import Receive, Scope, Send
 from redis import Redis
 
 from domain.limits import Limit
-from domain.refusals import Code
+from domain.refusals import ErrorCode
 from entrypoints.container import Container, close
 from entrypoints.http.app import assemble
 from entrypoints.http.guard import authenticated, policy_of, public, require_policies
@@ -57,16 +57,16 @@ def test_every_code_has_the_status_that_was_promised() -> None:
     assert {code: status for code, (status, _) in CATALOGUE.items()} == {
         code: status for status, codes in CONTRACT.items() for code in codes
     }
-    assert set(CATALOGUE) - {code.value for code in Code} == HTTP_ONLY
-    assert {code.value for code in Code} <= set(CATALOGUE)
+    assert set(CATALOGUE) - {code.value for code in ErrorCode} == HTTP_ONLY
+    assert {code.value for code in ErrorCode} <= set(CATALOGUE)
     titles = [title for _, title in CATALOGUE.values()]
     assert len(set(titles)) == len(titles)
 
 
 def _named(tree: ast.AST) -> Iterator[str]:
-    """The codes that a source names: as `Code.X`, or as text to what takes codes."""
+    """The codes that a source names: as `ErrorCode.X`, or as text to what takes codes."""
     for node in ast.walk(tree):
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "Code":
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "ErrorCode":
             yield node.attr
         if isinstance(node, ast.Call):
             name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
@@ -82,7 +82,7 @@ def test_no_source_names_a_code_outside_of_the_catalogue() -> None:
     for folder in ("domain", "application", "adapters", "entrypoints"):
         for path in (ROOT / folder).rglob("*.py"):
             for name in _named(ast.parse(path.read_text())):
-                assert name in CATALOGUE or name in Code.__members__, f"{path}: {name}"
+                assert name in CATALOGUE or name in ErrorCode.__members__, f"{path}: {name}"
                 found.add(name)
     assert len(found) > 20
 
@@ -101,7 +101,7 @@ def test_every_promised_code_is_raised_somewhere() -> None:
         if path.name not in {"refusals.py", "problems.py"}
     )
     used = text + "".join(body for name, body in makers.items() if f"{name}(" in text)
-    assert {code for code in Code if not re.search(rf"Refusal\(\s*Code\.{code.name}\b", used)} == set()
+    assert {code for code in ErrorCode if not re.search(rf"Refusal\(\s*ErrorCode\.{code.name}\b", used)} == set()
 
 
 # -- calls ---------------------------------------------------------------------------------------------

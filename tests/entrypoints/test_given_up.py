@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from tests.support.app_under_test import opened
 from tests.support.service import Service
 from tests.support.stage import until
@@ -26,7 +26,7 @@ async def test_a_login_that_waited_too_long_has_opened_no_session(service: Servi
             await database.execute("SELECT FROM users WHERE email = $1 FOR UPDATE", email)
             with pytest.raises(Refusal) as refused:
                 await house.log_in(email)
-            assert refused.value.code is Code.UNAVAILABLE
+            assert refused.value.code is ErrorCode.UNAVAILABLE
             await held.rollback()
             await until(lambda: nobody_waits(database))
             assert await database.fetch(OF_THEM, email) == before

@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from entrypoints.observability.mail_log import MailLog
 from tests.support.fake_smtp_server import Postbox
 from tests.support.fake_smtp_server import postbox as opened
 from tests.support.service import Service, address, eventually
 
-MAIL = Mail.owed(Kind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
+MAIL = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture
@@ -26,19 +26,19 @@ def postbox() -> Iterator[Postbox]:
 def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
     tell = MailLog()
     with capture_logs() as lines:
-        tell(MAIL, Outcome.SENT, "")
+        tell(MAIL, DeliveryOutcome.SENT, "")
         for _ in range(2):
             for number in range(50):
                 tell(replace(MAIL, attempts=number), None, "SMTP connecting: 421")
             for _ in range(50):
-                tell(MAIL, Outcome.SENT, "")
+                tell(MAIL, DeliveryOutcome.SENT, "")
     assert [line["event"] for line in lines] == ["mail_delayed", "mail_delivery_resumed"] * 2
     assert (lines[0]["id"], lines[0]["kind"], lines[0]["note"]) == (str(MAIL.id), "reset", "SMTP connecting: 421")
 
 
 def test_a_mail_that_is_no_longer_needed_is_no_warning() -> None:
     with capture_logs() as lines:
-        MailLog()(replace(MAIL, recipient="nobody@example.org"), Outcome.DROPPED, "no recipient")
+        MailLog()(replace(MAIL, recipient="nobody@example.org"), DeliveryOutcome.DROPPED, "no recipient")
     [line] = lines
     assert (line["event"], line["log_level"], line["note"]) == ("mail_dropped", "info", "no recipient")
 
@@ -50,7 +50,7 @@ def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
             tell(MAIL, None, "SMTP RCPT: 450 greylisted")
             for _ in range(50):
                 tell(MAIL, None, "SMTP MAIL: 550 5.7.60 not as this sender", server_refuses=True)
-            tell(MAIL, Outcome.SENT, "")
+            tell(MAIL, DeliveryOutcome.SENT, "")
     events = [(line["event"], line["log_level"]) for line in lines]
     once = [("mail_delayed", "warning"), ("mail_server_refuses", "error"), ("mail_delivery_resumed", "info")]
     assert events == once * 2
@@ -60,9 +60,9 @@ def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
 def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
     tell = MailLog()
     with capture_logs() as lines:
-        tell(MAIL, Outcome.PARKED, "SMTP RCPT: 550 <ada@example.org> ada unknown")
-        tell(MAIL, Outcome.DROPPED, "expired")
-        tell(MAIL, Outcome.PARKED, "SMTP RCPT: 550 no")
+        tell(MAIL, DeliveryOutcome.PARKED, "SMTP RCPT: 550 <ada@example.org> ada unknown")
+        tell(MAIL, DeliveryOutcome.DROPPED, "expired")
+        tell(MAIL, DeliveryOutcome.PARKED, "SMTP RCPT: 550 no")
     told = [(line["event"], line["id"], line["kind"], line["note"]) for line in lines]
     assert told == [
         ("mail_parked", str(MAIL.id), "reset", "SMTP RCPT: 550 … ada unknown"),

@@ -9,7 +9,7 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from adapters.mail.jinja_composer import JinjaComposer
-from domain.mail import Kind, Mail
+from domain.mail import MailKind, OutboxMail
 from domain.origin import Origin
 from tests.support.browser import Browser
 
@@ -17,10 +17,12 @@ AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 TOKEN = "AaIsa7hUcIeTNqblQd2gXwAAAAEAAAAAaw1rcg.XRTdc7-dbAG3eyrCErU86_BpoiypAhU5YC7-F55R5c0"
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(browser: Browser, tmp_path: Path, kind: Kind) -> None:
+@pytest.mark.parametrize("kind", MailKind)
+def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
+    browser: Browser, tmp_path: Path, kind: MailKind
+) -> None:
     composer = JinjaComposer("https://accounts.example.org", "Paper", product_url="https://app.example.org")
-    mail = Mail.owed(
+    mail = OutboxMail.owed(
         kind,
         "a.person.with.quite.a.long.name@mail.example.org",
         id=UUID(int=1),
@@ -34,7 +36,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(browser: Browser,
 
 
 def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
-    mail = Mail.owed(Kind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    mail = OutboxMail.owed(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "long.html"
     composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
     page.write_text(composer.compose(replace(mail, origin=Origin(ip="::1")), TOKEN).html)
@@ -43,7 +45,7 @@ def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(brows
 
 
 def test_hint_in_a_mail_is_less_bright_than_its_text_in_the_dark(browser: Browser, tmp_path: Path) -> None:
-    mail = Mail.owed(Kind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    mail = OutboxMail.owed(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "dark.html"
     page.write_text(JinjaComposer("https://accounts.example.org").compose(mail, TOKEN).html)
     features = [{"name": "prefers-color-scheme", "value": "dark"}]

@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from markupsafe import escape
 from selenium.webdriver.common.by import By
 
-from domain.mail import Link, Purpose
+from domain.mail import EmailLink, LinkPurpose
 from entrypoints.container import Container
 from entrypoints.devserver.mail_catcher import Mailbox
 from entrypoints.release import release
@@ -183,10 +183,10 @@ def test_expired_link_says_so_and_leads_on(service: Service) -> None:
     links = Container(settings=load(service.environ)).links()
     email = registered(service)
     client.post("/v1/password/forgot", json={"email": email})
-    user = links.verify(service.token(email, 2), Purpose.RESET).subject
+    user = links.verify(service.token(email, 2), LinkPurpose.RESET).subject
     for purpose, path in (("verify", "verify"), ("reset", "reset"), ("email", "email"), ("restore", "email")):
-        issued_at = datetime.now(UTC) - Purpose(purpose).lifetime
-        token = links.sign(Link(purpose=Purpose(purpose), subject=user, version=0, issued_at=issued_at))
+        issued_at = datetime.now(UTC) - LinkPurpose(purpose).lifetime
+        token = links.sign(EmailLink(purpose=LinkPurpose(purpose), subject=user, version=0, issued_at=issued_at))
         form = {"token": token, "new_password": NEW_PASSWORD, "confirm_password": NEW_PASSWORD}
         for page, status in (
             (client.get(f"/{path}", params={"token": token}), 200),

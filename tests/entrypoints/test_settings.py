@@ -24,7 +24,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import load_keys, make_key
 from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
-from domain.mail import Kind, Letter, Mail
+from domain.mail import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 from entrypoints.container import Container
 from entrypoints.devserver.run import environment
@@ -202,7 +202,7 @@ def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) ->
 
 
 def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) -> None:
-    mail = Mail.owed(Kind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
+    mail = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
     for template, link in (
         ("", "https://accounts.good.example/reset?token=t"),
         ("https://app.good.example/#/{purpose}/{token}", "https://app.good.example/#/reset/t"),
@@ -212,7 +212,7 @@ def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) 
 
 
 def test_product_gives_its_name_to_a_sender_that_has_none(production: dict[str, str], tmp_path: Path) -> None:
-    letter = Letter(
+    letter = RenderedMail(
         id=UUID(int=1),
         recipient="ada@example.org",
         subject="x",

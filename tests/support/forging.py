@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import SigningKey
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)
 AT = int(NOW.timestamp())
@@ -71,7 +71,7 @@ def forged(claims: object = CLAIMS, header: object = HEADER, sign: Callable[[byt
     return f"{body}.{segment(sign(body.encode()))}"
 
 
-def code(text: str, *, now: datetime = NOW, **other: Any) -> Code | None:
+def code(text: str, *, now: datetime = NOW, **other: Any) -> ErrorCode | None:
     refused = None
     try:
         codec(now, **other).decode(text)
@@ -80,5 +80,5 @@ def code(text: str, *, now: datetime = NOW, **other: Any) -> Code | None:
     return refused.code if refused else None
 
 
-def claiming(**changed: Any) -> Code | None:
+def claiming(**changed: Any) -> ErrorCode | None:
     return code(forged({**CLAIMS, **changed}))

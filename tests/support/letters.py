@@ -3,12 +3,12 @@
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
-from domain.mail import Letter
+from domain.mail import RenderedMail
 
 FROM = "Latchkey, Inc. <no-reply@id.example.org>"
 
 
-LETTER = Letter(
+LETTER = RenderedMail(
     id=UUID("01890a5d-ac96-774b-bcce-b302099a8057"),
     recipient="ada@example.com",
     subject="Confirm your address",

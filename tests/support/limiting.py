@@ -13,7 +13,7 @@ from adapters.redis import rate_limiter
 from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from tests.support.stage import NOW
 
 SECRET = b"0123456789abcdef0123456789abcdef"
@@ -82,7 +82,7 @@ class Player:
 async def refused(limits: Limits, *buckets: Bucket) -> Refusal:
     with pytest.raises(Refusal) as caught:
         await limits.spend(*buckets)
-    assert caught.value.code is Code.RATE_LIMITED
+    assert caught.value.code is ErrorCode.RATE_LIMITED
     return caught.value
 
 

@@ -3,15 +3,15 @@
 from uuid import UUID
 
 from adapters.uuid7 import uuid7
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 from tests.support.world import World
 
 ALICE = "alice@example.org"
 
 
-async def owe(world: World, kind: Kind, recipient: str = ALICE, user_id: UUID | None = None) -> Mail:
-    mail = Mail.owed(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
+async def owe(world: World, kind: MailKind, recipient: str = ALICE, user_id: UUID | None = None) -> OutboxMail:
+    mail = OutboxMail.owed(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
     async with world.begin() as work:
         await work.mails.add(mail)
     return mail
@@ -28,10 +28,10 @@ async def claim(world: World, email: str = ALICE) -> User:
     return found
 
 
-def kept(world: World, mail: Mail) -> Mail:
+def kept(world: World, mail: OutboxMail) -> OutboxMail:
     return world.store.rows.mails[mail.id]
 
 
-async def fate(world: World, mail: Mail) -> tuple[Outcome | None, str]:
+async def fate(world: World, mail: OutboxMail) -> tuple[DeliveryOutcome | None, str]:
     assert await world.deliver_mail(only=mail.id) == 1
     return kept(world, mail).outcome, kept(world, mail).note

@@ -15,7 +15,7 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.refusals import Refusal
 from domain.token import AccessToken, TokenPair
 from tests.support.world import PASSWORD, World
@@ -238,7 +238,9 @@ class Theft(RuleBasedStateMachine):
         return False
 
     def press(self) -> None:
-        restores = [it for it in self.tokens(OWNER) if self.world.follow_email_link.purpose(it) is Purpose.RESTORE]
+        restores = [
+            it for it in self.tokens(OWNER) if self.world.follow_email_link.purpose(it) is LinkPurpose.RESTORE
+        ]
         for token in reversed(restores):
             if self.tried(self.world.follow_email_link(token=token)) is not None:
                 self.go_on()

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.retention import CLAIM
 from tests.support.fault_stack import Stack
 from tests.support.rolling import bearer
@@ -36,7 +36,7 @@ class Link:
 
     path: str
     token: str
-    purpose: Purpose
+    purpose: LinkPurpose
     asked: datetime
     twice: bool
     dead: bool = False
@@ -152,13 +152,13 @@ class Dweller:
         if random.random() < 0.5:
             self.quiet.add(fresh)
         if random.random() < 0.5:
-            self.links.append(Link("/v1/verify", self.letter(fresh, 0), Purpose.VERIFY, now, twice=True))
+            self.links.append(Link("/v1/verify", self.letter(fresh, 0), LinkPurpose.VERIFY, now, twice=True))
             self.claimed[self.links[-1].token] = fresh
 
     def come_back(self, email: str, touched: datetime) -> None:
         """To a claim: with the password, or for another link. Whoever comes too late finds nothing or all of it."""
         kept, left = self.works(True, touched, CLAIM), touched + CLAIM - self.clock()
-        quiet, near = email in self.quiet, abs(left) < Purpose.VERIFY.lifetime
+        quiet, near = email in self.quiet, abs(left) < LinkPurpose.VERIFY.lifetime
         if (quiet and not near) or random.random() < 0.5 - 0.4 * near:
             return
         if any(self.claimed.get(link.token) == email for link in self.links[-6:]):
@@ -166,7 +166,7 @@ class Dweller:
         if kept and near:
             now, before = self.clock(), len(self.stack.box.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
-            self.links.append(Link("/v1/verify", self.letter(email, before), Purpose.VERIFY, now, twice=True))
+            self.links.append(Link("/v1/verify", self.letter(email, before), LinkPurpose.VERIFY, now, twice=True))
             self.claimed[self.links[-1].token] = email
             return
         stay = self.enter(email)
@@ -186,7 +186,7 @@ class Dweller:
         assert self.ask("/v1/email/change", stay, new_email=new, password=PASSWORD).status_code == 202
         confirm, restore = self.letter(new, 0, "Confirm"), self.letter(email, 0, "about to change")
         self.stays.remove(stay)
-        self.links.append(Link("/v1/email/confirm", restore, Purpose.RESTORE, now, twice=False))
+        self.links.append(Link("/v1/email/confirm", restore, LinkPurpose.RESTORE, now, twice=False))
         if random.random() < 0.5:
             assert self.ask("/v1/email/confirm", token=confirm).status_code == 200
         self.proven.add(who)

@@ -15,8 +15,8 @@ import anyio
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import RevocationStore
 from application.repositories import Proof, Renewals, UnitOfWork
-from domain.event import Action, Event
-from domain.mail import Kind, Mail
+from domain.event import Event, EventType
+from domain.mail import MailKind, OutboxMail
 from domain.origin import Origin
 from domain.role import Role
 from domain.session import Lifetimes, Session
@@ -76,7 +76,7 @@ class Stage:
             )
         return session
 
-    async def mail(self, *, due_at: datetime = NOW) -> Mail:
+    async def mail(self, *, due_at: datetime = NOW) -> OutboxMail:
         mail = owed(due_at=due_at)
         async with self.begin() as work:
             await work.mails.add(mail)
@@ -124,11 +124,11 @@ def opened(user: User, *, now: datetime = NOW) -> Session:
 def login_of(session: Session) -> Event:
     """What is noted of its opening."""
     user_id = session.user_id or new_id()
-    return Event.of(Action.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
+    return Event.of(EventType.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
 
 
-def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> Mail:
-    return Mail.owed(Kind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
+def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> OutboxMail:
+    return OutboxMail.owed(MailKind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
 
 
 async def until(so: Callable[[], object], *, within: float = 30) -> None:

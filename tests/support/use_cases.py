@@ -15,9 +15,9 @@ from adapters.no_limits import NoLimits
 from application.maintenance.keep_house import START
 from application.ports import Verdict
 from domain.address_change import AddressChange
-from domain.event import Action
-from domain.mail import Kind, Link, Mail, Purpose
-from domain.refusals import Code, Refusal
+from domain.event import EventType
+from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
+from domain.refusals import ErrorCode, Refusal
 from domain.session import Session
 from domain.token import TokenPair
 from domain.user import User
@@ -29,12 +29,12 @@ ALICE = "alice@example.org"
 BOB = "bob@example.org"
 
 
-def refused(code: Code, *, field: str | None = None) -> pytest.RaisesExc[Refusal]:
-    """`with refused(Code.X):` whatever is inside is refused with that code, blaming that field."""
+def refused(code: ErrorCode, *, field: str | None = None) -> pytest.RaisesExc[Refusal]:
+    """`with refused(ErrorCode.X):` whatever is inside is refused with that code, blaming that field."""
     return pytest.raises(Refusal, check=lambda no: (no.code, no.field) == (code, field))
 
 
-async def verdict(attempt: Awaitable[object]) -> Code | None:
+async def verdict(attempt: Awaitable[object]) -> ErrorCode | None:
     """The code that an attempt is refused with; None where it is not."""
     try:
         await attempt
@@ -71,12 +71,12 @@ async def claim(world: World, email: str, password: str, *, username: str | None
     return world.store.rows.users[made]
 
 
-def link(world: World, user: User, purpose: Purpose, *, at: datetime | None = None) -> str:
+def link(world: World, user: User, purpose: LinkPurpose, *, at: datetime | None = None) -> str:
     """What a mail to that user, as it is now, would carry."""
     now = world.store.rows.users[user.id]
-    version = now.recovery_version if purpose is Purpose.RESET else now.credential_version
+    version = now.recovery_version if purpose is LinkPurpose.RESET else now.credential_version
     issued_at = world.clock() if at is None else at
-    return world.links.sign(Link(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
+    return world.links.sign(EmailLink(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
 
 
 async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
@@ -89,10 +89,10 @@ async def moving(world: World, user: User, new_email: str, password: str = PASSW
     return world.store.rows.changes[made]
 
 
-def change_link(world: World, change: AddressChange, purpose: Purpose, *, at: datetime | None = None) -> str:
+def change_link(world: World, change: AddressChange, purpose: LinkPurpose, *, at: datetime | None = None) -> str:
     """What a mail about that change would carry."""
     issued_at = world.clock() if at is None else at
-    return world.links.sign(Link(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
+    return world.links.sign(EmailLink(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))
 
 
 async def reset_by_mail(world: World, email: str, password: str) -> None:
@@ -111,11 +111,11 @@ async def clean_up(world: World) -> None:
         spot = following
 
 
-def owed(world: World, kind: Kind) -> list[Mail]:
+def owed(world: World, kind: MailKind) -> list[OutboxMail]:
     return [mail for mail in world.store.rows.mails.values() if mail.kind is kind]
 
 
-def acts(world: World, user: User) -> list[Action]:
+def acts(world: World, user: User) -> list[EventType]:
     """What happened to a user, oldest first."""
     return [event.action for event in world.store.rows.events.values() if event.user_id == user.id]
 
@@ -124,7 +124,7 @@ def session_of(world: World, pair: TokenPair) -> Session:
     return world.store.rows.sessions[pair.session_id]
 
 
-async def ways_in(world: World, pair: TokenPair) -> tuple[Code | None, Code | None]:
+async def ways_in(world: World, pair: TokenPair) -> tuple[ErrorCode | None, ErrorCode | None]:
     """How the access token and the refresh token of a pair are refused; None where one is welcome."""
     return (
         await verdict(world.authenticate(pair.access_token)),
@@ -132,7 +132,7 @@ async def ways_in(world: World, pair: TokenPair) -> tuple[Code | None, Code | No
     )
 
 
-DEAD = (Code.TOKEN_REVOKED, Code.SESSION_ENDED)
+DEAD = (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
 
 
 @dataclass

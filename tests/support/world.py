@@ -81,7 +81,7 @@ from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.password import PasswordPolicy
 from domain.role import Role
 from domain.session import Lifetimes
@@ -156,7 +156,7 @@ class World:
             keys=fixed([_KEY]), issuer="https://accounts.example.org", clock=clock, horizon=self.lifetimes.access
         )
         self.composer = JinjaComposer("https://accounts.example.org")
-        self.reports: list[tuple[UUID, Outcome | None, str]] = []
+        self.reports: list[tuple[UUID, DeliveryOutcome | None, str]] = []
         self.server_refusals = 0
         use_case = _UseCases(vars(self))
         self.audit = use_case(Audit)
@@ -167,8 +167,8 @@ class World:
         self.register = use_case(Register)
         self.verify = use_case(Verify)
         self.spend = use_case(SpendMail)
-        self.ask_for_verification = use_case(AskForLink, kind=Kind.VERIFY)
-        self.ask_for_reset = use_case(AskForLink, kind=Kind.RESET)
+        self.ask_for_verification = use_case(AskForLink, kind=MailKind.VERIFY)
+        self.ask_for_reset = use_case(AskForLink, kind=MailKind.RESET)
         self.login = use_case(Login)
         self.refresh = use_case(Refresh, pace=self.limits)
         self.logout = use_case(Logout)
@@ -209,7 +209,9 @@ class World:
         self.introspect = use_case(Introspect)
         self.revoke = use_case(Revoke)
 
-    def _report(self, mail: Mail, outcome: Outcome | None, note: str, *, server_refuses: bool = False) -> None:
+    def _report(
+        self, mail: OutboxMail, outcome: DeliveryOutcome | None, note: str, *, server_refuses: bool = False
+    ) -> None:
         self.reports.append((mail.id, outcome, note))
         self.server_refusals += server_refuses
 

@@ -8,7 +8,7 @@ from sqlalchemy import text
 from adapters.postgres.database import Database
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from application.ports import Clock
-from domain.mail import nameless
+from domain.mail import redact_emails
 from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
@@ -31,7 +31,7 @@ async def check_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding
         return
     finally:
         await database.close()
-    yield judge_backlog(backlog, "" if latest is None else nameless(latest["note"]))
+    yield judge_backlog(backlog, "" if latest is None else redact_emails(latest["note"]))
 
 
 def judge_backlog(backlog: Backlog, note: str) -> Finding:

@@ -7,7 +7,7 @@ import msgspec
 from litestar import Litestar, MediaType, Request, Response
 from litestar.params import FromPath
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import AccessPolicy, public
 from entrypoints.http.openapi import access_policies, document
@@ -25,7 +25,7 @@ async def openapi(request: Request[Any, Any, Any]) -> Response[bytes]:
 async def problem_type(request: Request[Any, Any, Any], name: FromPath[str]) -> Response[str]:
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
-        raise Refusal(Code.NOT_FOUND, "There is no problem with this code.")
+        raise Refusal(ErrorCode.NOT_FOUND, "There is no problem with this code.")
     status, title = CATALOGUE[name]
     text = f"The API returns the status {status} with the code {name}."
     return page(request, "message.html", heading=title, text=text, retry="", step="Back to")

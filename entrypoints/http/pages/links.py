@@ -11,9 +11,9 @@ from application.credentials.reset_password import ResetPassword
 from application.profile.follow_email_link import FollowEmailLink
 from application.registration.verify import Verify
 from domain.limits import Limit
-from domain.mail import Purpose
+from domain.mail import LinkPurpose
 from domain.password import PasswordPolicy
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public
 from entrypoints.http.pages.html import page
@@ -32,7 +32,7 @@ async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookA
     if not token:
         return ask(request, "verify")
     try:
-        await look_at_link(token=token, purpose=Purpose.VERIFY)
+        await look_at_link(token=token, purpose=LinkPurpose.VERIFY)
     except Refusal as refusal:
         return refused(request, refusal, token=token, seen=True)
     return page(request, "verify.html", token=token)
@@ -102,7 +102,7 @@ async def ask_about_address(
     token = _token(request.query_params)
     purpose = follow_email_link.purpose(token)
     if purpose is None:
-        return dead_link(request, Code.LINK_INVALID, status=200)
+        return dead_link(request, ErrorCode.LINK_INVALID, status=200)
     try:
         await look_at_link(token=token, purpose=purpose)
     except Refusal as refusal:
@@ -118,7 +118,7 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
         await follow_email_link(token=token, origin=origin_of(request))
     except Refusal as refusal:
         return refused(request, refusal, token=token)
-    if follow_email_link.purpose(token) is Purpose.RESTORE:
+    if follow_email_link.purpose(token) is LinkPurpose.RESTORE:
         text = "Every device was logged out. Check your mailbox for a link to choose a new password."
         return done(request, "You have your account back", text)
     return done(request, "Your e-mail address is changed", "From now on, log in with the new address.")
@@ -132,7 +132,7 @@ async def _choose_password(
     refusal: Refusal | None = None,
 ) -> Response[str]:
     """The page shows the address of the account, because password managers save the password under it."""
-    user = await look_at_link(token=token, purpose=Purpose.RESET)
+    user = await look_at_link(token=token, purpose=LinkPurpose.RESET)
     return page(
         request,
         "reset.html",
@@ -140,7 +140,7 @@ async def _choose_password(
         token=token,
         username="" if user is None else user.email,
         error="" if refusal is None else refusal.detail,
-        mismatch=refusal is not None and refusal.code is Code.PASSWORD_MISMATCH,
+        mismatch=refusal is not None and refusal.code is ErrorCode.PASSWORD_MISMATCH,
         min_length=policy.min_length,
         max_length=policy.max_length,
     )

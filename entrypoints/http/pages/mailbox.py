@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.di import NamedDependency
 from litestar.params import FromPath, SkipValidation
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.pages.html import page
@@ -76,7 +76,7 @@ def read_html(name: FromPath[str], settings: NamedDependency[SkipValidation[Sett
 def _caught(name: str, settings: Settings) -> Path:
     path = settings.data_dir / "mailbox" / name
     if not _NAME.fullmatch(name) or not path.is_file():
-        raise Refusal(Code.NOT_FOUND, "Mail not found.")
+        raise Refusal(ErrorCode.NOT_FOUND, "Mail not found.")
     return path
 
 

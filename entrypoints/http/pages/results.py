@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.exceptions import HTTPException
 from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
 from entrypoints.http.pages.html import page
 from entrypoints.http.problems import CATALOGUE, Problem
@@ -26,8 +26,11 @@ class Ask:
 
 
 _DEAD = {
-    Code.LINK_INVALID: ("This link is not valid", "It may have been used already, or a newer link has replaced it."),
-    Code.LINK_EXPIRED: ("This link has expired", "Links in emails work for a limited time only."),
+    ErrorCode.LINK_INVALID: (
+        "This link is not valid",
+        "It may have been used already, or a newer link has replaced it.",
+    ),
+    ErrorCode.LINK_EXPIRED: ("This link has expired", "Links in emails work for a limited time only."),
 }
 ASK = {
     "verify": Ask(
@@ -71,7 +74,7 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
     return shown
 
 
-def dead_link(request: AnyRequest, code: Code, *, status: int) -> Response[str]:
+def dead_link(request: AnyRequest, code: ErrorCode, *, status: int) -> Response[str]:
     heading, text = _DEAD[code]
     if form := ASK.get(_path(request)):
         return ask(request, _path(request), status=status, heading=heading, text=f"{text} {form.text}")

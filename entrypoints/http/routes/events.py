@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from application.administration.list_events import ListEvents
 from application.repositories import Place
-from domain.event import Action, Event
+from domain.event import Event, EventType
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
@@ -26,7 +26,7 @@ class EventShape(Struct, frozen=True, kw_only=True):
     """`actor_id` is null if no user was logged in: a link or the command line was used."""
 
     id: Annotated[UUID, described("The event's id (UUIDv7).", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
-    action: Action
+    action: EventType
     user_id: UserId
     actor_id: UserId | None
     created_at: Annotated[datetime, Timestamp]

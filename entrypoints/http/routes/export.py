@@ -14,7 +14,7 @@ from msgspec import Struct
 from application.profile.export_me import Export, ExportMe
 from domain.address_change import AddressChange
 from domain.limits import Limit
-from domain.mail import Kind, Mail, Outcome
+from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.session import EndReason, Session
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
@@ -76,16 +76,16 @@ class KeptMail(Struct, frozen=True, kw_only=True):
     """That it was owed, and what became of it; its text is rendered when it is sent, and not stored."""
 
     id: RowId
-    kind: Kind
+    kind: MailKind
     recipient: Email
     ip: IpAddress
     user_agent: UserAgent
     created_at: Annotated[datetime, Timestamp]
     settled_at: Annotated[datetime | None, Timestamp]
-    outcome: Outcome | None
+    outcome: DeliveryOutcome | None
 
     @classmethod
-    def of(cls, mail: Mail) -> "KeptMail":
+    def of(cls, mail: OutboxMail) -> "KeptMail":
         return cls(
             id=mail.id,
             kind=mail.kind,

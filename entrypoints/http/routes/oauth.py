@@ -11,7 +11,7 @@ from msgspec import UNSET, Struct, UnsetType
 from application.clients.introspect import Introspect
 from application.clients.revoke import Revoke
 from domain.limits import Limit
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.endpoint import post
@@ -35,7 +35,7 @@ class TokenForm(Struct, frozen=True):
         """The token; a parameter without a value counts as left out (RFC 6749, section 3.1)."""
         token = self.token.strip()
         if not token:
-            raise Refusal(Code.MALFORMED, "must not be empty", field="token")
+            raise Refusal(ErrorCode.MALFORMED, "must not be empty", field="token")
         return token
 
 

@@ -13,7 +13,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, SkipValidation
 from msgspec import UNSET, Struct, UnsetType
 
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.credentials import bearer_token
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import described
@@ -47,10 +47,10 @@ async def ready(health: NamedDependency[Health]) -> Alive:
     """Whether requests can be served. 503 names what is down, or says that the process shuts down. If only Redis
     is down, the status is 200 `degraded`."""
     if shutting_down.is_set():
-        raise Refusal(Code.UNAVAILABLE, "Shutting down.")
+        raise Refusal(ErrorCode.UNAVAILABLE, "Shutting down.")
     down = await health.unhealthy()
     if "database" in down:
-        raise Refusal(Code.UNAVAILABLE, f"Down: {', '.join(down)}.")
+        raise Refusal(ErrorCode.UNAVAILABLE, f"Down: {', '.join(down)}.")
     return Alive("ok" if not down else f"degraded: {', '.join(down)}")
 
 
@@ -163,7 +163,7 @@ async def server_metadata_of_path(
     """Where clients look if the public URL has a path: they insert the well-known part before it (RFC 8414, section
     3.1)."""
     if str(path) != urlsplit(settings.public_url).path:
-        raise Refusal(Code.NOT_FOUND, "This is not the path of the public URL.")
+        raise Refusal(ErrorCode.NOT_FOUND, "This is not the path of the public URL.")
     found: Response[ServerMetadata] = await server_metadata.fn(jwks, settings)
     return found
 
@@ -200,7 +200,7 @@ async def numbers(
 
 def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
     if token is not None and not compare_digest(bearer_token(request.scope).encode(), token.encode()):
-        raise Refusal(Code.TOKEN_INVALID, "The token does not match LATCHKEY_METRICS_TOKEN.")
+        raise Refusal(ErrorCode.TOKEN_INVALID, "The token does not match LATCHKEY_METRICS_TOKEN.")
 
 
 handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers]

@@ -13,7 +13,7 @@ from application.administration.end_sessions import EndSessions
 from application.administration.list_users import ListUsers
 from application.administration.show_user import ShowUser
 from domain import limits
-from domain.refusals import Code, Refusal
+from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
@@ -85,7 +85,7 @@ async def change(
 ) -> UserShape:
     """Change the role of a user, disable or enable it. Takes effect before the response is sent."""
     if data.role is UNSET and data.disabled is UNSET:
-        raise Refusal(Code.MALFORMED, "Specify what to change: role, disabled or both.")
+        raise Refusal(ErrorCode.MALFORMED, "Specify what to change: role, disabled or both.")
     changed = await change_user(
         caller_of(request),
         user_id,
