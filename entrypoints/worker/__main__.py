@@ -7,9 +7,10 @@ when its lease ends. So Redis may be down, and notifications may be lost or dupl
 import gc
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from functools import partial
 from queue import SimpleQueue
+from typing import Any
 
 if __name__ == "__main__":
     # Only when run, not when imported: exit silently on SIGINT before `run` installs its handlers.
@@ -35,7 +36,9 @@ gc.enable()
 log = structlog.get_logger(__name__)
 
 
-def run(deliver: DeliverMail, purge: KeepHouse, *, redis_url: str, close: Callable[[], Awaitable[None]]) -> None:
+def run(
+    deliver: DeliverMail, purge: KeepHouse, *, redis_url: str, close: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
     """Return after SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the worker's loop."""
     signals: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be used within a signal handler
 

@@ -2,17 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
-from random import SystemRandom
+from collections.abc import Callable, Coroutine
+from typing import Any
 from uuid import UUID
 
 import structlog
 from dramatiq.middleware import Middleware
 
 from application.mail.deliver_mail import DeliverMail
-from domain.refusals import Refusal
-from entrypoints.worker.event_loop import worker_loop
+from entrypoints.worker.background import error_name, pause, worker_loop
 
 CONCURRENCY = 8
 """How many mails a process sends at the same time."""
@@ -31,13 +29,12 @@ SHUTDOWN_GRACE = 10.0
 """Seconds that running sends get when the process is stopped."""
 
 log = structlog.get_logger(__name__)
-_jitter = SystemRandom()
 
 
 class OutboxWorker(Middleware):
     """Runs on the event loop of Dramatiq's AsyncIO middleware, which therefore has to be registered before."""
 
-    def __init__(self, deliver: DeliverMail, *, close: Callable[[], Awaitable[None]]) -> None:
+    def __init__(self, deliver: DeliverMail, *, close: Callable[[], Coroutine[Any, Any, None]]) -> None:
         self._deliver = deliver
         self._close = close
         self._slots = asyncio.Semaphore(CONCURRENCY)
@@ -57,7 +54,7 @@ class OutboxWorker(Middleware):
         asyncio.run_coroutine_threadsafe(self._finish(), worker_loop()).result()
 
     def after_worker_shutdown(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._release(), worker_loop()).result()
+        asyncio.run_coroutine_threadsafe(self._close(), worker_loop()).result()
 
     async def _poll(self, interval: float) -> None:
         batch = 1
@@ -68,8 +65,7 @@ class OutboxWorker(Middleware):
             fast = due == batch and time.monotonic() - began < FAST_BATCH_SECONDS
             batch = min(2 * batch, MAX_BATCH) if fast else 1
             if due == 0:
-                with suppress(TimeoutError):
-                    await asyncio.wait_for(self._stopping.wait(), interval * _jitter.uniform(0.5, 1.0))
+                await pause(interval, stopping=self._stopping)
 
     async def _deliver_batch(self, *, only: UUID | None = None, limit: int = 1) -> int:
         """Return how many mails were due. A slow send goes on in the background, while there is room."""
@@ -88,11 +84,9 @@ class OutboxWorker(Middleware):
         """Never raises: the mail stays in the outbox, and the next one may succeed."""
         try:
             due = await self._deliver(only=only, limit=limit, stopping=self._stopping.is_set)
-        except Exception as problem:
-            # Once an outage, and without its text, which may name addresses.
-            if not self._failing:
-                name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                log.error("mail_delivery_paused", problem=name)
+        except Exception as error:
+            if not self._failing:  # once an outage
+                log.error("mail_delivery_paused", problem=error_name(error))
             self._failing = True
             return 0
         self._failing = False
@@ -107,6 +101,3 @@ class OutboxWorker(Middleware):
             for task in stuck:
                 task.cancel()
             await asyncio.gather(*stuck, return_exceptions=True)
-
-    async def _release(self) -> None:
-        await self._close()

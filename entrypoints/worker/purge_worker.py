@@ -1,21 +1,17 @@
 """Purges expired rows in the worker process, batch after batch, slowly."""
 
 import asyncio
-from contextlib import suppress
-from random import SystemRandom
 
 import structlog
 from dramatiq.middleware import Middleware
 
 from application.maintenance.keep_house import START, KeepHouse
-from domain.refusals import Refusal
-from entrypoints.worker.event_loop import worker_loop
+from entrypoints.worker.background import error_name, pause, worker_loop
 
 BATCH_PAUSE, PASS_PAUSE, ERROR_PAUSE = 1.0, 3600.0, 30.0
 """Seconds between two batches, between two passes, and after an error. Each pause is random, and at least half."""
 
 log = structlog.get_logger(__name__)
-_jitter = SystemRandom()
 
 
 class PurgeWorker(Middleware):
@@ -48,21 +44,15 @@ class PurgeWorker(Middleware):
         while not self._stopping.is_set():
             try:
                 count, following = await self._purge(cursor)
-            except Exception as problem:
-                # Once an outage, and without its text, which may name addresses.
-                if not failing:
-                    name = problem.code if isinstance(problem, Refusal) else type(problem).__name__
-                    log.error("purge_failed", kind=cursor.kind, problem=name)
+            except Exception as error:
+                if not failing:  # once an outage
+                    log.error("purge_failed", kind=cursor.kind, problem=error_name(error))
                 failing = True
-                await self._pause(self._error_pause)
+                await pause(self._error_pause, stopping=self._stopping)
                 continue
             removed, failing = removed + count, False
             if following is None and removed:
                 log.info("rows_purged", removed=removed)
                 removed = 0
-            await self._pause(self._pass_pause if following is None else self._batch_pause)
+            await pause(self._pass_pause if following is None else self._batch_pause, stopping=self._stopping)
             cursor = following or START
-
-    async def _pause(self, seconds: float) -> None:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._stopping.wait(), seconds * _jitter.uniform(0.5, 1.0))
