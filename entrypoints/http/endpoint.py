@@ -23,6 +23,9 @@ from entrypoints.http.problems import send_refusal
 PLAIN = "plain"
 """The option of a handler under which its plain ASGI application is found."""
 
+NO_OPTIONS = "no_options"
+"""The option of a handler whose path answers OPTIONS with 405."""
+
 Headers = list[tuple[bytes, bytes]]
 PlainAnswer = Callable[[HTTPScope, AccessToken], Awaitable[tuple[Headers, bytes]]]
 """Returns the headers and the body of a 200 for the caller, or raises a refusal."""
@@ -38,6 +41,7 @@ def endpoint(
     tag: str | None = None,
     errors: Collection[str] = (),
     plain: PlainAnswer | None = None,
+    answers_options: bool = True,
     status_code: int | None = None,
     media_type: MediaType | str | None = None,
     response_headers: Sequence[ResponseHeader] | None = None,
@@ -51,13 +55,16 @@ def endpoint(
     With `plain`, that function answers as plain ASGI, which `Dispatch` calls, and the handler has no body: its
     signature is there for the OpenAPI document. Other services call such routes on each of their own requests, and
     the framework's routing, request, dependencies and response would cost more than the answer.
+
+    `answers_options` is False for a route that a proxy calls with the method of its caller: it would take the answer
+    to OPTIONS for permission.
     """
     operation = partial(DocumentedOperation, policy=policy, errors=tuple(errors))
     return HTTPRouteHandler(
         path,
         http_method=method,
         guards=[policy],
-        opt=None if plain is None else {PLAIN: _plain_asgi(policy, plain)},
+        opt={PLAIN: None if plain is None else _plain_asgi(policy, plain), NO_OPTIONS: not answers_options},
         operation_id=operation_id,
         operation_class=cast("type[Operation]", operation),
         include_in_schema=operation_id is not None,

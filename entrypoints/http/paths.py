@@ -7,8 +7,7 @@ from litestar import Litestar
 from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
-from entrypoints.http.endpoint import PLAIN
-from entrypoints.http.routes import forward_auth
+from entrypoints.http.endpoint import NO_OPTIONS, PLAIN
 
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
 _SEGMENT = r"(?!\.)[^/;]+"
@@ -17,8 +16,8 @@ _VALUES = {"path": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
 
 
 class Path:
-    """A path of the service. HEAD is there wherever GET is (RFC 9110, section 9.1), and OPTIONS everywhere but at
-    forward auth: a proxy that hands on its caller's method would take the answer for permission.
+    """A path of the service. HEAD is there wherever GET is (RFC 9110, section 9.1), and OPTIONS unless a route of the
+    path is declared without it.
     """
 
     def __init__(self, template: str) -> None:
@@ -28,10 +27,14 @@ class Path:
         self.plain: ASGIApp | None = None
         """What answers GET as plain ASGI, if there is one."""
 
-    def add(self, *methods: str) -> None:
-        found = {*self.methods, *methods}
-        found |= {"HEAD"} if "GET" in found else set()
-        found = found - {"OPTIONS"} if self.template == forward_auth.PATH else found | {"OPTIONS"}
+    def add(self, route: HTTPRoute) -> None:
+        found = {*self.methods, *map(str, route.methods), "OPTIONS"}
+        if "GET" in found:
+            found.add("HEAD")
+        for handler in route.route_handlers:
+            self.plain = self.plain or handler.opt.get(PLAIN)
+            if handler.opt.get(NO_OPTIONS):
+                found.discard("OPTIONS")
         self.methods = frozenset(found)
         self.allow = ", ".join(sorted(found))
 
@@ -48,10 +51,7 @@ class Paths:
         typed: dict[str, str] = {}
         for route in app.routes:
             if isinstance(route, HTTPRoute):
-                path = known.setdefault(route.path_format, Path(route.path_format))
-                path.add(*map(str, route.methods))
-                for handler in route.route_handlers:
-                    path.plain = path.plain or handler.opt.get(PLAIN)
+                known.setdefault(route.path_format, Path(route.path_format)).add(route)
                 typed[route.path_format] = route.path
         for template, path in known.items():
             if "{" in template:

@@ -15,8 +15,6 @@ from entrypoints.http.endpoint import Headers, described_only, get
 from entrypoints.http.guard import AccessChecks, authenticated
 from entrypoints.http.validation import in_words, problem_of, refusal_of
 
-PATH = "/v1/forward-auth"
-
 _DESCRIPTIONS = {
     "X-Auth-User": "The caller's id.",
     "X-Auth-Role": "The caller's role; worth nothing unless X-Auth-Verified is true.",
@@ -56,6 +54,7 @@ def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool) -> Hea
     tag="Services",
     policy=authenticated(query={"role"}),
     plain=_identify,
+    answers_options=False,
     errors=["not_verified", "role_required"],
     media_type=MediaType.TEXT,
     response_headers=[
