@@ -15,7 +15,6 @@ from adapters.postgres.outbox_backlog import PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from adapters.redis.blocklist import BlocklistRenewal
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.lost_revocations import LostRevocations
 from adapters.revocations import CachedRevocationCheck
@@ -122,7 +121,6 @@ class Container(containers.DeclarativeContainer):
     leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
     revocation_store = providers.ThreadSafeSingleton(PostgresRevocationStore, database)
     blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, revocation_store)
-    blocklist_renewal = providers.ThreadSafeSingleton(BlocklistRenewal, blocklist)
     revocations = providers.ThreadSafeSingleton(CachedRevocationCheck, blocklist, revocation_store)
     limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
     pace = providers.ThreadSafeSingleton(making.make_pace, settings, clock)

@@ -147,7 +147,6 @@ CALLABLES = {
     "Batcher": "a tool that adapters share",
     "BreachedPasswords": "the callable that a password policy asks",
     "BlocklistCommands": "the commands of RedisBlocklist",
-    "BlocklistRenewal": "a background task",
     "Caller": "what adapters share scarce things by",
     "DeterministicES256": "an algorithm for PyJWT",
     "DramatiqNudge": "the callable Nudge",

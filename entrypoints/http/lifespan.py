@@ -9,10 +9,12 @@ from functools import partial
 import structlog
 from litestar import Litestar
 
+from domain.refusals import Refusal
 from entrypoints.container import Container, close
 from entrypoints.observability.metrics import Metrics
 
 HASHING_INTERVAL = 0.25
+RENEWAL_INTERVAL = 0.25  # a quarter of the blocklist's lease
 KEYS_INTERVAL = 1.0
 REVOCATIONS_INTERVAL = 30.0
 """Seconds between two runs of each task."""
@@ -29,42 +31,46 @@ async def report_hashing(load: Callable[[], tuple[int, int]], metrics: Metrics) 
         metrics.set_hashing(0, 0)  # other processes go on to count this one
 
 
-async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str, delay: float = 0) -> None:
-    """Every `interval` seconds, after `delay`. Goes on after an unexpected error, logged as the event `failure`."""
-    await asyncio.sleep(delay)
+async def attempt(act: Callable[[], Awaitable[object]], *, failure: str) -> None:
+    """Log an unexpected error as the event `failure`. Requests report an outage of PostgreSQL themselves."""
+    try:
+        await act()
+    except Refusal:
+        pass
+    except Exception as error:
+        log.error(failure, exc_info=error)
+
+
+async def repeat(act: Callable[[], Awaitable[object]], *, interval: float, failure: str) -> None:
+    """Attempt it now and `interval` seconds after each attempt, until the task is cancelled."""
     while True:
-        try:
-            await act()
-        except Exception as error:
-            log.error(failure, exc_info=error)
+        await attempt(act, failure=failure)
         await asyncio.sleep(interval)
 
 
 def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
-        renewal = container.blocklist_renewal()
-        await renewal.start()
-        tasks = [
-            asyncio.create_task(report_hashing(container.hashing_load(), app.state.metrics)),
-            asyncio.create_task(
-                # In a thread: the keys may lie on a mount that hangs.
-                repeat(
-                    partial(asyncio.to_thread, container.signing_keys().reload),
-                    interval=KEYS_INTERVAL,
-                    delay=KEYS_INTERVAL,
-                    failure="signing_keys_check_failed",
-                )
+        renew, renewal_failure = container.blocklist().renew, "blocklist_renewal_failed"
+        # Before the first request: without the lease every request asks PostgreSQL.
+        await attempt(renew, failure=renewal_failure)
+        activities = [
+            repeat(renew, interval=RENEWAL_INTERVAL, failure=renewal_failure),
+            # In a thread: the keys may lie on a mount that hangs.
+            repeat(
+                partial(asyncio.to_thread, container.signing_keys().reload),
+                interval=KEYS_INTERVAL,
+                failure="signing_keys_check_failed",
             ),
-            asyncio.create_task(
-                # Does PostgreSQL know every revocation that Redis holds?
-                repeat(
-                    container.lost_revocations().look_if_possible,
-                    interval=REVOCATIONS_INTERVAL,
-                    failure="revocations_check_failed",
-                )
+            # Does PostgreSQL know every revocation that Redis holds?
+            repeat(
+                container.lost_revocations().look_if_possible,
+                interval=REVOCATIONS_INTERVAL,
+                failure="revocations_check_failed",
             ),
+            report_hashing(container.hashing_load(), app.state.metrics),
         ]
+        tasks = [asyncio.create_task(activity) for activity in activities]
         # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
         gc.freeze()
         try:
@@ -72,7 +78,7 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, renewal.stop(), return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
             await close(container)
 
     return run

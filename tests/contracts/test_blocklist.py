@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+import structlog
 from redis.asyncio import Redis
 
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
@@ -22,11 +23,12 @@ from adapters.postgres.database import Database
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from adapters.redis.blocklist import BlocklistRenewal, RedisBlocklist
+from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import Blocklist, RevocationStore
 from domain.refusals import ErrorCode, Refusal, unavailable
 from domain.session import ENDED, EndReason
 from entrypoints.devserver import engines
+from entrypoints.http.lifespan import repeat
 from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
 from tests.support.tcp_proxy import proxy
@@ -612,18 +614,19 @@ async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
 
 
 async def test_the_renewal_task_survives_errors_until_it_is_stopped(
-    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", caplog: pytest.LogCaptureFixture
+    blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     async def is_trusted() -> bool:
         return await blocklist.min_generations([]) is not None
 
     store.trouble = RuntimeError("unexpected")
-    renewal = BlocklistRenewal(blocklist, interval=0.02)
-    await renewal.start()
-    assert not await is_trusted()
-    assert "blocklist_renewal_failed" in caplog.text
-    store.trouble = None
-    await until(is_trusted, within=10)
-    await renewal.stop()
+    with structlog.testing.capture_logs() as logs:
+        renewal = asyncio.create_task(repeat(blocklist.renew, interval=0.02, failure="renewal_failed"))
+        await until(lambda: bool(logs), within=10)
+        assert not await is_trusted()
+        store.trouble = None
+        await until(is_trusted, within=10)
+    assert {it["event"] for it in logs} == {"renewal_failed"}
+    renewal.cancel()
     await gone(redis, LEASE_KEY)
     assert not await is_trusted()

@@ -52,6 +52,5 @@ wrong and may be set forward. If it is set back, a lease lives longer by as much
 """
 
 from adapters.redis.blocklist.blocklist import RedisBlocklist
-from adapters.redis.blocklist.renewal import RENEW_INTERVAL, BlocklistRenewal
 
-__all__ = ["RENEW_INTERVAL", "BlocklistRenewal", "RedisBlocklist"]
+__all__ = ["RedisBlocklist"]

@@ -45,7 +45,7 @@ log = logging.getLogger(__name__)
 
 class RedisBlocklist(Blocklist):
     """`horizon` is longer than the lifetime of any token, and the same for all processes that share a Redis. `lease`,
-    `deadline` (of a command) and `reelection_delay` are seconds. `BlocklistRenewal` calls `renew` periodically."""
+    `deadline` (of a command) and `reelection_delay` are seconds. `renew` has to be called several times a second."""
 
     def __init__(
         self,
