@@ -6,7 +6,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from uuid import UUID
 
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 
 
 @dataclass(slots=True)
@@ -20,7 +20,7 @@ class Caller:
 
     @property
     def site(self) -> str:
-        return Origin(ip=self.ip).site
+        return ClientInfo(ip=self.ip).site
 
 
 _caller: ContextVar[Caller | None] = ContextVar("caller", default=None)

@@ -5,8 +5,8 @@ from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import Event, EventType
-from domain.origin import NOWHERE, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,15 +23,21 @@ class Audit:
         user_id: UUID,
         *,
         by: UUID | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
         detail: str = "",
     ) -> None:
         """Add an event to this unit of work."""
-        await work.events.add(self.event(action, user_id, by=by, origin=origin, detail=detail))
+        await work.events.add(self.event(action, user_id, by=by, client_info=client_info, detail=detail))
 
     def event(
-        self, action: EventType, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE, detail: str = ""
+        self,
+        action: EventType,
+        user_id: UUID,
+        *,
+        by: UUID | None = None,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
+        detail: str = "",
     ) -> Event:
         """For a repository that adds the event together with the change."""
         now = self.clock()
-        return Event.of(action, user_id, id=self.new_id(), now=now, by=by, origin=origin, detail=detail)
+        return Event.of(action, user_id, id=self.new_id(), now=now, by=by, client_info=client_info, detail=detail)

@@ -2,14 +2,16 @@
 
 from uuid import UUID
 
+from domain.client_info import ClientInfo
 from domain.limits import Bucket, Limit
 from domain.mail import EmailLink, MailKind
-from domain.origin import Origin
 
 
-def login_buckets(name: str, origin: Origin) -> tuple[Bucket, ...]:
+def login_buckets(name: str, client_info: ClientInfo) -> tuple[Bucket, ...]:
     """Of wrong passwords from this network. What is too long to be a name is counted by its beginning."""
-    return Bucket(Limit.LOGIN, (_named(name), origin.network)), Bucket(Limit.LOGIN_NETWORK, (origin.network,))
+    return Bucket(Limit.LOGIN, (_named(name), client_info.network)), Bucket(
+        Limit.LOGIN_NETWORK, (client_info.network,)
+    )
 
 
 def account_bucket(name: str) -> Bucket:
@@ -20,16 +22,16 @@ def home_bucket(name: str) -> Bucket:
     return Bucket(Limit.LOGIN_HOME, (_named(name),))
 
 
-def total_bucket(name: str, origin: Origin) -> Bucket:
-    return Bucket(Limit.LOGIN_TOTAL, (_named(name), origin.network))
+def total_bucket(name: str, client_info: ClientInfo) -> Bucket:
+    return Bucket(Limit.LOGIN_TOTAL, (_named(name), client_info.network))
 
 
-def mail_buckets(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, ...]:
-    return (*mail_buckets_of_network(kind, recipient, origin), *mail_buckets_of_recipient(kind, recipient))
+def mail_buckets(kind: str, recipient: str, client_info: ClientInfo) -> tuple[Bucket, ...]:
+    return (*mail_buckets_of_network(kind, recipient, client_info), *mail_buckets_of_recipient(kind, recipient))
 
 
-def mail_buckets_of_network(kind: str, recipient: str, origin: Origin) -> tuple[Bucket, Bucket]:
-    network = origin.network
+def mail_buckets_of_network(kind: str, recipient: str, client_info: ClientInfo) -> tuple[Bucket, Bucket]:
+    network = client_info.network
     return Bucket(Limit.MAIL, (kind, mailbox(recipient), network)), Bucket(Limit.MAIL_NETWORK, (network,))
 
 
@@ -54,8 +56,8 @@ def notice_bucket(recipient: str) -> Bucket:
     return Bucket(Limit.NOTICE, (mailbox(recipient),))
 
 
-def link_bucket(purpose: str, origin: Origin) -> Bucket:
-    return Bucket(Limit.LINK, (purpose, origin.network))
+def link_bucket(purpose: str, client_info: ClientInfo) -> Bucket:
+    return Bucket(Limit.LINK, (purpose, client_info.network))
 
 
 def link_use_bucket(link: EmailLink) -> Bucket:
@@ -66,13 +68,13 @@ def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
     return Bucket(limit, (str(user_id),))
 
 
-def buckets_of_recovery(email: str, username: str | None, origin: Origin) -> tuple[Bucket, ...]:
+def buckets_of_recovery(email: str, username: str | None, client_info: ClientInfo) -> tuple[Bucket, ...]:
     """The counters that the use of a reset link clears. The reader of the mail is the owner: they may log in at once
     after any number of wrong passwords, and request new links, because the old ones stopped working."""
     names = (email,) if username is None else (email, username)
-    guesses = [(login_buckets(name, origin)[0], account_bucket(name), home_bucket(name)) for name in names]
+    guesses = [(login_buckets(name, client_info)[0], account_bucket(name), home_bucket(name)) for name in names]
     mails = (
-        mail_buckets_of_network(MailKind.RESET, email, origin)[0],
+        mail_buckets_of_network(MailKind.RESET, email, client_info)[0],
         *mail_buckets_of_recipient(MailKind.RESET, email),
         *filter(None, mail_reserves(MailKind.RESET, email)),
     )

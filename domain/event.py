@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from domain.origin import NOWHERE, Origin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 
 class EventType(StrEnum):
@@ -48,7 +48,7 @@ class Event:
     user_id: UUID
     actor_id: UUID | None = None
     created_at: datetime
-    origin: Origin = NOWHERE
+    client_info: ClientInfo = UNKNOWN_CLIENT
     detail: str = ""
 
     @classmethod
@@ -60,19 +60,21 @@ class Event:
         id: UUID,
         now: datetime,
         by: UUID | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
         detail: str = "",
     ) -> Self:
-        return cls(id=id, action=action, user_id=user_id, actor_id=by, created_at=now, origin=origin, detail=detail)
+        return cls(
+            id=id, action=action, user_id=user_id, actor_id=by, created_at=now, client_info=client_info, detail=detail
+        )
 
-    def without_origin(self) -> Self:
+    def without_client_info(self) -> Self:
         """The event without the IP address and device of the actor."""
-        return replace(self, origin=NOWHERE)
+        return replace(self, client_info=UNKNOWN_CLIENT)
 
     def for_owner(self) -> Self:
         """The event as its subject may read it: without IP address and device of another actor."""
-        return self if self.actor_id in {None, self.user_id} else self.without_origin()
+        return self if self.actor_id in {None, self.user_id} else self.without_client_info()
 
     def of_deleted_user(self) -> Self:
         """Without IP address and device, except for the deletion itself, whose actor may be another user."""
-        return self if self.action is EventType.DELETED else self.without_origin()
+        return self if self.action is EventType.DELETED else self.without_client_info()

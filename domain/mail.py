@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from domain.origin import NOWHERE, Origin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 
 class LinkPurpose(StrEnum):
@@ -103,7 +103,7 @@ class DeliveryOutcome(StrEnum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
     """A queued mail. `user_id` is None if only an address was given and no user has been looked up yet;
-    `change_id` names the change of address that it is about. `origin` is where the act came from that it tells of.
+    `change_id` names the change of address that it is about. `client_info` is of the request that caused the mail.
 
     `due_at` is the time of the next attempt: leasing a mail moves it ahead, so a worker that dies gives it back
     by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
@@ -114,7 +114,7 @@ class OutboxMail:
     recipient: str
     user_id: UUID | None = None
     change_id: UUID | None = None
-    origin: Origin = NOWHERE
+    client_info: ClientInfo = UNKNOWN_CLIENT
     created_at: datetime
     due_at: datetime
     attempts: int = 0
@@ -127,9 +127,9 @@ class OutboxMail:
     @property
     def lane(self) -> str | None:
         """Whose mails it waits behind: those of the site that asked, and what is awaited apart from notices."""
-        if not self.origin.site:
+        if not self.client_info.site:
             return None
-        return self.origin.site if self.kind.is_awaited else f"{self.origin.site} notices"
+        return self.client_info.site if self.kind.is_awaited else f"{self.client_info.site} notices"
 
     def turn_at(self, last: datetime | None) -> datetime:
         """When it is its turn; `last` is the latest turn in its lane. Mails that are due are sent in this order."""
@@ -146,7 +146,7 @@ class OutboxMail:
         now: datetime,
         user_id: UUID | None = None,
         change_id: UUID | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> Self:
         return cls(
             id=id,
@@ -154,7 +154,7 @@ class OutboxMail:
             recipient=recipient,
             user_id=user_id,
             change_id=change_id,
-            origin=origin,
+            client_info=client_info,
             created_at=now,
             due_at=now,
         )

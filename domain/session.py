@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from domain.origin import NOWHERE, Origin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 ENDED = 2**31 - 1
 """The floor of a session that is over: no generation is ever welcome again."""
@@ -59,11 +59,11 @@ class Session:
     expires_at: datetime
     ended_at: datetime | None = None
     end_reason: EndReason | None = None
-    origin: Origin = NOWHERE
+    client_info: ClientInfo = UNKNOWN_CLIENT
 
     @classmethod
     def opened(
-        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, origin: Origin = NOWHERE
+        cls, *, id: UUID, user_id: UUID, now: datetime, lifetimes: Lifetimes, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> Self:
         return cls(
             id=id,
@@ -71,7 +71,7 @@ class Session:
             created_at=now,
             rotated_at=now,
             expires_at=now + min(lifetimes.refresh, lifetimes.session),
-            origin=origin,
+            client_info=client_info,
         )
 
     def alive(self, now: datetime) -> bool:

@@ -104,7 +104,7 @@ class JinjaComposer(Composer):
 
 def _request_details(mail: OutboxMail) -> dict[str, str]:
     """When and from where, so that the reader can judge whether it was them."""
-    device, ip = describe_device(mail.origin.user_agent), mail.origin.ip
+    device, ip = describe_device(mail.client_info.user_agent), mail.client_info.ip
     where = [f"from {device}"] if device else []
     where += [f"IP address {ip}"] if ip else []
     return {

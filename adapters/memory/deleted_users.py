@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from adapters.memory.rows import Rows
+from domain.client_info import UNKNOWN_CLIENT
 from domain.deletion import Deletion
 from domain.mail import OutboxMail
-from domain.origin import NOWHERE
 from domain.user import NO_PASSWORD, User
 
 
@@ -36,7 +36,7 @@ def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     deletion, _ = rows.deletions[user_id]
     left = limit
     for session in [it for it in rows.sessions.values() if it.user_id == user_id][:left]:
-        rows.sessions[session.id] = replace(session, user_id=None, origin=NOWHERE)
+        rows.sessions[session.id] = replace(session, user_id=None, client_info=UNKNOWN_CLIENT)
         left -= 1
     for mail in [it for it in rows.mails.values() if it.outcome is not None and _is_about(it, deletion)][:left]:
         del rows.mails[mail.id]

@@ -53,7 +53,7 @@ class MemorySessions(Sessions):
         named = [user for user in people if name in (user.email, (user.username or "").lower())]
         holder = max(named, key=lambda user: (user.verified, user.id), default=None)
         newest = [] if holder is None else (await self._of(holder.id))[:50]
-        return any(session.alive(now) and session.origin.network == network for session in newest)
+        return any(session.alive(now) and session.client_info.network == network for session in newest)
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]

@@ -12,10 +12,10 @@ from adapters.postgres.connection import Row
 from adapters.postgres.tables import sessions, users
 from domain.address_change import AddressChange
 from domain.client import Client
+from domain.client_info import ClientInfo
 from domain.deletion import Deletion
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
-from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
@@ -106,7 +106,7 @@ def session_of(row: Row) -> Session:
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],
         end_reason=None if reason is None else EndReason(reason),
-        origin=Origin(ip=row["ip"], user_agent=row["user_agent"]),
+        client_info=ClientInfo(ip=row["ip"], user_agent=row["user_agent"]),
     )
 
 
@@ -119,8 +119,8 @@ def row_of_session(session: Session) -> dict[str, Any]:
         "created_at": session.created_at,
         "rotated_at": session.rotated_at,
         "expires_at": session.expires_at,
-        "user_agent": session.origin.user_agent,
-        "ip": session.origin.ip,
+        "user_agent": session.client_info.user_agent,
+        "ip": session.client_info.ip,
     }
 
 
@@ -137,7 +137,7 @@ def mail_of(row: Row) -> OutboxMail:
         outcome=None if row["outcome"] is None else DeliveryOutcome(row["outcome"]),
         settled_at=row["settled_at"],
         note=row["note"],
-        origin=Origin(ip=row["ip"] or "", user_agent=row["user_agent"] or ""),
+        client_info=ClientInfo(ip=row["ip"] or "", user_agent=row["user_agent"] or ""),
     )
 
 
@@ -152,8 +152,8 @@ def row_of_mail(mail: OutboxMail) -> dict[str, Any]:
         "due_at": mail.due_at,
         "attempts": mail.attempts,
         "note": mail.note,
-        "ip": mail.origin.ip,
-        "user_agent": mail.origin.user_agent,
+        "ip": mail.client_info.ip,
+        "user_agent": mail.client_info.user_agent,
     }
 
 
@@ -190,7 +190,7 @@ def event_of(row: Row) -> Event:
         user_id=row["user_id"],
         actor_id=row["actor_id"],
         created_at=row["created_at"],
-        origin=Origin(ip=row["ip"], user_agent=row["user_agent"]),
+        client_info=ClientInfo(ip=row["ip"], user_agent=row["user_agent"]),
         detail=row["detail"],
     )
 
@@ -202,8 +202,8 @@ def row_of_event(event: Event) -> dict[str, Any]:
         "user_id": event.user_id,
         "actor_id": event.actor_id,
         "created_at": event.created_at,
-        "ip": event.origin.ip,
-        "user_agent": event.origin.user_agent,
+        "ip": event.client_info.ip,
+        "user_agent": event.client_info.user_agent,
         "detail": event.detail,
     }
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.repositories import Begin
-from domain.origin import NOWHERE, Origin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
@@ -27,7 +27,7 @@ class ChangeUser:
         *,
         role: Role | None = None,
         disabled: bool | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
         async with self.begin() as work:
             await work.users.hold(user_id, governors=True)
@@ -38,7 +38,7 @@ class ChangeUser:
             await work.sessions.settled(user_id)
             changed = target
             if disabled is not None and disabled != target.disabled:
-                changed = await self.manage.set_disabled(work, target, disabled, by=actor.id, origin=origin)
+                changed = await self.manage.set_disabled(work, target, disabled, by=actor.id, client_info=client_info)
             if role is not None and role is not target.role:
-                changed = await self.manage.set_role(work, target, role, by=actor.id, origin=origin)
+                changed = await self.manage.set_role(work, target, role, by=actor.id, client_info=client_info)
             return changed

@@ -7,8 +7,8 @@ from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.repositories import Begin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.role import Role
 from domain.token import AccessToken
 
@@ -21,9 +21,9 @@ class DeleteUser:
     manage: ManageUser
     audit: Audit
 
-    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         async with self.begin() as work:
             await work.users.hold(user_id, governors=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             await self.manage.delete(work, target)
-            await self.audit.record(work, EventType.DELETED, user_id, by=actor.id, origin=origin)
+            await self.audit.record(work, EventType.DELETED, user_id, by=actor.id, client_info=client_info)

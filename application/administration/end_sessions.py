@@ -6,7 +6,7 @@ from uuid import UUID
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.repositories import Begin
-from domain.origin import NOWHERE, Origin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.role import Role
 from domain.token import AccessToken
 
@@ -18,7 +18,7 @@ class EndSessions:
     begin: Begin
     manage: ManageUser
 
-    async def __call__(self, caller: AccessToken, user_id: UUID, *, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         async with self.begin() as work:
             actor, _ = await authorize_actor(work, caller, user_id, role=Role.MODERATOR)
-            await self.manage.end_sessions(work, user_id, by=actor.id, origin=origin)
+            await self.manage.end_sessions(work, user_id, by=actor.id, client_info=client_info)

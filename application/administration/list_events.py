@@ -48,4 +48,4 @@ async def _redacted(work: UnitOfWork, page: Sequence[Event], user_id: UUID, read
             actor = await work.users.by_id(who)
             role = Role.ADMIN if actor is None else actor.held_role
             shown[who] = me is not None and me.held_role.includes(role)
-        yield event if shown[who] else event.without_origin()
+        yield event if shown[who] else event.without_client_info()

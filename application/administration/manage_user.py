@@ -8,9 +8,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock
 from application.repositories import UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.role import Role
 from domain.session import EndReason
@@ -25,7 +25,7 @@ async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManageUser:
-    """The caller has locked the user and all admins. `by` and `origin` are the actor's; an operator has neither.
+    """The caller has locked the user and all admins. `by` and `client_info` are the actor's; an operator has neither.
     Raises `last_admin`, or `not_found` if the user is gone."""
 
     audit: Audit
@@ -33,18 +33,30 @@ class ManageUser:
     clock: Clock
 
     async def set_role(
-        self, work: UnitOfWork, user: User, role: Role, *, by: UUID | None = None, origin: Origin = NOWHERE
+        self,
+        work: UnitOfWork,
+        user: User,
+        role: Role,
+        *,
+        by: UUID | None = None,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
         """In force at the user's next request."""
         await ensure_admin_remains(work, user)
         changed = await work.users.set_role(user.id, role)
         await work.sessions.outdate_all(user.id)
         detail = f"from {user.role} to {role}"
-        await self.audit.record(work, EventType.ROLE_CHANGED, user.id, by=by, origin=origin, detail=detail)
+        await self.audit.record(work, EventType.ROLE_CHANGED, user.id, by=by, client_info=client_info, detail=detail)
         return _present(changed)
 
     async def set_disabled(
-        self, work: UnitOfWork, user: User, disabled: bool, *, by: UUID | None = None, origin: Origin = NOWHERE
+        self,
+        work: UnitOfWork,
+        user: User,
+        disabled: bool,
+        *,
+        by: UUID | None = None,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
         """Disabling ends every session."""
         now = self.clock()
@@ -54,22 +66,27 @@ class ManageUser:
         if disabled:
             await work.sessions.end_all(user.id, now=now, reason=EndReason.DISABLED)
         action = EventType.DISABLED if disabled else EventType.ENABLED
-        await self.audit.record(work, action, user.id, by=by, origin=origin)
+        await self.audit.record(work, action, user.id, by=by, client_info=client_info)
         return _present(changed)
 
     async def end_sessions(
-        self, work: UnitOfWork, user_id: UUID, *, by: UUID | None = None, origin: Origin = NOWHERE
+        self, work: UnitOfWork, user_id: UUID, *, by: UUID | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> int:
         """How many have ended. Needs no locks."""
         ended = await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
-        await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=by, origin=origin)
+        await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=by, client_info=client_info)
         return ended
 
     async def delete(
-        self, work: UnitOfWork, user: User, *, until: datetime | None = None, mailed_origin: Origin = NOWHERE
+        self,
+        work: UnitOfWork,
+        user: User,
+        *,
+        until: datetime | None = None,
+        shown_client: ClientInfo = UNKNOWN_CLIENT,
     ) -> None:
         """Delete a user with all sessions, and notify a verified mailbox. It can be undone `until` then. The mail
-        shows `mailed_origin`: where users deleted themselves, never where an admin did. The caller records the event.
+        shows `shown_client`: where users deleted themselves, never where an admin did. The caller records the event.
         """
         now = self.clock()
         await ensure_admin_remains(work, user)
@@ -77,7 +94,7 @@ class ManageUser:
         await work.users.remove(user.id, now=now, until=until)
         if user.verified:
             kind, about = (MailKind.ACCOUNT_DELETED, None) if until is None else (MailKind.ACCOUNT_CLOSED, user.id)
-            await self.mail.queue(work, kind, user.email, user_id=about, origin=mailed_origin)
+            await self.mail.queue(work, kind, user.email, user_id=about, client_info=shown_client)
 
 
 def _present(user: User | None) -> User:

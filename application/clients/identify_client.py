@@ -7,8 +7,8 @@ from uuid import UUID
 from application.ports import Limits
 from application.repositories import Begin
 from domain.client import Client, digest_of
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.limits import Bucket, Limit
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal
 
 _NOBODYS = bytes(32)
@@ -19,7 +19,7 @@ class IdentifyClient:
     begin: Begin
     limits: Limits
 
-    async def __call__(self, client_id: str, secret: str, *, origin: Origin = NOWHERE) -> Client:
+    async def __call__(self, client_id: str, secret: str, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Client:
         """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret.
 
         Only wrong secrets are counted and delayed. A secret has 256 random bits and cannot be
@@ -28,7 +28,7 @@ class IdentifyClient:
         client = await self._find(client_id)
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
         if client is None or not fits:
-            await self.limits.spend(Bucket(Limit.CLIENT, (origin.network,)))
+            await self.limits.spend(Bucket(Limit.CLIENT, (client_info.network,)))
             raise Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect client id or secret.")
         return client
 

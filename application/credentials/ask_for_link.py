@@ -6,8 +6,8 @@ from application.mail.mail_queue import MailQueue
 from application.mail.spend_mail import SpendMail
 from application.repositories import Begin
 from domain.address import normal_email
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -17,8 +17,8 @@ class AskForLink:
     mail: MailQueue
     kind: MailKind
 
-    async def __call__(self, *, email: str, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, *, email: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         address = normal_email(email)
-        await self.spend(self.kind, address, origin)
+        await self.spend(self.kind, address, client_info)
         async with self.begin() as work:
-            await self.mail.queue(work, self.kind, address, origin=origin)
+            await self.mail.queue(work, self.kind, address, client_info=client_info)

@@ -9,10 +9,10 @@ from application.ports import Clock, Hasher, Limits, NewId
 from application.repositories import Begin
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import user_bucket
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.limits import Limit
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy, normal
 from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
 from domain.session import EndReason, Lifetimes, Session
@@ -44,7 +44,7 @@ class ChangePassword:
         current_password: str,
         new_password: str,
         confirm_password: str | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> TokenPair:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
@@ -52,7 +52,7 @@ class ChangePassword:
             raise token_revoked()
         if confirm_password is not None and confirm_password != new_password:
             self._refuse_mismatch(user, new_password)
-        if not await self.check.of_user(user, current_password, origin=origin):
+        if not await self.check.of_user(user, current_password, client_info=client_info):
             raise _wrong_password()
         if normal(new_password) == normal(current_password):
             raise _unchanged()
@@ -66,7 +66,9 @@ class ChangePassword:
             raise
 
         now = self.clock()
-        session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
+        session = Session.opened(
+            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, client_info=client_info
+        )
         async with self.begin() as work:
             changed = await work.users.replace_password(
                 user.id, password_hash, credential_version=user.credential_version
@@ -74,13 +76,15 @@ class ChangePassword:
             if changed is None:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            event = self.audit.event(EventType.PASSWORD_CHANGED, user.id, by=user.id, origin=origin)
+            event = self.audit.event(EventType.PASSWORD_CHANGED, user.id, by=user.id, client_info=client_info)
             opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
             if opened is None:
                 raise account_disabled()
             if changed.verified:
                 # Else the mailbox may be a stranger's, whom this could write to without end.
-                await self.mail.queue(work, MailKind.PASSWORD_CHANGED, changed.email, user_id=user.id, origin=origin)
+                await self.mail.queue(
+                    work, MailKind.PASSWORD_CHANGED, changed.email, user_id=user.id, client_info=client_info
+                )
         return self.issue(session, opened)
 
     def _accept(self, user: User, new_password: str) -> str:

@@ -8,8 +8,8 @@ from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
 from application.repositories import Begin
 from domain.address import normal_email, normal_username
 from domain.buckets import account_bucket, home_bucket, login_buckets, total_bucket
+from domain.client_info import ClientInfo
 from domain.limits import Limit
-from domain.origin import Origin
 from domain.refusals import Refusal, sooner
 from domain.user import User
 
@@ -29,10 +29,10 @@ class CheckPassword:
     limits: Limits
     clock: Clock
 
-    async def of_login(self, login: str, password: str, *, origin: Origin) -> tuple[User | None, Verdict]:
+    async def of_login(self, login: str, password: str, *, client_info: ClientInfo) -> tuple[User | None, Verdict]:
         """The user who goes by that address or username, and of several unverified ones whom the password fits. It
         costs one hash, whether the user exists or not."""
-        receipt = await self._spend(login, origin)
+        receipt = await self._spend(login, client_info)
         found = await self._find(login)
         first = found[0].password_hash if found else None
         others = [user.password_hash for user in found[1:]]
@@ -42,8 +42,8 @@ class CheckPassword:
             verdict = replace(verdict, outdated=False)
         return (found[verdict.place] if found else None), verdict
 
-    async def of_user(self, user: User, password: str, *, origin: Origin) -> bool:
-        receipt = await self._spend(user.email, origin)
+    async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
+        receipt = await self._spend(user.email, client_info)
         return (await self._verify(password, user.password_hash, receipt=receipt)).fits
 
     async def _verify(self, password: str, password_hash: str | None, *others: str, receipt: Receipt) -> Verdict:
@@ -56,16 +56,16 @@ class CheckPassword:
             await self.limits.refund(receipt)
         return verdict
 
-    async def _spend(self, login: str, origin: Origin) -> Receipt:
+    async def _spend(self, login: str, client_info: ClientInfo) -> Receipt:
         """The receipt of what a right password gives back."""
         name = _name(login)
         # One name is counted as one, however it is written.
         named = login if name is None else name
-        network, total = login_buckets(named, origin), total_bucket(named, origin)
+        network, total = login_buckets(named, client_info), total_bucket(named, client_info)
         try:
             receipt = await self.limits.spend(*network, account_bucket(named), total)
         except Refusal as refusal:
-            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, origin):
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, client_info):
                 raise
             try:
                 receipt = await self.limits.spend(*network, home_bucket(named), total)
@@ -73,11 +73,11 @@ class CheckPassword:
                 raise sooner(refusal, other) from None
         return replace(receipt, buckets=tuple(bucket for bucket in receipt.buckets if bucket != total))
 
-    async def _is_home(self, name: str | None, origin: Origin) -> bool:
-        if name is None or not origin.network:
+    async def _is_home(self, name: str | None, client_info: ClientInfo) -> bool:
+        if name is None or not client_info.network:
             return False
         async with self.begin() as work:
-            return await work.sessions.known_from(name, origin.network, now=self.clock())
+            return await work.sessions.known_from(name, client_info.network, now=self.clock())
 
     async def _find(self, login: str) -> Sequence[User]:
         name = _name(login)

@@ -9,9 +9,9 @@ from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import Begin
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason
@@ -30,13 +30,13 @@ class ResetPassword:
     clock: Clock
 
     async def __call__(
-        self, *, token: str, new_password: str, confirm_password: str, origin: Origin = NOWHERE
+        self, *, token: str, new_password: str, confirm_password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
-        async with count_failures(self.limits, link_bucket(LinkPurpose.RESET, origin), BAD_LINK):
-            user = await self._use(token, new_password, confirm_password, origin)
-        await self._welcome(user, origin)
+        async with count_failures(self.limits, link_bucket(LinkPurpose.RESET, client_info), BAD_LINK):
+            user = await self._use(token, new_password, confirm_password, client_info)
+        await self._welcome(user, client_info)
 
-    async def _use(self, token: str, new_password: str, confirm_password: str, origin: Origin) -> User:
+    async def _use(self, token: str, new_password: str, confirm_password: str, client_info: ClientInfo) -> User:
         link = self.links.verify(token.strip(), LinkPurpose.RESET)
         if link.expired(self.clock()):
             raise link_expired()
@@ -73,10 +73,12 @@ class ResetPassword:
             if changed is None:
                 raise link_invalidated()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
-            await self.mail.queue(work, MailKind.PASSWORD_CHANGED, user.email, user_id=user.id, origin=origin)
-            await self.audit.record(work, EventType.PASSWORD_RESET, user.id, origin=origin)
+            await self.mail.queue(
+                work, MailKind.PASSWORD_CHANGED, user.email, user_id=user.id, client_info=client_info
+            )
+            await self.audit.record(work, EventType.PASSWORD_RESET, user.id, client_info=client_info)
         return changed
 
-    async def _welcome(self, user: User, origin: Origin) -> None:
+    async def _welcome(self, user: User, client_info: ClientInfo) -> None:
         """The reader of the mail is the owner, and may log in at once even after many wrong passwords."""
-        await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
+        await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))

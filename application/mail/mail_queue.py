@@ -5,8 +5,8 @@ from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import MailKind, OutboxMail
-from domain.origin import NOWHERE, Origin
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +22,7 @@ class MailQueue:
         *,
         user_id: UUID | None = None,
         change_id: UUID | None = None,
-        origin: Origin = NOWHERE,
+        client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> None:
         """Add a mail to this unit of work; a worker sends it after the commit. See `OutboxMail` for the arguments."""
         mail = OutboxMail.owed(
@@ -32,6 +32,6 @@ class MailQueue:
             now=self.clock(),
             user_id=user_id,
             change_id=change_id,
-            origin=origin,
+            client_info=client_info,
         )
         await work.mails.add(mail)

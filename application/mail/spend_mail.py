@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from application.ports import Clock, Limits
 from application.repositories import Begin
 from domain.buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
+from domain.client_info import ClientInfo
 from domain.limits import Limit
-from domain.origin import Origin
 from domain.refusals import Refusal, sooner
 
 _BY_STRANGERS = {Limit.MAIL_RECIPIENT, Limit.MAIL_DAY}
@@ -18,9 +18,9 @@ class SpendMail:
     limits: Limits
     clock: Clock
 
-    async def __call__(self, kind: str, address: str, origin: Origin) -> None:
+    async def __call__(self, kind: str, address: str, client_info: ClientInfo) -> None:
         """Raises `rate_limited`."""
-        own = mail_buckets_of_network(kind, address, origin)
+        own = mail_buckets_of_network(kind, address, client_info)
         try:
             await self.limits.spend(*own, *mail_buckets_of_recipient(kind, address))
         except Refusal as refusal:
@@ -31,7 +31,7 @@ class SpendMail:
             return
         home, last = mail_reserves(kind, address)
         for reserve in (last if full.reason == Limit.MAIL_DAY else None, home):
-            if reserve is None or (reserve is home and not await self._is_home(address, origin)):
+            if reserve is None or (reserve is home and not await self._is_home(address, client_info)):
                 continue
             try:
                 await self.limits.spend(*own, reserve)
@@ -41,8 +41,8 @@ class SpendMail:
                 return
         raise full
 
-    async def _is_home(self, address: str, origin: Origin) -> bool:
-        if not origin.network:
+    async def _is_home(self, address: str, client_info: ClientInfo) -> bool:
+        if not client_info.network:
             return False
         async with self.begin() as work:
-            return await work.sessions.known_from(address, origin.network, now=self.clock())
+            return await work.sessions.known_from(address, client_info.network, now=self.clock())

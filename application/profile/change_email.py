@@ -10,9 +10,9 @@ from application.repositories import Begin
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
 
@@ -29,7 +29,9 @@ class ChangeEmail:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, caller: AccessToken, *, new_email: str, password: str, origin: Origin = NOWHERE) -> None:
+    async def __call__(
+        self, caller: AccessToken, *, new_email: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> None:
         address = normal_email(new_email, field="new_email")
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
@@ -39,10 +41,10 @@ class ChangeEmail:
             raise Refusal(
                 ErrorCode.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
             )
-        if not await self.check.of_user(user, password, origin=origin):
+        if not await self.check.of_user(user, password, client_info=client_info):
             raise incorrect_password()
-        new = mail_buckets(MailKind.CONFIRM_EMAIL, address, origin)
-        old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, origin)
+        new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
+        old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
         await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
 
         change = AddressChange(
@@ -66,5 +68,7 @@ class ChangeEmail:
                 # An address that was never proven may be a slip of the fingers: nothing leads back to it.
                 letters[MailKind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():
-                await self.mail.queue(work, kind, recipient, user_id=user.id, change_id=change.id, origin=origin)
-            await self.audit.record(work, EventType.EMAIL_CHANGE_ASKED, user.id, by=user.id, origin=origin)
+                await self.mail.queue(
+                    work, kind, recipient, user_id=user.id, change_id=change.id, client_info=client_info
+                )
+            await self.audit.record(work, EventType.EMAIL_CHANGE_ASKED, user.id, by=user.id, client_info=client_info)

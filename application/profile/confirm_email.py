@@ -7,9 +7,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 
@@ -24,7 +24,7 @@ class ConfirmEmail:
     mail: MailQueue
     clock: Clock
 
-    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+    async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
         link = self.links.verify(token.strip(), LinkPurpose.EMAIL)
         now = self.clock()
         if link.expired(now):
@@ -45,7 +45,7 @@ class ConfirmEmail:
                 raise link_invalidated()
             others = [one for one in people if one.email == change.new_email and one.id != user.id]
             for holder in filter(lambda one: one.verified, others):
-                await self._trade(work, user, holder, origin)
+                await self._trade(work, user, holder, client_info)
             claims = [one for one in others if not one.verified]
             moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
             if moved is None:
@@ -53,12 +53,17 @@ class ConfirmEmail:
             await work.changes.keep(change.confirmed(now, undoable=user.verified))
             if user.verified:
                 await self.mail.queue(
-                    work, MailKind.EMAIL_CHANGED, user.email, user_id=user.id, change_id=change.id, origin=origin
+                    work,
+                    MailKind.EMAIL_CHANGED,
+                    user.email,
+                    user_id=user.id,
+                    change_id=change.id,
+                    client_info=client_info,
                 )
-            await self.audit.record(work, EventType.EMAIL_CHANGED, user.id, origin=origin)
+            await self.audit.record(work, EventType.EMAIL_CHANGED, user.id, client_info=client_info)
         return moved
 
-    async def _trade(self, work: UnitOfWork, user: User, holder: User, origin: Origin) -> None:
+    async def _trade(self, work: UnitOfWork, user: User, holder: User, client_info: ClientInfo) -> None:
         """A holder keeps their address, unless they are on their way to the very one that is given up for it.
 
         The owner of the mailbox has it then. The holder is a claim to the other address, and their own link, which
@@ -77,4 +82,4 @@ class ConfirmEmail:
         await work.changes.keep(theirs.carried(displaced))
         await work.changes.close(holder.id, now=now, back_to=holder.email)
         await work.sessions.outdate_all(holder.id)
-        await self.audit.record(work, EventType.EMAIL_LOST, holder.id, origin=origin)
+        await self.audit.record(work, EventType.EMAIL_LOST, holder.id, client_info=client_info)

@@ -8,9 +8,9 @@ from application.credentials.check_password import CheckPassword
 from application.ports import Clock
 from application.repositories import Begin
 from domain.address_change import undoable_until
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.refusals import account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
 
@@ -23,13 +23,13 @@ class DeleteMe:
     audit: Audit
     clock: Clock
 
-    async def __call__(self, caller: AccessToken, *, password: str, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, caller: AccessToken, *, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         """Raises `invalid_credentials` or `last_admin`. The event stores no IP address: it outlives the user."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise token_revoked()
-        if not await self.check.of_user(user, password, origin=origin):
+        if not await self.check.of_user(user, password, client_info=client_info):
             raise incorrect_password()
         now = self.clock()
         async with self.begin() as work:
@@ -43,5 +43,5 @@ class DeleteMe:
             # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
             undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
             until = now + UNDO if undoable else None
-            await self.manage.delete(work, held, until=until, mailed_origin=origin)
+            await self.manage.delete(work, held, until=until, shown_client=client_info)
             await self.audit.record(work, EventType.DELETED, user.id, by=user.id)

@@ -9,9 +9,9 @@ from uuid import UUID
 from application.audit import Audit
 from application.repositories import Begin, UnitOfWork
 from domain.address_change import AddressChange
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import Event, EventType
 from domain.mail import OutboxMail
-from domain.origin import NOWHERE, Origin
 from domain.refusals import token_revoked
 from domain.session import Session
 from domain.token import AccessToken
@@ -38,12 +38,12 @@ class ExportMe:
     begin: Begin
     audit: Audit
 
-    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> Export:
+    async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Export:
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
                 raise token_revoked()
-            await self.audit.record(work, EventType.EXPORTED, user.id, by=user.id, origin=origin)
+            await self.audit.record(work, EventType.EXPORTED, user.id, by=user.id, client_info=client_info)
             changes = await work.changes.of(user.id)
         return Export(
             user=user,

@@ -7,8 +7,8 @@ from application.ports import Limits, LinkSigner
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import EmailLink, LinkPurpose
-from domain.origin import NOWHERE, Origin
 from domain.refusals import Refusal
 from domain.user import User
 
@@ -20,16 +20,16 @@ class FollowEmailLink:
     confirm: ConfirmEmail
     restore: RestoreEmail
 
-    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        async with count_failures(self.limits, link_bucket(LinkPurpose.EMAIL, origin), BAD_LINK):
+    async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        async with count_failures(self.limits, link_bucket(LinkPurpose.EMAIL, client_info), BAD_LINK):
             link = self._read(token)
             if link is not None:
                 await self.limits.spend(link_use_bucket(link))
             if link is None or link.purpose is not LinkPurpose.RESTORE:
-                return await self.confirm(token=token, origin=origin)
-            user = await self.restore(token=token, origin=origin)
+                return await self.confirm(token=token, client_info=client_info)
+            user = await self.restore(token=token, client_info=client_info)
         # It has ended every other link.
-        await self.limits.forget(*buckets_of_recovery(user.email, user.username, origin))
+        await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))
         return user
 
     def purpose(self, token: str) -> LinkPurpose | None:

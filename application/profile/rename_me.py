@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.repositories import Begin
 from domain.address import chosen_username, normal_username
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import token_revoked, username_taken
 from domain.token import AccessToken
@@ -19,7 +19,9 @@ class RenameMe:
     policy: PasswordPolicy
     audit: Audit
 
-    async def __call__(self, caller: AccessToken, *, username: str | None, origin: Origin = NOWHERE) -> User:
+    async def __call__(
+        self, caller: AccessToken, *, username: str | None, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> User:
         """The user, renamed. Raises `username_invalid` or `username_taken`."""
         name = None if username is None else normal_username(username)
         async with self.begin() as work:
@@ -36,5 +38,5 @@ class RenameMe:
             renamed = await work.users.rename(user.id, name)
             if renamed is None:
                 raise username_taken()
-            await self.audit.record(work, EventType.USERNAME_CHANGED, user.id, by=user.id, origin=origin)
+            await self.audit.record(work, EventType.USERNAME_CHANGED, user.id, by=user.id, client_info=client_info)
         return renamed

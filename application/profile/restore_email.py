@@ -8,9 +8,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import Begin, UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import EmailLink, LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
 from domain.user import NO_PASSWORD, User
@@ -30,7 +30,7 @@ class RestoreEmail:
     mail: MailQueue
     clock: Clock
 
-    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
+    async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
         link = self.links.verify(token.strip(), LinkPurpose.RESTORE)
         now = self.clock()
         if link.expired(now):
@@ -64,9 +64,9 @@ class RestoreEmail:
             if change is not None:
                 await work.changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
-            await self.mail.queue(work, MailKind.EMAIL_RESTORED, user.email, user_id=user.id, origin=origin)
+            await self.mail.queue(work, MailKind.EMAIL_RESTORED, user.email, user_id=user.id, client_info=client_info)
             detail = "the account had been deleted" if deleted else ""
-            await self.audit.record(work, EventType.EMAIL_RESTORED, user.id, origin=origin, detail=detail)
+            await self.audit.record(work, EventType.EMAIL_RESTORED, user.id, client_info=client_info, detail=detail)
         return user
 
     async def _subject(self, work: UnitOfWork, link: EmailLink) -> tuple[UUID, str]:

@@ -8,10 +8,10 @@ from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.repositories import Begin, UnitOfWork
 from domain.address import chosen_username, normal_email
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.limits import Bucket, Limit
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 from domain.password import PasswordPolicy
 from domain.refusals import ErrorCode, InputErrors, Refusal, sooner, username_taken
 from domain.user import User
@@ -29,7 +29,7 @@ class Register:
     new_id: NewId
 
     async def __call__(
-        self, *, email: str, password: str, username: str | None = None, origin: Origin = NOWHERE
+        self, *, email: str, password: str, username: str | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
         address, name, secret, errors = email, username, password, InputErrors()
         with errors:
@@ -39,31 +39,31 @@ class Register:
         with errors:
             secret = self.policy.accept(password, email=address, username=name)
         errors.check()
-        network = Bucket(Limit.REGISTER, (origin.network,))
-        receipt = await self._spend(network, address, origin)
+        network = Bucket(Limit.REGISTER, (client_info.network,))
+        receipt = await self._spend(network, address, client_info)
         try:
-            await self._claim(address, name, secret, origin)
+            await self._claim(address, name, secret, client_info)
         except Refusal as refusal:
             nothing = refusal.code is ErrorCode.OVERLOADED  # was hashed, so it cost nothing
             mails = receipt.buckets[1:]  # of which none was owed
             await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))
             raise
 
-    async def _spend(self, network: Bucket, address: str, origin: Origin) -> Receipt:
+    async def _spend(self, network: Bucket, address: str, client_info: ClientInfo) -> Receipt:
         try:
-            return await self.limits.spend(network, *mail_buckets("register", address, origin))
+            return await self.limits.spend(network, *mail_buckets("register", address, client_info))
         except Refusal as refusal:
             reserve = registration_reserve(address)
             if refusal.reason != Limit.MAIL_DAY or not reserve:
                 raise
             try:
                 return await self.limits.spend(
-                    network, *mail_buckets_of_network("register", address, origin), *reserve
+                    network, *mail_buckets_of_network("register", address, client_info), *reserve
                 )
             except Refusal as other:
                 raise sooner(refusal, other) from None
 
-    async def _claim(self, address: str, name: str | None, secret: str, origin: Origin) -> None:
+    async def _claim(self, address: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
         """Those who share an address, or else a name, share a salt, so that a login finds each by one hash."""
         async with self.begin() as work:
             like = await work.users.rival_hash(address, name)
@@ -72,12 +72,12 @@ class Register:
             async with self.begin() as work:
                 first = await work.users.rival_hash(address, name, alone=True)
                 if first == like or last:
-                    await self._add(work, address, name, password_hash, origin)
+                    await self._add(work, address, name, password_hash, client_info)
                     return
             like = first  # another request has just registered it
 
     async def _add(
-        self, work: UnitOfWork, address: str, name: str | None, password_hash: str, origin: Origin
+        self, work: UnitOfWork, address: str, name: str | None, password_hash: str, client_info: ClientInfo
     ) -> None:
         now = self.clock()
         claim = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
@@ -90,5 +90,5 @@ class Register:
         else:
             kind, subject, action, about = MailKind.VERIFY, claim.id, EventType.REGISTERED, claim.id
             await work.users.add(claim)
-        await self.mail.queue(work, kind, address, user_id=subject, origin=origin)
-        await self.audit.record(work, action, about, origin=origin)
+        await self.mail.queue(work, kind, address, user_id=subject, client_info=client_info)
+        await self.audit.record(work, action, about, client_info=client_info)

@@ -9,9 +9,9 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, LinkSigner
 from application.repositories import Begin, UnitOfWork
 from domain.buckets import link_bucket, link_use_bucket
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import EmailLink, LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
 from domain.session import EndReason
@@ -27,11 +27,11 @@ class Verify:
     mail: MailQueue
     clock: Clock
 
-    async def __call__(self, *, token: str, origin: Origin = NOWHERE) -> User:
-        async with count_failures(self.limits, link_bucket(LinkPurpose.VERIFY, origin), BAD_LINK):
-            return await self._use(token, origin)
+    async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        async with count_failures(self.limits, link_bucket(LinkPurpose.VERIFY, client_info), BAD_LINK):
+            return await self._use(token, client_info)
 
-    async def _use(self, token: str, origin: Origin) -> User:
+    async def _use(self, token: str, client_info: ClientInfo) -> User:
         link = self.links.verify(token.strip(), LinkPurpose.VERIFY)
         now = self.clock()
         if link.expired(now):
@@ -40,12 +40,14 @@ class Verify:
         async with self.begin() as work:
             proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
             if proof is not None and proof.fresh:
-                await self.audit.record(work, EventType.VERIFIED, proof.user.id, origin=origin)
+                await self.audit.record(work, EventType.VERIFIED, proof.user.id, client_info=client_info)
                 planted = await self._has_planted_role(work, proof.user)
                 # The person who registered the address may have planted more than a password.
                 await work.changes.forget(proof.user.id)
                 user = (
-                    await self._without_password(work, proof.user, origin, now=now) if proof.contested else proof.user
+                    await self._without_password(work, proof.user, client_info, now=now)
+                    if proof.contested
+                    else proof.user
                 )
                 return await self._without_role(work, user) if planted else user
             known = await work.users.by_id(link.subject) if proof is None else proof.user
@@ -53,14 +55,16 @@ class Verify:
             raise link_invalidated()
         return known
 
-    async def _without_password(self, work: UnitOfWork, user: User, origin: Origin, *, now: datetime) -> User:
+    async def _without_password(
+        self, work: UnitOfWork, user: User, client_info: ClientInfo, *, now: datetime
+    ) -> User:
         """Several people have registered the address, so the owner of the mailbox may not have chosen this password:
         they followed one of several mails. They choose another by a reset link."""
         await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
         changed = await work.users.replace_password(
             user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
         )
-        await self.mail.queue(work, MailKind.PASSWORD_NEEDED, user.email, user_id=user.id, origin=origin)
+        await self.mail.queue(work, MailKind.PASSWORD_NEEDED, user.email, user_id=user.id, client_info=client_info)
         return changed or user
 
     async def _has_planted_role(self, work: UnitOfWork, user: User) -> bool:

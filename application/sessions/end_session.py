@@ -6,8 +6,8 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.refusals import session_not_found
 from domain.session import EndReason
 from domain.token import AccessToken
@@ -22,13 +22,15 @@ class EndSession:
     audit: Audit
     clock: Clock
 
-    async def __call__(self, caller: AccessToken, session_id: UUID, *, origin: Origin = NOWHERE) -> None:
+    async def __call__(
+        self, caller: AccessToken, session_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT
+    ) -> None:
         """Raises `not_found`, for another user's session too."""
         now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
             if session is None or session.user_id != user_id:
                 raise session_not_found()
-            event = self.audit.event(EventType.SESSION_ENDED, user_id, by=user_id, origin=origin)
+            event = self.audit.event(EventType.SESSION_ENDED, user_id, by=user_id, client_info=client_info)
             noted = event if session.alive(now) else None
             await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)

@@ -7,8 +7,8 @@ from application.credentials.check_password import CheckPassword
 from application.ports import Clock, Hasher, NewId
 from application.repositories import Begin
 from application.sessions.issue_tokens import IssueTokens
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.refusals import account_disabled, incorrect_login
 from domain.session import Lifetimes, Session
 from domain.token import TokenPair
@@ -25,23 +25,27 @@ class Login:
     clock: Clock
     new_id: NewId
 
-    async def __call__(self, *, login: str, password: str, origin: Origin = NOWHERE) -> TokenPair:
-        user, verdict = await self.check.of_login(login, password, origin=origin)
+    async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
+        user, verdict = await self.check.of_login(login, password, client_info=client_info)
         if user is None or not verdict.fits:
             raise incorrect_login()
         if user.disabled:
             raise account_disabled()
         better_hash = await self.hasher.hash(password) if verdict.outdated else None
         now = self.clock()
-        session = Session.opened(id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, origin=origin)
-        event = self.audit.event(EventType.LOGGED_IN, user.id, by=user.id, origin=origin)
+        session = Session.opened(
+            id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, client_info=client_info
+        )
+        event = self.audit.event(EventType.LOGGED_IN, user.id, by=user.id, client_info=client_info)
         async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
             opened = await work.sessions.open(session, credential_version=user.credential_version, noted=event)
             if opened is not None:
                 for _ in await work.sessions.make_room(session, most=self.lifetimes.sessions):
-                    await self.audit.record(work, EventType.SESSION_EVICTED, user.id, by=user.id, origin=origin)
+                    await self.audit.record(
+                        work, EventType.SESSION_EVICTED, user.id, by=user.id, client_info=client_info
+                    )
         if opened is None:
             raise incorrect_login()
         return self.issue(session, opened)

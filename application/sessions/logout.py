@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -17,8 +17,8 @@ class Logout:
     audit: Audit
     clock: Clock
 
-    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         now, user_id = self.clock(), caller.user_id
-        event = self.audit.event(EventType.LOGGED_OUT, user_id, by=user_id, origin=origin)
+        event = self.audit.event(EventType.LOGGED_OUT, user_id, by=user_id, client_info=client_info)
         async with self.step() as work:
             await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import Begin
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
-from domain.origin import NOWHERE, Origin
 from domain.session import EndReason
 from domain.token import AccessToken
 
@@ -17,8 +17,10 @@ class LogoutEverywhere:
     audit: Audit
     clock: Clock
 
-    async def __call__(self, caller: AccessToken, *, origin: Origin = NOWHERE) -> None:
+    async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
             await work.sessions.end_all(user_id, now=now, reason=EndReason.LOGOUT_ALL)
-            await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, origin=origin)
+            await self.audit.record(
+                work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=user_id, client_info=client_info
+            )

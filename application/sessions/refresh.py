@@ -9,10 +9,10 @@ from application.ports import Clock, Limits, RefreshTokenCodec
 from application.repositories import Begin, Renewals, UnitOfWork
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import notice_bucket
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.limits import Bucket, Limit
 from domain.mail import MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, Session, Standing
 from domain.token import RefreshToken, TokenPair
@@ -34,16 +34,16 @@ class Refresh:
     mail: MailQueue
     clock: Clock
 
-    async def __call__(self, *, refresh_token: str, origin: Origin = NOWHERE) -> TokenPair:
+    async def __call__(self, *, refresh_token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
         token = self.refresh_codec.decode(refresh_token)
         await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
         now = self.clock()
         renewed = await self.renewals.advance(
             token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
         )
-        return self.issue(*(renewed or await self._replaced(token, now, origin)))
+        return self.issue(*(renewed or await self._replaced(token, now, client_info)))
 
-    async def _replaced(self, token: RefreshToken, now: datetime, origin: Origin) -> tuple[Session, User]:
+    async def _replaced(self, token: RefreshToken, now: datetime, client_info: ClientInfo) -> tuple[Session, User]:
         """The session of a token that did not move it, if another request has just done so. Otherwise raises the
         refusal that applies."""
         async with self.begin() as work:
@@ -54,7 +54,7 @@ class Refresh:
                 raise session_ended()
             standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
             if standing is Standing.STOLEN:
-                await self._end(work, session, user, origin)
+                await self._end(work, session, user, client_info)
         if standing is Standing.JUST_REPLACED:
             return session, user
         if standing is Standing.STOLEN:
@@ -66,13 +66,13 @@ class Refresh:
             raise Refusal(ErrorCode.TOKEN_EXPIRED, "The session has expired. Log in again.")
         raise session_ended()
 
-    async def _end(self, work: UnitOfWork, session: Session, user: User, origin: Origin) -> None:
+    async def _end(self, work: UnitOfWork, session: Session, user: User, client_info: ClientInfo) -> None:
         """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
-        event = self.audit.event(EventType.REFRESH_REUSED, user.id, origin=origin)
+        event = self.audit.event(EventType.REFRESH_REUSED, user.id, client_info=client_info)
         ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, noted=event)
         # An address that is not verified may be a stranger's, whom this could write to without end.
         if ended and user.verified and await self._may_write_to(user):
-            await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, origin=origin)
+            await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, client_info=client_info)
 
     async def _may_write_to(self, user: User) -> bool:
         """An attacker with the password can cause any number of these notices."""

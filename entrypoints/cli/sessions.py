@@ -30,8 +30,8 @@ async def list_sessions(container: "Container", *, email: str, as_json: bool) ->
             "id": session.id,
             "created_at": session.created_at,
             "last_used_at": session.rotated_at,
-            "ip": session.origin.ip,
-            "user_agent": session.origin.user_agent,
+            "ip": session.client_info.ip,
+            "user_agent": session.client_info.user_agent,
         }
         for session in await container.sessions_of()(email=email)
     ]

@@ -18,7 +18,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.credentials import bearer_token, client_credentials
-from entrypoints.http.request import AnyRequest, origin_of
+from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.validation import problem_of, refusal_of
 
 NULLABLE = frozenset({"role", "cursor"})
@@ -71,7 +71,7 @@ class AccessPolicy:
             connection.state.challenge = 'Basic realm="latchkey"'
             credentials = await client_credentials(cast("AnyRequest", connection))
             identify = AccessChecks.of(connection.scope).identify_client
-            connection.state.client = await identify(*credentials, origin=origin_of(connection))
+            connection.state.client = await identify(*credentials, client_info=client_info_of(connection))
         if self.caller:
             connection.state.caller = await self._authenticate(cast("HTTPScope", connection.scope))
         segments = connection.scope["path"].split("/")

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, cast
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 from entrypoints.http.bounds import (
     HEAD_LIMIT,
     HEAD_SECONDS,
@@ -61,7 +61,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self.flow = Flow(transport)
         self.on_message_begin()  # there is always a present request, so that it can be refused
         self._timer = self.loop.call_later(_TICK, self._check_time)
-        self._client = Origin(ip=self.client[0]).network if self.client else ""
+        self._client = ClientInfo(ip=self.client[0]).network if self.client else ""
         self._connections.add(self, self._client, may_have_all=self._is_proxy())
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -12,7 +12,7 @@ from litestar.exceptions import ClientException, InternalServerException
 from litestar.types import HTTPScope, WebSocketScope
 
 from domain.client import Client
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode, Refusal
 from domain.token import AccessToken
 from entrypoints.http.validation import body_problems, problem_of, refusal_of, unreadable
@@ -106,13 +106,13 @@ def client_of(request: AnyRequest) -> Client:
     return client
 
 
-def origin_of(connection: ASGIConnection[Any, Any, Any, Any]) -> Origin:
+def client_info_of(connection: ASGIConnection[Any, Any, Any, Any]) -> ClientInfo:
     """The client's address and User-Agent; of the latter the printable characters, at most 256."""
     scope = connection.scope
     agent = "".join(header_values(scope, b"user-agent")[:1])
     if not agent.isprintable():
         agent = "".join(filter(str.isprintable, agent))
-    return Origin(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
+    return ClientInfo(ip=scope["state"].get("client_ip", ""), user_agent=agent[:256])
 
 
 def header_values(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import pytest
 
 from domain.address_change import AddressChange
+from domain.client_info import ClientInfo
 from domain.event import EventType
 from domain.mail import MailKind
-from domain.origin import Origin
 from domain.refusals import ErrorCode, Refusal
 from domain.user import User
 from tests.support.use_cases import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
@@ -23,7 +23,9 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
     caller = await world.authenticate(pair.access_token)
-    await world.change_email(caller, new_email="Alice@Example.NET", password=PASSWORD, origin=Origin(ip="192.0.2.7"))
+    await world.change_email(
+        caller, new_email="Alice@Example.NET", password=PASSWORD, client_info=ClientInfo(ip="192.0.2.7")
+    )
 
     (change,) = world.store.rows.changes.values()
     assert change == AddressChange(
@@ -43,7 +45,7 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
     assert world.store.rows.users[user.id] == user
     assert await ways_in(world, pair) == (None, None)
     asked = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_CHANGE_ASKED]
-    assert [(event.user_id, event.actor_id, event.origin.ip, event.detail) for event in asked] == [
+    assert [(event.user_id, event.actor_id, event.client_info.ip, event.detail) for event in asked] == [
         (user.id, user.id, "192.0.2.7", "")
     ]
 

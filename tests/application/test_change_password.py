@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from domain.client_info import ClientInfo
 from domain.mail import LinkPurpose, MailKind
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
@@ -36,13 +36,17 @@ async def test_every_session_ends_and_the_caller_gets_a_new_one(world: World) ->
         caller,
         current_password=PASSWORD,
         new_password=OTHER_PASSWORD,
-        origin=Origin(user_agent="curl/8", ip="192.0.2.7"),
+        client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7"),
     )
 
     assert [await ways_in(world, pair) for pair in (elsewhere, here)] == [DEAD, DEAD]
     assert {session_of(world, pair).end_reason for pair in (elsewhere, here)} == {EndReason.PASSWORD_CHANGED}
     session = session_of(world, renewed)
-    assert (session.user_id, session.origin.user_agent, session.origin.ip) == (user.id, "curl/8", "192.0.2.7")
+    assert (session.user_id, session.client_info.user_agent, session.client_info.ip) == (
+        user.id,
+        "curl/8",
+        "192.0.2.7",
+    )
     assert (await world.authenticate(renewed.access_token, role=Role.MODERATOR)).session_id == session.id
     assert await world.refresh(refresh_token=renewed.refresh_token)
 

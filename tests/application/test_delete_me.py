@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import EmailLink, LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -35,7 +35,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 def gone(world: World, user: User) -> bool:
@@ -64,7 +64,9 @@ async def test_account_sessions_and_links_die_at_once(world: World) -> None:
     assert await ways_in(world, stranger) == (None, None)
     world.clock.advance(days=7)
     await clean_up(world)
-    assert {(session_of(world, pair).user_id, session_of(world, pair).origin) for pair in pairs} == {(None, NOWHERE)}
+    assert {(session_of(world, pair).user_id, session_of(world, pair).client_info) for pair in pairs} == {
+        (None, UNKNOWN_CLIENT)
+    }
 
 
 async def test_a_wrong_password_deletes_nothing(world: World) -> None:
@@ -135,21 +137,21 @@ async def test_a_mere_claim_takes_only_its_own_mails_with_it(world: World) -> No
 
 async def test_the_end_is_told_but_no_place(world: World) -> None:
     alice = await world.user(ALICE)
-    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
     shown, _ = await world.list_events(alice.id)
-    assert {event.origin for event in shown} == {NOWHERE}
+    assert {event.client_info for event in shown} == {UNKNOWN_CLIENT}
     world.clock.advance(days=7)
     await clean_up(world)
     events = [event for event in world.store.rows.events.values() if event.user_id == alice.id]
     assert [event.action for event in events] == [EventType.CREATED, EventType.LOGGED_IN, EventType.DELETED]
-    assert {event.origin for event in events} == {NOWHERE}
+    assert {event.client_info for event in events} == {UNKNOWN_CLIENT}
     assert events[-1].actor_id == alice.id
 
 
 async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> None:
     old = await world.user(ALICE, username="queen", role=Role.MODERATOR)
-    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     change = await moving(world, old, "elsewhere@example.org")
     reset = link(world, old, LinkPurpose.RESET)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
@@ -248,12 +250,12 @@ async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
     bob = await world.user(BOB)
     await world.ask_for_reset(email=BOB)
     await world.deliver_mail(limit=10)
-    await world.delete_user(await world.caller(ALICE), bob.id, origin=HERE)
+    await world.delete_user(await world.caller(ALICE), bob.id, client_info=HERE)
     await clean_up(world)
     [mail] = world.store.rows.mails.values()
     assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ACCOUNT_DELETED, BOB, None)
     event = list(world.store.rows.events.values())[-1]
-    assert (event.action, event.user_id, event.origin) == (EventType.DELETED, bob.id, HERE)
+    assert (event.action, event.user_id, event.client_info) == (EventType.DELETED, bob.id, HERE)
 
 
 # -- undoing it from the mailbox ---------------------------------------------------------------------------

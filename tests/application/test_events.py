@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import Event, EventType
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, refused
@@ -14,7 +14,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 async def told(world: World, user_id: UUID) -> list[Event]:
@@ -28,21 +28,25 @@ def actions(events: Sequence[Event]) -> list[EventType]:
 
 
 async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> None:
-    await world.register(email=ALICE, password=PASSWORD, origin=HERE)
-    await world.verify(token=await world.mailed_token(ALICE), origin=HERE)
-    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    await world.register(email=ALICE, password=PASSWORD, client_info=HERE)
+    await world.verify(token=await world.mailed_token(ALICE), client_info=HERE)
+    pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     caller = await world.authenticate(pair.access_token)
     await world.deliver_mail(limit=100)
-    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD, origin=HERE)
+    await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD, client_info=HERE)
     await world.deliver_mail(limit=100)
     await world.ask_for_reset(email=ALICE)
     await world.reset_password(
-        token=await world.mailed_token(ALICE), new_password=PASSWORD, confirm_password=PASSWORD, origin=HERE
+        token=await world.mailed_token(ALICE), new_password=PASSWORD, confirm_password=PASSWORD, client_info=HERE
     )
-    caller = await world.authenticate((await world.login(login=ALICE, password=PASSWORD, origin=HERE)).access_token)
-    await world.logout(caller, origin=HERE)
-    caller = await world.authenticate((await world.login(login=ALICE, password=PASSWORD, origin=HERE)).access_token)
-    await world.logout_everywhere(caller, origin=HERE)
+    caller = await world.authenticate(
+        (await world.login(login=ALICE, password=PASSWORD, client_info=HERE)).access_token
+    )
+    await world.logout(caller, client_info=HERE)
+    caller = await world.authenticate(
+        (await world.login(login=ALICE, password=PASSWORD, client_info=HERE)).access_token
+    )
+    await world.logout_everywhere(caller, client_info=HERE)
 
     events = await told(world, caller.user_id)
     assert actions(events) == [
@@ -56,7 +60,7 @@ async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> N
         EventType.LOGGED_IN,
         EventType.LOGGED_OUT_EVERYWHERE,
     ]
-    assert {event.origin for event in events} == {HERE}
+    assert {event.client_info for event in events} == {HERE}
     assert {event.created_at for event in events} == {world.clock()}
     by_nobody = {EventType.REGISTERED, EventType.VERIFIED, EventType.PASSWORD_RESET}
     assert all((event.actor_id is None) == (event.action in by_nobody) for event in events)
@@ -67,11 +71,11 @@ async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
     root = await world.user("root@example.org", role=Role.ADMIN)
     caller = await world.caller("root@example.org")
     user = await world.user(ALICE)
-    await world.change_user(caller, user.id, role=Role.MODERATOR, origin=HERE)
-    await world.change_user(caller, user.id, role=Role.MEMBER, disabled=True, origin=HERE)
-    await world.change_user(caller, user.id, disabled=False, origin=HERE)
-    await world.end_sessions(caller, user.id, origin=HERE)
-    await world.delete_user(caller, user.id, origin=HERE)
+    await world.change_user(caller, user.id, role=Role.MODERATOR, client_info=HERE)
+    await world.change_user(caller, user.id, role=Role.MEMBER, disabled=True, client_info=HERE)
+    await world.change_user(caller, user.id, disabled=False, client_info=HERE)
+    await world.end_sessions(caller, user.id, client_info=HERE)
+    await world.delete_user(caller, user.id, client_info=HERE)
 
     created, *done = await told(world, user.id)
     assert (created.action, created.detail) == (EventType.CREATED, "as member, verified")
@@ -84,26 +88,26 @@ async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
         (EventType.DELETED, ""),
     ]
     assert {event.actor_id for event in done} == {root.id}
-    assert done[-1].origin == HERE
+    assert done[-1].client_info == HERE
 
 
 async def test_where_an_admin_sits_is_told_to_others_who_administer_alone(world: World) -> None:
     user, root = await world.user(ALICE), await world.user("root@example.org", role=Role.ADMIN)
     caller, boss = await world.caller(ALICE), await world.caller("root@example.org")
-    await world.rename_me(caller, username="alice", origin=HERE)
-    await world.change_user(boss, user.id, role=Role.MODERATOR, origin=HERE)
-    for reader, place in ((None, HERE), (root.id, HERE), (user.id, NOWHERE)):
+    await world.rename_me(caller, username="alice", client_info=HERE)
+    await world.change_user(boss, user.id, role=Role.MODERATOR, client_info=HERE)
+    for reader, place in ((None, HERE), (root.id, HERE), (user.id, UNKNOWN_CLIENT)):
         (by_admin, by_self), _ = await world.list_events(user.id, reader=reader, limit=2)
-        assert (by_admin.actor_id, by_admin.origin, by_self.origin) == (root.id, place, HERE)
-    export = await world.export_me(caller, origin=HERE)
+        assert (by_admin.actor_id, by_admin.client_info, by_self.client_info) == (root.id, place, HERE)
+    export = await world.export_me(caller, client_info=HERE)
     _, by_admin, by_self, *_ = [event async for page in export.events for event in page]
-    assert (by_admin.actor_id, by_admin.origin, by_self.origin) == (root.id, NOWHERE, HERE)
+    assert (by_admin.actor_id, by_admin.client_info, by_self.client_info) == (root.id, UNKNOWN_CLIENT, HERE)
 
 
 @pytest.mark.parametrize(
     ("reader", "subject", "place"),
     [
-        (Role.MODERATOR, Role.ADMIN, NOWHERE),
+        (Role.MODERATOR, Role.ADMIN, UNKNOWN_CLIENT),
         (Role.MODERATOR, Role.MODERATOR, HERE),
         (Role.MODERATOR, Role.MEMBER, HERE),
         (Role.ADMIN, Role.ADMIN, HERE),
@@ -111,48 +115,48 @@ async def test_where_an_admin_sits_is_told_to_others_who_administer_alone(world:
     ],
 )
 async def test_events_of_a_higher_role_hide_address_and_device(
-    world: World, reader: Role, subject: Role, place: Origin
+    world: World, reader: Role, subject: Role, place: ClientInfo
 ) -> None:
     user, looking = await world.user(ALICE, role=subject), await world.user("reader@example.org", role=reader)
-    await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)  # by nobody who is known
-    await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)  # by nobody who is known
+    await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     (login, again), _ = await world.list_events(user.id, reader=looking.id, limit=2)
     assert (login.action, again.action) == (EventType.LOGGED_IN, EventType.REGISTERED_AGAIN)
-    assert (login.origin, again.origin) == (place, place)
+    assert (login.client_info, again.client_info) == (place, place)
 
 
 async def test_acts_of_a_higher_role_upon_others_hide_address_and_device(world: World) -> None:
     user, reader = await world.user(ALICE), await world.user("reader@example.org", role=Role.MODERATOR)
     root = await world.user("root@example.org", role=Role.ADMIN)
     peer = await world.user("peer@example.org", role=Role.MODERATOR)
-    await world.end_sessions(await world.caller("peer@example.org"), user.id, origin=HERE)
+    await world.end_sessions(await world.caller("peer@example.org"), user.id, client_info=HERE)
     boss = await world.caller("root@example.org")
-    await world.change_user(boss, user.id, disabled=True, origin=HERE)
+    await world.change_user(boss, user.id, disabled=True, client_info=HERE)
 
-    async def seen_by(who: UUID) -> list[tuple[UUID | None, Origin]]:
+    async def seen_by(who: UUID) -> list[tuple[UUID | None, ClientInfo]]:
         page, _ = await world.list_events(user.id, reader=who, limit=2)
-        return [(event.actor_id, event.origin) for event in page]
+        return [(event.actor_id, event.client_info) for event in page]
 
-    assert await seen_by(reader.id) == [(root.id, NOWHERE), (peer.id, HERE)]
+    assert await seen_by(reader.id) == [(root.id, UNKNOWN_CLIENT), (peer.id, HERE)]
     assert await seen_by(root.id) == [(root.id, HERE), (peer.id, HERE)]
     await world.user("other@example.org", role=Role.ADMIN)
     await world.delete_user(await world.caller("other@example.org"), reader.id)
-    assert await seen_by(reader.id) == [(root.id, NOWHERE), (peer.id, NOWHERE)]
+    assert await seen_by(reader.id) == [(root.id, UNKNOWN_CLIENT), (peer.id, UNKNOWN_CLIENT)]
 
 
 async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)
     *_, granted = await told(world, user.id)
-    assert (granted.action, granted.actor_id, granted.origin) == (EventType.ROLE_CHANGED, None, NOWHERE)
+    assert (granted.action, granted.actor_id, granted.client_info) == (EventType.ROLE_CHANGED, None, UNKNOWN_CLIENT)
     assert granted.detail == "from member to admin"
 
 
 async def test_somebody_who_registers_a_known_address_is_told_of_to_its_owner(world: World) -> None:
     user = await world.user(ALICE)
-    await world.register(email=ALICE, password=OTHER_PASSWORD, origin=HERE)
+    await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)
     *_, last = await told(world, user.id)
-    assert (last.action, last.actor_id, last.origin) == (EventType.REGISTERED_AGAIN, None, HERE)
+    assert (last.action, last.actor_id, last.client_info) == (EventType.REGISTERED_AGAIN, None, HERE)
 
 
 async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
@@ -161,11 +165,11 @@ async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
     await world.refresh(refresh_token=first.refresh_token)
     world.clock.advance(seconds=11)
     with refused(ErrorCode.REFRESH_REUSED):
-        await world.refresh(refresh_token=first.refresh_token, origin=HERE)
+        await world.refresh(refresh_token=first.refresh_token, client_info=HERE)
     *_, last = await told(world, user.id)
-    assert (last.action, last.actor_id, last.origin) == (EventType.REFRESH_REUSED, None, HERE)
+    assert (last.action, last.actor_id, last.client_info) == (EventType.REFRESH_REUSED, None, HERE)
     with refused(ErrorCode.SESSION_ENDED):
-        await world.refresh(refresh_token=first.refresh_token, origin=HERE)
+        await world.refresh(refresh_token=first.refresh_token, client_info=HERE)
     assert actions(await told(world, user.id)).count(EventType.REFRESH_REUSED) == 1
 
 
@@ -215,9 +219,9 @@ async def test_nobody_has_no_events_and_a_deleted_user_still_has(world: World) -
     with refused(ErrorCode.NOT_FOUND):
         await world.list_events(UUID(int=1))
     user = await world.user(BOB)
-    await world.login(login=BOB, password=PASSWORD, origin=HERE)
+    await world.login(login=BOB, password=PASSWORD, client_info=HERE)
     await world.user("root@example.org", role=Role.ADMIN)
     await world.delete_user(await world.caller("root@example.org"), user.id)
     events = await told(world, user.id)
     assert actions(events)[-1] is EventType.DELETED
-    assert {event.origin for event in events} == {NOWHERE}
+    assert {event.client_info for event in events} == {UNKNOWN_CLIENT}

@@ -6,16 +6,16 @@ from typing import TypeVar
 import pytest
 
 from application.profile.export_me import PAGE, Export
+from domain.client_info import ClientInfo
 from domain.event import Event, EventType
 from domain.mail import MailKind, OutboxMail
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from tests.support.use_cases import ALICE, BOB, acts, claim, moving, refused
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 T = TypeVar("T")
 
 
@@ -36,7 +36,7 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
     await world.deliver_mail(limit=10)
     caller = await world.caller()
 
-    export = await world.export_me(caller, origin=HERE)
+    export = await world.export_me(caller, client_info=HERE)
 
     alice = world.store.rows.users[alice.id]
     assert (export.user, export.changes) == (alice, list(world.store.rows.changes.values()))
@@ -45,7 +45,7 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
     assert len(sessions) == 3
     events = await everything(export.events)
     assert [event.action for event in events] == list(reversed(acts(world, alice)))
-    assert (events[0].action, events[0].actor_id, events[0].origin) == (EventType.EXPORTED, alice.id, HERE)
+    assert (events[0].action, events[0].actor_id, events[0].client_info) == (EventType.EXPORTED, alice.id, HERE)
     assert await mails(export) == [
         (MailKind.RESET, ALICE),
         (MailKind.EMAIL_CHANGE_ASKED, ALICE),

@@ -11,8 +11,8 @@ from adapters.memory.hasher import MemoryHasher
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
 from application.repositories import UnitOfWork
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import LinkPurpose, MailKind
-from domain.origin import NOWHERE, Origin
 from domain.refusals import ErrorCode, Refusal
 from domain.token import TokenPair
 from tests.support.use_cases import (
@@ -31,24 +31,26 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="203.0.113.7", user_agent="Lynx")
-THERE = Origin(ip="198.51.100.20")
+HERE = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
+THERE = ClientInfo(ip="198.51.100.20")
 WRONG = "not the passphrase at all"
 NOBODY = "nobody@example.org"
 
 
-def network(number: int) -> Origin:
-    return Origin(ip=f"2001:db8:0:{number:x}::1")
+def network(number: int) -> ClientInfo:
+    return ClientInfo(ip=f"2001:db8:0:{number:x}::1")
 
 
-async def enter(world: World, login: str = ALICE, password: str = PASSWORD, origin: Origin = HERE) -> TokenPair:
-    return await world.login(login=login, password=password, origin=origin)
+async def enter(
+    world: World, login: str = ALICE, password: str = PASSWORD, client_info: ClientInfo = HERE
+) -> TokenPair:
+    return await world.login(login=login, password=password, client_info=client_info)
 
 
-async def guess(world: World, times: int, login: str = ALICE, origin: Origin = HERE) -> None:
+async def guess(world: World, times: int, login: str = ALICE, client_info: ClientInfo = HERE) -> None:
     for _ in range(times):
         with refused(ErrorCode.INVALID_CREDENTIALS):
-            await enter(world, login, WRONG, origin)
+            await enter(world, login, WRONG, client_info)
 
 
 async def guess_everywhere(world: World, login: str = ALICE, times: int = 30) -> None:
@@ -93,8 +95,8 @@ async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
-    assert await enter(world, origin=THERE)
-    assert await enter(world, origin=NOWHERE)
+    assert await enter(world, client_info=THERE)
+    assert await enter(world, client_info=UNKNOWN_CLIENT)
 
 
 async def test_whoever_does_not_exist_is_limited_like_anybody_else(world: World) -> None:
@@ -178,7 +180,7 @@ async def test_a_network_has_fifty_wrong_passwords_for_everybody(world: World) -
     for number in range(50):
         await guess(world, 1, f"user{number}@example.org")
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
-    assert await enter(world, origin=THERE)
+    assert await enter(world, client_info=THERE)
 
 
 async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(world: World) -> None:
@@ -191,7 +193,7 @@ async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(
     assert await verdict(enter(world, NOBODY, WRONG)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(enter(world, BOB)) is ErrorCode.RATE_LIMITED
     for _ in range(60):
-        await enter(world, ALICE, origin=THERE)
+        await enter(world, ALICE, client_info=THERE)
 
 
 async def test_somebody_who_succeeds_leaves_the_failures_of_others_where_they_are(world: World) -> None:
@@ -225,7 +227,7 @@ async def test_an_attempt_that_nobody_looked_at_is_given_back(world: World) -> N
     busy = replace(world.login, check=replace(world.check, hasher=Overloaded()))
     for _ in range(30):
         with refused(ErrorCode.OVERLOADED):
-            await busy(login=ALICE, password=PASSWORD, origin=HERE)
+            await busy(login=ALICE, password=PASSWORD, client_info=HERE)
     await guess(world, 10)
 
 
@@ -241,9 +243,9 @@ async def test_a_banned_user_with_the_right_password_is_told_so_however_often(wo
 async def test_all_addresses_of_one_customer_are_one_network(world: World) -> None:
     await world.user(ALICE)
     for number in range(10):
-        await guess(world, 1, origin=Origin(ip=f"2001:db8:1:2:{number:x}::{number:x}"))
-    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:2:ffff::"))) is ErrorCode.RATE_LIMITED
-    assert await enter(world, origin=Origin(ip="2001:db8:1:3::"))
+        await guess(world, 1, client_info=ClientInfo(ip=f"2001:db8:1:2:{number:x}::{number:x}"))
+    assert await verdict(enter(world, client_info=ClientInfo(ip="2001:db8:1:2:ffff::"))) is ErrorCode.RATE_LIMITED
+    assert await enter(world, client_info=ClientInfo(ip="2001:db8:1:3::"))
 
 
 # -- the last stop ----------------------------------------------------------------------------------------
@@ -253,26 +255,26 @@ async def test_after_thirty_wrong_passwords_from_everywhere_a_stranger_has_to_wa
     await world.user(ALICE)
     await guess_everywhere(world)
     assert await wait_of(enter(world)) == 24 * 3600
-    assert await wait_of(enter(world, origin=NOWHERE)) == 24 * 3600
+    assert await wait_of(enter(world, client_info=UNKNOWN_CLIENT)) == 24 * 3600
     world.clock.advance(hours=24)
     assert await enter(world)
 
 
 async def test_where_the_owner_is_logged_in_twenty_wrong_passwords_a_day_are_kept(world: World) -> None:
     await world.user(ALICE)
-    await enter(world, origin=Origin(ip="2001:db8:1:2::1"))
+    await enter(world, client_info=ClientInfo(ip="2001:db8:1:2::1"))
     await guess_everywhere(world)
-    at_home = Origin(ip="2001:db8:1:2:3::4")
-    assert await enter(world, origin=at_home)
-    assert await verdict(enter(world, origin=Origin(ip="2001:db8:1:3::1"))) is ErrorCode.RATE_LIMITED
-    await guess(world, 10, origin=at_home)
-    assert await wait_of(enter(world, origin=at_home)) == 300
+    at_home = ClientInfo(ip="2001:db8:1:2:3::4")
+    assert await enter(world, client_info=at_home)
+    assert await verdict(enter(world, client_info=ClientInfo(ip="2001:db8:1:3::1"))) is ErrorCode.RATE_LIMITED
+    await guess(world, 10, client_info=at_home)
+    assert await wait_of(enter(world, client_info=at_home)) == 300
     world.clock.advance(minutes=5)
-    await guess(world, 10, origin=at_home)
+    await guess(world, 10, client_info=at_home)
     world.clock.advance(minutes=5)
-    assert await wait_of(enter(world, origin=at_home)) == 24 * 3600 - 600  # when a stranger's guess is a day old
+    assert await wait_of(enter(world, client_info=at_home)) == 24 * 3600 - 600  # when a stranger's guess is a day old
     world.clock.advance(hours=23, minutes=50)
-    assert await enter(world, origin=at_home)
+    assert await enter(world, client_info=at_home)
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
@@ -286,14 +288,14 @@ async def test_an_account_has_a_hundred_wrong_passwords_a_day_under_both_its_nam
     paid = world.hasher.calls
     for hour in range(24):
         for login in (ALICE, ALICE.upper(), "queen.b", "QUEEN.B"):
-            for origin in (HERE, network(hour)):
+            for client_info in (HERE, network(hour)):
                 for _ in range(11):
                     with pytest.raises(Refusal):
-                        await enter(world, login, WRONG, origin)
+                        await enter(world, login, WRONG, client_info)
         world.clock.advance(minutes=59)
     assert world.hasher.calls - paid == (100 if logged_in else 60)
 
-    await world.ask_for_reset(email=ALICE, origin=THERE)
+    await world.ask_for_reset(email=ALICE, client_info=THERE)
     await reset(world, await world.mailed_token(ALICE))
     assert await enter(world, ALICE, OTHER_PASSWORD)
     assert await enter(world, "queen.b", OTHER_PASSWORD, THERE)
@@ -312,31 +314,31 @@ async def test_right_passwords_have_a_budget_that_wrong_ones_cannot_use_up(world
     assert await wait_of(enter(world)) == 40 * 60
     assert world.hasher.calls == paid
     assert await enter(world, BOB)
-    assert await enter(world, BOB, origin=THERE)
+    assert await enter(world, BOB, client_info=THERE)
 
 
 async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
     await world.user(ALICE)
     pair = await enter(world)
-    await enter(world, origin=THERE)
+    await enter(world, client_info=THERE)
     await world.logout(await world.authenticate(pair.access_token))
     await guess_everywhere(world)
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
-    assert await enter(world, origin=THERE)
+    assert await enter(world, client_info=THERE)
     world.clock.advance(days=7, hours=-1)
     await guess_everywhere(world)
     world.clock.advance(hours=2)
-    assert await verdict(enter(world, origin=THERE)) is ErrorCode.RATE_LIMITED
+    assert await verdict(enter(world, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown_network(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     await enter(world, BOB)
-    await enter(world, ALICE, origin=NOWHERE)
+    await enter(world, ALICE, client_info=UNKNOWN_CLIENT)
     await guess_everywhere(world)
-    for origin in (HERE, NOWHERE):
-        assert await verdict(enter(world, origin=origin)) is ErrorCode.RATE_LIMITED
+    for client_info in (HERE, UNKNOWN_CLIENT):
+        assert await verdict(enter(world, client_info=client_info)) is ErrorCode.RATE_LIMITED
 
 
 async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
@@ -346,7 +348,7 @@ async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
     await guess(world, 10)
     for _ in range(100):
         world.clock.advance(seconds=1)
-        pair = await world.refresh(refresh_token=pair.refresh_token, origin=HERE)
+        pair = await world.refresh(refresh_token=pair.refresh_token, client_info=HERE)
     assert await world.authenticate(pair.access_token)
 
 
@@ -355,12 +357,14 @@ async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, logi
     user = await world.user(ALICE, username="Queen.B")
     await guess(world, 10, login)
     await guess_everywhere(world, login, times=20)
-    for origin in (HERE, THERE):
-        assert await verdict(enter(world, login, origin=origin)) is ErrorCode.RATE_LIMITED
+    for client_info in (HERE, THERE):
+        assert await verdict(enter(world, login, client_info=client_info)) is ErrorCode.RATE_LIMITED
 
-    await world.ask_for_reset(email=ALICE, origin=HERE)
+    await world.ask_for_reset(email=ALICE, client_info=HERE)
     token = link(world, user, LinkPurpose.RESET)
-    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
+    await world.reset_password(
+        token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, client_info=HERE
+    )
     assert await enter(world, login, OTHER_PASSWORD)
     assert await enter(world, login, OTHER_PASSWORD, THERE)
 
@@ -371,7 +375,7 @@ async def test_a_reset_that_fails_clears_nothing(world: World) -> None:
     for token in ("nonsense", link(world, await world.user(BOB), LinkPurpose.VERIFY)):
         with refused(ErrorCode.LINK_INVALID):
             await world.reset_password(
-                token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE
+                token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, client_info=HERE
             )
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
 
@@ -389,16 +393,16 @@ class Inside:
     async def change(self, password: str) -> object:
         caller = await self.world.authenticate(self.pair.access_token)
         return await self.world.change_password(
-            caller, current_password=password, new_password=OTHER_PASSWORD, origin=HERE
+            caller, current_password=password, new_password=OTHER_PASSWORD, client_info=HERE
         )
 
     async def move(self, password: str) -> None:
         caller = await self.world.authenticate(self.pair.access_token)
-        await self.world.change_email(caller, new_email=BOB, password=password, origin=HERE)
+        await self.world.change_email(caller, new_email=BOB, password=password, client_info=HERE)
 
     async def leave(self, password: str) -> None:
         caller = await self.world.authenticate(self.pair.access_token)
-        await self.world.delete_me(caller, password=password, origin=HERE)
+        await self.world.delete_me(caller, password=password, client_info=HERE)
 
     async def log_in(self, password: str) -> object:
         return await enter(self.world, ALICE, password)
@@ -407,7 +411,7 @@ class Inside:
 @pytest.fixture
 async def inside(world: World) -> Inside:
     await world.user(ALICE)
-    return Inside(world, await enter(world, origin=THERE))
+    return Inside(world, await enter(world, client_info=THERE))
 
 
 VERBS = [Inside.change, Inside.move, Inside.leave, Inside.log_in]
@@ -431,15 +435,15 @@ async def test_a_right_current_password_is_not_counted(inside: Inside) -> None:
     caller = await inside.world.authenticate(inside.pair.access_token)
     for _ in range(30):
         with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
-            await inside.world.change_password(caller, current_password=PASSWORD, new_password="x", origin=HERE)
+            await inside.world.change_password(caller, current_password=PASSWORD, new_password="x", client_info=HERE)
     await inside.change(PASSWORD)
 
 
 # -- registering ------------------------------------------------------------------------------------------
 
 
-async def register(world: World, email: str, *, origin: Origin = HERE, **more: str) -> None:
-    await world.register(**{"email": email, "password": PASSWORD, **more}, origin=origin)
+async def register(world: World, email: str, *, client_info: ClientInfo = HERE, **more: str) -> None:
+    await world.register(**{"email": email, "password": PASSWORD, **more}, client_info=client_info)
 
 
 async def test_a_network_registers_two_hundred_an_hour(world: World) -> None:
@@ -448,7 +452,7 @@ async def test_a_network_registers_two_hundred_an_hour(world: World) -> None:
     paid = world.hasher.calls
     assert await wait_of(register(world, ALICE)) == 3600
     assert world.hasher.calls == paid
-    await register(world, ALICE, origin=THERE)
+    await register(world, ALICE, client_info=THERE)
 
 
 async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_or_not(world: World) -> None:
@@ -458,8 +462,8 @@ async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_
             await register(world, email)
         assert await wait_of(register(world, email)) == 3600
         for number in range(3):
-            await register(world, email, origin=network(number))
-        assert await wait_of(register(world, email, origin=THERE)) == 20 * 60
+            await register(world, email, client_info=network(number))
+        assert await wait_of(register(world, email, client_info=THERE)) == 20 * 60
 
 
 async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
@@ -479,15 +483,15 @@ async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_
             await register(world, ALICE, username="bob")
     assert await wait_of(register(world, ALICE, username="bob")) == 3600
     for _ in range(3):
-        await register(world, ALICE, origin=THERE)
-    assert await verdict(register(world, ALICE, origin=THERE)) is ErrorCode.RATE_LIMITED
+        await register(world, ALICE, client_info=THERE)
+    assert await verdict(register(world, ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_a_registration_that_was_not_hashed_costs_nothing(world: World) -> None:
     busy = replace(world.register, hasher=Overloaded())
     for _ in range(250):
         with refused(ErrorCode.OVERLOADED):
-            await busy(email=ALICE, password=PASSWORD, origin=HERE)
+            await busy(email=ALICE, password=PASSWORD, client_info=HERE)
     for number in range(200):
         await register(world, f"user{number}@example.org")
 
@@ -505,18 +509,20 @@ async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(wo
         for _ in range(times):
             new = passwords.pop()
             caller = await world.authenticate((await enter(world, password=current)).access_token)
-            await world.change_password(caller, current_password=current, new_password=new, origin=THERE)
+            await world.change_password(caller, current_password=current, new_password=new, client_info=THERE)
             current = new
 
     await change(3)
-    for origin in (HERE, THERE):
+    for client_info in (HERE, THERE):
         caller = await world.authenticate((await enter(world, password=current)).access_token)
-        again = world.change_password(caller, current_password=current, new_password=PASSWORD, origin=origin)
+        again = world.change_password(
+            caller, current_password=current, new_password=PASSWORD, client_info=client_info
+        )
         assert await wait_of(again) == 3600
     world.clock.advance(hours=1)
     await change(2)
     world.clock.advance(hours=1)
-    await world.ask_for_reset(email=ALICE, origin=HERE)
+    await world.ask_for_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE))  # which gives none of them back
     current = OTHER_PASSWORD
     with refused(ErrorCode.RATE_LIMITED):
@@ -569,37 +575,39 @@ async def test_a_network_has_three_links_an_hour_and_five_a_day_sent_to_somebody
     for passing, wait in ((3, 3600), (2, 23 * 3600)):
         for email in people:
             for _ in range(passing):
-                await ask(email=email.upper(), origin=HERE)
-            assert await wait_of(ask(email=email, origin=HERE)) == wait
-            assert await wait_of(ask(email=email.title(), origin=HERE)) == wait
+                await ask(email=email.upper(), client_info=HERE)
+            assert await wait_of(ask(email=email, client_info=HERE)) == wait
+            assert await wait_of(ask(email=email.title(), client_info=HERE)) == wait
         world.clock.advance(hours=1)
     assert len(owed(world, kind)) == before + 5 * len(people)
-    await ask(email=ALICE, origin=THERE)
+    await ask(email=ALICE, client_info=THERE)
 
 
 async def test_links_of_different_kinds_are_counted_apart(world: World) -> None:
     for ask in (world.ask_for_reset, world.ask_for_verification, partial(register, world)):
         for _ in range(3):
-            await ask(email=ALICE, origin=HERE)
-    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
+            await ask(email=ALICE, client_info=HERE)
+    assert await verdict(world.ask_for_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_what_is_no_address_costs_nothing(world: World) -> None:
     for _ in range(10):
         with refused(ErrorCode.EMAIL_INVALID, field="email"):
-            await world.ask_for_reset(email="nobody", origin=HERE)
+            await world.ask_for_reset(email="nobody", client_info=HERE)
 
 
 async def test_however_many_strangers_ask_the_owner_has_a_link_that_works(world: World) -> None:
     """Strangers from everywhere ask as often as they may; the owner tries at the worst moment."""
     await world.user(ALICE)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, origin=network(number))
+        await world.ask_for_reset(email=ALICE, client_info=network(number))
     world.clock.advance(minutes=19, seconds=59)
-    assert await wait_of(world.ask_for_reset(email=ALICE, origin=HERE)) == 1
+    assert await wait_of(world.ask_for_reset(email=ALICE, client_info=HERE)) == 1
     token = await world.mailed_token(ALICE)
     world.clock.advance(minutes=10)
-    await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=HERE)
+    await world.reset_password(
+        token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, client_info=HERE
+    )
     assert await enter(world, ALICE, OTHER_PASSWORD)
 
 
@@ -607,14 +615,14 @@ async def test_a_sub_address_has_no_mailbox_of_its_own(world: World) -> None:
     await world.user(ALICE)
     for kind, ask in (("reset", world.ask_for_reset), ("resend", world.ask_for_verification)):
         for number in range(3):
-            await ask(email=f"alice+{number}@example.org", origin=HERE)
+            await ask(email=f"alice+{number}@example.org", client_info=HERE)
         for email in ("alice+x@example.org", "ALICE+x+y@example.org", ALICE):
-            assert await wait_of(ask(email=email, origin=HERE)) == 3600, kind
+            assert await wait_of(ask(email=email, client_info=HERE)) == 3600, kind
     for number in range(3):
         await register(world, f"alice+{number}@example.org")
     assert await wait_of(register(world, "alice+3@example.org")) == 3600
-    await world.ask_for_reset(email="alic@example.org", origin=HERE)
-    await world.ask_for_reset(email="alice@sub.example.org", origin=HERE)
+    await world.ask_for_reset(email="alic@example.org", client_info=HERE)
+    await world.ask_for_reset(email="alice@sub.example.org", client_info=HERE)
 
 
 async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
@@ -625,45 +633,45 @@ async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_li
         for ask in (world.ask_for_verification, partial(register, world), world.ask_for_reset):
             for _ in range(3):
                 number += 1
-                await verdict(ask(email=f"alice+{number}@example.org", origin=network(number)))
+                await verdict(ask(email=f"alice+{number}@example.org", client_info=network(number)))
         world.clock.advance(minutes=10)
     mails = [mail for mail in world.store.rows.mails.values() if mail.recipient.startswith("alice")]
     assert len(mails) <= 20 + 24 * 3 + 12
     assert len([mail for mail in mails if mail.kind is not MailKind.RESET]) <= 20 + 12
-    assert await verdict(world.ask_for_verification(email=ALICE, origin=THERE)) is ErrorCode.RATE_LIMITED
+    assert await verdict(world.ask_for_verification(email=ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_when_the_day_is_used_up_the_owner_has_a_link_that_works(world: World) -> None:
     await world.user(ALICE)
     for number in range(20):
-        await world.ask_for_reset(email=ALICE, origin=network(number))
+        await world.ask_for_reset(email=ALICE, client_info=network(number))
         world.clock.advance(minutes=4)
-    await world.ask_for_reset(email=ALICE, origin=network(20))
+    await world.ask_for_reset(email=ALICE, client_info=network(20))
     world.clock.advance(minutes=19, seconds=59)
-    assert await wait_of(world.ask_for_reset(email=ALICE, origin=THERE)) == 1
+    assert await wait_of(world.ask_for_reset(email=ALICE, client_info=THERE)) == 1
     await reset(world, await world.mailed_token(ALICE))
 
 
 async def test_strangers_keep_nobody_from_registering_who_gets_no_mail_for_it(world: World) -> None:
     """Links that are asked for an address that nobody has cause no mail, but are counted like others."""
     for number in range(10):
-        await world.ask_for_reset(email=ALICE, origin=network(number))
-        await world.ask_for_verification(email=ALICE, origin=network(number))
+        await world.ask_for_reset(email=ALICE, client_info=network(number))
+        await world.ask_for_verification(email=ALICE, client_info=network(number))
         world.clock.advance(minutes=5)
-    await register(world, ALICE, origin=THERE)
-    assert await wait_of(register(world, ALICE, origin=THERE)) == 2 * 3600
+    await register(world, ALICE, client_info=THERE)
+    assert await wait_of(register(world, ALICE, client_info=THERE)) == 2 * 3600
     # Whoever was second has what the first has caused: a user to whom a reset link leads.
-    await world.ask_for_reset(email=ALICE, origin=HERE)
+    await world.ask_for_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE))
     assert await enter(world, ALICE, OTHER_PASSWORD)
 
 
 async def test_sub_addresses_take_no_registration_from_their_mailbox(world: World) -> None:
     for number in range(20):
-        await register(world, f"alice+{number}@example.org", origin=network(number))
+        await register(world, f"alice+{number}@example.org", client_info=network(number))
         world.clock.advance(minutes=5)
-    assert await verdict(register(world, "alice+x@example.org", origin=HERE)) is ErrorCode.RATE_LIMITED
-    await register(world, ALICE, origin=THERE)
+    assert await verdict(register(world, "alice+x@example.org", client_info=HERE)) is ErrorCode.RATE_LIMITED
+    await register(world, ALICE, client_info=THERE)
 
 
 @pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
@@ -671,63 +679,63 @@ async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_i
     world: World, kind: MailKind
 ) -> None:
     await world.user(ALICE)
-    await enter(world, origin=HERE)
+    await enter(world, client_info=HERE)
     ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
     for number in range(6):
-        await ask(email=ALICE, origin=network(number))
-    assert await wait_of(ask(email=ALICE, origin=THERE)) == 20 * 60
+        await ask(email=ALICE, client_info=network(number))
+    assert await wait_of(ask(email=ALICE, client_info=THERE)) == 20 * 60
     for _ in range(3):
-        await ask(email=ALICE, origin=HERE)
-    assert await verdict(ask(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
-    assert await verdict(ask(email=NOBODY, origin=HERE)) is None
+        await ask(email=ALICE, client_info=HERE)
+    assert await verdict(ask(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
+    assert await verdict(ask(email=NOBODY, client_info=HERE)) is None
 
 
 async def test_a_used_reset_link_empties_the_budgets_of_the_mails_about_links(world: World) -> None:
     await world.user(ALICE)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, origin=network(number))
-    assert await verdict(world.ask_for_reset(email=ALICE, origin=HERE)) is ErrorCode.RATE_LIMITED
+        await world.ask_for_reset(email=ALICE, client_info=network(number))
+    assert await verdict(world.ask_for_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
     await reset(world, await world.mailed_token(ALICE))
     for _ in range(3):
-        await world.ask_for_reset(email=ALICE, origin=HERE)
+        await world.ask_for_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE), THERE)
-    await world.ask_for_reset(email=ALICE, origin=THERE)
+    await world.ask_for_reset(email=ALICE, client_info=THERE)
 
 
 async def test_an_address_that_is_restored_may_ask_for_links_at_once(world: World) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, BOB)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, origin=network(number))
+        await world.ask_for_reset(email=ALICE, client_info=network(number))
     await follow(world, change_link(world, change, LinkPurpose.RESTORE))
-    await world.ask_for_reset(email=ALICE, origin=HERE)
+    await world.ask_for_reset(email=ALICE, client_info=HERE)
 
 
 async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: World) -> None:
     for number in range(100):
-        await world.ask_for_reset(email=f"a{number}@example.org", origin=HERE)
-        await world.ask_for_verification(email=f"b{number}@example.org", origin=HERE)
+        await world.ask_for_reset(email=f"a{number}@example.org", client_info=HERE)
+        await world.ask_for_verification(email=f"b{number}@example.org", client_info=HERE)
         await register(world, f"c{number}@example.org")
     for attempt in (
-        world.ask_for_reset(email=ALICE, origin=HERE),
-        world.ask_for_verification(email=BOB, origin=HERE),
+        world.ask_for_reset(email=ALICE, client_info=HERE),
+        world.ask_for_verification(email=BOB, client_info=HERE),
         register(world, NOBODY),
     ):
         assert await wait_of(attempt) == 3600
-    await world.ask_for_reset(email=ALICE, origin=THERE)
+    await world.ask_for_reset(email=ALICE, client_info=THERE)
 
 
 async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_new_one(world: World) -> None:
     users = [await world.user(email) for email in (ALICE, BOB)]
     alice, bob = [await world.authenticate((await enter(world, user.email)).access_token) for user in users]
     for number in range(3):
-        await world.change_email(alice, new_email=f"new{number}@example.org", password=PASSWORD, origin=HERE)
+        await world.change_email(alice, new_email=f"new{number}@example.org", password=PASSWORD, client_info=HERE)
     with refused(ErrorCode.RATE_LIMITED):
-        await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=HERE)
-    await world.change_email(alice, new_email=NOBODY, password=PASSWORD, origin=THERE)
+        await world.change_email(alice, new_email=NOBODY, password=PASSWORD, client_info=HERE)
+    await world.change_email(alice, new_email=NOBODY, password=PASSWORD, client_info=THERE)
     for _ in range(2):
-        await world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)
-    assert await wait_of(world.change_email(bob, new_email=NOBODY, password=PASSWORD, origin=THERE)) == 3600
+        await world.change_email(bob, new_email=NOBODY, password=PASSWORD, client_info=THERE)
+    assert await wait_of(world.change_email(bob, new_email=NOBODY, password=PASSWORD, client_info=THERE)) == 3600
     assert len(owed(world, MailKind.CONFIRM_EMAIL)) == len(owed(world, MailKind.EMAIL_CHANGE_ASKED)) == 6
 
 
@@ -736,25 +744,25 @@ async def test_who_does_not_know_the_password_uses_up_no_mails(world: World) -> 
     alice = await world.authenticate((await enter(world)).access_token)
     for _ in range(9):
         with refused(ErrorCode.INVALID_CREDENTIALS, field="password"):
-            await world.change_email(alice, new_email=BOB, password=WRONG, origin=HERE)
-    await world.change_email(alice, new_email=BOB, password=PASSWORD, origin=HERE)
+            await world.change_email(alice, new_email=BOB, password=WRONG, client_info=HERE)
+    await world.change_email(alice, new_email=BOB, password=PASSWORD, client_info=HERE)
 
 
 # -- links ------------------------------------------------------------------------------------------------
 
 
-async def verify(world: World, token: str, origin: Origin = HERE) -> object:
-    return await world.verify(token=token, origin=origin)
+async def verify(world: World, token: str, client_info: ClientInfo = HERE) -> object:
+    return await world.verify(token=token, client_info=client_info)
 
 
-async def reset(world: World, token: str, origin: Origin = HERE) -> None:
+async def reset(world: World, token: str, client_info: ClientInfo = HERE) -> None:
     await world.reset_password(
-        token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, origin=origin
+        token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, client_info=client_info
     )
 
 
-async def follow(world: World, token: str, origin: Origin = HERE) -> object:
-    return await world.follow_email_link(token=token, origin=origin)
+async def follow(world: World, token: str, client_info: ClientInfo = HERE) -> object:
+    return await world.follow_email_link(token=token, client_info=client_info)
 
 
 def token_for(world: World, purpose: LinkPurpose) -> Callable[[str], Awaitable[str]]:
@@ -851,9 +859,9 @@ async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) ->
     token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     for _ in range(15):
         with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
-            await world.reset_password(token=token, new_password="x", confirm_password="x", origin=HERE)
+            await world.reset_password(token=token, new_password="x", confirm_password="x", client_info=HERE)
         with refused(ErrorCode.PASSWORD_MISMATCH, field="confirm_password"):
-            await world.reset_password(token=token, new_password="x", confirm_password="y", origin=HERE)
+            await world.reset_password(token=token, new_password="x", confirm_password="y", client_info=HERE)
     await reset(world, token)
 
 
@@ -870,10 +878,10 @@ async def test_after_twenty_wrong_secrets_a_network_has_to_wait_but_no_client_do
     client, secret = await world.add_client(name="billing")
     for number in range(20):
         with refused(ErrorCode.INVALID_CREDENTIALS):
-            await world.identify_client(str(client.id) if number % 2 else "nobody", WRONG, origin=HERE)
-        assert await world.identify_client(str(client.id), secret, origin=HERE)
+            await world.identify_client(str(client.id) if number % 2 else "nobody", WRONG, client_info=HERE)
+        assert await world.identify_client(str(client.id), secret, client_info=HERE)
     for somebody in (str(client.id), "nobody"):
-        assert await wait_of(world.identify_client(somebody, WRONG, origin=HERE)) == 600
-    assert await world.identify_client(str(client.id), secret, origin=HERE)
+        assert await wait_of(world.identify_client(somebody, WRONG, client_info=HERE)) == 600
+    assert await world.identify_client(str(client.id), secret, client_info=HERE)
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.identify_client(str(client.id), WRONG, origin=THERE)
+        await world.identify_client(str(client.id), WRONG, client_info=THERE)

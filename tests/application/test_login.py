@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import pytest
 
+from domain.client_info import ClientInfo
 from domain.mail import LinkPurpose
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import User
@@ -20,10 +20,12 @@ pytestmark = pytest.mark.anyio
 @pytest.mark.parametrize("login", [ALICE, "ALICE@Example.Org", "queen.b", "Queen.B", "QUEEN.B"])
 async def test_address_and_username_open_the_door_in_any_case(world: World, login: str) -> None:
     user = await world.user(ALICE, username="Queen.B")
-    pair = await world.login(login=login, password=PASSWORD, origin=Origin(user_agent="curl/8", ip="192.0.2.7"))
+    pair = await world.login(
+        login=login, password=PASSWORD, client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7")
+    )
 
     session = session_of(world, pair)
-    assert (session.user_id, session.generation, session.origin.user_agent, session.origin.ip) == (
+    assert (session.user_id, session.generation, session.client_info.user_agent, session.client_info.ip) == (
         user.id,
         1,
         "curl/8",

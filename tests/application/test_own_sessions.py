@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.client_info import ClientInfo
 from domain.event import EventType
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from domain.session import ENDED, EndReason
 from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
@@ -14,7 +14,7 @@ from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 async def listed(world: World, email: str = ALICE) -> list[UUID]:
@@ -48,12 +48,14 @@ async def test_the_list_is_what_is_alive_newest_first(world: World) -> None:
 async def test_a_session_tells_where_it_was_opened_and_when_it_was_last_renewed(world: World) -> None:
     await world.user(ALICE)
     opened_at = world.clock()
-    pair = await world.login(login=ALICE, password=PASSWORD, origin=HERE)
+    pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     world.clock.advance(hours=1)
-    await world.refresh(refresh_token=pair.refresh_token, origin=Origin(ip="198.51.100.1", user_agent="Lynx"))
+    await world.refresh(
+        refresh_token=pair.refresh_token, client_info=ClientInfo(ip="198.51.100.1", user_agent="Lynx")
+    )
     _, session = await world.list_sessions(await world.caller())
     assert (session.created_at, session.rotated_at) == (opened_at, opened_at + timedelta(hours=1))
-    assert session.origin == HERE
+    assert session.client_info == HERE
 
 
 async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> None:
@@ -61,14 +63,14 @@ async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> No
     here, there, elsewhere = [await world.enter(ALICE) for _ in range(3)]
     caller = await world.authenticate(here.access_token)
 
-    await world.end_session(caller, there.session_id, origin=HERE)
+    await world.end_session(caller, there.session_id, client_info=HERE)
 
     assert await ways_in(world, there) == DEAD
     assert [await ways_in(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
     assert session_of(world, there).end_reason is EndReason.LOGOUT
     assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
     [event] = [event for event in world.store.rows.events.values() if event.action is EventType.SESSION_ENDED]
-    assert (event.actor_id, event.origin, event.created_at) == (alice.id, HERE, world.clock())
+    assert (event.actor_id, event.client_info, event.created_at) == (alice.id, HERE, world.clock())
 
 
 async def test_ending_the_session_that_calls_is_a_logout(world: World) -> None:

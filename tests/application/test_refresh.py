@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from domain.client_info import ClientInfo
 from domain.mail import MailKind
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason, Standing
@@ -233,11 +233,13 @@ async def test_logging_out_ends_one_session_and_spares_the_others(world: World) 
 
 async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(world: World) -> None:
     boss, user = await world.user(BOB, role=Role.ADMIN), await world.user(ALICE)
-    pair = await world.login(login=ALICE, password=PASSWORD, origin=Origin(user_agent="curl/8", ip="192.0.2.7"))
+    pair = await world.login(
+        login=ALICE, password=PASSWORD, client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7")
+    )
     await _delete(world, user)
     await clean_up(world)
     session = session_of(world, pair)
-    assert (session.user_id, session.origin.user_agent, session.origin.ip) == (None, "", "")
+    assert (session.user_id, session.client_info.user_agent, session.client_info.ip) == (None, "", "")
     assert boss.id in world.store.rows.users
 
 

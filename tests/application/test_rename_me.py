@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
+from domain.client_info import ClientInfo
 from domain.event import EventType
-from domain.origin import Origin
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, acts, at_once, claim, refused
@@ -13,18 +13,18 @@ from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
 
-HERE = Origin(ip="192.0.2.7", user_agent="curl/8")
+HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "queen"), ("queen", "Bee.2"), ("queen", None)])
 async def test_a_name_is_taken_changed_and_given_up(world: World, before: str | None, after: str | None) -> None:
     alice = await world.user(ALICE, username=before)
-    renamed = await world.rename_me(await world.caller(), username=after, origin=HERE)
+    renamed = await world.rename_me(await world.caller(), username=after, client_info=HERE)
     assert renamed.username == after
     assert await world.show_user(alice.id) == renamed
     event = list(world.store.rows.events.values())[-1]
     assert (event.action, event.user_id, event.actor_id) == (EventType.USERNAME_CHANGED, alice.id, alice.id)
-    assert (event.origin, event.detail) == (HERE, "")
+    assert (event.client_info, event.detail) == (HERE, "")
     if after is not None:
         assert await world.login(login=after.upper(), password=PASSWORD)
     if before is not None:

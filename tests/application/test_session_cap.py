@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
+from domain.client_info import ClientInfo
 from domain.event import EventType
-from domain.origin import Origin
 from domain.session import EndReason
 from domain.token import TokenPair
 from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
@@ -86,8 +86,10 @@ async def test_a_new_password_leaves_one_session(world: World) -> None:
 
 async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> None:
     alice = await world.user(ALICE)
-    places = [Origin(ip=f"192.0.2.{number}") for number in range(20)]
-    pairs = await at_once([partial(world.login, login=ALICE, password=PASSWORD, origin=place) for place in places])
+    places = [ClientInfo(ip=f"192.0.2.{number}") for number in range(20)]
+    pairs = await at_once(
+        [partial(world.login, login=ALICE, password=PASSWORD, client_info=place) for place in places]
+    )
     alive = [pair for pair in pairs if isinstance(pair, TokenPair) and await ways_in(world, pair) == (None, None)]
     assert len(alive) == 3
     assert acts(world, alice).count(EventType.SESSION_EVICTED) == 17

@@ -12,8 +12,8 @@ from adapters.mail.addresses import Sender
 from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
+from domain.client_info import ClientInfo
 from domain.mail import LinkPurpose, MailKind, OutboxMail, RenderedMail
-from domain.origin import Origin
 from tests.support.mail_reader import Reader
 
 ORIGIN = "https://id.example.org/accounts"
@@ -88,8 +88,10 @@ def bodies(letter: RenderedMail) -> tuple[str, str]:
 
 @pytest.mark.parametrize("kind", MailKind)
 def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind: MailKind) -> None:
-    origin = Origin(ip="203.0.113.7", user_agent=LINUX)
-    for body in bodies(composer.compose(replace(mail(kind), origin=origin), SEALED if kind.purpose else None)):
+    client_info = ClientInfo(ip="203.0.113.7", user_agent=LINUX)
+    for body in bodies(
+        composer.compose(replace(mail(kind), client_info=client_info), SEALED if kind.purpose else None)
+    ):
         assert "23 November 2026 at 01:04 UTC" in body
         assert "Firefox on Linux" in body
         assert "203.0.113.7" in body
@@ -97,9 +99,11 @@ def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind:
 
 @pytest.mark.parametrize("agent", [*HOSTILE, "<b>Firefox/1.0</b> {{7*7}} Linux", "\u202eFirefox/ Windows"])
 def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agent: str) -> None:
-    origin = Origin(ip="203.0.113.7", user_agent=agent)
-    letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=origin), None)
-    usual = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=replace(origin, user_agent=LINUX)), None)
+    client_info = ClientInfo(ip="203.0.113.7", user_agent=agent)
+    letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=client_info), None)
+    usual = composer.compose(
+        replace(mail(MailKind.PASSWORD_CHANGED), client_info=replace(client_info, user_agent=LINUX)), None
+    )
     assert Reader(letter.html).tags == Reader(usual.html).tags
     for body in bodies(letter):
         assert agent not in body
@@ -107,7 +111,9 @@ def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agen
 
 
 def test_letter_says_that_a_device_is_unknown_only_where_there_was_one(composer: Composer) -> None:
-    for body in bodies(composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), origin=Origin(ip="::1")), None)):
+    for body in bodies(
+        composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=ClientInfo(ip="::1")), None)
+    ):
         assert "Device: unknown" in body
     for body in bodies(compose(composer, MailKind.PASSWORD_CHANGED)):
         assert "Device" not in body

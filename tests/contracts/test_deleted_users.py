@@ -14,9 +14,9 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
 from domain.address_change import AddressChange
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
-from domain.origin import NOWHERE, Origin
 from domain.retention import Leftover
 from domain.role import Role
 from domain.session import ENDED, EndReason
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 WEEK = timedelta(days=7)
 UNTIL = NOW + WEEK
-THERE = Origin(ip="203.0.113.7", user_agent="Lynx")
+THERE = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 ADA = "ada@example.org"
 
 
@@ -212,7 +212,7 @@ async def lived(stage: Stage, user: User, *, times: int) -> None:
     async with stage.begin() as work:
         for _ in range(times):
             action = EventType.LOGGED_IN
-            await work.events.add(Event.of(action, user.id, id=new_id(), now=NOW, by=user.id, origin=THERE))
+            await work.events.add(Event.of(action, user.id, id=new_id(), now=NOW, by=user.id, client_info=THERE))
             mail = OutboxMail.owed(MailKind.RESET, user.email, id=new_id(), now=NOW)
             await work.mails.add(mail)
             [leased] = await work.mails.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
@@ -227,7 +227,7 @@ async def left_of(stage: Stage, user: User) -> tuple[int, int, int]:
         sessions = await work.sessions.page(user.id, limit=999, after=None)
         events = await work.events.page(user.id, limit=999, after=None)
         parked = [mail for mail in await work.mails.parked(limit=999) if mail.recipient == user.email]
-    return len(sessions), len([event for event in events if event.origin != NOWHERE]), len(parked)
+    return len(sessions), len([event for event in events if event.client_info != UNKNOWN_CLIENT]), len(parked)
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 1000])
@@ -260,7 +260,7 @@ async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftov
 
 async def test_the_ip_address_of_the_deleting_admin_stays(stage: Stage, leftovers: Leftovers) -> None:
     user = await stage.user()
-    admin = Event.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), origin=THERE)
+    admin = Event.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
     async with stage.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)

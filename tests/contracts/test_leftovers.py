@@ -26,9 +26,9 @@ from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
 from domain.address_change import AddressChange
+from domain.client_info import UNKNOWN_CLIENT
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
-from domain.origin import NOWHERE
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
@@ -290,7 +290,7 @@ async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place
     assert await cleared(stage, Leftover.DELETED_USER) > 0
     for one in (old, expired):
         kept = await stage.kept_session(one.id)
-        assert (kept.user_id, kept.origin) == (None, NOWHERE)
+        assert (kept.user_id, kept.client_info) == (None, UNKNOWN_CLIENT)
     async with stage.begin() as work:
         events = await work.events.page(user.id, limit=9, after=None)
     assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}

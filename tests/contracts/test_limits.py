@@ -13,8 +13,8 @@ from redis.asyncio import Redis
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_limits import NoLimits
 from application.ports import Receipt
+from domain.client_info import ClientInfo
 from domain.limits import RATES, Bucket, Limit, Rate
-from domain.origin import Origin
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
 from tests.support.limiting import NOBODY, Clock, Player, counting
@@ -187,11 +187,11 @@ async def test_all_addresses_of_one_customer_share_a_bucket(player: Player) -> N
     for number in range(10):
         for ip in (f"2001:db8:1:2:{number:x}::{number:x}", "203.0.113.7", "::ffff:203.0.113.7"):
             if (number % 2 == 0) is (ip != "203.0.113.7") or ip.startswith("2001"):
-                await player.passes(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network)))
+                await player.passes(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
     for ip in ("2001:db8:1:2:ffff:ffff:ffff:ffff", "203.0.113.7", "::ffff:203.0.113.7"):
-        await player.refuses(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network)))
+        await player.refuses(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
     for ip in ("2001:db8:1:3::1", "203.0.113.8", ""):
-        assert await player.room(Bucket(Limit.LOGIN, ("ada", Origin(ip=ip).network))) == 10
+        assert await player.room(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network))) == 10
 
 
 # -- against a model --------------------------------------------------------------------------------------

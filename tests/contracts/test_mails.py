@@ -15,8 +15,8 @@ from adapters.postgres.database import Database
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
-from domain.origin import NOWHERE, Origin
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
 
 pytestmark = pytest.mark.anyio
@@ -58,8 +58,10 @@ async def parked(stage: Stage, limit: int = 10) -> list[OutboxMail]:
 
 
 async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(stage: Stage) -> None:
-    origin = Origin(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
-    mail = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), origin=origin)
+    client_info = ClientInfo(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
+    mail = OutboxMail.owed(
+        MailKind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), client_info=client_info
+    )
     async with stage.begin() as work:
         await work.mails.add(mail)
     assert await leasing(stage)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
@@ -87,7 +89,7 @@ async def test_what_has_been_due_longest_is_leased_first(stage: Stage) -> None:
 
 
 def asked(kind: MailKind, ip: str, *, at: datetime = NOW) -> OutboxMail:
-    return OutboxMail.owed(kind, "ada@example.org", id=new_id(), now=at, origin=Origin(ip=ip))
+    return OutboxMail.owed(kind, "ada@example.org", id=new_id(), now=at, client_info=ClientInfo(ip=ip))
 
 
 async def owe(stage: Stage, *mails: OutboxMail) -> None:
@@ -192,7 +194,7 @@ async def test_mail_of_an_earlier_release_tells_no_place(database: Database, eng
         values = "VALUES (:id, 'reset', 'ada@example.org', :now, :now, 0, '')"
         await connection.execute(sql(f"INSERT INTO mails ({columns}) {values}"), row)
     [mail] = await leasing(stage)()
-    assert mail.origin == NOWHERE
+    assert mail.client_info == UNKNOWN_CLIENT
 
 
 async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database) -> None:

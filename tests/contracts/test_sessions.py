@@ -12,8 +12,8 @@ from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from domain.client_info import ClientInfo
 from domain.event import Event, EventType
-from domain.origin import Origin
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
@@ -82,7 +82,7 @@ async def noted(stage: Stage, user: User) -> list[Event]:
 async def test_a_session_comes_back_as_it_was_opened(stage: Stage) -> None:
     user = await stage.user(username="ada", role=Role.MODERATOR)
     session = replace(
-        opened(user), generation=4, floor=3, origin=Origin(user_agent="ünïcode \U0001f511", ip="2001:db8::1")
+        opened(user), generation=4, floor=3, client_info=ClientInfo(user_agent="ünïcode \U0001f511", ip="2001:db8::1")
     )
     assert await entering(stage, session)() == user
     assert await kept(stage, session) == session
@@ -423,11 +423,11 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
 
 async def known(stage: Stage, login: str, ip: str, *, now: datetime = LATER) -> bool:
     async with stage.begin() as work:
-        return await work.sessions.known_from(login, Origin(ip=ip).network, now=now)
+        return await work.sessions.known_from(login, ClientInfo(ip=ip).network, now=now)
 
 
 async def opened_from(stage: Stage, user: User, ip: str) -> Session:
-    session = replace(opened(user), origin=Origin(ip=ip))
+    session = replace(opened(user), client_info=ClientInfo(ip=ip))
     async with stage.begin() as work:
         assert await work.sessions.open(session, credential_version=user.credential_version, noted=login_of(session))
     return session

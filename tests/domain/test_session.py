@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 from domain.session import ENDED, EndReason, Lifetimes, Session, Standing
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -24,7 +24,7 @@ def opened(lifetimes: Lifetimes = LIFETIMES) -> Session:
         user_id=UUID(int=2),
         now=NOW,
         lifetimes=lifetimes,
-        origin=Origin(user_agent="curl/8", ip="192.0.2.7"),
+        client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7"),
     )
 
 

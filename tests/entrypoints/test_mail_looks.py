@@ -9,8 +9,8 @@ import pytest
 from selenium.webdriver.common.by import By
 
 from adapters.mail.jinja_composer import JinjaComposer
+from domain.client_info import ClientInfo
 from domain.mail import MailKind, OutboxMail
-from domain.origin import Origin
 from tests.support.browser import Browser
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -27,7 +27,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
         "a.person.with.quite.a.long.name@mail.example.org",
         id=UUID(int=1),
         now=datetime(2026, 11, 30, 12, 5, tzinfo=UTC),
-        origin=Origin(ip="2001:db8:1234:5678:9abc:def0:1234:5678", user_agent=AGENT),
+        client_info=ClientInfo(ip="2001:db8:1234:5678:9abc:def0:1234:5678", user_agent=AGENT),
     )
     page = tmp_path / f"{kind}.html"
     page.write_text(composer.compose(mail, TOKEN if kind.purpose else None).html)
@@ -39,7 +39,7 @@ def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(brows
     mail = OutboxMail.owed(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "long.html"
     composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
-    page.write_text(composer.compose(replace(mail, origin=Origin(ip="::1")), TOKEN).html)
+    page.write_text(composer.compose(replace(mail, client_info=ClientInfo(ip="::1")), TOKEN).html)
     browser.driver.get(page.as_uri())
     browser.see("mail-long-name")
 

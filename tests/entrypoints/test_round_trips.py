@@ -9,7 +9,7 @@ from domain.mail import MailKind, OutboxMail
 from domain.role import Role
 from domain.user import User
 from entrypoints.making import now
-from tests.support.app_under_test import ORIGIN, House, opened
+from tests.support.app_under_test import CLIENT_INFO, House, opened
 from tests.support.service import PASSWORD, Service, address
 
 pytestmark = pytest.mark.anyio
@@ -39,20 +39,20 @@ async def test_a_login(house: House, service: Service) -> None:
 async def test_a_refresh(house: House, service: Service) -> None:
     pair = await house.log_in(service.user("member"))
     refresh = house.container.refresh()
-    once = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
+    once = await house.trips(refresh(refresh_token=pair.refresh_token, client_info=CLIENT_INFO))
     assert once == "WITH (1)"
-    again = await house.trips(refresh(refresh_token=pair.refresh_token, origin=ORIGIN))
+    again = await house.trips(refresh(refresh_token=pair.refresh_token, client_info=CLIENT_INFO))
     assert again == "WITH WITH SELECT SELECT (3)"
 
 
 async def test_a_logout(house: House, service: Service) -> None:
     caller = house.caller(await house.log_in(service.user("member")))
-    assert await house.trips(house.container.logout()(caller, origin=ORIGIN)) == "WITH (0)"
+    assert await house.trips(house.container.logout()(caller, client_info=CLIENT_INFO)) == "WITH (0)"
 
 
 async def test_registering_and_proving(house: House) -> None:
     email = address()
-    register = house.container.register()(email=email, password=PASSWORD, origin=ORIGIN)
+    register = house.container.register()(email=email, password=PASSWORD, client_info=CLIENT_INFO)
     assert await house.trips(register) == "SELECT SELECT SELECT SELECT INSERT INSERT INSERT (2)"
     async with house.begin() as work:
         user = await work.users.by_email(email)
@@ -67,7 +67,7 @@ async def test_there_are_no_more_of_them_for_many_rows(house: House, service: Se
     assert await house.trips(made.list_sessions()(caller)) == "SELECT (1)"
     assert await house.trips(made.list_users()(limit=many)) == "SELECT (1)"
     assert await house.trips(made.list_events()(caller.user_id, reader=caller.user_id, limit=many)) == "SELECT (1)"
-    everywhere = await house.trips(made.logout_everywhere()(caller, origin=ORIGIN))
+    everywhere = await house.trips(made.logout_everywhere()(caller, client_info=CLIENT_INFO))
     assert everywhere == "SELECT UPDATE SELECT INSERT (1)"
 
 

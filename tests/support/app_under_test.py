@@ -5,14 +5,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from application.repositories import Begin
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 from domain.token import AccessToken, TokenPair
 from entrypoints.container import Container, close
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, Service
 from tests.support.statement_recorder import Overheard
 
-ORIGIN = Origin(ip="203.0.113.7", user_agent="Lynx")
+CLIENT_INFO = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 
 
 class House:
@@ -32,7 +32,7 @@ class House:
         return f"{' '.join(said)} ({self.overheard.transactions - before})"
 
     async def log_in(self, email: str) -> TokenPair:
-        pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, origin=ORIGIN)
+        pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, client_info=CLIENT_INFO)
         return pair
 
     def caller(self, pair: TokenPair) -> AccessToken:

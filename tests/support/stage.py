@@ -15,9 +15,9 @@ import anyio
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import RevocationStore
 from application.repositories import Proof, Renewals, UnitOfWork
+from domain.client_info import ClientInfo
 from domain.event import Event, EventType
 from domain.mail import MailKind, OutboxMail
-from domain.origin import Origin
 from domain.role import Role
 from domain.session import Lifetimes, Session
 from domain.user import User
@@ -117,7 +117,11 @@ def claim(email: str = "ada@example.org", *, username: str | None = None, role: 
 
 def opened(user: User, *, now: datetime = NOW) -> Session:
     return Session.opened(
-        id=new_id(), user_id=user.id, now=now, lifetimes=LIFETIMES, origin=Origin(user_agent="Lynx", ip="203.0.113.7")
+        id=new_id(),
+        user_id=user.id,
+        now=now,
+        lifetimes=LIFETIMES,
+        client_info=ClientInfo(user_agent="Lynx", ip="203.0.113.7"),
     )
 
 

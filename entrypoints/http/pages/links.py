@@ -19,7 +19,7 @@ from entrypoints.http.guard import public
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
 from entrypoints.http.problems import CATALOGUE
-from entrypoints.http.request import AnyRequest, origin_of
+from entrypoints.http.request import AnyRequest, client_info_of
 
 
 def _token(said: Any) -> str:
@@ -46,7 +46,7 @@ async def verify_by_button(
     if "token" not in form:
         return await _send_link(request, "verify", str(form.get("email") or ""), ask_for_verification)
     try:
-        user = await verify(token=_token(form), origin=origin_of(request))
+        user = await verify(token=_token(form), client_info=client_info_of(request))
     except Refusal as refusal:
         return refused(request, refusal, token=_token(form))
     if not user.has_password:
@@ -81,7 +81,7 @@ async def reset_by_button(
         return await _send_link(request, "reset", str(form.get("email") or ""), ask_for_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
-        await reset_password(token=_token(form), **passwords, origin=origin_of(request))
+        await reset_password(token=_token(form), **passwords, client_info=client_info_of(request))
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal, token=_token(form))
@@ -115,7 +115,7 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
     form = await request.form()
     token = _token(form)
     try:
-        await follow_email_link(token=token, origin=origin_of(request))
+        await follow_email_link(token=token, client_info=client_info_of(request))
     except Refusal as refusal:
         return refused(request, refusal, token=token)
     if follow_email_link.purpose(token) is LinkPurpose.RESTORE:
@@ -148,7 +148,7 @@ async def _choose_password(
 
 async def _send_link(request: AnyRequest, path: str, email: str, ask_for_link: AskForLink) -> Response[str]:
     try:
-        await ask_for_link(email=email, origin=origin_of(request))
+        await ask_for_link(email=email, client_info=client_info_of(request))
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal)

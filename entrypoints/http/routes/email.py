@@ -10,7 +10,7 @@ from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import SENT, TokenBody
 from entrypoints.http.schemas import Accepted, UserShape
 
@@ -35,7 +35,7 @@ async def ask_for_change(
     """Request a change of e-mail address. A confirmation link goes to the new address, a notice with an undo link to
     the old one. The response does not reveal whether the new address already has an account."""
     await change_email(
-        caller_of(request), new_email=data.new_email, password=data.password, origin=origin_of(request)
+        caller_of(request), new_email=data.new_email, password=data.password, client_info=client_info_of(request)
     )
     return SENT
 
@@ -54,7 +54,7 @@ async def follow_link(
 ) -> UserShape:
     """Apply the token of a mailed link. A confirmation token changes the address; repeating it is safe. An undo token
     restores the old address or a deleted account, ends all sessions and requires a new password."""
-    return UserShape.of(await follow_email_link(token=data.token, origin=origin_of(request)))
+    return UserShape.of(await follow_email_link(token=data.token, client_info=client_info_of(request)))
 
 
 handlers = [ask_for_change, follow_link]

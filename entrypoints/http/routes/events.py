@@ -42,8 +42,8 @@ class EventShape(Struct, frozen=True, kw_only=True):
             user_id=event.user_id,
             actor_id=event.actor_id,
             created_at=event.created_at,
-            ip=event.origin.ip,
-            user_agent=event.origin.user_agent,
+            ip=event.client_info.ip,
+            user_agent=event.client_info.user_agent,
             detail=event.detail,
         )
 

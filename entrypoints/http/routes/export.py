@@ -19,7 +19,7 @@ from domain.session import EndReason, Session
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
 from entrypoints.http.guard import authenticated
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.events import EventShape
 from entrypoints.http.schemas import UserShape
 
@@ -47,8 +47,8 @@ class KeptSession(Struct, frozen=True, kw_only=True):
             expires_at=session.expires_at,
             ended_at=session.ended_at,
             end_reason=session.end_reason,
-            user_agent=session.origin.user_agent,
-            ip=session.origin.ip,
+            user_agent=session.client_info.user_agent,
+            ip=session.client_info.ip,
         )
 
 
@@ -90,8 +90,8 @@ class KeptMail(Struct, frozen=True, kw_only=True):
             id=mail.id,
             kind=mail.kind,
             recipient=mail.recipient,
-            ip=mail.origin.ip,
-            user_agent=mail.origin.user_agent,
+            ip=mail.client_info.ip,
+            user_agent=mail.client_info.user_agent,
             created_at=mail.created_at,
             settled_at=mail.settled_at,
             outcome=mail.outcome,
@@ -122,7 +122,7 @@ async def export(
     start_deadline: NamedDependency[SkipValidation[Callable[[], None]]],
 ) -> Stream:
     """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
-    written = _written(await export_me(caller_of(request), origin=origin_of(request)))
+    written = _written(await export_me(caller_of(request), client_info=client_info_of(request)))
     beginning = await anext(written)  # an outage until here is answered as one
     return Stream(
         _joined(beginning, written, start_deadline),

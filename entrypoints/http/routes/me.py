@@ -14,7 +14,7 @@ from domain.token import AccessToken
 from entrypoints.http.endpoint import Headers, delete, described_only, get, patch
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import authenticated
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserShape
 
 
@@ -52,7 +52,9 @@ async def me() -> UserShape:
 )
 async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]) -> UserShape:
     """Change the username, or remove it with null."""
-    return UserShape.of(await rename_me(caller_of(request), username=data.username, origin=origin_of(request)))
+    return UserShape.of(
+        await rename_me(caller_of(request), username=data.username, client_info=client_info_of(request))
+    )
 
 
 @delete(
@@ -66,7 +68,7 @@ async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: Nam
 async def remove(data: JSONBody[PasswordBody], request: AnyRequest, delete_me: NamedDependency[DeleteMe]) -> None:
     """Delete the account with its sessions and links; requires the password. The owner of a verified mailbox can undo
     it for seven days by a link in the notice."""
-    await delete_me(caller_of(request), password=data.password, origin=origin_of(request))
+    await delete_me(caller_of(request), password=data.password, client_info=client_info_of(request))
 
 
 handlers = [me, rename, remove]

@@ -11,7 +11,7 @@ from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import EmailBody
 from entrypoints.http.schemas import Accepted, TokenPairShape
 
@@ -41,7 +41,7 @@ async def forget(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
 ) -> Accepted:
     """Request a link to choose a new password. The response is always the same."""
-    await ask_for_reset(email=data.email, origin=origin_of(request))
+    await ask_for_reset(email=data.email, client_info=client_info_of(request))
     return Accepted("reset_sent")
 
 
@@ -62,7 +62,7 @@ async def reset(
         token=data.token,
         new_password=data.new_password,
         confirm_password=data.confirm_password,
-        origin=origin_of(request),
+        client_info=client_info_of(request),
     )
 
 
@@ -85,7 +85,7 @@ async def change(
         current_password=data.current_password,
         new_password=data.new_password,
         confirm_password=data.confirm_password,
-        origin=origin_of(request),
+        client_info=client_info_of(request),
     )
     return TokenPairShape.of(pair)
 

@@ -11,7 +11,7 @@ from domain.limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import public
-from entrypoints.http.request import AnyRequest, origin_of
+from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.schemas import Accepted, UserShape
 
 SENT = Accepted("verification_sent")
@@ -45,7 +45,9 @@ async def register_account(
 ) -> Accepted:
     """Create an account and mail a verification link. The response is the same for an address that already has an
     account; its owner gets a notice."""
-    await register(email=data.email, password=data.password, username=data.username, origin=origin_of(request))
+    await register(
+        email=data.email, password=data.password, username=data.username, client_info=client_info_of(request)
+    )
     return SENT
 
 
@@ -62,7 +64,7 @@ async def verify_address(
     data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
 ) -> UserShape:
     """Verify an e-mail address with the token of the mailed link. Repeating the request is safe."""
-    return UserShape.of(await verify(token=data.token, origin=origin_of(request)))
+    return UserShape.of(await verify(token=data.token, client_info=client_info_of(request)))
 
 
 @post(
@@ -78,7 +80,7 @@ async def resend_verification(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]
 ) -> Accepted:
     """Request a new verification link. The response is always the same."""
-    await ask_for_verification(email=data.email, origin=origin_of(request))
+    await ask_for_verification(email=data.email, client_info=client_info_of(request))
     return SENT
 
 

@@ -20,7 +20,7 @@ from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
 from entrypoints.http.fields import Login as LoginName
 from entrypoints.http.guard import authenticated, public
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import TokenPairShape
 
 
@@ -50,8 +50,8 @@ class SessionShape(Struct, frozen=True, kw_only=True):
             id=session.id,
             created_at=session.created_at,
             last_used_at=session.rotated_at,
-            user_agent=session.origin.user_agent,
-            ip=session.origin.ip,
+            user_agent=session.client_info.user_agent,
+            ip=session.client_info.ip,
             current=session.id == current,
         )
 
@@ -71,7 +71,9 @@ class SessionList(Struct, frozen=True):
 )
 async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairShape:
     """Log in with an e-mail address or username, and a password. Starts a session."""
-    return TokenPairShape.of(await login(login=data.login, password=data.password, origin=origin_of(request)))
+    return TokenPairShape.of(
+        await login(login=data.login, password=data.password, client_info=client_info_of(request))
+    )
 
 
 @post(
@@ -88,7 +90,7 @@ async def renew(
 ) -> TokenPairShape:
     """Exchange a refresh token for new tokens. Repeating the request within ten seconds returns the same refresh
     token; reuse after that ends the session."""
-    return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, origin=origin_of(request)))
+    return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, client_info=client_info_of(request)))
 
 
 @post(
@@ -101,7 +103,7 @@ async def renew(
 )
 async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
     """End the current session. Its tokens stop working before the response is sent."""
-    await logout(caller_of(request), origin=origin_of(request))
+    await logout(caller_of(request), client_info=client_info_of(request))
 
 
 @post(
@@ -114,7 +116,7 @@ async def log_out(request: AnyRequest, logout: NamedDependency[Logout]) -> None:
 )
 async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDependency[LogoutEverywhere]) -> None:
     """End all sessions of the caller."""
-    await logout_everywhere(caller_of(request), origin=origin_of(request))
+    await logout_everywhere(caller_of(request), client_info=client_info_of(request))
 
 
 @get(
@@ -142,7 +144,7 @@ async def end_my_session(
     session_id: FromPath[UUID], request: AnyRequest, end_session: NamedDependency[EndSession]
 ) -> None:
     """End one session of the caller. Its tokens stop working before the response is sent."""
-    await end_session(caller_of(request), session_id, origin=origin_of(request))
+    await end_session(caller_of(request), session_id, client_info=client_info_of(request))
 
 
 handlers = [log_in, renew, log_out, log_out_everywhere, my_sessions, end_my_session]

@@ -19,7 +19,7 @@ from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
 from entrypoints.http.fields import Cursor, Limit, NextCursor
 from entrypoints.http.guard import requires_role
-from entrypoints.http.request import AnyRequest, caller_of, origin_of
+from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserShape
 
 _QUERY = "The beginning of an e-mail address or a username."
@@ -91,7 +91,7 @@ async def change(
         user_id,
         role=None if data.role is UNSET else data.role,
         disabled=None if data.disabled is UNSET else data.disabled,
-        origin=origin_of(request),
+        client_info=client_info_of(request),
     )
     return UserShape.of(changed)
 
@@ -107,7 +107,7 @@ async def change(
 )
 async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
     """End all sessions of a user."""
-    await end_sessions(caller_of(request), user_id, origin=origin_of(request))
+    await end_sessions(caller_of(request), user_id, client_info=client_info_of(request))
 
 
 @delete(
@@ -120,7 +120,7 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
 )
 async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
     """Delete a user permanently, with all sessions and links."""
-    await delete_user(caller_of(request), user_id, origin=origin_of(request))
+    await delete_user(caller_of(request), user_id, client_info=client_info_of(request))
 
 
 handlers = [browse, show, change, log_out, remove]

@@ -1,11 +1,11 @@
-"""Where a request comes from, as far as the house can tell."""
+"""IP address and user agent of a caller."""
 
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Network, ip_address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Origin:
+class ClientInfo:
     """`ip` is the client's address, `user_agent` the caller's own word; either may be empty."""
 
     ip: str = ""
@@ -34,5 +34,5 @@ class Origin:
         return str(IPv6Network((int(address), prefix), strict=False))
 
 
-NOWHERE = Origin()
-"""For what does not come over the network."""
+UNKNOWN_CLIENT = ClientInfo()
+"""For the command line and background work, which have no client."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.origin import Origin
+from domain.client_info import ClientInfo
 
 
 @pytest.mark.parametrize(
@@ -16,12 +16,12 @@ from domain.origin import Origin
     ],
 )
 def test_an_address_belongs_to_a_network(ip: str, network: str) -> None:
-    assert Origin(ip=ip).network == network
+    assert ClientInfo(ip=ip).network == network
 
 
 def test_the_next_64_is_somebody_else() -> None:
-    assert Origin(ip="2001:db8:1:2::1").network != Origin(ip="2001:db8:1:3::1").network
+    assert ClientInfo(ip="2001:db8:1:2::1").network != ClientInfo(ip="2001:db8:1:3::1").network
 
 
 def test_a_neighbour_in_ipv4_is_somebody_else() -> None:
-    assert Origin(ip="203.0.113.7").network != Origin(ip="203.0.113.8").network
+    assert ClientInfo(ip="203.0.113.7").network != ClientInfo(ip="203.0.113.8").network
