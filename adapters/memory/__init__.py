@@ -1,4 +1,4 @@
-"""Every role of the store in memory: for unit tests, held to the same contract tests as the real ones.
+"""The repositories in memory, for unit tests. They pass the same contract tests as the real adapters.
 
-Each method lets others run before it acts, so that they interleave as they would over a network.
+Each method yields to other tasks before it acts, so that they interleave as they would over a network.
 """

@@ -32,7 +32,7 @@ def bring_back(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User 
 
 
 def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
-    """How many rows of the user's history were removed, or what tells about a person taken out of them."""
+    """The number of rows of the user's history that were removed or made anonymous."""
     deletion, _ = rows.deletions[user_id]
     left = limit
     for session in [it for it in rows.sessions.values() if it.user_id == user_id][:left]:

@@ -1,4 +1,4 @@
-"""Users looked up outside of any unit of work, in memory."""
+"""Looks up users outside of units of work, in memory."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -1,4 +1,4 @@
-"""Events in a list, and the programs that may ask in a dictionary."""
+"""Audit events and OAuth clients in memory."""
 
 from collections.abc import Sequence
 from uuid import UUID

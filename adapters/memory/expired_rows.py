@@ -1,4 +1,4 @@
-"""What is over, picked out of dictionaries."""
+"""Purges expired rows of the memory adapter."""
 
 from collections.abc import Callable
 from datetime import datetime, timedelta

@@ -1,4 +1,4 @@
-"""A hash that costs nothing, for tests of everything but hashing."""
+"""A fast hasher for tests of everything but hashing."""
 
 import hashlib
 from collections.abc import Sequence
@@ -51,6 +51,6 @@ def _digest(password: str) -> str:
 
 
 def _salt(text: str) -> str:
-    """Of a hash that was made here."""
+    """The text of a hash that was made here."""
     kind, _, rest = text.partition("$")
     return rest.rpartition("$")[0] if kind == "memory" else ""

@@ -1,4 +1,4 @@
-"""A postman who keeps what he is given."""
+"""A mailer that stores mails in a list."""
 
 from anyio.lowlevel import checkpoint
 
@@ -7,7 +7,7 @@ from domain.mail import RenderedMail
 
 
 class MemoryMailer(Mailer):
-    """`trouble`, where set, is raised instead of taking the letter."""
+    """If `trouble` is set, it is raised instead of accepting the mail."""
 
     def __init__(self) -> None:
         self.letters: list[RenderedMail] = []

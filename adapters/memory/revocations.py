@@ -1,4 +1,4 @@
-"""The store of revocations and its fast copy, in memory."""
+"""The revocation store and the blocklist in memory."""
 
 from collections.abc import Collection, Mapping
 from datetime import timedelta
@@ -43,7 +43,7 @@ class MemoryRevocationStore(RevocationStore):
 
 
 class MemoryBlocklist(Blocklist):
-    """It cannot answer while `complete` is False."""
+    """Cannot answer while `complete` is False."""
 
     def __init__(self) -> None:
         self.complete = True

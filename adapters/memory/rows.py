@@ -17,7 +17,7 @@ from domain.user import User
 @dataclass
 class Rows:
     clock: Clock
-    """What keeps them has a clock of its own, as a database has."""
+    """The rows have their own clock, as a database has."""
     users: dict[UUID, User] = field(default_factory=dict)
     deletions: dict[UUID, tuple[Deletion, User]] = field(default_factory=dict)
     """With the user as it was."""

@@ -1,4 +1,4 @@
-"""Sessions that move on outside of any unit of work, in memory."""
+"""Advances sessions (refresh) outside of units of work, in memory."""
 
 from datetime import datetime
 from uuid import UUID

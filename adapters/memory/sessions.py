@@ -1,4 +1,4 @@
-"""Sessions in a dictionary; the domain itself moves them on."""
+"""Sessions in a dictionary. The domain advances them."""
 
 from collections.abc import Sequence
 from datetime import datetime

@@ -57,7 +57,7 @@ def _now() -> datetime:
 
 
 class MemoryStore:
-    """Works take turns, so each sees the world as it was left by the one before; failing leaves it untouched."""
+    """Units of work run one after another. A failure changes nothing."""
 
     def __init__(self, *, blocklist: Blocklist, nudge: Nudge, clock: Clock = _now) -> None:
         self.rows = Rows(clock)
@@ -67,7 +67,7 @@ class MemoryStore:
 
     @asynccontextmanager
     async def alone(self) -> AsyncIterator[Rows]:
-        """One's turn at the rows; what becomes of them is kept, unless it fails."""
+        """Exclusive access to the rows. Changes are kept unless the block raises."""
         async with self._turn:
             rows = self.rows.copy()
             yield rows

@@ -173,7 +173,7 @@ class MemoryUsers(Users):
         return search(self._rows.users.values(), query=query, role=role, limit=limit, after=after)
 
     async def _settle(self, user: User, over: Collection[User], *, now: datetime) -> User | None:
-        """The user, as given, at a verified address; None if another user has verified it."""
+        """Save the user as verified; None if another user has verified the address."""
         rivals = [other for other in self._rows.users.values() if other.email == user.email and other.id != user.id]
         if any(rival.verified for rival in rivals):
             return None

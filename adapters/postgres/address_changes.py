@@ -1,4 +1,4 @@
-"""Changes of address as rows. Callers lock the user first, so updates need no conditions."""
+"""Changes of e-mail address in PostgreSQL. Callers lock the user first, so updates need no conditions."""
 
 from collections.abc import Sequence
 from datetime import datetime

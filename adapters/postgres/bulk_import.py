@@ -19,7 +19,7 @@ RemoveUnverified = Callable[[Sequence[UUID]], Awaitable[None]]
 """Remove those of these users who are still unverified, with all that belongs to them."""
 
 _IMPORTS = 0x696D706F7274
-"""The number of a lock that nothing else takes."""
+"""Key of the advisory lock that serializes imports."""
 
 
 async def owners_of(connection: Connection, emails: Collection[str]) -> Mapping[str, User]:
@@ -38,11 +38,11 @@ async def previously_imported(connection: Connection, emails: Collection[str]) -
 async def bulk_insert(
     connection: Connection, imported: Sequence[User], *, remove_unverified: RemoveUnverified, now: datetime
 ) -> Sequence[User]:
-    # One import after another, so that each sees the users of those before it, and no two wait for each other.
+    # Imports run one after another, so that each sees the users of those before it and none deadlock.
     await connection.execute(select(func.pg_advisory_xact_lock(_IMPORTS)))
     inserted: list[User] = []
     left = imported
-    # Again with those whose address or name was verified since we looked, which is rare.
+    # Retry the rare users whose address or name was verified by another user since the query.
     for _ in range(3):
         emails = [user.email for user in left]
         present = await _users_by_email(connection, emails)
@@ -63,14 +63,15 @@ async def bulk_insert(
 
 
 async def _users_by_email(connection: Connection, emails: Collection[str]) -> Mapping[str, Sequence[User]]:
-    """Of each address its verified user, or else all unverified ones, the newest first."""
+    """The verified user of each address, or else all unverified ones, newest first."""
     order = users.c.email, users.c.verified_at.is_(None), users.c.id.desc()
     rows = await connection.fetch(select_users().where(among_texts(users.c.email, emails)).order_by(*order))
     return {email: list(them) for email, them in groupby(map(user_of, rows), lambda user: user.email)}
 
 
 def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool:
-    """A user who was imported `before` and is not present has left, or moved, and is not brought back."""
+    """A user who was imported `before` and is no longer present was deleted or changed their address, and is not
+    imported again."""
     if any(other.verified for other in present):
         return False
     return user.verified if any(user.owns_address for user in present) else not before
@@ -87,7 +88,7 @@ def _digest(email: str) -> bytes:
 
 
 async def _without_taken_names(connection: Connection, imported: Sequence[User]) -> Sequence[User]:
-    """The same users without usernames that belong to verified users, among themselves too."""
+    """The users without usernames that belong to another verified user, in the database or among themselves."""
     names = {user.username.lower() for user in imported if user.username is not None}
     verified = select(username_key).where(among_texts(username_key, names), users.c.verified_at.is_not(None))
     taken = set(await connection.fetch_column(verified)) if names else set()
@@ -101,7 +102,7 @@ async def _without_taken_names(connection: Connection, imported: Sequence[User])
 
 
 async def _insert(connection: Connection, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
-    """The users that were inserted; for the others, another user has just verified the address or name."""
+    """The users that were inserted. For the others, another user has just verified the address or name."""
     rows = [
         {
             **row_of_user(user),

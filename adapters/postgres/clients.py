@@ -1,4 +1,4 @@
-"""The programs that may ask, as rows."""
+"""OAuth clients (programs that introspect and revoke tokens) in PostgreSQL."""
 
 from collections.abc import Sequence
 from uuid import UUID

@@ -15,8 +15,8 @@ Row = Any
 
 
 class Connection:
-    """For one task at a time. Outside of `transaction`, each statement is committed by itself. Raises what the driver
-    raises; a connection that was interrupted in the middle of a statement is closed."""
+    """Used by one task at a time. Outside of `transaction`, each statement commits by itself. Raises the driver's
+    errors. A connection that was interrupted in the middle of a statement is closed."""
 
     def __init__(self, driver: Any, *, on_error: Callable[[BaseException], Awaitable[None]]) -> None:
         self._driver = driver
@@ -43,7 +43,7 @@ class Connection:
         return None if row is None else row[0]
 
     async def execute(self, statement: Statement, **parameters: object) -> int:
-        """How many rows it changed."""
+        """The number of rows changed."""
         it = compiled(statement)
         status: str = await self._run(self._driver.execute, it.text, *it.arguments(parameters))
         count = status.rpartition(" ")[2]
@@ -51,14 +51,14 @@ class Connection:
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[None]:
-        """Everything in the block or nothing. Raises RuntimeError where the failure of a statement was ignored: the
-        server would undo everything at the commit, without an error."""
+        """Commits the block or rolls it back. Raises RuntimeError if a failed statement was ignored: the server would
+        silently roll back at the commit."""
         async with self._block(self._driver.transaction(isolation="read_committed")):
             yield
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """In a transaction: what fails in the block is undone, and the transaction goes on."""
+        """A nested transaction: a failure rolls back the block alone."""
         async with self._block(self._driver.transaction()):
             yield
 
@@ -69,10 +69,10 @@ class Connection:
         try:
             yield
             if self._failed:
-                raise RuntimeError("a statement of this transaction failed, so all of it is undone")
+                raise RuntimeError("a statement of this transaction failed, so the transaction was rolled back")
         except Exception:
             if not self._closed:
-                with suppress(Exception):  # the first error is the one to report
+                with suppress(Exception):  # report the first error
                     await self._run(block.rollback)
                     self._failed = False
             raise
@@ -83,7 +83,7 @@ class Connection:
 
     async def _run(self, call: Callable[..., Awaitable[T]], *arguments: object) -> T:
         try:
-            return await call(*arguments)  # which raises at once where the connection is gone
+            return await call(*arguments)  # raises at once if the connection is closed
         except BaseException as error:
             self._failed = True
             if not is_answer(error):
@@ -94,5 +94,5 @@ class Connection:
     def _close(self) -> None:
         """Without waiting for the server, which may not answer."""
         self._closed = True
-        with suppress(asyncpg.InterfaceError):  # the driver has noticed by itself
+        with suppress(asyncpg.InterfaceError):  # already closed by the driver
             self._driver.terminate()

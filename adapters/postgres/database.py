@@ -1,4 +1,4 @@
-"""The pool of connections to PostgreSQL, with deadlines on everything."""
+"""The connection pool for PostgreSQL. Every wait has a deadline."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -12,7 +12,7 @@ from adapters.postgres.database_url import behind_pgbouncer, driver_arguments, s
 from adapters.postgres.errors import FAILURES, is_failover
 
 POOL_SIZE = 10
-"""Connections that a process opens at most."""
+"""The most connections that a process opens."""
 
 
 class Database:
@@ -26,7 +26,7 @@ class Database:
         deadline: float = 2.0,
         application: str = "latchkey",
     ) -> None:
-        """`deadline` bounds, in seconds, connecting, a statement and the wait for a connection."""
+        """`deadline` is in seconds and limits connecting, each statement and the wait for a connection."""
         self._arguments = _arguments(url, deadline=deadline, application=application)
         self.server, self.name = server_name(url), self._arguments.get("database")
         self._size, self._deadline = pool_size, deadline
@@ -37,12 +37,12 @@ class Database:
 
     @property
     def in_use(self) -> int:
-        """How many connections are."""
+        """The number of connections in use."""
         return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
-        """Raises TimeoutError where none becomes free in time, and one of `FAILURES` where none can be opened."""
+        """Raises TimeoutError if none becomes free in time, and one of `FAILURES` if none can be opened."""
         pool = await self._opened()
         async with self._turn():
             driver = await pool.acquire()
@@ -59,16 +59,16 @@ class Database:
             yield connection
 
     async def close(self) -> None:
-        """Connections that are in use are closed too."""
+        """Close all connections, also those in use."""
         pool, self._pool = self._pool, None
         if pool is not None:
-            with suppress(*FAILURES):  # of a server that is gone; all connections are closed either way
+            with suppress(*FAILURES):  # the server is gone; all connections are closed either way
                 await asyncio.wait_for(pool.close(), self._deadline)
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        """Callers are served in their order. The pool alone would give a free connection to the next caller, even to
-        the one that has just returned it."""
+        """Serves callers first come, first served. The pool alone would give a free connection to any caller, even to
+        the one that has just released it."""
         turns = self._turns
         async with asyncio.timeout(self._deadline if turns.locked() else None):
             await turns.acquire()
@@ -92,21 +92,21 @@ class Database:
 
 
 async def _reset(_: Any) -> None:
-    """Sends nothing: no statement of ours leaves anything behind in a session. An open transaction is rolled back by
-    the pool itself."""
+    """Sends nothing, because no statement of ours changes the session. The pool rolls back an open transaction by
+    itself."""
 
 
 def _arguments(url: str, *, deadline: float, application: str) -> dict[str, Any]:
     arguments = driver_arguments(url)
-    # A day has 24 hours, whatever the time zone of the server.
+    # So that a day has 24 hours, whatever the time zone of the server.
     settings = {"application_name": application} | arguments.pop("server_settings") | {"timezone": "UTC"}
-    if not behind_pgbouncer(url):  # which passes on no other
-        # Statements rely on these, and a server, a database or a role may set them otherwise. Read-only is left to
-        # them: by it a server says that it takes no writes.
+    if not behind_pgbouncer(url):  # PgBouncer passes on no other settings
+        # Statements rely on these, and a server, database or role may set other values. Read-only is left alone:
+        # a server uses it to say that it takes no writes.
         settings["default_transaction_isolation"] = "read committed"
         settings["default_transaction_deferrable"] = "off"
         settings["lock_timeout"] = "0"
-        # The server has timeouts too, so that locks do not outlive a process that was killed, stopped or cut off.
+        # The server needs timeouts too, so that locks do not outlive a process that was killed, stopped or cut off.
         settings["statement_timeout"] = str(round(deadline * 1000))
         settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
     return {**arguments, "timeout": deadline, "command_timeout": deadline, "server_settings": settings}

@@ -1,4 +1,4 @@
-"""Where a database is: a URL as people have it, with the options of libpq (PostgreSQL manual, 34.1.2)."""
+"""Database URLs with the options of libpq (PostgreSQL manual, 34.1.2)."""
 
 import re
 import ssl
@@ -24,7 +24,7 @@ _UNDERSTOOD = {
     "ssl_min_protocol_version",
     "target_session_attrs",
 }
-"""By the driver, where they stand in a URL of its own."""
+"""Options that the driver reads from its own URL."""
 
 _SET_ASIDE = {
     "channel_binding",
@@ -45,7 +45,7 @@ _SET_ASIDE = {
     "sslsni",
     "tcp_user_timeout",
 }
-"""Without them connections are made as well: each has deadlines of ours, and the driver negotiates the rest."""
+"""Options that are ignored: we set deadlines of our own, and the driver negotiates the rest."""
 
 _VALUES = {
     "gssencmode": {"disable", "prefer"},  # the driver never encrypts by GSSAPI
@@ -59,8 +59,8 @@ _HOSTS = re.compile(r"(?P<before>\w[\w+]*://(?:[^/?#]*@)?)(?P<hosts>[^/?#@]*,[^/
 
 
 def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
-    """For the driver, and what it is given beside. Prisma's `pgbouncer=true` is understood too. Raises ValueError for
-    anything but PostgreSQL, and for an option that it cannot follow."""
+    """The URL and the other arguments for the driver. Takes Prisma's `pgbouncer=true` too. Raises ValueError
+    for other databases and unsupported options."""
     if not url.isprintable():
         raise ValueError("contains a line break or another invisible character; remove it")
     several = _HOSTS.match(url)
@@ -84,7 +84,7 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
 
 
 def driver_arguments(url: str) -> dict[str, Any]:
-    """For `asyncpg.connect`."""
+    """Arguments for `asyncpg.connect`."""
     parsed, arguments = driver_url(url)
     _, place = parsed.get_dialect()().create_connect_args(parsed)
     both = {**place, **arguments}
@@ -92,13 +92,13 @@ def driver_arguments(url: str) -> dict[str, Any]:
 
 
 def server_name(url: str) -> str:
-    """Host and port, without anything secret."""
+    """Host and port, without secrets."""
     parsed, _ = driver_url(url)
     return f"{parsed.host or 'localhost'}:{parsed.port or 5432}"
 
 
 def behind_pgbouncer(url: str) -> bool:
-    """Whether connections are PgBouncer's, which lends a server for each transaction."""
+    """Whether PgBouncer is in between, which assigns a server connection for each transaction."""
     return driver_url(url)[1].get("statement_cache_size") == 0
 
 
@@ -106,14 +106,14 @@ def _with_options(parsed: URL, query: dict[str, str], hosts: list[tuple[str, int
     arguments: dict[str, Any] = {"server_settings": {}}
     if hosts:
         arguments |= {"host": [host for host, _ in hosts], "port": [port for _, port in hosts]}
-    if "ssl" in query:  # as SQLAlchemy's documentation writes it
+    if "ssl" in query:  # the spelling in SQLAlchemy's documentation
         query.setdefault("sslmode", query.pop("ssl"))
     for name, values in _VALUES.items():
         if query.get(name, min(values)) not in values:
             raise ValueError(f"{name} must be {' or '.join(sorted(values))}")
     query.pop("gssencmode", None)
     if query.pop("pgbouncer", "false") == "true":
-        # Each transaction may meet another server, which knows no statement by its name: each is sent whole.
+        # Each transaction may use another server connection, without our prepared statements, so they are not named.
         arguments |= {
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
@@ -139,7 +139,7 @@ def _with_options(parsed: URL, query: dict[str, str], hosts: list[tuple[str, int
         place["host"] = address
     left = {name: value for name, value in query.items() if name not in _SET_ASIDE}
     for name in left.keys() - {"host", "port"}:
-        # What is no name may be the rest of a password.
+        # Text that is not an option's name may be the rest of a password.
         raise ValueError(f"has the option {name}, which is not supported" if _is_name(name) else "has an odd option")
     return parsed.set(query=left, **place), arguments
 

@@ -1,4 +1,4 @@
-"""How long a caller waits for the database: one budget for all transactions and statements of a request."""
+"""The deadline of a request: one time budget for all its transactions and statements."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -6,11 +6,11 @@ from contextlib import asynccontextmanager
 from contextvars import ContextVar
 
 DEADLINE = 1.5
-"""Seconds that a caller waits at most, however many statements it takes, so that an outage is reported within two."""
+"""Seconds that a request waits for the database in all, so that an outage is reported within two."""
 
 
 class _Budget:
-    """Seconds that a caller is still willing to wait."""
+    """The seconds that are left."""
 
     __slots__ = ("left",)
 
@@ -22,13 +22,13 @@ _budget: ContextVar[_Budget | None] = ContextVar("budget", default=None)
 
 
 def start_deadline() -> None:
-    """From here on this task works for one caller. A task without one (a worker's) may wait as long every time."""
+    """Start the budget of a request in this task. Without one (in a worker), each wait has the whole time."""
     _budget.set(_Budget())
 
 
 @asynccontextmanager
 async def within_deadline(most: float = DEADLINE) -> AsyncIterator[None]:
-    """Raises TimeoutError once the caller has waited long enough; `most` are the seconds of this one wait."""
+    """Raises TimeoutError when the budget is used up, or after `most` seconds of this wait."""
     budget, now = _budget.get(), asyncio.get_running_loop().time
     began = now()
     try:

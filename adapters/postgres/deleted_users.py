@@ -1,5 +1,4 @@
-"""Deleted users: gone at once, and their history removed in batches, because it may be long and statements must be
-short."""
+"""Deletes users at once and their history in batches, because it may be long and statements must be short."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -19,8 +18,8 @@ from domain.user import NO_PASSWORD, User
 async def remove(
     connection: Connection, user_ids: Sequence[UUID], *, now: datetime, until: datetime | None = None
 ) -> int:
-    """The users are held by the caller, and their sessions are over. Of each a row stays, without address and
-    name, until the history, of any length, has been removed."""
+    """The caller has locked the users and ended their sessions. A row without address and name stays for each user
+    until their history has been removed."""
     them = and_(among(users.c.id, user_ids), users.c.deleted_at.is_(None))
     proven = case((users.c.verified_at.is_not(None), users.c.email))
     until_then = literal(until, DateTime(timezone=True))
@@ -73,8 +72,8 @@ async def bring_back(connection: Connection, user_id: UUID, *, email: str, now: 
 
 
 async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[bool], limit: int) -> tuple[int, bool]:
-    """How many rows were changed, at most `limit` of each kind, and whether nothing of the user is left. A user who
-    is locked at the moment or was restored is skipped."""
+    """Remove a batch of history. Returns the number of rows changed, at most `limit` of each kind, and whether
+    nothing is left. Skips a user who is locked or was restored."""
     asked = select(deletions).where(deletions.c.id == user_id, due).with_for_update(skip_locked=True)
     deletion = await connection.fetch_row(asked)
     if deletion is None:
@@ -86,7 +85,7 @@ async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[boo
 
     about = mails.c.user_id == user_id
     if deletion["email"] is not None:
-        # Not what was sent to a user who has registered the address since.
+        # Keep mails to a user who has registered the address since.
         about = or_(about, and_(mails.c.recipient == deletion["email"], mails.c.created_at <= deletion["deleted_at"]))
     settled = select(mails.c.id).where(about, mails.c.outcome.is_not(None)).limit(limit)
     found = await connection.fetch_column(settled)
@@ -99,7 +98,7 @@ async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[boo
     found = await connection.fetch_column(happened)
     placed = and_(
         among(events.c.id, found),
-        events.c.action != EventType.DELETED.value,  # whose IP address and device are those of the actor
+        events.c.action != EventType.DELETED.value,  # its IP address and device are those of the actor
         or_(events.c.ip != "", events.c.user_agent != ""),
     )
     nowhere = update(events).where(placed).values(ip="", user_agent="")
@@ -107,7 +106,7 @@ async def clean(connection: Connection, user_id: UUID, *, due: ColumnElement[boo
     finished = finished and len(found) < limit
 
     if finished:
-        # With the user go the changes of address.
+        # This also deletes their changes of address (ON DELETE CASCADE).
         await connection.execute(delete(users).where(users.c.id == user_id))
         changed += await connection.execute(delete(deletions).where(deletions.c.id == user_id))
     elif found:

@@ -1,4 +1,4 @@
-"""Users looked up outside of any transaction. Callers of one moment share a round trip."""
+"""Looks up users outside of transactions. Concurrent callers share a query."""
 
 import asyncio
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ class PostgresDirectory(Directory):
         self._shared = Batcher(self._ask)
 
     async def user(self, user_id: UUID) -> User | None:
-        # A late caller also waits for the round trip before its own.
+        # A late caller also waits for the query before its own.
         with outages_as_refusals():
             async with within_deadline():
                 return (await self._shared([user_id])).get(user_id)

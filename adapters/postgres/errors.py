@@ -1,4 +1,4 @@
-"""What an error of the driver means for the connection that raised it, and for the others."""
+"""What an error of the driver means for its connection and for the others."""
 
 import asyncpg
 
@@ -9,14 +9,14 @@ _SERVER_GONE = ("08", "57P", READ_ONLY)
 """SQLSTATE classes of the connection and of the server, and the answer of a standby to a write."""
 
 FAILURES = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError)
-"""Everything that connecting or a statement may raise."""
+"""All errors that connecting or a statement may raise."""
 
 SCHEMA_MISMATCH = asyncpg.SyntaxOrAccessError
-"""Raised where a statement does not fit the schema."""
+"""Raised when a statement does not fit the schema."""
 
 
 def is_answer(error: BaseException) -> bool:
-    """Whether the server sent it. The driver raises some of these itself, in the middle of a statement."""
+    """Whether the server sent the error. The driver raises some of these types by itself in mid-statement."""
     return isinstance(error, asyncpg.PostgresError) and error.severity is not None
 
 

@@ -1,4 +1,4 @@
-"""Events as rows that are only ever added."""
+"""Audit events in PostgreSQL. Rows are only added."""
 
 from collections.abc import Sequence
 from uuid import UUID
@@ -12,13 +12,13 @@ from adapters.postgres.tables import events
 from application.repositories import Events
 from domain.event import Event, EventType
 
-# What a newer release records beside this one, or recorded before it was rolled back, is not shown.
+# Kinds that only a newer release knows are not shown; it may run beside this one, or was rolled back.
 _KNOWN = among_texts(events.c.action, [action.value for action in EventType])
 _ADD = CompiledStatement(insert(events))
 
 
 def note(where: CTE) -> CTE:
-    """Added by the statement that it tells of, if there is a row of what that has done; `noting` says what."""
+    """A CTE that inserts the event if `where` returned a row. `noting` gives its parameters."""
     told = [bindparam(f"noted_{column.name}", type_=column.type) for column in events.c]
     return insert(events).from_select(list(events.c), select(*told).where(exists(select(where)))).cte("noted")
 

@@ -1,5 +1,5 @@
-"""Rows that are over. They are met on a walk along the primary key, so that no index is kept for their sake and a
-refresh stays cheap; ids are in the order of time, so the walk ends where nothing can be old enough."""
+"""Purges expired rows by a scan along the primary key. Ids are ordered by time, so the scan ends where no row can be
+old enough. An index on expiry would make every refresh more expensive."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -40,7 +40,7 @@ class PostgresLeftovers(Leftovers):
         with outages_as_refusals():
             async with self._database.transaction() as connection:
                 if kind is Leftover.CLAIM and await fill_in(connection, limit=limit):
-                    return Cleared(0, after or UUID(int=0))  # the next call goes on with it
+                    return Cleared(0, after or UUID(int=0))  # the next call continues
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
                 if ids and kind is Leftover.CLAIM:
@@ -50,7 +50,7 @@ class PostgresLeftovers(Leftovers):
         return Cleared(removed, met[-1]["id"] if len(met) == limit else None)
 
     async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
-        """One user after another, each in a transaction of its own, until `limit` rows have been changed."""
+        """Clean one user after another, each in its own transaction, until `limit` rows have been changed."""
         due = or_(deletions.c.until.is_(None), deletions.c.until <= now)
         walk = select(deletions.c.id).where(due).order_by(deletions.c.id).limit(limit)
         walk = walk if after is None else walk.where(deletions.c.id > after)
@@ -70,7 +70,7 @@ class PostgresLeftovers(Leftovers):
 
 
 async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
-    """A locked row is about to change: it is left to the next pass."""
+    """Skips locked rows, which are about to change; the next pass sees them."""
     free = select(table.c.id).where(among(table.c.id, ids), over).with_for_update(skip_locked=True)
     held = await connection.fetch_column(free)
     return await connection.execute(delete(table).where(among(table.c.id, held))) if held else 0
@@ -79,7 +79,7 @@ async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], ove
 async def _remove_claims(
     connection: Connection, ids: Sequence[UUID], over: ColumnElement[bool], *, now: datetime
 ) -> int:
-    """Held first and looked at again: a login does not change the row, so only what is asked afterwards sees it."""
+    """Locks the users, then checks them again: a login in between adds a session and leaves the user's row alone."""
     free = select(users.c.id).where(among(users.c.id, ids)).order_by(users.c.id).with_for_update(skip_locked=True)
     held = await connection.fetch_column(free)
     idle = await connection.fetch_column(select(users.c.id).where(among(users.c.id, held), over))
@@ -88,7 +88,7 @@ async def _remove_claims(
 
 def _session(now: datetime) -> ColumnElement[bool]:
     before = now - retention.SESSION
-    # By the clock that wrote it: the clock of the worker may be a day ahead.
+    # By the database's clock, which wrote it: the worker's clock may be a day ahead.
     quiet = or_(sessions.c.revoked_at.is_(None), sessions.c.revoked_at < func.now() - retention.SESSION)
     return and_(
         func.coalesce(sessions.c.ended_at, sessions.c.expires_at) < before, quiet, not_(sessions.c.revocation_pending)
@@ -133,8 +133,8 @@ def _by_age_alone(_: datetime) -> ColumnElement[bool]:
 
 
 def _none(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
-    """There is no such row. Asked about one row after another, by index: of an EXISTS the planner may make a join,
-    and read everything there is."""
+    """There is no such row. A scalar subquery uses the index for each row; the planner may turn an EXISTS into a join
+    and read whole tables."""
     return such.limit(1).scalar_subquery().is_(None)
 
 
@@ -146,4 +146,4 @@ _RULES = {
     Leftover.EVENT: (tables.events, retention.EVENT, _event),
     Leftover.ARRIVAL: (tables.import_digests, retention.ARRIVAL, _by_age_alone),
 }
-"""Of each kind the table, the least time that a row is kept for, and when it is over."""
+"""For each kind its table, the least age of expired rows, and the condition."""

@@ -1,4 +1,4 @@
-"""How many works callers may have in the database at the same time, so that none of them occupies the whole pool."""
+"""Limits the connections that one user or network uses at a time, so that none occupies the whole pool."""
 
 import asyncio
 from collections.abc import AsyncIterator, Hashable
@@ -11,19 +11,19 @@ from adapters.postgres.deadline import within_deadline
 from domain.refusals import ErrorCode, Refusal
 
 OF_A_USER, OF_A_SITE = 1, POOL_SIZE // 2
-"""A user's works queue for one connection, those of a site for half of the pool."""
+"""A user gets one connection at a time, a network half of the pool."""
 
 
 class FairShare:
-    """Of one process. Work without a caller, in a worker or at the command line, is not held up."""
+    """Per process. Does not limit workers and the command line, which have no caller."""
 
     def __init__(self) -> None:
-        # A semaphore exists as long as a task holds it or waits for it.
+        # Semaphores live as long as a task holds them or waits for them.
         self._semaphores = WeakValueDictionary[Hashable, asyncio.Semaphore]()
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:
-        """Raises `overloaded` where the caller's own works take too long. Not to be nested."""
+        """Raises `overloaded` if the caller's other transactions take too long. Must not be nested."""
         caller = current_caller()
         async with AsyncExitStack() as held:
             if caller is not None:

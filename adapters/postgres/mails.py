@@ -1,4 +1,4 @@
-"""The outbox. A lease is only a due time moved ahead, so the lease of a worker that dies simply expires."""
+"""The outbox in PostgreSQL. A lease moves the due time ahead, so the lease of a dead worker simply expires."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,17 +14,17 @@ from application.repositories import Mails
 from domain.mail import LANE_PACE, NOTICE_DELAY, DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 
-# What a newer release owes beside us, or has owed before it was taken back, is its own to send: we could not read it.
+# Kinds that only a newer release knows are left to it; it may run beside this one, or was rolled back.
 _known = among_texts(mails.c.kind, [kind.value for kind in MailKind])
 
 _ADDED = (
     *("id", "kind", "recipient", "user_id", "change_id", "created_at", "due_at", "attempts", "note"),
     *("ip", "user_agent", "lane"),
 )
-# The database's clock says what is due, for those of the processes differ; the others are given by tests.
+# The database's clock decides what is due, because clocks of processes differ. Tests pass other times.
 _NOW = func.coalesce(bindparam("now", type_=mails.c.due_at.type), func.now())
 _AT_ONCE = {"due_at": func.least(bindparam("due_at"), func.now())}
-# As `OutboxMail.turn_at` says, in one statement with the mail itself.
+# Computes `OutboxMail.turn_at` in the statement that inserts the mail.
 _ahead = mails.alias("ahead")
 _last = (
     select(func.max(_ahead.c.turn_at) + LANE_PACE)
@@ -44,7 +44,7 @@ _DUE = (
 
 
 def _taking(due: Select[tuple[UUID]]) -> CompiledStatement:
-    # Chosen once: a subquery may be asked again for every row, and skips what it has locked itself by then.
+    # A CTE runs once. A subquery may run again for every row, and then skips rows that it has locked itself.
     chosen = due.cte("chosen")
     taken = (
         update(mails)
@@ -56,7 +56,7 @@ def _taking(due: Select[tuple[UUID]]) -> CompiledStatement:
 
 _LEASE, _LEASE_ONE = _taking(_DUE), _taking(_DUE.where(mails.c.id == bindparam("only")))
 
-# The number of attempts tells whether the lease is still ours.
+# The lease is still ours if the number of attempts is unchanged.
 _OURS = update(mails).where(
     mails.c.id == bindparam("mail"), mails.c.attempts == bindparam("tried"), mails.c.outcome.is_(None)
 )

@@ -1,4 +1,4 @@
-"""One migration at a time, and for whom it waits."""
+"""Runs one migration at a time, and names the sessions that it waits for."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 TURN = 7235501094318843
 QUIET = 2.0
-"""Seconds that a migration waits before it says so."""
+"""Seconds that a migration waits before it reports what it waits for."""
 
 _HOLDER = text("""
 SELECT pid, usename, application_name, client_addr, state, coalesce(xact_start, backend_start) AS since
@@ -33,11 +33,11 @@ Say = Callable[[str], None]
 
 @asynccontextmanager
 async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[AsyncConnection]:
-    """Two deployments at once: the second waits here, as long as it takes, and then finds nothing left to do.
+    """Waits without limit while another deployment migrates.
 
-    The lock has a connection of its own. It is a session's and in no transaction: an index that is built concurrently
-    waits for every transaction that has a snapshot. Only PgBouncer, which gives each transaction another session,
-    needs it to be a transaction's. It is asked for again and again instead of waited for, for the same reason.
+    The lock has its own connection. It is a session lock outside of any transaction, because an index that is built
+    concurrently waits for every transaction with a snapshot. For the same reason the lock is polled. Only PgBouncer,
+    which gives each transaction another session, needs a transaction lock.
     """
     level, lock = ("READ COMMITTED", "xact_lock") if pooled else ("AUTOCOMMIT", "lock")
     ask = text(f"SELECT pg_try_advisory_{lock}({TURN})")
@@ -57,7 +57,7 @@ async def turn(engine: AsyncEngine, *, pooled: bool, say: Say) -> AsyncIterator[
 
 @asynccontextmanager
 async def telling_blockers(connection: AsyncConnection, *, pid: int, say: Say) -> AsyncIterator[None]:
-    """Meanwhile `connection` looks whether the session `pid` waits for others, and says for whom."""
+    """During the block, reports on `connection` which sessions the session `pid` waits for."""
 
     async def look() -> None:
         waiting = _Waiting(_BLOCKERS, "The migration cannot go on", say)
@@ -75,7 +75,7 @@ async def telling_blockers(connection: AsyncConnection, *, pid: int, say: Say) -
 
 
 class _Waiting:
-    """Says for whom, once each has been waited for long enough."""
+    """Reports each session once, when it has blocked us for `QUIET` seconds."""
 
     def __init__(self, question: Any, what: str, say: Say) -> None:
         self._question, self._what, self._say = question, what, say
@@ -93,7 +93,7 @@ class _Waiting:
 
 
 def _described(row: Any) -> str:
-    """Its statement is left out: it may contain personal data."""
+    """Leaves out the session's statement, which may contain personal data."""
     facts = [f"user {row.usename}", row.application_name, row.client_addr and f"from {row.client_addr}", row.state]
     since = "" if row.since is None else f" since {row.since.astimezone(UTC):%H:%M:%S} UTC"
     who = ", ".join(str(fact) for fact in facts if fact)
@@ -110,5 +110,5 @@ _FOREVER = (
 
 
 async def never_time_out(connection: AsyncConnection, *, local: bool) -> None:
-    """Whatever the server, the database or the role sets; `local`: in this transaction."""
+    """Overrides the timeouts of server, database and role; with `local` in this transaction only."""
     await connection.execute(_NEVER, {"local": local, "names": list(_FOREVER)})

@@ -1,4 +1,4 @@
-"""Which failures of the database are outages, to be tried again, and which are our own mistakes.
+"""Tells outages of the database, which clients may retry, from programming errors.
 
 An outage is logged once when it begins and once when it is over, however many calls fail.
 """
@@ -19,16 +19,16 @@ _PASSING = ("08", "25P03", "25P04", "28", "3D", "40", "53", "57", "58", READ_ONL
 _IN_TURN = ("40", "55P03")
 
 _TIMED_OUT = "57014"
-"""SQLSTATE query_canceled: a statement that took too long, which a database says that answers."""
+"""SQLSTATE query_canceled: the server is up and cancelled a statement that took too long."""
 
 QUIET = 5.0
-"""Seconds without a failure after which an outage is over: one in which some are served is logged no more often."""
+"""Seconds without a failure after which an outage counts as over, so that a partial outage is logged once too."""
 
 log = logging.getLogger(__name__)
 
 
 class _Watch:
-    """Logs an outage, by the names of its error alone: a text may hold addresses and parameters."""
+    """Logs outages by the type and SQLSTATE of the error: its text may contain addresses and parameters."""
 
     def __init__(self, *, quiet: float = QUIET) -> None:
         self._quiet = quiet
@@ -37,7 +37,7 @@ class _Watch:
 
     def slow(self, error: Exception, *, began: float) -> bool:
         """Whether a statement took too long although the database is up: the database says so, or it has answered
-        another call since the statement began. Logged as rarely as an outage."""
+        another call since the statement began. Logs it as rarely as an outage."""
         timed_out = isinstance(error, TimeoutError) and self._answered > began
         if not timed_out and sqlstate(error) != _TIMED_OUT:
             return False
@@ -60,18 +60,18 @@ class _Watch:
 
 
 watch = _Watch()
-"""Of this process."""
+"""The outage log of this process."""
 
 
 @contextmanager
 def outages_as_refusals() -> Iterator[None]:
-    """Outages become the refusal `unavailable`; anything else passes."""
+    """Turns outages into the refusal `unavailable`. Other errors pass."""
     began = time.monotonic()
     try:
         yield
     except FAILURES as error:
         state = sqlstate(error) or ""
-        # A time that ran out is an OSError too.
+        # TimeoutError is an OSError too.
         if not (isinstance(error, OSError) or is_disconnect(error) or state.startswith(_PASSING)):
             raise
         if watch.slow(error, began=began):

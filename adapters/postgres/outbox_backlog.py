@@ -16,8 +16,8 @@ from domain.mail import DeliveryOutcome
 
 @dataclass(frozen=True, slots=True)
 class Backlog:
-    """`overdue` is how long the mail that is due for longest has been due: what workers are behind by. `oldest` is
-    the age of the oldest that is owed: a mail server that takes none lets it grow."""
+    """`overdue` is how late the most overdue mail is: workers are behind by that. `oldest` is the age of the oldest
+    pending mail: it grows while the mail server refuses mails."""
 
     owed: int
     parked: int
@@ -36,7 +36,7 @@ class PostgresBacklog:
 
     async def _look(self, _: Collection[None]) -> Backlog:
         owed = mails.c.outcome.is_(None)
-        # Written out, because a plan made for any parameter could not use the index of the parked.
+        # A literal, because a generic plan could not use the partial index of parked mails.
         parked = mails.c.outcome == literal_column(f"'{DeliveryOutcome.PARKED.value}'")
         given_up = select(func.count()).select_from(mails).where(parked).scalar_subquery()
         look = select(func.count(), given_up, func.min(mails.c.due_at), func.min(mails.c.created_at)).where(owed)

@@ -37,7 +37,7 @@ def select_users() -> Select[tuple[object, ...]]:
 
 
 async def fill_in(connection: Connection, *, limit: int) -> bool:
-    """Record the provenance of up to `limit` users that are not locked. True if others may be left."""
+    """Fill in the provenance of up to `limit` users that are not locked. True if more may be left."""
     unknown = select(users.c.id).where(_unknown).order_by(users.c.id).limit(limit).with_for_update(skip_locked=True)
     ids = await connection.fetch_column(unknown)
     if ids:

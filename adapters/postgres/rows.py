@@ -1,4 +1,4 @@
-"""Rows into entities and back: the one place that knows both."""
+"""Converts rows to entities and back."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -23,11 +23,11 @@ from domain.user import Provenance, User
 MIN_GENERATION = case((sessions.c.ended_at.is_not(None), ENDED), else_=sessions.c.min_generation).label(
     "min_generation"
 )
-"""The least generation of a session whose access tokens are valid."""
+"""The minimum generation of valid access tokens of a session."""
 
 
 def among(column: Column[UUID], ids: Sequence[UUID]) -> ColumnElement[bool]:
-    """As one parameter, however many: the protocol ends at 32,767."""
+    """`= ANY` with one array parameter, because the protocol allows only 32,767 parameters."""
     return column == any_(literal(list(ids), ARRAY(Uuid)))
 
 
@@ -36,19 +36,19 @@ def among_texts(expression: ColumnElement[Any], texts: Collection[str]) -> Colum
 
 
 def insert_all(table: Table, rows: Sequence[Mapping[str, Any]]) -> Insert:
-    """As one parameter a column, however many rows there are: a statement that is planned once."""
+    """An INSERT with one array parameter per column, so that the statement is the same for any number of rows."""
     arrays = {name: literal([row[name] for row in rows], ARRAY(_plain(table.c[name].type))) for name in rows[0]}
     unnested = func.unnest(*arrays.values()).table_valued(*arrays, name="added").render_derived()
     return insert(table).from_select(list(arrays), select(unnested))
 
 
 def _plain(kind: TypeEngine[Any]) -> TypeEngine[Any]:
-    """An array has no collation of its own."""
+    """Arrays of text have no collation."""
     return Text() if isinstance(kind, Text) else kind
 
 
 OWNER = [column.label(f"owner_{column.name}") for column in users.c]
-"""The columns of a user who comes in the row of something else; `user_of` takes what their names begin with."""
+"""The columns of a user in a joined row. Pass the prefix of their names to `user_of`."""
 
 
 def user_of(row: Row, prefix: str = "") -> User:
@@ -70,7 +70,7 @@ def user_of(row: Row, prefix: str = "") -> User:
 
 
 def row_of_user(user: User) -> dict[str, Any]:
-    """A claim's row: when it is verified or disabled, the statements that do so note the time."""
+    """The row of an unverified user. The statements that verify or disable users set the times."""
     return {
         "id": user.id,
         "email": user.email,
@@ -213,5 +213,5 @@ def client_of(row: Row) -> Client:
 
 
 def holder_first(statement: Any) -> Any:
-    """Of those who share a name: the verified user, or else the newest claim."""
+    """Of the users who share a name: the verified one, or else the newest."""
     return statement.order_by(users.c.verified_at.is_(None), users.c.id.desc()).limit(1)

@@ -1,4 +1,4 @@
-"""Sessions that move on outside of any unit of work. Those of one moment share a statement, and a commit."""
+"""Advances sessions (refresh) outside of units of work. Concurrent callers share a statement and a commit."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -23,7 +23,7 @@ from domain.user import User
 
 
 class _Move(NamedTuple):
-    """`idle` is when the session ends without another renewal, `longest` its maximum age."""
+    """`idle` is when the session expires without another refresh, `longest` its maximum age."""
 
     session: UUID
     expected: int
@@ -44,7 +44,7 @@ _KINDS: Mapping[str, TypeEngine[Any]] = {
     "longest": Interval(),
 }
 _Moved = Mapping[tuple[UUID, int], tuple[Session, User]]
-"""By the session, and the generation that it had."""
+"""By session and previous generation."""
 
 
 def _statement(*, passing_over: bool) -> CompiledStatement:
@@ -84,7 +84,7 @@ class PostgresRenewals(Renewals):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._shared = Batcher(self._move)
-        # A call that waits for a row lock keeps a connection, so their number is limited.
+        # A call that waits for a row lock occupies a connection, so their number is limited.
         self._alone = asyncio.Semaphore(POOL_SIZE // 2)
 
     async def advance(
@@ -95,7 +95,7 @@ class PostgresRenewals(Renewals):
             async with within_deadline():
                 moved = await self._shared([move])
                 if move.key not in moved:
-                    # It cannot move, or it is locked at the moment; a call that waits for the lock waits alone.
+                    # The session cannot advance, or is locked. Only a call of its own waits for the lock.
                     async with self._alone:
                         moved = await self._move([move], _ALONE)
                 return moved.get(move.key)
@@ -117,7 +117,8 @@ class PostgresRenewals(Renewals):
 async def _as_they_are(
     connection: Connection, moved: Collection[tuple[Session, User]]
 ) -> Collection[tuple[Session, User]]:
-    """A session that is outdated as it moves has met a role change, which may be younger than the user beside it."""
+    """A session whose access tokens were revoked while it advanced has met a role change, which may be newer than the
+    joined user. So these users are read again."""
     doubtful = {user.id for session, user in moved if session.floor >= session.generation}
     if not doubtful:
         return moved

@@ -1,4 +1,4 @@
-"""Sessions as rows. What ends or is outdated here is noted, so that leaving the work can put it in force."""
+"""Sessions in PostgreSQL. Collects what is revoked, so that the unit of work can publish it after the commit."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -35,7 +35,7 @@ _ADDED = (
     "ip",
 )
 
-# Made once: what each login and logout asks costs more to put together than to send.
+# Compiled once: building the statements of a login or logout costs more than sending them.
 _BY_ID = CompiledStatement(select(sessions).where(sessions.c.id == bindparam("session")))
 _BY_ID_AT = CompiledStatement(
     select(sessions, (func.clock_timestamp() + sessions.c.rotated_ahead).label("at")).where(
@@ -101,8 +101,8 @@ class PostgresSessions(Sessions):
         self.raised: dict[UUID, int] = {}
 
     async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
-        # One login after another, so that each counts the sessions of those before it; and not together with a reset
-        # or a ban: either they see this session or it sees them.
+        # The lock on the user serializes logins, so that each counts the sessions of those before it. A reset or ban
+        # at the same time either sees this session, or is seen here.
         asked = row_of_session(session) | noting(noted)
         row = await self._connection.fetch_row(_OPEN, version=credential_version, **asked)
         return None if row is None else user_of(row)
@@ -112,7 +112,7 @@ class PostgresSessions(Sessions):
         beyond = await self._connection.fetch_column(_BEYOND, **asked)
         if not beyond:
             return []
-        # Among them may be what its owner has ended meanwhile, without waiting for anybody.
+        # Some of them may have been ended by their user meanwhile.
         which = and_(among(sessions.c.id, beyond), sessions.c.ended_at.is_(None))
         self.raised.update(dict.fromkeys(beyond, ENDED))
         return await self._end(which, now=session.created_at, reason=EndReason.EVICTED)
@@ -126,7 +126,7 @@ class PostgresSessions(Sessions):
         return None if row is None else (session_of(row), row["at"] or now)
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
-        # Stated in the query: ended sessions are kept, and a user may have any number of them.
+        # Filtered in the query, because a user may have any number of ended sessions.
         theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.fetch(theirs)]
 
@@ -145,20 +145,20 @@ class PostgresSessions(Sessions):
             ended = await self._connection.fetch_row(_END, **asked)
         else:
             ended = await self._connection.fetch_row(_END_AND_NOTE, **asked, **noting(noted))
-        # Remembered even if another request was quicker: the caller gets a response only when it is in force.
+        # Also if another request was quicker: the response is sent only when the revocation is in force.
         self.raised[session_id] = ENDED
         return ended is not None
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
-        # Held still, so that no login slips in behind: it waits, and then sees what this work has made of the user.
+        # Lock the user, so that a login at the same time waits and then sees the change of this unit of work.
         await self._connection.execute(select(users.c.id).where(users.c.id == user_id).with_for_update())
         return await self.end_all_of([user_id], now=now, reason=reason)
 
     async def end_all_of(self, user_ids: Sequence[UUID], *, now: datetime, reason: EndReason) -> int:
-        """The users are held still by the caller."""
+        """The caller has locked the users."""
         theirs = among(sessions.c.user_id, user_ids)
         ended = len(await self._end(and_(theirs, sessions.c.ended_at.is_(None)), now=now, reason=reason))
-        # Among them what others have ended just now, and is not in force everywhere yet: this work waits for it too.
+        # Includes sessions that others have just ended and not yet published: this unit of work waits for them too.
         fresh = await self._connection.fetch_column(
             select(sessions.c.id).where(theirs, sessions.c.revocation_pending)
         )

@@ -1,4 +1,4 @@
-"""Statements as SQLAlchemy writes them, and as the driver takes them."""
+"""Compiles statements of SQLAlchemy Core to text for the driver."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

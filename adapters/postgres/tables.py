@@ -1,4 +1,4 @@
-"""The schema, and all that Alembic reads of it. Times are kept with their zone; ids are UUIDv7."""
+"""The schema, which Alembic reads. Times have a time zone; ids are UUIDv7."""
 
 from sqlalchemy import (
     Boolean,
@@ -44,48 +44,48 @@ users = Table(
     Column("created_at", _moment, nullable=False),
     Column("recovery_lag", Integer, nullable=False, server_default="0"),
     Column("reset_link_at", _moment),
-    # Set on a user who is gone: the row, without address and name, stays until the history has been removed.
+    # Set on a deleted user. The row stays, without address and name, until the history has been removed.
     Column("deleted_at", _moment),
-    # NULL in rows that the release before has inserted since the migration: see provenance.py.
+    # NULL in rows that the previous release has inserted since the migration: see provenance.py.
     Column("provenance", Text),
     Column("imported_at", _moment),
     CheckConstraint("role IN ('member', 'moderator', 'admin')", name="role"),
     CheckConstraint("email = lower(email)", name="email_lower"),
 )
-# As Python's lower(), for usernames are ASCII. By the locale of the database a Turkish I would become another letter.
+# Like Python's lower() for ASCII usernames. In a Turkish locale, the database's lower() changes I to another letter.
 username_key = func.lower(collate(users.c.username, "C"))
-# Pages are in bytewise order: these are ASCII, and one index serves prefixes and places.
+# Pages are in byte order: the columns are ASCII, and one index serves prefixes and cursors.
 email_order = collate(users.c.email, "C")
-# Only the proven are unique: anybody may claim, one may hold.
+# Unique among verified users only: several unverified users may share an address or name.
 Index("uq_users_email_verified", users.c.email, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("uq_users_username_key", username_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 Index("ix_users_email", users.c.email, postgresql_ops={"email": "text_pattern_ops"})
 Index("ix_users_username_key", username_key, users.c.id)
-# Of the release before, whose processes look for names by the database's locale.
+# For the previous release, whose processes look up names by the database's locale.
 _locale_key = func.lower(users.c.username)
 Index("uq_users_username_verified", _locale_key, unique=True, postgresql_where=users.c.verified_at.is_not(None))
 _name_key = _locale_key.label("name_key")
 Index("ix_users_username", _name_key, postgresql_ops={"name_key": "text_pattern_ops"})
-# Alembic sees no collation of an index, but would miss this one among the expressions: it stands where operators do.
+# The collation is given as an operator class, since Alembic would report it as a changed expression otherwise.
 Index("ix_users_email_id", users.c.email, users.c.id, postgresql_ops={"email": 'COLLATE "C"'})
 Index("ix_users_username_id", _name_key, users.c.id, postgresql_ops={"name_key": 'COLLATE "C"'})
 Index("ix_users_claims", users.c.id, postgresql_where=users.c.verified_at.is_(None))
 Index("ix_users_role", users.c.role, users.c.id)
 Index("ix_users_unknown_provenance", users.c.id, postgresql_where=users.c.provenance.is_(None))
 
-# One row for each user who is gone, until nothing is left of them. No foreign key: it would lock users.
+# One row for each deleted user until nothing is left of them. No foreign key, which would lock users.
 deletions = Table(
     "deletions",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # That of a user who had proven it.
+    # Only if the user had verified it.
     Column("email", Text),
     Column("username", Text),
     Column("role", Text, nullable=False),
     Column("deleted_at", _moment, nullable=False),
-    # Until when the deletion can be undone; empty where it cannot.
+    # The deletion can be undone until then; NULL if it cannot.
     Column("until", _moment),
-    # The last of the user's events that has been cleaned.
+    # The last event of the user that has been cleaned.
     Column("cleaned_to", Uuid),
 )
 
@@ -95,7 +95,7 @@ sessions = Table(
     "sessions",
     metadata,
     Column("id", Uuid, primary_key=True),
-    # A session outlives its user, nameless: that it has ended must stay known as long as its tokens could live.
+    # A session outlives its user: its revocation must stay known as long as its tokens could be valid.
     Column("user_id", Uuid, ForeignKey("users.id", ondelete="SET NULL")),
     Column("generation", Integer, nullable=False),
     Column("floor", Integer, nullable=False, key="min_generation"),
@@ -107,7 +107,7 @@ sessions = Table(
     Column("user_agent", Text, nullable=False),
     Column("ip", Text, nullable=False),
     Column("raised_at", _moment, key="revoked_at"),
-    # By how much the clock of who wrote rotated_at was ahead of the database's; NULL where that is unknown.
+    # How far the clock that wrote rotated_at was ahead of the database's; NULL if unknown.
     Column("rotated_ahead", Interval),
     Column("unpublished", Boolean, nullable=False, server_default=text("false"), key="revocation_pending"),
 )
@@ -132,7 +132,7 @@ mails = Table(
     Column("id", Uuid, primary_key=True),
     Column("kind", Text, nullable=False),
     Column("recipient", Text, nullable=False),
-    # No foreign key: a notice is owed even when its user is gone.
+    # No foreign key: a notice is sent even if its user was deleted.
     Column("user_id", Uuid),
     Column("change_id", Uuid),
     Column("created_at", _moment, nullable=False),
@@ -141,10 +141,10 @@ mails = Table(
     Column("outcome", Text),
     Column("settled_at", _moment),
     Column("note", Text, nullable=False),
-    # Where the act came from; mails of releases before have neither.
+    # The client that caused the mail; empty in mails of earlier releases.
     Column("ip", Text),
     Column("user_agent", Text),
-    # Those of a lane go out one after another, and lanes in turn. The default is for the release before.
+    # Mails of one lane are sent one after another, and lanes in turn. The default is for the previous release.
     Column("lane", Text),
     Column("turn_at", _moment, nullable=False, server_default=func.now()),
 )
@@ -170,7 +170,7 @@ address_changes = Table(
 Index("ix_address_changes_user_id_id", address_changes.c.user_id, address_changes.c.id)
 Index("ix_address_changes_old_email", address_changes.c.old_email)
 
-# No foreign key: what happened stays known when its user is gone.
+# No foreign key: events outlive their user.
 events = Table(
     "events",
     metadata,
@@ -185,7 +185,7 @@ events = Table(
 )
 Index("ix_events_user_id_id", events.c.user_id, events.c.id)
 
-# Addresses of imported users, for as long as the import may be run again: a digest outlives its user.
+# Digests of imported addresses, kept while the import may be run again, also after the user was deleted.
 import_digests = Table(
     "arrivals",
     metadata,

@@ -1,4 +1,4 @@
-"""The unit of work over one connection: what it promised is in force, and what it owes is known, once it is left."""
+"""The unit of work over one connection. Leaving it commits, publishes revocations and notifies workers."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -54,7 +54,7 @@ class PostgresUnitOfWork(UnitOfWork):
 
 
 class PostgresStore:
-    """A work takes at most `deadline` seconds, whichever of its statements the time goes to; then it is an outage."""
+    """A unit of work takes at most `deadline` seconds; longer counts as an outage."""
 
     def __init__(self, database: Database, *, blocklist: Blocklist, nudge: Nudge, deadline: float = DEADLINE) -> None:
         self._database = database

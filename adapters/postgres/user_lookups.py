@@ -1,4 +1,4 @@
-"""Users by their address or username: the verified one, or else those who have merely registered it."""
+"""Looks up users by address or username: the verified user, or else the unverified ones."""
 
 from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID
@@ -17,7 +17,7 @@ DISPLACED = select(address_changes.c.id).where(
     address_changes.c.new_email == users.c.email,
     address_changes.c.confirmed_at.is_(None),
 )
-"""Changes of address by which a user was displaced: `AddressChange.pending_at` is true for these."""
+"""Changes of address by which a user lost the address: `AddressChange.pending_at` is true for these."""
 
 _BY_ID = CompiledStatement(select(users).where(users.c.id == bindparam("user"), users.c.deleted_at.is_(None)))
 _BY_EMAIL = CompiledStatement(holder_first(select(users).where(users.c.email == bindparam("email"))))
@@ -83,7 +83,7 @@ async def by_username(connection: Connection, username: str) -> User | None:
 
 
 async def candidates(connection: Connection, login: str) -> Sequence[User]:
-    """The verified user of that address or username, or else those who have registered it, the first first."""
+    """The verified user of that address or username, or else the unverified ones, oldest first."""
     if "@" in login:
         rows = await connection.fetch(_CANDIDATES_BY_EMAIL, email=login)
     else:

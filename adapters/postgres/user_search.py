@@ -1,4 +1,4 @@
-"""Pages of users: a walk along an index, which reads no more than it shows."""
+"""Pages of users by an index scan, which reads only the rows that it returns."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -24,8 +24,8 @@ async def page(
     if after is None or after.key.startswith(BY_EMAIL):
         found += await _walk(connection, BY_EMAIL, query, role=role, limit=limit, after=after)
         after = None
-    # Users found by address are skipped here and not in the statement: the planner would rather read
-    # all rows than skip them, and there are no more of them than were found already.
+    # Users already found by address are skipped here: with a condition in the statement the planner would read all
+    # rows, and there are at most as many as were found already.
     while len(found) < limit:
         walked = await _walk(connection, BY_USERNAME, query, role=role, limit=limit, after=after)
         found += [it for it in walked if not it.user.email.startswith(query)]
@@ -38,7 +38,7 @@ async def page(
 async def _walk(
     connection: Connection, kind: str, query: str, *, role: Role | None, limit: int, after: Place | None
 ) -> Sequence[Found]:
-    """Along one index, from wherever the page before has ended."""
+    """Scans one index from the cursor on."""
     key: Any = email_order if kind == BY_EMAIL else username_key
     start = query.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_") + "%"
     walk = select(users, key.label("key")).where(key.like(start)).order_by(key, users.c.id).limit(limit)

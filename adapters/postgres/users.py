@@ -1,4 +1,4 @@
-"""Users as rows. A change is one conditional statement; where several rows matter, they are locked in one order."""
+"""Users in PostgreSQL. A change is one conditional statement. Several rows are locked in one order."""
 
 from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
@@ -113,7 +113,7 @@ class PostgresUsers(Users):
         )
 
     async def governors(self) -> Sequence[UUID]:
-        # Not locked: those who came since the others were held would be waited for out of order.
+        # Not locked: locking users who became admins since the others were locked would be out of order.
         governors = select(users.c.id).where(_governs(users)).order_by(users.c.id)
         return await self._connection.fetch_column(governors)
 
@@ -163,13 +163,13 @@ class PostgresUsers(Users):
         return await page(self._connection, query=query, role=role, limit=limit, after=after)
 
     async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:
-        """Always in the same order, to avoid deadlocks."""
+        """Locks in the order of ids, to avoid deadlocks."""
         there = and_(which, users.c.deleted_at.is_(None))
         held = select(users).where(there).order_by(users.c.id).with_for_update()
         return [user_of(row) for row in await self._connection.fetch(held)]
 
     async def _settle(self, user: User, claimants: Collection[User], *, now: datetime) -> User | None:
-        """The user as given, at a proven address; all its claimants are held. None where one has proven it first."""
+        """Save the user as verified; the caller has locked all users of the address. None if another is."""
         rivals = [claimant.id for claimant in claimants if claimant.id != user.id]
         if any(claimant.verified and claimant.id != user.id for claimant in claimants):
             return None
@@ -181,8 +181,8 @@ class PostgresUsers(Users):
             .values(provenance=provenance, imported_at=imported_at)
             .returning(users)
         )
-        # The conflict is a username that another user owns by now. If not, it is the address, verified by a user
-        # who was created after we looked.
+        # A conflict is about a username that another user owns by now, or else about the address, verified by a user
+        # who was created after the query.
         for attempt in (settled, settled.values(username=None)):
             with suppress(IntegrityConstraintViolationError):
                 async with self._connection.savepoint():
@@ -190,7 +190,7 @@ class PostgresUsers(Users):
         return None
 
     async def _supersede(self, claims: Sequence[UUID], *, now: datetime) -> None:
-        """Locked claims, which are removed in favour of the user who verified their address."""
+        """Remove locked unverified users, because another user has verified their address."""
         if claims:
             mere = select(users.c.id).where(among(users.c.id, claims), ~DISPLACED.exists())
             claims = await self._connection.fetch_column(mere)
