@@ -1,12 +1,13 @@
-"""The words of this house, used the same everywhere.
+"""Entities and rules. These words have a meaning of their own here:
 
-User        a person with an e-mail address and a password; *verified*, or only a *claim* to the address.
-Role        what a verified user may do: member, moderator, admin.
-Session     a login that lasts; it moves through *generations* as its tokens are renewed.
-Access token   says who is calling, for minutes. Refresh token: renews it, once, for days.
-Floor       the lowest generation of a session whose access tokens are still welcome.
-Origin      where a request comes from. Event: what happened to an account, and who did it.
-Link        a signed permission in a mail, for one *purpose*, usable once.
-Mail        a queued e-mail; a *letter* is its text.
-Refusal     a no with a code.
+refusal     an error with a stable code that a client can act on
+generation  the number of refreshes of a session
+grace       the seconds in which a replaced refresh token still returns its successor (reuse interval)
+outbox      the table of mails to send, written in the same transaction as the change (transactional outbox)
+lease       a claim on a mail or on the blocklist that expires by itself (visibility timeout)
+parked      given up until an operator acts (dead letter)
+redrive     to make a parked mail due again (requeue)
+nudge       a message that wakes a worker and may be lost (notification)
+decoy       a hash that is verified for unknown users, so that they cost the same time (dummy hash)
+doctor      the command that checks the installation (health check)
 """

@@ -1,4 +1,4 @@
-"""Addresses and usernames: what is accepted, and the one form in which it is kept."""
+"""Syntax of e-mail addresses and usernames, and the form in which they are stored."""
 
 import re
 
@@ -8,7 +8,7 @@ _LOCAL = re.compile(r"[a-z0-9!#$%&'*+/=?^_`{|}~-]+(?:\.[a-z0-9!#$%&'*+/=?^_`{|}~
 _LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 _INTERNATIONAL = re.compile(r"@[\w.-]+\Z")
 _NOT_ASCII = (
-    "Write the domain of an e-mail address in ASCII: an international one by its A-labels, which begin with xn--."
+    "The domain of an e-mail address must be ASCII. Write an international domain as A-labels, which begin with xn--."
 )
 _USERNAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,30}[A-Za-z0-9]")
 _SEPARATOR = re.compile(r"[._-]+")
@@ -19,7 +19,7 @@ abuse billing compliance contact customerservice dmca donotreply ftp help helpde
 marketing news newsletter noc noreply postmaster privacy sales security ssladmin ssladministrator sslwebmaster support
 sysadmin usenet uucp webmaster www
 """
-"""Mailboxes of a service (RFC 2142), and those that prove control of a domain to certificate authorities."""
+"""Mailboxes of a service (RFC 2142), and mailboxes that certificate authorities accept as proof of a domain."""
 
 _AUTHORITIES = """
 account accounts admin administrator administrators admins anonymous api auth autoconfig autodiscover broadcasthost
@@ -27,7 +27,7 @@ daemon everyone isatap localhost login logout mail moderator moderators nobody n
 payments register root safety settings signin signup smtp staff superadmin superuser sysop system team trust undefined
 verification verified verify wpad
 """
-"""Names that look like the service itself, and names with a meaning to programs."""
+"""Names that look like the service itself, and names that programs treat specially."""
 
 _FILLERS = "bot center centre customer desk official real service services team the"
 
@@ -36,7 +36,7 @@ aero alt app arpa asia biz blog bot cat cloud club com coop corp dev edu email e
 invalid jobs lan link live local localhost mail mil mobi museum name net network news onion online org page post pro
 shop site space store support tech tel test tld top travel web website wiki work world xxx xyz zip
 """
-"""Last labels by which people know a domain; those of countries have two letters, and are not listed."""
+"""Common top-level domains. Those of countries are not listed, because any two letters are refused."""
 
 _RESERVED = frozenset([*_MAILBOXES.split(), *_AUTHORITIES.split()])
 _BESIDE_RESERVED = frozenset(_FILLERS.split())
@@ -44,12 +44,12 @@ _LAST_LABELS = frozenset(_ZONES.split())
 
 
 def normal_email(text: str, *, field: str = "email") -> str:
-    """The address in lower case, without white space around it. Raises `email_invalid`, blaming `field`.
+    """Return the address in lower case, without surrounding white space. Raises `email_invalid` for `field`.
 
-    Only the plain form is taken: a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. It is ASCII
-    on purpose, so that no two addresses differ by a look-alike; an international domain comes as A-labels (`xn--`).
+    Accepts a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. Only ASCII is accepted, so that no
+    two addresses look alike. International domains are written as A-labels (`xn--`).
     """
-    # The length is looked at first (RFC 5321 section 4.5.3.1): nothing below sees more than 254 characters.
+    # The length (RFC 5321 section 4.5.3.1) is checked first, to bound the work of the patterns.
     text = text.strip()
     if len(text) <= 254 and _INTERNATIONAL.search(text) and not text.rpartition("@")[2].isascii():
         raise Refusal(ErrorCode.EMAIL_INVALID, _NOT_ASCII, field=field)
@@ -66,10 +66,9 @@ def normal_email(text: str, *, field: str = "email") -> str:
 
 
 def normal_username(text: str) -> str:
-    """The username as it was typed, without white space around it; upper and lower case are the same when names are
-    compared.
+    """Return the username as typed, without surrounding white space. Comparisons ignore case.
 
-    Raises `username_invalid`. A username never looks like an address, so a login is one or the other.
+    Raises `username_invalid`. A username contains no @, so a login is either an address or a username.
     """
     text = text.strip()
     if not _USERNAME.fullmatch(text):
@@ -83,10 +82,10 @@ def normal_username(text: str) -> str:
 
 
 def chosen_username(text: str, *, product: str = "") -> str:
-    """A username that users choose themselves: like `normal_username`, but it must not look like the service, the
-    `product`, or a domain. Raises `username_invalid`.
+    """Like `normal_username`, for a name that a user chooses: it must not look like the service, the `product` or a
+    domain. Raises `username_invalid`.
 
-    An operator may create such users, and they log in like others.
+    Operators may create users with such names, and logins accept them.
     """
     username = normal_username(text)
     if _is_reserved(username.lower(), product):
@@ -113,7 +112,7 @@ def _is_reserved(name: str, product: str) -> bool:
 
 
 def _is_domain(name: str) -> bool:
-    """Whether the name ends like a domain, or is written as one. A first and a last name with a dot are not."""
+    """Whether the name looks like a domain. `first.last` does not."""
     *before, last = name.split(".")
     if not before:
         return "xn--" in name

@@ -1,4 +1,4 @@
-"""A user on the way from one address to another."""
+"""A change of a user's e-mail address."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -12,8 +12,10 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddressChange:
-    """Requested with the password at `credential_version`; confirmed by the owner of the new mailbox. The owner of
-    the old mailbox can undo it until it is closed: it was undone, or the old address belongs to another user.
+    """Requested with the password at `credential_version`, and confirmed by the owner of the new mailbox.
+
+    The owner of a verified old mailbox can undo it by a mailed link until `closed_at` is set: it was undone, or the
+    old address belongs to another user.
     """
 
     id: UUID
@@ -26,38 +28,38 @@ class AddressChange:
     closed_at: datetime | None = None
 
     def confirmable(self, user: User, *, now: datetime) -> bool:
-        """Whether it may still move its user. Whatever happened to the user's credentials since has ended it."""
+        """Whether the change can still be confirmed. Any later change of the user's credentials ends it."""
         alive = self.confirmed_at is None and now < self.asked_at + LinkPurpose.EMAIL.lifetime
         return alive and not user.disabled and user.credential_version == self.credential_version
 
     def pending_at(self, user: User) -> bool:
-        """Whether its user was displaced to the new address and has not confirmed it yet."""
+        """Whether the user was displaced to the new address and has not confirmed it yet."""
         return self.confirmed_at is None and (self.user_id, self.new_email) == (user.id, user.email)
 
     def fulfilled(self, user: User) -> bool:
-        """Whether its user is where it led, and nothing has happened to their credentials since."""
+        """Whether the user has the new address by this change, and the same credentials since."""
         moved = self.confirmed_at is not None and user.credential_version == self.credential_version + 1
         return moved and not user.disabled and user.email == self.new_email
 
     def confirmed(self, now: datetime, *, undoable: bool = True) -> Self:
-        """`undoable` is whether the old address was proven: else nothing leads back to it."""
+        """`undoable` is False if the old address was not verified; the change is closed at once then."""
         return replace(self, confirmed_at=now, closed_at=self.closed_at if undoable else now)
 
     def undoable_until(self, now: datetime) -> datetime | None:
-        """Until when the owner of the old mailbox can undo a confirmed change; None if that is not possible."""
+        """When the undo period of a confirmed change ends; None if the change cannot be undone."""
         if self.confirmed_at is None or self.closed_at is not None:
             return None
         until = self.confirmed_at + LinkPurpose.RESTORE.lifetime
         return until if now < until else None
 
     def carried(self, user: User) -> Self:
-        """Still good for its user, whose credentials have moved on for a reason that does not end it."""
+        """The change with the user's current credential version, so that it can still be confirmed."""
         return replace(self, credential_version=user.credential_version)
 
 
 def undoable_until(changes: Iterable[AddressChange], now: datetime) -> datetime | None:
-    """Until when a former mailbox can undo one of these changes of a user.
+    """When the last undo period of a user's changes ends; None if none of them can be undone.
 
-    As long as it can, the present mailbox gets no reset link: one of the two may be a thief's, and which is unknown.
+    Until then the present mailbox gets no reset link: either mailbox may be a thief's.
     """
     return max(filter(None, (change.undoable_until(now) for change in changes)), default=None)

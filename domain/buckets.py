@@ -1,4 +1,4 @@
-"""Which buckets an act is counted in."""
+"""The rate limit buckets of each action."""
 
 from uuid import UUID
 
@@ -8,7 +8,7 @@ from domain.mail import EmailLink, MailKind
 
 
 def login_buckets(name: str, client_info: ClientInfo) -> tuple[Bucket, ...]:
-    """Of wrong passwords from this network. What is too long to be a name is counted by its beginning."""
+    """The buckets of wrong passwords from this network. Of a name, the first 254 characters count."""
     return Bucket(Limit.LOGIN, (_named(name), client_info.network)), Bucket(
         Limit.LOGIN_NETWORK, (client_info.network,)
     )
@@ -41,14 +41,16 @@ def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket
 
 
 def mail_reserves(kind: str, recipient: str) -> tuple[Bucket, Bucket | None]:
-    """Reserves for a recipient whose buckets are full: one for networks where the user is logged in, one for all."""
+    """The reserves for a recipient whose buckets are full: one for networks where the user is logged in; the other
+    for all networks, or None if the mail is not a reset link."""
     box = mailbox(recipient)
     return Bucket(Limit.MAIL_HOME, (box,)), Bucket(Limit.MAIL_LAST, (box,)) if kind == MailKind.RESET else None
 
 
 def registration_reserve(address: str) -> tuple[Bucket, ...]:
-    """The reserve for a registration when the mails of the day are used up, perhaps by requests for an address
-    without an account. Sub-addresses have none, because a mailbox has any number of them."""
+    """The reserve for a registration when the daily mail limit is used up, perhaps by a stranger's requests.
+
+    Sub-addresses have no reserve, because a mailbox has any number of them."""
     return (Bucket(Limit.MAIL_FIRST, (address,)),) if address == mailbox(address) else ()
 
 
@@ -69,8 +71,8 @@ def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
 
 
 def buckets_of_recovery(email: str, username: str | None, client_info: ClientInfo) -> tuple[Bucket, ...]:
-    """The counters that the use of a reset link clears. The reader of the mail is the owner: they may log in at once
-    after any number of wrong passwords, and request new links, because the old ones stopped working."""
+    """The buckets that the use of a reset link clears. The reader of the mail is the owner: they can log in at once
+    despite earlier wrong passwords, and request new links in place of the old ones, which stop working."""
     names = (email,) if username is None else (email, username)
     guesses = [(login_buckets(name, client_info)[0], account_bucket(name), home_bucket(name)) for name in names]
     mails = (
@@ -82,7 +84,7 @@ def buckets_of_recovery(email: str, username: str | None, client_info: ClientInf
 
 
 def mailbox(address: str) -> str:
-    """Where a mail to the address arrives: a sub-address (RFC 5233) has no mailbox of its own."""
+    """The address without its sub-address (RFC 5233): both reach the same mailbox."""
     local, _, domain = address.rpartition("@")
     return f"{local.partition('+')[0] or local}@{domain}"
 

@@ -1,4 +1,4 @@
-"""Another program of ours, known by name, that may ask about tokens."""
+"""A service that may introspect and revoke tokens."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -8,7 +8,7 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Client:
-    """`secret_digest` is the SHA-256 of a secret with 256 random bits, which a fast hash does not weaken."""
+    """`secret_digest` is the SHA-256 of the secret. The secret has 256 random bits, so a fast hash is safe."""
 
     id: UUID
     name: str

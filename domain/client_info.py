@@ -6,21 +6,21 @@ from ipaddress import IPv4Address, IPv6Network, ip_address
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClientInfo:
-    """`ip` is the client's address, `user_agent` the caller's own word; either may be empty."""
+    """`ip` is the client's IP address. `user_agent` is the header that it sent, unchecked. Either may be empty."""
 
     ip: str = ""
     user_agent: str = ""
 
     @property
     def network(self) -> str:
-        """What one customer of a provider is given, and so what one limit counts: an IPv4 address, or of an IPv6
-        address its /64 (RFC 6177, RFC 7934). An IPv4 address written as IPv6 is the same address."""
+        """The unit of rate limits: the IPv4 address, or the /64 of an IPv6 address, which one customer of a provider
+        has (RFC 6177, RFC 7934). An IPv4-mapped IPv6 address counts as its IPv4 address."""
         return self._network(64)
 
     @property
     def site(self) -> str:
-        """What one subscriber may hold at most: an IPv4 address, or of an IPv6 address its /48 (RFC 6177), which has
-        65,536 networks. Scarce resources are shared between sites; nothing is refused for what a site did."""
+        """The unit of fair shares: the IPv4 address, or the /48 of an IPv6 address, the largest block of one customer
+        (RFC 6177): 65,536 networks. Rate limits do not count sites."""
         return self._network(48)
 
     def _network(self, prefix: int) -> str:

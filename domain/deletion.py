@@ -1,4 +1,4 @@
-"""A user who has been deleted, as long as anything is left of them."""
+"""A deleted user, until all of their data has been removed."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,9 +12,9 @@ UNDO: timedelta = LinkPurpose.RESTORE.lifetime
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deletion:
-    """`email` is the address, where the user had proven it. `until` is None where the deletion cannot be undone.
+    """`email` is None if it was not verified. `until` is None if the deletion cannot be undone.
 
-    `version` is the credential version, which no link but one about this deletion names.
+    `version` is the credential version since the deletion. Only the undo link of this deletion contains it.
     """
 
     user_id: UUID

@@ -1,8 +1,8 @@
-"""What a user agent says of a device, in words that people know. It is the caller's own word: only names from these
-lists are ever shown, never a part of the text."""
+"""Describe a device by its User-Agent header. Clients control the header, so the description has only names from
+these lists and never a part of the header."""
 
 _BROWSERS = (
-    # Each calls itself by the names of those below it as well.
+    # The first match wins: the header of a browser also contains names of those below it.
     *(
         ("EdgA/", "Edge"),
         ("EdgiOS/", "Edge"),
@@ -39,7 +39,7 @@ _SYSTEMS = (
 
 
 def describe_device(user_agent: str) -> str:
-    """Such as "Firefox on Linux"; empty where nothing in it is known."""
+    """For example "Firefox on Linux"; empty if nothing is recognized."""
     system = _first(_SYSTEMS, user_agent)
     if browser := _first(_BROWSERS, user_agent):
         return f"{browser} on {system}" if system else browser

@@ -1,4 +1,4 @@
-"""What happened to an account: kept in the same breath as what it tells of, and never changed afterwards."""
+"""Events of the audit log. Each is written in the same transaction as the change that it records."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -39,8 +39,8 @@ class EventType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """`actor_id` is None if no user was logged in: a link or the command line was used. `detail` is for people
-    and holds no address, no name and no secret, for events outlive what they tell of.
+    """`actor_id` is None if no user was logged in: a link or the command line was used. `detail` is for people. It
+    holds no address, name or secret, because events outlive users.
     """
 
     id: UUID
@@ -72,9 +72,9 @@ class Event:
         return replace(self, client_info=UNKNOWN_CLIENT)
 
     def for_owner(self) -> Self:
-        """The event as its subject may read it: without IP address and device of another actor."""
+        """The event as its user may read it: without the IP address and device of another actor."""
         return self if self.actor_id in {None, self.user_id} else self.without_client_info()
 
     def of_deleted_user(self) -> Self:
-        """Without IP address and device, except for the deletion itself, whose actor may be another user."""
+        """The event without IP address and device, unless it is the deletion, whose actor may be another user."""
         return self if self.action is EventType.DELETED else self.without_client_info()

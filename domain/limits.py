@@ -1,4 +1,4 @@
-"""How often is too often: every budget there is. What stands here is what runs."""
+"""Rate limits: what is counted, and how often it is allowed."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,63 +9,63 @@ from types import MappingProxyType
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """At most `times` in any stretch of time that is as long as `per`."""
+    """At most `times` within any period of length `per`."""
 
     times: int
     per: timedelta
 
 
 class Limit(StrEnum):
-    """What is counted. Names are counted as they are compared: in lower case."""
+    """What is counted. Addresses and usernames are counted in lower case."""
 
     LOGIN = "login"
     """Wrong passwords for an address or a username from a network."""
     LOGIN_NETWORK = "login_network"
     """Wrong passwords from a network, for any account."""
     LOGIN_ACCOUNT = "login_account"
-    """Wrong passwords for an address or a username from everywhere."""
+    """Wrong passwords for an address or a username from all networks."""
     LOGIN_HOME = "login_home"
     """Wrong passwords for an address or a username from networks where its user is logged in."""
     LOGIN_TOTAL = "login_total"
     """Passwords, right or wrong, for an address or a username from a network."""
     MAIL = "mail"
-    """Mails of a kind to a mailbox that a network asked for."""
+    """Mails of one kind to a mailbox, requested by one network."""
     MAIL_NETWORK = "mail_network"
-    """Mails that a network asked for, to whatever mailboxes."""
+    """Mails to all mailboxes, requested by one network."""
     MAIL_RECIPIENT = "mail_recipient"
-    """Mails of a kind to a mailbox, whichever network asked for them."""
+    """Mails of one kind to a mailbox, requested by all networks."""
     MAIL_DAY = "mail_day"
-    """Mails of all kinds to a mailbox, whichever network asked for them."""
+    """Mails of all kinds to a mailbox, requested by all networks."""
     MAIL_HOME = "mail_home"
-    """Links to a mailbox, beyond the last two, for networks where its user is logged in."""
+    """Links to a mailbox beyond `MAIL_RECIPIENT` and `MAIL_DAY`, for networks where its user is logged in."""
     MAIL_LAST = "mail_last"
-    """Links to a new password to a mailbox, beyond those of the day."""
+    """Reset links to a mailbox beyond `MAIL_DAY`."""
     NOTICE = "notice"
     """Notices to a mailbox about actions that required the password."""
     MAIL_FIRST = "mail_first"
-    """Registrations of an address, beyond the mails of the day."""
+    """Registrations of an address beyond `MAIL_DAY`."""
     REGISTER = "register"
     """Registrations from a network."""
     LINK = "link"
-    """Links that were not valid, at one endpoint, from a network."""
+    """Invalid links at one endpoint, from a network."""
     LINK_USE = "link_use"
     """Uses of genuine links of one purpose for one subject."""
     CLIENT = "client"
-    """Client credentials that were not valid, from a network."""
+    """Wrong client credentials from a network."""
     REFRESH = "refresh"
-    """Renewals of a session. Each process counts its own."""
+    """Refreshes of a session. Each process has its own count."""
     PASSWORD_CHANGE = "password_change"
     """Successful changes of a user's password."""
     RENAME = "rename"
     """Changes of a user's username."""
     EMAIL_CHANGE = "email_change"
-    """Changes of address that a user asks for."""
+    """Changes of address that a user requests."""
     EXPORT = "export"
     """Exports of a user."""
     DELETION = "deletion"
     """Attempts of a user to delete the account."""
     SESSION_END = "session_end"
-    """Sessions that one session ends."""
+    """Sessions that a user ends from one session."""
     ADMINISTER = "administer"
     """Changes of other users by a moderator or an admin."""
 
@@ -73,55 +73,56 @@ class Limit(StrEnum):
 SPENT_BY_USER = frozenset(
     {Limit.RENAME, Limit.EMAIL_CHANGE, Limit.EXPORT, Limit.DELETION, Limit.ADMINISTER},
 )
-"""Counted for each user who calls, before the call is looked at."""
+"""Counted for each calling user, before the request is handled."""
 
 SPENT_BY_SESSION = frozenset({Limit.SESSION_END})
-"""The same for each session. A thief of one session must not use up the limit that the owner needs to end it."""
+"""Counted for each calling session: the thief of one session must not use up the limit that the owner needs to end
+it."""
 
 _MINUTES, _HOUR, _DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
     {
-        # Who mistypes needs three or four attempts.
+        # A user who mistypes needs three or four attempts.
         Limit.LOGIN: (Rate(10, 5 * _MINUTES),),
-        # An office behind one address mistypes too; a list of stolen passwords is stopped after fifty lines.
+        # Enough for the typing errors of an office behind one address. A list of stolen passwords stops after 50.
         Limit.LOGIN_NETWORK: (Rate(50, 5 * _MINUTES),),
-        # NIST SP 800-63B-4, 3.2.2: no more than 100 wrong passwords an account. An account has two names, which must
-        # not be seen to belong together, so each has half: 30 from everywhere, and 20 that are kept for networks
-        # where the owner is logged in. Strangers can use up the 30 and lock the owner out elsewhere, who then comes
-        # in by a link: a reset of the password clears both.
+        # NIST SP 800-63B-4, 3.2.2: at most 100 wrong passwords for an account. An account has two names, e-mail
+        # address and username. A common count would reveal that they belong together, so each has 50: 30 from all
+        # networks, and 20 from networks where the owner is logged in. Strangers can use up the 30 and so lock the
+        # owner out of other networks, until the owner resets the password, which clears both counts.
         Limit.LOGIN_ACCOUNT: (Rate(30, _DAY),),
         Limit.LOGIN_HOME: (Rate(20, _DAY),),
-        # A probe that logs in every minute needs 60. Wrong ones are stopped at 50 a day, so others in the network
-        # cannot use up what right ones need.
+        # A monitoring probe that logs in every minute needs 60. Wrong passwords stop at 50 a day, so others in the
+        # network cannot use up the rest.
         Limit.LOGIN_TOTAL: (Rate(120, _HOUR),),
-        # A user does not need a fourth link within the hour, and the limit protects mailboxes of others.
+        # A user does not need a fourth link within an hour. More would flood the mailboxes of others.
         Limit.MAIL: (Rate(3, _HOUR), Rate(5, _DAY)),
-        # A school registers 200 pupils within an hour, and some ask again. More would keep others waiting.
+        # A school registers 200 pupils within an hour, and some need a second mail. More would delay other mails.
         Limit.MAIL_NETWORK: (Rate(300, _HOUR), Rate(1500, _DAY)),
-        # Strangers from many networks must not keep the owner from a link. A user who is refused here has one already
-        # that is younger than twenty minutes, and works for ten more: a link to a new password lives for thirty.
+        # Strangers from many networks must not keep the owner from getting a link. A user who is refused here already
+        # has a link from the last 20 minutes. A reset link is valid for 30, so it works for at least 10 more.
         Limit.MAIL_RECIPIENT: (Rate(6, 20 * _MINUTES),),
-        # What people cause for themselves on a bad day, and no more than a nuisance by strangers.
+        # Enough for a user on a bad day, and no more than a nuisance if strangers cause them.
         Limit.MAIL_DAY: (Rate(20, _DAY),),
-        # A refusal here means that the address was registered within the last two hours. Its owner takes that account
-        # over by a reset link, of which there is one in twenty minutes.
+        # A refusal here means that the address was registered within the last two hours. Its owner takes over that
+        # account by a reset link, which MAIL_LAST allows every 20 minutes.
         Limit.MAIL_FIRST: (Rate(1, 2 * _HOUR),),
-        # As many as a network may ask for anyway.
+        # The same as MAIL.
         Limit.MAIL_HOME: (Rate(3, _HOUR), Rate(5, _DAY)),
-        # When the day's mails are used up, the promise of MAIL_RECIPIENT still holds: one link in twenty minutes.
+        # When MAIL_DAY is used up, the owner still gets a reset link every 20 minutes.
         Limit.MAIL_LAST: (Rate(1, 20 * _MINUTES),),
-        # The first tells the owner what to do; an attacker with the password could cause one with each login.
+        # The first notice tells the owner what to do. An attacker with the password could cause one with each login.
         Limit.NOTICE: (Rate(5, _HOUR), Rate(10, _DAY)),
-        # A school registers its classes from one address; a machine would do more.
+        # A school registers its classes from one address. Only programs need more.
         Limit.REGISTER: (Rate(200, _HOUR),),
         # Links cannot be guessed (256 bits); this stops attempts.
         Limit.LINK: (Rate(20, 10 * _MINUTES),),
         # People try several passwords until one is accepted, and click a link more than once.
         Limit.LINK_USE: (Rate(60, _HOUR),),
-        # Secrets of services cannot be guessed either. A right one is not counted: it comes with every question.
+        # Client secrets cannot be guessed either. A correct one is not counted, because every request carries it.
         Limit.CLIENT: (Rate(20, 10 * _MINUTES),),
-        # Every ten minutes as a rule; tabs and workers of one session may do so side by side.
+        # One every ten minutes is usual. Browser tabs and workers of one session may refresh in parallel.
         Limit.REFRESH: (Rate(60, _MINUTES),),
         # Only an attacker who wants to lock the owner out changes a password more often.
         Limit.PASSWORD_CHANGE: (Rate(3, _HOUR), Rate(5, _DAY)),
@@ -129,13 +130,13 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.RENAME: (Rate(20, _HOUR), Rate(40, _DAY)),
         # Wrong passwords and typing errors included.
         Limit.EMAIL_CHANGE: (Rate(10, _HOUR), Rate(20, _DAY)),
-        # An export reads everything there is about a user.
+        # An export reads all data of a user.
         Limit.EXPORT: (Rate(5, _HOUR), Rate(10, _DAY)),
         # Wrong passwords included.
         Limit.DELETION: (Rate(10, _HOUR),),
-        # More than the sessions that a user may have.
+        # More than a user's maximum number of sessions.
         Limit.SESSION_END: (Rate(200, 10 * _MINUTES),),
-        # A script that removes a thousand accounts of spammers takes a quarter of an hour.
+        # A script deletes a thousand spam accounts in 17 minutes.
         Limit.ADMINISTER: (Rate(60, _MINUTES),),
     }
 )

@@ -1,4 +1,4 @@
-"""Mail as the house owes it: a row that says what to tell whom. The text is made when it is sent."""
+"""Mails in the outbox. A row holds kind and recipient; the text is rendered when the mail is sent."""
 
 import re
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 
 class LinkPurpose(StrEnum):
-    """What a link in a mail may be used for; a link of one purpose is worth nothing for another."""
+    """What a link in a mail may be used for. A link of one purpose is invalid for all others."""
 
     VERIFY = "verify"
     RESET = "reset"
@@ -20,9 +20,9 @@ class LinkPurpose(StrEnum):
 
     @property
     def lifetime(self) -> timedelta:
-        """How long a link lives after it was asked for (NIST SP 800-63B-4 caps mail at 24 hours).
+        """How long a link is valid after its request. NIST SP 800-63B-4 allows at most 24 hours for mail.
 
-        Restoring gives an account back to a user whom a thief has locked out, and who may be on holiday.
+        A link that restores an account is valid for longer: a user whom a thief has locked out may be on holiday.
         """
         return _LIFETIMES[self]
 
@@ -46,24 +46,24 @@ class MailKind(StrEnum):
     EMAIL_CHANGED = "email_changed"
     EMAIL_RESTORED = "email_restored"
     PASSWORD_NEEDED = "password_needed"
-    """After several people had registered the address that was verified."""
+    """After verification, if several people had registered the address."""
     ACCOUNT_CLOSED = "account_closed"
-    """By its holder, which can be undone."""
+    """By the user, who can undo it."""
     ACCOUNT_DELETED = "account_deleted"
     UNDO_INSTEAD = "undo_instead"
-    """In the place of a mail with a reset link, to an address that a user has lost by what can be undone."""
+    """Instead of a reset link, for an address that a user has lost by an action that can still be undone."""
     RESET_WAITS = "reset_waits"
-    """In the place of a mail with a reset link, while a former address can undo a change of address."""
+    """Instead of a reset link, while the former mailbox can undo a change of address."""
 
     @property
     def purpose(self) -> LinkPurpose | None:
-        """The purpose of the link this kind of mail carries; None for a mere notice."""
+        """The purpose of the link in this kind of mail; None for a notice without a link."""
         return _LINKS.get(self)
 
     @property
     def is_awaited(self) -> bool:
-        """Whether a person waits for it. A mail to a known address counts like one to an unknown address, so that the
-        delay does not reveal which it is."""
+        """Whether a person waits for this mail. Mails for known and unknown addresses have the same priority, so that
+        the delay does not reveal whether an address is known."""
         return self in _AWAITED
 
 
@@ -73,12 +73,12 @@ _AWAITED = {
 }
 
 NOTICE_DELAY = timedelta(hours=1)
-"""How much later than it was asked for a notice has its turn, where others wait: after what a person waits for, but
-not for ever."""
+"""How much later the turn of a notice is, so that mails for which a person waits are sent first. It has no effect
+while no other mail is due."""
 
 LANE_PACE = timedelta(seconds=1)
-"""Between the turns of two mails of one lane. It holds nothing up: what is due is sent as fast as workers can. But a
-mail of another lane comes before all but the first of a crowd."""
+"""Between the turns of two mails of one lane. It orders due mails and delays none: a mail of another lane is sent
+before all but the first of a burst."""
 
 
 _LINKS = {
@@ -102,11 +102,11 @@ class DeliveryOutcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxMail:
-    """A queued mail. `user_id` is None if only an address was given and no user has been looked up yet;
-    `change_id` names the change of address that it is about. `client_info` is of the request that caused the mail.
+    """A queued mail. `user_id` is None if the request gave only an address; the worker looks the user up. `change_id`
+    is the change of address that the mail is about, and `client_info` the client whose request caused it.
 
-    `due_at` is the time of the next attempt: leasing a mail moves it ahead, so a worker that dies gives it back
-    by doing nothing. `attempts` counts leases and tells a late worker that another has taken over.
+    `due_at` is the time of the next attempt. A lease moves it into the future, so the lease of a crashed worker
+    expires by itself. `attempts` counts leases; a late worker sees by it that another has taken over.
     """
 
     id: UUID
@@ -122,17 +122,17 @@ class OutboxMail:
     settled_at: datetime | None = None
     note: str = ""
     until: datetime | None = None
-    """What the mail tells of goes on until then. It is found out when the mail is sent, and not kept."""
+    """When the undo period that the mail mentions ends. Set at delivery, and not stored."""
 
     @property
     def lane(self) -> str | None:
-        """Whose mails it waits behind: those of the site that asked, and what is awaited apart from notices."""
+        """Mails of one lane are sent in turn. A site has a lane, and another for its notices; None without a site."""
         if not self.client_info.site:
             return None
         return self.client_info.site if self.kind.is_awaited else f"{self.client_info.site} notices"
 
     def turn_at(self, last: datetime | None) -> datetime:
-        """When it is its turn; `last` is the latest turn in its lane. Mails that are due are sent in this order."""
+        """The sort key of due mails. `last` is the latest turn in the lane, or None if the lane is empty."""
         first = self.due_at + (timedelta(0) if self.kind.is_awaited else NOTICE_DELAY)
         return first if last is None else max(first, last + LANE_PACE)
 
@@ -162,10 +162,11 @@ class OutboxMail:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EmailLink:
-    """What a signed link says. Using it asks for the same version, and changes it, so it works once.
+    """The content of a signed link. It is valid while `version` is current; using it changes the version, so it works
+    once.
 
-    The `subject` is a user, with the recovery version for a reset and the credential version for all else. Where the
-    purpose is about an address it may be a change of address: that knows its version itself, and here it is 0.
+    `subject` is a user id, with the recovery version for a reset and the credential version for other purposes. For
+    EMAIL and RESTORE it can be the id of a change of address, which has a version of its own; `version` is 0 then.
     """
 
     purpose: LinkPurpose
@@ -179,7 +180,7 @@ class EmailLink:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenderedMail:
-    """A mail as it is handed to the mailer: one recipient, two bodies, a name that stays the same."""
+    """A rendered mail to one recipient. `id` stays the same at every attempt; the Message-ID contains it."""
 
     id: UUID
     recipient: str
@@ -190,16 +191,16 @@ class RenderedMail:
 
 
 def retry_delay(attempts: int) -> timedelta:
-    """How long to wait after the nth failed attempt: 5 s, doubling, never more than 5 minutes."""
+    """How long to wait after the nth failed attempt: 5 s, doubling up to 5 minutes."""
     return min(timedelta(seconds=5 * 2 ** min(attempts - 1, 10)), timedelta(minutes=5))
 
 
 def unanswered_delay(age: timedelta) -> timedelta:
-    """How long to wait before a letter that may have been delivered is sent again: as long as it is old already, but
-    from 15 minutes to 6 hours."""
+    """How long to wait before sending a mail again that may have been delivered: as long as its age, but at least 15
+    minutes and at most 6 hours."""
     return max(timedelta(minutes=15), min(age, timedelta(hours=6)))
 
 
 def redact_emails(note: str) -> str:
-    """What was noted of a mail, fit for a log: without addresses."""
+    """The note without e-mail addresses, for logs."""
     return re.sub(r"\S*@\S*", "…", note)

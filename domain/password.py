@@ -1,6 +1,6 @@
-"""Which new passwords are accepted: long ones that are hard to guess. Kinds of characters do not matter.
+"""The policy for new passwords: they must be long and hard to guess. It requires no particular kinds of characters.
 
-Logins never check this policy: an existing password stays usable.
+Logins do not check the policy, so existing passwords stay usable.
 """
 
 import re
@@ -14,7 +14,7 @@ from domain.refusals import ErrorCode, Refusal
 
 _MOST_BYTES = 1024
 _MOST_TYPED = 2048
-"""Code points before NFC, where a byte of UTF-8 in NFC stands for at most 1.5: a longer text has too many bytes."""
+"""The most code points before NFC. A byte in NFC stands for at most 1.5, so a longer text has too many bytes."""
 
 _RUNS = (
     *("abcdefghijklmnopqrstuvwxyz", "0123456789"),
@@ -27,34 +27,35 @@ _LEFT_OVER = 6
 """Letters that must remain of a password after well-known words about its owner are removed."""
 
 _DETAILS = {
-    "common": "This password is too common, or a common password with something added.",
-    "repeated": "This password repeats itself.",
-    "sequence": "This password mostly follows the keyboard, the alphabet or the digits.",
+    "common": "This password is too common, or is a common password with something added. Choose another.",
+    "repeated": "This password repeats the same characters. Choose another.",
+    "sequence": "This password is mostly a sequence of keys, letters or digits. Choose another.",
     "guessable": "This password is made of common words. Choose four or more uncommon words, or more characters.",
     "breached": "This password is known from a data breach. Choose another.",
-    "context": "This password is too similar to your e-mail address, your username or the name of this service.",
+    "context": "This password is too similar to your e-mail address, your username or the name of this service. "
+    "Choose another.",
 }
 
 
 def normal(text: str) -> str:
-    """NFC (NIST SP 800-63B-4), both where a password is set and where it is verified, and nothing else.
+    """The password in NFC (NIST SP 800-63B-4). It is normalized both when it is set and when it is verified.
 
-    A text that is too long to be anybody's password stays as it is: the normal form costs time by the square.
+    A text that is too long for a password is returned unchanged, because normalizing it takes quadratic time.
     """
     return normalize("NFC", text) if len(text) <= _MOST_TYPED else text
 
 
 _UNTYPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-"""Categories that no keyboard has a key for: controls, format characters, surrogates, line separators."""
+"""Unicode categories that cannot be typed: controls, format characters, surrogates, line separators."""
 _JOINERS = frozenset("\u200c\u200d")
-"""Format characters that some scripts, and emoji, are written with."""
+"""Format characters that some scripts and emoji need."""
 _TAGS = range(0xE0020, 0xE0080)
-"""Likewise, in the flags of regions."""
+"""Format characters that the flags of regions need."""
 
 
 def insist_on_typable(text: str, *, field: str = "password") -> None:
-    """Raises `password_weak` with the reason `untypable` for what its owner could not type at a login (RFC 8265
-    section 4.2). For passwords that come from a file or a pipe, where such characters stand by accident."""
+    """Raises `password_weak` with the reason `untypable` for a character that cannot be typed at a login (RFC 8265
+    section 4.2). For passwords from a file or a pipe, which contain such characters by accident."""
     for char in text:
         if (category(char) in _UNTYPED and char not in _JOINERS and ord(char) not in _TAGS) or _is_no_character(char):
             detail = f"A password must not contain the character U+{ord(char):04X}: it cannot be typed."
@@ -67,13 +68,13 @@ def _is_no_character(char: str) -> bool:
 
 _JOINED, _JOINED_RATE = 11.5, 0.77
 _SPACED, _SPACED_RATE = 7.5, 0.5
-"""Guesses, as a power of ten, that words take at least, and at least for each character of a short password. Four
-uncommon words take more than 12. Words with separators are accepted as a passphrase."""
+"""The required guesses (log10): the lower of a total and a rate per character. A single word needs more (`_JOINED`)
+than words with separators (`_SPACED`), which count as a passphrase. Four uncommon words take more than 12."""
 
 
 class Guesses(Protocol):
     def __call__(self, text: str, /, *, enough: float) -> float:
-        """How many guesses find a text in lower case, as a power of ten; `enough` stands for all beyond it."""
+        """The log10 of the guesses that find `text`, which is in lower case. Any result from `enough` on is equal."""
         ...
 
 
@@ -87,8 +88,8 @@ def _never(_: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PasswordPolicy:
-    """Lengths are in code points of the NFC. `common` tells whether a word in lower case is a common password,
-    `guesses` how long a text of words would resist, and `breached` whether a password is known from a breach."""
+    """Lengths are in code points of the NFC. `common` checks whether a word in lower case is a common password,
+    `guesses` estimates the strength of words, and `breached` checks whether a password is known from a breach."""
 
     min_length: int = 15
     max_length: int = 128
@@ -98,7 +99,7 @@ class PasswordPolicy:
     breached: Callable[[str], bool] = _never
 
     def accept(self, text: str, *, email: str = "", username: str | None = None, field: str = "password") -> str:
-        """The password in NFC. Raises `password_weak`, whose reason is too_short, too_long, common, repeated,
+        """Return the password in NFC. Raises `password_weak` with the reason too_short, too_long, common, repeated,
         sequence, context or breached.
         """
         password = normal(text)
@@ -117,12 +118,12 @@ class PasswordPolicy:
 
     def _reason(self, password: str, known: set[str]) -> str | None:
         folded = password.casefold()
-        # Folding may lengthen a unit: one letter becomes two.
+        # Case folding can lengthen the repeated unit: it turns some letters into two.
         if min(_period(password), _period(folded)) < self.min_length:
             return "repeated"
         if _is_sequence(folded):
             return "sequence"
-        # Digits or signs around it make a repeated word no better.
+        # Digits or punctuation around a repeated word do not make it stronger.
         if (word := _WORD.search(folded)) and _period(word[0]) < len(word[0]):
             return "repeated"
         if any(map(self.common, _cores(folded))):
@@ -145,7 +146,7 @@ def _weak(reason: str, detail: str, field: str) -> Refusal:
 
 
 def _period(text: str) -> int:
-    """Length of the unit that the text repeats, at least twice and the last time perhaps in part; or its own."""
+    """Length of the unit that the text repeats, where the last repetition may be incomplete; else of the text."""
     # borders[i] is the longest proper prefix of text[:i + 1] that also ends it.
     borders = [0]
     for char in text[1:]:
@@ -158,18 +159,18 @@ def _period(text: str) -> int:
 
 
 def _is_sequence(text: str) -> bool:
-    """Whether three quarters of the steps go to a neighbour, or nowhere."""
+    """Whether three quarters of the characters equal the one before, or are its neighbours in `_RUNS`."""
     steps = [a == b or a + b in _STEPS for a, b in pairwise(text)]
     return 4 * sum(steps) >= 3 * len(steps)
 
 
 def _cores(text: str) -> Iterator[str]:
-    """The text, and what is left when digits, punctuation and spaces around it are taken for padding.
+    """The text, and the text without each possible padding of digits, punctuation and spaces at both ends.
 
-    It is unknown how much of them belongs to the word (`hd764nw5d7e1vb1!!2024`), so every cut is tried.
+    Some of these characters may belong to the word (`hd764nw5d7e1vb1!!2024`), so every cut is tried.
     """
     letters = [at for at, char in enumerate(text) if char.isalpha()]
-    # Nearly every number of six digits is on such lists: without a letter, only a long word counts.
+    # Lists of common passwords have nearly every number of six digits, so a core without letters must be longer.
     shortest = 1 if letters else min(12, len(text))
     first, last = (letters[0], letters[-1]) if letters else (len(text), 0)
     for start in range(min(first, len(text) - shortest) + 1):
@@ -178,7 +179,7 @@ def _cores(text: str) -> Iterator[str]:
 
 
 def _words(name: str) -> Iterator[str]:
-    """What a name gives away: itself and, of an address, the parts on both sides but for the public suffix."""
+    """The words in a username, or in an address without its top-level domain."""
     folded = name.casefold()
     local, at, domain = folded.rpartition("@")
     yield folded
@@ -188,7 +189,7 @@ def _words(name: str) -> Iterator[str]:
 
 
 def _is_about(text: str, words: set[str]) -> bool:
-    """Whether such a word occurs and little else does."""
+    """Whether the text has one of the words, and few letters besides."""
     rest = text
     for word in sorted(words, key=len, reverse=True):
         if len(word) >= 3:

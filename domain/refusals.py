@@ -1,4 +1,4 @@
-"""How the service says no: an exception with a stable code. Entrypoints turn codes into answers."""
+"""Refusals: exceptions with a stable code. Entrypoints turn them into responses."""
 
 import math
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from enum import StrEnum
 
 
 class ErrorCode(StrEnum):
-    """Every reason the inner house can give. The codes are public and never change their meaning."""
+    """The codes of all refusals by the domain and the use cases. They are public and never change their meaning."""
 
     EMAIL_INVALID = "email_invalid"
     USERNAME_INVALID = "username_invalid"
@@ -37,11 +37,10 @@ class ErrorCode(StrEnum):
 
 
 class Refusal(Exception):
-    """A request that is understood and not granted.
+    """The service understood a request and does not grant it.
 
-    `field` names the input at fault and `reason` says which of its rules was broken; `retry_after`
-    is in seconds. `others` are further fields at fault in the same request. Nothing secret may stand in `detail`:
-    it is shown to the caller.
+    `field` names the invalid input, and `reason` the rule that it breaks. `retry_after` is in seconds. `others` are
+    refusals of further fields of the same request. `detail` is shown to the caller, so it must contain no secret.
     """
 
     def __init__(
@@ -65,7 +64,7 @@ class Refusal(Exception):
 
 @dataclass(frozen=True, slots=True)
 class InputErrors:
-    """Collects what is refused of several fields: `with errors:` around each, then `errors.check()`."""
+    """Collects the refusals of several fields: `with errors:` around each check, then `errors.check()`."""
 
     _found: list[Refusal] = field(default_factory=list)
 
@@ -78,14 +77,14 @@ class InputErrors:
         return False
 
     def check(self) -> None:
-        """Raises the first, which carries the others."""
+        """Raises the first refusal, which carries the others; returns if there is none."""
         if self._found:
             first, *others = self._found
             first.others = tuple(others)
             raise first
 
 
-# -- by name ----------------------------------------------------------------------------------------------
+# -- constructors -----------------------------------------------------------------------------------------
 
 
 def incorrect_login() -> Refusal:
@@ -117,7 +116,7 @@ def role_required(role: str) -> Refusal:
 
 
 def link_invalidated() -> Refusal:
-    """Also for a link that a later event has ended, or whose user is gone."""
+    """For a link that was used, that a later event has invalidated, or whose user is gone."""
     return Refusal(ErrorCode.LINK_INVALID, "This link is no longer valid.")
 
 
@@ -138,23 +137,22 @@ def session_not_found() -> Refusal:
 
 
 def unavailable(what: str) -> Refusal:
-    """The refusal for a part of the house that does not answer; `what` is for people, not a host name."""
+    """`what` is a dependency that does not answer, in words for clients and without its host name."""
     return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)
 
 
 def too_slow() -> Refusal:
-    """The refusal for work that exceeded its deadline although the dependency is healthy."""
+    """For a request that exceeded its deadline although the dependency is healthy."""
     return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
 
 
 def sooner(one: Refusal, other: Refusal) -> Refusal:
-    """Of two refusals, that after which the next attempt is welcome first."""
+    """The refusal with the shorter `retry_after`."""
     return min(one, other, key=lambda refusal: refusal.retry_after or 0)
 
 
 def rate_limited(wait: timedelta, *, reason: str | None = None) -> Refusal:
-    """The refusal for one attempt too many; `wait` is how long it takes until the next is welcome, `reason` the limit
-    that makes it so long."""
+    """`wait` is the time until the next attempt is allowed, and `reason` the limit that determines it."""
     seconds = max(1, math.ceil(wait.total_seconds()))
     text = "Too many attempts. Try again later."
     return Refusal(ErrorCode.RATE_LIMITED, text, reason=reason, retry_after=seconds)

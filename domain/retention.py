@@ -9,7 +9,7 @@ from domain.mail import LinkPurpose
 
 
 class Leftover(StrEnum):
-    """What is cleared away, one kind after the other."""
+    """The kinds of rows that expire, in the order in which they are purged."""
 
     SESSION = "session"
     MAIL = "mail"
@@ -22,32 +22,33 @@ class Leftover(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Cleared:
-    """How many rows were removed, and the last that was looked at; None where nothing follows."""
+    """How many rows were removed, and the id of the last row that was checked; None if no rows follow."""
 
     removed: int
     last: UUID | None
 
 
 SESSION = timedelta(days=1)
-"""After a session has ended or expired, and after its floor was raised: many times what any access token lives, so
-that no ending is forgotten which could still matter."""
+"""After a session has ended or expired, and after its access tokens were revoked. This is many times the lifetime of
+an access token, so a revocation is stored for as long as it matters."""
 
 MAIL, PARKED_MAIL = timedelta(days=30), timedelta(days=90)
-"""After it was sent or dropped, and after it was parked, because an operator has to look at it. Queued mails stay."""
+"""After a mail was sent or dropped; longer after it was parked, because an operator has to look at it. Queued mails
+stay."""
 
 ADDRESS_CHANGE = timedelta(days=30)
-"""After it was asked for, which is longer than any link about it lives. Those of an account without a proven address
-stay with it: they may tell that it is more than a claim."""
+"""After the request of a change, longer than any link about it is valid. Changes of an unverified user stay: they
+may show that the user was displaced from a verified address."""
 
 EVENT = timedelta(days=400)
-"""What happened to an account, a year and a bit."""
+"""Audit log: slightly more than a year."""
 
 ARRIVAL = timedelta(days=400)
 """Digests of imported addresses, so that a repeated import does not recreate users who were deleted or moved."""
 
 CLAIM = timedelta(days=30)
-"""After the last event of an unverified user who registered, without a session. Users that an operator created or
-imported stay, and those who were displaced from their former address."""
+"""After the last event of an unverified user without a live session. Users whom an operator created, imported or
+disabled stay, and so do users who were displaced from their former address."""
 
 LINK = max(purpose.lifetime for purpose in LinkPurpose)
-"""A claim whose mailbox was written to since then may still be proven."""
+"""An unverified user stays for this time after a mail to their address: its link may still verify the user."""

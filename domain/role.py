@@ -1,4 +1,4 @@
-"""What a user may do. Roles are a ladder: each holds everything below it."""
+"""Roles, from the lowest to the highest. Each role includes the rights of all lower ones."""
 
 from enum import StrEnum
 from typing import Self
@@ -10,7 +10,7 @@ class Role(StrEnum):
     ADMIN = "admin"
 
     def includes(self, other: Self) -> bool:
-        """Whether this role stands at least as high as the other."""
+        """Whether this role is at least as high as the other."""
         return _LADDER.index(self) >= _LADDER.index(other)
 
 

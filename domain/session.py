@@ -1,4 +1,4 @@
-"""A login that lasts. One row from login to logout, however often its tokens are renewed."""
+"""Sessions. A session is one row from login to logout, however often it is refreshed."""
 
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 ENDED = 2**31 - 1
-"""The floor of a session that is over: no generation is ever welcome again."""
+"""The `floor` of a session that has ended: no generation is valid."""
 
 
 class EndReason(StrEnum):
@@ -25,7 +25,7 @@ class EndReason(StrEnum):
 
 
 class Standing(StrEnum):
-    """How a presented generation stands to the session it names."""
+    """The state of a presented refresh token, by its generation."""
 
     CURRENT = "current"
     JUST_REPLACED = "just_replaced"
@@ -36,8 +36,9 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lifetimes:
-    """How long things live. `refresh` is the idle lifetime of a session, `session` its absolute one; of `sessions`
-    that are alive a user has at most so many, and a new one ends the oldest."""
+    """`access` is the lifetime of an access token, `refresh` the idle timeout of a session, and `session` its maximum
+    age. For `grace` after a refresh, the replaced token still returns its successor. A user has at most `sessions`
+    live sessions; a new one ends the oldest."""
 
     access: timedelta = timedelta(minutes=10)
     refresh: timedelta = timedelta(days=7)
@@ -48,7 +49,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`generation` counts renewals; access tokens of a generation below `floor` are no longer welcome."""
+    """`generation` counts refreshes. Access tokens of a generation below `floor` are revoked."""
 
     id: UUID
     user_id: UUID | None
@@ -78,7 +79,7 @@ class Session:
         return self.ended_at is None and now < self.expires_at
 
     def standing(self, generation: int, *, now: datetime, grace: timedelta) -> Standing:
-        """Judge a presented generation: only the current one renews, its parent only for a moment."""
+        """Classify a presented generation. The current one may refresh; the one before it only during `grace`."""
         if self.ended_at is not None or generation > self.generation:
             return Standing.OVER
         if now >= self.expires_at:
@@ -90,7 +91,7 @@ class Session:
         return Standing.STOLEN
 
     def advanced(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
-        """The next generation. The idle time restarts; the absolute end does not move."""
+        """The session at its next generation. The idle timeout restarts; the maximum age does not."""
         return replace(
             self,
             generation=self.generation + 1,
@@ -102,7 +103,7 @@ class Session:
         return replace(self, ended_at=now, end_reason=reason)
 
     def outdated(self) -> Self:
-        """Every access token made so far is unwelcome; the session itself goes on."""
+        """The session with all its access tokens revoked. It can still be refreshed."""
         return replace(self, floor=self.generation + 1)
 
     @property

@@ -1,4 +1,4 @@
-"""What a caller holds: an access token that says who is calling, a refresh token that renews it."""
+"""Access tokens identify the caller. Refresh tokens renew them."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -21,7 +21,7 @@ class AccessToken:
     expires_at: datetime
 
     def require(self, role: Role) -> None:
-        """Raises `not_verified` or `role_required`; an unproven address holds no role at all."""
+        """Raises `not_verified` or `role_required`. Unverified users hold no role."""
         if not self.verified:
             raise Refusal(ErrorCode.NOT_VERIFIED, "Verify your e-mail address first.")
         if not self.role.includes(role):
@@ -30,7 +30,7 @@ class AccessToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RefreshToken:
-    """Names a generation of a session; only its signature makes it worth anything."""
+    """Names a generation of a session. Clients get it authenticated by an HMAC."""
 
     session_id: UUID
     generation: int
@@ -38,7 +38,7 @@ class RefreshToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenPair:
-    """What a login or a refresh hands out; the texts are signed, the lifetimes in seconds."""
+    """The result of a login or a refresh. `expires_in` and `refresh_expires_in` are in seconds."""
 
     access_token: str = field(repr=False)
     refresh_token: str = field(repr=False)

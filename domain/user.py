@@ -1,4 +1,4 @@
-"""A user account. Until its e-mail address is verified, it is only a claim to the address."""
+"""User accounts. Several unverified users can have the same e-mail address, and one verified user at most."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -10,7 +10,7 @@ from domain.mail import EmailLink
 from domain.role import Role
 
 NO_PASSWORD = ""
-"""In the place of a hash: no password fits it, so a new one has to be chosen by mail."""
+"""The hash of a user without a password. No password matches it; the user sets one by a reset link."""
 
 
 class Provenance(StrEnum):
@@ -25,7 +25,8 @@ class Provenance(StrEnum):
 class User:
     """`credential_version` counts changes of password or address; every link except a reset contains the value at
     its creation. A reset link contains `recovery_version`, which a password change does not raise: otherwise an
-    attacker with the password could end the owner's reset link. A reset link older than `reset_link_at` is void.
+    attacker with the password could invalidate the owner's reset link. A reset link older than `reset_link_at` is
+    invalid.
     """
 
     id: UUID
@@ -68,7 +69,7 @@ class User:
         created_at: datetime | None = None,
         now: datetime,
     ) -> Self:
-        """`created_at` is when the account was created in the other system; None where that is unknown."""
+        """`created_at` is when the account was created in the other system, or None if that is unknown."""
         return cls(
             id=id,
             email=email,
@@ -84,30 +85,30 @@ class User:
 
     @property
     def recovery_version(self) -> int:
-        """Grows by the use of a reset link, a ban, another role and another address, never by a change of password.
+        """Grows with the use of a reset link, a ban, a change of role or of address, but not of the password.
 
-        It is kept as the distance from the credential version, so that it starts where links of 0.2 stand.
+        `recovery_lag` stores the distance from the credential version, so that reset links of 0.2 stay valid.
         """
         return self.credential_version - self.recovery_lag
 
     @property
     def owns_address(self) -> bool:
-        """Whether an import leaves the address to this user: it was verified, or imported before."""
+        """Whether an import leaves the address to this user, who has verified it or was imported before."""
         return self.verified or self.provenance is Provenance.IMPORT
 
     def can_reset_by(self, link: EmailLink) -> bool:
-        """Whether this reset link is the newest, and nothing has happened that ends it."""
-        # A link is issued at a whole second.
+        """Whether this reset link is the newest, and no later event has invalidated it."""
+        # `link.issued_at` has whole seconds.
         newest = None if self.reset_link_at is None else self.reset_link_at.replace(microsecond=0)
         replaced = newest is not None and link.issued_at < newest
         return not self.disabled and not replaced and link.version == self.recovery_version
 
     def proven(self) -> Self:
-        """The address has been proven; nothing else about the user changes."""
+        """The user with a verified address, otherwise unchanged."""
         return replace(self, verified=True)
 
     def with_password(self, password_hash: str) -> Self:
-        """A new password; every link made before it is dead, but for reset links."""
+        """The user with a new password. All earlier links are invalid, except reset links."""
         return replace(
             self,
             password_hash=password_hash,
@@ -116,31 +117,29 @@ class User:
         )
 
     def recovered(self, password_hash: str) -> Self:
-        """A new password, or none, set by the owner of the mailbox; all earlier links stop working."""
+        """The user with a new password, or none, set by the owner of the mailbox. All earlier links are invalid."""
         return replace(self, password_hash=password_hash, credential_version=self.credential_version + 1)
 
     def without_reset_links(self) -> Self:
-        """Every reset link made before is dead; all else goes on."""
+        """The user with all earlier reset links invalid; other links stay valid."""
         return replace(self, recovery_lag=self.recovery_lag - 1)
 
     def moved(self, email: str) -> Self:
-        """At another address, which has been proven; every link made before it is dead."""
+        """The user at another, verified address. All earlier links are invalid."""
         return replace(self, email=email, verified=True, credential_version=self.credential_version + 1)
 
     def displaced(self, email: str) -> Self:
-        """Without the address, which another user has verified: only a claim to another."""
+        """The user at another, unverified address, because another user verifies the present one. All earlier links
+        are invalid."""
         return replace(self, email=email, verified=False, credential_version=self.credential_version + 1)
 
     @property
     def held_role(self) -> Role:
-        """The role in force: an unverified user holds none above member."""
+        """The role in force: `member` for an unverified user."""
         return self.role if self.verified else Role.MEMBER
 
     def may_touch(self, other: Self) -> bool:
-        """An actor touches themselves, and those who stand lower: never a peer, never a superior.
-
-        Whose address is not proven holds no role, whatever is written down for them.
-        """
+        """Whether this user may manage `other`: themselves, an unverified user, or a user with a lower role."""
         return self.id == other.id or not other.verified or not other.role.includes(self.role)
 
     @property
@@ -149,5 +148,5 @@ class User:
 
     @property
     def governs(self) -> bool:
-        """Whether this user counts as one of those who can administer the service."""
+        """Whether this user is an active admin: verified and not disabled."""
         return self.role is Role.ADMIN and self.verified and not self.disabled
