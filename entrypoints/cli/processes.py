@@ -11,7 +11,10 @@ from entrypoints.release import is_installed
 
 def _part(name: str, module: str, *, text: str) -> click.Command:
     def run() -> None:
-        os.environ.setdefault("LATCHKEY_ENV", "production")
+        from entrypoints.settings.files import set_names
+
+        if "LATCHKEY_ENV" not in set_names(os.environ):
+            os.environ["LATCHKEY_ENV"] = "production"
         # The package names are generic: an installed command does not import from the current folder.
         path = ["-P"] if is_installed() else []
         # The same process id: the parent signals the part itself.

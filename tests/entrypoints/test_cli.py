@@ -49,6 +49,14 @@ def cli(environ: dict[str, str], *arguments: str) -> subprocess.CompletedProcess
     )
 
 
+def test_migrate_reads_its_environment_from_a_file(service: Service, tmp_path: Path) -> None:
+    (tmp_path / "env").write_text("development\n")
+    environ = {**service.environ, "LATCHKEY_ENV_FILE": str(tmp_path / "env")}
+    del environ["LATCHKEY_ENV"]
+    done = cli(environ, "migrate")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: Path) -> None:
     engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
     (tmp_path / "running.json").write_text(json.dumps(engines))
