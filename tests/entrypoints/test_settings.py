@@ -31,10 +31,12 @@ from entrypoints.devserver.run import environment
 from entrypoints.making import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
 from entrypoints.settings.passwords import argon2
+from entrypoints.settings.settings import ROWS
 from entrypoints.settings.tokens import secrets as parse_secrets
 from tests.support.service import ROOT
 
 GOOD = sha256(b"any").hexdigest()
+VARIABLES = {row.variable for row in ROWS.values()}
 
 
 @pytest.fixture
@@ -587,7 +589,15 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
             "LATCHKEY_TRUSTED_PROXIES": "10.0.0.0/8",
             "LATCHKEY_ARGON2": "m=19456,t=2,p=1",
         },
+        **{"LATCHKEY_NAME": "Größe", "LATCHKEY_PRODUCT_URL": "https://app.good.example"},
+        **{"LATCHKEY_LINK_URL": "https://app.good.example/{purpose}?token={token}", "LATCHKEY_KEY_DELAY": "120"},
+        **{"LATCHKEY_ACCESS_TTL": "60", "LATCHKEY_REFRESH_TTL": "3600", "LATCHKEY_SESSION_TTL": "7200"},
+        **{"LATCHKEY_PASSWORD_MIN_LENGTH": "20", "LATCHKEY_BREACHED_PASSWORDS": str(tmp_path / "ranges")},
+        **{"LATCHKEY_HOST": "0.0.0.0", "LATCHKEY_PORT": "9000", "LATCHKEY_PROCESSES": "3"},
+        **{"LATCHKEY_CORS_ORIGINS": "capacitor://localhost", "LATCHKEY_ALLOWED_HOSTS": "good.example"},
+        **{"LATCHKEY_METRICS_TOKEN": GOOD, "LATCHKEY_DRAIN_SECONDS": "10"},
     }
+    assert given.keys() == VARIABLES
     settings = load(by_file(given, tmp_path / "run", end=end))
     assert settings == load(given)
     assert (settings.env, settings.embedded, settings.unknown) == ("production", False, ())
@@ -610,6 +620,9 @@ def test_a_setting_and_its_file_at_once_are_refused(production: dict[str, str], 
     (tmp_path / "secret").write_text(GOOD)
     said = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
     assert said == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
+    for name in VARIABLES:
+        environ = production | {name: production.get(name, "x"), f"{name}_FILE": str(tmp_path / "secret")}
+        assert complaints(environ) == {name: f"is set, and {name}_FILE as well: set one of them"}
     # What is set to nothing is not set.
     assert load(production | {"LATCHKEY_SECRET_KEY_FILE": ""})
 
@@ -617,18 +630,34 @@ def test_a_setting_and_its_file_at_once_are_refused(production: dict[str, str], 
 def test_a_file_that_cannot_be_read_is_named_and_not_quoted(production: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "empty").write_text("\n")
     (tmp_path / "binary").write_bytes(b"hunter2\xff")
-    for name in ("SECRET_KEY", "DATABASE_URL", "PORT", "MAIL_DIR", "ENV", "DATA_DIR"):
+    for name in VARIABLES:
         for file, why in (
             (tmp_path / "gone", "cannot be read (No such file or directory)"),
             (tmp_path, "cannot be read (Is a directory)"),
             (tmp_path / "empty", "is empty"),
             (tmp_path / "binary", "is not UTF-8 text"),
         ):
-            environ = production | {f"LATCHKEY_{name}": "", f"LATCHKEY_{name}_FILE": str(file)}
-            assert complaints(environ) == {f"LATCHKEY_{name}_FILE": f"{file} {why}"}
+            environ = production | {name: "", f"{name}_FILE": str(file)}
+            assert complaints(environ) == {f"{name}_FILE": f"{file} {why}"}
     (tmp_path / "short").write_text("hunter2")
     said = complaints(production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "short")})
     assert set(said) == {"LATCHKEY_SECRET_KEY"}
+
+
+def test_a_file_of_another_user_cannot_be_read(production: dict[str, str], tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    file.write_text(GOOD)
+    file.chmod(0)
+    environ = production | {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(file)}
+    root = os.geteuid() == 0
+    if root:
+        os.seteuid(65534)
+    try:
+        problems = complaints(environ)
+    finally:
+        if root:
+            os.seteuid(0)
+    assert problems["LATCHKEY_SECRET_KEY_FILE"] == f"{file} cannot be read (Permission denied)"
 
 
 def test_make_run_reads_settings_from_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
