@@ -1,6 +1,5 @@
 """What the guides say of calls and settings is what the service says of them, and the other way round."""
 
-import configparser
 import os
 import re
 import shlex
@@ -15,7 +14,7 @@ import pytest
 
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
-from tests.support.documents import INTEGRATING, OPERATIONS, block, blocks
+from tests.support.documents import INTEGRATING, OPERATIONS, blocks
 from tests.support.service import ROOT, Service, address
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
@@ -128,20 +127,6 @@ def test_the_first_journey_and_a_client_of_a_service_work_as_written(service: Se
     places_found = [done.stdout.find(text) for text in expected]
     assert -1 not in places_found, done.stdout
     assert done.stdout.endswith("200\n"), done.stdout
-
-
-class _Unit(configparser.ConfigParser):
-    def optionxform(self, optionstr: str) -> str:
-        return optionstr  # names are case-sensitive
-
-
-def test_the_systemd_unit_names_what_there_is() -> None:
-    unit = _Unit(interpolation=None)
-    unit.read_string(block("ini"))
-    service = unit["Service"]
-    assert service["ExecStart"].endswith(" -m entrypoints.api")
-    assert (service["KillMode"], service["Environment"]) == ("mixed", "LATCHKEY_ENV=production")
-    assert "network-online.target" in unit["Unit"]["After"]
 
 
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "tests" / "README.md"]
