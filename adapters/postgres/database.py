@@ -1,7 +1,7 @@
 """The connection pool for PostgreSQL. Every wait has a deadline."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -30,15 +30,8 @@ class Database:
         self._arguments = _arguments(url, deadline=deadline, application=application)
         self.server, self.name = server_name(url), self._arguments.get("database")
         self._size, self._deadline = pool_size, deadline
-        self.on_connect: Callable[[Any], Awaitable[None]] | None = None
-        """Called with each new connection of the driver; to be set before the first is opened."""
         self._pool: Any = None
         self._turns = asyncio.Semaphore()
-
-    @property
-    def in_use(self) -> int:
-        """The number of connections in use."""
-        return 0 if self._pool is None else self._pool.get_size() - self._pool.get_idle_size()
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -80,9 +73,7 @@ class Database:
     async def _opened(self) -> Any:
         if self._pool is None:
             self._turns = asyncio.Semaphore(self._size)
-            self._pool = asyncpg.create_pool(
-                min_size=0, max_size=self._size, init=self.on_connect, reset=_reset, **self._arguments
-            )
+            self._pool = asyncpg.create_pool(min_size=0, max_size=self._size, reset=_reset, **self._arguments)
         return await self._pool
 
     async def _on_error(self, error: BaseException) -> None:
@@ -109,4 +100,5 @@ def _arguments(url: str, *, deadline: float, application: str) -> dict[str, Any]
         # The server needs timeouts too, so that locks do not outlive a process that was killed, stopped or cut off.
         settings["statement_timeout"] = str(round(deadline * 1000))
         settings["idle_in_transaction_session_timeout"] = str(round(5 * deadline * 1000))
+    # The driver's limit for a command is also that for closing a connection in the background, after a failover.
     return {**arguments, "timeout": deadline, "command_timeout": deadline, "server_settings": settings}

@@ -59,10 +59,10 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
 
 
 async def test_however_many_look_one_asks(database: Database) -> None:
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     asked = backlog(database)
     assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
-    assert 0 < len(await overheard.taken()) <= 2
+    assert 0 < len(overheard.taken()) <= 2
 
 
 async def test_a_database_that_is_gone_is_an_outage() -> None:

@@ -5,6 +5,7 @@ import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from pathlib import Path
 from uuid import UUID
 
 import asyncpg
@@ -19,6 +20,7 @@ from adapters.postgres.statements import CompiledStatement, Statement
 from adapters.postgres.tables import blocklist_primary, users
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.event import Event, EventType
+from tests.support.databases import all_returned
 from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
 from tests.support.statement_recorder import Overheard
 
@@ -86,22 +88,26 @@ async def test_what_a_statement_returns_and_changes(database: Database) -> None:
 async def test_a_connection_is_returned_and_lent_again(few: Database) -> None:
     async with few.connection() as connection:
         first = await backend(connection)
-        assert few.in_use == 1
-    assert few.in_use == 0
     async with few.connection() as connection:
         assert await backend(connection) == first
 
 
 async def test_callers_wait_while_all_are_in_use(few: Database) -> None:
+    in_use = 0
+
     async def use() -> object:
+        nonlocal in_use
         async with few.connection() as connection:
-            assert few.in_use <= FEW
+            in_use += 1
+            assert in_use <= FEW
             await asyncio.sleep(0.01)
-            return await backend(connection)
+            pid = await backend(connection)
+            in_use -= 1
+            return pid
 
     backends = await asyncio.gather(*(use() for _ in range(10 * FEW)))
     assert len(set(backends)) == FEW
-    assert few.in_use == 0
+    await all_returned(few, pool_size=FEW)
 
 
 async def test_a_caller_that_returns_one_and_takes_another_does_not_overtake(few: Database) -> None:
@@ -158,7 +164,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_behind(few: Datab
         task.cancel()
         with suppress(asyncio.CancelledError):
             await task
-    assert few.in_use == 0
+    await all_returned(few, pool_size=FEW)
     async with asyncio.timeout(2), few.connection() as connection:
         assert await backend(connection)
 
@@ -321,6 +327,30 @@ async def test_after_an_answer_of_a_standby_no_open_connection_is_used_again(mig
     await database.close()
 
 
+async def test_an_expired_connection_to_a_stuck_server_is_closed_at_the_deadline(migrated: str) -> None:
+    database = Database(migrated, pool_size=2, deadline=0.5)
+
+    def is_open(port: int) -> bool:
+        sockets = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+        return any(local.endswith(f":{port:04X}") and state == "01" for _, local, _, state, *_ in sockets)
+
+    async with database.connection() as connection:
+        async with database.connection() as idle:
+            stuck, port = await backend(idle), await idle.fetch_value(select(func.inet_client_port()))
+        os.kill(stuck, signal.SIGSTOP)
+        try:
+            await connection.execute(text("BEGIN READ ONLY"))
+            with pytest.raises(asyncpg.ReadOnlySQLTransactionError):
+                await connection.execute(CompiledStatement(insert(blocklist_primary).values(run_id="unknown")))
+            async with database.connection() as other:  # which replaces the idle one
+                assert await backend(other) != stuck
+            assert is_open(port)
+            await until(lambda: not is_open(port), within=10)
+        finally:
+            os.kill(stuck, signal.SIGCONT)
+    await database.close()
+
+
 async def test_after_a_server_was_lost_between_two_statements_no_open_connection_is_used_again(
     migrated: str, engine: AsyncEngine
 ) -> None:
@@ -344,11 +374,11 @@ async def test_after_a_server_was_lost_between_two_statements_no_open_connection
 
 
 async def test_many_events_are_one_statement(database: Database) -> None:
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     user = UUID(int=7)
     async with store.begin() as work:
         await work.events.add(*(Event.of(EventType.IMPORTED, user, id=new_id(), now=NOW) for _ in range(500)))
-    assert len(await overheard.taken()) == 1
+    assert len(overheard.taken()) == 1
     async with store.begin() as work:
         assert len(await work.events.page(user, limit=1000, after=None)) == 500

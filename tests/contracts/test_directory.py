@@ -56,9 +56,9 @@ async def test_many_who_ask_at_once_each_hear_of_their_own(stage: Stage, directo
 
 async def test_they_share_a_statement(database: Database) -> None:
     directory = PostgresDirectory(database)
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     await asyncio.gather(*(directory.user(new_id()) for _ in range(50)))
-    assert len(await overheard.taken()) == 1
+    assert len(overheard.taken()) == 1
 
 
 async def test_a_database_that_is_gone_is_a_refusal() -> None:

@@ -29,7 +29,7 @@ from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
 from tests.support.stage import LIFETIMES, NOW, login_of, opened
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import Overheard, OverheardDatabase
 
 pytestmark = pytest.mark.anyio
 
@@ -91,7 +91,7 @@ class House:
     async def plans(self, *, but: str = r"^\b$") -> list[str]:
         """How the statements since the last time were found, with the parameters they had, without those in which
         this is found."""
-        asked = [(sql, given) for sql, given in await self.overheard.taken() if not re.search(but, sql)]
+        asked = [(sql, given) for sql, given in self.overheard.taken() if not re.search(but, sql)]
         plans = []
         async with self.engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
@@ -99,7 +99,7 @@ class House:
             for statement, parameters in asked:
                 lines = await driver.fetch(f"EXPLAIN {statement}", *parameters)
                 plans.append("\n".join(line[0] for line in lines))
-        await self.overheard.taken()
+        self.overheard.taken()
         return plans
 
 
@@ -109,7 +109,7 @@ async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
         for statement in (USERS, SESSIONS, MAILS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, sessions, mails"))
-    database = Database(migrated, deadline=60)
+    database = OverheardDatabase(migrated, deadline=60)
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
     yield House(engine, database, store, PostgresRevocationStore(database), Overheard(database))
     async with engine.begin() as connection:
@@ -201,7 +201,7 @@ async def test_bulk_import_works_by_index(house: House) -> None:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
     async with house.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
-    await house.overheard.taken()
+    house.overheard.taken()
     async with house.store.begin() as work:
         await work.users.add(replace(fresh[0], id=UUID(int=21), username=None))
         assert len(await work.users.owners_of([user.email for user in (*known, *fresh)])) == 10
@@ -234,7 +234,7 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
     async with house.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE sessions"))
     user = await user_of(house, 7)
-    await house.overheard.taken()
+    house.overheard.taken()
     entering = opened(user)
     async with house.store.begin() as work:
         assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
@@ -249,7 +249,7 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
 
 async def test_floors_are_found_by_index(house: House) -> None:
     session = await session_of(house, 7)
-    await house.overheard.taken()
+    house.overheard.taken()
     assert await house.floors.min_generations([session]) == {session: 0}
     many = [await session_of(house, number) for number in range(1, 60)]
     assert len(await house.floors.min_generations(many)) == 59
@@ -316,7 +316,7 @@ async def test_events_are_listed_and_forgotten_by_index(house: House) -> None:
     async with house.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
     user = await user_of(house, 7)
-    await house.overheard.taken()
+    house.overheard.taken()
     async with house.store.begin() as work:
         first = await work.events.page(user.id, limit=5, after=None)
         assert len(first) == 5
@@ -368,7 +368,7 @@ async def test_what_is_left_of_deleted_users_is_found_by_index(house: House) -> 
     async with house.store.begin() as work:
         for user in users:
             await work.users.remove(user.id, now=NOW)
-    await house.overheard.taken()
+    house.overheard.taken()
     found = await PostgresLeftovers(house.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
     assert found.removed >= 200
     assert by_index(await house.plans(but="deletions"))  # a table of a few rows, which is read from start to end
@@ -380,7 +380,7 @@ async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(house: House)
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
-    await house.overheard.taken()
+    house.overheard.taken()
     for kind in (kind for kind in Leftover if kind is not Leftover.DELETED_USER):
         # Ids are random here, so it has to be late for many of them to be old.
         for now in (NOW, NOW.replace(year=9000)):

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from adapters.postgres import outages
-from adapters.postgres.database import Database
+from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.deadline import start_deadline
 from adapters.postgres.errors import FAILURES, is_failover
 from adapters.postgres.revocations import PostgresRevocationStore
@@ -21,7 +21,7 @@ from adapters.postgres.users import PostgresUsers
 from application.repositories import UnitOfWork
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.devserver import engines
-from tests.support.databases import database_at
+from tests.support.databases import all_returned, database_at
 from tests.support.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
 
 pytestmark = pytest.mark.anyio
@@ -107,7 +107,7 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
         assert troubles
         assert {str(error) for error in troubles if not _is_outage(error)} == set()
         await look()
-        assert database.in_use == 0
+        await all_returned(database)
 
 
 def _is_outage(error: BaseException) -> bool:
@@ -154,7 +154,8 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
         await refused(work_on())
         assert stage.blocklist.published == []
         assert stage.nudged == []
-        assert database.in_use == 0
+        await asyncio.to_thread(own_postgres.start)
+        await all_returned(database)
 
 
 async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_back(
@@ -260,7 +261,7 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
         await refused(run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
         await refused(run(stage, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
         await run(stage, "SELECT 1")
-        assert database.in_use == 0
+        await all_returned(database, pool_size=2)
 
 
 async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_answered(
@@ -444,6 +445,6 @@ async def test_works_that_are_cancelled_give_their_connections_back(database: Da
         for task in works:
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
-    await until(lambda: database.in_use == 0)
+    await all_returned(database, pool_size=POOL_SIZE)
     async with stage.begin() as work:
         assert await work.users.page(query="cancelled", role=None, limit=9, after=None) == []

@@ -49,10 +49,10 @@ async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
     await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
     async with rows.begin() as work:
         await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
     # One for all, and one more for each who asks for what cannot be: five times two.
-    assert 0 < len(await overheard.taken()) <= 12
+    assert 0 < len(overheard.taken()) <= 12
     for number, moved in enumerate(answers):
         session, user = theirs[number % 40], people[number % 40]
         cannot = number % 40 in {1, 2}
@@ -91,7 +91,7 @@ async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engi
     session = await rows.session(user)
     async with engine.begin() as connection:
         await connection.execute(update(users).where(users.c.id == user.id).values(role="member"))
-        await connection.execute(update(sessions).where(sessions.c.id == session.id).values(floor=2))
+        await connection.execute(update(sessions).where(sessions.c.id == session.id).values(min_generation=2))
         waiting = asyncio.create_task(renewed(rows, session))
         await waited_for(engine, connection)
     moved = await waiting

@@ -183,9 +183,9 @@ async def test_hundreds_of_callers_share_few_statements(database: Database) -> N
     await outdate(stage, user)
     for session in sessions[::2]:
         await end(stage, session)
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     answers = await asyncio.gather(*(floors.min_generations([sessions[number % 40].id]) for number in range(400)))
-    assert 0 < len(await overheard.taken()) <= 2
+    assert 0 < len(overheard.taken()) <= 2
     for number, answer in enumerate(answers):
         assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
 

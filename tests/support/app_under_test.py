@@ -10,7 +10,7 @@ from domain.token import AccessToken, TokenPair
 from entrypoints.container import Container, close
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, Service
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import Overheard, OverheardDatabase
 
 CLIENT_INFO = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 
@@ -25,10 +25,10 @@ class House:
 
     async def trips(self, verb: Awaitable[Any]) -> str:
         """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
-        await self.overheard.taken()
+        self.overheard.taken()
         before = self.overheard.transactions
         await verb
-        said = [statement.split()[0] for statement, _ in await self.overheard.taken()]
+        said = [statement.split()[0] for statement, _ in self.overheard.taken()]
         return f"{' '.join(said)} ({self.overheard.transactions - before})"
 
     async def log_in(self, email: str) -> TokenPair:
@@ -42,7 +42,9 @@ class House:
 
 @asynccontextmanager
 async def opened(service: Service) -> AsyncIterator[House]:
-    container = Container(settings=load(service.environ))
+    settings = load(service.environ)
+    container = Container(settings=settings)
+    container.database.override(OverheardDatabase(settings.database_url))
     try:
         found = House(container)
         await container.blocklist().renew()

@@ -1,5 +1,6 @@
-"""A pool that a test closes."""
+"""A pool that a test closes, and whether all its connections were returned."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
@@ -13,3 +14,10 @@ async def database_at(url: str, *, pool_size: int = 5, deadline: float = 2.0) ->
         yield database
     finally:
         await database.close()
+
+
+async def all_returned(database: Database, *, pool_size: int = 5) -> None:
+    """Raises TimeoutError if fewer than `pool_size` connections can be borrowed at once: one is still lent."""
+    async with asyncio.timeout(10), contextlib.AsyncExitStack() as borrowed:
+        for _ in range(pool_size):
+            await borrowed.enter_async_context(database.connection())

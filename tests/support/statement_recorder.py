@@ -1,50 +1,72 @@
-"""What is said to the database."""
+"""What is sent to the database."""
 
-import asyncio
-import re
-from typing import Any, Self
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
 
+from adapters.postgres.connection import Connection, Row
 from adapters.postgres.database import Database
-
-_ITS_OWN = re.compile(r"^BEGIN|^ROLLBACK|^SAVEPOINT|^RELEASE|typeinfo_tree|'jit'")
-"""Where transactions begin and fail, and what the driver asks to learn of types."""
+from adapters.postgres.statements import Statement, compiled
 
 Said = tuple[str, tuple[Any, ...]]
 """A statement and its parameters."""
 
 
 class Overheard:
-    """Everything from now on, until `leave`. The driver tells a turn of the event loop later."""
+    """Every statement from now on, until `leave`."""
 
     def __init__(self, database: Database) -> None:
-        """Before its first connection; later, use `of`."""
+        assert isinstance(database, OverheardDatabase)
         self.statements: list[Said] = []
         self.transactions = 0
         """How many were committed."""
         self._database = database
-        database.on_connect = self._listen
+        database.listener = self
 
-    @classmethod
-    async def of(cls, database: Database) -> Self:
-        await database.close()
-        return cls(database)
-
-    async def taken(self) -> list[Said]:
-        """What was said since the last time."""
-        await asyncio.sleep(0)
+    def taken(self) -> list[Said]:
+        """What was sent since the last time."""
         taken, self.statements = self.statements, []
         return taken
 
-    async def leave(self) -> None:
-        self._database.on_connect = None
-        await self._database.close()
+    def leave(self) -> None:
+        self._database.listener = None
 
-    async def _listen(self, driver: Any) -> None:
-        driver.add_query_logger(self._hear)
+    def hear(self, statement: Statement, parameters: dict[str, object]) -> None:
+        sent = compiled(statement)
+        self.statements.append((sent.text, tuple(sent.arguments(parameters))))
 
-    def _hear(self, query: Any) -> None:
-        words = query.query.strip("; ")
-        if words == "COMMIT":
-            self.transactions += 1
-        elif words and not _ITS_OWN.search(words):
-            self.statements.append((query.query, tuple(query.args)))
+
+class OverheardDatabase(Database):
+    """The pool, to which `Overheard` can listen."""
+
+    listener: Overheard | None = None
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        async with super().connection() as connection:
+            yield connection if self.listener is None else _OverheardConnection(connection, self.listener)
+
+
+class _OverheardConnection(Connection):
+    def __init__(self, connection: Connection, listener: Overheard) -> None:
+        self._connection = connection
+        self._listener = listener
+
+    async def fetch(self, statement: Statement, **parameters: object) -> Sequence[Row]:
+        self._listener.hear(statement, parameters)
+        return await self._connection.fetch(statement, **parameters)
+
+    async def execute(self, statement: Statement, **parameters: object) -> int:
+        self._listener.hear(statement, parameters)
+        return await self._connection.execute(statement, **parameters)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[None]:
+        async with self._connection.transaction():
+            yield
+        self._listener.transactions += 1
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        async with self._connection.savepoint():
+            yield

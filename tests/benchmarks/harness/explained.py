@@ -32,12 +32,12 @@ async def explained(
 ) -> tuple[float, float]:
     """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
     second run that comes right after the first, so what they need is in memory."""
-    overheard = await Overheard.of(database)
+    overheard = Overheard(database)
     try:
         await question()
-        asked = await overheard.taken()
+        asked = overheard.taken()
     finally:
-        await overheard.leave()
+        overheard.leave()
     seconds, pages = 0.0, 0.0
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
