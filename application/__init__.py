@@ -1,1 +1,1 @@
-"""What the service does: one verb a file. A use case knows the domain and the ports, and nothing else."""
+"""Use cases, one verb a file. A use case imports only the domain and the ports."""

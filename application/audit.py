@@ -1,4 +1,4 @@
-"""The audit log, as use cases write to it."""
+"""Writes events to the audit log."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -38,6 +38,6 @@ class Audit:
         client_info: ClientInfo = UNKNOWN_CLIENT,
         detail: str = "",
     ) -> Event:
-        """For a repository that adds the event together with the change."""
+        """Return an event, for a repository method that writes it together with the change."""
         now = self.clock()
         return Event.of(action, user_id, id=self.new_id(), now=now, by=by, client_info=client_info, detail=detail)

@@ -1,1 +1,1 @@
-"""What admins and operators do to accounts."""
+"""Manage accounts, as a moderator, admin or operator."""

@@ -1,4 +1,4 @@
-"""Check that a moderator or admin may manage a user. Their rights are read from the store, not from the token."""
+"""Check that a moderator or admin may manage a user. Their role is read from the database, not from the token."""
 
 from uuid import UUID
 
@@ -10,7 +10,7 @@ from domain.user import User
 
 
 async def authorize_actor(work: UnitOfWork, caller: AccessToken, target_id: UUID, *, role: Role) -> tuple[User, User]:
-    """The actor and the target as they are now. Raises `role_required`, `not_found` or `forbidden`."""
+    """Return the actor and the target as stored. Raises `role_required`, `not_found` or `forbidden`."""
     actor = await work.users.by_id(caller.user_id)
     if actor is None or actor.disabled or not actor.verified or not actor.role.includes(role):
         raise role_required(role)

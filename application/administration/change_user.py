@@ -1,4 +1,4 @@
-"""Change the role of a user with a lower role, disable or enable one."""
+"""Change the role of a user, or disable or enable a user."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeUser:
-    """Grant a role, disable or enable. An actor grants at most its own role."""
+    """The user must have a lower role than the actor, and the actor can grant at most their own role."""
 
     begin: Begin
     manage: ManageUser
@@ -34,7 +34,7 @@ class ChangeUser:
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
                 raise Refusal(ErrorCode.FORBIDDEN, "You cannot grant a role higher than your own.")
-            # Asked for a second time, it may be done and yet not in force everywhere: this answer waits as well.
+            # An earlier request may have made the change and not yet published it. This response waits for that too.
             await work.sessions.settled(user_id)
             changed = target
             if disabled is not None and disabled != target.disabled:

@@ -35,7 +35,10 @@ class CreateUser:
         password_hash: str | None = None,
         username: str | None = None,
     ) -> User | None:
-        """None where a verified user already has the address or the username. A hash is taken as it is."""
+        """Return the user, or None if a verified user has the address or the username. Either `password` or
+        `password_hash` is required; the hash is stored unchanged. Raises `email_invalid`, `username_invalid`,
+        `password_weak`, or `forbidden` if another user verifies the address at the same moment.
+        """
         address = normal_email(email)
         name = None if username is None else normal_username(username)
         if password_hash is None:

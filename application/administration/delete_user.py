@@ -1,4 +1,4 @@
-"""Delete a user with a lower role, or oneself."""
+"""Delete a user."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -15,7 +15,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteUser:
-    """Delete a user with a lower role, or oneself."""
+    """Admins can delete users with a lower role, and themselves."""
 
     begin: Begin
     manage: ManageUser

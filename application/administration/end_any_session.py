@@ -18,7 +18,7 @@ class EndAnySession:
     clock: Clock
 
     async def __call__(self, *, session_id: UUID) -> bool:
-        """False where it was over already. Raises `not_found`."""
+        """Return False if the session had already ended. Raises `not_found`."""
         now = self.clock()
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)

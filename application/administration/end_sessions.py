@@ -1,4 +1,4 @@
-"""End all sessions of a user with a lower role."""
+"""End all sessions of a user."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -13,7 +13,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSessions:
-    """End all sessions of a user with a lower role."""
+    """Moderators and admins can end the sessions of users with a lower role, and their own."""
 
     begin: Begin
     manage: ManageUser

@@ -14,7 +14,7 @@ class EndSessionsOf:
     manage: ManageUser
 
     async def __call__(self, *, email: str) -> int:
-        """How many have ended, everywhere. Raises `not_found`."""
+        """Return the number of ended sessions. Raises `not_found`."""
         address = normal_email(email)
         async with self.begin() as work:
             user = await named_user(work, address)

@@ -14,8 +14,8 @@ class FindUsers:
     begin: Begin
 
     async def __call__(self, *, query: str, role: Role | None = None, limit: int = 50) -> tuple[Sequence[User], bool]:
-        """The user of that id, or those whose address or username begins with the query; without a query, all users.
-        True where there are more than `limit`."""
+        """Return the user with that id, or the users whose address or username begins with the query, or all users if
+        it is empty; and whether there are more than `limit`."""
         async with self.begin() as work:
             user_id = user_id_in(query)
             if user_id is not None:

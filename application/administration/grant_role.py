@@ -1,4 +1,4 @@
-"""For operators: give a user a role."""
+"""For operators: set the role of a user."""
 
 from dataclasses import dataclass
 
@@ -24,9 +24,9 @@ class GrantRole:
             if not user.verified:
                 raise Refusal(
                     ErrorCode.NOT_VERIFIED,
-                    "This address is not verified, so anyone may have registered it. Its owner has to follow the"
-                    " link in the mail first; or create the user with `users create --verified`, which removes the"
-                    " unverified ones.",
+                    "This address is not verified, so anyone may have registered it. Let its owner follow the link in"
+                    " the mail first, or create the user with `users create --verified`, which deletes the unverified"
+                    " users of the address.",
                 )
             await work.sessions.settled(user.id)
             return user if user.role is role else await self.manage.set_role(work, user, role)

@@ -1,4 +1,4 @@
-"""Users of another system, a batch at a time. Again and again is as good as once."""
+"""Import users of another system in batches. Repeating an import has no further effect."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,9 +19,9 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRow:
-    """A user of another system, as in its row and not yet checked; `line` is where the row begins.
+    """One user in the file, not yet validated. `line` is the number of the row's first line.
 
-    `password_hash` is "" for a user without a password, who can ask for a link that sets one.
+    `password_hash` is "" for a user without a password, who can set one by a reset link.
     """
 
     line: int
@@ -36,7 +36,7 @@ class ImportRow:
 
 @dataclass(frozen=True, slots=True)
 class ImportIssue:
-    """What an operator has to know of a row. `lost` where its user has not come in."""
+    """A problem in a row, for the operator. `lost` is False if the user was imported nevertheless."""
 
     line: int
     reason: str
@@ -45,7 +45,7 @@ class ImportIssue:
 
 @dataclass(frozen=True, slots=True)
 class ImportResult:
-    """Of a batch: how many have come in, how many had come in before, and what is to be said of others."""
+    """The result of a batch: users added, users known from an earlier import, and issues of the other rows."""
 
     added: int
     known: int
@@ -63,8 +63,9 @@ class ImportUsers:
     async def __call__(
         self, rows: Sequence[ImportRow], *, since: datetime, highest: Role = Role.MEMBER
     ) -> ImportResult:
-        """`since` is when the import began: who came in before is known, who came in after is in the file twice.
-        Roles above `highest` are not imported. No mail is sent.
+        """Import a batch without sending mail. `since` is the start of the import: an address that was imported
+        before `since` is known from an earlier import; an address imported later is in the file twice. A row with a
+        role above `highest` is skipped.
         """
         remarks: list[ImportIssue] = []
         wanted = self._wanted(rows, remarks, highest=highest)
@@ -75,7 +76,7 @@ class ImportUsers:
         for email, row in wanted.items():
             owner = owners.get(email)
             if owner is None and email in before:
-                known += 1  # and has left since, or moved
+                known += 1  # and was deleted since, or changed the address
             elif owner is None or (row.verified and not owner.verified):
                 new.append((email, row))
             elif _was_imported_from(row, owner, since=since):
@@ -88,7 +89,7 @@ class ImportUsers:
     def _wanted(
         self, rows: Sequence[ImportRow], remarks: list[ImportIssue], *, highest: Role
     ) -> dict[str, ImportRow]:
-        """One row for each address: the first, or the first that is verified."""
+        """The first verified row of each address, or else the first row."""
         now = self.clock()
         wanted: dict[str, ImportRow] = {}
         for row in rows:
@@ -110,7 +111,7 @@ class ImportUsers:
         return wanted
 
     async def _insert(self, new: Sequence[tuple[str, ImportRow]], remarks: list[ImportIssue]) -> int:
-        # Weak hashes cost their time here, before anything is locked.
+        # Hashes before the transaction, because weak hashes are hashed again, which takes time.
         hashes = await self.hasher.import_hashes([row.password_hash for _, row in new])
         now = self.clock()
         rows: dict[UUID, ImportRow] = {}
@@ -151,7 +152,7 @@ class ImportUsers:
 
 
 def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:
-    """Whether the user came from this very row, by the time of creation too where the row has one."""
+    """Whether an earlier import created the user from this row. Compares `created_at`, if the row has it."""
     before = user.imported_at is not None and user.imported_at < since
     return before and row.created_at in (None, user.created_at)
 

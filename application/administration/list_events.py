@@ -1,4 +1,4 @@
-"""List what happened to a user, a page at a time."""
+"""List the audit events of a user, in pages."""
 
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -12,29 +12,33 @@ from domain.role import Role
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListEvents:
-    """What happened to a user, newest first; also to one who is gone."""
+    """Newest first. Also lists the events of a deleted user."""
 
     begin: Begin
 
     async def __call__(
         self, user_id: UUID, *, reader: UUID | None = None, limit: int = 50, after: UUID | None = None
     ) -> tuple[Sequence[Event], UUID | None]:
-        """The page and the id to go on after; None when nothing follows. Raises `not_found`."""
+        """Return a page and the id after which the next page starts, or None at the end. Raises `not_found`.
+
+        `reader` is the user who reads, or None for an operator.
+        """
         async with self.begin() as work:
             found = await work.events.page(user_id, limit=limit + 1, after=after)
             gone = user_id != reader and await work.users.by_id(user_id) is None
             if not found and after is None and gone:
                 raise user_not_found()
-            # Of a user who is gone the places are removed, a little at a time; until then they are not shown.
+            # IP addresses and devices of a deleted user are removed in batches. Until then they are hidden.
             page = [event.of_deleted_user() if gone else event for event in found[:limit]]
             shown = page if reader is None else [event async for event in _redacted(work, page, user_id, reader)]
         return shown, page[-1].id if len(found) > limit else None
 
 
 async def _redacted(work: UnitOfWork, page: Sequence[Event], user_id: UUID, reader: UUID) -> AsyncIterator[Event]:
-    """The events without the IP addresses and devices of those whose place is not the reader's to know.
+    """The events without the IP addresses and devices that the reader may not see.
 
-    Of others a reader sees those who hold no higher role; a deleted user may have held any role.
+    A reader sees those of actors whose role is not higher. A deleted actor may have had any role, so theirs are
+    shown to admins only.
     """
     if reader == user_id:
         for event in page:

@@ -1,4 +1,4 @@
-"""List users, a page at a time."""
+"""List users, in pages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ class ListUsers:
     async def __call__(
         self, *, query: str = "", role: Role | None = None, limit: int = 50, after: Place | None = None
     ) -> tuple[Sequence[User], Place | None]:
-        """The page and the place to go on after; None when nothing follows."""
+        """Return a page and the place after which the next page starts, or None at the end."""
         async with self.begin() as work:
             found = await work.users.page(query=query.strip().lower(), role=role, limit=limit + 1, after=after)
         page = found[:limit]

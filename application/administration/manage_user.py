@@ -18,14 +18,14 @@ from domain.user import User
 
 
 async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
-    """Raises `last_admin`. The caller has locked all admins, so two cannot remove one another at once."""
+    """Raises `last_admin`. Lock all admins first; otherwise two of them could remove each other at once."""
     if user.governs and list(await work.users.governors()) == [user.id]:
         raise Refusal(ErrorCode.LAST_ADMIN, "At least one active admin is required.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ManageUser:
-    """The caller has locked the user and all admins. `by` and `client_info` are the actor's; an operator has neither.
+    """Lock the user and all admins first. `by` and `client_info` are the actor's; an operator has neither.
     Raises `last_admin`, or `not_found` if the user is gone."""
 
     audit: Audit
@@ -41,7 +41,7 @@ class ManageUser:
         by: UUID | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
-        """In force at the user's next request."""
+        """Set the role, effective at the user's next request."""
         await ensure_admin_remains(work, user)
         changed = await work.users.set_role(user.id, role)
         await work.sessions.outdate_all(user.id)
@@ -58,7 +58,7 @@ class ManageUser:
         by: UUID | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
-        """Disabling ends every session."""
+        """Disable or enable the user. Disabling ends all their sessions."""
         now = self.clock()
         if disabled:
             await ensure_admin_remains(work, user)
@@ -72,7 +72,7 @@ class ManageUser:
     async def end_sessions(
         self, work: UnitOfWork, user_id: UUID, *, by: UUID | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> int:
-        """How many have ended. Needs no locks."""
+        """End all sessions and return their number. Needs no locks."""
         ended = await work.sessions.end_all(user_id, now=self.clock(), reason=EndReason.LOGOUT_ALL)
         await self.audit.record(work, EventType.LOGGED_OUT_EVERYWHERE, user_id, by=by, client_info=client_info)
         return ended
@@ -85,8 +85,9 @@ class ManageUser:
         until: datetime | None = None,
         shown_client: ClientInfo = UNKNOWN_CLIENT,
     ) -> None:
-        """Delete a user with all sessions, and notify a verified mailbox. It can be undone `until` then. The mail
-        shows `shown_client`: where users deleted themselves, never where an admin did. The caller records the event.
+        """Delete a user, end their sessions and notify a verified mailbox. The deletion can be undone before `until`.
+        The mail shows `shown_client`: give it if users delete themselves, not if an admin does. Does not record an
+        event.
         """
         now = self.clock()
         await ensure_admin_remains(work, user)

@@ -1,4 +1,4 @@
-"""The user that an operator names on the command line."""
+"""Find the user that an operator names on the command line."""
 
 from uuid import UUID
 
@@ -16,7 +16,7 @@ def user_id_in(text: str) -> UUID | None:
 
 
 async def named_user(work: UnitOfWork, who: str) -> User:
-    """By id, e-mail address or username. Raises `not_found`."""
+    """Find a user by id, e-mail address or username. Raises `not_found`."""
     user_id = user_id_in(who)
     if user_id is not None:
         user = await work.users.by_id(user_id)
@@ -30,7 +30,7 @@ async def named_user(work: UnitOfWork, who: str) -> User:
 
 
 async def locked_user(work: UnitOfWork, who: str) -> User:
-    """The user as `named_user` finds it, locked together with all admins."""
+    """Find a user like `named_user`, and lock the user and all admins."""
     named = await named_user(work, who)
     held = await work.users.hold(named.id, governors=True)
     user = next((it for it in held if it.id == named.id), None)
@@ -40,11 +40,11 @@ async def locked_user(work: UnitOfWork, who: str) -> User:
 
 
 async def locked_unambiguous_user(work: UnitOfWork, who: str) -> User:
-    """As `locked_user`. Raises `not_verified` if several unverified users share the address and `who` is no id."""
+    """Like `locked_user`. Raises `not_verified` if several unverified users have the address and `who` is no id."""
     user = await locked_user(work, who)
     if not user.verified and user_id_in(who) is None and await work.users.claims(user.email) > 1:
         raise Refusal(
             ErrorCode.NOT_VERIFIED,
-            "Several unverified users share this address. Name one of them by its id: `users find` shows it.",
+            "Several unverified users share this address. Name one of them by id; `users find` lists the ids.",
         )
     return user

@@ -17,7 +17,7 @@ class RemoveUser:
     audit: Audit
 
     async def __call__(self, *, who: str) -> User:
-        """The user as it was. Raises `not_found` or `last_admin`."""
+        """Return the user as before the deletion. Raises `not_found`, `not_verified` or `last_admin`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
             await self.manage.delete(work, user)

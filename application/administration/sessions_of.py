@@ -16,7 +16,7 @@ class SessionsOf:
     clock: Clock
 
     async def __call__(self, *, email: str) -> Sequence[Session]:
-        """Those that are alive, newest first. Raises `not_found`."""
+        """Return the live sessions, newest first. Raises `not_found`."""
         address = normal_email(email)
         async with self.begin() as work:
             user = await named_user(work, address)

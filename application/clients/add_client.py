@@ -16,7 +16,7 @@ class AddClient:
     new_secret: NewSecret
 
     async def __call__(self, *, name: str) -> tuple[Client, str]:
-        """The client and its secret, which is kept nowhere. Raises `malformed`."""
+        """Return the client and its secret, which is not stored. Raises `malformed`."""
         if not (name.isprintable() and 1 <= len(name.strip()) <= 64):
             raise Refusal(ErrorCode.MALFORMED, "A name must have 1 to 64 printable characters.", field="name")
         secret = self.new_secret()

@@ -1,4 +1,4 @@
-"""Which of our programs is asking?"""
+"""Authenticate a client by its id and secret."""
 
 from dataclasses import dataclass
 from hmac import compare_digest
@@ -20,10 +20,10 @@ class IdentifyClient:
     limits: Limits
 
     async def __call__(self, client_id: str, secret: str, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Client:
-        """Raises `invalid_credentials`, after the same comparison for an unknown client as for a wrong secret.
+        """Raises `invalid_credentials`, or `rate_limited` after too many wrong secrets.
 
-        Only wrong secrets are counted and delayed. A secret has 256 random bits and cannot be
-        guessed; and a program that shares a network with a client must not be able to lock it out.
+        An unknown client costs the same comparison as a wrong secret. Only wrong secrets are counted: a secret has
+        256 random bits and cannot be guessed, and other programs in its network must not lock a client out.
         """
         client = await self._find(client_id)
         fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
@@ -33,7 +33,7 @@ class IdentifyClient:
         return client
 
     async def _find(self, client_id: str) -> Client | None:
-        """An id has one spelling."""
+        """Only the canonical form of a UUID is accepted."""
         try:
             found = UUID(client_id)
         except ValueError:

@@ -1,4 +1,4 @@
-"""Is a token welcome at this moment, and whose is it (RFC 7662)? For programs that have been given one."""
+"""Token introspection (RFC 7662)."""
 
 from dataclasses import dataclass, replace
 
@@ -17,8 +17,8 @@ class Introspect:
     directory: Directory
 
     async def __call__(self, text: str) -> tuple[AccessToken, User] | None:
-        """The token and its user as they are now. None for whatever is no access token that is welcome here, of
-        refresh tokens too: a service must not accept one as proof of identity."""
+        """Return the token and its user, with the user's current role. None if this is not a valid access token; also
+        for refresh tokens, because a service must not accept one as proof of identity."""
         try:
             token = await self.authenticate(text)
         except Refusal as refusal:

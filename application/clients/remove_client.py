@@ -11,6 +11,6 @@ class RemoveClient:
     begin: Begin
 
     async def __call__(self, client_id: UUID) -> bool:
-        """False where there was none. Its secret is refused from the next question on."""
+        """Return False if there is no such client. Its secret is refused from the next request on."""
         async with self.begin() as work:
             return await work.clients.remove(client_id)

@@ -1,4 +1,4 @@
-"""A program gives a token back (RFC 7009): the session that it belongs to ends."""
+"""Token revocation (RFC 7009): end the session of a token."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -21,7 +21,7 @@ class Revoke:
     clock: Clock
 
     async def __call__(self, client: Client, text: str) -> None:
-        """Returns when it is so everywhere. What is no token, or has expired, is nothing to revoke."""
+        """Returns when the revocation is in force everywhere. Ignores invalid and expired tokens."""
         session_id = self._session(text)
         if session_id is None:
             return

@@ -1,1 +1,1 @@
-"""Passwords, and the links by which they are reset."""
+"""Passwords and reset links."""

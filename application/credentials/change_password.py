@@ -22,8 +22,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChangePassword:
-    """Successful changes are counted for each user and never given back: without a limit, a thief of the
-    password could lock the owner out again and again."""
+    """Limits successful changes per user. Otherwise a thief of the password could lock the owner out again and
+    again."""
 
     begin: Begin
     check: CheckPassword
@@ -59,7 +59,7 @@ class ChangePassword:
         secret = self._accept(user, new_password)
         receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
         try:
-            # An unverified user stays among those who share the address, who are found by one hash.
+            # Unverified users of one address share a salt, so that a login compares all of them with one hash.
             password_hash = await self.hasher.hash(secret, like=None if user.verified else user.password_hash)
         except Refusal:
             await self.limits.refund(receipt)  # nothing was changed
@@ -81,7 +81,7 @@ class ChangePassword:
             if opened is None:
                 raise account_disabled()
             if changed.verified:
-                # Else the mailbox may be a stranger's, whom this could write to without end.
+                # An unverified mailbox may be a stranger's, who must not get mails without end.
                 await self.mail.queue(
                     work, MailKind.PASSWORD_CHANGED, changed.email, user_id=user.id, client_info=client_info
                 )
@@ -91,7 +91,7 @@ class ChangePassword:
         return self.policy.accept(new_password, email=user.email, username=user.username, field="new_password")
 
     def _refuse_mismatch(self, user: User, new_password: str) -> None:
-        """Names the new password as well where that is refused too."""
+        """Report a weak new password in the same response."""
         errors = InputErrors()
         with errors:
             raise password_mismatch()

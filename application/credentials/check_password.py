@@ -1,5 +1,5 @@
-"""Whether a password fits, and how often one may ask. Every verb that wants a current password asks here, so that
-none of them is an easier place to guess than another."""
+"""Verify a password under rate limits. Every use case that requires the current password uses this, so none is easier
+to attack than another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,11 +16,11 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckPassword:
-    """Attempts are counted before the password is looked at, and given back where it fits: asking many times at once
-    brings no more answers than asking one by one. Raises `rate_limited`.
+    """Counts each attempt before the password is verified, and refunds it if the password is correct. So parallel
+    attempts get no more answers than sequential ones. Raises `rate_limited`.
 
-    They are counted by the name that was given, not by the user that it leads to. So an unknown user is
-    counted like anybody else, without being looked for; and a name that is full does not tell whose other name it is.
+    Attempts are counted by the given name, not by the user. So an unknown user is counted like a known one, and
+    hitting a limit does not reveal that a username and an e-mail address belong together.
     """
 
     begin: Begin
@@ -30,15 +30,15 @@ class CheckPassword:
     clock: Clock
 
     async def of_login(self, login: str, password: str, *, client_info: ClientInfo) -> tuple[User | None, Verdict]:
-        """The user who goes by that address or username, and of several unverified ones whom the password fits. It
-        costs one hash, whether the user exists or not."""
+        """Return the user with that address or username, or None, and the verdict. Among several unverified users,
+        return the one whose password matches. Computes one hash, whether the user exists or not."""
         receipt = await self._spend(login, client_info)
         found = await self._find(login)
         first = found[0].password_hash if found else None
         others = [user.password_hash for user in found[1:]]
         verdict = await self._verify(password, first, *others, receipt=receipt)
         if len(found) > 1:
-            # A new hash would have a salt of its own, and the others would no longer be found beside it.
+            # A new hash would have another salt, and one hash could no longer be compared with all of these users.
             verdict = replace(verdict, outdated=False)
         return (found[verdict.place] if found else None), verdict
 
@@ -50,16 +50,16 @@ class CheckPassword:
         try:
             verdict = await self.hasher.verify(password, password_hash, *others)
         except Refusal:
-            await self.limits.refund(receipt)  # too busy to look: nothing was learnt
+            await self.limits.refund(receipt)  # the password was not verified, so the caller learnt nothing
             raise
         if verdict.fits:
             await self.limits.refund(receipt)
         return verdict
 
     async def _spend(self, login: str, client_info: ClientInfo) -> Receipt:
-        """The receipt of what a right password gives back."""
+        """Count the attempt, and return the receipt for the refund after a correct password."""
         name = _name(login)
-        # One name is counted as one, however it is written.
+        # All spellings of a name are counted together.
         named = login if name is None else name
         network, total = login_buckets(named, client_info), total_bucket(named, client_info)
         try:
@@ -85,7 +85,7 @@ class CheckPassword:
 
 
 def _name(login: str) -> str | None:
-    """Usernames hold no @, so a login names one kind of thing only. What cannot be a name is not looked up."""
+    """The login in its stored form, or None if it is neither an address nor a username."""
     try:
         return normal_email(login) if "@" in login else normal_username(login)
     except Refusal:

@@ -1,4 +1,4 @@
-"""Attempts of which only the failures count."""
+"""Rate limit that counts failures only."""
 
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
@@ -12,8 +12,8 @@ BAD_LINK = frozenset({ErrorCode.LINK_INVALID, ErrorCode.LINK_EXPIRED})
 
 @asynccontextmanager
 async def count_failures(limits: Limits, bucket: Bucket, failures: Collection[ErrorCode]) -> AsyncIterator[None]:
-    """A failure is counted after it happened; one too many raises `rate_limited`. Successes are not counted and never
-    refused, whatever others have sent. So use it only for secrets that cannot be guessed and fail cheaply."""
+    """Count a failure after it happened, or raise `rate_limited` instead of it. A success is neither counted nor
+    refused. Use this only for secrets that cannot be guessed and are cheap to check."""
     try:
         yield
     except Refusal as refusal:

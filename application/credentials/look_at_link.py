@@ -1,4 +1,4 @@
-"""What a link in a mail is still good for, for the page that shows it. Looking changes and counts nothing."""
+"""Check a mailed link before its page is shown. Changes nothing and counts nothing."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ class LookAtLink:
     clock: Clock
 
     async def __call__(self, *, token: str, purpose: LinkPurpose) -> User | None:
-        """The user of a reset link, None for other links. Raises `link_invalid` or `link_expired`."""
+        """Return the user of a reset link, or None for other purposes. Raises `link_invalid` or `link_expired`."""
         link = self.links.verify(token.strip(), purpose)
         if link.expired(self.clock()):
             raise link_expired("")

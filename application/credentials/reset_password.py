@@ -1,4 +1,4 @@
-"""A new password by link. The link works once, proves the address, and ends every session there was."""
+"""Set a new password by a mailed link. The link works once, verifies the address and ends all sessions."""
 
 from dataclasses import dataclass
 
@@ -56,12 +56,12 @@ class ResetPassword:
 
         now = self.clock()
         async with self.begin() as work:
-            # Judged again while it is locked: the password may have changed meanwhile, which ends no reset link.
+            # Checked again under the lock. A password change meanwhile is allowed: it does not invalidate the link.
             people = await work.users.hold(user.id, email=user.email)
             user = next((one for one in people if one.id == link.subject), None)
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
-            # No link is made in that time, but for one by a worker of the release before.
+            # While a change can be undone, only a worker of the release before sends reset links.
             if undoable_until(await work.changes.of(user.id), now) is not None:
                 raise link_invalidated()
             version = user.credential_version
@@ -80,5 +80,5 @@ class ResetPassword:
         return changed
 
     async def _welcome(self, user: User, client_info: ClientInfo) -> None:
-        """The reader of the mail is the owner, and may log in at once even after many wrong passwords."""
+        """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords."""
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))
