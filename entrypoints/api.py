@@ -27,7 +27,7 @@ from entrypoints.http.draining import DrainingHttpProtocol, serve
 from entrypoints.listening import cannot_listen
 from entrypoints.observability.logs import configure_logs, warn_about_settings
 from entrypoints.observability.metrics import MULTIPROCESS_DIR
-from entrypoints.schema import SchemaError, insist_at_start
+from entrypoints.schema import SchemaError, require_schema_at_start
 from entrypoints.settings import Settings, SettingsError, load
 
 gc.freeze()
@@ -46,7 +46,7 @@ def main() -> None:
         settings = load()
         container = Container(settings=settings)
         container.access_codec()
-        insist_at_start(container.database())
+        require_schema_at_start(container.database())
         _require_port(settings)
     except (SettingsError, SchemaError, ValueError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")

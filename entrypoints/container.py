@@ -76,7 +76,7 @@ from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
 from domain.mail import MailKind
 from domain.session import Lifetimes
-from entrypoints import making
+from entrypoints import factories
 from entrypoints.observability.health import DependencyProbe, Health
 from entrypoints.observability.mail_log import MailLog
 from entrypoints.settings import Settings
@@ -98,11 +98,11 @@ class Container(containers.DeclarativeContainer):
     """Everything is built when it is first asked for, synchronously, once. `settings` has to be given."""
 
     settings = providers.Dependency(instance_of=Settings)
-    clock = providers.Object(making.now)
+    clock = providers.Object(factories.now)
     new_id = providers.Object(uuid7)
-    new_secret = providers.Object(making.new_secret)
-    start_request = providers.Object(making.start_request)
-    set_request_user = providers.Object(making.set_request_user)
+    new_secret = providers.Object(factories.new_secret)
+    start_request = providers.Object(factories.start_request)
+    set_request_user = providers.Object(factories.set_request_user)
     start_deadline = providers.Object(start_deadline)
 
     lifetimes = providers.ThreadSafeSingleton(
@@ -113,17 +113,17 @@ class Container(containers.DeclarativeContainer):
         sessions=settings.provided.max_sessions,
     )
     common_passwords = providers.ThreadSafeSingleton(ZxcvbnWordlist)
-    policy = providers.ThreadSafeSingleton(making.make_policy, settings, common_passwords)
-    hasher = providers.ThreadSafeSingleton(making.make_hasher, settings)
+    policy = providers.ThreadSafeSingleton(factories.make_policy, settings, common_passwords)
+    hasher = providers.ThreadSafeSingleton(factories.make_hasher, settings)
     hashing_load = hasher.provided.load
 
     database = providers.ThreadSafeSingleton(Database, settings.provided.database_url)
     leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
     revocation_store = providers.ThreadSafeSingleton(PostgresRevocationStore, database)
-    blocklist = providers.ThreadSafeSingleton(making.make_blocklist, settings, revocation_store)
+    blocklist = providers.ThreadSafeSingleton(factories.make_blocklist, settings, revocation_store)
     revocations = providers.ThreadSafeSingleton(CachedRevocationCheck, blocklist, revocation_store)
-    limits = providers.ThreadSafeSingleton(making.make_limits, settings, clock)
-    pace = providers.ThreadSafeSingleton(making.make_pace, settings, clock)
+    limits = providers.ThreadSafeSingleton(factories.make_limits, settings, clock)
+    pace = providers.ThreadSafeSingleton(factories.make_pace, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, database, blocklist=blocklist, nudge=nudge)
     begin, step = store.provided.begin, store.provided.step
@@ -133,12 +133,12 @@ class Container(containers.DeclarativeContainer):
     signing_keys = providers.ThreadSafeSingleton(
         ReloadingKeyStore, settings.provided.signing_keys, delay=settings.provided.key_delay, clock=clock
     )
-    access_codec = providers.ThreadSafeSingleton(making.make_access_codec, settings, signing_keys, clock)
+    access_codec = providers.ThreadSafeSingleton(factories.make_access_codec, settings, signing_keys, clock)
     jwks, claims = access_codec.provided.jwks, access_codec.provided.claims
     refresh_codec = providers.ThreadSafeSingleton(ItsDangerousRefreshCodec, secrets=settings.provided.secret_keys)
     links = providers.ThreadSafeSingleton(ItsDangerousLinkSigner, secrets=settings.provided.secret_keys)
-    composer = providers.ThreadSafeSingleton(making.make_composer, settings)
-    mailer = providers.ThreadSafeSingleton(making.make_mailer, settings)
+    composer = providers.ThreadSafeSingleton(factories.make_composer, settings)
+    mailer = providers.ThreadSafeSingleton(factories.make_mailer, settings)
 
     use_case = _wiring(locals())
     audit = use_case(Audit)

@@ -43,7 +43,7 @@ def reachable_at(host: str) -> str:
 
 def cannot_listen(host: str, port: int) -> str | None:
     """Why the service cannot listen there and which setting to change, or None."""
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    where = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     try:
         with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -51,16 +51,16 @@ def cannot_listen(host: str, port: int) -> str | None:
     except OSError as error:
         why = error.strerror or str(error)
         if error.errno in {errno.EADDRINUSE, errno.EACCES}:
-            return f"LATCHKEY_PORT: cannot listen on {place}: {why}. Set LATCHKEY_PORT to another port."
+            return f"LATCHKEY_PORT: cannot listen on {where}: {why}. Set LATCHKEY_PORT to another port."
     except UnicodeError:
         why = "not a host name"
     except OverflowError as error:
         return (
-            f"LATCHKEY_PORT: cannot listen on {place}: {str(error).rstrip('.')}. Set LATCHKEY_PORT to another port."
+            f"LATCHKEY_PORT: cannot listen on {where}: {str(error).rstrip('.')}. Set LATCHKEY_PORT to another port."
         )
     else:
         return None
     return (
-        f"LATCHKEY_HOST: cannot listen on {place}: {why}. Set LATCHKEY_HOST to an address of this machine,"
+        f"LATCHKEY_HOST: cannot listen on {where}: {why}. Set LATCHKEY_HOST to an address of this machine,"
         " such as 127.0.0.1, or 0.0.0.0 for all of them."
     )

@@ -10,21 +10,21 @@ _BEFORE = re.compile(r"^down_revision\b.*?=\s*(.+)$", re.MULTILINE)
 
 def head(versions: Path = _VERSIONS) -> str:
     """The one revision that no other comes after."""
-    before = " ".join(_found(_BEFORE, versions))
-    (last,) = set(_found(_REVISION, versions)) - set(re.findall(r"\w+", before))
+    before = " ".join(_find(_BEFORE, versions))
+    (last,) = set(_find(_REVISION, versions)) - set(re.findall(r"\w+", before))
     return last
 
 
-def _found(what: re.Pattern[str], versions: Path) -> list[str]:
+def _find(what: re.Pattern[str], versions: Path) -> list[str]:
     texts = [path.read_text(encoding="utf-8") for path in versions.glob("*.py")]
     return [match[1] for text in texts for match in what.finditer(text)]
 
 
-def is_newer(found: str, serves: str, ours: str, versions: Path = _VERSIONS) -> bool:
-    """Whether the schema `found` comes after `ours` and still serves its code, as the schema says of itself.
+def is_newer(revision: str, serves: str, own_head: str, versions: Path = _VERSIONS) -> bool:
+    """Whether the schema `revision` comes after `own_head` and still serves its code, as the schema says of itself.
 
     Migrations keep that list (see `migrations/env.py`): whom it serves, oldest first, and itself at the end. What we
     know ourselves is not newer, whatever is said of it.
     """
     *before, last = serves.split() or [""]
-    return last == found and ours in before and found not in _found(_REVISION, versions)
+    return last == revision and own_head in before and revision not in _find(_REVISION, versions)

@@ -44,10 +44,10 @@ class Schema:
 
 async def schema_of(connection: Connection) -> Schema:
     try:
-        found = [tuple(row) for row in await connection.fetch(_FOUND)]
+        rows = [tuple(row) for row in await connection.fetch(_FOUND)]
     except SCHEMA_MISMATCH:
-        found = []
-    match found:
+        rows = []
+    match rows:
         case []:
             return Schema(None, head())
         case [(revision, serves)]:
@@ -56,13 +56,13 @@ async def schema_of(connection: Connection) -> Schema:
             return Schema(" and ".join(sorted(revision for revision, _ in several)), head())
 
 
-def unusable(server: str, error: Exception) -> SchemaError:
+def connection_error(server: str, error: Exception) -> SchemaError:
     """Of a connection that failed with `error`."""
     why = str(getattr(error, "orig", error)) or "it does not answer"
     return SchemaError(f"The database at {server} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
 
 
-def unmigrated(error: Exception) -> SchemaError:
+def migration_error(error: Exception) -> SchemaError:
     """Of a migration that failed with `error`. The details of the database's error may contain personal data."""
     broken = getattr(error, "orig", error)
     if getattr(broken, "sqlstate", None) == _NO_LOCK:
@@ -84,7 +84,7 @@ def unmigrated(error: Exception) -> SchemaError:
     )
 
 
-async def not_allowed(error: Exception, database: Database) -> SchemaError | None:
+async def permission_error(error: Exception, database: Database) -> SchemaError | None:
     """Of a migration whose role may not change the schema: who has to own what. None where it failed otherwise."""
     if getattr(getattr(error, "orig", error), "sqlstate", None) not in _NO_RIGHT:
         return None
@@ -104,9 +104,9 @@ async def not_allowed(error: Exception, database: Database) -> SchemaError | Non
     )
 
 
-async def insist_on_schema(database: Database, *, patience: float = 10) -> None:
-    """Raises SchemaError where the schema does not fit, or the database stays silent for `patience` seconds."""
-    give_up = time.monotonic() + patience
+async def require_schema(database: Database, *, timeout: float = 10) -> None:
+    """Raises SchemaError where the schema does not fit, or the database stays silent for `timeout` seconds."""
+    give_up = time.monotonic() + timeout
     while True:
         try:
             async with database.connection() as connection:
@@ -114,20 +114,20 @@ async def insist_on_schema(database: Database, *, patience: float = 10) -> None:
             break
         except FAILURES as error:
             if time.monotonic() > give_up:
-                raise unusable(database.server, error) from error
+                raise connection_error(database.server, error) from error
             await asyncio.sleep(0.2)
     if not schema.fits:
         state = "has no schema yet" if schema.revision is None else f"has the schema {schema.revision}"
         raise SchemaError(f"The database {state}, this version needs {schema.expected}. Run `make migrate`.")
 
 
-def insist_at_start(database: Database) -> None:
+def require_schema_at_start(database: Database) -> None:
     """For a process that has no event loop yet."""
 
-    async def insist() -> None:
+    async def check() -> None:
         try:
-            await insist_on_schema(database)
+            await require_schema(database)
         finally:
             await database.close()
 
-    asyncio.run(insist())
+    asyncio.run(check())

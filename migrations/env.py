@@ -17,7 +17,7 @@ from adapters.postgres.database_url import behind_pgbouncer, driver_url, server_
 from adapters.postgres.errors import FAILURES
 from adapters.postgres.migration_lock import never_time_out, telling_blockers, turn
 from adapters.postgres.tables import metadata
-from entrypoints.schema import Schema, not_allowed, schema_of, unmigrated, unusable
+from entrypoints.schema import Schema, connection_error, migration_error, permission_error, schema_of
 from entrypoints.settings import SettingsError, database_url
 
 
@@ -98,7 +98,7 @@ async def _online() -> None:
             await never_time_out(connection, local=False)
             await connection.commit()
     except (SQLAlchemyError, OSError) as error:
-        sys.exit(str(unusable(server_name(setting), error)))
+        sys.exit(str(connection_error(server_name(setting), error)))
     try:
         async with AsyncExitStack() as stack:
             watching = await stack.enter_async_context(turn(engine, pooled=pooled, say=_say))
@@ -121,7 +121,7 @@ async def _online() -> None:
         *FAILURES,
         AssertionError,
     ) as error:  # the last is what Alembic says to a name that is none
-        sys.exit(str(await not_allowed(error, database) or unmigrated(error)))
+        sys.exit(str(await permission_error(error, database) or migration_error(error)))
     finally:
         await connection.close()
         await engine.dispose()

@@ -16,7 +16,7 @@ from sqlalchemy import make_url
 from adapters.postgres.database import Database
 from entrypoints.devserver import engines
 from entrypoints.revisions import head
-from entrypoints.schema import SchemaError, insist_on_schema
+from entrypoints.schema import SchemaError, require_schema
 from tests.support.migrations import REVISIONS, ROOT, house_with
 from tests.support.releases import HEAD as BEFORE
 
@@ -432,13 +432,13 @@ def test_a_migration_that_waits_says_for_whom(fresh: str) -> None:
 # -- is it as the code expects? ---------------------------------------------------------------------------
 
 
-def insisted(url: str, *, patience: float = 0.0) -> str:
+def insisted(url: str, *, timeout: float = 0.0) -> str:
     """What it says; nothing where all is well."""
 
     async def insist() -> str:
         database = Database(url, deadline=1.0)
         try:
-            await insist_on_schema(database, patience=patience)
+            await require_schema(database, timeout=timeout)
         except SchemaError as error:
             return str(error)
         finally:
@@ -565,9 +565,9 @@ def test_an_older_schema_is_refused(fresh: str) -> None:
     assert insisted(fresh).startswith(f"The database has the schema {REVISIONS[-2]}, this version needs {head()}.")
 
 
-@pytest.mark.parametrize("patience", [0.0, 0.5])
-def test_a_database_that_does_not_answer_is_named_without_its_password(patience: float) -> None:
-    said = insisted("postgresql://latchkey:hunter2@127.0.0.1:1/latchkey", patience=patience)
+@pytest.mark.parametrize("timeout", [0.0, 0.5])
+def test_a_database_that_does_not_answer_is_named_without_its_password(timeout: float) -> None:
+    said = insisted("postgresql://latchkey:hunter2@127.0.0.1:1/latchkey", timeout=timeout)
     assert said.startswith("The database at 127.0.0.1:1 cannot be used, see LATCHKEY_DATABASE_URL: ")
     assert "hunter2" not in said
 
@@ -593,7 +593,7 @@ def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
             database = Database(late.url, deadline=1.0)
             starting = asyncio.create_task(asyncio.to_thread(late.start))
             try:
-                await insist_on_schema(database, patience=30)
+                await require_schema(database, timeout=30)
             finally:
                 await starting
                 await database.close()

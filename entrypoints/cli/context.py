@@ -12,7 +12,7 @@ from domain.refusals import Refusal
 from entrypoints.cli.installation import command_settings, hint
 from entrypoints.cli.parameters import Failure
 from entrypoints.container import Container, close
-from entrypoints.schema import SchemaError, insist_on_schema
+from entrypoints.schema import SchemaError, require_schema
 from entrypoints.settings import Settings, SettingsError
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ async def _run(container: Container, command: Callable[[Container], Awaitable[T]
         return await command(container)
     except SCHEMA_MISMATCH:
         # Either the schema is not ours, or this is our own mistake.
-        await insist_on_schema(container.database(), patience=0)
+        await require_schema(container.database(), timeout=0)
         raise
     finally:
         await close(container)

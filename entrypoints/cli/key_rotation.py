@@ -21,38 +21,38 @@ def superseded(keys: Sequence[KeyEntry]) -> dict[str, datetime]:
     That takes two newer keys: a process that starts signs with the second newest until others know the newest. A key
     without a private part verifies what another process signs, so it is unknown here when that has ended.
     """
-    found: dict[str, datetime] = {}
+    superseded_at: dict[str, datetime] = {}
     newer: list[datetime] = []
-    for it in keys:
-        if it.key.private is None:
+    for entry in keys:
+        if entry.key.private is None:
             continue
         if len(newer) > 1:
-            found[it.key.kid] = max(it.since, sorted(newer)[1])
-        newer.append(it.since)
-    return found
+            superseded_at[entry.key.kid] = max(entry.since, sorted(newer)[1])
+        newer.append(entry.since)
+    return superseded_at
 
 
 def describe_keys(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) -> list[tuple[KeyEntry, str]]:
     """What each key does at the moment, in words."""
-    ages = {it.key.kid: max(0.0, (now - it.since).total_seconds()) for it in keys}
-    signs = signer(keys, ages, delay=delay) if any(it.key.private for it in keys) else None
+    ages = {entry.key.kid: max(0.0, (now - entry.since).total_seconds()) for entry in keys}
+    signs = signer(keys, ages, delay=delay) if any(entry.key.private for entry in keys) else None
     ends = superseded(keys)
     lines, waiting = [], signs is not None
-    for it in keys:
-        waiting = waiting and it.key is not signs
-        if it.key is signs:
+    for entry in keys:
+        waiting = waiting and entry.key is not signs
+        if entry.key is signs:
             word = "signs"
-        elif it.key.private is None:
+        elif entry.key.private is None:
             word = "verifies"
         elif waiting:
-            word = f"verifies, signs from {it.since + delay:%Y-%m-%dT%H:%M:%SZ}"
-        elif it.key.kid not in ends:
+            word = f"verifies, signs from {entry.since + delay:%Y-%m-%dT%H:%M:%SZ}"
+        elif entry.key.kid not in ends:
             word = "verifies, stays until the next rotation"
-        elif now - ends[it.key.kid] < MAY_GO_AFTER:
-            word = f"verifies, can be removed from {ends[it.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
+        elif now - ends[entry.key.kid] < MAY_GO_AFTER:
+            word = f"verifies, can be removed from {ends[entry.key.kid] + MAY_GO_AFTER:%Y-%m-%dT%H:%M:%SZ}"
         else:
             word = "verifies, can be removed"
-        lines.append((it, word))
+        lines.append((entry, word))
     return lines
 
 
@@ -61,16 +61,16 @@ def rotate(
 ) -> None:
     """Keep the algorithm unless another is given. Raises OSError where the folder cannot be read or written."""
     before = newest_private(folder)
-    made = make_key(folder, algorithm)
+    new_file = make_key(folder, algorithm)
     keys = key_entries(read_keys(folder).values())
     # Our clock may be ahead of the one by which files are dated.
-    at = min([now, *(it.since for it in keys if made in it.files)])
+    at = min([now, *(entry.since for entry in keys if new_file in entry.files)])
     ends = superseded(keys)
-    gone = [it for it in keys if at - ends.get(it.key.kid, at) >= MAY_GO_AFTER]
-    for file in (file for it in gone for file in it.files):
+    removed = [entry for entry in keys if at - ends.get(entry.key.kid, at) >= MAY_GO_AFTER]
+    for file in (file for entry in removed for file in entry.files):
         # Another rotation may have been quicker.
         file.unlink(missing_ok=True)
-    show(folder, now=now, delay=delay, as_json=as_json, removed=gone)
+    show(folder, now=now, delay=delay, as_json=as_json, removed=removed)
     if before and algorithm and algorithm is not before.alg:
         print_note(_changed(before.alg, algorithm, now + delay))
 
@@ -89,9 +89,12 @@ def show(
 ) -> None:
     """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
     files = read_keys(path).values()
-    found = describe_keys(key_entries(files), now=now, delay=delay)
-    found += [(it, "removed: all its tokens have expired") for it in removed]
-    rows = [{"kid": it.key.kid, "alg": it.key.alg, "since": it.since, "does": word} for it, word in found]
+    descriptions = describe_keys(key_entries(files), now=now, delay=delay)
+    descriptions += [(entry, "removed: all its tokens have expired") for entry in removed]
+    rows = [
+        {"kid": entry.key.kid, "alg": entry.key.alg, "since": entry.since, "does": word}
+        for entry, word in descriptions
+    ]
     print_rows(rows, columns=("kid", "alg", "since", "does"), empty="There are no keys.", as_json=as_json)
     for file in files:
         if file.problem:

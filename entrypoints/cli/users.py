@@ -58,7 +58,7 @@ async def create_user(
     if password_hash is not None and not container.hasher().can_verify(password_hash):
         text = "--password-hash: this hash is not supported. Use a hash of bcrypt, argon2, Django or passlib."
         raise WrongInput(text)
-    made = await container.create_user()(
+    user = await container.create_user()(
         email=email,
         username=username,
         role=role,
@@ -66,14 +66,14 @@ async def create_user(
         password_hash=password_hash,
         password=read_password() if password_hash is None else None,
     )
-    if made is None:
+    if user is None:
         raise Failure("A verified user already has this address or username.")
     if as_json:
-        print_json(user_row(made))
+        print_json(user_row(user))
     else:
-        click.echo(made.id)
-    if not made.verified and made.role is not Role.MEMBER:
-        print_note(_UNVERIFIED_ROLE.format(role=made.role, email=made.email))
+        click.echo(user.id)
+    if not user.verified and user.role is not Role.MEMBER:
+        print_note(_UNVERIFIED_ROLE.format(role=user.role, email=user.email))
 
 
 @users.command("find", cls=Command, examples=["", "ada", "--role admin --json", "--email ada@example.org"])
@@ -93,12 +93,12 @@ def find_users(*, query: str | None, email: str | None, **options: Any) -> None:
 async def _find(
     container: "Container", *, query: str, email: str | None, role: Role | None, limit: int, as_json: bool
 ) -> None:
-    found, more = await container.find_users()(query=query if email is None else email, role=role, limit=limit)
+    users, more = await container.find_users()(query=query if email is None else email, role=role, limit=limit)
     if email is not None:
-        found, more = [user for user in found if user.email == email.lower()], False
-    print_rows([user_row(user) for user in found], columns=USER, empty="No users found.", as_json=as_json)
+        users, more = [user for user in users if user.email == email.lower()], False
+    print_rows([user_row(user) for user in users], columns=USER, empty="No users found.", as_json=as_json)
     if more:
-        print_note(f"Only the first {len(found)} are shown. Use a longer prefix or a higher --limit.")
+        print_note(f"Only the first {len(users)} are shown. Use a longer prefix or a higher --limit.")
 
 
 @users.command("grant", cls=Command, examples=["--email ada@example.org --role moderator"])

@@ -80,12 +80,12 @@ class Child:
 
     def stop(self, seconds: float = 10) -> None:
         """Ask it to stop, and kill it after `seconds`."""
-        self.ask()
+        self.request_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
         self.kill()
 
-    def ask(self) -> None:
+    def request_stop(self) -> None:
         if self.alive():
             self._process.send_signal(self._stop_signal)
 
@@ -101,18 +101,18 @@ class Child:
 
     def output(self) -> str:
         """What it has written since it was started."""
-        return self._written(self._began).decode(errors="replace")
+        return self._read_output(self._began).decode(errors="replace")
 
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.output().splitlines()[-lines:])
 
     def new_output(self) -> list[str]:
         """The lines that it has written since the last call."""
-        lines, newline, _ = self._written(self._reported).rpartition(b"\n")
+        lines, newline, _ = self._read_output(self._reported).rpartition(b"\n")
         self._reported += len(lines) + len(newline)
         return lines.decode(errors="replace").splitlines()
 
-    def _written(self, since: int) -> bytes:
+    def _read_output(self, since: int) -> bytes:
         with self.log.open("rb") as output:
             output.seek(since)
             return output.read()
@@ -141,11 +141,11 @@ def command_line(pid: int) -> str:
     with suppress(FileNotFoundError, ProcessLookupError):
         if Path("/proc/self").exists():
             return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        return finished(["/bin/ps", "-p", str(pid), "-o", "command="]).stdout
+        return run_to_end(["/bin/ps", "-p", str(pid), "-o", "command="]).stdout
     return ""
 
 
-def finished(
+def run_to_end(
     command: Sequence[str], *, stdin: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run it to its end; its output and its errors together."""

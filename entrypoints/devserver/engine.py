@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Self
 
 from entrypoints.devserver.child import Child, kill_orphan
-from entrypoints.devserver.lock import Lock, kept_secret
+from entrypoints.devserver.lock import Lock, stored_secret
 
 HOST = "127.0.0.1"
 
@@ -53,7 +53,7 @@ class Engine(ABC):
 
     @property
     def password(self) -> str:
-        return kept_secret(self.folder / "password")
+        return stored_secret(self.folder / "password")
 
     @property
     def pid(self) -> int | None:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from pip._vendor.packaging.requirements import Requirement
 
-OFTEN, RARELY = 0.2, 5.0
+TERMINAL_INTERVAL, LOG_INTERVAL = 0.2, 5.0
 """Seconds between two reports, at a terminal and elsewhere."""
 PIP = (
     *("-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--require-hashes"),
@@ -22,11 +22,15 @@ PIP = (
 )
 
 
-def wanted(lock: Path) -> set[str]:
+def required_names(lock: Path) -> set[str]:
     """The names that the lock has for this machine, as pip writes them."""
     lines = re.findall(r"^[A-Za-z0-9][^\\\n]*", lock.read_text(), re.MULTILINE)
-    found = [Requirement(line.strip()) for line in lines]
-    return {_name(it.name) for it in found if it.marker is None or it.marker.evaluate()}
+    requirements = [Requirement(line.strip()) for line in lines]
+    return {
+        _name(requirement.name)
+        for requirement in requirements
+        if requirement.marker is None or requirement.marker.evaluate()
+    }
 
 
 def _name(text: str) -> str:
@@ -50,7 +54,7 @@ class Report:
 
     def update(self) -> None:
         now = time.monotonic()
-        if now - self._reported < (OFTEN if self._watched else RARELY):
+        if now - self._reported < (TERMINAL_INTERVAL if self._watched else LOG_INTERVAL):
             return
         self._reported = now
         done = len(self._names & _installed())
@@ -71,7 +75,7 @@ class Report:
 
 def install(lock: Path) -> int:
     """The exit status of pip, whose errors go to standard error."""
-    report = Report(wanted(lock), Path(sys.prefix).name)
+    report = Report(required_names(lock), Path(sys.prefix).name)
     process = subprocess.Popen(
         [sys.executable, *PIP, str(lock)],
         stdout=subprocess.PIPE,
@@ -81,15 +85,15 @@ def install(lock: Path) -> int:
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(OFTEN):
+        while not over.wait(TERMINAL_INTERVAL):
             report.update()
 
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
         for line in process.stdout or ():
-            if found := re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", line):
-                report.collected.add(_name(found[1]))
+            if match := re.match(r"\s*(?:Collecting|Requirement already satisfied:) ([A-Za-z0-9._-]+)", line):
+                report.collected.add(_name(match[1]))
         status = process.wait()
     except KeyboardInterrupt:
         process.wait()

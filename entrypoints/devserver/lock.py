@@ -42,7 +42,7 @@ def write_private(path: Path, text: str) -> None:
     fresh.replace(path)
 
 
-def kept_secret(path: Path) -> str:
+def stored_secret(path: Path) -> str:
     """The secret of that file; made up where there is none yet."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(24))

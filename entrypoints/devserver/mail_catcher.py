@@ -23,7 +23,7 @@ class Mailbox:
         self._folder = folder
         self._last = 0
 
-    def keep(self, recipients: list[str], content: bytes) -> Path:
+    def save(self, recipients: list[str], content: bytes) -> Path:
         # Two mails in one microsecond, or a clock set back, must not change the order.
         self._last = max(time.time_ns() // 1000, self._last + 1)
         arrival = datetime.fromtimestamp(self._last // 1_000_000, UTC)
@@ -36,11 +36,11 @@ class Mailbox:
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
         """The name is aiosmtpd's. It gives the mail without the dots that SMTP had doubled."""
         content = envelope.original_content or b""
-        await asyncio.to_thread(self.keep, envelope.rcpt_tos, content)
+        await asyncio.to_thread(self.save, envelope.rcpt_tos, content)
         return "250 Kept"
 
 
-async def catch(mailbox: Mailbox, port: int) -> None:
+async def run_server(mailbox: Mailbox, port: int) -> None:
     """Until SIGINT or SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
@@ -62,7 +62,7 @@ def main() -> None:
     logging.basicConfig(level=logging.WARNING)
     folder: Path = arguments.folder
     folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    asyncio.run(catch(Mailbox(folder), arguments.port))
+    asyncio.run(run_server(Mailbox(folder), arguments.port))
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@ import signal
 from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
-from entrypoints.devserver.child import Child, finished, launcher
+from entrypoints.devserver.child import Child, launcher, run_to_end
 from entrypoints.devserver.engine import HOST, Engine, EngineFailed, wheel_folder
-from entrypoints.devserver.privileges import IDENTITIES, hand_over, lesser_identity
+from entrypoints.devserver.privileges import IDENTITIES, change_owner, unprivileged_identity
 
 NAME = "latchkey"
 ENVIRON = {"LC_ALL": "C", "TZ": "UTC", "PATH": os.defpath}
@@ -53,10 +53,10 @@ class Postgres(Engine):
         return f"postgresql://{NAME}:{self.password}@{HOST}:{self.port}/{database}"
 
     def _prepare(self) -> tuple[Path, str]:
-        self.identity = lesser_identity(self.folder, self._home, self._report, self._identities)
+        self.identity = unprivileged_identity(self.folder, self._home, self._report, self._identities)
         if not self._cluster.exists():
             self._create()
-        hand_over(self._cluster, self.identity)
+        change_owner(self._cluster, self.identity)
         return self._cluster / "postmaster.pid", str(self._cluster)
 
     def _create(self) -> None:
@@ -64,7 +64,7 @@ class Postgres(Engine):
         fresh = self.folder / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
-        hand_over(fresh, self.identity)
+        change_owner(fresh, self.identity)
         locale = ("--encoding=UTF8", "--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C")
         haste = () if self._durable else ("--no-sync",)
         self._run("initdb", "-D", fresh, "-U", NAME, "-A", "trust", *locale, "--no-instructions", *haste)
@@ -76,9 +76,9 @@ class Postgres(Engine):
 
     def _run(self, program: str, *arguments: str | Path, stdin: str = "") -> None:
         command = [*launcher(self.identity, self.stop_signal), str(self._home / "bin" / program)]
-        done = finished([*command, *map(str, arguments)], stdin=stdin, cwd=self.folder, environ=ENVIRON)
-        if done.returncode != 0 or "ERROR:" in done.stdout:
-            raise EngineFailed(f"{program} failed:\n{done.stdout}")
+        process = run_to_end([*command, *map(str, arguments)], stdin=stdin, cwd=self.folder, environ=ENVIRON)
+        if process.returncode != 0 or "ERROR:" in process.stdout:
+            raise EngineFailed(f"{program} failed:\n{process.stdout}")
 
     def _launch(self) -> Child:
         options = {

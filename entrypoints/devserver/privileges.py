@@ -13,7 +13,7 @@ import sys
 from collections.abc import Callable, Collection, Iterable
 from pathlib import Path
 
-from entrypoints.devserver.child import finished, mapped_launcher
+from entrypoints.devserver.child import mapped_launcher, run_to_end
 
 IDENTITIES = ("mapped", "nobody")
 
@@ -36,7 +36,7 @@ class MissingPrivileges(Exception):
     """This process is root, and no other identity can reach the files."""
 
 
-def lesser_identity(
+def unprivileged_identity(
     folder: Path, programs: Path, report: Callable[[str], None], identities: Collection[str] = IDENTITIES
 ) -> str:
     """`self` unless we are root. `folder` is our own; `programs` is the tree that must be readable."""
@@ -46,28 +46,30 @@ def lesser_identity(
         raise MissingPrivileges(
             "PostgreSQL does not run as root, and setpriv (util-linux) is missing; run as another user"
         )
-    if "mapped" in identities and out_of_reach("mapped", _needed(folder, programs)) == []:
+    if "mapped" in identities and inaccessible("mapped", _needed(folder, programs)) == []:
         return "mapped"
     folder.chmod(0o711)
     needed = _needed(folder, programs)
-    closed = [Path(path) for path in out_of_reach("nobody", needed) or ()]
-    opened = [path for path in closed if _loosen(path, programs)]
+    closed = [Path(path) for path in inaccessible("nobody", needed) or ()]
+    opened = [path for path in closed if _add_permissions(path, programs)]
     for path in opened:
         if not path.is_relative_to(programs):
             report(f"chmod o+x {path}: PostgreSQL runs as the user `nobody`, who has to pass through")
     if any(path.is_relative_to(programs) for path in opened):
         report(f"chmod o+rX {programs} and what is in it: PostgreSQL runs from there as the user `nobody`")
-    left = out_of_reach("nobody", needed)
-    if left is None:
+    still_closed = inaccessible("nobody", needed)
+    if still_closed is None:
         raise MissingPrivileges(
             "PostgreSQL does not run as root, and we cannot become the user `nobody`; run as another user"
         )
-    if left:
-        raise MissingPrivileges(f"PostgreSQL does not run as root, and the user `nobody` cannot reach {left[0]}")
+    if still_closed:
+        raise MissingPrivileges(
+            f"PostgreSQL does not run as root, and the user `nobody` cannot reach {still_closed[0]}"
+        )
     return "nobody"
 
 
-def hand_over(folder: Path, identity: str) -> None:
+def change_owner(folder: Path, identity: str) -> None:
     """Give the folder and its content to the user that PostgreSQL will run as."""
     if identity == "self":
         return
@@ -79,12 +81,12 @@ def hand_over(folder: Path, identity: str) -> None:
         os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
-def out_of_reach(identity: str, paths: Iterable[str]) -> list[str] | None:
+def inaccessible(identity: str, paths: Iterable[str]) -> list[str] | None:
     """Those that may not be read, or passed through where they end with a slash; None: cannot be tried."""
     mapping = mapped_launcher() if identity == "mapped" else []
     command = [*mapping, sys.executable, "-I", "-S", "-c", PROBE, identity]
     try:
-        probe = finished(command, stdin="\n".join(paths))
+        probe = run_to_end(command, stdin="\n".join(paths))
     except FileNotFoundError:
         return None
     return None if probe.returncode else probe.stdout.splitlines()
@@ -93,13 +95,13 @@ def out_of_reach(identity: str, paths: Iterable[str]) -> list[str] | None:
 def _needed(folder: Path, programs: Path) -> list[str]:
     """From the root downwards, so that opening them in this order is enough."""
     above = {above for below in (folder, programs) for above in (below, *below.parents)}
-    ways = [f"{way}/" for way in sorted(above, key=lambda path: len(path.parts)) if way != Path("/")]
+    folders = [f"{passage}/" for passage in sorted(above, key=lambda path: len(path.parts)) if passage != Path("/")]
     inside = [path for part in ("bin", "lib", "share") for path in sorted((programs / part).rglob("*"))]
     parts = [programs / part for part in ("bin", "lib", "share")]
-    return [*ways, *(f"{path}/" if path.is_dir() else str(path) for path in (*parts, *inside))]
+    return [*folders, *(f"{path}/" if path.is_dir() else str(path) for path in (*parts, *inside))]
 
 
-def _loosen(path: Path, programs: Path) -> bool:
+def _add_permissions(path: Path, programs: Path) -> bool:
     mode = stat.S_IMODE(path.stat().st_mode)
     inside = path.is_relative_to(programs)
     more = 0 if path.is_dir() and not inside else stat.S_IROTH

@@ -17,8 +17,8 @@ from entrypoints.devserver.valkey_engine import Valkey
 
 ROOT = Path(__file__).resolve().parents[2]
 DATABASE, REDIS, SMTP = "LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL", "LATCHKEY_SMTP_URL"
-SECONDS_TO_GET_READY = 60
-SECONDS_TO_LEAVE = 10
+START_TIMEOUT = 60
+STOP_TIMEOUT = 10
 
 
 class ProcessFailed(Exception):
@@ -52,16 +52,16 @@ class DevStack:
 
     def open(self) -> None:
         """Raises ProcessFailed, StopRequested, or what an engine raises."""
-        running = self.data / "running.json"
-        running.unlink(missing_ok=True)
+        running_file = self.data / "running.json"
+        running_file.unlink(missing_ok=True)
         own = self._engines.get(DATABASE)
         fresh = isinstance(own, Postgres) and own.fresh
         # The API has loaded nearly all that a migration needs by the time that an empty database is made.
         schema = "absent" if fresh else "there"
-        self._start("api", "-m", "entrypoints.devserver.preload", "entrypoints.api", str(running), schema)
+        self._start("api", "-m", "entrypoints.devserver.preload", "entrypoints.api", str(running_file), schema)
         if self._engines:
-            made = f" (a new database in {self.data}, which takes a moment)" if fresh else ""
-            names = {DATABASE: f"PostgreSQL{made}", REDIS: "Valkey"}
+            database_note = f" (a new database in {self.data}, which takes a moment)" if fresh else ""
+            names = {DATABASE: f"PostgreSQL{database_note}", REDIS: "Valkey"}
             self._report("Starting " + " and ".join(names[setting] for setting in self._engines))
         with ThreadPoolExecutor() as pool:
             list(pool.map(lambda engine: engine.start(), self._engines.values()))
@@ -72,11 +72,11 @@ class DevStack:
             self._migrate()
         self._report("Starting the API" + (", which makes the schema" if fresh else ""))
         urls = {name: self._environ[name] for name in (DATABASE, REDIS, SMTP)}
-        write_private(running, json.dumps(urls, indent=2) + "\n")
+        write_private(running_file, json.dumps(urls, indent=2) + "\n")
 
     def wait_until_ready(self, host: str, port: int) -> None:
         """The worker comes last, when there is a schema for sure. Raises ProcessFailed or StopRequested."""
-        deadline = time.monotonic() + SECONDS_TO_GET_READY
+        deadline = time.monotonic() + START_TIMEOUT
         while (answer := _health(host, port)) != "200":
             self.check()
             if time.monotonic() > deadline:
@@ -105,8 +105,8 @@ class DevStack:
         (self.data / "running.json").unlink(missing_ok=True)
         catcher = self._parts.pop("mail", None)
         for part in self._parts.values():
-            part.ask()
-        deadline = time.monotonic() + SECONDS_TO_LEAVE
+            part.request_stop()
+        deadline = time.monotonic() + STOP_TIMEOUT
         for part in self._parts.values():
             part.stop(max(0.0, deadline - time.monotonic()))
         if catcher:

@@ -70,7 +70,7 @@ class Dispatch:
         if detail := state["malformed"]:
             await _refuse(scope, send, "malformed", detail)
         elif path is None:
-            await self._send_without_route(scope, receive, send, "not_found", self._nothing_at(scope["path"]), {})
+            await self._send_without_route(scope, receive, send, "not_found", self._unknown_path(scope["path"]), {})
         elif method not in path.methods:
             detail, headers = f"This path supports the methods {path.allow}.", {"Allow": path.allow}
             await self._send_without_route(scope, receive, send, "method_not_allowed", detail, headers)
@@ -90,7 +90,7 @@ class Dispatch:
         await send({"type": "http.response.start", "status": 204, "headers": headers})
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 
-    def _nothing_at(self, path: str) -> str:
+    def _unknown_path(self, path: str) -> str:
         if self._prefix and path.startswith(f"{self._prefix}/"):
             return f"The proxy must remove {self._prefix}, the path of LATCHKEY_PUBLIC_URL."
         return "There is nothing at this path. Check for a trailing or double slash and percent-encoding."

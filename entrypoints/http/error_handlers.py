@@ -8,8 +8,8 @@ from litestar import Request, Response
 from litestar.exceptions import HTTPException, ValidationException
 
 from domain.refusals import ErrorCode, Refusal
-from entrypoints.http.problems import Problem, answer, prefix_of, problem, refused
-from entrypoints.http.validation import decoded_problem, in_words, missing_body, problem_of, refusal_of
+from entrypoints.http.problems import Problem, prefix_of, problem, problem_response, refusal_response
+from entrypoints.http.validation import decoded_problem, missing_body, problem_of, refusal_of, rule_for
 
 _CODES = {
     400: "malformed",
@@ -22,20 +22,24 @@ _CODES = {
 log = structlog.get_logger()
 
 
-def misread(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
+def http_error_response(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
     """What the framework refuses: routes, methods, sizes, parameters."""
     if isinstance(error, ValidationException):
         extras = error.extra if isinstance(error.extra, list) else []
-        problems = [one for it in extras for one in _at_fault(request, str(it.get("key")), str(it.get("message")))]
-        return refused(request, refusal_of(problems or [Refusal(ErrorCode.MALFORMED)]))
+        problems = [
+            item
+            for extra in extras
+            for item in _parameter_problems(request, str(extra.get("key")), str(extra.get("message")))
+        ]
+        return refusal_response(request, refusal_of(problems or [Refusal(ErrorCode.MALFORMED)]))
     detail = error.detail if error.status_code == HTTPStatus.UNSUPPORTED_MEDIA_TYPE else ""
     if error.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return failed(request, error)
+        return internal_error_response(request, error)
     code = _CODES.get(error.status_code, "malformed")
-    return answer(request, problem(code, detail, prefix=prefix_of(request.scope)))
+    return problem_response(request, problem(code, detail, prefix=prefix_of(request.scope)))
 
 
-def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> list[Refusal]:
+def _parameter_problems(request: Request[Any, Any, Any], name: str, message: str) -> list[Refusal]:
     """The framework names parameters as the handler does, and calls the body `data`; it is all there is to say of a
     body that is missing."""
     if name == "data":
@@ -44,10 +48,10 @@ def _at_fault(request: Request[Any, Any, Any], name: str, message: str) -> list[
         return missing_body(wanted and wanted.annotation) if missing else [decoded_problem(message)]
     parameter = request.route_handler.parsed_fn_signature.parameters.get(name)
     known_as = getattr(parameter and parameter.kwarg_definition, "name", None)
-    return [problem_of(known_as or name, in_words(message, parameter and parameter.annotation))]
+    return [problem_of(known_as or name, rule_for(message, parameter and parameter.annotation))]
 
 
-def failed(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
+def internal_error_response(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
     """The last resort: everything about it goes to the log, nothing to the caller."""
     log.error("internal_error", path=request.scope["path"], exc_info=error)
-    return answer(request, problem("internal", prefix=prefix_of(request.scope)))
+    return problem_response(request, problem("internal", prefix=prefix_of(request.scope)))

@@ -11,49 +11,49 @@ from litestar.params import QueryParameter
 from msgspec import Meta
 
 
-def described(description: str, *examples: Any, **keywords: Any) -> Meta:
+def documented(description: str, *examples: Any, **keywords: Any) -> Meta:
     """`keywords` are those of JSON Schema, as it writes them: `maxLength=254`."""
     return Meta(description=description, examples=list(examples) or None, extra_json_schema=keywords or None)
 
 
-Email = Annotated[str, described("An e-mail address.", "ada@example.org", format="email", maxLength=254)]
+Email = Annotated[str, documented("An e-mail address.", "ada@example.org", format="email", maxLength=254)]
 Username = Annotated[
     str,
-    described(
+    documented(
         "3 to 32 letters (a to z), digits, dots, underscores or hyphens; begins and ends with a letter or a digit.",
         "ada",
         maxLength=32,
     ),
 ]
-Login = Annotated[str, described("An e-mail address or a username.", "ada@example.org")]
-Password = Annotated[str, described("The current password.", "a long walk to the lighthouse", format="password")]
+Login = Annotated[str, documented("An e-mail address or a username.", "ada@example.org")]
+Password = Annotated[str, documented("The current password.", "a long walk to the lighthouse", format="password")]
 NewPassword = Annotated[
     str,
-    described(
+    documented(
         "15 to 128 characters of any script, unless the installation sets another minimum.",
         "a longer walk to the lighthouse",
         format="password",
         maxLength=128,
     ),
 ]
-LinkToken = Annotated[str, described("The `token` of a link in a mail.", "eyJwIjoidmVyaWZ5Iiw.aRxT0A.s1gn")]
+LinkToken = Annotated[str, documented("The `token` of a link in a mail.", "eyJwIjoidmVyaWZ5Iiw.aRxT0A.s1gn")]
 AccessToken = Annotated[
     str,
-    described("A JWT (RFC 9068). Send it as `Authorization: Bearer …`.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ"),
+    documented("A JWT (RFC 9068). Send it as `Authorization: Bearer …`.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ"),
 ]
-RefreshToken = Annotated[str, described("Opaque. Exchange it at `/v1/refresh`.", "AZmjxI8gehGNBxyb4qRfMwAAAAE")]
-UserId = Annotated[UUID, described("The user's id (UUIDv7).", "0199a3c4-7d1e-7c3a-9b52-5f0e8a7d6c41")]
-SessionId = Annotated[UUID, described("The session's id (UUIDv7).", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33")]
-RowId = Annotated[UUID, described("UUIDv7.", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
-Seconds = Annotated[int, described("Seconds from now.", 600)]
-Timestamp = described("RFC 3339, UTC.", "2026-11-30T12:00:00Z", format="date-time")
-IpAddress = Annotated[str, described("The client's IP address; empty if unknown.", "203.0.113.9")]
+RefreshToken = Annotated[str, documented("Opaque. Exchange it at `/v1/refresh`.", "AZmjxI8gehGNBxyb4qRfMwAAAAE")]
+UserId = Annotated[UUID, documented("The user's id (UUIDv7).", "0199a3c4-7d1e-7c3a-9b52-5f0e8a7d6c41")]
+SessionId = Annotated[UUID, documented("The session's id (UUIDv7).", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33")]
+RowId = Annotated[UUID, documented("UUIDv7.", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
+Seconds = Annotated[int, documented("Seconds from now.", 600)]
+Timestamp = documented("RFC 3339, UTC.", "2026-11-30T12:00:00Z", format="date-time")
+IpAddress = Annotated[str, documented("The client's IP address; empty if unknown.", "203.0.113.9")]
 UserAgent = Annotated[
-    str, described("The client's User-Agent header, at most 256 characters.", "Mozilla/5.0 (X11; Linux x86_64)")
+    str, documented("The client's User-Agent header, at most 256 characters.", "Mozilla/5.0 (X11; Linux x86_64)")
 ]
 Limit = Annotated[int, QueryParameter(ge=1, le=200, description="Maximum number of items on a page.")]
 Cursor = Annotated[str | None, QueryParameter(max_length=512, description="`next_cursor` of the page before.")]
 NextCursor = Annotated[
     str | None,
-    described("Send it as `cursor` to get the next page. Null on the last page.", "AZmjxH0ffDqbUl8Oin1sQQ"),
+    documented("Send it as `cursor` to get the next page. Null on the last page.", "AZmjxH0ffDqbUl8Oin1sQQ"),
 ]

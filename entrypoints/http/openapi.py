@@ -90,7 +90,7 @@ def _schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:
         annotations = [handler.parsed_fn_signature.return_type.annotation]
         annotations += [handler.parsed_data_field.annotation] if handler.parsed_data_field else []
         annotations += [spec.data_container for spec in (handler.responses or {}).values()]
-        types.update(found for found in annotations if isclass(found) and issubclass(found, Struct))
+        types.update(kind for kind in annotations if isclass(kind) and issubclass(kind, Struct))
     _, schemas = msgspec.json.schema_components(types, ref_template="#/components/schemas/{name}")
     for schema in schemas.values():
         for field in schema.get("properties", {}).values():

@@ -91,7 +91,9 @@ def _require_value(parameter: Parameter | Reference) -> None:
     """A query parameter that may be left out is still never null."""
     schema = parameter.schema if isinstance(parameter, Parameter) else None
     if isinstance(parameter, Parameter) and isinstance(schema, Schema) and schema.one_of:
-        [value] = [one for one in schema.one_of if not (isinstance(one, Schema) and one.type == OpenAPIType.NULL)]
+        [value] = [
+            option for option in schema.one_of if not (isinstance(option, Schema) and option.type == OpenAPIType.NULL)
+        ]
         if isinstance(value, Reference):
             parameter.schema = value
         else:

@@ -28,15 +28,15 @@ class Path:
         """What answers GET as plain ASGI, if there is one."""
 
     def add(self, route: HTTPRoute) -> None:
-        found = {*self.methods, *map(str, route.methods), "OPTIONS"}
-        if "GET" in found:
-            found.add("HEAD")
+        allowed = {*self.methods, *map(str, route.methods), "OPTIONS"}
+        if "GET" in allowed:
+            allowed.add("HEAD")
         for handler in route.route_handlers:
             self.plain = self.plain or handler.opt.get(PLAIN)
             if handler.opt.get(NO_OPTIONS):
-                found.discard("OPTIONS")
-        self.methods = frozenset(found)
-        self.allow = ", ".join(sorted(found))
+                allowed.discard("OPTIONS")
+        self.methods = frozenset(allowed)
+        self.allow = ", ".join(sorted(allowed))
 
 
 class Paths:
@@ -55,7 +55,7 @@ class Paths:
                 typed[route.path_format] = route.path
         for template, path in known.items():
             if "{" in template:
-                kinds = [found[1] for found in _PARAMETER.finditer(typed[template])]
+                kinds = [match[1] for match in _PARAMETER.finditer(typed[template])]
                 values = [_VALUES.get(kind, _SEGMENT) for kind in kinds]
                 pieces = [re.escape(piece) for piece in _PARAMETER.sub("{}", typed[template]).split("{}")]
                 pattern = "".join(piece + value for piece, value in zip(pieces, [*values, ""], strict=True))

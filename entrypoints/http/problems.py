@@ -10,7 +10,7 @@ from litestar.types import HTTPScope, Scope, Send, WebSocketScope
 from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import ErrorCode, Refusal
-from entrypoints.http.fields import described
+from entrypoints.http.fields import documented
 
 CATALOGUE: dict[str, tuple[int, str]] = {
     ErrorCode.MALFORMED: (400, "The request is malformed"),
@@ -55,23 +55,25 @@ _SOON = 2
 
 
 class FieldProblem(Struct, frozen=True):
-    field: Annotated[str, described("The name of the field; empty if none can be named.", "email")]
-    code: Annotated[str, described("The code of this field's problem, or the reason.", "email_invalid")]
-    message: Annotated[str, described("For people.", "This is not an e-mail address.")]
+    field: Annotated[str, documented("The name of the field; empty if none can be named.", "email")]
+    code: Annotated[str, documented("The code of this field's problem, or the reason.", "email_invalid")]
+    message: Annotated[str, documented("For people.", "This is not an e-mail address.")]
 
 
 class Problem(Struct, frozen=True, kw_only=True):
     """A problem document (RFC 9457). `errors` names every field at fault."""
 
-    type: Annotated[str, described("Where the code is explained.", "/problems/email_invalid", format="uri-reference")]
-    title: Annotated[str, described("A short text for the code.", "The e-mail address is not valid")]
-    status: Annotated[int, described("The HTTP status.", 422)]
-    detail: Annotated[str, described("What is wrong with this request.", "This is not an e-mail address.")]
+    type: Annotated[
+        str, documented("Where the code is explained.", "/problems/email_invalid", format="uri-reference")
+    ]
+    title: Annotated[str, documented("A short text for the code.", "The e-mail address is not valid")]
+    status: Annotated[int, documented("The HTTP status.", 422)]
+    detail: Annotated[str, documented("What is wrong with this request.", "This is not an e-mail address.")]
     code: Annotated[
-        str, described("Stable. Base decisions on this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
+        str, documented("Stable. Base decisions on this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
     ]
     errors: list[FieldProblem] | UnsetType = UNSET
-    retry_after: Annotated[int, described("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
+    retry_after: Annotated[int, documented("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
 
 
 def problem(
@@ -103,7 +105,7 @@ def prefix_of(scope: Scope) -> str:
     return prefix
 
 
-def answer(
+def problem_response(
     request: Request[Any, Any, Any], document: Problem, headers: dict[str, str] | None = None
 ) -> Response[Problem]:
     request.scope["state"]["refusal"] = document.code  # for the access log and metrics
@@ -111,20 +113,20 @@ def answer(
         document,
         status_code=document.status,
         media_type=PROBLEM_JSON,
-        headers=_everywhere(document.status) | (headers or {}),
+        headers=_default_headers(document.status) | (headers or {}),
     )
 
 
-def refused(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
-    document, headers = _of(refusal, request.scope)
+def refusal_response(request: Request[Any, Any, Any], refusal: Refusal) -> Response[Problem]:
+    document, headers = _document_and_headers(refusal, request.scope)
     if document.status == HTTPStatus.UNAUTHORIZED and "challenge" in request.state:
         headers["WWW-Authenticate"] = request.state.challenge
-    return answer(request, document, headers)
+    return problem_response(request, document, headers)
 
 
 async def send_refusal(scope: HTTPScope, send: Send, refusal: Refusal) -> None:
     """The same without the framework."""
-    document, headers = _of(refusal, scope)
+    document, headers = _document_and_headers(refusal, scope)
     await send_problem(scope, send, document, headers)
 
 
@@ -132,9 +134,9 @@ async def send_problem(scope: HTTPScope, send: Send, document: Problem, headers:
     """Its code goes into the state of the request, for the access log and metrics."""
     scope["state"]["refusal"] = document.code
     body = msgspec.json.encode(document)
-    told = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(body))}
-    told |= _everywhere(document.status) | headers
-    lines = [(name.lower().encode(), value.encode()) for name, value in told.items()]
+    all_headers = {"Content-Type": PROBLEM_JSON, "Content-Length": str(len(body))}
+    all_headers |= _default_headers(document.status) | headers
+    lines = [(name.lower().encode(), value.encode()) for name, value in all_headers.items()]
     await send({"type": "http.response.start", "status": document.status, "headers": lines})
     await send({"type": "http.response.body", "body": body, "more_body": False})
 
@@ -152,11 +154,11 @@ def mark_bearer(scope: HTTPScope | WebSocketScope) -> None:
     scope["state"]["bearer"] = True
 
 
-def _of(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
+def _document_and_headers(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
     errors = [
-        FieldProblem(one.field, one.reason or one.code, one.detail)
-        for one in (refusal, *refusal.others)
-        if one.field is not None
+        FieldProblem(item.field, item.reason or item.code, item.detail)
+        for item in (refusal, *refusal.others)
+        if item.field is not None
     ]
     wait = refusal.retry_after
     if wait is None and CATALOGUE[refusal.code][0] == HTTPStatus.SERVICE_UNAVAILABLE:
@@ -165,14 +167,14 @@ def _of(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, dict[str, str]]:
     detail = refusal.detail
     if refusal.code is ErrorCode.MALFORMED and errors:
         # Of a field it is said which rule it breaks: "must be a string".
-        detail = "; ".join(f"{one.field}: {one.message}" if one.field else one.message for one in errors)
+        detail = "; ".join(f"{item.field}: {item.message}" if item.field else item.message for item in errors)
     document = problem(refusal.code, detail, errors, retry_after=wait, prefix=prefix_of(scope))
     if scope["state"].get("bearer") and (error := _BEARER_ERRORS.get(refusal.code)):
         headers["WWW-Authenticate"] = f'Bearer error="{error}", error_description="{document.title}"'
     return document, headers
 
 
-def _everywhere(status: int) -> dict[str, str]:
+def _default_headers(status: int) -> dict[str, str]:
     """What every answer of this status says."""
     if status == HTTPStatus.UNAUTHORIZED:
         return {"WWW-Authenticate": "Bearer"}

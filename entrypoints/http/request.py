@@ -15,7 +15,7 @@ from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode, Refusal
 from domain.token import AccessToken
-from entrypoints.http.validation import body_problems, problem_of, refusal_of, unreadable
+from entrypoints.http.validation import body_problems, not_json, problem_of, refusal_of
 
 AnyRequest = Request[Any, Any, Any]
 FOR_ANY_ORIGIN = {"Access-Control-Allow-Origin": "*"}
@@ -36,7 +36,7 @@ class StrictRequest(AnyRequest):
             raise Refusal(ErrorCode.MALFORMED, "The request ended before it was complete.") from error
 
     async def json(self) -> Any:
-        self._insist_on("application/json")
+        self._require_media_type("application/json")
         wanted = self.route_handler.parsed_data_field
         shape: type[msgspec.Struct] = wanted.annotation if wanted else msgspec.Struct
         body = await self.body()
@@ -45,7 +45,7 @@ class StrictRequest(AnyRequest):
                 read = msgspec.json.decode(body, type=shape)
             except msgspec.ValidationError:
                 read = None
-            plain = json.loads(body.decode(), object_pairs_hook=_no_field_twice)
+            plain = json.loads(body.decode(), object_pairs_hook=_unique_fields)
         except UnicodeDecodeError:
             raise Refusal(ErrorCode.MALFORMED, "The body is not UTF-8.", field="") from None
         except RecursionError:
@@ -53,14 +53,14 @@ class StrictRequest(AnyRequest):
         except ValueError as error:
             if "truncated" in str(error) and _is_json(body):
                 raise Refusal(ErrorCode.MALFORMED, _SURROGATE, field="") from None
-            raise unreadable(str(error)) from None
+            raise not_json(str(error)) from None
         problems = body_problems(plain, shape) if read is None or b"\\u0000" in body else []
         if problems or read is None:
             raise refusal_of(problems or [Refusal(ErrorCode.MALFORMED, field="")])
         return read
 
     async def form(self) -> FormMultiDict:
-        self._insist_on("application/x-www-form-urlencoded")
+        self._require_media_type("application/x-www-form-urlencoded")
         body = await self.body()
         try:
             pairs = parse_qsl(body.decode("ascii"), keep_blank_values=True, errors="strict")
@@ -69,13 +69,13 @@ class StrictRequest(AnyRequest):
         if any("\0" in text for pair in pairs for text in pair):
             raise Refusal(ErrorCode.MALFORMED, "The form must not contain NUL characters.")
         # Where the framework looks before it reads a form by itself, which it does less strictly.
-        self._connection_state.form = _no_field_twice(pairs)
+        self._connection_state.form = _unique_fields(pairs)
         return await super().form()
 
-    def _insist_on(self, media_type: str) -> None:
+    def _require_media_type(self, media_type: str) -> None:
         """Parameters mean nothing: neither type has any (RFC 8259, section 11; WHATWG URL, section 5)."""
-        said = self.headers.getall("content-type", [])
-        if len(said) != 1 or said[0].partition(";")[0].strip().lower() != media_type:
+        headers = self.headers.getall("content-type", [])
+        if len(headers) != 1 or headers[0].partition(";")[0].strip().lower() != media_type:
             raise UnsupportedMediaType(f"Send {media_type}.")
 
 
@@ -125,13 +125,13 @@ async def strict_form(request: AnyRequest) -> None:
     await request.form()
 
 
-def _no_field_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Two parsers of one document must not see two different things."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
-        seen = set[str]()
+        names = set[str]()
         for name, _ in pairs:
-            if name in seen:
+            if name in names:
                 raise problem_of(name, "is given twice")
-            seen.add(name)
+            names.add(name)
     return fields

@@ -17,21 +17,21 @@ from entrypoints.http.fields import (
     Timestamp,
     UserId,
     Username,
-    described,
+    documented,
 )
 
 
-class UserShape(Struct, frozen=True, kw_only=True):
+class UserResponse(Struct, frozen=True, kw_only=True):
     id: UserId
     email: Email
     username: Username | None
     role: Role
-    verified: Annotated[bool, described("Whether the e-mail address is verified. Roles apply only then.", True)]
-    disabled: Annotated[bool, described("Whether the account is disabled.", False)]
+    verified: Annotated[bool, documented("Whether the e-mail address is verified. Roles apply only then.", True)]
+    disabled: Annotated[bool, documented("Whether the account is disabled.", False)]
     created_at: Annotated[datetime, Timestamp]
 
     @classmethod
-    def of(cls, user: User) -> "UserShape":
+    def of(cls, user: User) -> "UserResponse":
         return cls(
             id=user.id,
             email=user.email,
@@ -46,7 +46,7 @@ class UserShape(Struct, frozen=True, kw_only=True):
 BEARER: Literal["Bearer"] = "Bearer"
 
 
-class TokenPairShape(Struct, frozen=True, kw_only=True):
+class TokenPairResponse(Struct, frozen=True, kw_only=True):
     """Lifetimes in seconds."""
 
     access_token: AccessToken
@@ -57,7 +57,7 @@ class TokenPairShape(Struct, frozen=True, kw_only=True):
     session_id: SessionId
 
     @classmethod
-    def of(cls, pair: TokenPair) -> "TokenPairShape":
+    def of(cls, pair: TokenPair) -> "TokenPairResponse":
         return cls(
             access_token=pair.access_token,
             token_type=BEARER,
@@ -71,4 +71,4 @@ class TokenPairShape(Struct, frozen=True, kw_only=True):
 class Accepted(Struct, frozen=True):
     """The same for every address; its owner is told more by mail."""
 
-    status: Annotated[str, described("What was done, or would have been for a known address.", "verification_sent")]
+    status: Annotated[str, documented("What was done, or would have been for a known address.", "verification_sent")]

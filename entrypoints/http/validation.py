@@ -65,7 +65,7 @@ def _body_problems(value: object, shape: type[msgspec.Struct]) -> Iterator[Refus
         try:
             msgspec.convert(value[name], field.type)
         except msgspec.ValidationError as error:
-            yield problem_of(name, in_words(str(error), field.type))
+            yield problem_of(name, rule_for(str(error), field.type))
         else:
             if "\0" in str(value[name]):
                 yield problem_of(name, "must not contain NUL")
@@ -81,7 +81,7 @@ def missing_body(shape: Any) -> list[Refusal]:
     return required or [Refusal(ErrorCode.MALFORMED, "A JSON body is required.", field="")]
 
 
-def unreadable(message: str) -> Refusal:
+def not_json(message: str) -> Refusal:
     """For a body that is not JSON."""
     syntax = _SYNTAX.fullmatch(message)
     text = f"The body is not JSON: {syntax[1]} at byte {syntax[2]}." if syntax else "The body is not JSON."
@@ -94,11 +94,11 @@ def decoded_problem(message: str) -> Refusal:
     """From what the decoder says of a whole object."""
     if field := _FIELD.match(message):
         return problem_of(field[2], "is required" if field[1] == "missing required" else "unknown field")
-    place = _PLACE.search(message)
-    return problem_of(place[1] if place else "", in_words(message))
+    path = _PLACE.search(message)
+    return problem_of(path[1] if path else "", rule_for(message))
 
 
-def in_words(message: str, annotation: Any = None) -> str:
+def rule_for(message: str, annotation: Any = None) -> str:
     """What the decoder says of one value, as a rule that the value has to keep."""
     message = _PLACE.sub("", message)
     if choices := _choices(annotation):
@@ -108,7 +108,7 @@ def in_words(message: str, annotation: Any = None) -> str:
     if bound := _BOUND.fullmatch(message):
         return f"must be {_BOUNDS[bound[1]]} {bound[2]}"
     if kind := _TYPE.fullmatch(message):
-        return f"must be {' or '.join(_TYPES.get(one, one) for one in kind[1].split(' | '))}"
+        return f"must be {' or '.join(_TYPES.get(name, name) for name in kind[1].split(' | '))}"
     return {"Invalid UUID": "must be a UUID"}.get(message, "is not valid")
 
 

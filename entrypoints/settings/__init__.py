@@ -66,8 +66,8 @@ def key_folder() -> tuple[Path, timedelta, bool]:
     """Where the signing keys are, or the first one will be; how long a new one waits; and whether they are those of
     development. Raises SettingsError."""
     reader = SettingsReader(None, meant_env("LATCHKEY_DATABASE_URL", "LATCHKEY_SIGNING_KEYS"))
-    made = reader.data_dir / "keys"
-    path: Path = reader.read(replace(ROWS["signing_keys"], parse=in_root, development=made))
+    default_folder = reader.data_dir / "keys"
+    path: Path = reader.read(replace(ROWS["signing_keys"], parse=in_root, development=default_folder))
     delay: timedelta = reader.read(ROWS["key_delay"])
     reader.raise_problems()
-    return path, delay, path is made
+    return path, delay, path is default_folder

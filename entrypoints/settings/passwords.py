@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from entrypoints.settings.files import in_root
-from entrypoints.settings.setting import setting, whole
+from entrypoints.settings.setting import setting, whole_number
 
 _ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
@@ -33,11 +33,11 @@ def argon2(text: str) -> Cost:
     """One lane: as many hashes run as there are cores, and further lanes would only wait for them."""
     from adapters.passwords.stored_hash import is_affordable
 
-    found = _ARGON2.fullmatch(text)
-    if found is None:
+    match = _ARGON2.fullmatch(text)
+    if match is None:
         raise ValueError("must look like m=19456,t=2,p=1: KiB of memory, passes, and one lane")
-    memory, passes = int(found[1]), int(found[2])
-    if found[3] != "1":
+    memory, passes = int(match[1]), int(match[2])
+    if match[3] != "1":
         raise ValueError(
             "must have one lane (p=1): as many hashes run at once as there are cores, so more gain nothing"
         )
@@ -68,7 +68,7 @@ class Passwords:
         check=_must_be_on,
         default=True,
     )
-    password_min_length: int = setting("PASSWORD_MIN_LENGTH", "characters", parse=whole(8, 64), default=15)
+    password_min_length: int = setting("PASSWORD_MIN_LENGTH", "characters", parse=whole_number(8, 64), default=15)
     breached_passwords: Path | None = setting(
         "BREACHED_PASSWORDS",
         "a folder with range files of Have I Been Pwned (`21BD1` or `21BD1.txt`, lines `SUFFIX:COUNT`); new"

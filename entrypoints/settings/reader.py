@@ -96,10 +96,10 @@ class SettingsReader:
         """Why `name` does not come from `make run`: the database and Redis are of one installation."""
         started = self._started()
         for engine in ("DATABASE_URL", "REDIS_URL"):
-            theirs = started.get(f"LATCHKEY_{engine}")
+            engine_url = started.get(f"LATCHKEY_{engine}")
             with suppress(ValueError):  # which is a problem of that setting
-                ours = text_of(self._values, f"LATCHKEY_{engine}")
-                if name != engine and None not in {ours, theirs} and ours != theirs:
+                own_url = text_of(self._values, f"LATCHKEY_{engine}")
+                if name != engine and None not in {own_url, engine_url} and own_url != engine_url:
                     return f", since LATCHKEY_{engine} is not that of `make run`"
         return ""
 

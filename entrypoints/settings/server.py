@@ -8,7 +8,7 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 from entrypoints.listening import listen_host
 from entrypoints.settings.reader import SettingsReader
-from entrypoints.settings.setting import seconds, setting, whole, words
+from entrypoints.settings.setting import seconds, setting, whole_number, words
 
 LONGEST_DRAIN = timedelta(minutes=10)
 Network = IPv4Network | IPv6Network
@@ -24,12 +24,12 @@ _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
 def origins(text: str) -> tuple[str, ...]:
     """As browsers and the web views of apps write them (RFC 6454, section 6.2): without a path, and without the port
     that the scheme implies. `null` is no origin: every sandboxed page has it."""
-    found = tuple(words(text))
-    for origin in found:
+    origins_given = tuple(words(text))
+    for origin in origins_given:
         named = _ORIGIN.fullmatch(origin)
         if named is None or int(named["port"] or 1) not in range(1, 65536):
             raise ValueError("must be a list of origins such as https://app.example.org or capacitor://localhost")
-    return tuple(map(_without_implied_port, found))
+    return tuple(map(_without_implied_port, origins_given))
 
 
 def _without_implied_port(origin: str) -> str:
@@ -38,11 +38,11 @@ def _without_implied_port(origin: str) -> str:
 
 
 def hosts(text: str) -> tuple[str, ...]:
-    found = tuple(words(text.lower()))
-    for host in found:
+    names = tuple(words(text.lower()))
+    for host in names:
         if not re.fullmatch(r"[a-z0-9._-]+|\[[0-9a-f:.]+\]", host):
             raise ValueError("must be a list of names such as accounts.example.org, without scheme and port")
-    return found
+    return names
 
 
 def bearer_token(text: str) -> str:
@@ -55,11 +55,11 @@ def bearer_token(text: str) -> str:
 
 
 def networks(text: str) -> tuple[Network, ...]:
-    found = tuple(ip_network(word) for word in words(text))
-    for network in found:
+    parsed = tuple(ip_network(word) for word in words(text))
+    for network in parsed:
         if isinstance(network, IPv6Network) and (network.network_address.scope_id or network.subnet_of(_MAPPED)):
             raise ValueError(f"{network} is no caller's address: leave a zone out, and write IPv4 as such")
-    return found
+    return parsed
 
 
 def too_wide(network: Network) -> bool:
@@ -85,13 +85,13 @@ class Server:
         "PORT",
         "In Kubernetes set `enableServiceLinks: false`: beside a Service named `latchkey`, service links such as"
         " `LATCHKEY_PORT=tcp://10.3.240.17:8000` look like settings (they are ignored).",
-        parse=whole(1, 65535),
+        parse=whole_number(1, 65535),
         default=8000,
     )
     processes: int = setting(
         "PROCESSES",
         "of the API",
-        parse=whole(1, 256),
+        parse=whole_number(1, 256),
         default=_cores,
         development=1,
         shown="cores (1 in development)",

@@ -67,7 +67,7 @@ def _text(default: Any) -> str:
             return f"`{default}`" if isinstance(default, str) else str(default)
 
 
-def whole(least: int, most: int) -> Callable[[str], int]:
+def whole_number(least: int, most: int) -> Callable[[str], int]:
     def parse(text: str) -> int:
         number = int(text) if text.isascii() and text.isdigit() else -1
         if not least <= number <= most:
@@ -78,7 +78,7 @@ def whole(least: int, most: int) -> Callable[[str], int]:
 
 
 def seconds(least: int = 1, most: timedelta = timedelta(days=366)) -> Callable[[str], timedelta]:
-    parse = whole(least, int(most.total_seconds()))
+    parse = whole_number(least, int(most.total_seconds()))
     return lambda text: timedelta(seconds=parse(text))
 
 

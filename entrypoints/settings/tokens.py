@@ -9,7 +9,7 @@ from pathlib import Path
 from entrypoints.settings.development_secrets import secret_key, signing_keys
 from entrypoints.settings.files import in_root
 from entrypoints.settings.reader import SettingsReader
-from entrypoints.settings.setting import seconds, setting, whole, words
+from entrypoints.settings.setting import seconds, setting, whole_number, words
 
 LONGEST_ACCESS = timedelta(hours=1)
 LONGEST_KEY_DELAY = timedelta(minutes=10)
@@ -50,13 +50,13 @@ def key_files(text: str) -> Path:
 
 def audience(text: str) -> tuple[str, ...]:
     """Names or URIs (RFC 7519, section 2: what holds a colon is a URI). Each token carries all of them."""
-    found = tuple(dict.fromkeys(words(text)))
-    for name in found:
+    names = tuple(dict.fromkeys(words(text)))
+    for name in names:
         if not _STRING_OR_URI.fullmatch(name):
             raise ValueError("must be a list of names or URIs, such as https://api.example.org, notes")
-    if sum(map(len, found)) > _LONGEST_AUDIENCE:
+    if sum(map(len, names)) > _LONGEST_AUDIENCE:
         raise ValueError(f"must have at most {_LONGEST_AUDIENCE} characters together: every token carries it")
-    return found
+    return names
 
 
 def _made_secret(reader: SettingsReader) -> tuple[bytes, ...]:
@@ -122,6 +122,6 @@ class Tokens:
     max_sessions: int = setting(
         "MAX_SESSIONS",
         "of one user, alive at a time; a new one ends the oldest",
-        parse=whole(1, 1000),
+        parse=whole_number(1, 1000),
         default=100,
     )

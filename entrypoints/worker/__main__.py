@@ -25,7 +25,7 @@ from application.mail.deliver_mail import DeliverMail
 from application.maintenance.keep_house import KeepHouse
 from entrypoints.container import Container, close
 from entrypoints.observability.logs import configure_logs, warn_about_settings
-from entrypoints.schema import SchemaError, insist_at_start
+from entrypoints.schema import SchemaError, require_schema_at_start
 from entrypoints.settings import SettingsError, load
 from entrypoints.worker.outbox_worker import CONCURRENCY, OutboxWorker
 from entrypoints.worker.purge_worker import PurgeWorker
@@ -66,7 +66,7 @@ def main() -> None:
     try:
         settings = load(mails=True)
         container = Container(settings=settings)
-        insist_at_start(container.database())
+        require_schema_at_start(container.database())
     except (SettingsError, SchemaError) as error:
         sys.exit(f"Latchkey cannot start.\n{error}")
     configure_logs(settings)

@@ -84,8 +84,8 @@ async def test_a_hash_from_elsewhere_is_taken_as_it_is(world: World) -> None:
 async def test_the_operator_is_held_to_the_same_rules(
     world: World, email: str, password: str | None, username: str | None, code: ErrorCode
 ) -> None:
-    making = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
-    assert await verdict(making) is code
+    factories = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
+    assert await verdict(factories) is code
     assert not world.store.rows.users
 
 

@@ -16,7 +16,7 @@ from dramatiq.errors import ConnectionClosed
 from adapters.redis.dramatiq_queue import QUEUE, DramatiqNudge, make_broker
 from entrypoints.cli.doctor.findings import State
 from entrypoints.cli.doctor.redis import check_redis
-from entrypoints.making import now
+from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
 from tests.entrypoints.conftest import Places
 from tests.support.cluster_nodes import PASSWORD, Cluster, Fleet, Sentinels

@@ -223,7 +223,7 @@ async def test_of_many_who_move_to_one_address_at_once_one_gets_there(stage: Sta
 async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_index(stage: Stage) -> None:
     """Neither sees the other's row before it is too late to hold it."""
 
-    def making(user: User) -> Callable[[], Awaitable[User | None]]:
+    def factories(user: User) -> Callable[[], Awaitable[User | None]]:
         async def make() -> User | None:
             async with stage.begin() as work:
                 await work.users.add(user)
@@ -236,7 +236,7 @@ async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_in
     for number in range(10):
         address = f"new{number}@example.org"
         user, late = await stage.user(f"mover{number}@example.org"), claim(address)
-        answers = await at_once([moving(stage, user, address), making(late)])
+        answers = await at_once([moving(stage, user, address), factories(late)])
         async with stage.begin() as work:
             holder = await work.users.by_email(address)
         assert [one for one in answers if one is not None] == [holder]

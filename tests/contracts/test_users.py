@@ -156,7 +156,7 @@ async def test_many_rivals_who_prove_one_address_at_once_leave_exactly_one(stage
 async def test_rivals_who_are_made_and_proven_in_one_work_leave_exactly_one(stage: Stage) -> None:
     """Neither sees the other's row before it is too late to lock it."""
 
-    def making(user: User) -> Callable[[], Awaitable[User | None]]:
+    def factories(user: User) -> Callable[[], Awaitable[User | None]]:
         async def make() -> User | None:
             async with stage.begin() as work:
                 await work.users.add(user)
@@ -169,7 +169,7 @@ async def test_rivals_who_are_made_and_proven_in_one_work_leave_exactly_one(stag
     for number in range(5):
         address = f"made{number}@example.org"
         rivals = [claim(address, username=f"maker{number}") for _ in range(8)]
-        proven = [user for user in await at_once(making(rival) for rival in rivals) if user is not None]
+        proven = [user for user in await at_once(factories(rival) for rival in rivals) if user is not None]
         async with stage.begin() as work:
             holder = await work.users.by_email(address)
         assert proven == [holder]

@@ -17,9 +17,9 @@ from adapters.memory_rate_limiter import MemoryRateLimiter
 from domain.limits import RATES, SPENT_BY_SESSION, Limit, Rate
 from domain.role import Role
 from entrypoints.container import Container
+from entrypoints.factories import now
 from entrypoints.http.app import assemble, create
 from entrypoints.http.guard import AccessPolicy, policy_of
-from entrypoints.making import now
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Service, address, code
 from tests.support.sweeping import SAMPLES

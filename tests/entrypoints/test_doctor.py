@@ -21,11 +21,11 @@ from redis.asyncio import Redis
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.cli.doctor.checks import check_all
-from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.clocks import compare_clocks
 from entrypoints.cli.doctor.database import check_database, judge_version
 from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
 from entrypoints.cli.doctor.findings import Finding, State
-from entrypoints.cli.doctor.hashing import DEARER, check_hashing, judge_hashing, ready_made
+from entrypoints.cli.doctor.hashing import STRONGER_COSTS, check_hashing, is_prebuilt, judge_hashing
 from entrypoints.cli.doctor.mails import check_mails
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.cli.doctor.settings import check_settings
@@ -462,8 +462,8 @@ async def test_clocks_that_differ(
 def test_what_the_wire_takes_is_no_difference() -> None:
     asked = datetime(2026, 3, 1, 12, tzinfo=UTC)
     for seconds in (0, 20, 40):
-        found = compare(
-            "Redis", asked + timedelta(seconds=seconds), asked=asked, answered=asked + timedelta(seconds=40)
+        found = compare_clocks(
+            "Redis", asked + timedelta(seconds=seconds), sent_at=asked, received_at=asked + timedelta(seconds=40)
         )
         assert found == Finding.ok("clock", "this machine and Redis have the same time")
 
@@ -604,7 +604,7 @@ def test_what_is_proposed_can_be_done() -> None:
     setting = re.search(r"LATCHKEY_ARGON2=(\S+) takes about (\d+) ms and (\d+) MiB .* at most (\d+) logins", dearer)
     assert setting is not None
     assert setting.groups() == ("m=65536,t=2,p=1", "34", "64", "119")
-    for cost in DEARER:
+    for cost in STRONGER_COSTS:
         assert argon2(str(cost)) == cost
     assert "LATCHKEY_ARGON2=m=32768,t=2,p=1 takes about 39 ms" in " ".join(proposed(23))
     assert "LATCHKEY_ARGON2=m=32768,t=2,p=1 takes about 49 ms" in " ".join(proposed(29))
@@ -615,5 +615,5 @@ def test_what_is_proposed_can_be_done() -> None:
 
 
 def test_a_library_that_was_compiled_here_is_told_from_a_wheel() -> None:
-    assert ready_made("Tag: cp310-abi3-manylinux_2_26_x86_64\nTag: cp310-abi3-manylinux_2_28_x86_64")
-    assert not ready_made("Tag: cp310-abi3-linux_x86_64")
+    assert is_prebuilt("Tag: cp310-abi3-manylinux_2_26_x86_64\nTag: cp310-abi3-manylinux_2_28_x86_64")
+    assert not is_prebuilt("Tag: cp310-abi3-linux_x86_64")

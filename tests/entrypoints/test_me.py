@@ -240,8 +240,8 @@ def test_the_document_is_what_openapi_says(service: Service) -> None:
     client.post("/v1/password/forgot", json={"email": client.email})
     eventually(lambda: client.get("/v1/me/export").json()["mails"])
     found = client.get("/v1/me/export").json()
-    assert set(found) == set(schema["ExportShape"]["properties"])
-    for name, shape in (("sessions", "KeptSession"), ("events", "EventShape"), ("mails", "KeptMail")):
+    assert set(found) == set(schema["ExportResponse"]["properties"])
+    for name, shape in (("sessions", "ExportedSession"), ("events", "EventResponse"), ("mails", "ExportedMail")):
         assert set(found[name][0]) == set(schema[shape]["properties"])
 
 

@@ -559,9 +559,9 @@ def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, 
     browser.see("mailbox-empty")
     folder.mkdir()
     mailbox = Mailbox(folder)
-    mailbox.keep([email], service.mail(email).as_bytes())
+    mailbox.save([email], service.mail(email).as_bytes())
     evil = b"To: b@example.org\r\nSubject: <script>alert(1)</script>\r\n\r\n<b>bold</b> {{7*7}}\r\n"
-    mailbox.keep(["b@example.org"], evil)
+    mailbox.save(["b@example.org"], evil)
     browser.driver.get(f"{service.url}/dev/mail")
     browser.see("mailbox")
     assert "<script>alert(1)</script>" in browser.text()
@@ -588,7 +588,7 @@ def test_mailbox_shows_html_that_can_run_and_load_nothing(service: Service, brow
         b"To: b@example.org\r\nSubject: evil\r\nContent-Type: text/html\r\n\r\n<html><head></head><body>seen"
         b"<script>document.body.textContent = 'run'</script><img src=x onerror='document.body.textContent=1'>"
     )
-    kept = Mailbox(folder).keep(["b@example.org"], evil)
+    kept = Mailbox(folder).save(["b@example.org"], evil)
     browser.driver.get(f"{service.url}/dev/mail/{kept.name}")
     browser.driver.switch_to.frame(browser.driver.find_element(By.TAG_NAME, "iframe"))
     assert browser.driver.find_element(By.TAG_NAME, "body").text == "seen"
@@ -617,7 +617,7 @@ def test_the_mailbox_shows_even_what_is_hardly_a_mail(service: Service) -> None:
             b"Content-Type: image/png\r\n\r\nx",
         ),
     ):
-        kept = mailbox.keep(["b@example.org"], content)
+        kept = mailbox.save(["b@example.org"], content)
         for path in ("/dev/mail", f"/dev/mail/{kept.name}"):
             assert client.get(path).status_code == 200, content[:50]
 

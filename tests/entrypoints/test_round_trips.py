@@ -8,7 +8,7 @@ from adapters.uuid7 import uuid7
 from domain.mail import MailKind, OutboxMail
 from domain.role import Role
 from domain.user import User
-from entrypoints.making import now
+from entrypoints.factories import now
 from tests.support.app_under_test import CLIENT_INFO, House, opened
 from tests.support.service import PASSWORD, Service, address
 

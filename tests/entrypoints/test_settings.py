@@ -28,7 +28,7 @@ from domain.mail import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 from entrypoints.container import Container
 from entrypoints.devserver.run import environment
-from entrypoints.making import make_composer, make_mailer
+from entrypoints.factories import make_composer, make_mailer
 from entrypoints.settings import Settings, SettingsError, load
 from entrypoints.settings.passwords import argon2
 from entrypoints.settings.settings import ROWS

@@ -12,21 +12,21 @@ from adapters.passwords.stored_hash import StoredHash
 from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
 from entrypoints.cli.output import printable
-from entrypoints.cli.user_import.files import LONGEST, Found, read_cells, read_lines
+from entrypoints.cli.user_import.files import LONGEST, ReadResult, read_cells, read_lines
 from entrypoints.cli.user_import.rows import COLUMNS, from_better_auth, from_firebase, from_json
 
 MADE = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 
 
-def lines(*texts: bytes) -> list[Found]:
+def lines(*texts: bytes) -> list[ReadResult]:
     return list(read_lines(BytesIO(b"\n".join(texts)), from_json))
 
 
-def cells(text: str) -> list[Found]:
+def cells(text: str) -> list[ReadResult]:
     return list(read_cells(BytesIO(text.encode())))
 
 
-def reason(found: Found) -> str:
+def reason(found: ReadResult) -> str:
     assert isinstance(found, ImportIssue)
     assert found.lost
     return found.reason

@@ -6,9 +6,9 @@ from pathlib import Path
 from uuid import UUID
 
 from adapters import uuid7
-from entrypoints import making
+from entrypoints import factories
 
-_right, _right_id = making.now, uuid7.uuid7
+_right, _right_id = factories.now, uuid7.uuid7
 
 
 def skew() -> float:
@@ -24,4 +24,4 @@ def wrong_id() -> UUID:
 
 
 def set_wrong() -> None:
-    making.now, uuid7.uuid7 = wrong, wrong_id
+    factories.now, uuid7.uuid7 = wrong, wrong_id

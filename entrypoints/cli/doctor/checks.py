@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Iterator
 import click
 from asgiref.sync import async_to_sync
 
-from entrypoints import making
+from entrypoints import factories
 from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.environment import check_keys, check_public_url, check_smtp
 from entrypoints.cli.doctor.findings import Finding, State
@@ -29,7 +29,7 @@ def run(*, as_json: bool) -> int:
     except SettingsError as error:
         errors = [Finding.error("settings", line) for line in str(error).splitlines()]
         if as_json:
-            print_json([_row(found) for found in errors])
+            print_json([_row(finding) for finding in errors])
         else:
             click.echo("\n".join(map(str, errors)))
         if hint(error):
@@ -37,17 +37,17 @@ def run(*, as_json: bool) -> int:
         return 1
     findings: list[Finding] = async_to_sync(_show)(settings, as_json=as_json)
     if as_json:
-        print_json([_row(found) for found in findings])
-    return int(any(found.state is State.ERROR for found in findings))
+        print_json([_row(finding) for finding in findings])
+    return int(any(finding.state is State.ERROR for finding in findings))
 
 
 async def _show(settings: Settings, *, as_json: bool) -> list[Finding]:
     """Each finding as it comes, unless one document is wanted at the end."""
     findings = []
-    async for found in check_all(settings):
-        findings.append(found)
+    async for finding in check_all(settings):
+        findings.append(finding)
         if not as_json:
-            click.echo(found)
+            click.echo(finding)
     return findings
 
 
@@ -55,28 +55,28 @@ async def check_all(settings: Settings) -> AsyncIterator[Finding]:
     """Every part, whatever the others are like. Raises nothing."""
     parts = {
         "settings": _each(check_settings(settings)),
-        "database": check_database(settings, making.now),
-        "mails": check_mails(settings, making.now),
-        "redis": check_redis(settings, making.now),
+        "database": check_database(settings, factories.now),
+        "mails": check_mails(settings, factories.now),
+        "redis": check_redis(settings, factories.now),
         "smtp": check_smtp(settings),
-        "keys": _each(check_keys(settings, making.now)),
-        "public url": check_public_url(settings, making.now),
-        "passwords": check_hashing(making.make_hasher(settings), settings.argon2),
+        "keys": _each(check_keys(settings, factories.now)),
+        "public url": check_public_url(settings, factories.now),
+        "passwords": check_hashing(factories.make_hasher(settings), settings.argon2),
     }
     for part, findings in parts.items():
         try:
             async with asyncio.timeout(DEADLINE):
-                found = [it async for it in findings]
+                results = [finding async for finding in findings]
         except Exception as error:
-            found = [Finding.error(part, f"the check failed: {type(error).__name__}")]
-        for it in found:
-            yield it
+            results = [Finding.error(part, f"the check failed: {type(error).__name__}")]
+        for finding in results:
+            yield finding
 
 
 async def _each(findings: Iterator[Finding]) -> AsyncIterator[Finding]:
-    for found in findings:
-        yield found
+    for finding in findings:
+        yield finding
 
 
-def _row(found: Finding) -> dict[str, str]:
-    return {"state": found.state, "part": found.part, "text": found.text}
+def _row(finding: Finding) -> dict[str, str]:
+    return {"state": finding.state, "part": finding.part, "text": finding.text}

@@ -10,7 +10,7 @@ from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.database_url import behind_pgbouncer
 from adapters.postgres.errors import FAILURES
 from application.ports import Clock
-from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.clocks import compare_clocks
 from entrypoints.cli.doctor.findings import Finding
 from entrypoints.schema import schema_of
 from entrypoints.settings import Settings
@@ -42,9 +42,9 @@ async def check_database(settings: Settings, clock: Clock) -> AsyncIterator[Find
     try:
         async with database.connection() as connection:
             [facts] = await connection.fetch(_FACTS)
-            asked = clock()
-            theirs = await connection.fetch_value(text("SELECT clock_timestamp()"))
-            answered = clock()
+            sent_at = clock()
+            server_time = await connection.fetch_value(text("SELECT clock_timestamp()"))
+            received_at = clock()
             schema, round_trip = await _schema(connection), await _round_trip(connection)
     except FAILURES as error:
         why = str(error) or "it does not answer"
@@ -61,8 +61,8 @@ async def check_database(settings: Settings, clock: Clock) -> AsyncIterator[Find
     if behind_pgbouncer(settings.database_url):
         yield _limits(facts)
     else:
-        yield _room(facts, settings)
-    yield compare("PostgreSQL", theirs, asked=asked, answered=answered)
+        yield _connection_capacity(facts, settings)
+    yield compare_clocks("PostgreSQL", server_time, sent_at=sent_at, received_at=received_at)
 
 
 def judge_version(major: int, version: str, where: str) -> Finding:
@@ -126,7 +126,7 @@ def _limits(facts: Row) -> Finding:
     return Finding.ok(PART, "PgBouncer manages the connections, and the server ends statements of lost connections")
 
 
-def _room(facts: Row, settings: Settings) -> Finding:
+def _connection_capacity(facts: Row, settings: Settings) -> Finding:
     limits = (facts["max_connections"], facts["for_the_role"], facts["for_the_database"])
     room = min(limit for limit in limits if limit is not None)
     needed = POOL_SIZE * (settings.processes + 1)

@@ -46,9 +46,9 @@ def check_keys(settings: Settings, clock: Clock) -> Iterator[Finding]:
         "keys",
         f"{keys.signing.kid} ({keys.signing.alg}) signs, {len(keys.verifying)} verify; {settings.signing_keys}",
     )
-    for it in read_keys(settings.signing_keys).values():
-        if it.key and it.key.private:
-            yield from _mode(it.file)
+    for key_file in read_keys(settings.signing_keys).values():
+        if key_file.key and key_file.key.private:
+            yield from _mode(key_file.file)
 
 
 def _mode(file: Path) -> Iterator[Finding]:
@@ -62,13 +62,13 @@ def _mode(file: Path) -> Iterator[Finding]:
 
 
 async def check_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Finding]:
-    ours = {
+    own_kids = {
         key.kid
         for key in ReloadingKeyStore(settings.signing_keys, delay=settings.key_delay, clock=clock).current().verifying
     }
     part, url = "public url", settings.public_url
     try:
-        theirs = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")
+        published_kids = await asyncio.to_thread(_kids, f"{url}/.well-known/jwks.json")
     except urllib.error.HTTPError as error:
         error.close()
         yield Finding.error(part, f"{url} answers with {error.code}: links in mails will not work; check the proxy")
@@ -82,7 +82,7 @@ async def check_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Fi
             part, f"{url} is not this service, but links in mails lead there: see LATCHKEY_PUBLIC_URL"
         )
     else:
-        if theirs & ours:
+        if published_kids & own_kids:
             yield Finding.ok(part, f"{url} is this service")
         else:
             yield Finding.error(

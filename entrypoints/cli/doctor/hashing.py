@@ -13,9 +13,9 @@ from entrypoints.settings.passwords import Cost
 PART = "passwords"
 SLOW = 0.5
 """Seconds for one hash, above which people wait for each other."""
-BEARABLE = 0.05
+MAX_SECONDS = 0.05
 """Seconds that a dearer hash may take, for it to be proposed."""
-DEARER = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
+STRONGER_COSTS = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
 
 
 async def check_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW) -> AsyncIterator[Finding]:
@@ -28,35 +28,39 @@ async def check_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW)
             times.append(time.perf_counter() - began)
     finally:
         hasher.close()
-    for found in judge_hashing(min(times), cost, cores=os.cpu_count() or 1, compilable=_compilable(), slow=slow):
-        yield found
+    for finding in judge_hashing(min(times), cost, cores=os.cpu_count() or 1, compilable=_compilable(), slow=slow):
+        yield finding
 
 
 def judge_hashing(seconds: float, cost: Cost, *, cores: int, compilable: bool, slow: float = SLOW) -> list[Finding]:
-    said = f"one takes {_milliseconds(seconds)}, so {cores} cores allow at most {_logins(seconds, cores)} ({cost})"
+    summary = f"one takes {_milliseconds(seconds)}, so {cores} cores allow at most {_logins(seconds, cores)} ({cost})"
     if seconds > slow:
-        return [Finding.warning(PART, f"{said}: this machine is slow or busy; more cores help{_or(compilable)}")]
-    findings = [Finding.ok(PART, said)]
+        return [Finding.warning(PART, f"{summary}: this machine is slow or busy; more cores help{_or(compilable)}")]
+    findings = [Finding.ok(PART, summary)]
     if compilable:
         findings.append(
             Finding.ok(PART, "`make native` compiles argon2 for this processor: three fifths of that each")
         )
-    elif dearer := _dearer(seconds, cost):
-        theirs = seconds * dearer.work / cost.work
+    elif stronger := _stronger_cost(seconds, cost):
+        stronger_seconds = seconds * stronger.work / cost.work
         findings.append(
             Finding.ok(
                 PART,
-                f"there is room for stronger hashes: LATCHKEY_ARGON2={dearer} takes about"
-                f" {_milliseconds(theirs)} and {dearer.memory // 1024} MiB a thread, which leaves at most"
-                f" {_logins(theirs, cores)}",
+                f"there is room for stronger hashes: LATCHKEY_ARGON2={stronger} takes about"
+                f" {_milliseconds(stronger_seconds)} and {stronger.memory // 1024} MiB a thread, which leaves at most"
+                f" {_logins(stronger_seconds, cores)}",
             )
         )
     return findings
 
 
-def _dearer(seconds: float, cost: Cost) -> Cost | None:
+def _stronger_cost(seconds: float, cost: Cost) -> Cost | None:
     """The most expensive settings that are affordable."""
-    better = [it for it in DEARER if it.work > cost.work and seconds * it.work / cost.work <= BEARABLE]
+    better = [
+        option
+        for option in STRONGER_COSTS
+        if option.work > cost.work and seconds * option.work / cost.work <= MAX_SECONDS
+    ]
     return better[-1] if better else None
 
 
@@ -78,9 +82,9 @@ def _compilable() -> bool:
         wheel = distribution("argon2-cffi-bindings").read_text("WHEEL") or ""
     except PackageNotFoundError:
         wheel = ""
-    return platform.machine() in {"x86_64", "AMD64"} and ready_made(wheel)
+    return platform.machine() in {"x86_64", "AMD64"} and is_prebuilt(wheel)
 
 
-def ready_made(wheel: str) -> bool:
+def is_prebuilt(wheel: str) -> bool:
     """By its description: what is built on a machine is for that machine, and says neither."""
     return any(name in wheel for name in ("manylinux", "musllinux", "macosx"))

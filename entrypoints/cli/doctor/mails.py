@@ -37,20 +37,20 @@ async def check_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding
 def judge_backlog(backlog: Backlog, note: str) -> Finding:
     """`note` is why one of them was put off, if known."""
     why = f"; the latest note: {note}" if note else ""
-    owed = (
-        f"{backlog.owed} waiting, the oldest for {_spoken(backlog.oldest)}{why}"
+    pending = (
+        f"{backlog.owed} waiting, the oldest for {_format_age(backlog.oldest)}{why}"
         if backlog.owed
         else "none is waiting"
     )
-    owed += f"; {backlog.parked} given up, see `mail list`" if backlog.parked else ""
+    pending += f"; {backlog.parked} given up, see `mail list`" if backlog.parked else ""
     if backlog.overdue > LATE:
-        behind = f"due for {_spoken(backlog.overdue)} and not attempted"
-        return Finding.warning(PART, f"{owed}; {behind}: check that enough workers are running")
+        behind = f"due for {_format_age(backlog.overdue)} and not attempted"
+        return Finding.warning(PART, f"{pending}; {behind}: check that enough workers are running")
     if backlog.oldest > LATE:
-        return Finding.warning(PART, f"{owed}; workers try, but it is not accepted: see LATCHKEY_SMTP_URL")
-    return Finding.ok(PART, owed)
+        return Finding.warning(PART, f"{pending}; workers try, but it is not accepted: see LATCHKEY_SMTP_URL")
+    return Finding.ok(PART, pending)
 
 
-def _spoken(age: timedelta) -> str:
+def _format_age(age: timedelta) -> str:
     seconds = int(age.total_seconds())
     return f"{seconds} s" if seconds < 120 else f"{seconds // 60} min" if seconds < 7200 else f"{seconds // 3600} h"

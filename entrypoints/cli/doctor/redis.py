@@ -14,7 +14,7 @@ from adapters.redis.discovery import redacted
 from adapters.redis.lost_revocations import LostRevocations
 from application.ports import Clock
 from domain.refusals import Refusal
-from entrypoints.cli.doctor.clocks import compare
+from entrypoints.cli.doctor.clocks import compare_clocks
 from entrypoints.cli.doctor.findings import Finding
 from entrypoints.settings import Settings
 
@@ -44,25 +44,25 @@ async def check_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding
                 " counted per process, and mails wait a second longer; see LATCHKEY_REDIS_URL",
             )
             return
-        refused = await _refused(redis)
-        if refused:
-            for name, why in refused.items():
+        denied = await _denied_commands(redis)
+        if denied:
+            for name, why in denied.items():
                 yield Finding.error(PART, f"{name} is refused: {why}; allow it for this user")
         else:
             yield Finding.ok(PART, "all needed commands are allowed (EVAL, EVALSHA, INFO, MGET, TIME)")
-        yield await _lost(settings)
-        if "INFO" not in refused:
-            yield _keeping(await redis.info(), where)
-        if "TIME" not in refused:
-            asked = clock()
+        yield await _lost_revocations(settings)
+        if "INFO" not in denied:
+            yield _eviction_policy(await redis.info(), where)
+        if "TIME" not in denied:
+            sent_at = clock()
             seconds, micros = await redis.time()
-            theirs = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
-            yield compare("Redis", theirs, asked=asked, answered=clock())
+            server_time = datetime.fromtimestamp(seconds + micros / 1e6, UTC)
+            yield compare_clocks("Redis", server_time, sent_at=sent_at, received_at=clock())
     finally:
         await redis.aclose()
 
 
-async def _refused(redis: Redis) -> dict[str, str]:
+async def _denied_commands(redis: Redis) -> dict[str, str]:
     """What this user may not do, and why: each once as the blocklist, the limits and the queue do it."""
 
     async def evalsha() -> Any:
@@ -75,16 +75,16 @@ async def _refused(redis: Redis) -> dict[str, str]:
         "EVAL": lambda: redis.eval(_WRITE, 1, "{latchkey}:doctor"),
         "EVALSHA": evalsha,
     }
-    refused = {}
+    denied = {}
     for name, attempt in attempts.items():
         try:
             await attempt()
         except ResponseError as error:
-            refused[name] = str(error)
-    return refused
+            denied[name] = str(error)
+    return denied
 
 
-async def _lost(settings: Settings) -> Finding:
+async def _lost_revocations(settings: Settings) -> Finding:
     database = Database(settings.database_url, pool_size=1, deadline=DEADLINE, application="latchkey doctor")
     try:
         lost = await LostRevocations(settings.redis_url, PostgresRevocationStore(database), deadline=DEADLINE).look()
@@ -101,7 +101,7 @@ async def _lost(settings: Settings) -> Finding:
     return Finding.ok(PART, "PostgreSQL has every revocation that Redis has")
 
 
-def _keeping(info: dict[str, Any], where: str) -> Finding:
+def _eviction_policy(info: dict[str, Any], where: str) -> Finding:
     what = f"{info.get('server_name', 'redis').capitalize()} {info.get('valkey_version', info['redis_version'])}"
     policy = info["maxmemory_policy"]
     if policy != "noeviction":

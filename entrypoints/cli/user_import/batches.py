@@ -7,7 +7,7 @@ from itertools import islice
 
 from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
-from entrypoints.cli.user_import.files import Found
+from entrypoints.cli.user_import.files import ReadResult
 from entrypoints.container import Container
 
 _LEAST, _FIRST, _MOST = 10, 500, 2000
@@ -32,7 +32,7 @@ class ImportStats:
 
 async def import_batches(
     container: Container,
-    rows: Iterator[Found],
+    rows: Iterator[ReadResult],
     stats: ImportStats,
     *,
     highest_role: Role,

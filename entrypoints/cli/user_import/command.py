@@ -18,7 +18,7 @@ from domain.role import Role
 from entrypoints.cli.output import print_json, print_note, printable
 from entrypoints.cli.parameters import WrongInput, with_container
 from entrypoints.cli.user_import.batches import ImportStats, import_batches
-from entrypoints.cli.user_import.files import Found, read_cells, read_lines
+from entrypoints.cli.user_import.files import ReadResult, read_cells, read_lines
 from entrypoints.cli.user_import.progress import Progress
 from entrypoints.cli.user_import.rows import from_better_auth, from_firebase, from_json
 from entrypoints.container import Container
@@ -67,7 +67,7 @@ def run(
 @with_container
 async def _import(
     container: Container,
-    rows: Iterator[Found],
+    rows: Iterator[ReadResult],
     stats: ImportStats,
     highest_role: Role,
     progress: Progress,
@@ -103,7 +103,7 @@ class StopFlag:
         signal.signal(number, signal.SIG_DFL)
 
 
-def _rows(file: BufferedReader, file_format: str, firebase_parameters: Path | None) -> Iterator[Found]:
+def _rows(file: BufferedReader, file_format: str, firebase_parameters: Path | None) -> Iterator[ReadResult]:
     """Raises ValueError or OSError if this is no such file."""
     if file.peek(2)[:2] in {BOM_UTF16_LE, BOM_UTF16_BE}:
         raise ValueError("this is UTF-16, as PowerShell writes it; save it as UTF-8")

@@ -13,10 +13,10 @@ LONGEST = 65_536
 """Bytes of a line, signs of a cell. A longer one is no user's, and must not fill the memory."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
-Found = ImportRow | ImportIssue
+ReadResult = ImportRow | ImportIssue
 
 
-def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
+def read_lines(file: BinaryIO, read: Read) -> Iterator[ReadResult]:
     """JSON Lines, each a user as `read` understands it. Empty lines are passed over."""
     number = 0
     while text := file.readline(LONGEST + 1):
@@ -29,9 +29,9 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[Found]:
         text = text.removeprefix(_BYTE_ORDER_MARK) if number == 1 else text
         if text.strip():
             try:
-                found = read(text, number)
+                result = read(text, number)
                 json.loads(text.decode(), object_pairs_hook=_once_each)
-                yield found
+                yield result
             except (ValueError, OverflowError, RecursionError) as error:
                 yield ImportIssue(number, f"{error}.")
 
@@ -43,7 +43,7 @@ def _once_each(pairs: list[tuple[str, Any]]) -> None:
         raise ValueError(f"the field `{max(names, key=names.count)}` stands twice")
 
 
-def read_cells(file: BinaryIO) -> Iterator[Found]:
+def read_cells(file: BinaryIO) -> Iterator[ReadResult]:
     """CSV (RFC 4180) in UTF-8, whose first row names the columns. Raises ValueError where that is no such row."""
     csv.field_size_limit(LONGEST)
     # What is no UTF-8 becomes lone surrogates, which nothing accepts: a bad row and not the end.
@@ -60,7 +60,7 @@ def read_cells(file: BinaryIO) -> Iterator[Found]:
     return _cells(text, rows, columns)
 
 
-def _cells(text: TextIOWrapper, rows: Any, columns: list[str]) -> Iterator[Found]:
+def _cells(text: TextIOWrapper, rows: Any, columns: list[str]) -> Iterator[ReadResult]:
     while True:
         first = rows.line_num + 1
         try:

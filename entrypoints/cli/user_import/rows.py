@@ -57,9 +57,9 @@ COLUMNS = Row.__struct_fields__
 
 def from_cells(cells: Mapping[str, str], line: int) -> ImportRow:
     """A row of CSV, in which an empty cell is none. Raises ValueError."""
-    given: dict[str, str | bool] = {"email": "", **{name: cell for name, cell in cells.items() if cell}}
-    given.update({name: _truth(name, cells[name]) for name in ("verified", "disabled") if name in given})
-    return _ours(msgspec.convert(given, Row), line)
+    fields: dict[str, str | bool] = {"email": "", **{name: cell for name, cell in cells.items() if cell}}
+    fields.update({name: _truth(name, cells[name]) for name in ("verified", "disabled") if name in fields})
+    return _ours(msgspec.convert(fields, Row), line)
 
 
 def from_json(text: bytes, line: int) -> ImportRow:
@@ -82,10 +82,10 @@ def from_better_auth(text: bytes, line: int) -> ImportRow:
 
 def from_firebase(parameters: str) -> Read:
     """For the project of these «password hash parameters», as its console shows them. Raises ValueError."""
-    found = dict(re.findall(r"(\w+)\s*:\s*\"?([A-Za-z0-9+/=_-]+)", parameters))
+    given = dict(re.findall(r"(\w+)\s*:\s*\"?([A-Za-z0-9+/=_-]+)", parameters))
     try:
-        key, separator = _standard(found["base64_signer_key"]), _standard(found["base64_salt_separator"])
-        settings = f"$fbscrypt$v=1,n={found['mem_cost']},r={found['rounds']},p=1,ss={separator},sk={key}"
+        key, separator = _standard(given["base64_signer_key"]), _standard(given["base64_salt_separator"])
+        settings = f"$fbscrypt$v=1,n={given['mem_cost']},r={given['rounds']},p=1,ss={separator},sk={key}"
     except KeyError as missing:
         raise ValueError(f"{missing.args[0]} is missing") from None
     return partial(_from_firebase, settings)

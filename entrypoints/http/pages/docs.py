@@ -46,8 +46,8 @@ def _document(app: Litestar) -> bytes:
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
-    made = pages.render("docs.html", root="./", calls=_calls(app))
-    return made.content, dict(made.headers)
+    response = pages.render("docs.html", root="./", calls=_calls(app))
+    return response.content, dict(response.headers)
 
 
 def _calls(app: Litestar) -> list[dict[str, Any]]:
@@ -60,7 +60,7 @@ def _calls(app: Litestar) -> list[dict[str, Any]]:
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
             "who": _required_auth(policies[path, method.upper()]),
-            "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
+            "parameters": [param["name"] for param in operation.get("parameters", []) if param["in"] == "query"],
             "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
             "fields": _fields(schema, operation.get("requestBody", {})),
             "answers": sorted(

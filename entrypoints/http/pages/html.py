@@ -53,5 +53,5 @@ def page(request: Request[Any, Any, Any], template: str, *, status: int = 200, *
 
 def _digests(element: re.Pattern[str], text: str) -> str:
     """What a policy says of elements that stand in a page: these and no others."""
-    digests = {b64encode(hashlib.sha256(found.encode()).digest()).decode() for found in element.findall(text)}
+    digests = {b64encode(hashlib.sha256(content.encode()).digest()).decode() for content in element.findall(text)}
     return " ".join(f"'sha256-{digest}'" for digest in sorted(digests))

@@ -22,8 +22,8 @@ from entrypoints.http.problems import CATALOGUE
 from entrypoints.http.request import AnyRequest, client_info_of
 
 
-def _token(said: Any) -> str:
-    return str(said.get("token") or "")
+def _token(value: Any) -> str:
+    return str(value.get("token") or "")
 
 
 @get("/verify", policy=public(query=None))

@@ -28,13 +28,13 @@ _AS_MAIL = {
 def _mail(path: Path) -> dict[str, Any]:
     message = message_from_bytes(path.read_bytes(), policy=policy.default)
     text = _part(message, "plain")
-    said = {name: _readable(str(message[name] or "")) for name in ("subject", "to", "date")}
+    headers = {name: _readable(str(message[name] or "")) for name in ("subject", "to", "date")}
     return {
         "name": path.name,
         "text": "This mail cannot be displayed." if text is None else text,
         "html": _part(message, "html"),
         "links": _LINK.findall(text or ""),
-        **said,
+        **headers,
     }
 
 

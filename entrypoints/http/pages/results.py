@@ -99,15 +99,15 @@ def _wants_page(request: AnyRequest) -> bool:
 
 
 def _refuse(request: AnyRequest, refusal: Refusal) -> Response[Any]:
-    return refused(request, refusal) if _wants_page(request) else problems.refused(request, refusal)
+    return refused(request, refusal) if _wants_page(request) else problems.refusal_response(request, refusal)
 
 
 def _misread(request: AnyRequest, error: HTTPException) -> Response[Any]:
-    return _as_page(request, error_handlers.misread(request, error))
+    return _as_page(request, error_handlers.http_error_response(request, error))
 
 
 def _failed(request: AnyRequest, error: Exception) -> Response[Any]:
-    return _as_page(request, error_handlers.failed(request, error))
+    return _as_page(request, error_handlers.internal_error_response(request, error))
 
 
 def _as_page(request: AnyRequest, answer: Response[Problem]) -> Response[Any]:
@@ -125,7 +125,7 @@ async def send_without_route(
     """The same where there is no route."""
     request: AnyRequest = StrictRequest(scope)
     document = problems.problem(code, detail, prefix=problems.prefix_of(scope))
-    answer = _as_page(request, problems.answer(request, document, headers))
+    answer = _as_page(request, problems.problem_response(request, document, headers))
     await answer.to_asgi_response(app=None, request=request)(scope, receive, send)
 
 

@@ -12,7 +12,7 @@ from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import SENT, TokenBody
-from entrypoints.http.schemas import Accepted, UserShape
+from entrypoints.http.schemas import Accepted, UserResponse
 
 
 class ChangeEmailBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -51,10 +51,10 @@ async def ask_for_change(
 )
 async def follow_link(
     data: JSONBody[TokenBody], request: AnyRequest, follow_email_link: NamedDependency[FollowEmailLink]
-) -> UserShape:
+) -> UserResponse:
     """Apply the token of a mailed link. A confirmation token changes the address; repeating it is safe. An undo token
     restores the old address or a deleted account, ends all sessions and requires a new password."""
-    return UserShape.of(await follow_email_link(token=data.token, client_info=client_info_of(request)))
+    return UserResponse.of(await follow_email_link(token=data.token, client_info=client_info_of(request)))
 
 
 handlers = [ask_for_change, follow_link]

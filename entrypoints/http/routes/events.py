@@ -15,27 +15,27 @@ from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import get
-from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, described
+from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, documented
 from entrypoints.http.guard import authenticated, requires_role
 from entrypoints.http.request import AnyRequest, caller_of
 
 _PAGED = {"limit", "cursor"}
 
 
-class EventShape(Struct, frozen=True, kw_only=True):
+class EventResponse(Struct, frozen=True, kw_only=True):
     """`actor_id` is null if no user was logged in: a link or the command line was used."""
 
-    id: Annotated[UUID, described("The event's id (UUIDv7).", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
+    id: Annotated[UUID, documented("The event's id (UUIDv7).", "0199a3c4-9a30-7d52-b1f4-6a0d3c2e8b19")]
     action: EventType
     user_id: UserId
     actor_id: UserId | None
     created_at: Annotated[datetime, Timestamp]
     ip: IpAddress
     user_agent: UserAgent
-    detail: Annotated[str, described("More, for people; often empty.", "")]
+    detail: Annotated[str, documented("More, for people; often empty.", "")]
 
     @classmethod
-    def of(cls, event: Event) -> "EventShape":
+    def of(cls, event: Event) -> "EventResponse":
         return cls(
             id=event.id,
             action=event.action,
@@ -49,7 +49,7 @@ class EventShape(Struct, frozen=True, kw_only=True):
 
 
 class EventPage(Struct, frozen=True):
-    items: list[EventShape]
+    items: list[EventResponse]
     next_cursor: NextCursor
 
 
@@ -95,7 +95,7 @@ async def _page(
     after = None if cursor is None else place_of(cursor).id
     page, following = await list_events(user_id, reader=reader.user_id, limit=limit, after=after)
     next_cursor = None if following is None else cursor_of(Place(following))
-    return EventPage([EventShape.of(event) for event in page], next_cursor)
+    return EventPage([EventResponse.of(event) for event in page], next_cursor)
 
 
 handlers = [my_events, events_of_user]

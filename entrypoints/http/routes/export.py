@@ -20,13 +20,13 @@ from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent
 from entrypoints.http.guard import authenticated
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-from entrypoints.http.routes.events import EventShape
-from entrypoints.http.schemas import UserShape
+from entrypoints.http.routes.events import EventResponse
+from entrypoints.http.schemas import UserResponse
 
-Kept = TypeVar("Kept")
+Exported = TypeVar("Exported")
 
 
-class KeptSession(Struct, frozen=True, kw_only=True):
+class ExportedSession(Struct, frozen=True, kw_only=True):
     """`last_used_at` is the last login or renewal."""
 
     id: SessionId
@@ -39,7 +39,7 @@ class KeptSession(Struct, frozen=True, kw_only=True):
     ip: IpAddress
 
     @classmethod
-    def of(cls, session: Session) -> "KeptSession":
+    def of(cls, session: Session) -> "ExportedSession":
         return cls(
             id=session.id,
             created_at=session.created_at,
@@ -52,7 +52,7 @@ class KeptSession(Struct, frozen=True, kw_only=True):
         )
 
 
-class KeptChange(Struct, frozen=True, kw_only=True):
+class ExportedAddressChange(Struct, frozen=True, kw_only=True):
     id: RowId
     old_email: Email
     new_email: Email
@@ -61,7 +61,7 @@ class KeptChange(Struct, frozen=True, kw_only=True):
     closed_at: Annotated[datetime | None, Timestamp]
 
     @classmethod
-    def of(cls, change: AddressChange) -> "KeptChange":
+    def of(cls, change: AddressChange) -> "ExportedAddressChange":
         return cls(
             id=change.id,
             old_email=change.old_email,
@@ -72,7 +72,7 @@ class KeptChange(Struct, frozen=True, kw_only=True):
         )
 
 
-class KeptMail(Struct, frozen=True, kw_only=True):
+class ExportedMail(Struct, frozen=True, kw_only=True):
     """That it was owed, and what became of it; its text is rendered when it is sent, and not stored."""
 
     id: RowId
@@ -85,7 +85,7 @@ class KeptMail(Struct, frozen=True, kw_only=True):
     outcome: DeliveryOutcome | None
 
     @classmethod
-    def of(cls, mail: OutboxMail) -> "KeptMail":
+    def of(cls, mail: OutboxMail) -> "ExportedMail":
         return cls(
             id=mail.id,
             kind=mail.kind,
@@ -98,14 +98,14 @@ class KeptMail(Struct, frozen=True, kw_only=True):
         )
 
 
-class ExportShape(Struct, frozen=True, kw_only=True):
+class ExportResponse(Struct, frozen=True, kw_only=True):
     """Everything newest first."""
 
-    user: UserShape
-    address_changes: list[KeptChange]
-    sessions: list[KeptSession]
-    events: list[EventShape]
-    mails: list[KeptMail]
+    user: UserResponse
+    address_changes: list[ExportedAddressChange]
+    sessions: list[ExportedSession]
+    events: list[EventResponse]
+    mails: list[ExportedMail]
 
 
 @get(
@@ -114,7 +114,7 @@ class ExportShape(Struct, frozen=True, kw_only=True):
     summary="Export your data",
     tag="Account",
     policy=authenticated(budget=Limit.EXPORT),
-    responses={200: ResponseSpec(ExportShape, generate_examples=False, description="A file to keep")},
+    responses={200: ResponseSpec(ExportResponse, generate_examples=False, description="A file to keep")},
 )
 async def export(
     request: AnyRequest,
@@ -122,24 +122,24 @@ async def export(
     start_deadline: NamedDependency[SkipValidation[Callable[[], None]]],
 ) -> Stream:
     """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
-    written = _written(await export_me(caller_of(request), client_info=client_info_of(request)))
-    beginning = await anext(written)  # an outage until here is answered as one
+    pieces = _document(await export_me(caller_of(request), client_info=client_info_of(request)))
+    beginning = await anext(pieces)  # an outage until here is answered as one
     return Stream(
-        _joined(beginning, written, start_deadline),
+        _with_deadlines(beginning, pieces, start_deadline),
         media_type="application/json",
         headers={"Content-Disposition": 'attachment; filename="latchkey-export.json"'},
     )
 
 
-async def _written(export: Export) -> AsyncIterator[bytes]:
-    """An `ExportShape`, a page a piece."""
-    changes = [KeptChange.of(change) for change in export.changes]
-    text = b'{"user":' + msgspec.json.encode(UserShape.of(export.user))
+async def _document(export: Export) -> AsyncIterator[bytes]:
+    """An `ExportResponse`, a page a piece."""
+    changes = [ExportedAddressChange.of(change) for change in export.changes]
+    text = b'{"user":' + msgspec.json.encode(UserResponse.of(export.user))
     text += b',"address_changes":' + msgspec.json.encode(changes)
     for name, pages in (
-        (b"sessions", _encoded(export.sessions, KeptSession.of)),
-        (b"events", _encoded(export.events, EventShape.of)),
-        (b"mails", _encoded(export.mails, KeptMail.of)),
+        (b"sessions", _encode_items(export.sessions, ExportedSession.of)),
+        (b"events", _encode_items(export.events, EventResponse.of)),
+        (b"mails", _encode_items(export.mails, ExportedMail.of)),
     ):
         text += b',"' + name + b'":['
         between = b""
@@ -150,13 +150,15 @@ async def _written(export: Export) -> AsyncIterator[bytes]:
     yield text + b"}"
 
 
-async def _encoded(pages: AsyncIterator[Sequence[Kept]], shape: Callable[[Kept], Struct]) -> AsyncIterator[bytes]:
+async def _encode_items(
+    pages: AsyncIterator[Sequence[Exported]], response: Callable[[Exported], Struct]
+) -> AsyncIterator[bytes]:
     """The items of each page, without the brackets around them."""
     async for page in pages:
-        yield msgspec.json.encode([shape(item) for item in page])[1:-1]
+        yield msgspec.json.encode([response(item) for item in page])[1:-1]
 
 
-async def _joined(
+async def _with_deadlines(
     beginning: bytes, rest: AsyncIterator[bytes], start_deadline: Callable[[], None]
 ) -> AsyncIterator[bytes]:
     yield beginning

@@ -13,7 +13,7 @@ from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.endpoint import Headers, described_only, get
 from entrypoints.http.guard import AccessChecks, authenticated
-from entrypoints.http.validation import in_words, problem_of, refusal_of
+from entrypoints.http.validation import problem_of, refusal_of, rule_for
 
 _DESCRIPTIONS = {
     "X-Auth-User": "The caller's id.",
@@ -38,7 +38,7 @@ def _required_role(scope: HTTPScope) -> Role | None:
     try:
         return None if name is None else msgspec.convert(name, Role)
     except msgspec.ValidationError as error:
-        raise refusal_of([problem_of("role", in_words(str(error), Role))]) from None
+        raise refusal_of([problem_of("role", rule_for(str(error), Role))]) from None
 
 
 @lru_cache(1024)

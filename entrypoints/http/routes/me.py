@@ -15,7 +15,7 @@ from entrypoints.http.endpoint import Headers, delete, described_only, get, patc
 from entrypoints.http.fields import Password, Username
 from entrypoints.http.guard import authenticated
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-from entrypoints.http.schemas import UserShape
+from entrypoints.http.schemas import UserResponse
 
 
 class RenameBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,14 +30,14 @@ class PasswordBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 async def _show_me(scope: HTTPScope, caller: AccessToken) -> tuple[Headers, bytes]:
     show_me: ShowMe = scope["litestar_app"].state.show_me
-    return [_JSON], msgspec.json.encode(UserShape.of(await show_me(caller)))
+    return [_JSON], msgspec.json.encode(UserResponse.of(await show_me(caller)))
 
 
 _JSON = (b"content-type", b"application/json")
 
 
 @get("/me", operation_id="getMe", summary="Get your account", tag="Account", policy=authenticated(), plain=_show_me)
-async def me() -> UserShape:
+async def me() -> UserResponse:
     """The account of the caller."""
     described_only()
 
@@ -50,9 +50,11 @@ async def me() -> UserShape:
     policy=authenticated(budget=Limit.RENAME),
     errors=["username_invalid", "username_taken"],
 )
-async def rename(data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]) -> UserShape:
+async def rename(
+    data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]
+) -> UserResponse:
     """Change the username, or remove it with null."""
-    return UserShape.of(
+    return UserResponse.of(
         await rename_me(caller_of(request), username=data.username, client_info=client_info_of(request))
     )
 

@@ -15,7 +15,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.token import AccessToken
 from entrypoints.http.endpoint import post
-from entrypoints.http.fields import described
+from entrypoints.http.fields import documented
 from entrypoints.http.guard import client_authenticated
 from entrypoints.http.request import AnyRequest, client_of, strict_form
 
@@ -27,11 +27,11 @@ class TokenForm(Struct, frozen=True):
     """
 
     token: Annotated[
-        str, described("An access or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ", pattern=r"\S")
+        str, documented("An access or a refresh token.", "eyJhbGciOiJFUzI1NiIs.eyJpc3MiOi.MEUCIQ", pattern=r"\S")
     ]
-    token_type_hint: Annotated[str, described("Ignored.", "access_token")] | UnsetType = UNSET
+    token_type_hint: Annotated[str, documented("Ignored.", "access_token")] | UnsetType = UNSET
 
-    def said(self) -> str:
+    def required_token(self) -> str:
         """The token; a parameter without a value counts as left out (RFC 6749, section 3.1)."""
         token = self.token.strip()
         if not token:
@@ -42,7 +42,7 @@ class TokenForm(Struct, frozen=True):
 class Introspection(Struct, frozen=True, kw_only=True):
     """RFC 7662, section 2.2. Nothing but `active` is said of what is not; times are seconds since 1970."""
 
-    active: Annotated[bool, described("Whether the token is accepted at this moment.", True)]
+    active: Annotated[bool, documented("Whether the token is accepted at this moment.", True)]
     token_type: str | UnsetType = UNSET
     sub: str | UnsetType = UNSET
     sid: str | UnsetType = UNSET
@@ -72,10 +72,10 @@ async def introspect_token(
     claims: NamedDependency[SkipValidation[Callable[[AccessToken], dict[str, Any]]]],
 ) -> Introspection:
     """Check whether an access token is active, and whose it is (RFC 7662). Refresh tokens are never active."""
-    found = await introspect(data.said())
-    if found is None:
+    result = await introspect(data.required_token())
+    if result is None:
         return Introspection(active=False)
-    token, user = found
+    token, user = result
     members = {"token_type": "Bearer", **claims(token), "username": user.username or UNSET}
     del members["gen"]
     return Introspection(active=True, **members)
@@ -93,7 +93,7 @@ async def introspect_token(
 )
 async def revoke_token(data: URLEncodedBody[TokenForm], request: AnyRequest, revoke: NamedDependency[Revoke]) -> str:
     """End the session of an access or refresh token (RFC 7009). The response is 200 for unknown tokens too."""
-    await revoke(client_of(request), data.said())
+    await revoke(client_of(request), data.required_token())
     return ""
 
 

@@ -13,7 +13,7 @@ from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.routes.registration import EmailBody
-from entrypoints.http.schemas import Accepted, TokenPairShape
+from entrypoints.http.schemas import Accepted, TokenPairResponse
 
 
 class ResetBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -37,7 +37,7 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
     status_code=202,
     errors=["email_invalid"],
 )
-async def forget(
+async def request_reset(
     data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
 ) -> Accepted:
     """Request a link to choose a new password. The response is always the same."""
@@ -77,7 +77,7 @@ async def reset(
 )
 async def change(
     data: JSONBody[ChangeBody], request: AnyRequest, change_password: NamedDependency[ChangePassword]
-) -> TokenPairShape:
+) -> TokenPairResponse:
     """Change the password; requires the current one. All sessions end, and the response contains the tokens of a new
     one."""
     pair = await change_password(
@@ -87,7 +87,7 @@ async def change(
         confirm_password=data.confirm_password,
         client_info=client_info_of(request),
     )
-    return TokenPairShape.of(pair)
+    return TokenPairResponse.of(pair)
 
 
-handlers = [forget, reset, change]
+handlers = [request_reset, reset, change]

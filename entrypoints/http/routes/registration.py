@@ -12,7 +12,7 @@ from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import public
 from entrypoints.http.request import AnyRequest, client_info_of
-from entrypoints.http.schemas import Accepted, UserShape
+from entrypoints.http.schemas import Accepted, UserResponse
 
 SENT = Accepted("verification_sent")
 
@@ -62,9 +62,9 @@ async def register_account(
 )
 async def verify_address(
     data: JSONBody[TokenBody], request: AnyRequest, verify: NamedDependency[Verify]
-) -> UserShape:
+) -> UserResponse:
     """Verify an e-mail address with the token of the mailed link. Repeating the request is safe."""
-    return UserShape.of(await verify(token=data.token, client_info=client_info_of(request)))
+    return UserResponse.of(await verify(token=data.token, client_info=client_info_of(request)))
 
 
 @post(

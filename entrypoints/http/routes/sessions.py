@@ -17,11 +17,11 @@ from application.sessions.refresh import Refresh
 from domain.limits import Limit
 from domain.session import Session
 from entrypoints.http.endpoint import delete, get, post
-from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, described
+from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, documented
 from entrypoints.http.fields import Login as LoginName
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-from entrypoints.http.schemas import TokenPairShape
+from entrypoints.http.schemas import TokenPairResponse
 
 
 class LoginBody(Struct, frozen=True, forbid_unknown_fields=True):
@@ -33,7 +33,7 @@ class RefreshBody(Struct, frozen=True, forbid_unknown_fields=True):
     refresh_token: RefreshToken
 
 
-class SessionShape(Struct, frozen=True, kw_only=True):
+class SessionResponse(Struct, frozen=True, kw_only=True):
     """`last_used_at` is the last login or renewal: a request in between leaves no trace. `ip` and `user_agent` are
     those of the login."""
 
@@ -42,10 +42,10 @@ class SessionShape(Struct, frozen=True, kw_only=True):
     last_used_at: Annotated[datetime, Timestamp]
     user_agent: UserAgent
     ip: IpAddress
-    current: Annotated[bool, described("Whether it is the session of this request.", True)]
+    current: Annotated[bool, documented("Whether it is the session of this request.", True)]
 
     @classmethod
-    def of(cls, session: Session, *, current: UUID) -> "SessionShape":
+    def of(cls, session: Session, *, current: UUID) -> "SessionResponse":
         return cls(
             id=session.id,
             created_at=session.created_at,
@@ -57,7 +57,7 @@ class SessionShape(Struct, frozen=True, kw_only=True):
 
 
 class SessionList(Struct, frozen=True):
-    items: list[SessionShape]
+    items: list[SessionResponse]
 
 
 @post(
@@ -69,9 +69,9 @@ class SessionList(Struct, frozen=True):
     status_code=200,
     errors=["invalid_credentials", "account_disabled", "overloaded"],
 )
-async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairShape:
+async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDependency[Login]) -> TokenPairResponse:
     """Log in with an e-mail address or username, and a password. Starts a session."""
-    return TokenPairShape.of(
+    return TokenPairResponse.of(
         await login(login=data.login, password=data.password, client_info=client_info_of(request))
     )
 
@@ -87,10 +87,10 @@ async def log_in(data: JSONBody[LoginBody], request: AnyRequest, login: NamedDep
 )
 async def renew(
     data: JSONBody[RefreshBody], request: AnyRequest, refresh: NamedDependency[Refresh]
-) -> TokenPairShape:
+) -> TokenPairResponse:
     """Exchange a refresh token for new tokens. Repeating the request within ten seconds returns the same refresh
     token; reuse after that ends the session."""
-    return TokenPairShape.of(await refresh(refresh_token=data.refresh_token, client_info=client_info_of(request)))
+    return TokenPairResponse.of(await refresh(refresh_token=data.refresh_token, client_info=client_info_of(request)))
 
 
 @post(
@@ -128,8 +128,8 @@ async def log_out_everywhere(request: AnyRequest, logout_everywhere: NamedDepend
 )
 async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSessions]) -> SessionList:
     """The active sessions of the caller, newest first. `last_used_at` is the time of the login or last refresh."""
-    found = await list_sessions(caller_of(request))
-    return SessionList([SessionShape.of(session, current=caller_of(request).session_id) for session in found])
+    sessions = await list_sessions(caller_of(request))
+    return SessionList([SessionResponse.of(session, current=caller_of(request).session_id) for session in sessions])
 
 
 @delete(

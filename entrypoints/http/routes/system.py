@@ -16,7 +16,7 @@ from msgspec import UNSET, Struct, UnsetType
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.credentials import bearer_token
 from entrypoints.http.endpoint import get
-from entrypoints.http.fields import described
+from entrypoints.http.fields import documented
 from entrypoints.http.guard import public
 from entrypoints.http.request import FOR_ANY_ORIGIN
 from entrypoints.observability.exposition import exposition
@@ -33,7 +33,7 @@ KeySet = Callable[[], dict[str, list[dict[str, str]]]]
 
 
 class Alive(Struct, frozen=True):
-    status: Annotated[str, described("`ok`, or `degraded:` and what is down.", "ok")]
+    status: Annotated[str, documented("`ok`, or `degraded:` and what is down.", "ok")]
 
 
 @get("/health/live", operation_id="getLiveness", summary="Liveness", tag="System", policy=public())
@@ -57,15 +57,15 @@ async def ready(health: NamedDependency[Health]) -> Alive:
 class PublicKey(Struct, frozen=True, kw_only=True):
     """A JSON Web Key (RFC 7517). Which members it has depends on `kty`."""
 
-    kty: Annotated[str, described("The kind of key.", "EC", enum=["EC", "OKP", "RSA"])]
-    kid: Annotated[str, described("As in the header of the tokens that this key signed.", "pCa4jBCzFUNdh4gkz1kp")]
-    use: Annotated[str, described("For signatures.", "sig", enum=["sig"])]
-    alg: Annotated[str, described("The only algorithm of this key.", "ES256", enum=["ES256", "EdDSA", "RS256"])]
-    crv: Annotated[str, described("The curve of an EC or OKP key.", "P-256")] | UnsetType = UNSET
-    x: Annotated[str, described("Public coordinate.", "f83OJ3D2xF1Bg8vub9tLe1gHMzV7")] | UnsetType = UNSET
-    y: Annotated[str, described("Public coordinate.", "x_FEzRu9m36HLN_tue659LNpXW6p")] | UnsetType = UNSET
-    n: Annotated[str, described("Modulus of an RSA key.")] | UnsetType = UNSET
-    e: Annotated[str, described("Exponent of an RSA key.")] | UnsetType = UNSET
+    kty: Annotated[str, documented("The kind of key.", "EC", enum=["EC", "OKP", "RSA"])]
+    kid: Annotated[str, documented("As in the header of the tokens that this key signed.", "pCa4jBCzFUNdh4gkz1kp")]
+    use: Annotated[str, documented("For signatures.", "sig", enum=["sig"])]
+    alg: Annotated[str, documented("The only algorithm of this key.", "ES256", enum=["ES256", "EdDSA", "RS256"])]
+    crv: Annotated[str, documented("The curve of an EC or OKP key.", "P-256")] | UnsetType = UNSET
+    x: Annotated[str, documented("Public coordinate.", "f83OJ3D2xF1Bg8vub9tLe1gHMzV7")] | UnsetType = UNSET
+    y: Annotated[str, documented("Public coordinate.", "x_FEzRu9m36HLN_tue659LNpXW6p")] | UnsetType = UNSET
+    n: Annotated[str, documented("Modulus of an RSA key.")] | UnsetType = UNSET
+    e: Annotated[str, documented("Exponent of an RSA key.")] | UnsetType = UNSET
 
 
 class PublicKeys(Struct, frozen=True):
@@ -96,7 +96,7 @@ def _while_keys_last(settings: Settings) -> dict[str, str]:
 
 METADATA = "/.well-known/oauth-authorization-server"
 _CLIENT_METHODS = ["client_secret_basic", "client_secret_post"]
-_ClientMethods = Annotated[list[str], described("How a client authenticates there.", _CLIENT_METHODS)]
+_ClientMethods = Annotated[list[str], documented("How a client authenticates there.", _CLIENT_METHODS)]
 _EXAMPLE = "https://accounts.example.org"
 
 
@@ -106,21 +106,21 @@ class ServerMetadata(Struct, frozen=True, kw_only=True):
     There are no authorization requests and no OAuth grants, so the lists of them are empty.
     """
 
-    issuer: Annotated[str, described("As in the `iss` of access tokens.", _EXAMPLE, format="uri")]
-    jwks_uri: Annotated[str, described("Public keys.", f"{_EXAMPLE}/.well-known/jwks.json", format="uri")]
-    introspection_endpoint: Annotated[str, described("RFC 7662.", f"{_EXAMPLE}/v1/introspect", format="uri")]
+    issuer: Annotated[str, documented("As in the `iss` of access tokens.", _EXAMPLE, format="uri")]
+    jwks_uri: Annotated[str, documented("Public keys.", f"{_EXAMPLE}/.well-known/jwks.json", format="uri")]
+    introspection_endpoint: Annotated[str, documented("RFC 7662.", f"{_EXAMPLE}/v1/introspect", format="uri")]
     introspection_endpoint_auth_methods_supported: _ClientMethods
-    revocation_endpoint: Annotated[str, described("RFC 7009.", f"{_EXAMPLE}/v1/revoke", format="uri")]
+    revocation_endpoint: Annotated[str, documented("RFC 7009.", f"{_EXAMPLE}/v1/revoke", format="uri")]
     revocation_endpoint_auth_methods_supported: _ClientMethods
     access_token_signing_alg_values_supported: Annotated[
-        list[str], described("Algorithms of the keys that verify access tokens at present.", ["ES256"])
+        list[str], documented("Algorithms of the keys that verify access tokens at present.", ["ES256"])
     ]
     id_token_signing_alg_values_supported: Annotated[
-        list[str], described("The same; many libraries look here to verify access tokens.", ["ES256"])
+        list[str], documented("The same; many libraries look here to verify access tokens.", ["ES256"])
     ]
-    response_types_supported: Annotated[list[str], described("None.", [])]
-    grant_types_supported: Annotated[list[str], described("None.", [])]
-    service_documentation: Annotated[str, described("For people.", f"{_EXAMPLE}/docs", format="uri")]
+    response_types_supported: Annotated[list[str], documented("None.", [])]
+    grant_types_supported: Annotated[list[str], documented("None.", [])]
+    service_documentation: Annotated[str, documented("For people.", f"{_EXAMPLE}/docs", format="uri")]
 
 
 @get(
@@ -164,8 +164,8 @@ async def server_metadata_of_path(
     3.1)."""
     if str(path) != urlsplit(settings.public_url).path:
         raise Refusal(ErrorCode.NOT_FOUND, "This is not the path of the public URL.")
-    found: Response[ServerMetadata] = await server_metadata.fn(jwks, settings)
-    return found
+    response: Response[ServerMetadata] = await server_metadata.fn(jwks, settings)
+    return response
 
 
 @get(
@@ -177,7 +177,7 @@ async def server_metadata_of_path(
     media_type=TEXT,
     errors=["token_missing", "token_invalid"],
 )
-async def numbers(
+async def metrics_page(
     request: Request[Any, Any, Any],
     settings: NamedDependency[SkipValidation[Settings]],
     dependency_probe: NamedDependency[DependencyProbe],
@@ -185,8 +185,8 @@ async def numbers(
 ) -> Response[bytes]:
     """Prometheus metrics of all processes. Requires a bearer token if LATCHKEY_METRICS_TOKEN is set."""
     _require_token(request, settings.metrics_token)
-    asked = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
-    openmetrics = OPENMETRICS in asked
+    accepted_types = {kind.split(";")[0].strip() for kind in request.headers.get("accept", "").lower().split(",")}
+    openmetrics = OPENMETRICS in accepted_types
     metrics: Metrics = request.app.state.metrics
     metrics.set_hashing(*hashing_load())
     up, backlog = await dependency_probe.probe()
@@ -203,4 +203,4 @@ def _require_token(request: Request[Any, Any, Any], token: str | None) -> None:
         raise Refusal(ErrorCode.TOKEN_INVALID, "The token does not match LATCHKEY_METRICS_TOKEN.")
 
 
-handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, numbers]
+handlers = [live, ready, key_set, server_metadata, server_metadata_of_path, metrics_page]

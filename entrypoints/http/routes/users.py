@@ -20,13 +20,13 @@ from entrypoints.http.endpoint import delete, get, patch, post
 from entrypoints.http.fields import Cursor, Limit, NextCursor
 from entrypoints.http.guard import requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
-from entrypoints.http.schemas import UserShape
+from entrypoints.http.schemas import UserResponse
 
 _QUERY = "The beginning of an e-mail address or a username."
 
 
 class UserPage(Struct, frozen=True):
-    items: list[UserShape]
+    items: list[UserResponse]
     next_cursor: NextCursor
 
 
@@ -53,7 +53,7 @@ async def browse(
     page, following = await list_users(
         query=start, role=role, limit=limit, after=None if cursor is None else place_of(cursor, start)
     )
-    return UserPage([UserShape.of(user) for user in page], None if following is None else cursor_of(following))
+    return UserPage([UserResponse.of(user) for user in page], None if following is None else cursor_of(following))
 
 
 @get(
@@ -64,9 +64,9 @@ async def browse(
     policy=requires_role(Role.MODERATOR),
     errors=["not_found"],
 )
-async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserShape:
+async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserResponse:
     """One user by id."""
-    return UserShape.of(await show_user(user_id))
+    return UserResponse.of(await show_user(user_id))
 
 
 @patch(
@@ -82,7 +82,7 @@ async def change(
     data: JSONBody[ChangeUserBody],
     request: AnyRequest,
     change_user: NamedDependency[ChangeUser],
-) -> UserShape:
+) -> UserResponse:
     """Change the role of a user, disable or enable it. Takes effect before the response is sent."""
     if data.role is UNSET and data.disabled is UNSET:
         raise Refusal(ErrorCode.MALFORMED, "Specify what to change: role, disabled or both.")
@@ -93,7 +93,7 @@ async def change(
         disabled=None if data.disabled is UNSET else data.disabled,
         client_info=client_info_of(request),
     )
-    return UserShape.of(changed)
+    return UserResponse.of(changed)
 
 
 @post(

@@ -8,7 +8,7 @@ import pytest
 
 from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.findings import State
-from entrypoints.making import now
+from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
 from tests.entrypoints.conftest import Places, migrate
 from tests.support.cluster_users import Pair, load

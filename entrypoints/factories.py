@@ -1,4 +1,4 @@
-"""How what needs more than a constructor is made from the settings."""
+"""Factories for objects that need more than a constructor call."""
 
 import os
 import secrets
