@@ -13,9 +13,9 @@ from typing import Any, cast
 if __name__ != "entrypoints.api":
     # Only when run, not when imported: exit silently on a signal before the server installs its handlers.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # What is loaded stays, so collecting garbage meanwhile would find none, and take a seventh of the time.
+    # Loaded modules are never garbage; collections meanwhile would take a seventh of the start-up time.
     gc.disable()
-    # structlog imports it if it is installed, to colour tracebacks: four megabytes that a server does not use.
+    # structlog imports rich if it is installed, to colour tracebacks: four megabytes that a server does not use.
     sys.modules.setdefault("rich", cast("Any", None))
 
 import structlog
@@ -34,8 +34,8 @@ gc.freeze()
 gc.enable()
 
 HEALTH_CHECK_TIMEOUT = 30
-"""Seconds until a process that does not answer the supervisor is killed. It does not answer while it loads. On a busy
-machine loading takes longer than uvicorn's default of five seconds: then every process would be killed in turn."""
+"""Seconds after which the supervisor kills a process that does not answer. A process does not answer while it loads,
+which takes longer than uvicorn's default of five seconds on a busy machine."""
 
 SHUTDOWN_GRACE = 10
 """Seconds that requests in flight get when the process stops."""
@@ -81,7 +81,7 @@ def main() -> None:
 def _raise_file_limit() -> None:
     """Each connection is a file, and many systems allow 1,024 unless a program asks for more."""
     _, maximum = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with suppress(OSError, ValueError):  # macOS allows fewer than it says
+    with suppress(OSError, ValueError):  # macOS reports a higher limit than it allows
         resource.setrlimit(resource.RLIMIT_NOFILE, (maximum, maximum))
 
 
@@ -93,7 +93,7 @@ def _require_port(settings: Settings) -> None:
 
 @contextmanager
 def _multiprocess_metrics(processes: int) -> Iterator[None]:
-    """The folder in which several processes count together (prometheus-client's multiprocess mode)."""
+    """The folder of prometheus-client's multiprocess mode."""
     os.environ.pop(MULTIPROCESS_DIR, None)
     if processes == 1:
         yield

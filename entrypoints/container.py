@@ -1,4 +1,4 @@
-"""Where roles meet technology: the one place that knows which adapter plays which role."""
+"""The composition root: decides which adapter implements which port."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import fields
@@ -85,7 +85,7 @@ UseCase = providers.ThreadSafeSingleton[Any]
 
 
 def _wiring(scope: Mapping[str, Any]) -> Callable[..., UseCase]:
-    """Wires a use case by the names of its fields, from the providers in `scope`; only exceptions are written out."""
+    """Wires a use case by the names of its fields from the providers in `scope`. Only exceptions are written out."""
 
     def use_case(cls: type[Any], /, **exceptions: object) -> UseCase:
         named = {field.name: scope[field.name] for field in fields(cls) if field.name in scope}
@@ -95,7 +95,7 @@ def _wiring(scope: Mapping[str, Any]) -> Callable[..., UseCase]:
 
 
 class Container(containers.DeclarativeContainer):
-    """Everything is built when it is first asked for, synchronously, once. `settings` has to be given."""
+    """Builds each object once, synchronously, when it is first needed. `settings` is required."""
 
     settings = providers.Dependency(instance_of=Settings)
     clock = providers.Object(factories.now)
@@ -203,7 +203,7 @@ class Container(containers.DeclarativeContainer):
 
 
 async def close(container: Container) -> None:
-    """Give back what was opened."""
+    """Close everything that was opened."""
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()

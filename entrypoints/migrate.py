@@ -10,8 +10,8 @@ import migrations
 
 
 def main() -> None:
-    """Exits with a message where that fails."""
-    # Its own parser of options is not used, so that pyproject.toml, which a wheel does not contain, is not needed.
+    """Exits with a message if the migration fails."""
+    # Alembic's command line is not used, because it needs pyproject.toml, which a wheel does not contain.
     config = Config(cmd_opts=Namespace(cmd=(command.upgrade,), x=None))
     folder = Path(migrations.__path__[0])
     config.set_main_option("script_location", str(folder).replace("%", "%%"))

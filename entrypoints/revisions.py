@@ -1,4 +1,4 @@
-"""Which schema this version of the code needs, by the migrations without the half second that Alembic takes."""
+"""Finds the schema revision that this version needs, without loading Alembic, which takes half a second."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ _BEFORE = re.compile(r"^down_revision\b.*?=\s*(.+)$", re.MULTILINE)
 
 
 def head(versions: Path = _VERSIONS) -> str:
-    """The one revision that no other comes after."""
+    """The head: the one revision without a successor."""
     before = " ".join(_find(_BEFORE, versions))
     (last,) = set(_find(_REVISION, versions)) - set(re.findall(r"\w+", before))
     return last

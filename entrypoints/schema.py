@@ -1,4 +1,4 @@
-"""Can this version of the code work on the database as it is? Asked once, before anything is served."""
+"""Checks at start whether this version of the code can work on the schema of the database."""
 
 import asyncio
 import time
@@ -26,12 +26,12 @@ SELECT quote_ident(current_user) AS role, quote_ident(current_database()) AS dat
 
 
 class SchemaError(Exception):
-    """What is wrong, and what to do about it."""
+    """The message says what is wrong and what to do."""
 
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """`newer` is one that this version does not know, and that serves it: a release is being rolled out or back."""
+    """`newer` means that the schema is unknown to this version but compatible, during a rollout or rollback."""
 
     revision: str | None
     expected: str
@@ -52,18 +52,18 @@ async def schema_of(connection: Connection) -> Schema:
             return Schema(None, head())
         case [(revision, serves)]:
             return Schema(revision, head(), newer=is_newer(revision, serves or "", head()))
-        case several:  # which is none of ours, whichever comes first
+        case several:  # not one of our schemas, whichever error comes first
             return Schema(" and ".join(sorted(revision for revision, _ in several)), head())
 
 
 def connection_error(server: str, error: Exception) -> SchemaError:
-    """Of a connection that failed with `error`."""
+    """The message about a connection that failed with `error`."""
     why = str(getattr(error, "orig", error)) or "it does not answer"
     return SchemaError(f"The database at {server} cannot be used, see LATCHKEY_DATABASE_URL: {why}")
 
 
 def migration_error(error: Exception) -> SchemaError:
-    """Of a migration that failed with `error`. The details of the database's error may contain personal data."""
+    """The message about a migration that failed with `error`. Without details, which may be personal data."""
     broken = getattr(error, "orig", error)
     if getattr(broken, "sqlstate", None) == _NO_LOCK:
         return SchemaError(
@@ -85,7 +85,7 @@ def migration_error(error: Exception) -> SchemaError:
 
 
 async def permission_error(error: Exception, database: Database) -> SchemaError | None:
-    """Of a migration whose role may not change the schema: who has to own what. None where it failed otherwise."""
+    """The message about a role that may not change the schema, with the fix. None for other errors."""
     if getattr(getattr(error, "orig", error), "sqlstate", None) not in _NO_RIGHT:
         return None
     async with database.connection() as connection:
@@ -122,7 +122,7 @@ async def require_schema(database: Database, *, timeout: float = 10) -> None:
 
 
 def require_schema_at_start(database: Database) -> None:
-    """For a process that has no event loop yet."""
+    """The same for a process without an event loop."""
 
     async def check() -> None:
         try:

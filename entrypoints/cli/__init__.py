@@ -1,7 +1,7 @@
 """Commands for operators: `python -m entrypoints.cli --help`.
 
-Each module holds a group of commands, and imports click and the domain alone. A command imports settings, adapters
-and the container when it runs, so that `--help` and shell completion stay quick.
+Each module has a group of commands, and imports only click and the domain. A command imports settings, adapters and
+the container when it runs, so that `--help` and shell completion stay quick.
 """
 
 import os
@@ -20,7 +20,7 @@ RENAMED = {
     "import-users": "`users import`",
     "mails": "`mail list` and `mail redrive`",
 }
-"""Commands of 0.2, and what they are called now."""
+"""Commands of 0.2 and their names now."""
 
 COMPLETION = "_LATCHKEY_COMPLETE"
 
@@ -46,7 +46,7 @@ for command in (*GROUPS, doctor.doctor, *processes.commands):
 
 
 def main() -> None:
-    # Completion belongs to a command, which `python -m entrypoints.cli` is not.
+    # Shell completion needs an installed command, which `python -m entrypoints.cli` is not.
     prog_name = "latchkey" if COMPLETION in os.environ else None
     try:
         status = latchkey.main(prog_name=prog_name, complete_var=COMPLETION, standalone_mode=False)
@@ -56,7 +56,7 @@ def main() -> None:
     except click.Abort:
         status = 130
     except BrokenPipeError:
-        # The reader has seen enough, as `head` has. Python flushes once more when it exits.
+        # The reader has closed the pipe, as `head` does. Python flushes again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status or 0)

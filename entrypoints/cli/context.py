@@ -1,4 +1,4 @@
-"""Run a command with the container."""
+"""Runs a command with the container."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -20,7 +20,7 @@ T = TypeVar("T")
 
 def run_with_container(command: Callable[[Container], Awaitable[T]]) -> T:
     """Raises Failure."""
-    # The failure is printed at the end, once; adapters log it for processes that go on.
+    # Silence the adapters' logs: the failure is printed once, at the end.
     logging.getLogger("adapters").addHandler(logging.NullHandler())
     try:
         result: T = async_to_sync(_run)(Container(settings=_settings()), command)
@@ -37,7 +37,7 @@ async def _run(container: Container, command: Callable[[Container], Awaitable[T]
     try:
         return await command(container)
     except SCHEMA_MISMATCH:
-        # Either the schema is not ours, or this is our own mistake.
+        # The schema is of another version, or this is a bug.
         await require_schema(container.database(), timeout=0)
         raise
     finally:
@@ -45,7 +45,7 @@ async def _run(container: Container, command: Callable[[Container], Awaitable[T]
 
 
 def _settings() -> Settings:
-    """Those of `make run` unless a database is named. Raises SettingsError."""
+    """The settings of `make run` unless the environment names a database. Raises SettingsError."""
     settings = command_settings()
     if settings.embedded:
         click.echo(f"development: {settings.data_dir}", err=True)

@@ -1,4 +1,4 @@
-"""Rotate the keys that sign access tokens, and describe what each key does."""
+"""Rotates the keys that sign access tokens, and describes what each key does."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -11,15 +11,15 @@ from entrypoints.cli.output import print_note, print_rows
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
 
 MAY_GO_AFTER = LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=10)
-"""How long two newer keys have been there when the last token of a key has surely expired, whatever a process is set
-to. Ten minutes are for clocks that differ, and for processes that learn late of the newer keys."""
+"""Age of the second newer key from which on the last token of a key has surely expired, for any valid settings. Ten
+minutes allow for different clocks and for processes that notice newer keys late."""
 
 
 def superseded(keys: Sequence[KeyEntry]) -> dict[str, datetime]:
-    """Since when the keys, newest first, no longer sign; by kid, where they can sign.
+    """When each key stopped signing, by kid. The keys are newest first.
 
-    That takes two newer keys: a process that starts signs with the second newest until others know the newest. A key
-    without a private part verifies what another process signs, so it is unknown here when that has ended.
+    A key stops once there are two newer ones: a process that starts signs with the second newest until others know
+    the newest. Keys without a private part are left out, because another process signs with them.
     """
     superseded_at: dict[str, datetime] = {}
     newer: list[datetime] = []
@@ -33,7 +33,7 @@ def superseded(keys: Sequence[KeyEntry]) -> dict[str, datetime]:
 
 
 def describe_keys(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) -> list[tuple[KeyEntry, str]]:
-    """What each key does at the moment, in words."""
+    """What each key does now, in words."""
     ages = {entry.key.kid: max(0.0, (now - entry.since).total_seconds()) for entry in keys}
     signs = signer(keys, ages, delay=delay) if any(entry.key.private for entry in keys) else None
     ends = superseded(keys)
@@ -59,11 +59,11 @@ def describe_keys(keys: Sequence[KeyEntry], *, now: datetime, delay: timedelta) 
 def rotate(
     folder: Path, *, now: datetime, delay: timedelta, algorithm: Algorithm | None = None, as_json: bool = False
 ) -> None:
-    """Keep the algorithm unless another is given. Raises OSError where the folder cannot be read or written."""
+    """Keeps the algorithm unless another is given. Raises OSError if the folder cannot be read or written."""
     before = newest_private(folder)
     new_file = make_key(folder, algorithm)
     keys = key_entries(read_keys(folder).values())
-    # Our clock may be ahead of the one by which files are dated.
+    # Our clock may be ahead of the clock of the file system.
     at = min([now, *(entry.since for entry in keys if new_file in entry.files)])
     ends = superseded(keys)
     removed = [entry for entry in keys if at - ends.get(entry.key.kid, at) >= MAY_GO_AFTER]
@@ -87,7 +87,7 @@ def _changed(before: Algorithm, after: Algorithm, at: datetime) -> str:
 def show(
     path: Path, *, now: datetime, delay: timedelta, as_json: bool = False, removed: Sequence[KeyEntry] = ()
 ) -> None:
-    """A row for each key; what is no key is named on stderr. Raises OSError where the path cannot be read."""
+    """A row for each key. Names files that are not keys on stderr. Raises OSError if the path cannot be read."""
     files = read_keys(path).values()
     descriptions = describe_keys(key_entries(files), now=now, delay=delay)
     descriptions += [(entry, "removed: all its tokens have expired") for entry in removed]

@@ -9,7 +9,7 @@ from entrypoints.cli.output import print_note
 from entrypoints.cli.parameters import Command, Failure, OneOf, json_option
 
 ALGORITHMS = ("ES256", "EdDSA", "RS256")
-"""Those of `adapters.tokens.pem_keys.Algorithm`, without loading cryptography for a help."""
+"""The values of `adapters.tokens.pem_keys.Algorithm`, so that `--help` need not load cryptography."""
 
 _ONLY_FOLDERS = (
     "Keys are rotated in a folder: create one that only the user of the service can read, move an existing key into"
@@ -62,7 +62,7 @@ def rotate_keys(*, algorithm: str | None, as_json: bool) -> None:
 
 
 def _key_folder() -> tuple[Path, timedelta]:
-    """Where the keys are, and how long a new one waits. Raises Failure."""
+    """The path of the keys, and the activation delay in seconds. Raises Failure."""
     from entrypoints.cli.installation import require
     from entrypoints.settings import SettingsError, key_folder
 

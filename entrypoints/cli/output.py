@@ -1,4 +1,4 @@
-"""How commands print what they found: a table for people, JSON for programs."""
+"""Output of commands: a table for people, JSON for programs."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -12,17 +12,17 @@ if TYPE_CHECKING:
 
 
 def printable(text: str) -> str:
-    """The text with control and format characters escaped: it must not move a terminal's cursor or forge a line."""
+    """Escapes control and format characters, so that a text cannot move the cursor of a terminal or forge a line."""
     return "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
 
 
 def print_json(value: object) -> None:
-    """One document, in ASCII, so that it passes through any terminal and any encoding."""
+    """Print one JSON document in ASCII, which any terminal and encoding can show."""
     click.echo(json.dumps(value, indent=2, default=_encoded))
 
 
 def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], empty: str, as_json: bool) -> None:
-    """A table under a header, or the sentence `empty` where there are no rows. As JSON: a list of objects."""
+    """Print a table with a header, or the sentence `empty` if there are no rows. With `--json`, a list of objects."""
     if as_json:
         print_json([{name: row[name] for name in columns} for row in rows])
     elif rows:
@@ -32,7 +32,7 @@ def print_rows(rows: Sequence[Mapping[str, Any]], *, columns: Sequence[str], emp
 
 
 def print_note(text: str) -> None:
-    """For people, beside what a program may read from standard output."""
+    """Print a note for people to standard error."""
     click.echo(text, err=True)
 
 
@@ -45,7 +45,7 @@ USER = ("id", "email", "username", "role", "verified", "disabled", "created_at")
 
 
 def user_row(user: "User") -> dict[str, Any]:
-    """As the HTTP API names the fields of a user."""
+    """The fields of a user as the HTTP API names them."""
     return {name: getattr(user, name) for name in USER}
 
 

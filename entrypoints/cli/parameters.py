@@ -1,4 +1,4 @@
-"""What commands of every group declare: examples, types of parameters, and that they need the container."""
+"""Shared by all groups of commands: examples, types of parameters, and the container."""
 
 import functools
 from collections.abc import Awaitable, Callable, Sequence
@@ -17,14 +17,14 @@ T = TypeVar("T")
 
 
 class Failure(click.ClickException):
-    """Ends the command with exit status 1. Its text stands alone on standard error."""
+    """Ends the command with exit status 1. Its text is printed to standard error without a traceback."""
 
     def show(self, file: Any = None) -> None:
         click.echo(self.message, file=file, err=file is None)
 
 
 class WrongInput(Failure):
-    """What was given cannot be used, whatever state the service is in: exit status 2."""
+    """The input is invalid, whatever the state of the service: exit status 2."""
 
     exit_code = 2
 
@@ -43,7 +43,7 @@ class Command(click.Command):
 
 
 class Text(click.ParamType[str]):
-    """A name without white space around it, and without the byte order mark of a file that it was copied from."""
+    """A name. Strips white space, and the byte order mark of a file that it was copied from."""
 
     name = "text"
 
@@ -73,8 +73,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, 
 
 
 def with_container(command: "Callable[Concatenate[Container, P], Awaitable[T]]") -> Callable[P, T]:
-    """Pass the container to a coroutine function, and run it. Raises Failure for what the settings, the schema or the
-    domain refuse."""
+    """Run a coroutine function with the container. Raises Failure for problems with settings or schema, and for
+    refusals."""
 
     @functools.wraps(command)
     def run(*args: P.args, **options: P.kwargs) -> T:

@@ -1,4 +1,4 @@
-"""How a password is read: from a prompt that does not show it, or from a pipe."""
+"""Reads a password from a prompt that does not show it, or from a pipe."""
 
 import getpass
 import sys

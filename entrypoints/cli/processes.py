@@ -1,4 +1,4 @@
-"""The parts of the service in production, one process each: what `make api`, `make worker` and `make migrate` run."""
+"""Commands that run the parts of the service: `api`, `worker` and `migrate`."""
 
 import os
 import sys
@@ -15,9 +15,9 @@ def _part(name: str, module: str, *, text: str) -> click.Command:
 
         if "LATCHKEY_ENV" not in set_names(os.environ):
             os.environ["LATCHKEY_ENV"] = "production"
-        # The package names are generic: an installed command does not import from the current folder.
+        # An installed command must not import packages of the same generic names from the current folder.
         path = ["-P"] if is_installed() else []
-        # The same process id: the parent signals the part itself.
+        # Keeps the process id, so that signals reach the part itself.
         os.execv(sys.executable, [sys.executable, *path, "-m", module])
 
     text += " For production: settings come only from the environment."

@@ -16,12 +16,12 @@ from domain.refusals import Refusal
 T = TypeVar("T")
 
 shutting_down = threading.Event()
-"""Set once this process is stopping: readiness fails from then on."""
+"""Set when this process shuts down: readiness fails from then on."""
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """For readiness."""
+    """The health check of readiness."""
 
     store: RevocationStore
     blocklist: RedisBlocklist
@@ -41,7 +41,7 @@ class Health:
 
 @dataclass(frozen=True, slots=True)
 class DependencyProbe:
-    """For the metrics. A dependency that does not answer within `deadline` seconds is down."""
+    """The probe of the metrics. A dependency that does not answer within `deadline` seconds is down."""
 
     backlog: PostgresBacklog
     blocklist: RedisBlocklist
@@ -50,7 +50,7 @@ class DependencyProbe:
 
     @property
     def lost_revocations(self) -> int | None:
-        """How many revocations PostgreSQL has lost; None if unknown."""
+        """The number of revocations that PostgreSQL has lost; None if unknown."""
         return None if self.lost is None else self.lost.found
 
     async def probe(self) -> tuple[dict[str, bool], Backlog | None]:

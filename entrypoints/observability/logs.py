@@ -1,4 +1,4 @@
-"""Logging: one line for each event, JSON in production, readable in development. Never a secret: see the tests."""
+"""Logging: one line for each event, JSON in production, readable in development. Secrets are never logged."""
 
 import logging
 import sys
@@ -14,8 +14,8 @@ FIELDS = ("problem", "sqlstate")
 
 
 class LossyStream:
-    """A stream that loses what cannot be written, such as on a full disk: that must not stop the service. There is no
-    stream (`sys.stdout` is None) in a process that was started with it closed."""
+    """A stream that drops what cannot be written, so that a full disk does not stop the service. The stream is None
+    in a process that was started with standard output closed."""
 
     def __init__(self, stream: IO[Any] | None) -> None:
         self._stream = stream
@@ -35,7 +35,7 @@ def configure_logs(settings: Settings) -> None:
     out = LossyStream(sys.stdout)
     plain = structlog.dev.ConsoleRenderer(
         colors=sys.stdout is not None and sys.stdout.isatty(),
-        exception_formatter=structlog.dev.plain_traceback,  # others print locals
+        exception_formatter=structlog.dev.plain_traceback,  # other formatters print local variables
     )
     last = plain if settings.development else structlog.processors.JSONRenderer()
     shared: list[structlog.typing.Processor] = [
@@ -51,7 +51,7 @@ def configure_logs(settings: Settings) -> None:
         cache_logger_on_first_use=True,
     )
     remove = structlog.stdlib.ProcessorFormatter.remove_processors_meta
-    # Libraries log by the same handler, so that their lines are events too.
+    # Lines of libraries go through the same handler, so that they are events too.
     handler = logging.StreamHandler(out)
     fields = structlog.stdlib.ExtraAdder(FIELDS)
     handler.setFormatter(
@@ -61,7 +61,7 @@ def configure_logs(settings: Settings) -> None:
 
 
 def warn_about_settings(settings: Settings) -> None:
-    """Once for each service, by its first process."""
+    """Call it once for each service, in its first process."""
     if settings.unknown:
         structlog.get_logger().warning("unknown_settings", names=list(settings.unknown))
     if settings.service_links:

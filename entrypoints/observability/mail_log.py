@@ -8,8 +8,8 @@ log = structlog.get_logger(__name__)
 
 
 class MailLog:
-    """Plays `ReportMail`. Logs the first delayed mail and the first that is sent again; a server that refuses us,
-    once; and each mail that is given up. A mail that is no longer needed is no warning: strangers can cause any
+    """Implements `ReportMail`. Logs the first delayed mail of an outage and its end, a server that refuses us once,
+    and each mail that is given up. A mail that is no longer needed is not a warning, because strangers can cause any
     number of these."""
 
     def __init__(self) -> None:

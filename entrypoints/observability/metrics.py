@@ -22,7 +22,7 @@ MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's environment variable. The parent of several processes sets it before it starts them."""
 
 UNKNOWN = "-"
-"""Stands for a route that does not exist, and for an answer that never began."""
+"""The label of a route that does not exist, and of a response that never started."""
 
 OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -33,7 +33,7 @@ LOGIN = ("POST", "/v1/login")
 Call = tuple[str, str]
 """A method and the template of a route."""
 
-disable_created_metrics()  # a second series for each, which several processes would not have
+disable_created_metrics()  # these extra series do not exist with several processes
 
 
 class Metrics:
@@ -55,7 +55,7 @@ class Metrics:
         self._errors = {str(code): errors.labels(code) for code in CATALOGUE}
         self._logins = self._counter("logins", "Login attempts, by outcome.", "outcome")
         for outcome in (SUCCESS, ErrorCode.INVALID_CREDENTIALS):
-            self._logins.labels(outcome)  # present from the start; other outcomes once they occur
+            self._logins.labels(outcome)  # exported from the start; other outcomes when they occur
         hashes = Gauge(
             "latchkey_password_hashes",
             "Passwords being hashed or waiting.",
@@ -82,7 +82,7 @@ class Metrics:
             self._logins.labels(refusal or SUCCESS).inc()
 
     def _find_series(self, method: str, route: str | None, status: int | None) -> tuple[Counter, Histogram]:
-        """Looked up once for each set of labels. A method that is not known is not remembered: clients choose it."""
+        """Caches the series of each set of labels, but not of unknown methods, because clients choose these."""
         if (method, route) not in self._calls:
             method, route = method if method in METHODS else OTHER, None
         key = (method, route, status)
@@ -99,7 +99,7 @@ class Metrics:
         self._waiting.set(waiting)
 
     def collect(self) -> Iterable[Metric]:
-        """What all processes have counted; this process alone if the files of the others were removed."""
+        """The counts of all processes, or of this process alone if the files of the others were removed."""
         return (self._shared and self._shared.collect()) or self._registry.collect()
 
 
@@ -121,7 +121,7 @@ class _SharedFolder:
         return cls(Path(folder)) if folder else None
 
     def _claim_slot(self) -> tuple[int, IO[Any]]:
-        """The first that no living process holds, and the open file that holds it."""
+        """The first slot that no living process has locked, and the open lock file."""
         for slot in itertools.count():
             file = (self._folder / f"{slot}.lock").open("w")
             with suppress(BlockingIOError):

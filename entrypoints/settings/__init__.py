@@ -1,8 +1,8 @@
-"""Everything that can be set, read once from the environment. What is wrong is said by its name, all at once.
+"""Settings, read once from the environment. All problems are reported at once, by the name of the setting.
 
-Each setting is one row in the module of its subject: its name, how it is read, its default, and what the operator's
-guide says about it; `python -m entrypoints.settings` prints that table. A parser imports the adapter that it asks
-when it runs, so that `make run` and commands start quickly.
+Each setting is one row in the module of its subject: name, parser, default, and help for the operator's guide.
+`python -m entrypoints.settings` prints that table. Parsers import adapters when they run, so that `make run` and
+commands start quickly.
 """
 
 import os
@@ -32,8 +32,8 @@ __all__ = [
 def load(
     environ: Mapping[str, str] | None = None, *, default_env: str = "production", mails: bool = False
 ) -> Settings:
-    """Raises SettingsError. In development, what is missing is made up and kept in the data folder. Only who `mails`
-    needs somewhere to send to."""
+    """Raises SettingsError. In development, missing secrets are generated and kept in the data folder. A mail
+    server is required only with `mails`."""
     reader = SettingsReader(environ, default_env)
     rows = dict(ROWS)
     if mails and not reader.is_set("MAIL_DIR"):
@@ -63,7 +63,7 @@ def database_url() -> str:
 
 
 def key_folder() -> tuple[Path, timedelta, bool]:
-    """Where the signing keys are, or the first one will be; how long a new one waits; and whether they are those of
+    """The path of the signing keys, the activation delay of a new key in seconds, and whether they are those of
     development. Raises SettingsError."""
     reader = SettingsReader(None, meant_env("LATCHKEY_DATABASE_URL", "LATCHKEY_SIGNING_KEYS"))
     default_folder = reader.data_dir / "keys"

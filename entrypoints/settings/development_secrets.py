@@ -1,4 +1,4 @@
-"""Secrets for a laptop: made once, kept in the data folder, readable by their owner alone."""
+"""Secrets for development: generated once, kept in the data folder, readable by their owner only."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ def secret_key(folder: Path) -> bytes:
         draft.touch(mode=0o600)
         draft.write_text(secrets.token_hex(32))
         try:
-            os.link(draft, path)  # fails where another process was quicker; then its secret is ours too
+            os.link(draft, path)  # fails if another process was quicker; then its secret is used
         except FileExistsError:
             pass
         finally:
@@ -30,7 +30,7 @@ def signing_keys(folder: Path) -> Path:
         draft = Path(tempfile.mkdtemp(dir=folder, prefix=".keys."))
         make_key(draft)
         try:
-            draft.rename(keys)  # fails where another process was quicker; then its key is ours too
+            draft.rename(keys)  # fails if another process was quicker; then its key is used
         except OSError:
             shutil.rmtree(draft)
     return keys

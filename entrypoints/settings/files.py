@@ -1,4 +1,4 @@
-"""Settings by file: LATCHKEY_<NAME>_FILE names a file with the value, as Docker and Kubernetes hand over secrets."""
+"""Settings from files: LATCHKEY_<NAME>_FILE names a file with the value, as Docker and Kubernetes provide secrets."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,17 +8,17 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def in_root(text: str) -> Path:
-    """A path as a setting writes it: relative to the program's folder."""
+    """The absolute path of a setting, which may be relative to the program's folder."""
     return ROOT / text
 
 
 def set_names(environ: Mapping[str, str]) -> set[str]:
-    """The settings that have a value or a file."""
+    """Names of the settings that have a value or a file."""
     return {name.removesuffix(FILE) for name, value in environ.items() if value and name.startswith("LATCHKEY_")}
 
 
 def with_files(environ: Mapping[str, str]) -> dict[str, str]:
-    """The same, with the content of each file in place of its name. Raises ValueError, a line for each problem."""
+    """The environment with the contents of files in place of names. Raises ValueError, a line for each problem."""
     values = {name: value for name, value in environ.items() if value}
     problems = []
     for name in [name for name in values if name.startswith("LATCHKEY_") and name.endswith(FILE)]:

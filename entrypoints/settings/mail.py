@@ -1,4 +1,4 @@
-"""How mail is sent."""
+"""Settings of mail."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +24,7 @@ def sender(text: str) -> str:
 
 
 def _no_reply(reader: SettingsReader) -> str:
-    """At the public host, if that has a name."""
+    """The default sender, at the public host if that has a name."""
     try:
         host = urlsplit(reader.value("PUBLIC_URL") or "").hostname or ""
     except ValueError:

@@ -1,4 +1,4 @@
-"""Passwords: what is accepted, what a hash costs, and whether guesses are limited."""
+"""Settings of passwords: policy, cost of a hash, and rate limits."""
 
 import re
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ from entrypoints.settings.setting import setting, whole_number
 
 _ARGON2 = re.compile(r"m=([1-9][0-9]{0,11}),t=([1-9][0-9]{0,11}),p=([1-9][0-9]{0,5})")
 _ENOUGH = ((47_104, 1), (19_456, 2), (12_288, 3), (9_216, 4), (7_168, 5))
-"""KiB and passes that are worth the same (OWASP Password Storage Cheat Sheet)."""
+"""Equivalent minimums: KiB by number of passes (OWASP Password Storage Cheat Sheet)."""
 
 
 class Cost(NamedTuple):
-    """What a hash takes: KiB of memory, passes over it, and lanes."""
+    """Cost of a hash: KiB of memory, passes over it, and lanes (RFC 9106)."""
 
     memory: int
     passes: int
@@ -22,7 +22,7 @@ class Cost(NamedTuple):
 
     @property
     def work(self) -> int:
-        """What its time is proportional to."""
+        """KiB times passes, to which the time of a hash is proportional."""
         return self.memory * self.passes
 
     def __str__(self) -> str:
@@ -30,7 +30,7 @@ class Cost(NamedTuple):
 
 
 def argon2(text: str) -> Cost:
-    """One lane: as many hashes run as there are cores, and further lanes would only wait for them."""
+    """Allows one lane only: as many hashes run as there are cores, and further lanes would only wait."""
     from adapters.passwords.stored_hash import is_affordable
 
     match = _ARGON2.fullmatch(text)

@@ -1,4 +1,4 @@
-"""What people see: the name of the product, and where pages and mails lead."""
+"""Settings of what people see: name of the product, and links of pages and mails."""
 
 import re
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ _NOT_IN_URLS = set("<>\"'`{}|\\^")
 
 
 def public_url(text: str) -> str:
-    """It stands in mails, pages and tokens: it has one spelling, and nothing in it that could mean anything else."""
+    """Parse the public URL. It is the issuer of tokens, so only its canonical spelling is accepted."""
     wanted = "must be an address such as https://accounts.example.org"
     if not _PUBLIC.fullmatch(text):
         raise ValueError(wanted)
@@ -26,7 +26,7 @@ def public_url(text: str) -> str:
 
 
 def product_name(text: str) -> str:
-    """It stands in the headers of mails, in pages and in subjects."""
+    """Parse the product's name, which is used in mail headers, subjects and pages."""
     name = normalize("NFC", text.strip())
     if not 1 <= len(name) <= 100 or not name.isprintable():
         raise ValueError("must be a name of 1 to 100 printable characters on one line")
@@ -42,7 +42,7 @@ def product_url(text: str) -> str:
 
 
 def link_url(text: str) -> str:
-    """Each placeholder stands once, behind the host: where a link leads must not depend on what is in it."""
+    """Parse the template of links. Each placeholder occurs once, after the host."""
     wanted = "must hold {purpose} and {token} once each, such as https://app.example.org/{purpose}?token={token}"
     if text.count("{purpose}") != 1 or text.count("{token}") != 1:
         raise ValueError(wanted)

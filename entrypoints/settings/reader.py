@@ -1,4 +1,4 @@
-"""Reads settings from the environment, and collects what is wrong with them."""
+"""Reads settings from the environment and collects problems."""
 
 import json
 import os
@@ -16,11 +16,11 @@ _LINKED = ("LATCHKEY_NAME", "LATCHKEY_PORT")
 
 
 class SettingsError(Exception):
-    """One line for each setting that is missing or wrong."""
+    """One line for each setting that is missing or invalid."""
 
 
 class SettingsReader:
-    """Values come from the environment and, in development, from `.env` and from what `make run` has started."""
+    """Values come from the environment and, in development, from `.env` and the engines of `make run`."""
 
     def __init__(self, environ: Mapping[str, str] | None, default_env: str) -> None:
         given = {name: value for name, value in (os.environ if environ is None else environ).items() if value}
@@ -36,7 +36,7 @@ class SettingsReader:
         self.data_dir = ROOT / (self.value("DATA_DIR") or ".data")
 
     def raise_problems(self) -> None:
-        """Raises SettingsError if there are any."""
+        """Raises SettingsError if there are problems."""
         if self._problems:
             raise SettingsError("\n".join(self._problems))
 
@@ -56,12 +56,12 @@ class SettingsReader:
 
     @property
     def unknown(self) -> tuple[str, ...]:
-        """Names in the environment that mean nothing, once every setting has been read."""
+        """Unknown LATCHKEY_ names in the environment. Call it after all settings have been read."""
         known = self._read | {name + FILE for name in self._read}
         return tuple(sorted(name for name in self._values if name.startswith("LATCHKEY_") and name not in known))
 
     def read(self, setting: Setting) -> Any:
-        """Its value or its default. What is wrong is collected for `raise_problems`."""
+        """The value of a setting, or its default. Problems are collected for `raise_problems`."""
         before = len(self._problems)
         text = self.value(setting.name)
         default = setting.default_in(self.env)
@@ -80,7 +80,7 @@ class SettingsReader:
         return value
 
     def running(self, name: str) -> str | None:
-        """What `make run` has started, while it runs; None where other engines than those are set."""
+        """The URL of an engine of `make run` while it runs; None if the settings name other engines."""
         return None if self._other_engines(name) else self._started().get(f"LATCHKEY_{name}")
 
     def _started(self) -> dict[str, str]:
@@ -93,11 +93,11 @@ class SettingsReader:
         return started
 
     def _other_engines(self, name: str) -> str:
-        """Why `name` does not come from `make run`: the database and Redis are of one installation."""
+        """Why `name` does not come from `make run`: database and Redis must belong to one installation."""
         started = self._started()
         for engine in ("DATABASE_URL", "REDIS_URL"):
             engine_url = started.get(f"LATCHKEY_{engine}")
-            with suppress(ValueError):  # which is a problem of that setting
+            with suppress(ValueError):  # reported for that setting
                 own_url = text_of(self._values, f"LATCHKEY_{engine}")
                 if name != engine and None not in {own_url, engine_url} and own_url != engine_url:
                     return f", since LATCHKEY_{engine} is not that of `make run`"
@@ -105,5 +105,5 @@ class SettingsReader:
 
 
 def running(name: str) -> Callable[[SettingsReader], str | None]:
-    """The default of an engine's URL: what `make run` has started."""
+    """The default of an engine's URL: that of `make run`."""
     return lambda reader: reader.running(name)

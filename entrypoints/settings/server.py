@@ -1,4 +1,4 @@
-"""Where the service listens, and whom it trusts."""
+"""Settings of the HTTP server: address, processes, proxies and origins."""
 
 import os
 import re
@@ -22,8 +22,8 @@ _OUR_OWN, _MAPPED = IPv6Network("fc00::/7"), IPv6Network("::ffff:0:0/96")
 
 
 def origins(text: str) -> tuple[str, ...]:
-    """As browsers and the web views of apps write them (RFC 6454, section 6.2): without a path, and without the port
-    that the scheme implies. `null` is no origin: every sandboxed page has it."""
+    """Parse origins as browsers and web views of apps send them (RFC 6454 section 6.2): without a path and
+    without the default port of the scheme. `null` is not allowed, because every sandboxed page has that origin."""
     origins_given = tuple(words(text))
     for origin in origins_given:
         named = _ORIGIN.fullmatch(origin)
@@ -46,7 +46,7 @@ def hosts(text: str) -> tuple[str, ...]:
 
 
 def bearer_token(text: str) -> str:
-    """RFC 6750, section 2.1."""
+    """A bearer token (RFC 6750 section 2.1)."""
     if not re.fullmatch(r"[A-Za-z0-9._~+/-]{16,}=*", text):
         raise ValueError(
             "must have at least 16 letters, digits or . _ ~ + / -, such as `openssl rand -hex 32` prints"
@@ -63,7 +63,7 @@ def networks(text: str) -> tuple[Network, ...]:
 
 
 def too_wide(network: Network) -> bool:
-    """Whether strangers have addresses in it, who would then say themselves where they come from."""
+    """Whether clients on the internet may have addresses in the network; they could then forge X-Forwarded-For."""
     own = isinstance(network, IPv6Network) and network.subnet_of(_OUR_OWN)
     return network.prefixlen < _WIDEST[network.version] and not own
 

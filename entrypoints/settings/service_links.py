@@ -1,6 +1,6 @@
 """Variables that Kubernetes sets in a pod for each Service of its namespace, and Docker for a linked container.
 
-For one that is called `latchkey` (or `latchkey-…`) they begin as our settings do, and LATCHKEY_PORT is one of them:
+For a Service named `latchkey` (or `latchkey-…`) they begin like our settings, and LATCHKEY_PORT is one of them:
 https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
 """
 

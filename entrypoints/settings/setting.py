@@ -1,4 +1,4 @@
-"""What one setting is: its name, how it is read, its default, and what the documentation says about it."""
+"""One setting: name, parser, default and help."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,22 +12,22 @@ AS_IN_PRODUCTION: Any = object()
 class Setting:
     """One row. `name` comes without the prefix LATCHKEY_.
 
-    A default is a value, or a function of the reader that finds it. Where there is none, the setting must be set
-    unless it is `optional`.
+    The default is a value or a function of the reader. Without a default the setting is required unless it is
+    `optional`.
     """
 
     name: str
     help: str
     parse: Callable[[str], Any] = field(kw_only=True)
-    """Raises ValueError, which says how the text must be and never quotes what may be secret."""
+    """Parses the text. Raises ValueError, which says what is valid and never quotes a secret."""
     check: Callable[[Any], None] | None = field(default=None, kw_only=True)
-    """What production demands of the value besides. Raises ValueError."""
+    """An additional check in production. Raises ValueError."""
     default: Any = field(default=None, kw_only=True)
     development: Any = field(default=AS_IN_PRODUCTION, kw_only=True)
     """The default in development."""
     optional: bool = field(default=False, kw_only=True)
     shown: str = field(default="", kw_only=True)
-    """The default in the documentation, where it is computed."""
+    """How the documentation shows a computed default."""
 
     @property
     def variable(self) -> str:
@@ -39,7 +39,7 @@ class Setting:
 
     @property
     def row(self) -> str:
-        """Of the table in docs/operations.md."""
+        """The row of the table in docs/operations.md."""
         return " ".join(f"| `{self.variable}` | {self.shown or self._shown()} | {self.help} |".split())
 
     def _shown(self) -> str:

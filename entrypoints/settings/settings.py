@@ -1,4 +1,4 @@
-"""The settings object: all rows, and what follows from them."""
+"""The settings object: all settings, and values derived from them."""
 
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
@@ -19,13 +19,13 @@ GROUPS = (Storage, Product, Mail, Tokens, Passwords, Server)
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
     embedded: bool
-    """Whether the database is the one that `make run` keeps."""
+    """Whether the database is that of `make run`."""
     unknown: tuple[str, ...] = ()
     service_links: tuple[str, ...] = ()
     """Names of settings that are ignored, because Kubernetes or Docker has set them."""
 
     def __repr__(self) -> str:
-        """Half of these are secrets, so none is shown."""
+        """Shows no values, because half of them are secrets."""
         return f"Settings(env={self.env!r})"
 
     @property
@@ -34,21 +34,21 @@ class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
 
     @property
     def public_path(self) -> str:
-        """The path of the public URL, under which a proxy serves everything; empty where there is none."""
+        """The path of the public URL, which a proxy removes; empty if there is none."""
         return urlsplit(self.public_url).path
 
     @property
     def own_hosts(self) -> tuple[str, ...]:
-        """Names of this machine for those who sit at it, and the host of the public URL."""
+        """The loopback names of this machine, and the host of the public URL."""
         named = (urlsplit(self.public_url).hostname or "", self.host)
         return *LOOPBACK_NAMES, *(name for name in named if name and not listens_everywhere(name))
 
 
 ROWS: dict[str, Setting] = {it.name: it.metadata["row"] for group in GROUPS for it in fields(group)}
-"""By the name of the field, in the order of the groups."""
+"""All settings by the name of their field, in the order of their groups."""
 
 
 def table() -> str:
-    """As docs/operations.md shows it; what concerns `make run` alone comes last."""
+    """The table in docs/operations.md. Settings of `make run` come last."""
     rows = sorted(ROWS.values(), key=lambda row: row.name == "DATA_DIR")
     return "\n".join(["| setting | default | |", "|---|---|---|", *(row.row for row in rows)]) + "\n"

@@ -1,4 +1,4 @@
-"""Which installation this is, and where it keeps its data."""
+"""Settings of the environment, the engines and the data folder."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ def redis_url(text: str) -> str:
 
 
 def split_url(text: str, schemes: Collection[str], wanted: str) -> SplitResult:
-    """Raises ValueError(wanted), which does not quote the text: there may be a password in it."""
+    """Raises ValueError(wanted). The message does not quote the text, which may contain a password."""
     try:
         parts = urlsplit(text)
         fits = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0

@@ -1,4 +1,4 @@
-"""Tokens and sessions: what signs them, and how long they live."""
+"""Settings of tokens and sessions: keys and lifetimes."""
 
 import re
 from dataclasses import dataclass
@@ -16,14 +16,14 @@ LONGEST_KEY_DELAY = timedelta(minutes=10)
 _STRING_OR_URI = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:[!-~]+|[!-9;-~]+")
 _LONGEST_AUDIENCE = 1000
 _WORDS = ("secret", "change", "insecure", "password", "example", "replace", "default", "(?:^|[ ._-])your[ ._-]")
-# So long, and written as people write, that of a hundred million random secrets in base64 perhaps one has any.
+# Words this long and regular occur in about one of a hundred million random secrets in base64.
 _SAYS = re.compile("|".join(f"{word}|{word.title()}|{word.upper()}" for word in _WORDS).encode())
 _ROWS = (b"abcdefghijklmnopqrstuvwxyz", b"01234567890", b"qwertyuiop", b"asdfghjkl", b"zxcvbnm")
 _STEPS = {step for row in (*_ROWS, *(row[::-1] for row in _ROWS)) for step in pairwise(row)}
 
 
 def secrets(text: str) -> tuple[bytes, ...]:
-    """The first signs, all verify."""
+    """Parse the list of secrets. The first signs, all verify."""
     keys = tuple(word.encode() for word in words(text))
     if len(set(keys)) != len(keys) or not keys:
         raise ValueError("must be a list of different secrets")
@@ -34,7 +34,7 @@ def secrets(text: str) -> tuple[bytes, ...]:
 
 
 def _is_plain(key: bytes) -> bool:
-    """Whether it was typed or copied: 32 random bytes do not look like this."""
+    """Whether the secret was typed or is an example: 32 random bytes do not look like this."""
     half, steps = len(key) / 2, list(pairwise(key.lower()))
     few = len(set(key)) < 10 or max(map(key.count, set(key))) > half
     repeats = key in (key + key)[1:-1]
@@ -49,7 +49,7 @@ def key_files(text: str) -> Path:
 
 
 def audience(text: str) -> tuple[str, ...]:
-    """Names or URIs (RFC 7519, section 2: what holds a colon is a URI). Each token carries all of them."""
+    """Parse names or URIs (RFC 7519 section 2: a value with a colon is a URI). Each token contains all of them."""
     names = tuple(dict.fromkeys(words(text)))
     for name in names:
         if not _STRING_OR_URI.fullmatch(name):

@@ -15,7 +15,7 @@ from typing import Any
 if __name__ == "__main__":
     # Only when run, not when imported: exit silently on SIGINT before `run` installs its handlers.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    gc.disable()  # see `entrypoints/api.py`
+    gc.disable()  # as in `entrypoints/api.py`
 
 import dramatiq
 import structlog
@@ -40,7 +40,7 @@ def run(
     deliver: DeliverMail, purge: KeepHouse, *, redis_url: str, close: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     """Return after SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the worker's loop."""
-    signals: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it may be used within a signal handler
+    signals: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it is safe in a signal handler
 
     def stop(number: int, _: object) -> None:
         signal.signal(number, signal.SIG_DFL)
@@ -57,7 +57,7 @@ def run(
     worker.start()
     log.info("worker_started")
     log.info("worker_stopping", signal=signals.get())
-    # The sends have had their time by then; what is left are threads, which without Redis would never end.
+    # Sends have finished or timed out by now. Only threads are left, which would never end without Redis.
     worker.stop(timeout=1000)
     broker.client.close()
 

@@ -13,17 +13,17 @@ from application.mail.deliver_mail import DeliverMail
 from entrypoints.worker.background import error_name, pause, worker_loop
 
 CONCURRENCY = 8
-"""How many mails a process sends at the same time."""
+"""Mails that a process sends at the same time."""
 
 SLOW_SECONDS, MAX_SLOW = 2.0, 32
-"""A send that takes longer makes room for the next one, and how many may then go on beside those: a server that takes
-minutes to answer holds up no mail that another server would accept at once."""
+"""Seconds after which a send continues in the background while the next one starts, and the most such sends. So a
+server that takes minutes to answer does not delay mails to other servers."""
 
 MAX_BATCH, FAST_BATCH_SECONDS = 16, 1.0
-"""How many mails are leased at once at most, and the seconds within which a batch counts as fast."""
+"""The most mails that are leased at once, and the seconds within which a batch counts as fast."""
 
 POLL_INTERVAL, IDLE_POLL_INTERVAL = 1.0, 5.0
-"""Seconds between two polls of the first task, and of the other tasks, which join it when there is work."""
+"""Seconds between two polls of the first task, and of the other tasks, which only help when there is work."""
 
 SHUTDOWN_GRACE = 10.0
 """Seconds that running sends get when the process is stopped."""
@@ -61,7 +61,7 @@ class OutboxWorker(Middleware):
         while not self._stopping.is_set():
             began = time.monotonic()
             due = await self._deliver_batch(limit=batch)
-            # Taking many at once is cheaper, but no mail may wait behind a slow server if another task could send it.
+            # A larger batch is cheaper, but no mail may wait behind a slow server if another task could send it.
             fast = due == batch and time.monotonic() - began < FAST_BATCH_SECONDS
             batch = min(2 * batch, MAX_BATCH) if fast else 1
             if due == 0:
@@ -85,7 +85,7 @@ class OutboxWorker(Middleware):
         try:
             due = await self._deliver(only=only, limit=limit, stopping=self._stopping.is_set)
         except Exception as error:
-            if not self._failing:  # once an outage
+            if not self._failing:  # logged once per outage
                 log.error("mail_delivery_paused", problem=error_name(error))
             self._failing = True
             return 0

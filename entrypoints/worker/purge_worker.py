@@ -45,7 +45,7 @@ class PurgeWorker(Middleware):
             try:
                 count, following = await self._purge(cursor)
             except Exception as error:
-                if not failing:  # once an outage
+                if not failing:  # logged once per outage
                     log.error("purge_failed", kind=cursor.kind, problem=error_name(error))
                 failing = True
                 await pause(self._error_pause, stopping=self._stopping)

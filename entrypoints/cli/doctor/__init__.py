@@ -1,1 +1,1 @@
-"""Checks everything that the service needs, and changes nothing: one module a part, each yields findings."""
+"""Checks everything that the service needs, without changes. Each module checks one part and yields findings."""

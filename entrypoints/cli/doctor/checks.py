@@ -1,4 +1,4 @@
-"""All checks, one part after another."""
+"""Runs all checks, one part after another."""
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
@@ -19,11 +19,11 @@ from entrypoints.cli.output import print_json
 from entrypoints.settings import Settings, SettingsError
 
 DEADLINE = 30.0
-"""Seconds for a part."""
+"""Seconds that the check of one part may take."""
 
 
 def run(*, as_json: bool) -> int:
-    """The exit status."""
+    """Returns the exit status."""
     try:
         settings = command_settings()
     except SettingsError as error:
@@ -42,7 +42,7 @@ def run(*, as_json: bool) -> int:
 
 
 async def _show(settings: Settings, *, as_json: bool) -> list[Finding]:
-    """Each finding as it comes, unless one document is wanted at the end."""
+    """Prints each finding at once, or one JSON document at the end."""
     findings = []
     async for finding in check_all(settings):
         findings.append(finding)
@@ -52,7 +52,7 @@ async def _show(settings: Settings, *, as_json: bool) -> list[Finding]:
 
 
 async def check_all(settings: Settings) -> AsyncIterator[Finding]:
-    """Every part, whatever the others are like. Raises nothing."""
+    """Yields the findings of every part, also after a part failed. Never raises."""
     parts = {
         "settings": _each(check_settings(settings)),
         "database": check_database(settings, factories.now),

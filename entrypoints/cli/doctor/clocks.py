@@ -6,11 +6,11 @@ from entrypoints.cli.doctor.findings import Finding
 
 PART = "clock"
 WARN_FROM, ERROR_FROM = timedelta(seconds=1), timedelta(seconds=30)
-"""A token may come from thirty seconds ahead at most."""
+"""Seconds that the clock of another process may be ahead, or its tokens are refused."""
 
 
 def compare_clocks(name: str, server_time: datetime, *, sent_at: datetime, received_at: datetime) -> Finding:
-    """Theirs was read at some time between the question and the answer; beyond that, they differ."""
+    """The other clock was read at some time between request and response, so only a larger difference is certain."""
     difference = max(timedelta(), sent_at - server_time, server_time - received_at)
     seconds = f"{difference.total_seconds():.1f} s"
     if difference > WARN_FROM:

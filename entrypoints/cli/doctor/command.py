@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that the service needs is there and works. Changes nothing."""
+"""`doctor` checks that everything that the service needs is there and works. It changes nothing."""
 
 import click
 

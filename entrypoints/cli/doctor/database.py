@@ -18,7 +18,7 @@ from entrypoints.settings import Settings
 PART = "database"
 TESTED = 18
 SLOW = 5.0
-"""Milliseconds for a question and its answer; a login asks several times."""
+"""Milliseconds of a round trip above which logins, which need several, are slow."""
 
 _FACTS = text("""
 SELECT current_setting('server_version_num')::int / 10000 AS major,
@@ -108,7 +108,7 @@ def _durability(facts: Row) -> Finding:
 
 
 def _limits(facts: Row) -> Finding:
-    """What a connection of our own would bring along, and PgBouncer does not."""
+    """Checks settings that our own connections set and PgBouncer does not pass on."""
     limits = ("statement_timeout", "idle_in_transaction_session_timeout")
     if facts["isolation"] != "read committed":
         return Finding.error(

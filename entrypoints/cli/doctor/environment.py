@@ -91,7 +91,7 @@ async def check_public_url(settings: Settings, clock: Clock) -> AsyncIterator[Fi
 
 
 def _http_opener() -> urllib.request.OpenerDirector:
-    """Opens URLs as `urlopen` does, through proxies and redirects, but no files."""
+    """Opens URLs like `urlopen`, through proxies and redirects, but no file: URLs."""
     opener = urllib.request.OpenerDirector()
     for handler in (
         urllib.request.ProxyHandler(),

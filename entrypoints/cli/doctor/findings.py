@@ -1,4 +1,4 @@
-"""What a check finds, in one line: the state, and if something should be changed, what to do."""
+"""A finding in one line: the state and, if something is wrong, what to do."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -30,6 +30,6 @@ class Finding:
         return cls(State.ERROR, part, text)
 
     def __str__(self) -> str:
-        """One line, whatever a server has said."""
+        """Joins the lines of a server's message."""
         text = "".join(letter if letter.isprintable() else " " for letter in self.text)
         return f"{self.state:<8} {self.part:<11} {text}"

@@ -1,4 +1,4 @@
-"""What a password costs on this machine, and what could be made of that."""
+"""Measures the cost of a password hash on this machine and proposes settings."""
 
 import os
 import platform
@@ -12,14 +12,14 @@ from entrypoints.settings.passwords import Cost
 
 PART = "passwords"
 SLOW = 0.5
-"""Seconds for one hash, above which people wait for each other."""
+"""Seconds for one hash above which logins are slow."""
 MAX_SECONDS = 0.05
-"""Seconds that a dearer hash may take, for it to be proposed."""
+"""Seconds that a more expensive hash may take to be proposed."""
 STRONGER_COSTS = (Cost(32_768, 2, 1), Cost(47_104, 2, 1), Cost(65_536, 2, 1), Cost(65_536, 3, 1), Cost(98_304, 3, 1))
 
 
 async def check_hashing(hasher: Argon2Hasher, cost: Cost, *, slow: float = SLOW) -> AsyncIterator[Finding]:
-    """`cost` is what the hasher was made with."""
+    """`cost` is the setting of the hasher."""
     times = []
     try:
         for _ in range(3):
@@ -77,7 +77,7 @@ def _logins(seconds: float, cores: int) -> str:
 
 
 def _compilable() -> bool:
-    """Whether argon2 is as its wheel comes, which does without what processors have learnt since 2004."""
+    """Whether argon2 is the generic build of its wheel, which does not use newer vector instructions."""
     try:
         wheel = distribution("argon2-cffi-bindings").read_text("WHEEL") or ""
     except PackageNotFoundError:
@@ -86,5 +86,5 @@ def _compilable() -> bool:
 
 
 def is_prebuilt(wheel: str) -> bool:
-    """By its description: what is built on a machine is for that machine, and says neither."""
+    """Whether a wheel was built for many machines, by its tags."""
     return any(name in wheel for name in ("manylinux", "musllinux", "macosx"))

@@ -1,4 +1,4 @@
-"""Mails: how many wait, since when, and why; how many were given up."""
+"""Checks the outbox: pending mails with their age and reason, and parked mails."""
 
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -14,7 +14,7 @@ from entrypoints.settings import Settings
 
 PART = "mails"
 LATE = timedelta(minutes=1)
-"""Beyond this, a user may be waiting for a mail."""
+"""Delay above which users may be waiting for a mail."""
 
 _LATEST = text(
     "SELECT note, recipient FROM mails WHERE outcome IS NULL AND note <> '' ORDER BY created_at DESC LIMIT 1"
@@ -35,7 +35,7 @@ async def check_mails(settings: Settings, clock: Clock) -> AsyncIterator[Finding
 
 
 def judge_backlog(backlog: Backlog, note: str) -> Finding:
-    """`note` is why one of them was put off, if known."""
+    """`note` is the reason why one of them was delayed, if known."""
     why = f"; the latest note: {note}" if note else ""
     pending = (
         f"{backlog.owed} waiting, the oldest for {_format_age(backlog.oldest)}{why}"

@@ -1,4 +1,4 @@
-"""Redis: connection, permissions, eviction policy, and revocations that PostgreSQL has lost."""
+"""Checks Redis: connection, permissions, eviction policy, and revocations that PostgreSQL has lost."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
@@ -63,7 +63,7 @@ async def check_redis(settings: Settings, clock: Clock) -> AsyncIterator[Finding
 
 
 async def _denied_commands(redis: Redis) -> dict[str, str]:
-    """What this user may not do, and why: each once as the blocklist, the limits and the queue do it."""
+    """Commands that this Redis user may not run. Each is tried as blocklist, rate limits and queue run it."""
 
     async def evalsha() -> Any:
         return await redis.evalsha(await redis.script_load(_WRITE), 1, "{latchkey}:doctor")

@@ -1,4 +1,4 @@
-"""The settings as they were read: unknown ones, weak ones, and those that are meant for a laptop only."""
+"""Checks settings: unknown names, weak values, and values that are meant for development."""
 
 import os
 import re

@@ -1,1 +1,1 @@
-"""What `users import` does: reads files of other systems, and imports them a batch at a time."""
+"""`users import`: reads files of other systems and imports them in batches."""

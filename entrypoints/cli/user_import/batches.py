@@ -1,4 +1,4 @@
-"""Import rows a batch at a time. A batch is one transaction."""
+"""Imports rows in batches. Each batch is one transaction."""
 
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -13,7 +13,7 @@ from entrypoints.container import Container
 _LEAST, _FIRST, _MOST = 10, 500, 2000
 """Rows of a batch."""
 _BATCH_SECONDS = 1.0
-"""What a batch should take. Weak hashes take long, and what they took would be lost with their batch."""
+"""Target seconds for a batch. Weak hashes take long, and an interruption loses the work of a batch."""
 
 
 @dataclass
@@ -23,7 +23,7 @@ class ImportStats:
     known: int = 0
     listed: int = 0
     nameless: int = 0
-    """Of those that are listed, how many were imported all the same."""
+    """How many of the listed rows were imported all the same."""
 
     def __str__(self) -> str:
         nameless = f", {self.nameless:,} of them without their username" if self.nameless else ""
@@ -39,7 +39,7 @@ async def import_batches(
     report: Callable[[Sequence[ImportIssue]], None],
     stopped: Callable[[], bool],
 ) -> None:
-    """Count in `stats`, and report after each batch, until there are no more rows or it is `stopped`."""
+    """Counts in `stats` and reports after each batch, until the rows end or `stopped` is true."""
     import_users = container.import_users()
     since, size = container.clock()(), _FIRST
     while batch := list(islice(rows, size)):

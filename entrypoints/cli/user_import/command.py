@@ -1,4 +1,4 @@
-"""Import users from a file. If it stops anywhere, it is simply run again."""
+"""Imports users from a file. It can be run again after an interruption at any point."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ def run(
         except ValueError as error:
             raise WrongInput(f"{file}: {error}") from None
         progress = Progress(os.fstat(source.fileno()).st_size)
-        stop = StopFlag(progress)  # here, because only the main thread may handle signals
+        stop = StopFlag(progress)  # here, because only the main thread can install signal handlers
 
         def report(remarks: Sequence[ImportIssue]) -> None:
             if remarks:
@@ -74,7 +74,7 @@ async def _import(
     stop: "StopFlag",
     report: Callable[[Sequence[ImportIssue]], None],
 ) -> str:
-    """Why it stopped before the end, or nothing."""
+    """Why the import stopped before the end, or None."""
     with progress:
         try:
             await import_batches(

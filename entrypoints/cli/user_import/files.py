@@ -1,4 +1,4 @@
-"""Read files of other systems' users, a row at a time. A row that is not a user becomes an issue with its line."""
+"""Reads files of other systems row by row. A row that is not a user becomes an issue with its line number."""
 
 import csv
 import json
@@ -10,14 +10,14 @@ from application.administration.import_users import ImportIssue, ImportRow
 from entrypoints.cli.user_import.rows import COLUMNS, Read, from_cells
 
 LONGEST = 65_536
-"""Bytes of a line, signs of a cell. A longer one is no user's, and must not fill the memory."""
+"""Longest line in bytes, and longest cell in characters, so that a malformed file cannot fill the memory."""
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 ReadResult = ImportRow | ImportIssue
 
 
 def read_lines(file: BinaryIO, read: Read) -> Iterator[ReadResult]:
-    """JSON Lines, each a user as `read` understands it. Empty lines are passed over."""
+    """JSON Lines; `read` translates each. Skips empty lines."""
     number = 0
     while text := file.readline(LONGEST + 1):
         number += 1
@@ -37,16 +37,16 @@ def read_lines(file: BinaryIO, read: Read) -> Iterator[ReadResult]:
 
 
 def _once_each(pairs: list[tuple[str, Any]]) -> None:
-    """It is unclear which of two is meant, and decoders differ (RFC 8259 section 4)."""
+    """Refuses repeated names, because decoders differ in which value counts (RFC 8259 section 4)."""
     names = [name for name, _ in pairs]
     if len(set(names)) < len(names):
         raise ValueError(f"the field `{max(names, key=names.count)}` stands twice")
 
 
 def read_cells(file: BinaryIO) -> Iterator[ReadResult]:
-    """CSV (RFC 4180) in UTF-8, whose first row names the columns. Raises ValueError where that is no such row."""
+    """CSV (RFC 4180) in UTF-8. Raises ValueError if the first row does not name the columns."""
     csv.field_size_limit(LONGEST)
-    # What is no UTF-8 becomes lone surrogates, which nothing accepts: a bad row and not the end.
+    # Invalid UTF-8 becomes lone surrogates, which no field accepts: so it is an issue of one row.
     text = TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
     rows = csv.reader(text, strict=True)
     try:
@@ -66,7 +66,7 @@ def _cells(text: TextIOWrapper, rows: Any, columns: list[str]) -> Iterator[ReadR
         try:
             cells = next(rows, None)
             if cells is None:
-                text.detach()  # the file is the caller's to close
+                text.detach()  # the caller closes the file
                 return
             if not cells:
                 continue

@@ -12,7 +12,7 @@ _LINE_EVERY = 10.0
 
 
 class Progress:
-    """`size` is what `position` comes to in the end, in any unit."""
+    """`size` is the final value of `position`, in any unit."""
 
     def __init__(self, size: int) -> None:
         self._terminal = sys.stderr.isatty()
@@ -49,12 +49,12 @@ class Progress:
         self._print_line()
 
     def clear(self) -> None:
-        """Make room for a line of something else."""
+        """Clear the bar, so that another line can be printed."""
         if self._terminal:
             click.echo("\r\x1b[K", nl=False, err=True)
 
     def show_cursor(self) -> None:
-        """Undo what the bar does to the terminal. Safe in a signal handler."""
+        """Restore the terminal. Safe in a signal handler."""
         if self._terminal:
             os.write(sys.stderr.fileno(), b"\x1b[?25h")
 

@@ -1,4 +1,4 @@
-"""The rows of other systems, translated to ours."""
+"""Translates rows of other systems."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -11,14 +11,14 @@ from application.administration.import_users import ImportRow
 from domain.role import Role
 
 Read = Callable[[bytes, int], ImportRow]
-"""A line of JSON and its number, into a user. Raises ValueError, whose text says why and quotes no secret."""
+"""Translates a JSON line and its number. Raises ValueError with the reason, which quotes no secret."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _WORDS = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
 
 
 class Row(msgspec.Struct, forbid_unknown_fields=True):
-    """The columns of JSON Lines and of CSV."""
+    """The columns of our own format, in JSON Lines and CSV."""
 
     email: str
     username: str | None = None
@@ -30,7 +30,7 @@ class Row(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class BetterAuthRow(msgspec.Struct, rename="camel"):
-    """Columns of better-auth's `user` with the `password` of its `account`; others are passed over."""
+    """Columns of better-auth's `user` with the `password` of its `account`. Ignores others."""
 
     email: str
     username: str | None = None
@@ -42,7 +42,7 @@ class BetterAuthRow(msgspec.Struct, rename="camel"):
 
 
 class FirebaseRow(msgspec.Struct, rename="camel"):
-    """One of the `users` that `firebase auth:export` writes as JSON; its other fields are passed over."""
+    """An entry of `users` in the JSON of `firebase auth:export`. Ignores other fields."""
 
     email: str
     email_verified: bool = False
@@ -56,7 +56,7 @@ COLUMNS = Row.__struct_fields__
 
 
 def from_cells(cells: Mapping[str, str], line: int) -> ImportRow:
-    """A row of CSV, in which an empty cell is none. Raises ValueError."""
+    """Translates a row of CSV. An empty cell means that the value is missing. Raises ValueError."""
     fields: dict[str, str | bool] = {"email": "", **{name: cell for name, cell in cells.items() if cell}}
     fields.update({name: _truth(name, cells[name]) for name in ("verified", "disabled") if name in fields})
     return _ours(msgspec.convert(fields, Row), line)
@@ -81,7 +81,7 @@ def from_better_auth(text: bytes, line: int) -> ImportRow:
 
 
 def from_firebase(parameters: str) -> Read:
-    """For the project of these «password hash parameters», as its console shows them. Raises ValueError."""
+    """Parses the "password hash parameters" of a Firebase project, as its console shows them. Raises ValueError."""
     given = dict(re.findall(r"(\w+)\s*:\s*\"?([A-Za-z0-9+/=_-]+)", parameters))
     try:
         key, separator = _standard(given["base64_signer_key"]), _standard(given["base64_salt_separator"])
@@ -125,7 +125,7 @@ def _truth(name: str, word: str) -> bool:
 
 
 def _moment(text: str | None) -> datetime | None:
-    """ISO 8601; UTC where it names no zone."""
+    """Parses ISO 8601; UTC if it names no time zone."""
     if not text:
         return None
     try:
@@ -136,5 +136,5 @@ def _moment(text: str | None) -> datetime | None:
 
 
 def _standard(base64: str) -> str:
-    """Firebase writes both alphabets, one in its exports and one in its interfaces."""
+    """Accepts both base64 alphabets: Firebase uses one in exports and the other in its APIs."""
     return base64.replace("-", "+").replace("_", "/")
