@@ -1,8 +1,6 @@
-"""Every role that the outside world plays for the use cases; what it keeps for them is in
-`repositories/`, and what sends its mails in `mail/ports.py`.
+"""Ports of the use cases. Those for storage are in `repositories/`, those for sending mail in `mail/ports.py`.
 
-An adapter subclasses the role it plays. A docstring says what a signature cannot: what is raised, what None means,
-units and promises. Any role that reaches outside may raise the refusal `unavailable`."""
+An adapter subclasses its port. Every port that does I/O may raise the refusal `unavailable`."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,13 +15,13 @@ from domain.token import AccessToken, RefreshToken
 from domain.user import User
 
 Clock = Callable[[], datetime]
-"""Now, in UTC, with a time zone."""
+"""The current time, aware and in UTC."""
 
 NewId = Callable[[], UUID]
-"""A fresh UUIDv7 (RFC 9562): unique, and ordered by time of making."""
+"""A new UUIDv7 (RFC 9562): unique, and ordered by time of creation."""
 
 NewSecret = Callable[[], str]
-"""At least 256 random bits as text that needs no quoting in a URL."""
+"""At least 256 random bits as URL-safe text."""
 
 
 # -- secrets ----------------------------------------------------------------------------------------------
@@ -31,7 +29,8 @@ NewSecret = Callable[[], str]
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """Whether a password fits, and which of the hashes by its place; `outdated` asks for a new hash of it."""
+    """`fits` is whether the password matches, and `place` the index of the matching hash. `outdated` asks the caller
+    to store a new hash of the password."""
 
     fits: bool
     outdated: bool = False
@@ -39,29 +38,30 @@ class Verdict:
 
 
 class Hasher(Protocol):
-    """Passwords into hashes, off the caller's event loop and bounded. Raises `overloaded` past its deadline."""
+    """Hashes passwords outside of the event loop, a limited number at a time. Raises `overloaded` if a job cannot
+    start before its deadline."""
 
     async def hash(self, password: str, *, like: str | None = None) -> str:
-        """With the salt of the hash `like`, if that is one of ours with the present settings: then `verify` looks at
-        both for the price of one."""
+        """Use the salt of the hash `like` if it was made by this hasher with the present settings. Then `verify`
+        compares both hashes at the cost of one."""
         ...
 
     async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
-        """None stands for a user that does not exist, and costs as much as a wrong password. So does any number of
-        `others`: only those are looked at that were made like the first."""
+        """A `password_hash` of None is for an unknown user, and costs as much as a wrong password. `others` cost
+        nothing more: only those with the same salt and settings as the first hash are compared."""
         ...
 
     async def import_hashes(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
-        """Hashes that others made, as they may be kept: a strong one as it is, a weak one inside one of ours; "" for
-        a user without a password, None where no password could ever be verified."""
+        """Convert hashes of another system for storage. A strong hash is unchanged; a weak one is hashed again; "" is
+        for a user without a password. None if the hash is not supported."""
         ...
 
 
 class AccessTokenCodec(Protocol):
-    """Access tokens into signed text (RFC 9068) and back."""
+    """Encodes access tokens as signed JWTs (RFC 9068), and decodes them."""
 
     def encode(self, token: AccessToken) -> str:
-        """The same token gives the same text as long as the signing key stays."""
+        """Deterministic: the same token gives the same text while the signing key stays the same."""
         ...
 
     def decode(self, text: str) -> AccessToken:
@@ -70,10 +70,10 @@ class AccessTokenCodec(Protocol):
 
 
 class RefreshTokenCodec(Protocol):
-    """Refresh tokens into authenticated text and back, without any I/O."""
+    """Encodes refresh tokens as authenticated text, and decodes them, without I/O."""
 
     def encode(self, token: RefreshToken) -> str:
-        """The same token gives the same text as long as the secret stays."""
+        """Deterministic: the same token gives the same text while the secret stays the same."""
         ...
 
     def decode(self, text: str) -> RefreshToken:
@@ -82,12 +82,12 @@ class RefreshTokenCodec(Protocol):
 
 
 class LinkSigner(Protocol):
-    """Links into authenticated, URL-safe text and back. Neither direction looks at the clock."""
+    """Signs links as URL-safe text, and verifies them. Callers check the expiry."""
 
     def sign(self, link: EmailLink) -> str: ...
 
     def verify(self, text: str, purpose: LinkPurpose) -> EmailLink:
-        """Raises `link_invalid`, also for a link of another purpose. Expiry is the caller's to judge."""
+        """Raises `link_invalid`, also for a link of another purpose."""
         ...
 
 
@@ -98,63 +98,64 @@ class RevocationCheck(Protocol):
     """Checks access tokens on every request."""
 
     async def min_generation(self, session_id: UUID) -> int:
-        """The lowest generation of this session whose tokens are valid; `ENDED` if the session has ended. The answer
-        includes every revocation that was reported as done before the call."""
+        """The lowest generation of this session whose tokens are valid; `ENDED` if the session has ended. Includes
+        every revocation whose request was answered before the call."""
         ...
 
 
 class Directory(Protocol):
-    """Users as the truth knows them, for who looks at one and changes nothing."""
+    """Reads users outside of units of work. Not a cache."""
 
     async def user(self, user_id: UUID) -> User | None:
-        """As they are at a moment after the call; read outside of any unit of work."""
+        """The user as stored at some moment after the call; None if there is none."""
         ...
 
     async def candidates(self, login: str) -> Sequence[User]:
-        """Likewise who goes by an address or a username: the verified user alone, or else those who have registered
-        it, the first first. Of very many the first and the last fifty."""
+        """The verified user of an address or a username; otherwise its unverified users, oldest first. At most the
+        first and the last 50."""
         ...
 
 
-# -- limits and housekeeping ------------------------------------------------------------------------------
+# -- rate limits and purging ------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """One attempt as it was counted; `mark` tells it from all others."""
+    """One counted attempt. `mark` identifies it."""
 
     buckets: tuple[Bucket, ...]
     mark: str
 
 
 class Limits(Protocol):
-    """How often is too often. Whatever fails, it goes on counting, perhaps less exactly, and raises nothing else."""
+    """Rate limiter. During an outage it counts less exactly; it never raises `unavailable`."""
 
     async def spend(self, *buckets: Bucket) -> Receipt:
-        """Count an attempt in all of these, or in none: raises `rate_limited` where one is full. `retry_after` says
-        when all have room again, unless others come first; `reason` is the limit of the one that takes longest."""
+        """Count an attempt in all buckets, or raise `rate_limited` and count it in none if one of them is full.
+        `retry_after` is when all have room, unless others use it first; `reason` is the limit that takes longest."""
         ...
 
     async def refund(self, receipt: Receipt) -> None:
-        """As if this one attempt had not been made."""
+        """Remove this attempt from its buckets."""
         ...
 
     async def forget(self, *buckets: Bucket) -> None:
-        """Reset the counter to zero."""
+        """Empty the buckets."""
         ...
 
 
 class Leftovers(Protocol):
-    """Rows that are over, by the rules of `domain/retention.py`."""
+    """Expired rows, by the periods of `domain/retention.py`."""
 
     async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
-        """Look at the next `limit` rows of that kind, in the order of their ids, and remove those that are over. What
-        another transaction has locked is skipped, so this waits for no one and hardly delays others. Of a deleted
-        user no more than `limit` rows of a table are cleaned at once, and the next call goes on with the same one."""
+        """Check the next `limit` rows of that kind in the order of their ids, and remove those that have expired.
+
+        Skips rows that another transaction has locked, so it never waits. Of a deleted user it cleans at most `limit`
+        rows of each table; the next call continues with the same user."""
         ...
 
 
 # -- mail -------------------------------------------------------------------------------------------------
 
 Nudge = Callable[[Sequence[UUID]], None]
-"""Tell the workers which mails wait. Returns at once, never raises, and may be lost."""
+"""Notify the workers of new mails by their ids. Returns at once and never raises. The message may be lost."""

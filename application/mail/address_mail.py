@@ -1,4 +1,4 @@
-"""Whom a mail is for, and which link it carries: found out when it is sent, for much may have happened since."""
+"""Find the recipient and the link of a mail at delivery, because both may have changed since it was queued."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -14,13 +14,13 @@ from domain.user import User
 async def addressed(
     work: UnitOfWork, mails: Sequence[OutboxMail], *, now: datetime
 ) -> Sequence[tuple[OutboxMail, EmailLink | None]]:
-    """Each mail as it is to be sent, and its link. None for a notice, and if no user should get a link or the link
-    would have no effect.
+    """Return each mail as it is to be sent, with its link. The link is None for a notice, if no user may get one, or
+    if it would have no effect.
     """
     about_users = {mail.recipient for mail in mails if mail.kind.purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
     holders = await work.users.by_emails(about_users)
     ready = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
-    # Noted before any is sent, so that no link goes out which does not end those before it.
+    # Recorded before any is sent, so that every sent link has already invalidated the earlier ones.
     newest: dict[UUID, datetime] = {}
     for _, link in ready:
         if link is not None and link.purpose is LinkPurpose.RESET:
@@ -41,8 +41,8 @@ async def _addressed(
     if mail.kind.purpose in (LinkPurpose.EMAIL, LinkPurpose.RESTORE):
         return await _about_an_address(work, mail, mail.kind.purpose, now)
     user = await _addressee(work, mail, holder)
-    # Who asks for another verification cannot say which claim is meant. Where there are several, the newest may be a
-    # stranger's with a planted password, so the link lets the owner of the mailbox choose one: that proves as well.
+    # A request to resend cannot tell which of several registrations it means. The newest may be a stranger's, whose
+    # password would then work. A reset link verifies too, and lets the owner of the mailbox choose the password.
     asked_again = mail.kind is MailKind.VERIFY and mail.user_id is None and user is not None
     if asked_again and user is not None and await work.users.claims(user.email) > 1:
         mail = replace(mail, kind=MailKind.RESET)
@@ -52,7 +52,7 @@ async def _addressed(
             return undo
     if user is None:
         return mail, None
-    # To the address that the user holds, whatever the mail says.
+    # The user may have changed the address since.
     mail = replace(mail, recipient=user.email)
     if mail.kind.purpose is LinkPurpose.VERIFY:
         return mail, _link(mail, user.id, user.credential_version)
@@ -63,8 +63,8 @@ async def _addressed(
 
 
 async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[OutboxMail, EmailLink] | None:
-    """The undo link instead of a reset link, for an address that no user has verified now and that a user has lost by
-    an action that can still be undone. A reset link for a stranger who registered it since would prevent the undo."""
+    """The undo link for an address that a user has lost by an action that can still be undone, or None. It replaces
+    the reset link of a stranger who has registered the address since, which would prevent the undo."""
     subject, version, began = None, 0, now
     if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
@@ -79,7 +79,7 @@ async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[Outb
 
 
 async def _is_left(work: UnitOfWork, user_id: UUID, now: datetime) -> bool:
-    """Whether the user is there, or can be brought back."""
+    """Whether the user exists, or was deleted and can be restored."""
     if await work.users.by_id(user_id) is not None:
         return True
     deletion = await work.users.deletion(user_id)
@@ -125,7 +125,7 @@ async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) ->
 
 
 def _link(mail: OutboxMail, subject: UUID, version: int) -> EmailLink | None:
-    """Issued when the mail was asked for, so that a second send carries the same link and none lives longer."""
+    """`issued_at` is when the mail was queued, so every attempt sends the same link, with the same expiry."""
     if mail.kind.purpose is None:
         return None
     return EmailLink(purpose=mail.kind.purpose, subject=subject, version=version, issued_at=mail.created_at)

@@ -1,4 +1,4 @@
-"""Deliver what is owed. The outbox holds the truth, so every step may be repeated, by anybody, after any crash."""
+"""Deliver queued mails. Any worker may repeat a step after a crash, because the outbox row is the only state."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,16 +27,17 @@ _UNANSWERED = "The mail was sent, but the server did not confirm that it accepte
 
 
 class _Dropped(Exception):
-    """The mail is no longer owed; the text says why."""
+    """The mail need not be sent any more; the text says why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """No letter is begun in the last `patience` of a lease. While a server takes longer over one, its lease is
-    renewed and the others of the share are given back: no other worker sends this one, and nothing waits for it.
+    """Does not start a mail in the last `patience` of its lease. While a server is slow, the lease is renewed, so
+    that no other worker sends the same mail, and the other mails of the batch are released, so that they need not
+    wait.
 
-    What became of a letter while the store was away is told to it as soon as it is back, before any other is leased:
-    otherwise the letter would go out again when its lease ends.
+    An outcome that could not be stored because of an outage is stored before the next mails are leased. Otherwise the
+    mail would be sent again when its lease ends.
     """
 
     begin: Begin
@@ -48,49 +49,49 @@ class DeliverMail:
     report: ReportMail
     lease: timedelta = timedelta(seconds=50)
     patience: timedelta = timedelta(seconds=30)
-    untold: list[tuple[OutboxMail, DeliveryOutcome, str]] = field(default_factory=list, init=False, repr=False)
+    unsaved: list[tuple[OutboxMail, DeliveryOutcome, str]] = field(default_factory=list, init=False, repr=False)
 
     async def __call__(
         self, *, only: UUID | None = None, limit: int = 10, stopping: Callable[[], bool] = lambda: False
     ) -> int:
-        """How many mails were due, up to `limit`. They are dealt with one after another, unless `stopping`."""
-        while self.untold:  # each is in one hand at a time, for who fails puts it back
-            await self._settle(*self.untold.pop())
+        """Deliver up to `limit` due mails one after another, and return their number. If `stopping`, release those
+        that have not been started."""
+        while self.unsaved:  # popped first, so that concurrent calls do not settle it twice; a failure puts it back
+            await self._settle(*self.unsaved.pop())
         now = self.clock()
         async with self.begin() as work:
             leased = await work.mails.lease(hold=self.lease, limit=limit, only=only)
-            ready = await addressed(work, leased, now=now)
-        rest = list(leased)
+            mails_and_links = await addressed(work, leased, now=now)
+        not_started = list(leased)
         async with self.mailer.session() as mailer:
-            for mail, link in ready:
-                if not rest:
-                    break  # given back while the letter before took its time
+            for mail, link in mails_and_links:
+                if not not_started:
+                    break  # released during a slow delivery
                 if stopping() or self.clock() > now + self.lease - self.patience:
-                    await self._give_back(rest)
+                    await self._release(not_started)
                     break
-                rest.pop(0)
+                not_started.pop(0)
                 try:
-                    await self._deliver(mail, link, mailer, rest)
+                    await self._deliver(mail, link, mailer, not_started)
                 except BaseException:
-                    # Whether this one was taken is unknown; the others were not begun, and need not wait for the
-                    # lease.
-                    await self._give_back(rest)
+                    # This mail may have been accepted, so it keeps its lease. The others were not started.
+                    await self._release(not_started)
                     raise
         return len(leased)
 
-    async def _give_back(self, rest: list[OutboxMail]) -> None:
-        if rest:
+    async def _release(self, not_started: list[OutboxMail]) -> None:
+        if not_started:
             async with self.begin() as work:
-                for mail in rest:
+                for mail in not_started:
                     await work.mails.postpone(mail, wait=timedelta(), note=mail.note)
-            rest.clear()
+            not_started.clear()
 
     async def _deliver(
-        self, mail: OutboxMail, link: EmailLink | None, mailer: Mailer, rest: list[OutboxMail]
+        self, mail: OutboxMail, link: EmailLink | None, mailer: Mailer, not_started: list[OutboxMail]
     ) -> None:
         async def still_sending(sent: bool) -> None:
-            with suppress(Refusal):  # the letter goes on all the same
-                await self._give_back(rest)
+            with suppress(Refusal):  # the delivery continues without the renewal
+                await self._release(not_started)
                 wait, note = (self._unanswered(mail), _UNANSWERED) if sent else (self.lease, mail.note)
                 async with self.step() as work:
                     await work.mails.postpone(mail, wait=wait, note=note)
@@ -102,15 +103,16 @@ class DeliverMail:
         except MailRefused as refused:
             await self._settle(mail, DeliveryOutcome.PARKED, str(refused))
         except MailServerRefused as refused:
-            for other in (mail, *rest):  # the server would tell them the same
+            for other in (mail, *not_started):  # the server would refuse them too
                 await self._retry(other, str(refused), hopeless=self._too_old(other), server_refuses=True)
-            rest.clear()
+            not_started.clear()
         except MailUnanswered as unanswered:
             await self._retry(mail, str(unanswered), hopeless=self._too_old(mail), delay=self._unanswered(mail))
         except MailDelayed as delayed:
             await self._retry(mail, str(delayed), hopeless=self._too_old(mail))
         except Exception as poison:
-            # One mail that cannot be made must not hold up the others. Its text could hold the link: keep the name.
+            # A mail that cannot be rendered must not block the others. Only the name of the error is stored, because
+            # its text could contain the link.
             note = f"Unexpected: {type(poison).__name__}"
             await self._retry(mail, note, hopeless=mail.attempts >= _POISONED or self._too_old(mail))
         else:
@@ -130,7 +132,7 @@ class DeliverMail:
             async with self.step() as work:
                 await work.mails.settle(mail, outcome, now=self.clock(), note=note)
         except Refusal:
-            self.untold.append((mail, outcome, note))
+            self.unsaved.append((mail, outcome, note))
             raise
         self.report(mail, outcome, note)
 
@@ -154,5 +156,5 @@ class DeliverMail:
         return unanswered_delay(self.clock() - mail.created_at)
 
     def _too_old(self, mail: OutboxMail) -> bool:
-        """Mails with a link end with the link; a notice is worth a try however late, but not for ever."""
+        """Whether a failed notice is given up. A mail with a link is dropped when the link expires."""
         return mail.kind.purpose is None and self.clock() >= mail.created_at + _STALE_NOTICE

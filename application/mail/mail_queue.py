@@ -1,4 +1,4 @@
-"""The outbox, as use cases write to it."""
+"""Adds mails to the outbox."""
 
 from dataclasses import dataclass
 from uuid import UUID

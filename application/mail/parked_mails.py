@@ -1,4 +1,4 @@
-"""For operators: list the mails that were given up."""
+"""For operators: list parked mails."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -11,48 +11,49 @@ class ReportMail(Protocol):
     def __call__(
         self, mail: OutboxMail, outcome: DeliveryOutcome | None, note: str, *, server_refuses: bool = False
     ) -> None:
-        """Tell the operator what became of a mail, and why; with no outcome it was put off. `server_refuses`: the
-        server turned us away, so no mail will go out until an operator corrects it. Returns at once, never raises."""
+        """Report to the operator how an attempt ended, and why. `outcome` is None if the mail will be tried again.
+        `server_refuses` is True if the server refuses all mails until an operator acts. Returns at once and never
+        raises."""
         ...
 
 
 StillSending = Callable[[bool], Awaitable[None]]
-"""Awaited every few seconds while a server takes its time over a letter. True once the whole letter has been sent, so
-that the server may have it although it has not said so."""
+"""Awaited every few seconds during a slow delivery. The argument is True once the whole mail has been sent: the
+server may have accepted it already."""
 
 
 async def not_waiting(_: bool) -> None:
-    """Where it does not matter how long a letter takes."""
+    """For callers that do not hold a lease."""
 
 
 class Composer(Protocol):
-    """Words for a mail; `link` is the signed text of its link, where it carries one."""
+    """Renders mails. `link` is the signed text of the mail's link, or None if it has none."""
 
     def compose(self, mail: OutboxMail, link: str | None) -> RenderedMail: ...
 
 
 class MailDelayed(Exception):
-    """The letter was not taken now; later it may be. The text is for the operator."""
+    """The mail was not accepted, but may be later. The text is for the operator."""
 
 
 class MailServerRefused(MailDelayed):
-    """The server turned us away before it heard of a recipient: that says nothing about any letter."""
+    """The server refused the connection or the sender before it saw a recipient, so it would refuse every mail."""
 
 
 class MailUnanswered(MailDelayed):
-    """The letter was sent entirely, and the server never said whether it took it: it may have been delivered."""
+    """The whole mail was sent, but the server did not reply. The mail may have been delivered."""
 
 
 class MailRefused(Exception):
-    """This recipient does not take the letter, and never will. The text is for the operator."""
+    """The server refuses this mail permanently. The text is for the operator."""
 
 
 class Mailer(Protocol):
     async def send(self, letter: RenderedMail, still_sending: StillSending = not_waiting, /) -> None:
-        """Returns when the server has taken responsibility. Raises MailDelayed or MailRefused. Cancelled between
-        the end of a letter and its answer, it awaits `still_sending` once more."""
+        """Returns when the server has accepted the mail. Raises MailDelayed or MailRefused. If the call is cancelled
+        after the whole mail was sent and before the reply, it awaits `still_sending` once more."""
         ...
 
     def session(self) -> AbstractAsyncContextManager["Mailer"]:
-        """Sends several mails, which may share a connection. A failure of one does not affect the others."""
+        """A mailer for several mails, which may share a connection. The failure of one does not affect the others."""
         return nullcontext(self)

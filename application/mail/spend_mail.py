@@ -1,4 +1,4 @@
-"""Rate limits for mailed links. Strangers cannot use up what the owner of the mailbox needs."""
+"""Rate limits for mailed links, with reserves for the owner of the mailbox that strangers cannot use up."""
 
 from dataclasses import dataclass
 

@@ -1,1 +1,1 @@
-"""Work in the background."""
+"""Background jobs."""

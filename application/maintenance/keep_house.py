@@ -1,4 +1,4 @@
-"""Clear away what is over, a little at a time and never in anybody's way. Any number may do so at once."""
+"""Purge expired rows in batches. Several workers may do so at the same time."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -9,7 +9,7 @@ from domain.retention import Leftover
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """Where the batch before has ended."""
+    """Where the next batch starts: after the row `after` of this kind, or at the first row."""
 
     kind: Leftover
     after: UUID | None = None
@@ -20,14 +20,14 @@ START = Spot(next(iter(Leftover)))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeepHouse:
-    """`limit` is how many rows a batch looks at."""
+    """`limit` is the number of rows that a batch checks."""
 
     leftovers: Leftovers
     clock: Clock
     limit: int = 1000
 
     async def __call__(self, spot: Spot = START) -> tuple[int, Spot | None]:
-        """One batch: how many rows were removed, and where to go on; None where the round is over."""
+        """Purge one batch. Return the number of removed rows, and where the next batch starts; None at the end."""
         cleared = await self.leftovers.clear(spot.kind, now=self.clock(), after=spot.after, limit=self.limit)
         if cleared.last is not None:
             return cleared.removed, Spot(spot.kind, cleared.last)
