@@ -21,10 +21,10 @@ def _find(what: re.Pattern[str], versions: Path) -> list[str]:
 
 
 def is_newer(revision: str, serves: str, own_head: str, versions: Path = _VERSIONS) -> bool:
-    """Whether the schema `revision` comes after `own_head` and still serves its code, as the schema says of itself.
+    """Whether the schema `revision` is newer than `own_head` and still compatible with our code.
 
-    Migrations keep that list (see `migrations/env.py`): whom it serves, oldest first, and itself at the end. What we
-    know ourselves is not newer, whatever is said of it.
+    Migrations store the list of compatible revisions in the database (see `migrations/env.py`), oldest first and the
+    own one last. A revision that we know is not newer, whatever the list says.
     """
     *before, last = serves.split() or [""]
     return last == revision and own_head in before and revision not in _find(_REVISION, versions)

@@ -105,7 +105,7 @@ async def permission_error(error: Exception, database: Database) -> SchemaError 
 
 
 async def require_schema(database: Database, *, timeout: float = 10) -> None:
-    """Raises SchemaError where the schema does not fit, or the database stays silent for `timeout` seconds."""
+    """Raises SchemaError if the schema is incompatible, or the database does not answer for `timeout` seconds."""
     give_up = time.monotonic() + timeout
     while True:
         try:

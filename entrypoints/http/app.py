@@ -46,7 +46,7 @@ T = TypeVar("T")
 
 
 def _dependency(make: Callable[[], T]) -> Provide:
-    """For a provider of the container: the framework inspects functions, and a provider is none."""
+    """Wraps a provider of the container, because Litestar inspects the signature of a function."""
 
     def provide() -> T:
         return make()
@@ -60,7 +60,7 @@ def create(container: Container) -> ASGIApp:
 
 
 def surround(inner: ASGIApp, app: Litestar, container: Container) -> ASGIApp:
-    """`inner`, which is the application or leads to it, with the middleware around it."""
+    """`inner` with the middleware around it. It is the application, or calls it."""
     settings = container.settings()
     cors = Cors(settings.cors_origins)
     dispatch = Dispatch(
@@ -87,8 +87,8 @@ def assemble(container: Container) -> Litestar:
     pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
     unversioned = [*system.handlers, *pages]
     routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *unversioned]
-    # A handler gets what it names, if the container can make it. What none names is left out: the framework compares
-    # each dependency with all others, for every route.
+    # Provides what handlers name as parameters. Others are left out, because Litestar compares each dependency with
+    # all others for every route.
     named = {name for handler in (*versioned, *unversioned) for name in handler.fn.__annotations__}
     dependencies = {name: _dependency(provider) for name, provider in container.providers.items() if name in named}
     app = Litestar(
@@ -118,7 +118,7 @@ def assemble(container: Container) -> Litestar:
 
 
 def _calls(paths: Paths) -> Iterator[Call]:
-    """Every method and route that there is."""
+    """Every method of every route."""
     for path in paths:
         yield from ((method, path.template) for method in path.methods)
 

@@ -1,30 +1,30 @@
-"""What one client can make the HTTP server hold, in bytes, seconds and connections."""
+"""Limits of the HTTP server for one client, in bytes, seconds and connections."""
 
 import resource
 from functools import cache
 from typing import NamedTuple
 
 HEAD_LIMIT = 16 * 1024
-"""Bytes of a request line and its headers; as much again for the framing and the trailers of a chunked body. A head
-that was parsed in one piece with the end of a body before it may have a piece more."""
+"""Bytes of a request line and its headers, and as much again for the framing and trailers of a chunked body. A head
+that arrives in one piece with the end of the previous body may be larger by that piece."""
 
 HEADERS = 100
-"""Header lines: in memory a short one takes many times its bytes."""
+"""Header lines, because a short line takes many times its bytes in memory."""
 
 HEAD_SECONDS = 10
-"""From the connection, or the first byte of a further request, to the end of its head."""
+"""Seconds from the connection, or the first byte of a further request, to the end of the head."""
 
 REQUEST_SECONDS = 30
-"""From there to the end of the body."""
+"""Seconds from the end of the head to the end of the body."""
 
 READ_SECONDS = 30
-"""For a client that does not read an answer."""
+"""Seconds that a client may not read a response."""
 
 CONNECTIONS = 4096
-"""Of one process, if the limit on open files allows it."""
+"""Connections of one process, if the limit on open files allows it."""
 
 SHARE = 4
-"""One client (an IPv4 address, or the /64 of an IPv6 address) has at most this part of all connections."""
+"""A client (an IPv4 address, or the /64 of an IPv6 address) gets at most one in so many connections."""
 
 
 class RefusedByServer(NamedTuple):
@@ -41,6 +41,7 @@ LONG_HEADERS = RefusedByServer("too_large", _LIMITS, 431)
 
 @cache
 def connection_limit() -> int:
-    """Half of the files are for the accept queue (a quarter, see `backlog`), the database, Redis and the rest."""
+    """Half of the allowed files. The others are for the accept queue (a quarter, see `backlog`), database and
+    Redis."""
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return CONNECTIONS if files == resource.RLIM_INFINITY else min(CONNECTIONS, files // 2)

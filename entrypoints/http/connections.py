@@ -14,11 +14,11 @@ class Connection(Protocol):
 
 
 class Connections:
-    """Of too many connections, the oldest that waits for its client is dropped."""
+    """Drops the oldest connection that waits for its client if there are too many."""
 
     def __init__(self) -> None:
         self._all: dict[Connection, None] = {}
-        """Oldest first, as are those of each client."""
+        """Oldest first. The connections of each client have the same order."""
         self._by_client: dict[str, dict[Connection, None]] = {}
 
     def add(self, connection: Connection, client: str, *, may_have_all: bool) -> None:

@@ -35,7 +35,7 @@ async def client_credentials(request: AnyRequest) -> tuple[str, str]:
     except Refusal:
         if not values:
             raise
-        return _basic(values)  # only a client with credentials learns what is wrong with its form
+        return _basic(values)  # do not tell a client without credentials what is wrong with its form
     if not form.get("client_secret"):
         return _basic(values)
     if values:
@@ -45,7 +45,8 @@ async def client_credentials(request: AnyRequest) -> tuple[str, str]:
 
 
 def _basic(values: Sequence[str]) -> tuple[str, str]:
-    """From the Authorization header (RFC 6749, section 2.3.1: each is form-encoded before they are joined)."""
+    """Id and secret from the Authorization header (RFC 6749 section 2.3.1: each is form-encoded before they are
+    joined)."""
     scheme, _, encoded = values[0].partition(" ") if len(values) == 1 else ("", "", "")
     try:
         if scheme.lower() != "basic":

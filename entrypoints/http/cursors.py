@@ -1,4 +1,4 @@
-"""Where a page ended, as a word that clients hand back. It grants nothing: it only says where to go on."""
+"""Cursors of pages, as opaque text. A cursor grants no access."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
@@ -12,7 +12,7 @@ def cursor_of(place: Place) -> str:
 
 
 def place_of(cursor: str, query: str = "") -> Place:
-    """A place in the list of what starts with the query, or of everything where that is empty. Raises `malformed`."""
+    """A position in the list of users that start with the query, or of all users. Raises `malformed`."""
     try:
         said = urlsafe_b64decode(cursor.encode("ascii") + b"==")
         place = Place(UUID(bytes=said[:16]), said[16:].decode("ascii"))

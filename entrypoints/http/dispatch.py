@@ -1,5 +1,4 @@
-"""What is answered before a route, and for all of them: early refusals, unknown paths and methods, OPTIONS, HEAD, and
-unexpected errors."""
+"""Answers early refusals, unknown paths and methods, OPTIONS, HEAD and unexpected errors, for all routes."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, cast
@@ -16,7 +15,7 @@ from entrypoints.http.problems import prefix_of, problem, send_problem
 log = structlog.get_logger()
 
 SendWithoutRoute = Callable[[HTTPScope, Receive, Send, str, str, dict[str, str]], Awaitable[None]]
-"""Answers a request for which there is no route: with a code, a detail and headers."""
+"""Answers a request without a route, with a code, a detail and headers."""
 
 
 _READING = frozenset({"GET", "HEAD"})
@@ -60,7 +59,7 @@ class Dispatch:
                 await _refuse(scope, send, "internal")
 
     async def _answer(self, scope: HTTPScope, state: dict[str, Any], receive: Receive, send: Send) -> None:
-        if "refused" in state:  # by the server, which may not have read the path
+        if "refused" in state:  # by the protocol, which may not have read the path
             await _refuse(scope, send, *state["refused"])
             return
         scope["litestar_app"] = self._litestar

@@ -22,10 +22,10 @@ from entrypoints.http.protocol import BoundedHttpProtocol
 from entrypoints.observability.health import shutting_down
 
 IDLE_GRACE = 0.5
-"""Seconds that an idle connection gets after the listener has closed, for a request that is under way."""
+"""Seconds that an idle connection stays open after the listener has closed, for a request on its way."""
 
 DRAIN = signal.SIGUSR1
-"""What the supervisor sends to its processes when readiness has to fail."""
+"""The signal by which the supervisor makes readiness of its processes fail."""
 
 _CHECK_INTERVAL = 0.1
 
@@ -44,7 +44,7 @@ def serve(config: Config, *, drain_seconds: float = 0) -> None:
 
 
 class DrainingHttpProtocol(BoundedHttpProtocol):
-    """Closes a connection with an answer that says so (RFC 9112, section 9.6)."""
+    """Announces that a connection closes in the last response (RFC 9112 section 9.6)."""
 
     _closing = False
 
@@ -52,7 +52,7 @@ class DrainingHttpProtocol(BoundedHttpProtocol):
         self._closing = True
         if self.cycle is None or self.cycle.response_complete:
             self.loop.call_later(IDLE_GRACE, super().shutdown)
-        elif not self.cycle.response_started:  # otherwise its head has promised to go on, and the next answer closes
+        elif not self.cycle.response_started:  # otherwise the head has announced keep-alive; the next one closes
             self.cycle.keep_alive = False
 
     def on_headers_complete(self) -> None:
@@ -100,7 +100,7 @@ class _Supervisor(Multiprocess):
         while time.monotonic() < end and signal.SIGINT not in self.signal_queue and self._living():
             time.sleep(_CHECK_INTERVAL)
         for listener in self.sockets:
-            listener.close()  # otherwise it would go on to take connections that no process accepts
+            listener.close()  # otherwise it would queue connections that no process accepts
         super().terminate_all()
 
     def _living(self) -> list[int]:

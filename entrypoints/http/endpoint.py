@@ -21,7 +21,7 @@ from entrypoints.http.operations import DocumentedOperation
 from entrypoints.http.problems import send_refusal
 
 PLAIN = "plain"
-"""The option of a handler under which its plain ASGI application is found."""
+"""The option of a handler that holds its plain ASGI application."""
 
 NO_OPTIONS = "no_options"
 """The option of a handler whose path answers OPTIONS with 405."""
@@ -52,12 +52,12 @@ def endpoint(
     """A route without `operation_id` is not in the OpenAPI document. `errors` are the codes that only this handler
     refuses with; those of its policy and its body need not be named.
 
-    With `plain`, that function answers as plain ASGI, which `Dispatch` calls, and the handler has no body: its
-    signature is there for the OpenAPI document. Other services call such routes on each of their own requests, and
-    the framework's routing, request, dependencies and response would cost more than the answer.
+    With `plain`, `Dispatch` calls that function as a plain ASGI application. The handler has no body; its signature
+    is for the OpenAPI document. Other services call such routes on each of their own requests, and the framework
+    would cost more than the response.
 
-    `answers_options` is False for a route that a proxy calls with the method of its caller: it would take the answer
-    to OPTIONS for permission.
+    `answers_options` is False for a route that a proxy calls with the method of its client: the proxy would take a
+    successful OPTIONS response for permission.
     """
     operation = partial(DocumentedOperation, policy=policy, errors=tuple(errors))
     return HTTPRouteHandler(

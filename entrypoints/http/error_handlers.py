@@ -1,4 +1,4 @@
-"""Answers to what the framework refuses, and to unexpected errors."""
+"""Problem documents for errors of the framework and unexpected errors."""
 
 from http import HTTPStatus
 from typing import Any
@@ -23,7 +23,7 @@ log = structlog.get_logger()
 
 
 def http_error_response(request: Request[Any, Any, Any], error: HTTPException) -> Response[Problem]:
-    """What the framework refuses: routes, methods, sizes, parameters."""
+    """Translates an error of the framework about a route, method, size or parameter."""
     if isinstance(error, ValidationException):
         extras = error.extra if isinstance(error.extra, list) else []
         problems = [
@@ -40,8 +40,7 @@ def http_error_response(request: Request[Any, Any, Any], error: HTTPException) -
 
 
 def _parameter_problems(request: Request[Any, Any, Any], name: str, message: str) -> list[Refusal]:
-    """The framework names parameters as the handler does, and calls the body `data`; it is all there is to say of a
-    body that is missing."""
+    """The framework reports the handler's parameter names, and a missing body as `data`."""
     if name == "data":
         wanted = request.route_handler.parsed_data_field
         missing = message == repr(name)
@@ -52,6 +51,6 @@ def _parameter_problems(request: Request[Any, Any, Any], name: str, message: str
 
 
 def internal_error_response(request: Request[Any, Any, Any], error: Exception) -> Response[Problem]:
-    """The last resort: everything about it goes to the log, nothing to the caller."""
+    """Logs an unexpected error and tells the client nothing about it."""
     log.error("internal_error", path=request.scope["path"], exc_info=error)
     return problem_response(request, problem("internal", prefix=prefix_of(request.scope)))

@@ -1,7 +1,7 @@
-"""Types of the fields in requests and answers, with what the OpenAPI document says about each.
+"""Types of fields in requests and responses, with their descriptions in the OpenAPI document.
 
-Descriptions, examples and formats are for readers and generated clients; nothing here is enforced. The rules are in
-the domain.
+Descriptions, examples and formats are for readers and generated clients, and are not enforced. The rules are in the
+domain.
 """
 
 from typing import Annotated, Any
@@ -12,7 +12,7 @@ from msgspec import Meta
 
 
 def documented(description: str, *examples: Any, **keywords: Any) -> Meta:
-    """`keywords` are those of JSON Schema, as it writes them: `maxLength=254`."""
+    """`keywords` are those of JSON Schema, such as `maxLength=254`."""
     return Meta(description=description, examples=list(examples) or None, extra_json_schema=keywords or None)
 
 

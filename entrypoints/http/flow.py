@@ -1,4 +1,4 @@
-"""How a connection is read and closed, where uvicorn does it otherwise."""
+"""Flow control of a connection, where it differs from uvicorn's."""
 
 from asyncio import Transport
 
@@ -6,7 +6,7 @@ from uvicorn.protocols.http.flow_control import FlowControl
 
 
 class Flow(FlowControl):
-    """Does not read on while there are bytes that the parser has not seen."""
+    """Reads no further while there are bytes that are not parsed."""
 
     unparsed = b""
 
@@ -16,7 +16,8 @@ class Flow(FlowControl):
 
 
 class HalfClosing:
-    """Of a connection that was refused: uvicorn closes the rest once its keep-alive time is over."""
+    """The transport of a refused connection. Closes the writing side; uvicorn closes the rest after its keep-alive
+    time."""
 
     def __init__(self, transport: Transport) -> None:
         self._transport = transport

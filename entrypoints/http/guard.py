@@ -31,7 +31,8 @@ AnyConnection = ASGIConnection[Any, Any, Any, Any]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AccessChecks:
-    """What access policies need of the application; `set_user` tells adapters whose request this task serves."""
+    """What access policies need from the application. `set_user` sets the user of this task's request for
+    adapters."""
 
     authenticate: Authenticate
     identify_client: IdentifyClient
@@ -104,14 +105,14 @@ class AccessPolicy:
         names = [name for name, _ in values]
         wrong = {name: "unknown parameter" for name in names if name not in self._query}
         wrong |= {name: "is given twice" for name in names if name in self._query and names.count(name) > 1}
-        # The framework takes the word for a parameter that was left out.
+        # Litestar treats the text `null` as a missing parameter.
         wrong |= {name: "must not be null" for name, value in values if value == "null" and name in NULLABLE}
         if wrong:
             raise refusal_of([problem_of(name, rule) for name, rule in wrong.items()])
 
 
 def public(*, query: Collection[str] | None = (), budget: Limit | None = None) -> AccessPolicy:
-    """`query=None` takes any parameters: links from mails collect strange ones on their way."""
+    """`query=None` accepts any parameters, because mail programs add their own to links."""
     return AccessPolicy(query=query, budget=budget)
 
 
@@ -133,7 +134,7 @@ def policy_of(handler: BaseRouteHandler) -> AccessPolicy | None:
 
 
 def require_policies(app: Litestar) -> None:
-    """Raises TypeError for a route without an access policy, or one that writes and has no budget."""
+    """Raises TypeError for a route without an access policy, and for one that writes and has no budget."""
     for route in app.routes:
         for handler in getattr(route, "route_handlers", [getattr(route, "route_handler", None)]):
             if handler is None or handler.fn.__module__.startswith("litestar"):

@@ -1,4 +1,4 @@
-"""What an API process does beside its requests, from its start to its end."""
+"""Background tasks of an API process."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ async def report_hashing(load: Callable[[], tuple[int, int]], metrics: Metrics) 
             await asyncio.sleep(HASHING_INTERVAL)
             metrics.set_hashing(*load())
     finally:
-        metrics.set_hashing(0, 0)  # other processes go on to count this one
+        metrics.set_hashing(0, 0)  # other processes still count this one's requests
 
 
 async def attempt(act: Callable[[], Awaitable[object]], *, failure: str) -> None:
@@ -52,17 +52,17 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
     @asynccontextmanager
     async def run(app: Litestar) -> AsyncIterator[None]:
         renew, renewal_failure = container.blocklist().renew, "blocklist_renewal_failed"
-        # Before the first request: without the lease every request asks PostgreSQL.
+        # Before the first request, because without the lease every request asks PostgreSQL.
         await attempt(renew, failure=renewal_failure)
         activities = [
             repeat(renew, interval=RENEWAL_INTERVAL, failure=renewal_failure),
-            # In a thread: the keys may lie on a mount that hangs.
+            # In a thread, because the keys may be on a mount that hangs.
             repeat(
                 partial(asyncio.to_thread, container.signing_keys().reload),
                 interval=KEYS_INTERVAL,
                 failure="signing_keys_check_failed",
             ),
-            # Does PostgreSQL know every revocation that Redis holds?
+            # Counts revocations that Redis holds and PostgreSQL does not know.
             repeat(
                 container.lost_revocations().look_if_possible,
                 interval=REVOCATIONS_INTERVAL,
@@ -71,7 +71,7 @@ def lifespan(container: Container) -> Callable[[Litestar], AbstractAsyncContextM
             report_hashing(container.hashing_load(), app.state.metrics),
         ]
         tasks = [asyncio.create_task(activity) for activity in activities]
-        # What exists now stays, so the collector need not look at it again, which takes tens of milliseconds.
+        # Objects that exist now stay. Without them a collection does not take tens of milliseconds.
         gc.freeze()
         try:
             yield

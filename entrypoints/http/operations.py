@@ -88,7 +88,7 @@ class DocumentedOperation(Operation):
 
 
 def _require_value(parameter: Parameter | Reference) -> None:
-    """A query parameter that may be left out is still never null."""
+    """A query parameter is never null, even if it may be left out."""
     schema = parameter.schema if isinstance(parameter, Parameter) else None
     if isinstance(parameter, Parameter) and isinstance(schema, Schema) and schema.one_of:
         [value] = [

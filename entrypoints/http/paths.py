@@ -1,4 +1,4 @@
-"""The paths of the service and the methods of each: what HEAD, OPTIONS, 405 and CORS preflights are answered from."""
+"""The paths of the service and their methods, for HEAD, OPTIONS, 405 and CORS preflights."""
 
 import re
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from entrypoints.http.endpoint import NO_OPTIONS, PLAIN
 _PARAMETER = re.compile(r"\{\w+:(\w+)\}")
 _SEGMENT = r"(?!\.)[^/;]+"
 _VALUES = {"path": rf"{_SEGMENT}(?:/{_SEGMENT})*"}
-"""What stands for a parameter, where it is not one segment."""
+"""The patterns of parameters that are not one segment."""
 
 
 class Path:
-    """A path of the service. HEAD is there wherever GET is (RFC 9110, section 9.1), and OPTIONS unless a route of the
-    path is declared without it.
+    """A path of the service. HEAD is allowed wherever GET is (RFC 9110 section 9.1), and OPTIONS unless a route of
+    the path is declared without it.
     """
 
     def __init__(self, template: str) -> None:
@@ -25,7 +25,7 @@ class Path:
         self.methods = frozenset[str]()
         self.allow = ""
         self.plain: ASGIApp | None = None
-        """What answers GET as plain ASGI, if there is one."""
+        """The plain ASGI application that answers GET, if there is one."""
 
     def add(self, route: HTTPRoute) -> None:
         allowed = {*self.methods, *map(str, route.methods), "OPTIONS"}
@@ -40,8 +40,8 @@ class Path:
 
 
 class Paths:
-    """Every path has one spelling: no percent-encoding, no doubled and no trailing slash, no parameters after `;`.
-    So a rule that a proxy has for a path cannot be passed by writing the path in another way.
+    """Every path has one spelling: no percent-encoding, no doubled or trailing slash, no parameters after `;`. So a
+    client cannot bypass a proxy's rule for a path by another spelling.
     """
 
     def __init__(self, app: Litestar) -> None:
@@ -68,7 +68,7 @@ class Paths:
         yield from self._patterns.values()
 
     def find(self, path: str, raw: bytes) -> Path | None:
-        """The path that a request names, `raw` as it was sent; None where there is none."""
+        """The path of a request, with `raw` as it was sent; None if there is none."""
         if b"%" in raw:
             return None
         found = self._plain.get(path)

@@ -1,10 +1,10 @@
-"""HTTP/1.1 by uvicorn and httptools, with bounds on what one client can make the server hold.
+"""HTTP/1.1 by uvicorn and httptools, with limits for each client.
 
 uvicorn parses whatever arrives. It has no limit on the size of a head, on pipelined requests, on the time that a
 client takes to send a request or to read its answer, or on connections (`limit_concurrency` counts complete heads).
 
-What is refused here is answered by the application, so that it is a problem document, a log line and a count like any
-other refusal: the request's state has a `RefusedByServer` under "refused".
+The application answers what is refused here, with a problem document, a log line and a count as for any other
+refusal: the request's state has a `RefusedByServer` under "refused".
 """
 
 import math
@@ -30,8 +30,8 @@ from entrypoints.http.connections import Connections
 from entrypoints.http.flow import Flow, HalfClosing
 
 DISCARDED = 2**20
-"""Bytes that a client may go on to send after it was refused. It may read the answer late, and a connection that is
-closed before is reset, which may destroy the answer (RFC 9112, section 9.6)."""
+"""Bytes that a refused client may still send. Closing earlier would reset the connection, which may destroy a
+response that the client has not read yet (RFC 9112 section 9.6)."""
 
 _PIECE = 4096
 """Bytes that are parsed at a time."""
@@ -42,16 +42,16 @@ _TICK = 1.0
 
 class BoundedHttpProtocol(HttpToolsProtocol):
     _connections: ClassVar[Connections] = Connections()
-    """Those of this process."""
+    """The connections of this process."""
 
     flow: Flow
     _client = ""
     _refused = False
     _in_body = False
     _size = 0
-    """Bytes of the present request without its body, which the application limits."""
+    """Bytes of the current request without its body, which the application limits."""
     _waited = 0.0
-    """Seconds for which the present request has been incomplete."""
+    """Seconds for which the current request has been incomplete."""
     _unread_since = math.inf
 
     # -- connections -------------------------------------------------------------------------------------
@@ -59,7 +59,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: Any) -> None:
         super().connection_made(transport)
         self.flow = Flow(transport)
-        self.on_message_begin()  # there is always a present request, so that it can be refused
+        self.on_message_begin()  # there is always a current request, so that it can be refused
         self._timer = self.loop.call_later(_TICK, self._check_time)
         self._client = ClientInfo(ip=self.client[0]).network if self.client else ""
         self._connections.add(self, self._client, may_have_all=self._is_proxy())
@@ -87,13 +87,13 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     def _check_time(self) -> None:
         now = self.loop.time()
         head = self.cycle is None or (self._size > 0 and self.cycle.response_complete)
-        if (head or self._in_body) and not (self._refused or self.flow.read_paused):  # else it is our turn
+        if (head or self._in_body) and not (self._refused or self.flow.read_paused):  # else the client waits for us
             self._waited += _TICK
         late = self._waited > (REQUEST_SECONDS if self._in_body else HEAD_SECONDS)
         if late or now - self._unread_since > READ_SECONDS:
             self.drop()
             return
-        if self.transport.is_closing():  # what is left of the last answer is waiting to be read
+        if self.transport.is_closing():  # the client has not read the last response completely
             self._unread_since = min(self._unread_since, now)
         self._timer = self.loop.call_later(_TICK, self._check_time)
 
@@ -118,7 +118,8 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         self._parse(self.flow.unparsed + data)
 
     def _parse(self, data: bytes) -> None:
-        """Parse until a request waits for the one before it. A head ends a piece, so few requests are in one."""
+        """Parse until a pipelined request waits. A piece ends after a head, so that few requests are parsed at a
+        time."""
         start = 0
         while start < len(data) and not (self.pipeline or self._refused or self.transport.is_closing()):
             end = data.find(b"\r\n\r\n", start, start + _PIECE) + 4
@@ -142,9 +143,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             self._decline(piece[offer.args[0] :])
 
     def _decline(self, rest: bytes) -> None:
-        """Read a head once more without its offer to upgrade, and then the rest. Nothing is upgraded: a server may
-        ignore the header (RFC 9110, section 7.8), as it must for Java's HttpClient, which offers HTTP/2 with every
-        first request. httptools takes the body of such a request for the new protocol, or for a further request."""
+        """Parse a head again without its Upgrade header, and then the rest. A server may ignore the header (RFC 9110
+        section 7.8). Java's HttpClient offers HTTP/2 with every first request, and httptools would take the body of
+        such a request for the new protocol or for another request."""
         version = self.parser.get_http_version().encode()
         lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
         lines += [b"%s: %s" % header for header in self.headers if header[0] != b"upgrade"]
@@ -168,7 +169,7 @@ class BoundedHttpProtocol(HttpToolsProtocol):
         if self.parser.should_upgrade():
             return  # the same head comes again without the offer
         super().on_headers_complete()
-        self.headers = []  # trailers come here, and not among the headers that the application sees
+        self.headers = []  # so that trailers are not added to the headers that the application sees
         self._in_body = True
 
     def on_body(self, body: bytes) -> None:
@@ -191,17 +192,17 @@ class BoundedHttpProtocol(HttpToolsProtocol):
     # -- refusals ----------------------------------------------------------------------------------------
 
     def send_400_response(self, _: str) -> None:
-        """What uvicorn does when the parser fails."""
+        """Called by uvicorn when the parser fails."""
         self._refuse(self._too_large() if self._is_too_large() else NOT_HTTP)
 
     def _refuse(self, refusal: RefusedByServer) -> None:
-        """Answer the present request after those before it, close, and ignore what else arrives."""
+        """Refuse the current request after answering those before it. Then close, and ignore further data."""
         self._refused, self._size = True, 0
         if self._in_body:
             if self.cycle.response_started:
                 self.transport.close()
                 return
-            self.cycle.disconnected = True  # for the handler that waits for the rest of it
+            self.cycle.disconnected = True  # wakes a handler that waits for the rest of the body
             self.cycle.message_event.set()
             if self.pipeline:
                 self.pipeline.popleft()

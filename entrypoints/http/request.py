@@ -1,4 +1,4 @@
-"""Reading a request strictly: what is asked for, JSON or a form, exactly the fields, each of its own type."""
+"""Strict parsing of requests: the content type must match, fields must be known and have the right type."""
 
 import json
 from typing import Any
@@ -27,12 +27,12 @@ class UnsupportedMediaType(ClientException):
 
 
 class StrictRequest(AnyRequest):
-    """The framework parses JSON whatever its content type, lets unknown fields pass and turns "1" into 1."""
+    """Unlike the framework, refuses JSON under another content type, unknown fields, and "1" for 1."""
 
     async def body(self) -> bytes:
         try:
             return await super().body()
-        except InternalServerException as error:  # the framework's word for a caller who hung up
+        except InternalServerException as error:  # raised when the client has disconnected
             raise Refusal(ErrorCode.MALFORMED, "The request ended before it was complete.") from error
 
     async def json(self) -> Any:
@@ -68,19 +68,19 @@ class StrictRequest(AnyRequest):
             raise Refusal(ErrorCode.MALFORMED, "The body is not a valid form in UTF-8.") from None
         if any("\0" in text for pair in pairs for text in pair):
             raise Refusal(ErrorCode.MALFORMED, "The form must not contain NUL characters.")
-        # Where the framework looks before it reads a form by itself, which it does less strictly.
+        # The framework uses this instead of its own, less strict parser.
         self._connection_state.form = _unique_fields(pairs)
         return await super().form()
 
     def _require_media_type(self, media_type: str) -> None:
-        """Parameters mean nothing: neither type has any (RFC 8259, section 11; WHATWG URL, section 5)."""
+        """Ignores parameters: neither type has any (RFC 8259 section 11; WHATWG URL section 5)."""
         headers = self.headers.getall("content-type", [])
         if len(headers) != 1 or headers[0].partition(";")[0].strip().lower() != media_type:
             raise UnsupportedMediaType(f"Send {media_type}.")
 
 
 _SURROGATE = "The body contains invalid Unicode: a lone surrogate."
-"""What the decoder, meeting it at the end of a string, takes for an end of its input."""
+"""The decoder reports one at the end of a string as truncated input."""
 
 
 def _is_json(body: bytes) -> bool:
@@ -91,23 +91,23 @@ def _is_json(body: bytes) -> bool:
     return True
 
 
-# Who asks, and from where, is no dependency: the framework makes a task for each of several.
+# Caller and client are not dependencies, because the framework creates a task for each of several.
 
 
 def caller_of(request: AnyRequest) -> AccessToken:
-    """For handlers behind a gate that asks for a caller."""
+    """The caller, in handlers whose policy requires one."""
     caller: AccessToken = request.state.caller
     return caller
 
 
 def client_of(request: AnyRequest) -> Client:
-    """For handlers behind a gate that asks for a client."""
+    """The client, in handlers whose policy requires one."""
     client: Client = request.state.client
     return client
 
 
 def client_info_of(connection: ASGIConnection[Any, Any, Any, Any]) -> ClientInfo:
-    """The client's address and User-Agent; of the latter the printable characters, at most 256."""
+    """The client's IP address, and the first 256 printable characters of its User-Agent."""
     scope = connection.scope
     agent = "".join(header_values(scope, b"user-agent")[:1])
     if not agent.isprintable():
@@ -121,12 +121,12 @@ def header_values(scope: HTTPScope | WebSocketScope, header: bytes) -> list[str]
 
 
 async def strict_form(request: AnyRequest) -> None:
-    """For handlers that take a form, to be called before: forms that are no such thing are refused."""
+    """Refuses a malformed form before the handler is called."""
     await request.form()
 
 
 def _unique_fields(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Two parsers of one document must not see two different things."""
+    """Refuses repeated names, because parsers differ in which value counts."""
     fields = dict(pairs)
     if len(fields) != len(pairs):
         names = set[str]()

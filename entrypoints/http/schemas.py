@@ -1,4 +1,4 @@
-"""What several answers are made of."""
+"""Schemas that several responses share."""
 
 from datetime import datetime
 from typing import Annotated, Literal
@@ -69,6 +69,6 @@ class TokenPairResponse(Struct, frozen=True, kw_only=True):
 
 
 class Accepted(Struct, frozen=True):
-    """The same for every address; its owner is told more by mail."""
+    """The same response for every address. Its owner learns more by mail."""
 
     status: Annotated[str, documented("What was done, or would have been for a known address.", "verification_sent")]

@@ -1,5 +1,5 @@
-"""What is wrong with input, in the words of JSON and all of it at once: the decoder stops at the first mistake, and
-names Python's types."""
+"""Describes all problems of an input in terms of JSON. The decoder alone stops at the first one and names Python
+types."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -12,7 +12,7 @@ import msgspec
 from domain.refusals import ErrorCode, Refusal
 
 _MOST = 32
-"""Mistakes that one answer names, so that it does not become much longer than the request."""
+"""The most problems that one response names, so that it is not much longer than the request."""
 
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _TYPES = {
@@ -36,19 +36,20 @@ _BOUNDS = {"<=": "at most", ">=": "at least"}
 
 
 def refusal_of(problems: Sequence[Refusal]) -> Refusal:
-    """One refusal for all of them, or rather for as many as an answer names."""
+    """One refusal for all problems, up to the number that a response names."""
     first, *others = problems[:_MOST]
     first.others = tuple(others)
     return first
 
 
 def problem_of(name: str, message: str) -> Refusal:
-    """A field that breaks a rule. Its name is repeated only if it is one, and not a value gone astray."""
+    """A field that breaks a rule. Its name is quoted only if it looks like a name, because it may be a misplaced
+    value."""
     return Refusal(ErrorCode.MALFORMED, message, field=name if _NAME.fullmatch(name) else "")
 
 
 def body_problems(value: object, shape: type[msgspec.Struct]) -> list[Refusal]:
-    """Every field of a decoded body that does not fit; none if it fits."""
+    """A problem for every invalid field of a decoded body."""
     return list(islice(_body_problems(value, shape), _MOST))
 
 
@@ -75,14 +76,14 @@ def _body_problems(value: object, shape: type[msgspec.Struct]) -> Iterator[Refus
 
 
 def missing_body(shape: Any) -> list[Refusal]:
-    """Where there is no body at all."""
+    """The refusal of a missing body."""
     fields = msgspec.structs.fields(shape) if isinstance(shape, type) and issubclass(shape, msgspec.Struct) else ()
     required = [problem_of(field.encode_name, "is required") for field in fields if field.required]
     return required or [Refusal(ErrorCode.MALFORMED, "A JSON body is required.", field="")]
 
 
 def not_json(message: str) -> Refusal:
-    """For a body that is not JSON."""
+    """The refusal of a body that is not JSON."""
     syntax = _SYNTAX.fullmatch(message)
     text = f"The body is not JSON: {syntax[1]} at byte {syntax[2]}." if syntax else "The body is not JSON."
     if "truncated" in message:
@@ -91,7 +92,7 @@ def not_json(message: str) -> Refusal:
 
 
 def decoded_problem(message: str) -> Refusal:
-    """From what the decoder says of a whole object."""
+    """Translates the decoder's message about an object."""
     if field := _FIELD.match(message):
         return problem_of(field[2], "is required" if field[1] == "missing required" else "unknown field")
     path = _PLACE.search(message)
@@ -99,7 +100,7 @@ def decoded_problem(message: str) -> Refusal:
 
 
 def rule_for(message: str, annotation: Any = None) -> str:
-    """What the decoder says of one value, as a rule that the value has to keep."""
+    """Translates the decoder's message about a value into the rule that it breaks."""
     message = _PLACE.sub("", message)
     if choices := _choices(annotation):
         return f"must be one of {', '.join(choices)}"
@@ -113,7 +114,7 @@ def rule_for(message: str, annotation: Any = None) -> str:
 
 
 def _choices(annotation: Any) -> list[str]:
-    """The values of the enumeration in a type, if there is one."""
+    """The values of the enum in a type, if there is one."""
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return [str(member.value) for member in annotation]
     return next(filter(None, map(_choices, get_args(annotation))), [])

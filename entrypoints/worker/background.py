@@ -1,4 +1,4 @@
-"""What both background tasks of the worker process need."""
+"""Shared by the background tasks of the worker process."""
 
 import asyncio
 from contextlib import suppress
@@ -26,5 +26,5 @@ async def pause(seconds: float, *, stopping: asyncio.Event) -> None:
 
 
 def error_name(error: Exception) -> str:
-    """Fit for a log: the text of an error may contain addresses."""
+    """The type of an error for the log; its text may contain addresses."""
     return error.code if isinstance(error, Refusal) else type(error).__name__

@@ -1,4 +1,4 @@
-"""Request id, access log and metrics: one id, one line and one count a request."""
+"""Request id, access log and metrics: one id, one line and one count for each request."""
 
 import os
 import re
@@ -17,8 +17,8 @@ _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{8,64}")
 
 
 class AccessLog:
-    """Adds `status`, once the response has started, to the state of a request, and reads what others have added:
-    `route` (the template of its path) and `refusal` (the code of a problem document)."""
+    """Adds `status` to the state of a request when the response starts. Reads `route` (the template of the path) and
+    `refusal` (the code of a problem document) from the state."""
 
     def __init__(self, app: ASGIApp, *, metrics: Metrics, log: AccessLogger) -> None:
         self._app = app
@@ -52,6 +52,6 @@ class AccessLog:
 
 
 def _request_id(scope: HTTPScope) -> str | None:
-    """The id that a proxy gave the request, if it is well-formed; the last of several."""
+    """The request id of the proxy if it is well-formed; the last one if there are several."""
     value = dict(scope["headers"]).get(b"x-request-id", b"")
     return value.decode() if _REQUEST_ID.fullmatch(value) else None

@@ -15,7 +15,7 @@ log = structlog.get_logger()
 
 
 class ClientAddresses:
-    """A forwarded header counts only from a trusted proxy, and of it only what trusted proxies have written."""
+    """Uses X-Forwarded-For only from trusted proxies, and only the entries that trusted proxies have written."""
 
     def __init__(self, proxies: Sequence[IPv4Network | IPv6Network]) -> None:
         self._proxies = tuple(proxies)
@@ -25,8 +25,8 @@ class ClientAddresses:
         return self._is_proxy(_address(ip)[0])
 
     def of(self, scope: HTTPScope) -> tuple[str, bool]:
-        """The client's address, and whether a trusted proxy names it. It is the nearest address that is not one of a
-        trusted proxy; only what trusted proxies wrote lies behind it."""
+        """The client's address, and whether a trusted proxy sent the request. The address is the last one in the
+        chain that is not a trusted proxy."""
         peer, text = _address(scope["client"][0]) if scope["client"] else (None, "")
         if not self._proxies or not self._is_proxy(peer):
             return text, False
@@ -45,7 +45,7 @@ class ClientAddresses:
         return address is not None and any(address in network for network in self._proxies)
 
     def _warn(self, entry: str) -> None:
-        """Once: a proxy with wrong settings writes it into every request."""
+        """Logs once, because a misconfigured proxy sends it with every request."""
         if entry and not self._warned:
             self._warned = True
             log.warning("forwarded_address_unreadable", entry=ascii(entry[:64]))
@@ -53,7 +53,7 @@ class ClientAddresses:
 
 @lru_cache(4096)
 def _address(text: str) -> tuple[IPv4Address | IPv6Address | None, str]:
-    """One address has one form and one spelling: not mapped into IPv6, and without a zone, which may be any text."""
+    """Normalizes an address: IPv4 is not mapped into IPv6. Refuses zones, which may be any text."""
     try:
         found = ip_address(text)
     except ValueError:

@@ -14,19 +14,18 @@ from entrypoints.http.middleware.client_address import ClientAddresses
 _HOST = re.compile(rb"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{1,5})?", re.IGNORECASE)
 _FORBIDDEN_IN_PATH = re.compile(rb"\x00|%00|%2f|%5c|\\", re.IGNORECASE)
 _HEALTH, _MACHINES = ("/health/",), ("/health/", "/v1/", "/.well-known/")
-"""Where any host may be named: programs and proxies use whatever name or address they know."""
+"""Paths that are served for any Host, because programs and proxies use any name or address."""
 
 StartRequest = Callable[[str, Callable[[], Awaitable[None]]], None]
-"""Tells adapters that this task serves a request: of an address, with a function that returns when the client has
+"""Sets the client of this task's request for adapters: its address, and a function that returns when it has
 disconnected."""
 
 
 class ClientChecks:
-    """Adds to the state of a request: `client_ip`, `by_proxy` (whether a trusted proxy sent it) and, for a request
-    that has to be refused, `malformed`.
+    """Adds to the state of a request: `client_ip`, `by_proxy` (whether a trusted proxy sent it) and `malformed` (why
+    it must be refused).
 
-    With no `hosts` any Host is served: nothing here is ever built from it. `page_hosts` stand in for them where only
-    pages are not for any Host.
+    Without `hosts` any Host is served, because nothing is built from it. `page_hosts` then limit pages only.
     """
 
     def __init__(
@@ -51,7 +50,7 @@ class ClientChecks:
             state |= {"client_ip": ip, "by_proxy": by_proxy, "malformed": self._refusal(scope)}
             self._start_request(ip, partial(_hung_up, receive))
         else:
-            # For the server, which bounds the connections of one client: this is in the state of every connection.
+            # For the protocol, which limits the connections of each client.
             state["is_proxy"] = self._addresses.is_proxy
         await self._app(scope, receive, send)
 
@@ -70,14 +69,14 @@ class ClientChecks:
 
 
 async def _hung_up(receive: Receive) -> None:
-    """Once the request has been read, there is nothing to receive until the connection is closed."""
+    """Return when the client has disconnected. The request must have been read."""
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 @lru_cache(256)
 def _host_in(header: bytes) -> bytes | None:
-    """The host that a header names, in lower case and without a port; None where it is none."""
+    """The host of a Host header, in lower case and without port; None if it is invalid."""
     named = _HOST.fullmatch(header)
     return None if named is None else named[1].lower().strip(b"[]")
 

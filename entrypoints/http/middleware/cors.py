@@ -1,4 +1,4 @@
-"""Cross-origin requests of browsers (Fetch standard, section 3.2): which origins may read answers, and send what."""
+"""Cross-origin requests of browsers (Fetch standard section 3.2)."""
 
 import re
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ Headers = list[tuple[bytes, bytes]]
 _EXPOSED = b"Content-Disposition, Retry-After, WWW-Authenticate, X-Request-ID"
 _NAME = re.compile(rb"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _ALWAYS = {b"authorization", b"content-type"}
-"""Names that `*` would not cover, and that our calls need."""
+"""Header names that our calls need and `*` does not cover."""
 _MAX_AGE = b"600"
 _PUBLIC = {
     "/.well-known/jwks.json",
@@ -24,15 +24,15 @@ _PUBLIC = {
 
 
 class Cors:
-    """`origins` are those whose pages may read every answer, also refusals. With none, nothing is said about CORS.
-    No credentials are allowed: there are no cookies, and a token is a header that a page sets itself.
+    """Pages of `origins` may read every response, also refusals. Without origins there are no CORS headers.
+    Credentials are not allowed: there are no cookies, and a page sets the Authorization header itself.
     """
 
     def __init__(self, origins: Sequence[str] = ()) -> None:
         self._origins = frozenset(origin.encode() for origin in origins)
 
     def headers(self, scope: HTTPScope) -> Headers:
-        """What every answer to this request carries."""
+        """Headers of every response to this request."""
         if not self._origins:
             return []
         origin = self._allowed(scope)
@@ -50,8 +50,8 @@ class Cors:
         return bool(self._origins) and named and self._allowed(scope) is None and path.template not in _PUBLIC
 
     def preflight(self, scope: HTTPScope, path: Path) -> Headers:
-        """What the answer to OPTIONS carries beside these: all methods of the path, and all headers that are asked
-        for, by name, because tracing tools add headers to pages that are not known here."""
+        """Additional headers of a response to OPTIONS. Allows all requested headers by name, because tracing tools
+        add headers that are not known here."""
         said = dict(scope["headers"])
         public = path.template in _PUBLIC
         if b"access-control-request-method" not in said or not (public or self._allowed(scope)):

@@ -18,7 +18,7 @@ _NAMES = frozenset(name for name, _ in _HEADERS)
 
 
 class SecurityHeaders:
-    """A header that a response sets itself stays as it is."""
+    """Does not replace headers that the response has set."""
 
     def __init__(self, app: ASGIApp, *, cors: Cors) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Changing one's address, and taking it back."""
+"""Changing the e-mail address, and undoing the change."""
 
 from litestar.di import NamedDependency
 from litestar.params import JSONBody

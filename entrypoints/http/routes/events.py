@@ -1,4 +1,4 @@
-"""What happened to an account: for its owner, and for those who look after users."""
+"""Audit events of an account, for its owner and for moderators."""
 
 from datetime import datetime
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""Everything that is kept about the caller, as one document that is written while it is read."""
+"""The export of everything stored about the caller, streamed page by page."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from datetime import datetime
@@ -27,7 +27,7 @@ Exported = TypeVar("Exported")
 
 
 class ExportedSession(Struct, frozen=True, kw_only=True):
-    """`last_used_at` is the last login or renewal."""
+    """`last_used_at` is the time of the login or last refresh."""
 
     id: SessionId
     created_at: Annotated[datetime, Timestamp]
@@ -73,7 +73,7 @@ class ExportedAddressChange(Struct, frozen=True, kw_only=True):
 
 
 class ExportedMail(Struct, frozen=True, kw_only=True):
-    """That it was owed, and what became of it; its text is rendered when it is sent, and not stored."""
+    """A mail and its outcome. Its text is rendered when it is sent, and not stored."""
 
     id: RowId
     kind: MailKind
@@ -123,7 +123,7 @@ async def export(
 ) -> Stream:
     """All data stored about the caller. If the data cannot be read to the end, the document is cut off."""
     pieces = _document(await export_me(caller_of(request), client_info=client_info_of(request)))
-    beginning = await anext(pieces)  # an outage until here is answered as one
+    beginning = await anext(pieces)  # an outage up to here is a 503
     return Stream(
         _with_deadlines(beginning, pieces, start_deadline),
         media_type="application/json",
@@ -132,7 +132,7 @@ async def export(
 
 
 async def _document(export: Export) -> AsyncIterator[bytes]:
-    """An `ExportResponse`, a page a piece."""
+    """The chunks of an `ExportResponse`, one for each page."""
     changes = [ExportedAddressChange.of(change) for change in export.changes]
     text = b'{"user":' + msgspec.json.encode(UserResponse.of(export.user))
     text += b',"address_changes":' + msgspec.json.encode(changes)
@@ -153,7 +153,7 @@ async def _document(export: Export) -> AsyncIterator[bytes]:
 async def _encode_items(
     pages: AsyncIterator[Sequence[Exported]], response: Callable[[Exported], Struct]
 ) -> AsyncIterator[bytes]:
-    """The items of each page, without the brackets around them."""
+    """The JSON items of each page, without brackets."""
     async for page in pages:
         yield msgspec.json.encode([response(item) for item in page])[1:-1]
 
@@ -162,7 +162,7 @@ async def _with_deadlines(
     beginning: bytes, rest: AsyncIterator[bytes], start_deadline: Callable[[], None]
 ) -> AsyncIterator[bytes]:
     yield beginning
-    start_deadline()  # each page has a deadline of its own: the client may read slowly
+    start_deadline()  # each page has its own deadline, because the client may read slowly
     async for piece in rest:
         yield piece
         start_deadline()

@@ -1,4 +1,4 @@
-"""Calls of other services about their users' tokens: introspection (RFC 7662) and revocation (RFC 7009)."""
+"""Token introspection (RFC 7662) and revocation (RFC 7009) for other services."""
 
 from collections.abc import Callable
 from typing import Annotated, Any
@@ -40,7 +40,7 @@ class TokenForm(Struct, frozen=True):
 
 
 class Introspection(Struct, frozen=True, kw_only=True):
-    """RFC 7662, section 2.2. Nothing but `active` is said of what is not; times are seconds since 1970."""
+    """The response of RFC 7662 section 2.2. An inactive token has no other fields. Times are seconds since 1970."""
 
     active: Annotated[bool, documented("Whether the token is accepted at this moment.", True)]
     token_type: str | UnsetType = UNSET

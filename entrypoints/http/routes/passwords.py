@@ -1,4 +1,4 @@
-"""Forgetting, resetting and changing a password."""
+"""Resetting and changing a password."""
 
 from litestar.di import NamedDependency
 from litestar.params import JSONBody

@@ -1,4 +1,4 @@
-"""Registering, and proving an address."""
+"""Registration and verification of an e-mail address."""
 
 from litestar.di import NamedDependency
 from litestar.params import JSONBody

@@ -1,4 +1,4 @@
-"""Logging in, staying logged in, logging out; and where one is logged in."""
+"""Login, refresh, logout, and the caller's sessions."""
 
 from datetime import datetime
 from typing import Annotated
@@ -34,8 +34,8 @@ class RefreshBody(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SessionResponse(Struct, frozen=True, kw_only=True):
-    """`last_used_at` is the last login or renewal: a request in between leaves no trace. `ip` and `user_agent` are
-    those of the login."""
+    """`last_used_at` is the time of the login or last refresh; other requests do not change it. `ip` and `user_agent`
+    are those of the login."""
 
     id: SessionId
     created_at: Annotated[datetime, Timestamp]

@@ -29,7 +29,7 @@ OPENMETRICS = "application/openmetrics-text"
 
 
 KeySet = Callable[[], dict[str, list[dict[str, str]]]]
-"""Every key that still verifies, public parts only (RFC 7517)."""
+"""All keys that verify, public parts only (RFC 7517)."""
 
 
 class Alive(Struct, frozen=True):
@@ -88,8 +88,8 @@ async def key_set(
 
 
 def _while_keys_last(settings: Settings) -> dict[str, str]:
-    # A copy has to be stale before a new key signs, and half a minute before that for clients that, having just
-    # fetched a copy, ask again for an unknown kid only then (PyJWT and jose by default).
+    # A cached copy must expire before a new key signs, and half a minute earlier for clients that reload the keys
+    # only that long after the last time (PyJWT and jose by default).
     seconds = min(15, int(settings.key_delay.total_seconds()) // 4)
     return {"Cache-Control": f"public, max-age={seconds}", **FOR_ANY_ORIGIN}
 
@@ -101,9 +101,9 @@ _EXAMPLE = "https://accounts.example.org"
 
 
 class ServerMetadata(Struct, frozen=True, kw_only=True):
-    """What there is of an authorization server (RFC 8414, section 2).
+    """Authorization server metadata (RFC 8414 section 2).
 
-    There are no authorization requests and no OAuth grants, so the lists of them are empty.
+    Latchkey has no authorization requests and no OAuth grants, so these lists are empty.
     """
 
     issuer: Annotated[str, documented("As in the `iss` of access tokens.", _EXAMPLE, format="uri")]

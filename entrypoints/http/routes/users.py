@@ -1,4 +1,4 @@
-"""The users, for those who look after them."""
+"""User administration, for moderators and admins."""
 
 from typing import Annotated
 from uuid import UUID
