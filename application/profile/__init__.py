@@ -1,1 +1,1 @@
-"""What users see and change of their own account."""
+"""Users manage their own account."""

@@ -1,4 +1,4 @@
-"""Request a change of address. The owner of the new mailbox confirms it; the owner of the old one can undo it."""
+"""Request a change of address. The owner of the new mailbox confirms it, and the owner of the old one can undo it."""
 
 from dataclasses import dataclass
 
@@ -45,7 +45,7 @@ class ChangeEmail:
             raise incorrect_password()
         new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
         old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
-        await self.limits.spend(*dict.fromkeys(new + old))  # what they share is counted once
+        await self.limits.spend(*dict.fromkeys(new + old))  # a bucket of both is counted once
 
         change = AddressChange(
             id=self.new_id(),
@@ -56,7 +56,7 @@ class ChangeEmail:
             asked_at=self.clock(),
         )
         async with self.begin() as work:
-            # The password was compared with what the user had then, and a ban may have come since.
+            # The password or the account may have changed since the password was verified.
             held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
                 raise incorrect_password()
@@ -65,7 +65,7 @@ class ChangeEmail:
             await work.changes.add(change)
             letters = {MailKind.CONFIRM_EMAIL: address}
             if held.verified:
-                # An address that was never proven may be a slip of the fingers: nothing leads back to it.
+                # An unverified address may have been mistyped, so it gets no undo link.
                 letters[MailKind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():
                 await self.mail.queue(

@@ -16,7 +16,8 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConfirmEmail:
-    """Only the newest change can be confirmed. Confirming it again, while nothing else has happened, is fine."""
+    """Only the newest change of a user can be confirmed. Confirming it again succeeds until the credentials
+    change."""
 
     begin: Begin
     links: LinkSigner
@@ -34,7 +35,7 @@ class ConfirmEmail:
             if asked is None:
                 raise link_invalidated()
             people = await work.users.hold(asked.user_id, email=asked.new_email)
-            # Read again now that all users are locked: the other side of a swap may just have committed.
+            # Read again under the locks: two users who swap addresses may confirm at the same time.
             change = await work.changes.newest(asked.user_id)
             user = next((one for one in people if one.id == asked.user_id), None)
             if user is None or change is None or change.id != asked.id:
@@ -64,10 +65,11 @@ class ConfirmEmail:
         return moved
 
     async def _trade(self, work: UnitOfWork, user: User, holder: User, client_info: ClientInfo) -> None:
-        """A holder keeps their address, unless they are on their way to the very one that is given up for it.
+        """Swap addresses: move the verified `holder` of the new address to the user's old address, unverified. Raises
+        `link_invalid` unless the holder has requested just that.
 
-        The owner of the mailbox has it then. The holder is a claim to the other address, and their own link, which
-        proves them again, stays good; nothing leads back to the address that is not theirs any more.
+        The holder's own link stays valid and verifies them again. They can no longer return to the address that the
+        user takes.
         """
         now = self.clock()
         theirs = await work.changes.newest(holder.id)

@@ -33,14 +33,15 @@ class DeleteMe:
             raise incorrect_password()
         now = self.clock()
         async with self.begin() as work:
-            # The password was compared with what the user had then, and a ban may have come since.
+            # The password or the account may have changed since the password was verified.
             everybody = await work.users.hold(user.id, governors=True)
             held = next((one for one in everybody if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
                 raise incorrect_password()
             if held.disabled:
                 raise account_disabled()
-            # A thief must not win by it. An unverified user may be the owner's too, driven out of the address.
+            # The owner must be able to undo a thief's deletion. An unverified user may have been moved away from a
+            # verified address by the thief.
             undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
             until = now + UNDO if undoable else None
             await self.manage.delete(work, held, until=until, shown_client=client_info)

@@ -24,7 +24,7 @@ PAGE = 200
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """Everything newest first. Pages are read when they are asked for, each in a work of its own."""
+    """Each list is sorted from newest to oldest. A page is read when it is needed, in its own transaction."""
 
     user: User
     changes: Sequence[AddressChange]

@@ -1,4 +1,4 @@
-"""Links about an address come to one place, whether they confirm it or take it back: the link says which."""
+"""Confirm or undo a change of address, as the purpose of the link says. Also undoes a deletion."""
 
 from dataclasses import dataclass
 
@@ -28,12 +28,12 @@ class FollowEmailLink:
             if link is None or link.purpose is not LinkPurpose.RESTORE:
                 return await self.confirm(token=token, client_info=client_info)
             user = await self.restore(token=token, client_info=client_info)
-        # It has ended every other link.
+        # The undo invalidated all other links, so the owner can request new ones at once.
         await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))
         return user
 
     def purpose(self, token: str) -> LinkPurpose | None:
-        """What the link would do if it were followed; None where it is none of these."""
+        """The purpose of the link, or None if it is not a link about an address."""
         link = self._read(token)
         return None if link is None else link.purpose
 

@@ -1,4 +1,4 @@
-"""Change or remove the username. Only verified users own a name, the first one wins, and case is ignored."""
+"""Change or remove the username. A name belongs to the first verified user who has it, ignoring case."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,7 @@ class RenameMe:
     async def __call__(
         self, caller: AccessToken, *, username: str | None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> User:
-        """The user, renamed. Raises `username_invalid` or `username_taken`."""
+        """Return the renamed user. Raises `username_invalid` or `username_taken`."""
         name = None if username is None else normal_username(username)
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
@@ -31,7 +31,7 @@ class RenameMe:
             if user.username == name:
                 return user
             if name is not None and name.lower() != (user.username or "").lower():
-                chosen_username(name, product=self.policy.product)  # who has a reserved name keeps it
+                chosen_username(name, product=self.policy.product)  # a present reserved name may stay
             holder = None if name is None else await work.users.by_username(name)
             if holder is not None and holder.verified and holder.id != user.id:
                 raise username_taken()

@@ -1,5 +1,4 @@
-"""Undo a change of address or a deletion, by a link to the former mailbox of the account. It overrides
-every later change."""
+"""Undo a change of address or a deletion by a link to the former mailbox. Overrides every later change."""
 
 from dataclasses import dataclass
 from uuid import UUID
@@ -18,10 +17,10 @@ from domain.user import NO_PASSWORD, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreEmail:
-    """The old address again, no password, no session, no link; and a mail by which its reader chooses a password.
+    """Restores the old address, removes the password, ends all sessions and links, and mails a reset link.
 
-    It works whether the change was confirmed or not, also for a deleted account, and once. What led back from there
-    dies with it; what leads back further stays.
+    Works once, whether the change was confirmed or not, and also for a deleted account. An undone change is closed
+    with all later ones; earlier changes can still be undone.
     """
 
     begin: Begin
@@ -45,7 +44,7 @@ class RestoreEmail:
             if user is None or user.disabled:
                 raise link_invalidated()
             change = await work.changes.by_id(link.subject)
-            # Judged again now that the user is held.
+            # Checked again under the lock.
             if change is None:
                 useful = deleted and user.credential_version == link.version
             else:
@@ -70,7 +69,7 @@ class RestoreEmail:
         return user
 
     async def _subject(self, work: UnitOfWork, link: EmailLink) -> tuple[UUID, str]:
-        """The user that the link is about, and the address that it was mailed to."""
+        """Return the id of the link's user and the address that the link was mailed to. Raises `link_invalid`."""
         change = await work.changes.by_id(link.subject)
         if change is not None:
             return change.user_id, change.old_email

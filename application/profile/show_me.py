@@ -1,4 +1,4 @@
-"""The caller, as the store knows them now."""
+"""Show the caller's current data."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Registering is a claim to an address. A known address is answered like an unknown one, after the same hashing."""
+"""Register an unverified user. The response is the same for a known address, and takes as long."""
 
 from dataclasses import dataclass, replace
 
@@ -44,9 +44,9 @@ class Register:
         try:
             await self._claim(address, name, secret, client_info)
         except Refusal as refusal:
-            nothing = refusal.code is ErrorCode.OVERLOADED  # was hashed, so it cost nothing
-            mails = receipt.buckets[1:]  # of which none was owed
-            await self.limits.refund(receipt if nothing else replace(receipt, buckets=mails))
+            # No mail was queued, so its buckets are refunded, and the registration too if no password was hashed.
+            costs_nothing = refusal.code is ErrorCode.OVERLOADED
+            await self.limits.refund(receipt if costs_nothing else replace(receipt, buckets=receipt.buckets[1:]))
             raise
 
     async def _spend(self, network: Bucket, address: str, client_info: ClientInfo) -> Receipt:
@@ -64,7 +64,8 @@ class Register:
                 raise sooner(refusal, other) from None
 
     async def _claim(self, address: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
-        """Those who share an address, or else a name, share a salt, so that a login finds each by one hash."""
+        """Hash with the salt of another unverified user of the address or name, so that a login compares all of them
+        with one hash."""
         async with self.begin() as work:
             like = await work.users.rival_hash(address, name)
         for last in (False, True):

@@ -1,4 +1,4 @@
-"""Verify an address by a mailed link. All other claims to the address are removed."""
+"""Verify an address by a mailed link. All other unverified users of the address are removed."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -42,7 +42,7 @@ class Verify:
             if proof is not None and proof.fresh:
                 await self.audit.record(work, EventType.VERIFIED, proof.user.id, client_info=client_info)
                 planted = await self._has_planted_role(work, proof.user)
-                # The person who registered the address may have planted more than a password.
+                # The person who registered may not be the owner, and may have requested changes of address.
                 await work.changes.forget(proof.user.id)
                 user = (
                     await self._without_password(work, proof.user, client_info, now=now)
@@ -58,8 +58,8 @@ class Verify:
     async def _without_password(
         self, work: UnitOfWork, user: User, client_info: ClientInfo, *, now: datetime
     ) -> User:
-        """Several people have registered the address, so the owner of the mailbox may not have chosen this password:
-        they followed one of several mails. They choose another by a reset link."""
+        """Remove the password and mail a reset link. Several people registered the address, so the password may not
+        be from the owner of the mailbox, who followed one of several links."""
         await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
         changed = await work.users.replace_password(
             user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True
@@ -68,8 +68,9 @@ class Verify:
         return changed or user
 
     async def _has_planted_role(self, work: UnitOfWork, user: User) -> bool:
-        """A role was meant for the owner of the mailbox, and would go to the person who chose the password. They are
-        known to be the same person where an operator created or imported the user, or the user had been verified."""
+        """Whether the role was granted before verification, so that it would go to the person who chose the password
+        and not to the owner of the mailbox. Both are the same person if an operator created or imported the user, or
+        if the user was verified before."""
         if user.role is Role.MEMBER or user.provenance is not Provenance.SELF:
             return False
         return not any(change.pending_at(user) for change in await work.changes.of(user.id))
@@ -82,5 +83,5 @@ class Verify:
 
 
 def _has_just_verified(user: User, link: EmailLink) -> bool:
-    """Whether this link has verified the user, who lost the password by that, and nothing has happened since."""
+    """Whether this link verified the user and thereby removed the password, and nothing has changed since."""
     return user.verified and not user.has_password and user.credential_version == link.version + 1

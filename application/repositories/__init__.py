@@ -1,8 +1,4 @@
-"""What is kept, as collections, and the unit of work in which they change together.
-
-A docstring says what a signature cannot: what None means, what is locked, and what is promised when the work is left.
-Any of these may raise the refusal `unavailable`.
-"""
+"""Repositories, and the unit of work in which they change together. Every method may raise `unavailable`."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
@@ -38,7 +34,7 @@ class Events(Protocol):
     async def add(self, *events: Event) -> None: ...
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
-        """What happened to the user, newest first; `after` is the id of the last event seen."""
+        """Events of the user, newest first. `after` is the id of the last event of the page before."""
         ...
 
 
@@ -53,7 +49,7 @@ class Clients(Protocol):
 
 
 class UnitOfWork(Protocol):
-    """One piece of work: all of it happens, or none."""
+    """One transaction."""
 
     @property
     def users(self) -> Users: ...
@@ -70,5 +66,5 @@ class UnitOfWork(Protocol):
 
 
 Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
-"""`async with begin() as work:` the dedent is the commit; an exception undoes everything. What is called `step` is a
-begin for one statement alone, which is done for good by itself."""
+"""`async with begin() as work:` the dedent is the commit; an exception rolls everything back. A `Begin` with the name
+`step` has no transaction: each statement is committed by itself."""

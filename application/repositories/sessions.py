@@ -1,4 +1,4 @@
-"""Sessions as a collection. What ends in a work is in force once the work is left."""
+"""Sessions. Endings are in force everywhere when the unit of work has been left."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -11,62 +11,66 @@ from domain.user import User
 
 
 class Sessions(Protocol):
-    """Every ending, and every raised floor, is in force everywhere once the work that did it has been left. An event
-    that is `noted` is added in the same step as what it tells of, and only if that is done."""
+    """Revocations are in force in all processes when the unit of work has been left. A `noted` event is inserted in
+    the same statement as the change, and only if that happens."""
 
     async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
-        """Open a session, for the user as they are then. None, and nothing done, where the user's credentials have
-        changed or it is disabled. Other logins of this user wait until this work is done."""
+        """Insert a session, return its user and lock the user until the commit. Returns None and inserts nothing if
+        `credential_version` is stale or the user is disabled. Other logins of the user wait for the lock."""
         ...
 
     async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
-        """For a session that was opened in this work: end the oldest of its user's, so that no more than `most` are
-        alive, itself among them. Tells those that were ended."""
+        """After `open`: end the user's oldest live sessions beyond `most`, never `session` itself. Return the ids of
+        the ended sessions."""
         ...
 
     async def by_id(self, session_id: UUID) -> Session | None: ...
 
     async def by_id_at(self, session_id: UUID, *, now: datetime) -> tuple[Session, datetime] | None:
-        """The session, and what time it is by the clock that wrote when it moved last: those of several processes
-        differ, and the store's own tells by how much. `now` where that is unknown."""
+        """The session, and the current time by the clock of the process that last refreshed it, because clocks of
+        processes differ. Computed from the clock of the database; `now` if the difference is unknown."""
         ...
 
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
-        """The sessions of the user that are alive, newest first."""
+        """The user's live sessions, newest first."""
         ...
 
     async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
-        """Whether the user of that address or username has a session that is alive and was opened in that network;
-        only the newest fifty are checked. It takes the same time for an unknown user."""
+        """Whether the user of that address or username has a live session that was opened from `network`, among the
+        newest 50. Takes the same time for an unknown user."""
         ...
 
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
-        """Every session of the user that is still kept, newest first, also those that are over; `after` is the id of
-        the last session seen."""
+        """All stored sessions of the user, newest first, also ended ones. `after` is the id of the last session of
+        the page before."""
         ...
 
-    async def end(
-        self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None
-    ) -> bool: ...
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
+        """Return False if the session does not exist or had ended already."""
+        ...
 
-    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int: ...
+    async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
+        """Lock the user, end all their sessions and return their number."""
+        ...
 
     async def outdate_all(self, user_id: UUID) -> int:
-        """Access tokens made so far stop working; the sessions go on. Hold or change the user first: two such works
-        at once would wait for one another."""
+        """Revoke all access tokens of the user and return the number of sessions, which stay open. Lock or change the
+        user first, to avoid a deadlock."""
         ...
 
     async def settled(self, user_id: UUID) -> None:
-        """Wait, when the work is left, for whatever others have just ended or raised of this user's."""
+        """After the commit, also wait for revocations of this user that are still being published."""
         ...
 
 
 class Renewals(Protocol):
-    """Sessions that move on outside of any unit of work: each move is done for good by itself."""
+    """Refreshes sessions outside of units of work. Each refresh is committed by itself."""
 
     async def advance(
         self, session_id: UUID, *, generation: int, now: datetime, lifetimes: Lifetimes
     ) -> tuple[Session, User] | None:
-        """Move a session that is alive and stands at `generation` to the next; or None. Those who ask for the same
-        move at the same moment may all be given it. The user is as they were at a moment after the call."""
+        """Move a live session from `generation` to the next. Returns None if it is not live or not at `generation`.
+
+        Concurrent calls for the same generation may all get the result. The user is as stored at some moment after
+        the call."""
         ...

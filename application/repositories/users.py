@@ -1,4 +1,4 @@
-"""Users as a collection: who holds an address, and who merely claims it."""
+"""Users. Several unverified users can have the same address or username, but only one verified user."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -13,9 +13,9 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """A user whose address is proven; `fresh` where it was not before, `contested` where other unverified users had
-    the address too, with another password: any of them may have chosen it. (They share a salt, so one password is one
-    hash.)"""
+    """A user with a verified address. `fresh` is whether it was unverified before. `contested` is whether other
+    unverified users had the address with another password. (They share a salt, so equal passwords have equal
+    hashes.)"""
 
     user: User
     fresh: bool
@@ -23,12 +23,12 @@ class Proof:
 
 
 BY_EMAIL, BY_USERNAME = "@", "~"
-"""What a key begins with: those found by their address come first."""
+"""First character of `Found.key`. It sorts users found by address before those found by username."""
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a page ended: the key that it is sorted by (empty where that is the id alone), and the id."""
+    """Where a page ended: the sort key of the last user, empty if users are sorted by id, and the id."""
 
     id: UUID
     key: str = ""
@@ -36,7 +36,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A user, and the key that it was found by."""
+    """A user and its sort key."""
 
     user: User
     key: str = ""
@@ -44,17 +44,17 @@ class Found:
 
 class Users(Protocol):
     async def add(self, user: User) -> None:
-        """Add a claim, however many there are to its address or username; `prove` makes it more than that."""
+        """Insert an unverified user. Others may have the same address or username."""
         ...
 
     async def by_id(self, user_id: UUID) -> User | None: ...
 
     async def by_email(self, email: str) -> User | None:
-        """The verified user of that address, or else the newest claim to it."""
+        """The verified user of the address, or else its newest unverified user."""
         ...
 
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
-        """Of each of these addresses, whom `by_email` finds."""
+        """`by_email` for several addresses. An unknown address is missing in the result."""
         ...
 
     async def claims(self, email: str) -> int:
@@ -62,105 +62,105 @@ class Users(Protocol):
         ...
 
     async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
-        """The hash of the first unverified user of the address, or else of the username. With `alone`, other such
-        calls for the same address wait until this unit of work ends."""
+        """The password hash of the first unverified user of the address, or else of the username; None without one.
+        With `alone`, other such calls for the same address wait until this unit of work ends."""
         ...
 
     async def by_username(self, username: str) -> User | None:
-        """The verified user of that name, whatever its case, or else the newest claim to it."""
+        """The verified user of the name, ignoring case, or else its newest unverified user."""
         ...
 
     async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
-        """Mark the address as proven and remove every other claim to it, with the claims' sessions.
+        """Mark the address as verified, delete the other unverified users of the address and end their sessions. Has
+        no effect on a verified user. Removes the username if a verified user has it by now.
 
-        None if the user is gone, its credentials have changed, or another user has verified the address.
-        Proving twice is proving once. A username that was taken meanwhile is given up.
+        Returns None if the user is gone, `credential_version` is stale, or another user has verified the address.
         """
         ...
 
     async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
-        """Lock the user and all users of that address until this work is done; also all users who can administer the
-        service, with `governors` or if one of that address can. Lock everything in one call to avoid deadlocks."""
+        """Lock the user and all users of `email` until the unit of work ends, and return them. Also lock all active
+        admins, with `governors` or if one of them has the address. Lock everything in one call to avoid deadlocks."""
         ...
 
     async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
-        """The user at an address that they have proven, with the next version. Deletes the given unverified users of
-        the address. None if they are gone, or another user has verified it. Lock all of them first."""
+        """Move the user to a verified address, raise the credential version, and delete the unverified users `over`.
+        Returns None if the user is gone or another user has verified the address. Lock all of them first."""
         ...
 
     async def displace(self, user_id: UUID, *, to: str) -> User | None:
-        """The user as an unverified claim to another address, with the next version. While a change to it waits for
-        confirmation, a user who verifies that address does not remove them. Lock them first."""
+        """Move the user, unverified, to another address, and raise the credential version. While their change to it
+        is unconfirmed, a user who verifies that address does not delete them. Lock the user first."""
         ...
 
     async def replace_password(
         self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
     ) -> User | None:
-        """The user with the new hash and the next version; None where the version has moved on. Reset links stay
-        good, unless the owner of the mailbox has `recovered` it."""
+        """Set the hash and raise the credential version. Returns None if `credential_version` is stale. Reset links
+        stay valid, unless `recovered`: the owner of the mailbox has set the password."""
         ...
 
     async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
-        """For each of these users a reset link of that time exists: older ones are refused from now on."""
+        """Record the issue time of each user's newest reset link. Older links are refused from now on."""
         ...
 
     async def rehash(self, user_id: UUID, *, old: str, new: str) -> None:
-        """Keep a better hash of the same password, unless the hash has changed meanwhile."""
+        """Store a better hash of the same password, unless the hash is no longer `old`."""
         ...
 
     async def governors(self) -> Sequence[UUID]:
-        """All users who can administer the service. Lock them all before removing one of them."""
+        """The ids of all active admins. Lock them all before removing one."""
         ...
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
-        """Ends reset links too."""
+        """Also invalidates reset links."""
         ...
 
     async def set_disabled(self, user_id: UUID, disabled: bool, *, now: datetime) -> User | None:
-        """Disabling ends reset links too."""
+        """Disabling also invalidates reset links."""
         ...
 
     async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
-        """The user is gone at once, however long their history; end their sessions first. `until` then, `bring_back`
-        undoes it. The history is removed later, a little at a time (`Leftovers`): sessions and events stay, the ones
-        without a name, the others without the places that they came from."""
+        """Delete the user, and return False if they are gone already. End their sessions first. Before `until`,
+        `bring_back` undoes it. The history is cleaned later in batches (`Leftovers`): mails are deleted, sessions
+        lose user id, IP address and device, and events lose IP address and device."""
         ...
 
     async def deletion(self, user_id: UUID) -> Deletion | None:
-        """How the user was removed; None where nothing is left, or they are there."""
+        """The deletion of the user; None if the user exists, or if all of their data has been removed."""
         ...
 
     async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
-        """The latest deletion of a user of that address that can still be undone."""
+        """The latest deletion of a verified user of the address that can still be undone, or None."""
         ...
 
     async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
-        """The user who was removed, as an unverified one of that address without a password, with their history; None
-        where that cannot be undone. Lock all users of the address first."""
+        """Restore a deleted user with their history, unverified, at that address and without a password. Returns None
+        if the deletion cannot be undone. Lock all users of the address first."""
         ...
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
-        """None where the user is gone, or a verified user has that name already."""
+        """Returns None if the user is gone or a verified user has the name."""
         ...
 
     async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
-        """Of each of these addresses its verified user, or else the newest imported one."""
+        """The verified user of each address, or else its newest imported user. Other addresses are missing."""
         ...
 
     async def previously_imported(self, emails: Collection[str]) -> Collection[str]:
-        """Those of these addresses for which `bulk_insert` has added a user, who may be gone since."""
+        """Those of the addresses for which `bulk_insert` has added a user, who may have been deleted since."""
         ...
 
     async def bulk_insert(self, imported: Sequence[User], *, now: datetime) -> Sequence[User]:
-        """Add imported users, verified or not, each with an address of its own, and return those that were added.
+        """Insert imported users, whose addresses all differ, and return the inserted ones.
 
         Skips a user if a verified user has the address, if an imported unverified user has it and this one is
         unverified too, or if the address was `previously_imported` and is free now. A verified user replaces all
-        unverified ones of the address. A username that a verified user has is dropped.
+        unverified users of the address. A username that a verified user has is removed.
         """
         ...
 
     async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
-        """Users whose address starts with the query (in lower case), in the order of their addresses; then those
-        whose username does, sorted by these. Without a query, all users sorted by id."""
+        """Users whose address begins with the query (in lower case), sorted by address; then users whose username
+        does, sorted by username. With an empty query, all users, sorted by id."""
         ...

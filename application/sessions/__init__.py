@@ -1,1 +1,1 @@
-"""Log in, stay logged in, log out; authenticate a request."""
+"""Log in, refresh tokens, log out, and authenticate requests."""

@@ -10,7 +10,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Authenticate:
-    """Refuses the request if it cannot find out whether the token has been revoked."""
+    """Fails closed: raises `unavailable` if it cannot check whether the token has been revoked."""
 
     access_codec: AccessTokenCodec
     revocations: RevocationCheck
@@ -24,14 +24,14 @@ class Authenticate:
         return caller if role is None else await self.insist(caller, role)
 
     async def insist(self, caller: AccessToken, role: Role) -> AccessToken:
-        """The caller, who holds the role. Raises `token_revoked`, `not_verified` or `role_required`."""
+        """Return the caller if they have the role. Raises `token_revoked`, `not_verified` or `role_required`."""
         if not caller.verified:
             caller = await self._seen_again(caller)
         caller.require(role)
         return caller
 
     async def _seen_again(self, caller: AccessToken) -> AccessToken:
-        """Proving an address does not renew the tokens made before it, so for these the store is asked."""
+        """Verifying an address does not change earlier tokens, so for unverified ones the user is read again."""
         user = await self.directory.user(caller.user_id)
         if user is None:
             raise token_revoked()

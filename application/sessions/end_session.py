@@ -15,8 +15,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndSession:
-    """End any one session of the caller. An ended session is ended again, so the response is sent only when it is in
-    force."""
+    """Ending a session that has ended succeeds, and also waits until that is in force everywhere."""
 
     begin: Begin
     audit: Audit
@@ -25,7 +24,7 @@ class EndSession:
     async def __call__(
         self, caller: AccessToken, session_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
-        """Raises `not_found`, for another user's session too."""
+        """Raises `not_found`, also for another user's session."""
         now, user_id = self.clock(), caller.user_id
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)

@@ -1,4 +1,4 @@
-"""The token pair of a session at its present generation: the same one however often it is asked for."""
+"""Issue the token pair of a session at its current generation. Deterministic: repeated calls return the same pair."""
 
 import math
 from dataclasses import dataclass

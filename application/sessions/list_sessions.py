@@ -1,4 +1,4 @@
-"""Where the caller is logged in."""
+"""List the caller's sessions."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,6 +15,6 @@ class ListSessions:
     clock: Clock
 
     async def __call__(self, caller: AccessToken) -> Sequence[Session]:
-        """The caller's sessions that are alive, newest first."""
+        """Return the live sessions, newest first."""
         async with self.begin() as work:
             return await work.sessions.alive(caller.user_id, now=self.clock())

@@ -1,4 +1,4 @@
-"""A password for a session. An unknown user, a wrong password and a lost race look and cost the same."""
+"""Log in with a password. An unknown user and a wrong password get the same response, after the same time."""
 
 from dataclasses import dataclass
 

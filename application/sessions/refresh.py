@@ -1,4 +1,5 @@
-"""Renew a session. Rotation converges: a lost answer or a second tab gets the same successor, a thief nothing."""
+"""Exchange a refresh token for a new pair. A replaced token returns the same successor during the grace period, so
+that a lost response or a second browser tab does not end the session. Later it counts as stolen."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """`pace` counts renewals in this process: a shared counter would cost one more round trip."""
+    """`pace` counts refreshes in this process. A shared counter would cost another round trip."""
 
     begin: Begin
     renewals: Renewals
@@ -44,8 +45,8 @@ class Refresh:
         return self.issue(*(renewed or await self._replaced(token, now, client_info)))
 
     async def _replaced(self, token: RefreshToken, now: datetime, client_info: ClientInfo) -> tuple[Session, User]:
-        """The session of a token that did not move it, if another request has just done so. Otherwise raises the
-        refusal that applies."""
+        """Return the session if another request has replaced this token during the grace period. Otherwise raises
+        `refresh_reused`, `token_expired` or `session_ended`."""
         async with self.begin() as work:
             found = await work.sessions.by_id_at(token.session_id, now=now)
             session, now = found or (None, now)
@@ -67,15 +68,16 @@ class Refresh:
         raise session_ended()
 
     async def _end(self, work: UnitOfWork, session: Session, user: User, client_info: ClientInfo) -> None:
-        """The token was copied. The thief is unknown, so the session ends for both, and the owner gets a notice."""
+        """End a session whose token was stolen. The thief is unknown, so it ends for both, and the owner gets a
+        mail."""
         event = self.audit.event(EventType.REFRESH_REUSED, user.id, client_info=client_info)
         ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, noted=event)
-        # An address that is not verified may be a stranger's, whom this could write to without end.
+        # An unverified mailbox may be a stranger's, who must not get mails without end.
         if ended and user.verified and await self._may_write_to(user):
             await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, client_info=client_info)
 
     async def _may_write_to(self, user: User) -> bool:
-        """An attacker with the password can cause any number of these notices."""
+        """Limited, because an attacker with the password can cause any number of these mails."""
         try:
             await self.limits.spend(notice_bucket(user.email))
         except Refusal:
