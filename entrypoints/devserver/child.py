@@ -1,4 +1,4 @@
-"""Child processes: started, watched and ended by their ids."""
+"""Starts, watches and stops child processes."""
 
 import os
 import pwd
@@ -11,18 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 
-# Linux signals the death of the parent when the thread that started the child ends. So one thread, which lives as
-# long as this process, starts all children.
+# Linux sends the parent-death signal when the thread that started the child ends. So one thread, which lives as long
+# as this process, starts all children.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawner")
 
 
 UNPRIVILEGED = "nobody"
-"""The user of Unix that owns no files."""
+"""The id of the Unix user `nobody`."""
 
 
 def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
-    """The words before a command that give it this identity, and send it `stop_signal` when the parent dies. Both
-    programs belong to util-linux. Without it (macOS), the next start ends a command that outlived its parent."""
+    """Prefix of a command that runs it with this identity and sends it `stop_signal` when the parent dies. Both
+    programs are part of util-linux. Without it (macOS), the next start kills a command that outlived its parent."""
     setpriv = shutil.which("setpriv")
     if setpriv is None:
         return []
@@ -35,8 +35,8 @@ def launcher(identity: str, stop_signal: signal.Signals) -> list[str]:
 
 
 def mapped_launcher() -> list[str]:
-    """The words before a command of root that make it see the unprivileged user's id as its own. PostgreSQL refuses
-    to run as user 0. In a user namespace its files still belong to root, so no folder has to be opened to others."""
+    """Prefix of a command of root that maps its user id to an unprivileged one, because PostgreSQL refuses to run as
+    root. In a user namespace its files still belong to root, so no folder has to be readable by others."""
     account = pwd.getpwnam(UNPRIVILEGED)
     return ["unshare", "--user", f"--map-user={account.pw_uid}", f"--map-group={account.pw_gid}", "--"]
 
@@ -54,7 +54,7 @@ class Child:
         stop_signal: signal.Signals = signal.SIGTERM,
         identity: str = "self",
     ) -> None:
-        """`stop_signal` asks it to stop; the kernel sends it too if this process dies first."""
+        """`stop_signal` stops the process; the kernel sends it if this process dies first."""
         self.log = log
         self._stop_signal = stop_signal
         with log.open("ab") as output:
@@ -79,7 +79,7 @@ class Child:
         return self._process.poll() is None
 
     def stop(self, seconds: float = 10) -> None:
-        """Ask it to stop, and kill it after `seconds`."""
+        """Stop the process, and kill it after `seconds`."""
         self.request_stop()
         with suppress(subprocess.TimeoutExpired):
             self._process.wait(seconds)
@@ -90,7 +90,7 @@ class Child:
             self._process.send_signal(self._stop_signal)
 
     def kill(self) -> None:
-        """SIGKILL, for it and for its whole process group."""
+        """Send SIGKILL to the process and its process group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
@@ -100,14 +100,14 @@ class Child:
         return self._process.returncode
 
     def output(self) -> str:
-        """What it has written since it was started."""
+        """The output since the start."""
         return self._read_output(self._began).decode(errors="replace")
 
     def tail(self, lines: int = 15) -> str:
         return "\n".join(self.output().splitlines()[-lines:])
 
     def new_output(self) -> list[str]:
-        """The lines that it has written since the last call."""
+        """The output lines since the last call."""
         lines, newline, _ = self._read_output(self._reported).rpartition(b"\n")
         self._reported += len(lines) + len(newline)
         return lines.decode(errors="replace").splitlines()
@@ -119,7 +119,7 @@ class Child:
 
 
 def kill_orphan(pid_file: Path, mark: str, stop_signal: signal.Signals) -> None:
-    """End the process of that pid file, left over from an earlier run, if its command line contains `mark`.
+    """Stop the process of a pid file from an earlier run if its command line contains `mark`.
 
     Otherwise the process id belongs to another process by now. The file is removed afterwards.
     """
@@ -148,7 +148,7 @@ def command_line(pid: int) -> str:
 def run_to_end(
     command: Sequence[str], *, stdin: str = "", cwd: Path | None = None, environ: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run it to its end; its output and its errors together."""
+    """Run a command to its end, with standard output and error together."""
     return subprocess.run(
         command,
         input=stdin,

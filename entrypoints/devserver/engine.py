@@ -1,4 +1,4 @@
-"""What every embedded engine has: a folder, a password, a port, and one child process."""
+"""Base class of embedded engines: a folder, a password, a port, and one child process."""
 
 import re
 import signal
@@ -14,12 +14,12 @@ from entrypoints.devserver.lock import Lock, stored_secret
 
 HOST = "127.0.0.1"
 
-# Passing errors of a start: the last processes of a killed engine still run, or another process took the port.
+# Transient errors at start: processes of a killed engine still run, or another process took the port.
 PASSING = re.compile(r"pre-existing shared memory|ddress already in use|could not create any TCP/IP sockets")
 
 
 class EngineFailed(Exception):
-    """The engine did not start; the text holds what it said."""
+    """The engine did not start. The message contains its output."""
 
 
 class Engine(ABC):
@@ -35,11 +35,11 @@ class Engine(ABC):
     @property
     @abstractmethod
     def url(self) -> str:
-        """Where to connect, password included. Known after the first start."""
+        """The URL with password. Known after the first start."""
 
     @abstractmethod
     def _prepare(self) -> tuple[Path, str]:
-        """Make what is needed before the first start; its pid file, and what its command line contains."""
+        """Initialize the folder if needed. Returns the pid file, and a text that the command line contains."""
 
     @abstractmethod
     def _launch(self) -> Child: ...
@@ -66,7 +66,8 @@ class Engine(ABC):
         return self._child.tail() if self._child else ""
 
     def start(self, seconds: float = 30) -> Self:
-        """Returns once it answers. Works from any thread. Raises EngineFailed, AlreadyLocked or MissingPrivileges."""
+        """Start, and return when the engine answers. Callable from any thread. Raises EngineFailed, AlreadyLocked or
+        MissingPrivileges."""
         if self._child:
             self.kill()
         self._lock = Lock(self.folder)
@@ -79,13 +80,13 @@ class Engine(ABC):
         return self
 
     def stop(self) -> None:
-        """Stop it, and kill it after ten seconds."""
+        """Stop the engine, and kill it after ten seconds."""
         if self._child:
             self._child.stop()
         self.kill()
 
     def kill(self) -> None:
-        """Like a crash. It can be started again."""
+        """Kill the engine. It can be started again."""
         if self._child:
             self._child.kill()
         if self._lock:
@@ -108,7 +109,8 @@ class Engine(ABC):
         self._known = True
 
     def _choose_port(self) -> int:
-        """The port that clients of this object know; otherwise that of the last run if it is free, or any."""
+        """The port that clients of this object know, or else that of the last run if it is free, or else any free
+        port."""
         if self._known:
             return self.port
         file = self.folder / "port"
@@ -134,7 +136,7 @@ def free_port() -> int:
 
 
 def wheel_folder(package: str) -> Path:
-    """Found without importing it. Raises EngineFailed if it is not installed."""
+    """The folder of an installed package, which is not imported. Raises EngineFailed if it is missing."""
     spec = find_spec(package)
     if spec is None or not spec.submodule_search_locations:
         raise EngineFailed(f"{package} is not installed; `make run` installs it, requirements-run.lock lists it")

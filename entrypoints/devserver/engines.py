@@ -1,10 +1,10 @@
-"""Real engines from wheels, as children of ours: for `make run` and for the tests.
+"""Embedded engines from wheels, as child processes, for `make run` and the tests.
 
     with postgres(folder) as database, valkey(other_folder) as redis:
         ...  # database.url, redis.url; kill() and start() to see what happens
 
-A folder belongs to one engine. Started again on it, an engine finds its data and its password, and its port
-too unless another process has taken it meanwhile.
+A folder belongs to one engine. An engine that is started on it again has the same data and password, and the same
+port unless another process has taken it.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""Folders that one process uses at a time, and files that only their owner can read."""
+"""Locks folders for one process at a time, and writes files that only their owner can read."""
 
 import fcntl
 import os
@@ -12,10 +12,10 @@ class AlreadyLocked(Exception):
 
 
 class Lock:
-    """Held until it is released or the process ends in any way."""
+    """A lock of a folder, held until it is released or the process ends."""
 
     def __init__(self, folder: Path) -> None:
-        """Create the folder if needed, readable only by us. Raises AlreadyLocked."""
+        """Create the folder if needed, readable only by its owner. Raises AlreadyLocked."""
         make_private(folder)
         self._file: IO[bytes] = (folder / "lock").open("ab")
         try:
@@ -34,7 +34,7 @@ def make_private(folder: Path) -> Path:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Written completely or not at all, and never readable by other users."""
+    """Write a file atomically, never readable by other users."""
     fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
@@ -43,7 +43,7 @@ def write_private(path: Path, text: str) -> None:
 
 
 def stored_secret(path: Path) -> str:
-    """The secret of that file; made up where there is none yet."""
+    """The secret in a file, generated if there is none."""
     if not path.exists():
         write_private(path, secrets.token_urlsafe(24))
     return path.read_text(encoding="utf-8").strip()

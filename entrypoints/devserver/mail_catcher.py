@@ -34,19 +34,19 @@ class Mailbox:
         return unfinished.replace(self._folder / f"{name}.eml")
 
     async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:
-        """The name is aiosmtpd's. It gives the mail without the dots that SMTP had doubled."""
+        """Called by aiosmtpd, which has removed the doubled dots of SMTP."""
         content = envelope.original_content or b""
         await asyncio.to_thread(self.save, envelope.rcpt_tos, content)
         return "250 Kept"
 
 
 async def run_server(mailbox: Mailbox, port: int) -> None:
-    """Until SIGINT or SIGTERM."""
+    """Run until SIGINT or SIGTERM."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    # A name of its own, because looking up the machine's may take seconds.
+    # A fixed host name, because looking up the machine's may take seconds.
     server = await loop.create_server(
         lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True, loop=loop), LOOPBACK, port
     )

@@ -8,7 +8,7 @@ from entrypoints.revisions import head
 
 
 def is_current(url: str) -> bool:
-    """False also if that is unknown."""
+    """False also if it is unknown."""
     try:
         return asyncio.run(_applied(url)) == [head()]
     except (OSError, TimeoutError, ValueError, asyncpg.PostgresError):

@@ -1,4 +1,4 @@
-"""PostgreSQL 18 out of a wheel."""
+"""PostgreSQL 18 from a wheel."""
 
 import os
 import shutil
@@ -27,9 +27,10 @@ class Postgres(Engine):
         report: Callable[[str], None] = print,
         identities: Collection[str] = IDENTITIES,
     ) -> None:
-        """Not `durable` survives a crash of PostgreSQL, not one of the machine. `options` are server settings.
+        """Without `durable`, data survives a crash of PostgreSQL but not of the machine. `options` are server
+        settings.
 
-        `report` gets a line for each right that had to be changed; `identities` are what root may turn into.
+        `report` gets a line for each permission that had to be changed. `identities` are those that root may use.
         """
         super().__init__(folder)
         self.identity = "self"
@@ -46,7 +47,7 @@ class Postgres(Engine):
 
     @property
     def fresh(self) -> bool:
-        """Whether it has never been started, so that there is nothing in it."""
+        """Whether the folder has no database yet."""
         return not self._cluster.exists()
 
     def url_of(self, database: str) -> str:
@@ -60,7 +61,7 @@ class Postgres(Engine):
         return self._cluster / "postmaster.pid", str(self._cluster)
 
     def _create(self) -> None:
-        # Under another name until it is complete, so that an interrupted start leaves nothing half made.
+        # Under another name until it is complete, so that an interrupted start leaves no partial cluster.
         fresh = self.folder / "cluster.new"
         shutil.rmtree(fresh, ignore_errors=True)
         fresh.mkdir(mode=0o700)
@@ -69,7 +70,7 @@ class Postgres(Engine):
         haste = () if self._durable else ("--no-sync",)
         self._run("initdb", "-D", fresh, "-U", NAME, "-A", "trust", *locale, "--no-instructions", *haste)
         (fresh / "pg_hba.conf").write_text(ACCESS)
-        # The password goes over stdin, into a server that accepts no connections yet.
+        # The password is sent on stdin to a single-user server, which accepts no connections.
         password = f"ALTER ROLE {NAME} PASSWORD '{self.password}';\n"
         self._run("postgres", "--single", "-D", fresh, "postgres", stdin=f"{password}CREATE DATABASE {NAME};\n")
         fresh.rename(self._cluster)
@@ -103,7 +104,7 @@ class Postgres(Engine):
         )
 
     def _ready(self, child: Child) -> bool:
-        """The last line of its pid file says so; PostgreSQL's own tools read it too."""
+        """Read from the last line of the pid file, as PostgreSQL's own tools do."""
         try:
             lines = (self._cluster / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:

@@ -1,8 +1,8 @@
-"""`python -m entrypoints.devserver.preload MODULE FILE SCHEMA`: load a part while its engines are still starting.
+"""`python -m entrypoints.devserver.preload MODULE FILE SCHEMA`: load a part while its engines are starting.
 
-To load the API takes a second, longer than starting takes the engines. So both happen at once: the part is loaded,
-waits for the file that says where the engines are, takes that into its environment, and is itself from then on.
-Where the schema is `absent` it is made in between: another interpreter would have to load SQLAlchemy once more.
+Loading the API takes a second, longer than the start of the engines. So both happen at once: this loads the part,
+waits for the file with the URLs of the engines, sets them in the environment and runs the part. If SCHEMA is
+`absent`, it migrates first, because another interpreter would have to load SQLAlchemy again.
 """
 
 import gc
@@ -17,12 +17,12 @@ LOADED_BEFORE = {"entrypoints.api": ["entrypoints.http.app", "asyncpg", "uvloop"
 
 
 def main(module: str, file: Path, schema: str) -> None:
-    gc.disable()  # see `entrypoints/api.py`, which turns it on
+    gc.disable()  # `entrypoints/api.py` enables it again
     for name in LOADED_BEFORE.get(module, []):
         importlib.import_module(name)
     migrate = importlib.import_module("entrypoints.migrate").main if schema == "absent" else None
     part = importlib.import_module(module)
-    while not file.exists():  # the parent stops us if it never appears
+    while not file.exists():  # if it never appears, the parent stops this process
         time.sleep(0.01)
     os.environ.update(json.loads(file.read_text()))
     if migrate:

@@ -1,8 +1,8 @@
-"""The user that PostgreSQL runs as when `make run` runs as root, which PostgreSQL refuses.
+"""The identity of PostgreSQL when `make run` runs as root, which PostgreSQL refuses.
 
-Best is `mapped`: the files stay those of root under another user id, where the kernel allows it, and nothing changes.
-Otherwise it is the user `nobody`, who must pass through the folders above the data and the programs. If that
-fails, the right to pass through is added to these folders, and reported.
+The first choice is `mapped`: another user id in a user namespace, where files still belong to root. Where the kernel
+does not allow that, it is the user `nobody`, who needs access to the folders above data and programs. Missing execute
+permissions of these folders are added and reported.
 """
 
 import os
@@ -28,18 +28,18 @@ for path in sys.stdin.read().splitlines():
     if not os.access(path, os.X_OK if path.endswith("/") else os.R_OK):
         print(path)
 """
-"""A program that prints those of the paths on stdin that are out of reach. It becomes `nobody` by itself, because
-`nobody` may not reach Python either."""
+"""A program that prints the paths on stdin that it cannot access. It switches to `nobody` after the start, because
+`nobody` may not be able to access Python."""
 
 
 class MissingPrivileges(Exception):
-    """This process is root, and no other identity can reach the files."""
+    """This process is root, and no other identity can access the files."""
 
 
 def unprivileged_identity(
     folder: Path, programs: Path, report: Callable[[str], None], identities: Collection[str] = IDENTITIES
 ) -> str:
-    """`self` unless we are root. `folder` is our own; `programs` is the tree that must be readable."""
+    """Choose the identity: `self` unless we are root. `folder` has the data; `programs` must be readable."""
     if os.geteuid() != 0:
         return "self"
     if shutil.which("setpriv") is None:
@@ -76,13 +76,13 @@ def change_owner(folder: Path, identity: str) -> None:
     owner = pwd.getpwnam("nobody") if identity == "nobody" else pwd.getpwuid(0)
     if folder.stat().st_uid == owner.pw_uid:
         return
-    # The folder itself last: its owner says whether this was finished.
+    # The folder itself last, because its owner shows whether this was finished.
     for path in (*folder.rglob("*"), folder):
         os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
 
 def inaccessible(identity: str, paths: Iterable[str]) -> list[str] | None:
-    """Those that may not be read, or passed through where they end with a slash; None: cannot be tried."""
+    """Paths that cannot be read, or entered if they end with a slash. None if it cannot be tried."""
     mapping = mapped_launcher() if identity == "mapped" else []
     command = [*mapping, sys.executable, "-I", "-S", "-c", PROBE, identity]
     try:
@@ -93,7 +93,7 @@ def inaccessible(identity: str, paths: Iterable[str]) -> list[str] | None:
 
 
 def _needed(folder: Path, programs: Path) -> list[str]:
-    """From the root downwards, so that opening them in this order is enough."""
+    """The folders above, from the root downwards."""
     above = {above for below in (folder, programs) for above in (below, *below.parents)}
     folders = [f"{passage}/" for passage in sorted(above, key=lambda path: len(path.parts)) if passage != Path("/")]
     inside = [path for part in ("bin", "lib", "share") for path in sorted((programs / part).rglob("*"))]

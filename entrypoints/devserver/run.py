@@ -1,7 +1,7 @@
-"""Everything on one machine, for a newcomer: engines, migrations, API, worker and a mailbox, until Ctrl-C.
+"""`make run`: engines, migrations, API, worker and a mailbox on one machine, until Ctrl-C.
 
-What the environment or `.env` names (LATCHKEY_DATABASE_URL, LATCHKEY_REDIS_URL, LATCHKEY_SMTP_URL) is used;
-what they do not name is started here, and keeps its data in LATCHKEY_DATA_DIR.
+Uses the engines that the environment or `.env` names (LATCHKEY_DATABASE_URL, LATCHKEY_REDIS_URL, LATCHKEY_SMTP_URL).
+Starts the others, with their data in LATCHKEY_DATA_DIR.
 """
 
 import os
@@ -38,7 +38,8 @@ class StopFlag:
 
 
 def environment() -> dict[str, str]:
-    """What is set to nothing is not set. The environment wins over `.env`. Raises ValueError."""
+    """The settings of environment and `.env`; the environment wins. Empty values count as not set. Raises
+    ValueError."""
     beside = {name: value for name, value in dotenv_values(ROOT / ".env").items() if value}
     values = with_files(beside) | with_files(without_service_links(os.environ))
     data = ROOT / values.get("LATCHKEY_DATA_DIR", ".data")
@@ -84,7 +85,7 @@ def run(stop: StopFlag) -> int:
     except StopRequested:
         return 0
     except (ProcessFailed, EngineFailed, MissingPrivileges, AlreadyLocked, OSError) as error:
-        # The signal that stops us may have stopped a part as well.
+        # The signal that stops this process may have stopped a part as well.
         return 0 if stop.is_set else fail(str(error))
     finally:
         info("Stopping.")
@@ -119,7 +120,7 @@ curl -i {url}/v1/register -H 'Content-Type: application/json' \\
 
 
 def info(line: str) -> None:
-    # The output may be closed, and everything must be stopped all the same.
+    # The output may be closed. Everything must be stopped all the same.
     with suppress(OSError):
         print(line, flush=True)
 

@@ -1,4 +1,4 @@
-"""All parts of the service on one machine: started in order, watched, and stopped in reverse order."""
+"""The parts of the service on one machine, started in order, watched, and stopped in reverse order."""
 
 import http.client
 import json
@@ -22,11 +22,11 @@ STOP_TIMEOUT = 10
 
 
 class ProcessFailed(Exception):
-    """A part has ended or did not get ready. The text names it, with the end of its output."""
+    """A part has ended or is not ready in time. The message names it and has the end of its output."""
 
 
 class StopRequested(Exception):
-    """A signal has requested a stop."""
+    """A signal has requested to stop."""
 
 
 class DevStack:
@@ -38,7 +38,7 @@ class DevStack:
         *,
         report: Callable[[str], None] = lambda _: None,
     ) -> None:
-        """`stop_requested` is called often, and ends every wait; `report` gets a line for each step of the start."""
+        """`stop_requested` is polled during every wait. `report` gets a line for each step of the start."""
         self.data = data
         self._report = report
         self._environ = dict(environ)
@@ -56,7 +56,7 @@ class DevStack:
         running_file.unlink(missing_ok=True)
         own = self._engines.get(DATABASE)
         fresh = isinstance(own, Postgres) and own.fresh
-        # The API has loaded nearly all that a migration needs by the time that an empty database is made.
+        # By the time that an empty database exists, the API has loaded nearly all modules of a migration.
         schema = "absent" if fresh else "there"
         self._start("api", "-m", "entrypoints.devserver.preload", "entrypoints.api", str(running_file), schema)
         if self._engines:
@@ -75,7 +75,7 @@ class DevStack:
         write_private(running_file, json.dumps(urls, indent=2) + "\n")
 
     def wait_until_ready(self, host: str, port: int) -> None:
-        """The worker comes last, when there is a schema for sure. Raises ProcessFailed or StopRequested."""
+        """Start the worker last, when the schema exists. Raises ProcessFailed or StopRequested."""
         deadline = time.monotonic() + START_TIMEOUT
         while (answer := _health(host, port)) != "200":
             self.check()
@@ -97,7 +97,7 @@ class DevStack:
                 raise ProcessFailed(f"{type(engine).__name__} has ended. {engine.log} says:\n{engine.tail()}")
 
     def new_output(self) -> list[str]:
-        """What the parts have logged since the last call."""
+        """The log lines of the parts since the last call."""
         width = max(map(len, self._parts), default=0)
         return [f"{name:{width}} | {line}" for name, part in self._parts.items() for line in part.new_output()]
 
@@ -122,10 +122,10 @@ class DevStack:
         self._start("mail", "-m", "entrypoints.devserver.mail_catcher", "--port", str(port), "--folder", str(folder))
 
     def _migrate(self) -> None:
-        # Here, because it takes a tenth of a second to load, in which the API has begun to load.
+        # Imported here, because it takes a tenth of a second, while the API is already loading.
         from entrypoints.devserver.migration import is_current
 
-        # Another database than our own may need more to connect to than we know here.
+        # A database of the environment may need options that are unknown here.
         if DATABASE in self._engines and is_current(self._environ[DATABASE]):
             return
         self._report("Migrating the database")
@@ -149,7 +149,7 @@ class DevStack:
 
 
 def _health(host: str, port: int) -> str:
-    """The status of /health/ready, with what it says unless that is 200."""
+    """The status of /health/ready, and the body unless it is 200."""
     connection = http.client.HTTPConnection(host, port, timeout=2)
     try:
         connection.request("GET", "/health/ready")

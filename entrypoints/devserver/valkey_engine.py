@@ -1,4 +1,4 @@
-"""Valkey 8 out of a wheel."""
+"""Valkey 8 from a wheel."""
 
 import os
 import signal
@@ -45,7 +45,7 @@ class Valkey(Engine):
         )
 
     def _ready(self, child: Child) -> bool:
-        """Not while it is loading: then it answers, but with an error."""
+        """False while the server is loading, when it answers with an error."""
         try:
             with socket.create_connection((HOST, self.port), 1) as line:
                 line.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
