@@ -1,4 +1,4 @@
-"""Alembic's way in: `make migrate` applies what is here, `make revision m="…"` writes what has changed."""
+"""Alembic environment: `make migrate` applies the migrations, and `make revision m="…"` writes a new one."""
 
 import asyncio
 import sys
@@ -22,10 +22,10 @@ from entrypoints.settings import SettingsError, database_url
 
 
 def _record_served_releases(*_: object, **by_name: Any) -> None:
-    """List, in a comment of `alembic_version`, the revisions whose code can run on this schema. A release that does
-    not know the schema reads it there.
+    """List the revisions whose code can run on this schema, in a comment on `alembic_version`. Releases that do not
+    know the revision of the schema read it.
 
-    A migration that removes what older code reads names the oldest revision that still works, by `serves_since`.
+    A migration that removes something older code reads sets `serves_since` to the oldest revision that still works.
     Alembic passes all arguments by name.
     """
     ctx: MigrationContext = by_name["ctx"]
@@ -59,8 +59,8 @@ def _went(before: str | None, now: str | None) -> str:
 
 
 def _be_brief(connection: Connection) -> None:
-    """A migration that cannot have its lock soon gives up, instead of making everybody queue behind it: logins wait
-    1.5 seconds. PostgreSQL takes one second to send a vacuum away."""
+    """Give up soon if a lock is not free: requests queue behind the migration, and have a deadline of 1.5 s.
+    PostgreSQL needs 1 s to cancel an autovacuum that holds the lock."""
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
         connection.exec_driver_sql("SET LOCAL lock_timeout = '1300ms'")
         connection.exec_driver_sql("SET LOCAL statement_timeout = 0")
@@ -83,7 +83,7 @@ async def _online() -> None:
     except (SettingsError, ValueError) as error:
         sys.exit(str(error))
     pooled = behind_pgbouncer(setting)
-    # What a database or a role sets otherwise is stated; PgBouncer takes none of it, but for the first.
+    # Overrides the settings of the database and the role. PgBouncer accepts only the first.
     arguments["server_settings"] = {"application_name": "latchkey migrate"} | arguments["server_settings"]
     if not pooled:
         arguments["server_settings"] |= {"default_transaction_isolation": "read committed", "statement_timeout": "0"}
@@ -119,8 +119,8 @@ async def _online() -> None:
     except (
         SQLAlchemyError,
         *FAILURES,
-        AssertionError,
-    ) as error:  # the last is what Alembic says to a name that is none
+        AssertionError,  # by Alembic, for an unknown revision
+    ) as error:
         sys.exit(str(await permission_error(error, database) or migration_error(error)))
     finally:
         await connection.close()

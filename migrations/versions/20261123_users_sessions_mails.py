@@ -1,4 +1,4 @@
-"""users sessions mails"""
+"""Create users, sessions and mails."""
 
 import sqlalchemy as sa
 from alembic import op

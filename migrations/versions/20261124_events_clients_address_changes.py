@@ -1,4 +1,4 @@
-"""events, clients, changes of address, the seat"""
+"""Create events, clients, arrivals (import digests), address changes and seats (the Redis primary)."""
 
 import sqlalchemy as sa
 from alembic import op

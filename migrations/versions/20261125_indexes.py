@@ -1,4 +1,4 @@
-"""the change that a mail is about; indexes for pages, leftovers and changes of address, in nobody's way"""
+"""Add mails.change_id, and build indexes for listing and purging concurrently."""
 
 from collections.abc import Mapping
 
@@ -25,8 +25,8 @@ _OLD: _Indexes = {"ix_sessions_user_id": ("sessions", ["user_id"], None)}
 
 
 def upgrade() -> None:
-    # Not in one transaction with the tables before: it would hold users and mails at once, which others take in
-    # another order. There already if building an index has failed.
+    # Not in the transaction that creates the tables: it would lock users and mails together, which other transactions
+    # lock in another order. The column exists already if an earlier attempt failed to build an index.
     op.add_column("mails", sa.Column("change_id", sa.Uuid(), nullable=True), if_not_exists=True)
     with op.get_context().autocommit_block():
         _build(_NEW)
@@ -42,7 +42,7 @@ def downgrade() -> None:
 
 def _build(indexes: _Indexes) -> None:
     for name, (table, columns, where) in indexes.items():
-        # One that was given up half built is still there, and of no use.
+        # A failed build leaves an invalid index.
         _drop({name: (table, columns, where)})
         op.create_index(
             name,

@@ -1,4 +1,4 @@
-"""where the act came from that a mail tells of"""
+"""Add the IP address and user agent of the client whose request caused a mail."""
 
 import sqlalchemy as sa
 from alembic import op

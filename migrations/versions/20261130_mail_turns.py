@@ -1,4 +1,4 @@
-"""Whose turn it is in the outbox: networks in turn, and what a person waits for before notices."""
+"""Order the outbox: networks take turns, and notices are sent after mails for which a person waits."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,12 +13,12 @@ _INDEXES = {"ix_mails_turn_at": ["turn_at"], "ix_mails_lane": ["lane", "turn_at"
 
 def upgrade() -> None:
     op.add_column("mails", sa.Column("lane", sa.Text(), nullable=True), if_not_exists=True)
-    # The default is for mails of the release before, which are due at once.
+    # The default is for mails that the release before queues.
     turn_at = sa.Column("turn_at", sa.DateTime(timezone=True), nullable=False, server_default=sa.text("now()"))
     op.add_column("mails", turn_at, if_not_exists=True)
     with op.get_context().autocommit_block():
         for name, columns in _INDEXES.items():
-            # One that was given up half built is still there, and of no use.
+            # A failed build leaves an invalid index.
             op.drop_index(name, table_name="mails", postgresql_concurrently=True, if_exists=True)
             op.create_index(
                 name, "mails", columns, postgresql_where=sa.text("outcome IS NULL"), postgresql_concurrently=True

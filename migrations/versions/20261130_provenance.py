@@ -1,4 +1,4 @@
-"""who created a user, which was derived from events before"""
+"""Store who created a user, which was derived from events before."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ depends_on = None
 
 _INDEX = "ix_users_unknown_provenance"
 
-# Along the primary key, 2,000 events in a transaction: rows of users are locked for a moment, in the order of their ids.
+# Follows the primary key of events, 2,000 in a transaction, to lock users briefly and in the order of their ids.
 _BACKFILL = """
 DO $$
 DECLARE
@@ -40,8 +40,8 @@ END $$
 
 
 def upgrade() -> None:
-    # The default is for the rows that are there. Those that the release before inserts from now on have NULL, so that
-    # they are told from registrations.
+    # The default fills existing rows. Rows that the release before inserts later have NULL, which differs from a
+    # registration.
     op.add_column("users", sa.Column("provenance", sa.Text(), server_default="self"), if_not_exists=True)
     op.alter_column("users", "provenance", server_default=None)
     op.add_column("users", sa.Column("imported_at", sa.DateTime(timezone=True)), if_not_exists=True)

@@ -1,4 +1,4 @@
-"""what reset links are counted by, and deleted users who may come back"""
+"""Add the version of reset links, and deletions that can be undone."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""By how much the clock that wrote when a session moved was ahead of the database's."""
+"""Add how far the clock of the process that refreshed a session was ahead of the database's."""
 
 import sqlalchemy as sa
 from alembic import op

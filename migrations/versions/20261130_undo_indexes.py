@@ -1,4 +1,4 @@
-"""indexes by which a reset finds what can be undone, in nobody's way"""
+"""Build indexes concurrently by which a reset finds actions that can be undone."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -30,7 +30,7 @@ def downgrade() -> None:
 
 
 def _drop() -> None:
-    """One that was given up half built is still there, and of no use."""
+    """Also before building, because a failed build leaves an invalid index."""
     op.drop_index(
         "ix_address_changes_old_email", table_name="address_changes", postgresql_concurrently=True, if_exists=True
     )

@@ -1,4 +1,5 @@
-"""Indexes on the key of a username that no locale changes; those on lower(username) serve the release before."""
+"""Add indexes on a username key that is the same in every locale. Those on lower(username) serve the release
+before."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,7 +14,7 @@ _KEY = 'lower(username COLLATE "C")'
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        _drop()  # one that was given up half built is of no use
+        _drop()  # a failed build leaves an invalid index
         op.create_index(
             "uq_users_username_key",
             "users",
