@@ -9,7 +9,7 @@ from uuid import UUID
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 
 ENDED = 2**31 - 1
-"""The `floor` of a session that has ended: no generation is valid."""
+"""The `min_generation` of a session that has ended: no generation is valid."""
 
 
 class EndReason(StrEnum):
@@ -24,13 +24,13 @@ class EndReason(StrEnum):
     EMAIL_RESTORED = "email_restored"
 
 
-class Standing(StrEnum):
+class RotationState(StrEnum):
     """The state of a presented refresh token, by its generation."""
 
     CURRENT = "current"
-    JUST_REPLACED = "just_replaced"
-    STOLEN = "stolen"
-    OVER = "over"
+    JUST_ROTATED = "just_rotated"
+    REUSED = "reused"
+    ENDED = "ended"
     EXPIRED = "expired"
 
 
@@ -49,12 +49,12 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`generation` counts refreshes. Access tokens of a generation below `floor` are revoked."""
+    """`generation` counts refreshes. Access tokens of a generation below `min_generation` are revoked."""
 
     id: UUID
     user_id: UUID | None
     generation: int = 1
-    floor: int = 0
+    min_generation: int = 0
     created_at: datetime
     rotated_at: datetime
     expires_at: datetime
@@ -78,17 +78,17 @@ class Session:
     def alive(self, now: datetime) -> bool:
         return self.ended_at is None and now < self.expires_at
 
-    def standing(self, generation: int, *, now: datetime, grace: timedelta) -> Standing:
+    def rotation_state(self, generation: int, *, now: datetime, grace: timedelta) -> RotationState:
         """Classify a presented generation. The current one may refresh; the one before it only during `grace`."""
         if self.ended_at is not None or generation > self.generation:
-            return Standing.OVER
+            return RotationState.ENDED
         if now >= self.expires_at:
-            return Standing.EXPIRED
+            return RotationState.EXPIRED
         if generation == self.generation:
-            return Standing.CURRENT
+            return RotationState.CURRENT
         if generation == self.generation - 1 and now - self.rotated_at <= grace:
-            return Standing.JUST_REPLACED
-        return Standing.STOLEN
+            return RotationState.JUST_ROTATED
+        return RotationState.REUSED
 
     def advanced(self, *, now: datetime, lifetimes: Lifetimes) -> Self:
         """The session at its next generation. The idle timeout restarts; the maximum age does not."""
@@ -102,10 +102,10 @@ class Session:
     def ended(self, *, now: datetime, reason: EndReason) -> Self:
         return replace(self, ended_at=now, end_reason=reason)
 
-    def outdated(self) -> Self:
+    def with_access_tokens_revoked(self) -> Self:
         """The session with all its access tokens revoked. It can still be refreshed."""
-        return replace(self, floor=self.generation + 1)
+        return replace(self, min_generation=self.generation + 1)
 
     @property
-    def lowest_welcome(self) -> int:
-        return self.floor if self.ended_at is None else ENDED
+    def effective_min_generation(self) -> int:
+        return self.min_generation if self.ended_at is None else ENDED

@@ -18,7 +18,7 @@ class MemoryRevocationStore(RevocationStore):
     async def min_generations(self, sessions: Collection[UUID]) -> Mapping[UUID, int]:
         await checkpoint()
         rows = self._store.rows.sessions
-        return {session: rows[session].lowest_welcome for session in sessions if session in rows}
+        return {session: rows[session].effective_min_generation for session in sessions if session in rows}
 
     async def revoked(self, *, within: timedelta) -> Mapping[UUID, int]:
         rows = self._store.rows

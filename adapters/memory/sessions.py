@@ -76,17 +76,17 @@ class MemorySessions(Sessions):
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return len(alive)
 
-    async def outdate_all(self, user_id: UUID) -> int:
+    async def revoke_access_tokens(self, user_id: UUID) -> int:
         alive = await self._alive(user_id)
         for session in alive:
-            self._raise(session.outdated())
+            self._raise(session.with_access_tokens_revoked())
         return len(alive)
 
     async def settled(self, user_id: UUID) -> None:
         await checkpoint()
         for session in self._rows.sessions.values():
             if session.user_id == user_id and session.id in self._rows.revocation_pending:
-                self.raised[session.id] = session.lowest_welcome
+                self.raised[session.id] = session.effective_min_generation
 
     async def _of(self, user_id: UUID) -> Sequence[Session]:
         await checkpoint()
@@ -101,4 +101,4 @@ class MemorySessions(Sessions):
         self._rows.sessions[session.id] = session
         self._rows.revoked_at[session.id] = self._rows.clock()
         self._rows.revocation_pending.add(session.id)
-        self.raised[session.id] = session.lowest_welcome
+        self.raised[session.id] = session.effective_min_generation

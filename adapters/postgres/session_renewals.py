@@ -119,7 +119,7 @@ async def _as_they_are(
 ) -> Collection[tuple[Session, User]]:
     """A session whose access tokens were revoked while it advanced has met a role change, which may be newer than the
     joined user. So these users are read again."""
-    doubtful = {user.id for session, user in moved if session.floor >= session.generation}
+    doubtful = {user.id for session, user in moved if session.min_generation >= session.generation}
     if not doubtful:
         return moved
     found = await connection.fetch(select(users).where(among(users.c.id, list(doubtful))))

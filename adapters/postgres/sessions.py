@@ -165,7 +165,7 @@ class PostgresSessions(Sessions):
         self.raised.update(dict.fromkeys(fresh, ENDED))
         return ended
 
-    async def outdate_all(self, user_id: UUID) -> int:
+    async def revoke_access_tokens(self, user_id: UUID) -> int:
         outdated = await self._connection.fetch(
             update(sessions)
             .where(sessions.c.user_id == user_id, sessions.c.ended_at.is_(None))

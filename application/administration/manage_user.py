@@ -44,7 +44,7 @@ class ManageUser:
         """Set the role, effective at the user's next request."""
         await ensure_admin_remains(work, user)
         changed = await work.users.set_role(user.id, role)
-        await work.sessions.outdate_all(user.id)
+        await work.sessions.revoke_access_tokens(user.id)
         detail = f"from {user.role} to {role}"
         await self.audit.record(work, EventType.ROLE_CHANGED, user.id, by=by, client_info=client_info, detail=detail)
         return _present(changed)

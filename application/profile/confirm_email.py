@@ -83,5 +83,5 @@ class ConfirmEmail:
             raise link_invalidated()
         await work.changes.keep(theirs.carried(displaced))
         await work.changes.close(holder.id, now=now, back_to=holder.email)
-        await work.sessions.outdate_all(holder.id)
+        await work.sessions.revoke_access_tokens(holder.id)
         await self.audit.record(work, EventType.EMAIL_LOST, holder.id, client_info=client_info)

@@ -78,7 +78,7 @@ class Verify:
     async def _without_role(self, work: UnitOfWork, user: User) -> User:
         detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"
         await self.audit.record(work, EventType.ROLE_CHANGED, user.id, detail=detail)
-        await work.sessions.outdate_all(user.id)
+        await work.sessions.revoke_access_tokens(user.id)
         return await work.users.set_role(user.id, Role.MEMBER) or user
 
 

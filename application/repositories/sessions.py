@@ -53,7 +53,7 @@ class Sessions(Protocol):
         """Lock the user, end all their sessions and return their number."""
         ...
 
-    async def outdate_all(self, user_id: UUID) -> int:
+    async def revoke_access_tokens(self, user_id: UUID) -> int:
         """Revoke all access tokens of the user and return the number of sessions, which stay open. Lock or change the
         user first, to avoid a deadlock."""
         ...

@@ -15,7 +15,7 @@ from domain.event import EventType
 from domain.limits import Bucket, Limit
 from domain.mail import MailKind
 from domain.refusals import ErrorCode, Refusal, session_ended
-from domain.session import EndReason, Lifetimes, Session, Standing
+from domain.session import EndReason, Lifetimes, RotationState, Session
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
 
@@ -53,17 +53,17 @@ class Refresh:
             user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
             if session is None or user is None:
                 raise session_ended()
-            standing = session.standing(token.generation, now=now, grace=self.lifetimes.grace)
-            if standing is Standing.STOLEN:
+            state = session.rotation_state(token.generation, now=now, grace=self.lifetimes.grace)
+            if state is RotationState.REUSED:
                 await self._end(work, session, user, client_info)
-        if standing is Standing.JUST_REPLACED:
+        if state is RotationState.JUST_ROTATED:
             return session, user
-        if standing is Standing.STOLEN:
+        if state is RotationState.REUSED:
             raise Refusal(
                 ErrorCode.REFRESH_REUSED,
                 "This refresh token has already been used, so its session was ended. Log in again.",
             )
-        if standing is Standing.EXPIRED:
+        if state is RotationState.EXPIRED:
             raise Refusal(ErrorCode.TOKEN_EXPIRED, "The session has expired. Log in again.")
         raise session_ended()
 

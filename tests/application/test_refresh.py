@@ -11,7 +11,7 @@ from domain.client_info import ClientInfo
 from domain.mail import MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
-from domain.session import EndReason, Standing
+from domain.session import EndReason, RotationState
 from domain.token import RefreshToken, TokenPair
 from domain.user import User
 from tests.support.use_cases import (
@@ -392,11 +392,11 @@ class Story:
         held = {self.world.refresh_codec.decode(pair.refresh_token).generation for pair in self.pairs}
         assert max(held) == session.generation
         standing = [
-            session.standing(generation, now=self.world.clock(), grace=self.world.lifetimes.grace)
+            session.rotation_state(generation, now=self.world.clock(), grace=self.world.lifetimes.grace)
             for generation in held
         ]
-        assert standing.count(Standing.CURRENT) <= (not self.over)
-        assert standing.count(Standing.JUST_REPLACED) <= (not self.over)
+        assert standing.count(RotationState.CURRENT) <= (not self.over)
+        assert standing.count(RotationState.JUST_ROTATED) <= (not self.over)
         if session.ended_at is not None:
             for pair in self.pairs:
                 access, refresh = await ways_in(self.world, pair)

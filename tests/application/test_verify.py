@@ -211,7 +211,7 @@ async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_pa
         "from admin to member, because it was granted before the address was verified",
     )
     assert (await world.caller(ALICE)).role is Role.MEMBER
-    assert planted.generation < world.store.rows.sessions[planted.session_id].floor
+    assert planted.generation < world.store.rows.sessions[planted.session_id].min_generation
 
 
 async def test_whom_the_operator_made_or_who_sets_a_password_by_mail_keeps_the_role(world: World) -> None:

@@ -601,7 +601,7 @@ async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
         user = await stage.user()
         sessions = [await stage.session(user) for _ in range(3)]
         async with stage.begin() as work:
-            await work.sessions.outdate_all(user.id)
+            await work.sessions.revoke_access_tokens(user.id)
             await work.sessions.end(sessions[0].id, now=NOW, reason=EndReason.LOGOUT)
         async with open_blocklist(valkey.url, stage.revocations, deadline=1.0) as copy:
             await copy.renew()

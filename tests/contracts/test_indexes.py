@@ -220,7 +220,7 @@ async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> Non
     async with house.store.begin() as work:
         assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
         assert await work.sessions.by_id(session) is not None
-        assert await work.sessions.outdate_all(user.id) == 2
+        assert await work.sessions.revoke_access_tokens(user.id) == 2
         assert await work.sessions.make_room(entering, most=1) == [session]
         assert not await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
         assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, noted=login_of(entering))
@@ -240,7 +240,7 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
         assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
         assert await work.sessions.make_room(entering, most=2) == []
         assert len(await work.sessions.alive(user.id, now=NOW)) == 2
-        assert await work.sessions.outdate_all(user.id) == 2
+        assert await work.sessions.revoke_access_tokens(user.id) == 2
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2
     plans = [plan for plan in await house.plans() if "ended_at IS NULL" in plan or "ix_sessions_alive" in plan]
     assert len(plans) == 4

@@ -139,7 +139,7 @@ async def test_no_floor_is_forgotten_that_was_raised_lately_by_any_clock(stage: 
     user = await stage.user()
     expired = await session(stage, user, expires_at=NOW - 2 * DAY)
     async with stage.begin() as work:
-        await work.sessions.outdate_all(user.id)
+        await work.sessions.revoke_access_tokens(user.id)
     await stage.revocations.mark_published(await stage.revocations.pending())
     await pass_by(DAY - HOUR)
     assert await cleared(stage, Leftover.SESSION) == 0

@@ -34,7 +34,7 @@ async def end(stage: Stage, session: Session) -> None:
 
 async def outdate(stage: Stage, user: User) -> None:
     async with stage.begin() as work:
-        await work.sessions.outdate_all(user.id)
+        await work.sessions.revoke_access_tokens(user.id)
 
 
 async def test_the_minimum_generation_of_live_and_ended_sessions(stage: Stage) -> None:
@@ -71,7 +71,7 @@ async def test_a_process_clock_two_hours_off_does_not_change_the_period(
     now = datetime.now(UTC) + wrong
     async with stage.begin() as work:
         await work.sessions.end(over.id, now=now, reason=EndReason.LOGOUT)
-        await work.sessions.outdate_all(user.id)
+        await work.sessions.revoke_access_tokens(user.id)
     assert await stage.revocations.revoked(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
     await pass_by(61 * MINUTE)
     assert await stage.revocations.revoked(within=60 * MINUTE) == {}

@@ -58,12 +58,12 @@ def ending_all(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
 
 
 def outdating(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
-    async def outdate_all() -> int:
+    async def revoke_access_tokens() -> int:
         async with stage.begin() as work:
             await work.users.hold(user.id)
-            return await work.sessions.outdate_all(user.id)
+            return await work.sessions.revoke_access_tokens(user.id)
 
-    return outdate_all
+    return revoke_access_tokens
 
 
 async def kept(stage: Stage, session: Session) -> Session | None:
@@ -82,7 +82,10 @@ async def noted(stage: Stage, user: User) -> list[Event]:
 async def test_a_session_comes_back_as_it_was_opened(stage: Stage) -> None:
     user = await stage.user(username="ada", role=Role.MODERATOR)
     session = replace(
-        opened(user), generation=4, floor=3, client_info=ClientInfo(user_agent="ünïcode \U0001f511", ip="2001:db8::1")
+        opened(user),
+        generation=4,
+        min_generation=3,
+        client_info=ClientInfo(user_agent="ünïcode \U0001f511", ip="2001:db8::1"),
     )
     assert await entering(stage, session)() == user
     assert await kept(stage, session) == session
@@ -246,7 +249,7 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
         async def demote(user: User = user) -> None:
             async with stage.begin() as work:
                 await work.users.set_role(user.id, Role.MEMBER)
-                await work.sessions.outdate_all(user.id)
+                await work.sessions.revoke_access_tokens(user.id)
 
         async def renew(session: Session = session, issued: list[tuple[int, Role]] = issued) -> None:
             for generation in range(1, 5):
@@ -255,10 +258,10 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
                     issued.append((moved[0].generation, moved[1].role))
 
         await at_once((renew, demote, renew))
-        floor = (await stage.kept_session(session.id)).floor
-        assert floor > 0
-        assert {role for generation, role in issued if generation >= floor} <= {Role.MEMBER}
-        assert stage.blocklist.revoked[session.id] == floor
+        min_generation = (await stage.kept_session(session.id)).min_generation
+        assert min_generation > 0
+        assert {role for generation, role in issued if generation >= min_generation} <= {Role.MEMBER}
+        assert stage.blocklist.revoked[session.id] == min_generation
 
 
 async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_token(stage: Stage) -> None:
@@ -269,12 +272,12 @@ async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_t
         async def demote(user: User = user) -> None:
             async with stage.begin() as work:
                 await work.users.set_role(user.id, Role.MEMBER)
-                await work.sessions.outdate_all(user.id)
+                await work.sessions.revoke_access_tokens(user.id)
 
         holder, _ = await at_once([entering(stage, session), demote])
         assert holder is not None
         if holder.role is Role.ADMIN:
-            assert (await stage.kept_session(session.id)).floor > session.generation
+            assert (await stage.kept_session(session.id)).min_generation > session.generation
 
 
 # -- ending -----------------------------------------------------------------------------------------------
@@ -357,12 +360,12 @@ async def test_outdating_raises_the_floors_above_what_was_issued(stage: Stage) -
     await ending(stage, over)()
     stage.blocklist.published.clear()
     assert await outdating(stage, user)() == 2
-    assert await kept(stage, young) == young.outdated()
-    assert [(await stage.kept_session(session.id)).floor for session in (young, old)] == [2, 3]
+    assert await kept(stage, young) == young.with_access_tokens_revoked()
+    assert [(await stage.kept_session(session.id)).min_generation for session in (young, old)] == [2, 3]
     assert stage.blocklist.published == [{young.id: 2, old.id: 3}]
     moved = await advancing(stage, young)()
     assert moved is not None
-    assert (moved[0].generation, moved[0].floor) == (2, 2)
+    assert (moved[0].generation, moved[0].min_generation) == (2, 2)
 
 
 async def test_outdating_and_ending_at_once_never_bring_a_session_back(stage: Stage) -> None:
@@ -404,7 +407,7 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
         async with stage.begin() as work:
             await work.sessions.open(added, credential_version=1, noted=login_of(added))
             await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
-            await work.sessions.outdate_all(user.id)
+            await work.sessions.revoke_access_tokens(user.id)
             await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
             raise Undo
 

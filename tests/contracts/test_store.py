@@ -100,7 +100,7 @@ async def test_a_work_without_endings_or_mails_says_nothing(stage: Stage) -> Non
     await stage.session(user)
     async with stage.begin() as work:
         assert await work.sessions.end_all(new_id(), now=LATER, reason=EndReason.LOGOUT_ALL) == 0
-        assert await work.sessions.outdate_all(new_id()) == 0
+        assert await work.sessions.revoke_access_tokens(new_id()) == 0
     assert (stage.blocklist.published, stage.nudged) == ([], [])
 
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from domain.client_info import ClientInfo
-from domain.session import ENDED, EndReason, Lifetimes, Session, Standing
+from domain.session import ENDED, EndReason, Lifetimes, RotationState, Session
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LIFETIMES = Lifetimes()
@@ -38,7 +38,7 @@ def renewed(gaps: list[timedelta]) -> tuple[Session, datetime]:
 
 def test_a_session_opens_at_its_first_generation_and_welcomes_all_of_them() -> None:
     session = opened()
-    assert (session.generation, session.lowest_welcome, session.ended_at) == (1, 0, None)
+    assert (session.generation, session.effective_min_generation, session.ended_at) == (1, 0, None)
     assert session.created_at == session.rotated_at == NOW
     assert session.expires_at == NOW + timedelta(days=7)
 
@@ -61,42 +61,45 @@ def test_at_any_moment_one_generation_renews_and_at_most_one_more_converges(
 ) -> None:
     session, now = renewed(gaps)
     now += later
-    standing = {
-        generation: session.standing(generation, now=now, grace=GRACE) for generation in range(session.generation + 2)
+    states = {
+        generation: session.rotation_state(generation, now=now, grace=GRACE)
+        for generation in range(session.generation + 2)
     }
     if now >= session.expires_at:
-        assert set(standing.values()) == {Standing.EXPIRED, Standing.OVER}
+        assert set(states.values()) == {RotationState.EXPIRED, RotationState.ENDED}
         return
-    assert [g for g, s in standing.items() if s is Standing.CURRENT] == [session.generation]
-    parents = [g for g, s in standing.items() if s is Standing.JUST_REPLACED]
+    assert [g for g, s in states.items() if s is RotationState.CURRENT] == [session.generation]
+    parents = [g for g, s in states.items() if s is RotationState.JUST_ROTATED]
     assert parents == ([session.generation - 1] if later <= GRACE else [])
-    assert standing[session.generation + 1] is Standing.OVER
-    assert all(s is Standing.STOLEN for g, s in standing.items() if g < session.generation - 1)
+    assert states[session.generation + 1] is RotationState.ENDED
+    assert all(s is RotationState.REUSED for g, s in states.items() if g < session.generation - 1)
 
 
 @pytest.mark.parametrize(
-    ("age", "seconds", "standing"),
+    ("age", "seconds", "states"),
     [
-        (0, 0, Standing.CURRENT),
-        (1, 0, Standing.JUST_REPLACED),
-        (1, 10, Standing.JUST_REPLACED),
-        (1, 10.000001, Standing.STOLEN),
-        (2, 0, Standing.STOLEN),
-        (-1, 0, Standing.OVER),
-        (0, 7 * 86_400 - 1, Standing.CURRENT),
-        (0, 7 * 86_400, Standing.EXPIRED),
-        (2, 7 * 86_400, Standing.EXPIRED),
+        (0, 0, RotationState.CURRENT),
+        (1, 0, RotationState.JUST_ROTATED),
+        (1, 10, RotationState.JUST_ROTATED),
+        (1, 10.000001, RotationState.REUSED),
+        (2, 0, RotationState.REUSED),
+        (-1, 0, RotationState.ENDED),
+        (0, 7 * 86_400 - 1, RotationState.CURRENT),
+        (0, 7 * 86_400, RotationState.EXPIRED),
+        (2, 7 * 86_400, RotationState.EXPIRED),
     ],
 )
-def test_only_the_parent_is_forgiven_and_only_for_ten_seconds(age: int, seconds: float, standing: Standing) -> None:
+def test_only_the_parent_is_forgiven_and_only_for_ten_seconds(
+    age: int, seconds: float, states: RotationState
+) -> None:
     session, now = renewed([timedelta(minutes=1)] * 3)
     now += timedelta(seconds=seconds)
-    assert session.standing(session.generation - age, now=now, grace=GRACE) is standing
+    assert session.rotation_state(session.generation - age, now=now, grace=GRACE) is states
 
 
 def test_a_clock_that_is_behind_takes_nobody_for_a_thief() -> None:
     session, now = renewed([timedelta(minutes=1)])
-    assert session.standing(1, now=now - timedelta(seconds=30), grace=GRACE) is Standing.JUST_REPLACED
+    assert session.rotation_state(1, now=now - timedelta(seconds=30), grace=GRACE) is RotationState.JUST_ROTATED
 
 
 @given(GAPS, st.sampled_from(EndReason), st.integers(0, 20), st.timedeltas(timedelta(0), timedelta(days=40)))
@@ -105,10 +108,10 @@ def test_of_an_ended_session_nothing_is_welcome(
 ) -> None:
     session, now = renewed(gaps)
     over = session.ended(now=now, reason=reason)
-    assert over.standing(generation, now=now + later, grace=GRACE) is Standing.OVER
-    assert over.lowest_welcome == ENDED > session.generation
+    assert over.rotation_state(generation, now=now + later, grace=GRACE) is RotationState.ENDED
+    assert over.effective_min_generation == ENDED > session.generation
     assert (over.ended_at, over.end_reason) == (now, reason)
-    assert over.outdated().lowest_welcome == ENDED
+    assert over.with_access_tokens_revoked().effective_min_generation == ENDED
 
 
 @given(GAPS, st.lists(st.booleans(), max_size=10))
@@ -117,21 +120,23 @@ def test_outdating_refuses_every_token_made_so_far_and_none_made_later(
 ) -> None:
     session, now = renewed(gaps)
     for outdating in outdatings:
-        before = session.lowest_welcome
-        session = session.outdated() if outdating else session.advanced(now=now, lifetimes=LIFETIMES)
-        assert session.lowest_welcome >= before
-    last = session.outdated()
-    assert last.lowest_welcome > last.generation
-    assert last.standing(last.generation, now=NOW, grace=GRACE) is not Standing.OVER
+        before = session.effective_min_generation
+        session = (
+            session.with_access_tokens_revoked() if outdating else session.advanced(now=now, lifetimes=LIFETIMES)
+        )
+        assert session.effective_min_generation >= before
+    last = session.with_access_tokens_revoked()
+    assert last.effective_min_generation > last.generation
+    assert last.rotation_state(last.generation, now=NOW, grace=GRACE) is not RotationState.ENDED
     after = last.advanced(now=now, lifetimes=LIFETIMES)
-    assert after.lowest_welcome == after.generation
+    assert after.effective_min_generation == after.generation
 
 
 def test_verbs_leave_the_present_state_as_it_is() -> None:
     session = opened()
     session.advanced(now=NOW, lifetimes=LIFETIMES)
     session.ended(now=NOW, reason=EndReason.LOGOUT)
-    session.outdated()
+    session.with_access_tokens_revoked()
     assert session == opened()
     frozen: Any = session
     with pytest.raises(FrozenInstanceError):
