@@ -40,7 +40,9 @@ class MemoryMails(Mails):
         self._rows.mails.update({mail.id: mail for mail in leased})
         return sorted(leased, key=lambda mail: mail.id)
 
-    async def settle(self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = "") -> None:
+    async def record_outcome(
+        self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""
+    ) -> None:
         await checkpoint()
         if self._ours(mail):
             self._rows.mails[mail.id] = replace(self._rows.mails[mail.id], outcome=outcome, settled_at=now, note=note)

@@ -18,16 +18,16 @@ class MemorySessions(Sessions):
         self._rows = rows
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
         await checkpoint()
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
         if user is None or user.disabled or user.credential_version != credential_version:
             return None
         self._rows.sessions[session.id] = session
-        self._rows.events[noted.id] = noted
+        self._rows.events[event.id] = event
         return user
 
-    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+    async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
         await checkpoint()
         now = session.created_at
         alive = [s for s in self._rows.sessions.values() if s.user_id == session.user_id and s.alive(now)]
@@ -47,7 +47,7 @@ class MemorySessions(Sessions):
     async def alive(self, user_id: UUID, *, now: datetime) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if session.alive(now)]
 
-    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+    async def has_session_in_network(self, login: str, network: str, *, now: datetime) -> bool:
         await checkpoint()
         people, name = self._rows.users.values(), login.lower()
         named = [user for user in people if name in (user.email, (user.username or "").lower())]
@@ -58,14 +58,14 @@ class MemorySessions(Sessions):
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
         session = await self.by_id(session_id)
         self.raised[session_id] = ENDED
         if session is None or session.ended_at is not None:
             return False
         self._raise(session.ended(now=now, reason=reason))
-        if noted is not None:
-            self._rows.events[noted.id] = noted
+        if event is not None:
+            self._rows.events[event.id] = event
         return True
 
     async def end_all(self, user_id: UUID, *, now: datetime, reason: EndReason) -> int:
@@ -82,7 +82,7 @@ class MemorySessions(Sessions):
             self._raise(session.with_access_tokens_revoked())
         return len(alive)
 
-    async def settled(self, user_id: UUID) -> None:
+    async def await_revocations(self, user_id: UUID) -> None:
         await checkpoint()
         for session in self._rows.sessions.values():
             if session.user_id == user_id and session.id in self._rows.revocation_pending:

@@ -83,7 +83,9 @@ class PostgresMails(Mails):
         leased = await self._connection.fetch(lease, now=now, hold=hold, most=limit, only=only)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
-    async def settle(self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = "") -> None:
+    async def record_outcome(
+        self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""
+    ) -> None:
         await self._change(mail, _SETTLE, how=outcome.value, now=now, said=note)
 
     async def postpone(self, mail: OutboxMail, *, wait: timedelta, note: str, now: datetime | None = None) -> None:

@@ -100,14 +100,14 @@ class PostgresSessions(Sessions):
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
         # The lock on the user serializes logins, so that each counts the sessions of those before it. A reset or ban
         # at the same time either sees this session, or is seen here.
-        asked = row_of_session(session) | noting(noted)
+        asked = row_of_session(session) | noting(event)
         row = await self._connection.fetch_row(_OPEN, version=credential_version, **asked)
         return None if row is None else user_of(row)
 
-    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+    async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
         asked = {"user_id": session.user_id, "now": session.created_at, "first": session.id, "most": most}
         beyond = await self._connection.fetch_column(_BEYOND, **asked)
         if not beyond:
@@ -130,7 +130,7 @@ class PostgresSessions(Sessions):
         theirs = select(sessions).where(_alive(user_id, now)).order_by(sessions.c.id.desc())
         return [session_of(row) for row in await self._connection.fetch(theirs)]
 
-    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+    async def has_session_in_network(self, login: str, network: str, *, now: datetime) -> bool:
         statement, name = (_KNOWN_BY_EMAIL, login) if "@" in login else (_KNOWN_BY_USERNAME, login.lower())
         return bool(await self._connection.fetch_value(statement, name=name, network=network, now=now))
 
@@ -139,12 +139,12 @@ class PostgresSessions(Sessions):
         theirs = theirs if after is None else theirs.where(sessions.c.id < after)
         return [session_of(row) for row in await self._connection.fetch(theirs)]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
         asked = {"session": session_id, "now": now, "reason": reason.value}
-        if noted is None:
+        if event is None:
             ended = await self._connection.fetch_row(_END, **asked)
         else:
-            ended = await self._connection.fetch_row(_END_AND_NOTE, **asked, **noting(noted))
+            ended = await self._connection.fetch_row(_END_AND_NOTE, **asked, **noting(event))
         # Also if another request was quicker: the response is sent only when the revocation is in force.
         self.raised[session_id] = ENDED
         return ended is not None
@@ -176,7 +176,7 @@ class PostgresSessions(Sessions):
         self.raised.update(min_generations)
         return len(min_generations)
 
-    async def settled(self, user_id: UUID) -> None:
+    async def await_revocations(self, user_id: UUID) -> None:
         theirs = select(sessions.c.id, MIN_GENERATION).where(
             sessions.c.user_id == user_id, sessions.c.revocation_pending
         )

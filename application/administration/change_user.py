@@ -35,7 +35,7 @@ class ChangeUser:
             if role is not None and not actor.role.includes(role):
                 raise Refusal(ErrorCode.FORBIDDEN, "You cannot grant a role higher than your own.")
             # An earlier request may have made the change and not yet published it. This response waits for that too.
-            await work.sessions.settled(user_id)
+            await work.sessions.await_revocations(user_id)
             changed = target
             if disabled is not None and disabled != target.disabled:
                 changed = await self.manage.set_disabled(work, target, disabled, by=actor.id, client_info=client_info)

@@ -26,4 +26,4 @@ class EndAnySession:
                 raise session_not_found()
             of = session.user_id
             event = None if of is None else self.audit.event(EventType.SESSION_ENDED, of)
-            return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=event)
+            return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, event=event)

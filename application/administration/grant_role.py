@@ -28,5 +28,5 @@ class GrantRole:
                     " the mail first, or create the user with `users create --verified`, which deletes the unverified"
                     " users of the address.",
                 )
-            await work.sessions.settled(user.id)
+            await work.sessions.await_revocations(user.id)
             return user if user.role is role else await self.manage.set_role(work, user, role)

@@ -18,5 +18,5 @@ class SwitchUser:
         `last_admin`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
-            await work.sessions.settled(user.id)
+            await work.sessions.await_revocations(user.id)
             return user if user.disabled is disabled else await self.manage.set_disabled(work, user, disabled)

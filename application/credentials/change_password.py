@@ -77,7 +77,7 @@ class ChangePassword:
                 raise _wrong_password()
             await work.sessions.end_all(user.id, now=now, reason=EndReason.PASSWORD_CHANGED)
             event = self.audit.event(EventType.PASSWORD_CHANGED, user.id, by=user.id, client_info=client_info)
-            opened = await work.sessions.open(session, credential_version=changed.credential_version, noted=event)
+            opened = await work.sessions.open(session, credential_version=changed.credential_version, event=event)
             if opened is None:
                 raise account_disabled()
             if changed.verified:

@@ -77,7 +77,7 @@ class CheckPassword:
         if name is None or not client_info.network:
             return False
         async with self.begin() as work:
-            return await work.sessions.known_from(name, client_info.network, now=self.clock())
+            return await work.sessions.has_session_in_network(name, client_info.network, now=self.clock())
 
     async def _find(self, login: str) -> Sequence[User]:
         name = _name(login)

@@ -130,7 +130,7 @@ class DeliverMail:
     async def _settle(self, mail: OutboxMail, outcome: DeliveryOutcome, note: str) -> None:
         try:
             async with self.step() as work:
-                await work.mails.settle(mail, outcome, now=self.clock(), note=note)
+                await work.mails.record_outcome(mail, outcome, now=self.clock(), note=note)
         except Refusal:
             self.unsaved.append((mail, outcome, note))
             raise

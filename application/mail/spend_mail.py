@@ -45,4 +45,4 @@ class SpendMail:
         if not client_info.network:
             return False
         async with self.begin() as work:
-            return await work.sessions.known_from(address, client_info.network, now=self.clock())
+            return await work.sessions.has_session_in_network(address, client_info.network, now=self.clock())

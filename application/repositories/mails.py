@@ -23,7 +23,9 @@ class Mails(Protocol):
         differ; tests may give `now`."""
         ...
 
-    async def settle(self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = "") -> None:
+    async def record_outcome(
+        self, mail: OutboxMail, outcome: DeliveryOutcome, *, now: datetime, note: str = ""
+    ) -> None:
         """Record the outcome, unless another worker has leased the mail since."""
         ...
 

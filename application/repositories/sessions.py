@@ -11,15 +11,15 @@ from domain.user import User
 
 
 class Sessions(Protocol):
-    """Revocations are in force in all processes when the unit of work has been left. A `noted` event is inserted in
+    """Revocations are in force in all processes when the unit of work has been left. A `event` event is inserted in
     the same statement as the change, and only if that happens."""
 
-    async def open(self, session: Session, *, credential_version: int, noted: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
         """Insert a session, return its user and lock the user until the commit. Returns None and inserts nothing if
         `credential_version` is stale or the user is disabled. Other logins of the user wait for the lock."""
         ...
 
-    async def make_room(self, session: Session, *, most: int) -> Sequence[UUID]:
+    async def evict_oldest(self, session: Session, *, most: int) -> Sequence[UUID]:
         """After `open`: end the user's oldest live sessions beyond `most`, never `session` itself. Return the ids of
         the ended sessions."""
         ...
@@ -35,7 +35,7 @@ class Sessions(Protocol):
         """The user's live sessions, newest first."""
         ...
 
-    async def known_from(self, login: str, network: str, *, now: datetime) -> bool:
+    async def has_session_in_network(self, login: str, network: str, *, now: datetime) -> bool:
         """Whether the user of that address or username has a live session that was opened from `network`, among the
         newest 50. Takes the same time for an unknown user."""
         ...
@@ -45,7 +45,7 @@ class Sessions(Protocol):
         the page before."""
         ...
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, noted: Event | None = None) -> bool:
+    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
         """Return False if the session does not exist or had ended already."""
         ...
 
@@ -58,7 +58,7 @@ class Sessions(Protocol):
         user first, to avoid a deadlock."""
         ...
 
-    async def settled(self, user_id: UUID) -> None:
+    async def await_revocations(self, user_id: UUID) -> None:
         """After the commit, also wait for revocations of this user that are still being published."""
         ...
 

@@ -31,5 +31,6 @@ class EndSession:
             if session is None or session.user_id != user_id:
                 raise session_not_found()
             event = self.audit.event(EventType.SESSION_ENDED, user_id, by=user_id, client_info=client_info)
-            noted = event if session.alive(now) else None
-            await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, noted=noted)
+            await work.sessions.end(
+                session_id, now=now, reason=EndReason.LOGOUT, event=event if session.alive(now) else None
+            )

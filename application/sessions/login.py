@@ -40,9 +40,9 @@ class Login:
         async with self.begin() as work:
             if better_hash is not None:
                 await work.users.rehash(user.id, old=user.password_hash, new=better_hash)
-            opened = await work.sessions.open(session, credential_version=user.credential_version, noted=event)
+            opened = await work.sessions.open(session, credential_version=user.credential_version, event=event)
             if opened is not None:
-                for _ in await work.sessions.make_room(session, most=self.lifetimes.sessions):
+                for _ in await work.sessions.evict_oldest(session, most=self.lifetimes.sessions):
                     await self.audit.record(
                         work, EventType.SESSION_EVICTED, user.id, by=user.id, client_info=client_info
                     )

@@ -21,4 +21,4 @@ class Logout:
         now, user_id = self.clock(), caller.user_id
         event = self.audit.event(EventType.LOGGED_OUT, user_id, by=user_id, client_info=client_info)
         async with self.step() as work:
-            await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, noted=event)
+            await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, event=event)

@@ -71,7 +71,7 @@ class Refresh:
         """End a session whose token was stolen. The thief is unknown, so it ends for both, and the owner gets a
         mail."""
         event = self.audit.event(EventType.REFRESH_REUSED, user.id, client_info=client_info)
-        ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, noted=event)
+        ended = await work.sessions.end(session.id, now=self.clock(), reason=EndReason.REFRESH_REUSED, event=event)
         # An unverified mailbox may be a stranger's, who must not get mails without end.
         if ended and user.verified and await self._may_write_to(user):
             await self.mail.queue(work, MailKind.SESSION_STOLEN, user.email, user_id=user.id, client_info=client_info)

@@ -105,22 +105,22 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
 
     async def at_home(who: Somebody) -> object:
         async with begin() as work:
-            return await work.sessions.known_from(who.email, "203.0.113.0/24", now=now())
+            return await work.sessions.has_session_in_network(who.email, "203.0.113.0/24", now=now())
 
     async def opened(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
             event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
-            user = await work.sessions.open(session, credential_version=1, noted=event)
-            await work.sessions.make_room(session, most=LIFETIMES.sessions)
+            user = await work.sessions.open(session, credential_version=1, event=event)
+            await work.sessions.evict_oldest(session, most=LIFETIMES.sessions)
             return user
 
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
             event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
-            await work.sessions.open(session, credential_version=1, noted=event)
-            return await work.sessions.make_room(session, most=1)
+            await work.sessions.open(session, credential_version=1, event=event)
+            return await work.sessions.evict_oldest(session, most=1)
 
     async def refreshed(who: Somebody) -> object:
         moved = await renewals.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)

@@ -287,7 +287,7 @@ async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_
 
         async def enter(planted: Session = planted) -> User | None:
             async with stage.begin() as work:
-                return await work.sessions.open(planted, credential_version=1, noted=login_of(planted))
+                return await work.sessions.open(planted, credential_version=1, event=login_of(planted))
 
         entered, moved = await at_once([enter, moving(stage, user, address)])
         assert moved is not None

@@ -325,7 +325,7 @@ async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: st
             if way == "login":
                 async with town.stage.begin() as work:
                     noted = login_of(session)
-                    return await work.sessions.open(session, credential_version=1, noted=noted) and session
+                    return await work.sessions.open(session, credential_version=1, event=noted) and session
             return await town.stage.renewals.advance(session.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         entered, restored = map(won, await outcomes(enter, town.restoring(change)))

@@ -33,7 +33,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
     async with store.begin() as work:
         for outcome in (DeliveryOutcome.PARKED, DeliveryOutcome.SENT):
             [mail] = await work.mails.lease(now=LATER, hold=timedelta(), limit=1)
-            await work.mails.settle(mail, outcome, now=LATER)
+            await work.mails.record_outcome(mail, outcome, now=LATER)
     assert await backlog(database, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
     assert await backlog(database, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
 
@@ -54,7 +54,7 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
         await work.mails.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
     async with store.begin() as work:
-        await work.mails.settle(mail, DeliveryOutcome.DROPPED, now=LATER)
+        await work.mails.record_outcome(mail, DeliveryOutcome.DROPPED, now=LATER)
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 

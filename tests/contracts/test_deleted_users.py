@@ -216,7 +216,7 @@ async def lived(stage: Stage, user: User, *, times: int) -> None:
             mail = OutboxMail.owed(MailKind.RESET, user.email, id=new_id(), now=NOW)
             await work.mails.add(mail)
             [leased] = await work.mails.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
-            await work.mails.settle(leased, DeliveryOutcome.PARKED, now=NOW)
+            await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=NOW)
     for _ in range(times):
         await stage.session(user)
 
@@ -278,7 +278,7 @@ async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stag
         for mail in (owed, later):
             await work.mails.add(mail)
         [leased] = await work.mails.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
-        await work.mails.settle(leased, DeliveryOutcome.PARKED, now=LATER)
+        await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
     await cleaned(leftovers)
     async with stage.begin() as work:
         assert [mail.id for mail in await work.mails.parked(limit=9)] == [later.id]

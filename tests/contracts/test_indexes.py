@@ -218,12 +218,12 @@ async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> Non
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is None
     entering = opened(user)
     async with house.store.begin() as work:
-        assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
+        assert await work.sessions.open(entering, credential_version=1, event=login_of(entering))
         assert await work.sessions.by_id(session) is not None
         assert await work.sessions.revoke_access_tokens(user.id) == 2
-        assert await work.sessions.make_room(entering, most=1) == [session]
+        assert await work.sessions.evict_oldest(entering, most=1) == [session]
         assert not await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
-        assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, noted=login_of(entering))
+        assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, event=login_of(entering))
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 0
     assert by_index(await house.plans())
 
@@ -237,8 +237,8 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(h
     house.overheard.taken()
     entering = opened(user)
     async with house.store.begin() as work:
-        assert await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
-        assert await work.sessions.make_room(entering, most=2) == []
+        assert await work.sessions.open(entering, credential_version=1, event=login_of(entering))
+        assert await work.sessions.evict_oldest(entering, most=2) == []
         assert len(await work.sessions.alive(user.id, now=NOW)) == 2
         assert await work.sessions.revoke_access_tokens(user.id) == 2
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2
@@ -332,7 +332,7 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
             mails = await work.mails.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
             assert len(mails) == limit
         await work.mails.lease(now=NOW, hold=timedelta(), limit=1, only=mails[0].id)
-        await work.mails.settle(mails[0], DeliveryOutcome.PARKED, now=NOW, note="refused")
+        await work.mails.record_outcome(mails[0], DeliveryOutcome.PARKED, now=NOW, note="refused")
         await work.mails.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
         assert len(await work.mails.parked(limit=50)) == 41
         assert await work.mails.redrive(mails[0].id, now=NOW)
@@ -356,7 +356,7 @@ async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> No
             await work.sessions.page(user.id, limit=50, after=after)
         await work.sessions.alive(user.id, now=NOW)
         for login in ("user7@example.org", "USER7", "nobody"):
-            await work.sessions.known_from(login, "203.0.113.7", now=NOW)
+            await work.sessions.has_session_in_network(login, "203.0.113.7", now=NOW)
     assert by_index(await house.plans())
 
 

@@ -82,7 +82,7 @@ async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage:
     async with stage.begin() as work:
         await work.mails.add(mail)
         [leased] = await work.mails.lease(now=NOW, hold=timedelta(), limit=1)
-        await work.mails.settle(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
+        await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
     async with stage.begin() as work:
         [kept] = await work.mails.page(user, limit=9, after=None)
         assert (kept.outcome, kept.settled_at) == (DeliveryOutcome.PARKED, LATER)

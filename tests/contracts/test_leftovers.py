@@ -88,7 +88,7 @@ async def session(
 ) -> Session:
     entered = replace(opened(user, now=at), id=made(at), expires_at=expires_at)
     async with stage.begin() as work:
-        assert await work.sessions.open(entered, credential_version=user.credential_version, noted=login_of(entered))
+        assert await work.sessions.open(entered, credential_version=user.credential_version, event=login_of(entered))
     return entered
 
 
@@ -217,7 +217,7 @@ async def mailed(stage: Attic, at: datetime, outcome: DeliveryOutcome | None) ->
         await work.mails.add(mail)
         if outcome is not None:
             [leased] = await work.mails.lease(now=NOW - AGES, hold=AGES, limit=1, only=mail.id)
-            await work.mails.settle(leased, outcome, now=at)
+            await work.mails.record_outcome(leased, outcome, now=at)
     return mail
 
 
@@ -352,7 +352,7 @@ async def test_a_login_at_that_moment_finds_the_claim_or_nothing(stage: Attic) -
 
         async def enter(user: User = user, entering: Session = entering) -> object:
             async with stage.begin() as work:
-                return await work.sessions.open(entering, credential_version=1, noted=login_of(entering))
+                return await work.sessions.open(entering, credential_version=1, event=login_of(entering))
 
         async def clear() -> object:
             return await cleared(stage, Leftover.CLAIM)

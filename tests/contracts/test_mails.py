@@ -41,7 +41,7 @@ async def leased(stage: Stage, *, now: datetime = NOW) -> OutboxMail:
 
 async def settle(stage: Stage, mail: OutboxMail, outcome: DeliveryOutcome, note: str = "") -> None:
     async with stage.begin() as work:
-        await work.mails.settle(mail, outcome, now=LATER, note=note)
+        await work.mails.record_outcome(mail, outcome, now=LATER, note=note)
 
 
 async def postpone(stage: Stage, mail: OutboxMail, until: datetime, note: str = "") -> None:
@@ -335,7 +335,7 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
     async def spoilt() -> None:
         async with stage.begin() as work:
             await work.mails.add(added)
-            await work.mails.settle(held, DeliveryOutcome.SENT, now=LATER)
+            await work.mails.record_outcome(held, DeliveryOutcome.SENT, now=LATER)
             await work.mails.postpone(given, wait=timedelta(), now=NOW, note="back")
             await work.mails.redrive(over.id, now=NOW)
             assert len(await work.mails.lease(now=NOW, hold=LEASE, limit=9)) == 4

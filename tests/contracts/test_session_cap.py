@@ -19,8 +19,8 @@ FEW = 5
 
 async def enter(stage: Stage, session: Session, *, most: int = FEW) -> Sequence[UUID]:
     async with stage.begin() as work:
-        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) is not None
-        return await work.sessions.make_room(session, most=most)
+        assert await work.sessions.open(session, credential_version=1, event=login_of(session)) is not None
+        return await work.sessions.evict_oldest(session, most=most)
 
 
 async def alive(stage: Stage, user: User) -> list[Session]:
@@ -94,8 +94,8 @@ async def test_a_login_that_is_undone_has_ended_nobodys_session(stage: Stage) ->
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            assert await work.sessions.open(second, credential_version=1, noted=login_of(second))
-            assert await work.sessions.make_room(second, most=1) == [first.id]
+            assert await work.sessions.open(second, credential_version=1, event=login_of(second))
+            assert await work.sessions.evict_oldest(second, most=1) == [first.id]
             raise KeyError
 
     with pytest.raises(KeyError):

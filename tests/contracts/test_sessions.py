@@ -27,7 +27,7 @@ ROUNDS = 60
 def entering(stage: Stage, session: Session, *, credential_version: int = 1) -> Callable[[], Awaitable[User | None]]:
     async def enter() -> User | None:
         async with stage.begin() as work:
-            return await work.sessions.open(session, credential_version=credential_version, noted=login_of(session))
+            return await work.sessions.open(session, credential_version=credential_version, event=login_of(session))
 
     return enter
 
@@ -180,7 +180,7 @@ async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
     try:
         async with store.begin() as work:
             await work.users.add(user)
-            await work.sessions.open(session, credential_version=1, noted=login_of(session))
+            await work.sessions.open(session, credential_version=1, event=login_of(session))
         renewals = PostgresRenewals(travelled)
         moved = await renewals.advance(session.id, generation=1, now=now, lifetimes=lifetimes)
     finally:
@@ -303,13 +303,13 @@ async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: St
     session = opened(user)
     entry, exits = login_of(session), [replace(login_of(session), action=EventType.LOGGED_OUT) for _ in range(20)]
     async with stage.store.step() as work:
-        assert await work.sessions.open(session, credential_version=1, noted=entry) == user
+        assert await work.sessions.open(session, credential_version=1, event=entry) == user
     assert await noted(stage, user) == [entry]
 
     def leaving(told: Event) -> Callable[[], Awaitable[bool]]:
         async def leave() -> bool:
             async with stage.store.step() as work:
-                return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, noted=told)
+                return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=told)
 
         return leave
 
@@ -405,7 +405,7 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            await work.sessions.open(added, credential_version=1, noted=login_of(added))
+            await work.sessions.open(added, credential_version=1, event=login_of(added))
             await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
             await work.sessions.revoke_access_tokens(user.id)
             await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
@@ -426,13 +426,13 @@ async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_
 
 async def known(stage: Stage, login: str, ip: str, *, now: datetime = LATER) -> bool:
     async with stage.begin() as work:
-        return await work.sessions.known_from(login, ClientInfo(ip=ip).network, now=now)
+        return await work.sessions.has_session_in_network(login, ClientInfo(ip=ip).network, now=now)
 
 
 async def opened_from(stage: Stage, user: User, ip: str) -> Session:
     session = replace(opened(user), client_info=ClientInfo(ip=ip))
     async with stage.begin() as work:
-        assert await work.sessions.open(session, credential_version=user.credential_version, noted=login_of(session))
+        assert await work.sessions.open(session, credential_version=user.credential_version, event=login_of(session))
     return session
 
 

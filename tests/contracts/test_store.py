@@ -23,11 +23,11 @@ async def everything(stage: Stage) -> None:
     async with stage.begin() as work:
         await work.users.add(user)
         await work.users.prove(user.id, credential_version=1, now=NOW)
-        await work.sessions.open(session, credential_version=1, noted=login_of(session))
+        await work.sessions.open(session, credential_version=1, event=login_of(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())
         (mail,) = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
-        await work.mails.settle(mail, DeliveryOutcome.PARKED, now=LATER)
+        await work.mails.record_outcome(mail, DeliveryOutcome.PARKED, now=LATER)
 
 
 async def traces(stage: Stage) -> tuple[int, int, int, int, int]:
@@ -49,7 +49,7 @@ async def test_a_work_sees_what_it_has_done_itself(stage: Stage) -> None:
         await work.users.add(user)
         assert await work.users.by_email(user.email) == user
         session = opened(user)
-        assert await work.sessions.open(session, credential_version=1, noted=login_of(session)) == user
+        assert await work.sessions.open(session, credential_version=1, event=login_of(session)) == user
         assert await work.sessions.by_id(session.id) == session
 
 
@@ -72,7 +72,7 @@ async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: S
         async with stage.begin() as work:
             await work.users.add(user)
             session = opened(user)
-            await work.sessions.open(session, credential_version=1, noted=login_of(session))
+            await work.sessions.open(session, credential_version=1, event=login_of(session))
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
             await work.mails.add(owed())
             raise error

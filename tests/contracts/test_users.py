@@ -32,7 +32,7 @@ def proving(stage: Stage, user: User) -> Callable[[], Awaitable[User | None]]:
 def entering(stage: Stage, session: Session) -> Callable[[], Awaitable[User | None]]:
     async def enter() -> User | None:
         async with stage.begin() as work:
-            return await work.sessions.open(session, credential_version=1, noted=login_of(session))
+            return await work.sessions.open(session, credential_version=1, event=login_of(session))
 
     return enter
 

@@ -72,7 +72,7 @@ class Stage:
         session = opened(user)
         async with self.begin() as work:
             assert await work.sessions.open(
-                session, credential_version=user.credential_version, noted=login_of(session)
+                session, credential_version=user.credential_version, event=login_of(session)
             )
         return session
 
