@@ -92,7 +92,7 @@ class User:
         return self.credential_version - self.recovery_lag
 
     @property
-    def owns_address(self) -> bool:
+    def owns_email(self) -> bool:
         """Whether an import leaves the address to this user, who has verified it or was imported before."""
         return self.verified or self.provenance is Provenance.IMPORT
 
@@ -103,7 +103,7 @@ class User:
         replaced = newest is not None and link.issued_at < newest
         return not self.disabled and not replaced and link.version == self.recovery_version
 
-    def proven(self) -> Self:
+    def mark_verified(self) -> Self:
         """The user with a verified address, otherwise unchanged."""
         return replace(self, verified=True)
 
@@ -124,21 +124,21 @@ class User:
         """The user with all earlier reset links invalid; other links stay valid."""
         return replace(self, recovery_lag=self.recovery_lag - 1)
 
-    def moved(self, email: str) -> Self:
+    def with_email(self, email: str) -> Self:
         """The user at another, verified address. All earlier links are invalid."""
         return replace(self, email=email, verified=True, credential_version=self.credential_version + 1)
 
-    def displaced(self, email: str) -> Self:
+    def evicted_from_email(self, email: str) -> Self:
         """The user at another, unverified address, because another user verifies the present one. All earlier links
         are invalid."""
         return replace(self, email=email, verified=False, credential_version=self.credential_version + 1)
 
     @property
-    def held_role(self) -> Role:
+    def effective_role(self) -> Role:
         """The role in force: `member` for an unverified user."""
         return self.role if self.verified else Role.MEMBER
 
-    def may_touch(self, other: Self) -> bool:
+    def can_manage(self, other: Self) -> bool:
         """Whether this user may manage `other`: themselves, an unverified user, or a user with a lower role."""
         return self.id == other.id or not other.verified or not other.role.includes(self.role)
 
@@ -147,6 +147,6 @@ class User:
         return bool(self.password_hash)
 
     @property
-    def governs(self) -> bool:
+    def is_active_admin(self) -> bool:
         """Whether this user is an active admin: verified and not disabled."""
         return self.role is Role.ADMIN and self.verified and not self.disabled

@@ -22,7 +22,7 @@ def remove(rows: Rows, user_id: UUID, *, now: datetime, until: datetime | None) 
     return True
 
 
-def bring_back(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User | None:
+def restore(rows: Rows, user_id: UUID, *, email: str, now: datetime) -> User | None:
     found = rows.deletions.get(user_id)
     if found is None or not found[0].can_be_undone(now):
         return None

@@ -7,11 +7,11 @@ from uuid import UUID
 
 from anyio.lowlevel import checkpoint
 
-from adapters.memory.deleted_users import bring_back, remove
+from adapters.memory.deleted_users import remove, restore
 from adapters.memory.rows import Rows
 from adapters.memory.sessions import MemorySessions
 from adapters.memory.user_search import search
-from application.repositories import Found, Place, Proof, Users
+from application.repositories import Found, Place, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
@@ -38,11 +38,11 @@ class MemoryUsers(Users):
         found = [await self.by_email(email) for email in emails]
         return {user.email: user for user in found if user is not None}
 
-    async def claims(self, email: str) -> int:
+    async def count_unverified(self, email: str) -> int:
         await checkpoint()
         return sum(user.email == email and not user.verified for user in self._rows.users.values())
 
-    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+    async def unverified_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
         await checkpoint()
         for fits in (lambda user: user.email == email, lambda user: _is_named(user, username)):
             rivals = [user for user in self._rows.users.values() if not user.verified and fits(user)]
@@ -55,32 +55,32 @@ class MemoryUsers(Users):
             lambda user: user.username is not None and user.username.lower() == username.lower()
         )
 
-    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
+    async def verify_email(self, user_id: UUID, *, credential_version: int, now: datetime) -> Verification | None:
         await checkpoint()
         user = self._rows.users.get(user_id)
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
-            return Proof(user, fresh=False)
+            return Verification(user, first_time=False)
         rivals = (other for other in self._rows.users.values() if other.email == user.email)
         contested = any(rival.password_hash != user.password_hash for rival in rivals)
-        made = await self._settle(user.proven(), list(self._rows.users.values()), now=now)
-        return None if made is None else Proof(made, fresh=True, contested=contested)
+        made = await self._settle(user.mark_verified(), list(self._rows.users.values()), now=now)
+        return None if made is None else Verification(made, first_time=True, contested=contested)
 
-    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+    async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
         await checkpoint()
         theirs = [user for user in self._rows.users.values() if user.id == user_id or user.email == email]
-        if governors or any(user.governs and user.email == email for user in theirs):
-            theirs += [user for user in self._rows.users.values() if user.governs and user not in theirs]
+        if with_admins or any(user.is_active_admin and user.email == email for user in theirs):
+            theirs += [user for user in self._rows.users.values() if user.is_active_admin and user not in theirs]
         return sorted(theirs, key=lambda user: user.id)
 
-    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+    async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         user = await self.by_id(user_id)
-        return None if user is None else await self._settle(user.moved(email), over, now=now)
+        return None if user is None else await self._settle(user.with_email(email), over, now=now)
 
-    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+    async def evict_from_email(self, user_id: UUID, *, to: str) -> User | None:
         user = await self.by_id(user_id)
-        return None if user is None else self._keep(user.displaced(to))
+        return None if user is None else self._keep(user.evicted_from_email(to))
 
     async def replace_password(
         self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
@@ -90,7 +90,7 @@ class MemoryUsers(Users):
             return None
         return self._keep(user.recovered(password_hash) if recovered else user.with_password(password_hash))
 
-    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+    async def record_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
         await checkpoint()
         for user_id, at in issued.items():
             if (user := self._rows.users.get(user_id)) is not None:
@@ -102,9 +102,9 @@ class MemoryUsers(Users):
         if user is not None and user.password_hash == old:
             self._keep(replace(user, password_hash=new))
 
-    async def governors(self) -> Sequence[UUID]:
+    async def active_admin_ids(self) -> Sequence[UUID]:
         await checkpoint()
-        return sorted(user.id for user in self._rows.users.values() if user.governs)
+        return sorted(user.id for user in self._rows.users.values() if user.is_active_admin)
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         user = await self.by_id(user_id)
@@ -125,14 +125,14 @@ class MemoryUsers(Users):
         found = self._rows.deletions.get(user_id)
         return None if found is None else found[0]
 
-    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
+    async def undoable_deletion(self, email: str, *, now: datetime) -> Deletion | None:
         await checkpoint()
         found = [it for it, _ in self._rows.deletions.values() if it.email == email and it.can_be_undone(now)]
         return max(found, key=lambda it: it.deleted_at, default=None)
 
-    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+    async def restore(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         await checkpoint()
-        return bring_back(self._rows, user_id, email=email, now=now)
+        return restore(self._rows, user_id, email=email, now=now)
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         user = await self.by_id(user_id)
@@ -144,7 +144,7 @@ class MemoryUsers(Users):
 
     async def owners_of(self, emails: Collection[str]) -> Mapping[str, User]:
         await checkpoint()
-        owners = [user for user in self._rows.users.values() if user.email in emails and user.owns_address]
+        owners = [user for user in self._rows.users.values() if user.email in emails and user.owns_email]
         return {user.email: user for user in sorted(owners, key=lambda user: (user.verified, user.id))}
 
     async def previously_imported(self, emails: Collection[str]) -> Collection[str]:

@@ -24,7 +24,7 @@ _IMPORTS = 0x696D706F7274
 
 async def owners_of(connection: Connection, emails: Collection[str]) -> Mapping[str, User]:
     users_by_email = await _users_by_email(connection, emails)
-    owners = (next((user for user in users if user.owns_address), None) for users in users_by_email.values())
+    owners = (next((user for user in users if user.owns_email), None) for users in users_by_email.values())
     return {user.email: user for user in owners if user is not None}
 
 
@@ -74,7 +74,7 @@ def _is_importable(user: User, present: Sequence[User], *, before: bool) -> bool
     imported again."""
     if any(other.verified for other in present):
         return False
-    return user.verified if any(user.owns_address for user in present) else not before
+    return user.verified if any(user.owns_email for user in present) else not before
 
 
 async def _record_digests(connection: Connection, inserted: Sequence[User]) -> None:

@@ -47,14 +47,14 @@ async def deletion_of_user(connection: Connection, user_id: UUID) -> Deletion | 
     return None if row is None else deletion_of(row)
 
 
-async def deletion_at(connection: Connection, email: str, *, now: datetime) -> Deletion | None:
+async def undoable_deletion(connection: Connection, email: str, *, now: datetime) -> Deletion | None:
     asked = select(deletions, users.c.credential_version).join(users, users.c.id == deletions.c.id)
     latest = asked.where(deletions.c.email == email, deletions.c.until > now).order_by(deletions.c.deleted_at.desc())
     row = await connection.fetch_row(latest.limit(1))
     return None if row is None else deletion_of(row)
 
 
-async def bring_back(connection: Connection, user_id: UUID, *, email: str, now: datetime) -> User | None:
+async def restore(connection: Connection, user_id: UUID, *, email: str, now: datetime) -> User | None:
     undone = delete(deletions).where(deletions.c.id == user_id, deletions.c.until > now).returning(deletions)
     row = await connection.fetch_row(undone)
     if row is None:

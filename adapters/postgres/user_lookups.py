@@ -92,7 +92,7 @@ async def candidates(connection: Connection, login: str) -> Sequence[User]:
     return found[:1] if found and found[0].verified else found
 
 
-async def rival_hash(connection: Connection, email: str, username: str | None, *, alone: bool) -> str | None:
+async def unverified_hash(connection: Connection, email: str, username: str | None, *, alone: bool) -> str | None:
     if alone:
         await connection.fetch_row(_ONE_AFTER_ANOTHER, email=email)
     row = await connection.fetch_row(_FIRST_HASH_BY_EMAIL, email=email)

@@ -11,14 +11,14 @@ from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
 
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
-from adapters.postgres.deleted_users import bring_back, deletion_at, deletion_of_user, remove
+from adapters.postgres.deleted_users import deletion_of_user, remove, restore, undoable_deletion
 from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, rival_hash
+from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
-from application.repositories import Found, Place, Proof, Users
+from application.repositories import Found, Place, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
@@ -42,46 +42,46 @@ class PostgresUsers(Users):
     async def by_emails(self, emails: Collection[str]) -> Mapping[str, User]:
         return await by_emails(self._connection, emails)
 
-    async def claims(self, email: str) -> int:
+    async def count_unverified(self, email: str) -> int:
         return await claims(self._connection, email)
 
-    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
-        return await rival_hash(self._connection, email, username, alone=alone)
+    async def unverified_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+        return await unverified_hash(self._connection, email, username, alone=alone)
 
     async def by_username(self, username: str) -> User | None:
         return await by_username(self._connection, username)
 
-    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
+    async def verify_email(self, user_id: UUID, *, credential_version: int, now: datetime) -> Verification | None:
         address = select(users.c.email).where(users.c.id == user_id).scalar_subquery()
         claimants = await self._held(users.c.email == address)
         user = next((claimant for claimant in claimants if claimant.id == user_id), None)
         if user is None or user.credential_version != credential_version:
             return None
         if user.verified:
-            return Proof(user, fresh=False)
+            return Verification(user, first_time=False)
         made = await self._settle(user, claimants, now=now)
         contested = len({claimant.password_hash for claimant in claimants}) > 1
-        return None if made is None else Proof(made, fresh=True, contested=contested)
+        return None if made is None else Verification(made, first_time=True, contested=contested)
 
-    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+    async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
         wanted = [users.c.id == user_id]
         if email is not None:
             wanted.append(users.c.email == email)
-        if governors:
-            wanted.append(_governs(users))
+        if with_admins:
+            wanted.append(_is_active_admin(users))
         elif email is not None:
             theirs = users.alias()
-            among_them = select(theirs.c.id).where(theirs.c.email == email, _governs(theirs)).exists()
-            wanted.append(and_(_governs(users), among_them))
+            among_them = select(theirs.c.id).where(theirs.c.email == email, _is_active_admin(theirs)).exists()
+            wanted.append(and_(_is_active_admin(users), among_them))
         return await self._held(or_(*wanted))
 
-    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+    async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         # Who has come to the address since they were held is not looked for: to wait for them now would be out of
         # order. Those who have proven it are met by the index, and a claim beside a proof is worth nothing.
         user = await self.by_id(user_id)
-        return None if user is None else await self._settle(user.moved(email), over, now=now)
+        return None if user is None else await self._settle(user.with_email(email), over, now=now)
 
-    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+    async def evict_from_email(self, user_id: UUID, *, to: str) -> User | None:
         version = users.c.credential_version + 1
         displaced = update(users).where(_present(user_id))
         return await self._one(
@@ -99,7 +99,7 @@ class PostgresUsers(Users):
             .returning(users)
         )
 
-    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+    async def record_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
         if not issued:
             return
         held = select(users.c.id).where(among(users.c.id, list(issued))).order_by(users.c.id).with_for_update()
@@ -112,10 +112,10 @@ class PostgresUsers(Users):
             update(users).where(_present(user_id), users.c.password_hash == old).values(password_hash=new)
         )
 
-    async def governors(self) -> Sequence[UUID]:
+    async def active_admin_ids(self) -> Sequence[UUID]:
         # Not locked: locking users who became admins since the others were locked would be out of order.
-        governors = select(users.c.id).where(_governs(users)).order_by(users.c.id)
-        return await self._connection.fetch_column(governors)
+        admins = select(users.c.id).where(_is_active_admin(users)).order_by(users.c.id)
+        return await self._connection.fetch_column(admins)
 
     async def set_role(self, user_id: UUID, role: Role) -> User | None:
         changed = update(users).where(_present(user_id)).values(role=role.value, recovery_lag=_WITHOUT_RESET_LINKS)
@@ -133,11 +133,11 @@ class PostgresUsers(Users):
     async def deletion(self, user_id: UUID) -> Deletion | None:
         return await deletion_of_user(self._connection, user_id)
 
-    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
-        return await deletion_at(self._connection, email, now=now)
+    async def undoable_deletion(self, email: str, *, now: datetime) -> Deletion | None:
+        return await undoable_deletion(self._connection, email, now=now)
 
-    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
-        return await bring_back(self._connection, user_id, email=email, now=now)
+    async def restore(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+        return await restore(self._connection, user_id, email=email, now=now)
 
     async def rename(self, user_id: UUID, username: str | None) -> User | None:
         renamed = update(users).where(_present(user_id)).values(username=username).returning(users)
@@ -210,6 +210,6 @@ def _present(user_id: UUID) -> ColumnElement[bool]:
     return and_(users.c.id == user_id, users.c.deleted_at.is_(None))
 
 
-def _governs(table: Any) -> ColumnElement[bool]:
+def _is_active_admin(table: Any) -> ColumnElement[bool]:
     proven, allowed = table.c.verified_at.is_not(None), table.c.disabled_at.is_(None)
     return and_(table.c.role == Role.ADMIN.value, proven, allowed)

@@ -17,6 +17,6 @@ async def authorize_actor(work: UnitOfWork, caller: AccessToken, target_id: UUID
     target = await work.users.by_id(target_id)
     if target is None:
         raise user_not_found()
-    if not actor.may_touch(target):
+    if not actor.can_manage(target):
         raise Refusal(ErrorCode.FORBIDDEN, "You can only manage users with a lower role than yours.")
     return actor, target

@@ -30,7 +30,7 @@ class ChangeUser:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
         async with self.begin() as work:
-            await work.users.hold(user_id, governors=True)
+            await work.users.lock(user_id, with_admins=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             if role is not None and not actor.role.includes(role):
                 raise Refusal(ErrorCode.FORBIDDEN, "You cannot grant a role higher than your own.")

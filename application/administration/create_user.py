@@ -58,7 +58,7 @@ class CreateUser:
             detail = f"as {role}, verified" if verified else f"as {role}"
             await self.audit.record(work, EventType.CREATED, user.id, detail=detail)
             if verified:
-                proven = await work.users.prove(user.id, credential_version=user.credential_version, now=now)
+                proven = await work.users.verify_email(user.id, credential_version=user.credential_version, now=now)
                 if proven is None:
                     raise Refusal(
                         ErrorCode.FORBIDDEN,

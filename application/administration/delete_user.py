@@ -23,7 +23,7 @@ class DeleteUser:
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         async with self.begin() as work:
-            await work.users.hold(user_id, governors=True)
+            await work.users.lock(user_id, with_admins=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)
             await self.manage.delete(work, target)
             await self.audit.record(work, EventType.DELETED, user_id, by=actor.id, client_info=client_info)

@@ -50,6 +50,6 @@ async def _redacted(work: UnitOfWork, page: Sequence[Event], user_id: UUID, read
         who = event.actor_id or user_id
         if who not in shown:
             actor = await work.users.by_id(who)
-            role = Role.ADMIN if actor is None else actor.held_role
-            shown[who] = me is not None and me.held_role.includes(role)
+            role = Role.ADMIN if actor is None else actor.effective_role
+            shown[who] = me is not None and me.effective_role.includes(role)
         yield event if shown[who] else event.without_client_info()

@@ -19,7 +19,7 @@ from domain.user import User
 
 async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
     """Raises `last_admin`. Lock all admins first; otherwise two of them could remove each other at once."""
-    if user.governs and list(await work.users.governors()) == [user.id]:
+    if user.is_active_admin and list(await work.users.active_admin_ids()) == [user.id]:
         raise Refusal(ErrorCode.LAST_ADMIN, "At least one active admin is required.")
 
 

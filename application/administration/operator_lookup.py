@@ -32,7 +32,7 @@ async def named_user(work: UnitOfWork, who: str) -> User:
 async def locked_user(work: UnitOfWork, who: str) -> User:
     """Find a user like `named_user`, and lock the user and all admins."""
     named = await named_user(work, who)
-    held = await work.users.hold(named.id, governors=True)
+    held = await work.users.lock(named.id, with_admins=True)
     user = next((it for it in held if it.id == named.id), None)
     if user is None:
         raise user_not_found()
@@ -42,7 +42,7 @@ async def locked_user(work: UnitOfWork, who: str) -> User:
 async def locked_unambiguous_user(work: UnitOfWork, who: str) -> User:
     """Like `locked_user`. Raises `not_verified` if several unverified users have the address and `who` is no id."""
     user = await locked_user(work, who)
-    if not user.verified and user_id_in(who) is None and await work.users.claims(user.email) > 1:
+    if not user.verified and user_id_in(who) is None and await work.users.count_unverified(user.email) > 1:
         raise Refusal(
             ErrorCode.NOT_VERIFIED,
             "Several unverified users share this address. Name one of them by id; `users find` lists the ids.",

@@ -57,7 +57,7 @@ class ResetPassword:
         now = self.clock()
         async with self.begin() as work:
             # Checked again under the lock. A password change meanwhile is allowed: it does not invalidate the link.
-            people = await work.users.hold(user.id, email=user.email)
+            people = await work.users.lock(user.id, email=user.email)
             user = next((one for one in people if one.id == link.subject), None)
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
@@ -66,7 +66,7 @@ class ResetPassword:
                 raise link_invalidated()
             version = user.credential_version
             changed = None
-            if await work.users.prove(user.id, credential_version=version, now=now) is not None:
+            if await work.users.verify_email(user.id, credential_version=version, now=now) is not None:
                 changed = await work.users.replace_password(
                     user.id, password_hash, credential_version=version, recovered=True
                 )

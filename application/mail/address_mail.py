@@ -25,7 +25,7 @@ async def addressed(
     for _, link in ready:
         if link is not None and link.purpose is LinkPurpose.RESET:
             newest[link.subject] = max(link.issued_at, newest.get(link.subject, link.issued_at))
-    await work.users.note_reset_links(newest)
+    await work.users.record_reset_links(newest)
     return [(mail, None if link is not None and _is_replaced(link, newest) else link) for mail, link in ready]
 
 
@@ -44,7 +44,7 @@ async def _addressed(
     # A request to resend cannot tell which of several registrations it means. The newest may be a stranger's, whose
     # password would then work. A reset link verifies too, and lets the owner of the mailbox choose the password.
     asked_again = mail.kind is MailKind.VERIFY and mail.user_id is None and user is not None
-    if asked_again and user is not None and await work.users.claims(user.email) > 1:
+    if asked_again and user is not None and await work.users.count_unverified(user.email) > 1:
         mail = replace(mail, kind=MailKind.RESET)
     if mail.kind is MailKind.RESET and (user is None or not user.verified):
         undo = await _undo(work, mail, now)
@@ -66,7 +66,7 @@ async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[Outb
     """The undo link for an address that a user has lost by an action that can still be undone, or None. It replaces
     the reset link of a stranger who has registered the address since, which would prevent the undo."""
     subject, version, began = None, 0, now
-    if (deletion := await work.users.deletion_at(mail.recipient, now=now)) is not None:
+    if (deletion := await work.users.undoable_deletion(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
     else:
         change = await work.changes.back_to(mail.recipient, since=now - LinkPurpose.RESTORE.lifetime)

@@ -57,7 +57,7 @@ class ChangeEmail:
         )
         async with self.begin() as work:
             # The password or the account may have changed since the password was verified.
-            held = next((one for one in await work.users.hold(user.id) if one.id == user.id), None)
+            held = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
                 raise incorrect_password()
             if held.disabled:

@@ -34,7 +34,7 @@ class ConfirmEmail:
             asked = await work.changes.by_id(link.subject)
             if asked is None:
                 raise link_invalidated()
-            people = await work.users.hold(asked.user_id, email=asked.new_email)
+            people = await work.users.lock(asked.user_id, email=asked.new_email)
             # Read again under the locks: two users who swap addresses may confirm at the same time.
             change = await work.changes.newest(asked.user_id)
             user = next((one for one in people if one.id == asked.user_id), None)
@@ -48,7 +48,7 @@ class ConfirmEmail:
             for holder in filter(lambda one: one.verified, others):
                 await self._trade(work, user, holder, client_info)
             claims = [one for one in others if not one.verified]
-            moved = await work.users.move(user.id, change.new_email, over=claims, now=now)
+            moved = await work.users.change_email(user.id, change.new_email, over=claims, now=now)
             if moved is None:
                 raise link_invalidated()
             await work.changes.keep(change.confirmed(now, undoable=user.verified))
@@ -78,7 +78,7 @@ class ConfirmEmail:
         if not user.verified or theirs.new_email != user.email:
             raise link_invalidated()
         await ensure_admin_remains(work, holder)
-        displaced = await work.users.displace(holder.id, to=user.email)
+        displaced = await work.users.evict_from_email(holder.id, to=user.email)
         if displaced is None:
             raise link_invalidated()
         await work.changes.keep(theirs.carried(displaced))

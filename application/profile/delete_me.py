@@ -34,7 +34,7 @@ class DeleteMe:
         now = self.clock()
         async with self.begin() as work:
             # The password or the account may have changed since the password was verified.
-            everybody = await work.users.hold(user.id, governors=True)
+            everybody = await work.users.lock(user.id, with_admins=True)
             held = next((one for one in everybody if one.id == user.id), None)
             if held is None or held.credential_version != user.credential_version:
                 raise incorrect_password()

@@ -36,11 +36,11 @@ class RestoreEmail:
             raise link_expired("Contact the operator of this service.")
         async with self.begin() as work:
             user_id, email = await self._subject(work, link)
-            people = await work.users.hold(user_id, email=email)
+            people = await work.users.lock(user_id, email=email)
             user = next((one for one in people if one.id == user_id), None)
             deleted = user is None
             if user is None:
-                user = await work.users.bring_back(user_id, email=email, now=now)
+                user = await work.users.restore(user_id, email=email, now=now)
             if user is None or user.disabled:
                 raise link_invalidated()
             change = await work.changes.by_id(link.subject)
@@ -53,7 +53,7 @@ class RestoreEmail:
                 raise link_invalidated()
             if user.email != email or not user.verified:
                 others = [one for one in people if one.email == email and one.id != user.id]
-                user = await work.users.move(user.id, email, over=others, now=now)
+                user = await work.users.change_email(user.id, email, over=others, now=now)
             if user is not None:
                 user = await work.users.replace_password(
                     user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True

@@ -67,11 +67,11 @@ class Register:
         """Hash with the salt of another unverified user of the address or name, so that a login compares all of them
         with one hash."""
         async with self.begin() as work:
-            like = await work.users.rival_hash(address, name)
+            like = await work.users.unverified_hash(address, name)
         for last in (False, True):
             password_hash = await self.hasher.hash(secret, like=like)
             async with self.begin() as work:
-                first = await work.users.rival_hash(address, name, alone=True)
+                first = await work.users.unverified_hash(address, name, alone=True)
                 if first == like or last:
                     await self._add(work, address, name, password_hash, client_info)
                     return

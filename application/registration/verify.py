@@ -38,8 +38,8 @@ class Verify:
             raise link_expired()
         await self.limits.spend(link_use_bucket(link))
         async with self.begin() as work:
-            proof = await work.users.prove(link.subject, credential_version=link.version, now=now)
-            if proof is not None and proof.fresh:
+            proof = await work.users.verify_email(link.subject, credential_version=link.version, now=now)
+            if proof is not None and proof.first_time:
                 await self.audit.record(work, EventType.VERIFIED, proof.user.id, client_info=client_info)
                 planted = await self._has_planted_role(work, proof.user)
                 # The person who registered may not be the owner, and may have requested changes of address.

@@ -8,7 +8,7 @@ from uuid import UUID
 from application.repositories.address_changes import AddressChanges
 from application.repositories.mails import Mails
 from application.repositories.sessions import Renewals, Sessions
-from application.repositories.users import BY_EMAIL, BY_USERNAME, Found, Place, Proof, Users
+from application.repositories.users import BY_EMAIL, BY_USERNAME, Found, Place, Users, Verification
 from domain.client import Client
 from domain.event import Event
 
@@ -22,11 +22,11 @@ __all__ = [
     "Found",
     "Mails",
     "Place",
-    "Proof",
     "Renewals",
     "Sessions",
     "UnitOfWork",
     "Users",
+    "Verification",
 ]
 
 

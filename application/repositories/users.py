@@ -12,13 +12,13 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True)
-class Proof:
+class Verification:
     """A user with a verified address. `fresh` is whether it was unverified before. `contested` is whether other
     unverified users had the address with another password. (They share a salt, so equal passwords have equal
     hashes.)"""
 
     user: User
-    fresh: bool
+    first_time: bool
     contested: bool = False
 
 
@@ -57,11 +57,11 @@ class Users(Protocol):
         """`by_email` for several addresses. An unknown address is missing in the result."""
         ...
 
-    async def claims(self, email: str) -> int:
+    async def count_unverified(self, email: str) -> int:
         """How many unverified users share the address."""
         ...
 
-    async def rival_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
+    async def unverified_hash(self, email: str, username: str | None, *, alone: bool = False) -> str | None:
         """The password hash of the first unverified user of the address, or else of the username; None without one.
         With `alone`, other such calls for the same address wait until this unit of work ends."""
         ...
@@ -70,7 +70,7 @@ class Users(Protocol):
         """The verified user of the name, ignoring case, or else its newest unverified user."""
         ...
 
-    async def prove(self, user_id: UUID, *, credential_version: int, now: datetime) -> Proof | None:
+    async def verify_email(self, user_id: UUID, *, credential_version: int, now: datetime) -> Verification | None:
         """Mark the address as verified, delete the other unverified users of the address and end their sessions. Has
         no effect on a verified user. Removes the username if a verified user has it by now.
 
@@ -78,17 +78,17 @@ class Users(Protocol):
         """
         ...
 
-    async def hold(self, user_id: UUID, *, email: str | None = None, governors: bool = False) -> Sequence[User]:
+    async def lock(self, user_id: UUID, *, email: str | None = None, with_admins: bool = False) -> Sequence[User]:
         """Lock the user and all users of `email` until the unit of work ends, and return them. Also lock all active
         admins, with `governors` or if one of them has the address. Lock everything in one call to avoid deadlocks."""
         ...
 
-    async def move(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
+    async def change_email(self, user_id: UUID, email: str, *, over: Collection[User], now: datetime) -> User | None:
         """Move the user to a verified address, raise the credential version, and delete the unverified users `over`.
         Returns None if the user is gone or another user has verified the address. Lock all of them first."""
         ...
 
-    async def displace(self, user_id: UUID, *, to: str) -> User | None:
+    async def evict_from_email(self, user_id: UUID, *, to: str) -> User | None:
         """Move the user, unverified, to another address, and raise the credential version. While their change to it
         is unconfirmed, a user who verifies that address does not delete them. Lock the user first."""
         ...
@@ -100,7 +100,7 @@ class Users(Protocol):
         stay valid, unless `recovered`: the owner of the mailbox has set the password."""
         ...
 
-    async def note_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
+    async def record_reset_links(self, issued: Mapping[UUID, datetime]) -> None:
         """Record the issue time of each user's newest reset link. Older links are refused from now on."""
         ...
 
@@ -108,7 +108,7 @@ class Users(Protocol):
         """Store a better hash of the same password, unless the hash is no longer `old`."""
         ...
 
-    async def governors(self) -> Sequence[UUID]:
+    async def active_admin_ids(self) -> Sequence[UUID]:
         """The ids of all active admins. Lock them all before removing one."""
         ...
 
@@ -122,7 +122,7 @@ class Users(Protocol):
 
     async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
         """Delete the user, and return False if they are gone already. End their sessions first. Before `until`,
-        `bring_back` undoes it. The history is cleaned later in batches (`Leftovers`): mails are deleted, sessions
+        `restore` undoes it. The history is cleaned later in batches (`Leftovers`): mails are deleted, sessions
         lose user id, IP address and device, and events lose IP address and device."""
         ...
 
@@ -130,11 +130,11 @@ class Users(Protocol):
         """The deletion of the user; None if the user exists, or if all of their data has been removed."""
         ...
 
-    async def deletion_at(self, email: str, *, now: datetime) -> Deletion | None:
+    async def undoable_deletion(self, email: str, *, now: datetime) -> Deletion | None:
         """The latest deletion of a verified user of the address that can still be undone, or None."""
         ...
 
-    async def bring_back(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
+    async def restore(self, user_id: UUID, *, email: str, now: datetime) -> User | None:
         """Restore a deleted user with their history, unverified, at that address and without a password. Returns None
         if the deletion cannot be undone. Lock all users of the address first."""
         ...

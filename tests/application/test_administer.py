@@ -209,7 +209,7 @@ async def test_an_actor_who_rose_meanwhile_is_taken_for_what_they_are(world: Wor
 
 
 def governing(world: World) -> list[User]:
-    return [user for user in world.store.rows.users.values() if user.governs]
+    return [user for user in world.store.rows.users.values() if user.is_active_admin]
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)

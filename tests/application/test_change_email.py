@@ -114,8 +114,8 @@ async def _change(world: World, user: User) -> None:
 
 async def _move(world: World, user: User) -> None:
     async with world.begin() as work:
-        await work.users.hold(user.id)
-        await work.users.move(user.id, BOB, over=[], now=world.clock())
+        await work.users.lock(user.id)
+        await work.users.change_email(user.id, BOB, over=[], now=world.clock())
 
 
 async def _disable(world: World, user: User) -> None:

@@ -52,7 +52,7 @@ async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(
 
     moved = await world.confirm_email(token=await world.mailed_token(NEW))
 
-    assert moved == user.moved(NEW) == kept(world, user)
+    assert moved == user.with_email(NEW) == kept(world, user)
     assert moved.credential_version == user.credential_version + 1
     assert world.store.rows.changes[change.id] == change.confirmed(world.clock())
     assert await ways_in(world, pair) == (None, None)
@@ -68,7 +68,7 @@ async def test_confirming_twice_is_confirming_once(world: World) -> None:
     token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     outcomes = await at_once([partial(world.confirm_email, token=token)] * 40)
     assert outcomes == [kept(world, user)] * 40
-    assert kept(world, user) == user.moved(NEW)
+    assert kept(world, user) == user.with_email(NEW)
     assert acts(world, EventType.EMAIL_CHANGED) == [kept(world, user)]
     assert len(owed(world, MailKind.EMAIL_CHANGED)) == 1
 
@@ -287,7 +287,7 @@ async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(worl
     await world.confirm_email(token=alices_link)
 
     displaced = kept(world, bob)
-    assert displaced == bob.displaced(ALICE)
+    assert displaced == bob.evicted_from_email(ALICE)
     assert await verdict(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
     renewed = await world.refresh(refresh_token=pair.refresh_token)
     assert (await world.authenticate(renewed.access_token)).verified is False
@@ -297,7 +297,7 @@ async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(worl
     with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=stale[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
     proven = await world.confirm_email(token=bobs_link)
-    assert proven == displaced.moved(ALICE)
+    assert proven == displaced.with_email(ALICE)
     # Nobody tells the new reader of the lost mailbox, and nothing leads back to it.
     assert [mail.recipient for mail in owed(world, MailKind.EMAIL_CHANGED)] == [ALICE]
     assert {change.closed_at is None for change in world.store.rows.changes.values() if change.user_id == bob.id} == {
@@ -347,7 +347,7 @@ async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(
     back = world.store.rows.changes[notice.change_id or alice.id]
     await world.restore_email(token=change_link(world, back, LinkPurpose.RESTORE))
     assert kept(world, alice).email == ALICE
-    assert kept(world, bob) == bob.displaced(ALICE)
+    assert kept(world, bob) == bob.evicted_from_email(ALICE)
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=bobs_link)
     renewed = await world.refresh(refresh_token=pair.refresh_token)

@@ -95,7 +95,7 @@ async def test_a_role_granted_by_the_operator_is_in_force_at_once(world: World) 
     assert (await world.grant_role(email="Alice@Example.org", role=Role.ADMIN)).role is Role.ADMIN
     with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token)
-    assert world.store.rows.users[user.id].governs
+    assert world.store.rows.users[user.id].is_active_admin
 
 
 async def test_granting_what_is_held_disturbs_nobody(world: World) -> None:

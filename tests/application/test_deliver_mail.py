@@ -44,7 +44,7 @@ async def test_a_resend_among_rival_claims_lets_the_owner_choose_a_password(worl
 async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: World) -> None:
     loser, winner = await claim(world), await claim(world)
     async with world.begin() as work:
-        await work.users.prove(winner.id, credential_version=1, now=world.clock())
+        await work.users.verify_email(winner.id, credential_version=1, now=world.clock())
         await work.users.add(loser)
     for user_id in (winner.id, loser.id, None, UUID(int=1)):
         mail = await owe(world, MailKind.VERIFY, user_id=user_id)

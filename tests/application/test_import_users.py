@@ -119,7 +119,7 @@ async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> N
     await imported(world, waiting)
     [claim] = kept(world)
     async with world.begin() as work:
-        await work.users.prove(claim.id, credential_version=1, now=world.clock())
+        await work.users.verify_email(claim.id, credential_version=1, now=world.clock())
         await work.users.replace_password(claim.id, "new", credential_version=1)
     assert await imported(world, waiting) == ImportResult(0, 1, ())
     assert await imported(world, row()) == ImportResult(0, 1, ())
@@ -133,7 +133,7 @@ async def test_who_has_left_or_moved_since_is_not_brought_back(world: World, ver
     [ada], [bob] = kept(world), kept(world, "bob@example.org")
     async with world.begin() as work:
         assert await work.users.remove(ada.id, now=world.clock())
-        assert await work.users.move(bob.id, "elsewhere@example.org", over=[], now=world.clock()) is not None
+        assert await work.users.change_email(bob.id, "elsewhere@example.org", over=[], now=world.clock()) is not None
     assert await imported(world, *rows) == ImportResult(0, 2, ())
     assert await imported(world, replace(rows[0], verified=True), rows[1]) == ImportResult(0, 2, ())
     assert list(world.store.rows.users) == [bob.id]

@@ -309,7 +309,7 @@ async def test_a_refresh_notices_that_the_address_was_proven(world: World) -> No
     made = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
     async with world.begin() as work:
-        await work.users.prove(made.id, credential_version=1, now=world.clock())
+        await work.users.verify_email(made.id, credential_version=1, now=world.clock())
     assert (await world.authenticate((await renew(world, pair)).access_token)).verified
 
 

@@ -41,8 +41,8 @@ async def kept(stage: Stage, change: AddressChange) -> AddressChange | None:
 def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
     async def move() -> User | None:
         async with stage.begin() as work:
-            others = [one for one in await work.users.hold(user.id, email=email) if one.email == email]
-            return await work.users.move(user.id, email, over=others, now=NOW)
+            others = [one for one in await work.users.lock(user.id, email=email) if one.email == email]
+            return await work.users.change_email(user.id, email, over=others, now=NOW)
 
     return move
 
@@ -115,11 +115,11 @@ async def test_the_user_and_everybody_of_the_address_are_held_in_order(stage: St
     user = await stage.user()
     await stage.user("bob@example.org", role=Role.ADMIN)
     async with stage.begin() as work:
-        assert await work.users.hold(user.id) == [user]
-        assert await work.users.hold(user.id, email="new@example.org") == [*claims, user]
-        assert await work.users.hold(user.id, email=user.email) == [user]
-        assert await work.users.hold(user.id, email="nobody@example.org") == [user]
-        assert await work.users.hold(new_id(), email="nobody@example.org") == []
+        assert await work.users.lock(user.id) == [user]
+        assert await work.users.lock(user.id, email="new@example.org") == [*claims, user]
+        assert await work.users.lock(user.id, email=user.email) == [user]
+        assert await work.users.lock(user.id, email="nobody@example.org") == [user]
+        assert await work.users.lock(new_id(), email="nobody@example.org") == []
 
 
 async def test_with_somebody_who_governs_all_are_held_who_do(stage: Stage) -> None:
@@ -130,11 +130,11 @@ async def test_with_somebody_who_governs_all_are_held_who_do(stage: Stage) -> No
         banned = await work.users.set_disabled(banned.id, True, now=NOW) or banned
     user = await stage.user()
     async with stage.begin() as work:
-        assert await work.users.hold(user.id, email="admin1@example.org") == [*admins, user]
-        assert await work.users.hold(user.id, email="banned@example.org") == [banned, user]
-        assert await work.users.hold(admins[0].id, email=user.email) == [admins[0], user]
-        assert await work.users.hold(user.id, governors=True) == [*admins, user]
-        assert await work.users.hold(admins[0].id, email="nobody@example.org", governors=True) == admins
+        assert await work.users.lock(user.id, email="admin1@example.org") == [*admins, user]
+        assert await work.users.lock(user.id, email="banned@example.org") == [banned, user]
+        assert await work.users.lock(admins[0].id, email=user.email) == [admins[0], user]
+        assert await work.users.lock(user.id, with_admins=True) == [*admins, user]
+        assert await work.users.lock(admins[0].id, email="nobody@example.org", with_admins=True) == admins
 
 
 async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) -> None:
@@ -143,7 +143,7 @@ async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) 
 
     async def hold() -> None:
         async with stage.begin() as work:
-            await work.users.hold(user.id, email=other.email)
+            await work.users.lock(user.id, email=other.email)
             held.set()
             await anyio.sleep(0.05)
             seen.extend([await work.users.by_id(user.id), await work.users.by_id(other.id)])
@@ -166,7 +166,7 @@ async def test_moving_proves_the_address_and_counts_the_version_on(stage: Stage)
     for proven in (True, False):
         user = await stage.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
         moved = await moving(stage, user, f"new-{proven}@example.org".lower())()
-        assert moved == user.moved(f"new-{proven}@example.org".lower())
+        assert moved == user.with_email(f"new-{proven}@example.org".lower())
         assert await stage.kept_user(user.id) == moved
     assert await moving(stage, claim(), "other@example.org")() is None
 
@@ -190,10 +190,10 @@ async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(stage: St
     """Whoever comes to the address too late to be held still stands there, beside a proof."""
     late, user = await stage.user("new@example.org", proven=False), await stage.user()
     async with stage.begin() as work:
-        await work.users.hold(user.id)
-        moved = await work.users.move(user.id, late.email, over=[], now=NOW)
-        assert moved == user.moved(late.email)
-        assert await work.users.prove(late.id, credential_version=1, now=NOW) is None
+        await work.users.lock(user.id)
+        moved = await work.users.change_email(user.id, late.email, over=[], now=NOW)
+        assert moved == user.with_email(late.email)
+        assert await work.users.verify_email(late.id, credential_version=1, now=NOW) is None
     assert await stage.kept_user(late.id) == late
 
 
@@ -206,7 +206,9 @@ async def test_nobody_moves_to_an_address_that_somebody_has_proven(stage: Stage)
 async def test_a_username_that_was_taken_is_given_up_in_moving(stage: Stage) -> None:
     user = await stage.user(username="ada", proven=False)
     await stage.user("bob@example.org", username="ADA")
-    assert await moving(stage, user, "new@example.org")() == replace(user.moved("new@example.org"), username=None)
+    assert await moving(stage, user, "new@example.org")() == replace(
+        user.with_email("new@example.org"), username=None
+    )
 
 
 async def test_of_many_who_move_to_one_address_at_once_one_gets_there(stage: Stage) -> None:
@@ -228,7 +230,7 @@ async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_in
             async with stage.begin() as work:
                 await work.users.add(user)
                 await anyio.sleep(0.005)
-                proof = await work.users.prove(user.id, credential_version=1, now=NOW)
+                proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
                 return None if proof is None else proof.user
 
         return make
@@ -246,13 +248,13 @@ async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(stage: Sta
     user = await stage.user(username="ada", role=Role.ADMIN)
     session = await stage.session(user)
     async with stage.begin() as work:
-        displaced = await work.users.displace(user.id, to="new@example.org")
-        assert await work.users.displace(new_id(), to="new@example.org") is None
-    assert displaced == user.displaced("new@example.org")
+        displaced = await work.users.evict_from_email(user.id, to="new@example.org")
+        assert await work.users.evict_from_email(new_id(), to="new@example.org") is None
+    assert displaced == user.evicted_from_email("new@example.org")
     assert await stage.kept_user(user.id) == displaced
     assert await stage.kept_session(session.id) == session
     async with stage.begin() as work:
-        assert await work.users.governors() == []
+        assert await work.users.active_admin_ids() == []
         assert await work.users.by_email(user.email) is None
     await stage.user(user.email, username="ada")
 
@@ -264,7 +266,7 @@ async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(s
         session = await stage.session(user)
         await added(stage, change_of(user, address))
         async with stage.begin() as work:
-            displaced = await work.users.displace(user.id, to=address)
+            displaced = await work.users.evict_from_email(user.id, to=address)
         squatter = await stage.user(address, proven=False)
         await added(stage, change_of(squatter, "elsewhere@example.org"))
         if way == "prove":
@@ -310,13 +312,13 @@ async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            await work.users.hold(user.id, email="new@example.org")
+            await work.users.lock(user.id, email="new@example.org")
             await work.changes.add(fresh)
             await work.changes.keep(replace(done, confirmed_at=None))
             await work.changes.close(user.id, now=NOW)
             await work.changes.forget(user.id)
-            await work.users.displace(other.id, to="new@example.org")
-            await work.users.move(user.id, "new@example.org", over=[squatter], now=NOW)
+            await work.users.evict_from_email(other.id, to="new@example.org")
+            await work.users.change_email(user.id, "new@example.org", over=[squatter], now=NOW)
             raise Undo
 
     with pytest.raises(Undo):

@@ -7,7 +7,7 @@ from uuid import UUID
 import anyio
 import pytest
 
-from application.repositories import Proof
+from application.repositories import Verification
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import Provenance, User
@@ -182,7 +182,7 @@ async def test_who_proves_an_address_while_it_is_admitted_shares_it_with_nobody(
 
         async def prove(user_id: UUID = rival.id) -> Sequence[User]:
             async with stage.begin() as work:
-                proof: Proof | None = await work.users.prove(user_id, credential_version=1, now=NOW)
+                proof: Verification | None = await work.users.verify_email(user_id, credential_version=1, now=NOW)
             return [] if proof is None else [proof.user]
 
         came = [user for users in await at_once([prove, importing(stage, arrived)]) for user in users]
@@ -198,7 +198,7 @@ async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(stag
         admitted.append(await importing(stage, imported_user())())
 
     async with anyio.create_task_group() as group, stage.begin() as work:
-        proof = await work.users.prove(rival.id, credential_version=1, now=NOW)
+        proof = await work.users.verify_email(rival.id, credential_version=1, now=NOW)
         group.start_soon(admit)
         await anyio.sleep(0.3)  # it has met a claim that is not proven yet, and waits for it
     assert proof is not None
@@ -213,7 +213,7 @@ async def test_who_proves_a_username_while_it_is_admitted_shares_it_with_nobody(
 
         async def prove(user_id: UUID = rival.id) -> Sequence[User]:
             async with stage.begin() as work:
-                proof: Proof | None = await work.users.prove(user_id, credential_version=1, now=NOW)
+                proof: Verification | None = await work.users.verify_email(user_id, credential_version=1, now=NOW)
             return [] if proof is None else [proof.user]
 
         came = [user for users in await at_once([prove, importing(stage, arrived)]) for user in users]

@@ -39,8 +39,8 @@ async def remove(stage: Stage, user: User, *, undoable: bool = True) -> None:
 
 async def back(stage: Stage, user: User, *, email: str = ADA) -> User | None:
     async with stage.begin() as work:
-        await work.users.hold(user.id, email=email)
-        return await work.users.bring_back(user.id, email=email, now=LATER)
+        await work.users.lock(user.id, email=email)
+        return await work.users.restore(user.id, email=email, now=LATER)
 
 
 async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
@@ -65,9 +65,9 @@ async def test_a_deleted_user_is_found_by_nothing(stage: Stage) -> None:
         assert await work.users.by_email(ADA) is None
         assert await work.users.by_emails([ADA]) == {}
         assert await work.users.by_username("ada") is None
-        assert await work.users.claims(ADA) == 0
-        assert list(await work.users.hold(user.id, email=ADA, governors=True)) == []
-        assert list(await work.users.governors()) == []
+        assert await work.users.count_unverified(ADA) == 0
+        assert list(await work.users.lock(user.id, email=ADA, with_admins=True)) == []
+        assert list(await work.users.active_admin_ids()) == []
         assert await work.users.owners_of([ADA]) == {}
         for query, role in (("", None), ("a", None), ("", Role.ADMIN), ("", Role.MEMBER)):
             assert list(await work.users.page(query=query, role=role, limit=9, after=None)) == []
@@ -78,15 +78,15 @@ async def test_nothing_changes_a_deleted_user(stage: Stage) -> None:
     await remove(stage, user)
     async with stage.begin() as work:
         version = user.credential_version
-        assert await work.users.prove(user.id, credential_version=version + 1, now=LATER) is None
+        assert await work.users.verify_email(user.id, credential_version=version + 1, now=LATER) is None
         assert await work.users.set_role(user.id, Role.ADMIN) is None
         assert await work.users.set_disabled(user.id, False, now=LATER) is None
         assert await work.users.rename(user.id, "else") is None
-        assert await work.users.move(user.id, "new@example.org", over=[], now=LATER) is None
-        assert await work.users.displace(user.id, to="new@example.org") is None
+        assert await work.users.change_email(user.id, "new@example.org", over=[], now=LATER) is None
+        assert await work.users.evict_from_email(user.id, to="new@example.org") is None
         assert await work.users.replace_password(user.id, "new", credential_version=version) is None
         assert not await work.users.remove(user.id, now=LATER)
-        await work.users.note_reset_links({user.id: LATER})
+        await work.users.record_reset_links({user.id: LATER})
         await work.users.rehash(user.id, old=NO_PASSWORD, new="new")
     assert await stage.kept_user(user.id) is None
     restored = await back(stage, user)
@@ -111,7 +111,7 @@ async def test_an_exception_undoes_a_deletion_and_its_undoing(stage: Stage) -> N
 
     async def spoilt_back() -> None:
         async with stage.begin() as work:
-            await work.users.bring_back(user.id, email=ADA, now=LATER)
+            await work.users.restore(user.id, email=ADA, now=LATER)
             raise Undo
 
     with pytest.raises(Undo):
@@ -152,7 +152,7 @@ async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_his
     assert (await stage.kept_session(session.id)).user_id == user.id
     async with stage.begin() as work:
         assert await work.users.deletion(user.id) is None
-        assert await work.users.move(user.id, ADA, over=[], now=LATER) is not None
+        assert await work.users.change_email(user.id, ADA, over=[], now=LATER) is not None
 
 
 async def test_an_expired_or_final_deletion_cannot_be_undone(stage: Stage) -> None:
@@ -160,9 +160,9 @@ async def test_an_expired_or_final_deletion_cannot_be_undone(stage: Stage) -> No
     await remove(stage, final, undoable=False)
     await remove(stage, late)
     async with stage.begin() as work:
-        assert await work.users.bring_back(final.id, email=ADA, now=NOW) is None
-        assert await work.users.bring_back(late.id, email=late.email, now=UNTIL) is None
-        assert await work.users.bring_back(new_id(), email=ADA, now=NOW) is None
+        assert await work.users.restore(final.id, email=ADA, now=NOW) is None
+        assert await work.users.restore(late.id, email=late.email, now=UNTIL) is None
+        assert await work.users.restore(new_id(), email=ADA, now=NOW) is None
 
 
 async def test_of_many_who_undo_one_deletion_at_once_one_does(stage: Stage) -> None:
@@ -181,10 +181,10 @@ async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage:
 
         async def undo(user: User = user, address: str = address) -> bool:
             async with stage.begin() as work:
-                people = await work.users.hold(user.id, email=address)
-                if await work.users.bring_back(user.id, email=address, now=LATER) is None:
+                people = await work.users.lock(user.id, email=address)
+                if await work.users.restore(user.id, email=address, now=LATER) is None:
                     return False
-                if await work.users.move(user.id, address, over=people, now=LATER) is None:
+                if await work.users.change_email(user.id, address, over=people, now=LATER) is None:
                     raise Undo
                 return True
 
@@ -196,7 +196,7 @@ async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage:
 
         async def verify(newcomer: User = newcomer) -> bool:
             async with stage.begin() as work:
-                return await work.users.prove(newcomer.id, credential_version=1, now=LATER) is not None
+                return await work.users.verify_email(newcomer.id, credential_version=1, now=LATER) is not None
 
         assert sorted(await at_once([undone, verify])) == [False, True]
         async with stage.begin() as work:
@@ -364,11 +364,11 @@ async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(sta
     final = await stage.user()
     await remove(stage, final, undoable=False)
     async with stage.begin() as work:
-        found = await work.users.deletion_at(ADA, now=LATER)
+        found = await work.users.undoable_deletion(ADA, now=LATER)
         assert found is not None
         assert found.user_id == first.id
-        assert await work.users.deletion_at(ADA, now=UNTIL) is None
-        assert await work.users.deletion_at("bob@example.org", now=LATER) is None
+        assert await work.users.undoable_deletion(ADA, now=UNTIL) is None
+        assert await work.users.undoable_deletion("bob@example.org", now=LATER) is None
 
 
 async def test_the_newest_open_change_away_from_an_address_is_found(stage: Stage) -> None:

@@ -145,7 +145,7 @@ async def test_users_are_found_by_index(house: House) -> None:
         assert await work.users.by_email("nobody@example.org") is None
         assert len(await work.users.by_emails([f"user{number}@example.org" for number in range(1, 17)])) == 16
         assert await work.users.by_username("USER7") is not None
-        assert len(await work.users.governors()) == MANY // 1000
+        assert len(await work.users.active_admin_ids()) == MANY // 1000
     assert by_index(await house.plans())
 
 
@@ -156,7 +156,7 @@ async def test_users_are_looked_up_by_index(house: House) -> None:
     for name in ("user7@example.org", "user7"):
         assert list(await directory.candidates(name)) == [found[6]]
     async with house.store.begin() as work:
-        await work.users.rival_hash("user7@example.org", "user7", alone=True)
+        await work.users.unverified_hash("user7@example.org", "user7", alone=True)
     assert by_index(await house.plans())
 
 
@@ -179,8 +179,8 @@ async def test_users_are_proven_and_changed_by_index(house: House) -> None:
     claimed = replace(user, id=UUID(int=7), verified=False)
     async with house.store.begin() as work:
         await work.users.add(claimed)
-        await work.users.prove(claimed.id, credential_version=1, now=NOW)
-        await work.users.prove(user.id, credential_version=1, now=NOW)
+        await work.users.verify_email(claimed.id, credential_version=1, now=NOW)
+        await work.users.verify_email(user.id, credential_version=1, now=NOW)
         await work.users.replace_password(user.id, "new", credential_version=1)
         await work.users.rehash(user.id, old="new", new="newer")
         await work.users.set_role(user.id, Role.ADMIN)
@@ -287,17 +287,17 @@ async def test_addresses_are_changed_by_index(house: House) -> None:
     async with house.store.begin() as work:
         await work.users.add(squatter)
         await work.changes.add(change)
-        assert await work.users.hold(user.id, email=squatter.email) == [squatter, user]
-        assert len(await work.users.hold(user.id, email=admin.email)) == 1 + MANY // 1000
-        assert len(await work.users.hold(user.id, governors=True)) == 1 + MANY // 1000
+        assert await work.users.lock(user.id, email=squatter.email) == [squatter, user]
+        assert len(await work.users.lock(user.id, email=admin.email)) == 1 + MANY // 1000
+        assert len(await work.users.lock(user.id, with_admins=True)) == 1 + MANY // 1000
         assert await work.changes.by_id(change.id) == change
         assert await work.changes.newest(user.id) is not None
         await work.changes.keep(change.confirmed(NOW))
         await work.changes.close(user.id, now=NOW, since=1)
         await work.changes.close(user.id, now=NOW, back_to=user.email)
         await work.changes.forget(user.id)
-        assert await work.users.move(user.id, squatter.email, over=[squatter], now=NOW) is not None
-        assert await work.users.displace(admin.id, to="elsewhere@example.org") is not None
+        assert await work.users.change_email(user.id, squatter.email, over=[squatter], now=NOW) is not None
+        assert await work.users.evict_from_email(admin.id, to="elsewhere@example.org") is not None
     plans = await house.plans(but="^(?!SELECT|UPDATE|DELETE)")
     assert len(plans) > 15
     assert by_index(plans)

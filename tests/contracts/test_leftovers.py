@@ -312,7 +312,7 @@ async def test_who_is_logged_in_is_proven_or_is_banned_stays(stage: Attic) -> No
     await session(stage, logged_in, expires_at=NOW + MOMENT)
     proven = await claimed(stage, "proven@example.org")
     async with stage.begin() as work:
-        await work.users.prove(proven.id, credential_version=1, now=NOW)
+        await work.users.verify_email(proven.id, credential_version=1, now=NOW)
         await work.users.set_disabled(banned.id, True, now=NOW - AGES)
     assert await cleared(stage, Leftover.CLAIM) == 0
 
@@ -329,7 +329,7 @@ async def test_displaced_users_stay_though_their_events_go(stage: Attic) -> None
     user = await claimed(stage, "lost@example.org")
     change = await moved(stage, user, NOW - AGES)
     async with stage.begin() as work:
-        displaced = await work.users.displace(user.id, to=change.new_email)
+        displaced = await work.users.evict_from_email(user.id, to=change.new_email)
         await work.events.add(Event.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
     assert await cleared(stage, Leftover.EVENT) == 2
     assert [await cleared(stage, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
@@ -373,7 +373,7 @@ async def test_a_link_that_is_used_at_that_moment_proves_the_claim(stage: Attic)
 
         async def prove(user: User = user) -> object:
             async with stage.begin() as work:
-                return await work.users.prove(user.id, credential_version=1, now=NOW)
+                return await work.users.verify_email(user.id, credential_version=1, now=NOW)
 
         async def clear() -> object:
             return await cleared(stage, Leftover.CLAIM)

@@ -59,7 +59,7 @@ async def test_verification_knows_and_records_the_provenance(
     user_id = await inserted_by_old_release(engine, action)
     assert await recorded(engine, user_id) == (None, None)
     async with store.begin() as work:
-        proof = await work.users.prove(user_id, credential_version=1, now=NOW)
+        proof = await work.users.verify_email(user_id, credential_version=1, now=NOW)
     assert proof is not None
     assert (proof.user.provenance, proof.user.imported_at) == ROWS[action]
     assert await recorded(engine, user_id) == ROWS[action]

@@ -60,7 +60,7 @@ def ending_all(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
 def outdating(stage: Stage, user: User) -> Callable[[], Awaitable[int]]:
     async def revoke_access_tokens() -> int:
         async with stage.begin() as work:
-            await work.users.hold(user.id)
+            await work.users.lock(user.id)
             return await work.sessions.revoke_access_tokens(user.id)
 
     return revoke_access_tokens
@@ -472,7 +472,7 @@ async def test_of_those_who_share_a_name_the_one_who_would_log_in_is_known(stage
     await opened_from(stage, second, "203.0.113.8")
     assert [await known(stage, second.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [False, True]
     async with stage.begin() as work:
-        assert await work.users.prove(first.id, credential_version=1, now=NOW) is not None
+        assert await work.users.verify_email(first.id, credential_version=1, now=NOW) is not None
     assert [await known(stage, first.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [True, False]
 
 

@@ -22,7 +22,7 @@ async def everything(stage: Stage) -> None:
     session = opened(user)
     async with stage.begin() as work:
         await work.users.add(user)
-        await work.users.prove(user.id, credential_version=1, now=NOW)
+        await work.users.verify_email(user.id, credential_version=1, now=NOW)
         await work.sessions.open(session, credential_version=1, event=login_of(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
         await work.mails.add(owed())

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 def proving(stage: Stage, user: User) -> Callable[[], Awaitable[User | None]]:
     async def prove() -> User | None:
         async with stage.begin() as work:
-            proof = await work.users.prove(user.id, credential_version=user.credential_version, now=NOW)
+            proof = await work.users.verify_email(user.id, credential_version=user.credential_version, now=NOW)
             return None if proof is None else proof.user
 
     return prove
@@ -135,7 +135,7 @@ async def test_an_address_is_contested_by_those_with_another_password_hash(stage
     async with stage.begin() as work:
         await work.users.add(user)
         await work.users.add(rival)
-        proof = await work.users.prove(user.id, credential_version=1, now=NOW)
+        proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
     assert proof is not None
     assert proof.contested is (other != user.password_hash)
 
@@ -161,7 +161,7 @@ async def test_rivals_who_are_made_and_proven_in_one_work_leave_exactly_one(stag
             async with stage.begin() as work:
                 await work.users.add(user)
                 await anyio.sleep(0.01)
-                proof = await work.users.prove(user.id, credential_version=1, now=NOW)
+                proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
                 return None if proof is None else proof.user
 
         return make
@@ -296,7 +296,7 @@ async def test_governors_are_proven_admins_who_may_enter(stage: Stage) -> None:
     await stage.user("claims@example.org", role=Role.ADMIN, proven=False)
     async with stage.begin() as work:
         await work.users.set_disabled(admins[1].id, True, now=NOW)
-        assert await work.users.governors() == [admins[0].id, admins[2].id]
+        assert await work.users.active_admin_ids() == [admins[0].id, admins[2].id]
 
 
 async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -> None:
@@ -306,8 +306,8 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
         def demoting(target: User) -> Callable[[], Awaitable[list[UUID]]]:
             async def demote() -> list[UUID]:
                 async with stage.begin() as work:
-                    await work.users.hold(target.id, governors=True)
-                    governors = list(await work.users.governors())
+                    await work.users.lock(target.id, with_admins=True)
+                    governors = list(await work.users.active_admin_ids())
                     await anyio.sleep(0.002)
                     if governors != [target.id]:
                         await work.users.set_role(target.id, Role.MEMBER)
@@ -318,7 +318,7 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
         seen = await at_once(demoting(target) for target in pair)
         assert sorted(map(len, seen)) == [1, 2]
         async with stage.begin() as work:
-            (left,) = await work.users.governors()
+            (left,) = await work.users.active_admin_ids()
             assert left in {user.id for user in pair}
             await work.users.set_role(left, Role.MEMBER)
 
@@ -328,7 +328,7 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
 
 async def hash_for(stage: Stage, email: str, username: str | None = None) -> str | None:
     async with stage.begin() as work:
-        return await work.users.rival_hash(email, username)
+        return await work.users.unverified_hash(email, username)
 
 
 async def test_the_rival_hash_is_that_of_the_first_unverified_user_of_address_or_name(stage: Stage) -> None:
@@ -346,7 +346,7 @@ async def test_the_rival_hash_is_that_of_the_first_unverified_user_of_address_or
     assert await hash_for(stage, "eve@example.org", "aDA") == "hash 0"
     assert await hash_for(stage, "eve@example.org") is None
     async with stage.begin() as work:
-        assert await work.users.prove(others[1].id, credential_version=1, now=NOW) is not None
+        assert await work.users.verify_email(others[1].id, credential_version=1, now=NOW) is not None
     assert await hash_for(stage, "ada@example.org") is None
 
 
@@ -354,7 +354,7 @@ async def test_those_who_register_one_address_at_once_see_one_another(stage: Sta
     def registering(number: int) -> Callable[[], Awaitable[str | None]]:
         async def register() -> str | None:
             async with stage.begin() as work:
-                found = await work.users.rival_hash("ada@example.org", None, alone=True)
+                found = await work.users.unverified_hash("ada@example.org", None, alone=True)
                 await anyio.sleep(0.002)
                 await work.users.add(replace(claim(), password_hash=f"hash {number}"))
                 return found
@@ -418,7 +418,7 @@ async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(databa
 
     async def promote() -> list[UUID]:
         async with stage.begin() as work:
-            await work.users.hold(newcomer.id, governors=False)
+            await work.users.lock(newcomer.id, with_admins=False)
             await work.users.set_role(newcomer.id, Role.ADMIN)
             await anyio.sleep(0.3)
         return []
@@ -426,14 +426,14 @@ async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(databa
     async def resign() -> list[UUID]:
         await anyio.sleep(0.1)
         async with stage.begin() as work:
-            await work.users.hold(leaver.id, governors=True)
+            await work.users.lock(leaver.id, with_admins=True)
             await anyio.sleep(0.6)
-            return list(await work.users.governors())
+            return list(await work.users.active_admin_ids())
 
     async def act() -> list[UUID]:
         await anyio.sleep(0.5)
         async with stage.begin() as work:
-            return [user.id for user in await work.users.hold(bystander.id, governors=True)]
+            return [user.id for user in await work.users.lock(bystander.id, with_admins=True)]
 
     promoted, left, held = await at_once([promote, resign, act])
     assert (promoted, left) == ([], [newcomer.id, leaver.id])
@@ -509,7 +509,7 @@ async def test_an_exception_undoes_every_change_to_users(stage: Stage) -> None:
     async def spoilt() -> None:
         async with stage.begin() as work:
             await work.users.add(added)
-            await work.users.prove(user.id, credential_version=1, now=NOW)
+            await work.users.verify_email(user.id, credential_version=1, now=NOW)
             await work.users.replace_password(user.id, "new", credential_version=1)
             await work.users.set_role(user.id, Role.ADMIN)
             await work.users.set_disabled(user.id, True, now=NOW)

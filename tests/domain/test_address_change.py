@@ -30,10 +30,10 @@ CHANGE = AddressChange(
         (CHANGE, replace(USER, disabled=True), 0, False),
         (CHANGE, replace(USER, credential_version=2), 0, False),
         (CHANGE, USER.with_password("y"), 0, False),
-        (CHANGE, USER.moved("c@example.org"), 0, False),
+        (CHANGE, USER.with_email("c@example.org"), 0, False),
         (CHANGE.confirmed(NOW), USER, 0, False),
-        (CHANGE, USER.displaced("b@example.org"), 0, False),
-        (CHANGE.carried(USER.displaced("b@example.org")), USER.displaced("b@example.org"), 0, True),
+        (CHANGE, USER.evicted_from_email("b@example.org"), 0, False),
+        (CHANGE.carried(USER.evicted_from_email("b@example.org")), USER.evicted_from_email("b@example.org"), 0, True),
     ],
 )
 def test_a_change_moves_who_asked_for_it_while_nothing_else_happens(
@@ -46,11 +46,11 @@ def test_a_change_moves_who_asked_for_it_while_nothing_else_happens(
     ("change", "user", "done"),
     [
         (CHANGE, USER, False),
-        (CHANGE, USER.moved(CHANGE.new_email), False),
-        (CHANGE.confirmed(NOW), USER.moved(CHANGE.new_email), True),
-        (CHANGE.confirmed(NOW), replace(USER.moved(CHANGE.new_email), disabled=True), False),
-        (CHANGE.confirmed(NOW), USER.moved(CHANGE.new_email).with_password("y"), False),
-        (CHANGE.confirmed(NOW), USER.moved("c@example.org"), False),
+        (CHANGE, USER.with_email(CHANGE.new_email), False),
+        (CHANGE.confirmed(NOW), USER.with_email(CHANGE.new_email), True),
+        (CHANGE.confirmed(NOW), replace(USER.with_email(CHANGE.new_email), disabled=True), False),
+        (CHANGE.confirmed(NOW), USER.with_email(CHANGE.new_email).with_password("y"), False),
+        (CHANGE.confirmed(NOW), USER.with_email("c@example.org"), False),
     ],
 )
 def test_a_change_is_fulfilled_while_its_user_is_where_it_led(change: AddressChange, user: User, done: bool) -> None:
@@ -58,6 +58,6 @@ def test_a_change_is_fulfilled_while_its_user_is_where_it_led(change: AddressCha
 
 
 def test_moving_and_being_displaced_both_make_every_link_worthless() -> None:
-    moved, displaced = USER.moved("b@example.org"), USER.displaced("b@example.org")
+    moved, displaced = USER.with_email("b@example.org"), USER.evicted_from_email("b@example.org")
     assert (moved.email, moved.verified, moved.credential_version) == ("b@example.org", True, 2)
     assert (displaced.email, displaced.verified, displaced.credential_version) == ("b@example.org", False, 2)

@@ -42,7 +42,7 @@ def test_a_new_user_is_a_claim_that_may_do_nothing() -> None:
 
 @given(USERS)
 def test_proving_the_address_changes_nothing_else_and_twice_is_once(user: User) -> None:
-    assert user.proven() == replace(user, verified=True) == user.proven().proven()
+    assert user.mark_verified() == replace(user, verified=True) == user.mark_verified().mark_verified()
 
 
 @given(USERS, st.text(min_size=1))
@@ -60,7 +60,7 @@ def test_every_new_password_is_a_new_version_of_the_credentials(user: User, pass
 @given(USERS)
 def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> None:
     before = replace(user)
-    user.proven()
+    user.mark_verified()
     user.with_password("another")
     assert user == before
     frozen: Any = user
@@ -72,14 +72,14 @@ def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> No
 def test_nobody_touches_a_peer_or_a_superior(actor: Role, target: Role) -> None:
     ladder = list(Role)
     other = replace(USER, id=UUID(int=2), role=target, verified=True)
-    assert replace(USER, role=actor).may_touch(other) == (ladder.index(actor) > ladder.index(target))
-    assert replace(USER, role=actor).may_touch(replace(other, verified=False))
-    assert replace(USER, role=actor).may_touch(replace(USER, role=target, verified=True))
+    assert replace(USER, role=actor).can_manage(other) == (ladder.index(actor) > ladder.index(target))
+    assert replace(USER, role=actor).can_manage(replace(other, verified=False))
+    assert replace(USER, role=actor).can_manage(replace(USER, role=target, verified=True))
 
 
 @given(USERS)
 def test_only_a_proven_admin_who_is_not_disabled_governs(user: User) -> None:
-    assert user.governs == (user.role is Role.ADMIN and user.verified and not user.disabled)
+    assert user.is_active_admin == (user.role is Role.ADMIN and user.verified and not user.disabled)
 
 
 @given(USERS, st.from_regex(r"\$argon2id\$[A-Za-z0-9+/]{20}", fullmatch=True))

@@ -14,7 +14,7 @@ import anyio
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import RevocationStore
-from application.repositories import Proof, Renewals, UnitOfWork
+from application.repositories import Renewals, UnitOfWork, Verification
 from domain.client_info import ClientInfo
 from domain.event import Event, EventType
 from domain.mail import MailKind, OutboxMail
@@ -63,7 +63,9 @@ class Stage:
         async with self.begin() as work:
             await work.users.add(user)
             proof = (
-                await work.users.prove(user.id, credential_version=1, now=NOW) if proven else Proof(user, fresh=False)
+                await work.users.verify_email(user.id, credential_version=1, now=NOW)
+                if proven
+                else Verification(user, first_time=False)
             )
         assert proof is not None
         return proof.user
