@@ -126,7 +126,7 @@ class Container(containers.DeclarativeContainer):
     pace = providers.ThreadSafeSingleton(factories.make_pace, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, database, blocklist=blocklist, nudge=nudge)
-    begin, step = store.provided.begin, store.provided.step
+    begin, autocommit = store.provided.begin, store.provided.autocommit
     directory = providers.ThreadSafeSingleton(PostgresDirectory, database)
     renewals = providers.ThreadSafeSingleton(PostgresRenewals, database)
 

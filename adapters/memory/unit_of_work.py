@@ -84,4 +84,4 @@ class MemoryStore:
         if work.mails.owed:
             self._nudge(work.mails.owed)
 
-    step = begin
+    autocommit = begin

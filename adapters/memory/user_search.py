@@ -2,16 +2,16 @@
 
 from collections.abc import Iterable, Sequence
 
-from application.repositories import BY_EMAIL, BY_USERNAME, Found, Place
+from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit
 from domain.role import Role
 from domain.user import User
 
 
 def search(
-    users: Iterable[User], *, query: str, role: Role | None, limit: int, after: Place | None
-) -> Sequence[Found]:
+    users: Iterable[User], *, query: str, role: Role | None, limit: int, after: PageCursor | None
+) -> Sequence[UserHit]:
     found = [
-        Found(user, key) for user in users if role in (None, user.role) and (key := _key(user, query)) is not None
+        UserHit(user, key) for user in users if role in (None, user.role) and (key := _key(user, query)) is not None
     ]
     found.sort(key=lambda it: (it.key, it.user.id))
     return [it for it in found if after is None or (it.key, it.user.id) > (after.key, after.id)][:limit]
@@ -21,6 +21,6 @@ def _key(user: User, query: str) -> str | None:
     if not query:
         return ""
     if user.email.startswith(query):
-        return BY_EMAIL + user.email
+        return EMAIL_KEY + user.email
     name = (user.username or "").lower()
-    return BY_USERNAME + name if name.startswith(query) else None
+    return USERNAME_KEY + name if name.startswith(query) else None

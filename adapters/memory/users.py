@@ -11,7 +11,7 @@ from adapters.memory.deleted_users import remove, restore
 from adapters.memory.rows import Rows
 from adapters.memory.sessions import MemorySessions
 from adapters.memory.user_search import search
-from application.repositories import Found, Place, Users, Verification
+from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
@@ -168,7 +168,7 @@ class MemoryUsers(Users):
             self._rows.import_digests[user.id] = user.email
         return inserted
 
-    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+    async def page(self, *, query: str, role: Role | None, limit: int, after: PageCursor | None) -> Sequence[UserHit]:
         await checkpoint()
         return search(self._rows.users.values(), query=query, role=role, limit=limit, after=after)
 

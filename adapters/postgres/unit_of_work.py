@@ -66,7 +66,7 @@ class PostgresStore:
     def begin(self) -> AbstractAsyncContextManager[UnitOfWork]:
         return self._work(self._database.transaction)
 
-    def step(self) -> AbstractAsyncContextManager[UnitOfWork]:
+    def autocommit(self) -> AbstractAsyncContextManager[UnitOfWork]:
         return self._work(self._database.connection)
 
     @asynccontextmanager

@@ -18,7 +18,7 @@ from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
-from application.repositories import Found, Place, Users, Verification
+from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion
 from domain.role import Role
 from domain.session import EndReason
@@ -159,7 +159,7 @@ class PostgresUsers(Users):
 
         return await bulk_insert(self._connection, imported, remove_unverified=remove_unverified, now=now)
 
-    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+    async def page(self, *, query: str, role: Role | None, limit: int, after: PageCursor | None) -> Sequence[UserHit]:
         return await page(self._connection, query=query, role=role, limit=limit, after=after)
 
     async def _held(self, which: ColumnElement[bool]) -> Sequence[User]:

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
@@ -17,7 +17,7 @@ from domain.user import User
 class ChangeUser:
     """The user must have a lower role than the actor, and the actor can grant at most their own role."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
 
     async def __call__(

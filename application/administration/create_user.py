@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
 from domain.event import EventType
 from domain.mail import MailKind
@@ -17,7 +17,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateUser:
-    begin: Begin
+    begin: UnitOfWorkFactory
     hasher: Hasher
     policy: PasswordPolicy
     audit: Audit

@@ -6,7 +6,7 @@ from uuid import UUID
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.role import Role
@@ -17,7 +17,7 @@ from domain.token import AccessToken
 class DeleteUser:
     """Admins can delete users with a lower role, and themselves."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
     audit: Audit
 

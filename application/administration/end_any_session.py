@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.event import EventType
 from domain.refusals import session_not_found
 from domain.session import EndReason
@@ -13,7 +13,7 @@ from domain.session import EndReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EndAnySession:
-    begin: Begin
+    begin: UnitOfWorkFactory
     audit: Audit
     clock: Clock
 

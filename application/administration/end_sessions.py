@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.role import Role
 from domain.token import AccessToken
@@ -15,7 +15,7 @@ from domain.token import AccessToken
 class EndSessions:
     """Moderators and admins can end the sessions of users with a lower role, and their own."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:

@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.administration.operator_lookup import user_id_in
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.role import Role
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FindUsers:
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(self, *, query: str, role: Role | None = None, limit: int = 50) -> tuple[Sequence[User], bool]:
         """Return the user with that id, or the users whose address or username begins with the query, or all users if

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_user
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
@@ -13,7 +13,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GrantRole:
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
 
     async def __call__(self, *, email: str, role: Role) -> User:

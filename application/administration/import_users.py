@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
 from domain.event import Event, EventType
 from domain.refusals import Refusal
@@ -54,7 +54,7 @@ class ImportResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportUsers:
-    begin: Begin
+    begin: UnitOfWorkFactory
     hasher: Hasher
     audit: Audit
     clock: Clock

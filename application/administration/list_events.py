@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.event import Event
 from domain.refusals import user_not_found
 from domain.role import Role
@@ -14,7 +14,7 @@ from domain.role import Role
 class ListEvents:
     """Newest first. Also lists the events of a deleted user."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(
         self, user_id: UUID, *, reader: UUID | None = None, limit: int = 50, after: UUID | None = None

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_unambiguous_user
 from application.audit import Audit
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.event import EventType
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveUser:
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
     audit: Audit
 

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from application.administration.operator_lookup import named_user
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionsOf:
-    begin: Begin
+    begin: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, email: str) -> Sequence[Session]:

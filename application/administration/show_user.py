@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.refusals import user_not_found
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowUser:
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(self, user_id: UUID) -> User:
         async with self.begin() as work:

@@ -4,13 +4,13 @@ from dataclasses import dataclass
 
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_unambiguous_user
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SwitchUser:
-    begin: Begin
+    begin: UnitOfWorkFactory
     manage: ManageUser
 
     async def __call__(self, *, who: str, disabled: bool) -> User:

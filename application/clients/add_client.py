@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 
 from application.ports import Clock, NewId, NewSecret
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client import Client, digest_of
 from domain.refusals import ErrorCode, Refusal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AddClient:
-    begin: Begin
+    begin: UnitOfWorkFactory
     clock: Clock
     new_id: NewId
     new_secret: NewSecret

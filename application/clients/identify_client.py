@@ -5,7 +5,7 @@ from hmac import compare_digest
 from uuid import UUID
 
 from application.ports import Limits
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client import Client, digest_of
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.limits import Bucket, Limit
@@ -16,7 +16,7 @@ _NOBODYS = bytes(32)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifyClient:
-    begin: Begin
+    begin: UnitOfWorkFactory
     limits: Limits
 
     async def __call__(self, client_id: str, secret: str, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Client:

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client import Client
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListClients:
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(self) -> Sequence[Client]:
         async with self.begin() as work:

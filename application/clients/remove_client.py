@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RemoveClient:
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(self, client_id: UUID) -> bool:
         """Return False if there is no such client. Its secret is refused from the next request on."""

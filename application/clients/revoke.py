@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client import Client
 from domain.event import EventType
 from domain.refusals import Refusal
@@ -14,7 +14,7 @@ from domain.session import EndReason
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Revoke:
-    begin: Begin
+    begin: UnitOfWorkFactory
     access_codec: AccessTokenCodec
     refresh_codec: RefreshTokenCodec
     audit: Audit

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.mail.mail_queue import MailQueue
 from application.mail.spend_mail import SpendMail
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.mail import MailKind
@@ -12,7 +12,7 @@ from domain.mail import MailKind
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForLink:
-    begin: Begin
+    begin: UnitOfWorkFactory
     spend: SpendMail
     mail: MailQueue
     kind: MailKind

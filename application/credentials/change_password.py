@@ -6,7 +6,7 @@ from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import user_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -25,7 +25,7 @@ class ChangePassword:
     """Limits successful changes per user. Otherwise a thief of the password could lock the owner out again and
     again."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     check: CheckPassword
     limits: Limits
     hasher: Hasher

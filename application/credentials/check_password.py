@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
 from domain.buckets import account_bucket, home_bucket, login_buckets, total_bucket
 from domain.client_info import ClientInfo
@@ -23,7 +23,7 @@ class CheckPassword:
     hitting a limit does not reveal that a username and an e-mail address belong together.
     """
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     directory: Directory
     hasher: Hasher
     limits: Limits

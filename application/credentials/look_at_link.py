@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.ports import Clock, LinkSigner
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.mail import LinkPurpose
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
@@ -11,7 +11,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LookAtLink:
-    begin: Begin
+    begin: UnitOfWorkFactory
     links: LinkSigner
     clock: Clock
 

@@ -6,7 +6,7 @@ from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, LinkSigner
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -20,7 +20,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResetPassword:
-    begin: Begin
+    begin: UnitOfWorkFactory
     hasher: Hasher
     links: LinkSigner
     limits: Limits

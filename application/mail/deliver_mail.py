@@ -17,7 +17,7 @@ from application.mail.ports import (
     ReportMail,
 )
 from application.ports import Clock, LinkSigner
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.mail import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail, retry_delay, unanswered_delay
 from domain.refusals import Refusal
 
@@ -40,8 +40,8 @@ class DeliverMail:
     mail would be sent again when its lease ends.
     """
 
-    begin: Begin
-    step: Begin
+    begin: UnitOfWorkFactory
+    autocommit: UnitOfWorkFactory
     links: LinkSigner
     composer: Composer
     mailer: Mailer
@@ -93,7 +93,7 @@ class DeliverMail:
             with suppress(Refusal):  # the delivery continues without the renewal
                 await self._release(not_started)
                 wait, note = (self._unanswered(mail), _UNANSWERED) if sent else (self.lease, mail.note)
-                async with self.step() as work:
+                async with self.autocommit() as work:
                     await work.mails.postpone(mail, wait=wait, note=note)
 
         try:
@@ -129,7 +129,7 @@ class DeliverMail:
 
     async def _settle(self, mail: OutboxMail, outcome: DeliveryOutcome, note: str) -> None:
         try:
-            async with self.step() as work:
+            async with self.autocommit() as work:
                 await work.mails.record_outcome(mail, outcome, now=self.clock(), note=note)
         except Refusal:
             self.unsaved.append((mail, outcome, note))
@@ -148,7 +148,7 @@ class DeliverMail:
         if hopeless:
             await self._settle(mail, DeliveryOutcome.PARKED, note)
             return
-        async with self.step() as work:
+        async with self.autocommit() as work:
             await work.mails.postpone(mail, wait=delay or retry_delay(mail.attempts), note=note)
         self.report(mail, None, note, server_refuses=server_refuses)
 

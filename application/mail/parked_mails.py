@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.mail import OutboxMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParkedMails:
-    begin: Begin
+    begin: UnitOfWorkFactory
 
     async def __call__(self, *, limit: int = 100) -> Sequence[OutboxMail]:
         async with self.begin() as work:

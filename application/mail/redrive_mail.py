@@ -4,14 +4,14 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RedriveMail:
     """The link keeps its expiry. If it has expired, the mail is dropped."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, *, mail_id: UUID) -> bool:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.ports import Clock, Limits
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
 from domain.client_info import ClientInfo
 from domain.limits import Limit
@@ -14,7 +14,7 @@ _BY_STRANGERS = {Limit.MAIL_RECIPIENT, Limit.MAIL_DAY}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SpendMail:
-    begin: Begin
+    begin: UnitOfWorkFactory
     limits: Limits
     clock: Clock
 

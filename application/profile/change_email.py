@@ -6,7 +6,7 @@ from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, NewId
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
@@ -21,7 +21,7 @@ from domain.token import AccessToken
 class ChangeEmail:
     """The new address is not looked up, so the response cannot reveal whether it has an account."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     check: CheckPassword
     limits: Limits
     audit: Audit

@@ -6,7 +6,7 @@ from application.administration.manage_user import ensure_admin_remains
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import LinkPurpose, MailKind
@@ -19,7 +19,7 @@ class ConfirmEmail:
     """Only the newest change of a user can be confirmed. Confirming it again succeeds until the credentials
     change."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     links: LinkSigner
     audit: Audit
     mail: MailQueue

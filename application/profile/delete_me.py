@@ -6,7 +6,7 @@ from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address_change import undoable_until
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
@@ -17,7 +17,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteMe:
-    begin: Begin
+    begin: UnitOfWorkFactory
     check: CheckPassword
     manage: ManageUser
     audit: Audit

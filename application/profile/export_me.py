@@ -7,7 +7,7 @@ from typing import TypeVar
 from uuid import UUID
 
 from application.audit import Audit
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.address_change import AddressChange
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import Event, EventType
@@ -35,7 +35,7 @@ class Export:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExportMe:
-    begin: Begin
+    begin: UnitOfWorkFactory
     audit: Audit
 
     async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Export:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from application.audit import Audit
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.address import chosen_username, normal_username
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
@@ -15,7 +15,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RenameMe:
-    begin: Begin
+    begin: UnitOfWorkFactory
     policy: PasswordPolicy
     audit: Audit
 

@@ -6,7 +6,7 @@ from uuid import UUID
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.mail import EmailLink, LinkPurpose, MailKind
@@ -23,7 +23,7 @@ class RestoreEmail:
     with all later ones; earlier changes can still be undone.
     """
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     links: LinkSigner
     audit: Audit
     mail: MailQueue

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId, Receipt
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.address import chosen_username, normal_email
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -19,7 +19,7 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Register:
-    begin: Begin
+    begin: UnitOfWorkFactory
     hasher: Hasher
     limits: Limits
     policy: PasswordPolicy

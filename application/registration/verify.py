@@ -7,7 +7,7 @@ from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, LinkSigner
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.buckets import link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
@@ -20,7 +20,7 @@ from domain.user import NO_PASSWORD, Provenance, User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verify:
-    begin: Begin
+    begin: UnitOfWorkFactory
     links: LinkSigner
     limits: Limits
     audit: Audit

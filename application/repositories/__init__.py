@@ -8,23 +8,23 @@ from uuid import UUID
 from application.repositories.address_changes import AddressChanges
 from application.repositories.mails import Mails
 from application.repositories.sessions import Renewals, Sessions
-from application.repositories.users import BY_EMAIL, BY_USERNAME, Found, Place, Users, Verification
+from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
 from domain.client import Client
 from domain.event import Event
 
 __all__ = [
-    "BY_EMAIL",
-    "BY_USERNAME",
+    "EMAIL_KEY",
+    "USERNAME_KEY",
     "AddressChanges",
-    "Begin",
     "Clients",
     "Events",
-    "Found",
     "Mails",
-    "Place",
+    "PageCursor",
     "Renewals",
     "Sessions",
     "UnitOfWork",
+    "UnitOfWorkFactory",
+    "UserHit",
     "Users",
     "Verification",
 ]
@@ -65,6 +65,6 @@ class UnitOfWork(Protocol):
     def clients(self) -> Clients: ...
 
 
-Begin = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
-"""`async with begin() as work:` the dedent is the commit; an exception rolls everything back. A `Begin` with the name
-`step` has no transaction: each statement is committed by itself."""
+UnitOfWorkFactory = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+"""`async with begin() as work:` the dedent is the commit; an exception rolls everything back. A `UnitOfWorkFactory`
+with the name `autocommit` has no transaction: each statement is committed by itself."""

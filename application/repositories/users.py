@@ -22,12 +22,12 @@ class Verification:
     contested: bool = False
 
 
-BY_EMAIL, BY_USERNAME = "@", "~"
-"""First character of `Found.key`. It sorts users found by address before those found by username."""
+EMAIL_KEY, USERNAME_KEY = "@", "~"
+"""First character of `UserHit.key`. It sorts users found by address before those found by username."""
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class PageCursor:
     """Where a page ended: the sort key of the last user, empty if users are sorted by id, and the id."""
 
     id: UUID
@@ -35,7 +35,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class UserHit:
     """A user and its sort key."""
 
     user: User
@@ -160,7 +160,7 @@ class Users(Protocol):
         """
         ...
 
-    async def page(self, *, query: str, role: Role | None, limit: int, after: Place | None) -> Sequence[Found]:
+    async def page(self, *, query: str, role: Role | None, limit: int, after: PageCursor | None) -> Sequence[UserHit]:
         """Users whose address begins with the query (in lower case), sorted by address; then users whose username
         does, sorted by username. With an empty query, all users, sorted by id."""
         ...

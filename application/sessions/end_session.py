@@ -5,7 +5,7 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.refusals import session_not_found
@@ -17,7 +17,7 @@ from domain.token import AccessToken
 class EndSession:
     """Ending a session that has ended succeeds, and also waits until that is in force everywhere."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     audit: Audit
     clock: Clock
 

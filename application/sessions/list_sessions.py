@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.session import Session
 from domain.token import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListSessions:
-    begin: Begin
+    begin: UnitOfWorkFactory
     clock: Clock
 
     async def __call__(self, caller: AccessToken) -> Sequence[Session]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.ports import Clock, Hasher, NewId
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
@@ -16,7 +16,7 @@ from domain.token import TokenPair
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Login:
-    begin: Begin
+    begin: UnitOfWorkFactory
     check: CheckPassword
     hasher: Hasher
     issue: IssueTokens

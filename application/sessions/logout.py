@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.session import EndReason
@@ -13,12 +13,12 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Logout:
-    step: Begin
+    autocommit: UnitOfWorkFactory
     audit: Audit
     clock: Clock
 
     async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         now, user_id = self.clock(), caller.user_id
         event = self.audit.event(EventType.LOGGED_OUT, user_id, by=user_id, client_info=client_info)
-        async with self.step() as work:
+        async with self.autocommit() as work:
             await work.sessions.end(caller.session_id, now=now, reason=EndReason.LOGOUT, event=event)

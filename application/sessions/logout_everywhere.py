@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.ports import Clock
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.event import EventType
 from domain.session import EndReason
@@ -13,7 +13,7 @@ from domain.token import AccessToken
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LogoutEverywhere:
-    begin: Begin
+    begin: UnitOfWorkFactory
     audit: Audit
     clock: Clock
 

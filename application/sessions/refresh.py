@@ -7,7 +7,7 @@ from datetime import datetime
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, RefreshTokenCodec
-from application.repositories import Begin, Renewals, UnitOfWork
+from application.repositories import Renewals, UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.buckets import notice_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -24,7 +24,7 @@ from domain.user import User
 class Refresh:
     """`pace` counts refreshes in this process. A shared counter would cost another round trip."""
 
-    begin: Begin
+    begin: UnitOfWorkFactory
     renewals: Renewals
     refresh_codec: RefreshTokenCodec
     issue: IssueTokens

@@ -3,19 +3,19 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from uuid import UUID
 
-from application.repositories import Place
+from application.repositories import PageCursor
 from domain.refusals import ErrorCode, Refusal
 
 
-def cursor_of(place: Place) -> str:
+def cursor_of(place: PageCursor) -> str:
     return urlsafe_b64encode(place.id.bytes + place.key.encode()).decode().rstrip("=")
 
 
-def place_of(cursor: str, query: str = "") -> Place:
+def place_of(cursor: str, query: str = "") -> PageCursor:
     """A position in the list of users that start with the query, or of all users. Raises `malformed`."""
     try:
         said = urlsafe_b64decode(cursor.encode("ascii") + b"==")
-        place = Place(UUID(bytes=said[:16]), said[16:].decode("ascii"))
+        place = PageCursor(UUID(bytes=said[:16]), said[16:].decode("ascii"))
     except ValueError:
         place = None
     if place is None or cursor_of(place) != cursor or "\0" in place.key:

@@ -106,7 +106,7 @@ class Fading(Mailer):
 
 async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it_is_back(world: World) -> None:
     fading = Fading(world)
-    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
+    deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
     first, second = await owe(world, MailKind.ALREADY_REGISTERED), await owe(world, MailKind.PASSWORD_CHANGED)
     for mail in (first, second):
         fading.away = False
@@ -124,7 +124,7 @@ async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it
 
 async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(world: World) -> None:
     fading = Fading(world)
-    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=fading)
+    deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
     mail = await owe(world, MailKind.ALREADY_REGISTERED)
     with pytest.raises(Refusal, match="is not available"):
         await deliver()
@@ -290,6 +290,6 @@ async def test_a_letter_goes_on_though_its_lease_cannot_be_renewed(world: World)
         await world.mailer.send(letter)
 
     mail = await owe(world, MailKind.ALREADY_REGISTERED)
-    deliver = replace(world.deliver_mail, begin=fading.begin, step=fading.begin, mailer=Slow(world, dawdle))
+    deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=Slow(world, dawdle))
     assert await deliver() == 1
     assert kept(world, mail).outcome is DeliveryOutcome.SENT

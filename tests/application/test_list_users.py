@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from application.repositories import Place
+from application.repositories import PageCursor
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, refused
@@ -22,14 +22,14 @@ async def test_the_pages_together_are_everybody_once(count: int, limit: int) -> 
     made = sorted([(await world.user(f"user{n}@example.org")).id for n in range(count)])
 
     seen: list[UUID] = []
-    after: Place | None = None
+    after: PageCursor | None = None
     while True:
         page, after = await world.list_users(limit=limit, after=after)
         assert len(page) <= limit
         seen += [user.id for user in page]
         if after is None:
             break
-        assert after == Place(page[-1].id)
+        assert after == PageCursor(page[-1].id)
 
     assert seen == made
 
@@ -40,7 +40,7 @@ async def test_a_page_that_is_just_full_is_the_last(world: World) -> None:
     page, after = await world.list_users(limit=4)
     assert (len(page), after) == (4, None)
     page, after = await world.list_users(limit=2)
-    assert (len(page), after) == (2, Place(page[-1].id))
+    assert (len(page), after) == (2, PageCursor(page[-1].id))
 
 
 async def test_whoever_comes_while_the_pages_are_turned_moves_nobody(world: World) -> None:

@@ -359,7 +359,7 @@ class Story:
         self.newest = opened
         self.over = False
 
-    async def step(self, kind: str, by: int) -> None:
+    async def autocommit(self, kind: str, by: int) -> None:
         if kind == "wait":
             self.world.clock.advance(seconds=by)
         elif kind == "role":
@@ -412,7 +412,7 @@ async def test_a_session_has_one_living_generation_and_never_comes_back(steps: l
     await world.user(ALICE)
     story = Story(world, await world.enter(ALICE))
     for kind, by in steps:
-        await story.step(kind, by)
+        await story.autocommit(kind, by)
 
 
 async def test_an_access_token_does_not_outlive_its_session(world: World) -> None:

@@ -21,7 +21,7 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresStore
-from application.repositories import BY_EMAIL, BY_USERNAME, Place
+from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
 from domain.address_change import AddressChange
 from domain.mail import DeliveryOutcome
 from domain.retention import Leftover
@@ -167,8 +167,8 @@ async def test_pages_are_turned_by_index(house: House) -> None:
             for role in (None, Role.ADMIN, Role.MEMBER):
                 for after in (
                     None,
-                    Place(half, query and BY_EMAIL + query),
-                    Place(half, query and BY_USERNAME + query),
+                    PageCursor(half, query and EMAIL_KEY + query),
+                    PageCursor(half, query and USERNAME_KEY + query),
                 ):
                     await work.users.page(query=query, role=role, limit=50, after=after)
     assert by_index(await house.plans())

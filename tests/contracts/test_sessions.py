@@ -302,13 +302,13 @@ async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: St
     user = await stage.user()
     session = opened(user)
     entry, exits = login_of(session), [replace(login_of(session), action=EventType.LOGGED_OUT) for _ in range(20)]
-    async with stage.store.step() as work:
+    async with stage.store.autocommit() as work:
         assert await work.sessions.open(session, credential_version=1, event=entry) == user
     assert await noted(stage, user) == [entry]
 
     def leaving(told: Event) -> Callable[[], Awaitable[bool]]:
         async def leave() -> bool:
-            async with stage.store.step() as work:
+            async with stage.store.autocommit() as work:
                 return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=told)
 
         return leave

@@ -11,7 +11,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from application.repositories import BY_EMAIL, Place
+from application.repositories import EMAIL_KEY, PageCursor
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
@@ -444,7 +444,7 @@ async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(databa
 
 
 async def page(
-    stage: Stage, query: str = "", *, role: Role | None = None, limit: int = 50, after: Place | None = None
+    stage: Stage, query: str = "", *, role: Role | None = None, limit: int = 50, after: PageCursor | None = None
 ) -> list[User]:
     async with stage.begin() as work:
         return [found.user for found in await work.users.page(query=query, role=role, limit=limit, after=after)]
@@ -457,7 +457,7 @@ async def test_pages_follow_each_other_in_the_order_of_ids(stage: Stage) -> None
     turned, after = [], None
     while leaf := await page(stage, limit=3, after=after):
         turned.append(leaf)
-        after = Place(leaf[-1].id)
+        after = PageCursor(leaf[-1].id)
     assert turned == [everybody[:3], everybody[3:6], everybody[6:]]
     assert await page(stage, limit=0) == []
 
@@ -489,7 +489,11 @@ async def test_a_page_can_be_of_one_role_within_a_query_and_behind_a_cursor(stag
     assert await page(stage, role=Role.MODERATOR) == moderators
     assert (
         await page(
-            stage, "m", role=Role.MODERATOR, limit=2, after=Place(moderators[0].id, BY_EMAIL + moderators[0].email)
+            stage,
+            "m",
+            role=Role.MODERATOR,
+            limit=2,
+            after=PageCursor(moderators[0].id, EMAIL_KEY + moderators[0].email),
         )
         == moderators[1:3]
     )

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 
-from application.repositories import Begin
+from application.repositories import UnitOfWorkFactory
 from domain.client_info import ClientInfo
 from domain.token import AccessToken, TokenPair
 from entrypoints.container import Container, close
@@ -20,7 +20,7 @@ class House:
 
     def __init__(self, container: Container) -> None:
         self.container = container
-        self.begin: Begin = container.begin()
+        self.begin: UnitOfWorkFactory = container.begin()
         self.overheard = Overheard(container.database())
 
     async def trips(self, verb: Awaitable[Any]) -> str:

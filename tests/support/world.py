@@ -141,7 +141,7 @@ class World:
             self.renewals, self.directory = PostgresRenewals(database), PostgresDirectory(database)
             self.leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
         self.revocations = CachedRevocationCheck(self.blocklist, revocations)
-        self.begin, self.step = store.begin, store.step
+        self.begin, self.autocommit = store.begin, store.autocommit
         self.new_id = uuid7
         self.new_secret = lambda: f"secret of {uuid7()}"
         self.hasher = MemoryHasher()

@@ -9,7 +9,7 @@ from litestar.params import FromPath
 from msgspec import Struct
 
 from application.administration.list_events import ListEvents
-from application.repositories import Place
+from application.repositories import PageCursor
 from domain.event import Event, EventType
 from domain.role import Role
 from domain.token import AccessToken
@@ -94,7 +94,7 @@ async def _page(
 ) -> EventPage:
     after = None if cursor is None else place_of(cursor).id
     page, following = await list_events(user_id, reader=reader.user_id, limit=limit, after=after)
-    next_cursor = None if following is None else cursor_of(Place(following))
+    next_cursor = None if following is None else cursor_of(PageCursor(following))
     return EventPage([EventResponse.of(event) for event in page], next_cursor)
 
 

@@ -6,7 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppres
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from application.repositories import Begin, UnitOfWork
+from application.repositories import UnitOfWork, UnitOfWorkFactory
 from tests.support.statement_recorder import Overheard
 
 
@@ -14,7 +14,7 @@ class _Back(Exception):
     """Nothing of it shall stay."""
 
 
-def rolled_back(begin: Begin) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
+def rolled_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
     """The same, but what is done there is undone."""
 
     @asynccontextmanager
