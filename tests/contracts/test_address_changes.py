@@ -122,7 +122,7 @@ async def test_the_user_and_everybody_of_the_address_are_held_in_order(stage: St
         assert await work.users.lock(new_id(), email="nobody@example.org") == []
 
 
-async def test_with_somebody_who_governs_all_are_held_who_do(stage: Stage) -> None:
+async def test_lock_includes_all_admins_if_one_is_an_admin(stage: Stage) -> None:
     admins = [await stage.user(f"admin{number}@example.org", role=Role.ADMIN) for number in range(3)]
     await stage.user("claims@example.org", role=Role.ADMIN, proven=False)
     banned = await stage.user("banned@example.org", role=Role.ADMIN)

@@ -41,7 +41,7 @@ def jwt_codec(*private: object) -> JwtCodec:
 
 
 @dataclass(frozen=True)
-class Kind:
+class SignedText:
     """A kind of signed text: `make` signs with the newest secret or key, the others as they say."""
 
     thing: object
@@ -52,23 +52,23 @@ class Kind:
     foreign: Callable[[], str]
 
 
-def kind_of_link(purpose: LinkPurpose) -> Kind:
+def kind_of_link(purpose: LinkPurpose) -> SignedText:
     thing = EmailLink(purpose=purpose, subject=USER, version=3, issued_at=NOW)
     new, old, foreign = (ItsDangerousLinkSigner(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     seals = [lambda s=s: s.sign(thing) for s in (new, old, foreign)]
-    return Kind(thing, ErrorCode.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
+    return SignedText(thing, ErrorCode.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
 
 
-def kind_of_refresh() -> Kind:
+def kind_of_refresh() -> SignedText:
     new, old, foreign = (ItsDangerousRefreshCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
-    return Kind(
+    return SignedText(
         REFRESH, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(REFRESH) for s in (new, old, foreign)]
     )
 
 
-def kind_of_access(*keys: object) -> Kind:
+def kind_of_access(*keys: object) -> SignedText:
     new, old, foreign = jwt_codec(*keys), jwt_codec(*keys[1:]), jwt_codec(ed25519.Ed25519PrivateKey.generate())
-    return Kind(
+    return SignedText(
         ACCESS, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(ACCESS) for s in (new, old, foreign)]
     )
 
@@ -83,7 +83,7 @@ KINDS = {
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
 
-def refuses(kind: Kind, text: str) -> bool:
+def refuses(kind: SignedText, text: str) -> bool:
     with pytest.raises(Refusal) as refused:
         print("accepted:", kind.decode(text))
     assert len(text) < 12 or text not in repr(refused.value)
@@ -91,7 +91,7 @@ def refuses(kind: Kind, text: str) -> bool:
 
 
 @kinds
-def test_what_is_signed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind) -> None:
+def test_what_is_signed_comes_back_under_any_secret_but_a_foreign_one(kind: SignedText) -> None:
     assert kind.decode(kind.make()) == kind.thing
     assert kind.make() == kind.make()
     assert len(kind.make()) < 1000
@@ -102,7 +102,7 @@ def test_what_is_signed_comes_back_under_any_secret_but_a_foreign_one(kind: Kind
 
 
 @kinds
-def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
+def test_no_character_can_be_changed_dropped_or_added(kind: SignedText) -> None:
     text = kind.make()
     for at in range(len(text)):
         for bit in range(8):  # the eighth bit leaves ASCII
@@ -113,7 +113,7 @@ def test_no_character_can_be_changed_dropped_or_added(kind: Kind) -> None:
 
 
 @kinds
-def test_a_text_has_one_spelling(kind: Kind) -> None:
+def test_a_text_has_one_spelling(kind: SignedText) -> None:
     text = kind.make()
     alphabet = string.ascii_letters + string.digits + "-_"
     # The last character of a segment may have bits to spare.
@@ -126,7 +126,7 @@ def test_a_text_has_one_spelling(kind: Kind) -> None:
 
 @kinds
 @pytest.mark.parametrize("other", KINDS)
-def test_no_kind_is_taken_for_another(kind: Kind, other: str) -> None:
+def test_no_kind_is_taken_for_another(kind: SignedText, other: str) -> None:
     text = KINDS[other].make()
     if KINDS[other].thing == kind.thing:
         assert kind.decode(text) == kind.thing

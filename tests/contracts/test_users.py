@@ -290,7 +290,7 @@ async def test_roles_and_bans_are_set_and_lifted(stage: Stage) -> None:
         assert await work.users.set_disabled(new_id(), True, now=NOW) is None
 
 
-async def test_governors_are_proven_admins_who_may_enter(stage: Stage) -> None:
+async def test_active_admins_are_verified_and_not_disabled(stage: Stage) -> None:
     admins = [await stage.user(f"admin{number}@example.org", role=Role.ADMIN) for number in range(3)]
     await stage.user("moderator@example.org", role=Role.MODERATOR)
     await stage.user("claims@example.org", role=Role.ADMIN, proven=False)
@@ -307,11 +307,11 @@ async def test_admins_who_would_remove_each_other_do_not_both_go(stage: Stage) -
             async def demote() -> list[UUID]:
                 async with stage.begin() as work:
                     await work.users.lock(target.id, with_admins=True)
-                    governors = list(await work.users.active_admin_ids())
+                    admins = list(await work.users.active_admin_ids())
                     await anyio.sleep(0.002)
-                    if governors != [target.id]:
+                    if admins != [target.id]:
                         await work.users.set_role(target.id, Role.MEMBER)
-                    return governors
+                    return admins
 
             return demote
 

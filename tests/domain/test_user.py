@@ -78,7 +78,7 @@ def test_nobody_touches_a_peer_or_a_superior(actor: Role, target: Role) -> None:
 
 
 @given(USERS)
-def test_only_a_proven_admin_who_is_not_disabled_governs(user: User) -> None:
+def test_only_a_verified_admin_who_is_not_disabled_is_active_admin(user: User) -> None:
     assert user.is_active_admin == (user.role is Role.ADMIN and user.verified and not user.disabled)
 
 

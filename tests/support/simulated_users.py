@@ -31,7 +31,7 @@ class Stay:
 
 
 @dataclass
-class Link:
+class MailedLink:
     """`twice` is one that may be followed again while it lives."""
 
     path: str
@@ -49,7 +49,7 @@ class Dweller:
         self.stack, self.clock = stack, clock
         self.email = stack.service.user("dweller")
         self.stays: list[Stay] = []
-        self.links: list[Link] = []
+        self.links: list[MailedLink] = []
         self.claims: dict[str, datetime] = {}
         self.claimed: dict[str, str] = {}
         self.quiet: set[str] = set()
@@ -152,7 +152,7 @@ class Dweller:
         if random.random() < 0.5:
             self.quiet.add(fresh)
         if random.random() < 0.5:
-            self.links.append(Link("/v1/verify", self.letter(fresh, 0), LinkPurpose.VERIFY, now, twice=True))
+            self.links.append(MailedLink("/v1/verify", self.letter(fresh, 0), LinkPurpose.VERIFY, now, twice=True))
             self.claimed[self.links[-1].token] = fresh
 
     def come_back(self, email: str, touched: datetime) -> None:
@@ -166,7 +166,9 @@ class Dweller:
         if kept and near:
             now, before = self.clock(), len(self.stack.box.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
-            self.links.append(Link("/v1/verify", self.letter(email, before), LinkPurpose.VERIFY, now, twice=True))
+            self.links.append(
+                MailedLink("/v1/verify", self.letter(email, before), LinkPurpose.VERIFY, now, twice=True)
+            )
             self.claimed[self.links[-1].token] = email
             return
         stay = self.enter(email)
@@ -186,12 +188,12 @@ class Dweller:
         assert self.ask("/v1/email/change", stay, new_email=new, password=PASSWORD).status_code == 202
         confirm, restore = self.letter(new, 0, "Confirm"), self.letter(email, 0, "about to change")
         self.stays.remove(stay)
-        self.links.append(Link("/v1/email/confirm", restore, LinkPurpose.RESTORE, now, twice=False))
+        self.links.append(MailedLink("/v1/email/confirm", restore, LinkPurpose.RESTORE, now, twice=False))
         if random.random() < 0.5:
             assert self.ask("/v1/email/confirm", token=confirm).status_code == 200
         self.proven.add(who)
 
-    def follow(self, link: Link) -> None:
+    def follow(self, link: MailedLink) -> None:
         works = self.works(not link.dead, link.asked, link.purpose.lifetime)
         answer = self.ask(link.path, token=link.token)
         self.expect(works, answer)

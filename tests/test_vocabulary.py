@@ -1,0 +1,109 @@
+"""Identifiers use the field's terms: each retired word stands here once, with what replaced it."""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGES = ("domain", "application", "adapters", "entrypoints", "migrations", "tests")
+
+RETIRED_NAMES = {
+    "Begin": "UnitOfWorkFactory",
+    "Code": "ErrorCode",
+    "Kind": "MailKind",
+    "Letter": "RenderedMail",
+    "Link": "EmailLink",
+    "NOWHERE": "UNKNOWN_CLIENT",
+    "Origin": "ClientInfo",
+    "Outcome": "DeliveryOutcome",
+    "Place": "PageCursor",
+    "Proof": "Verification",
+    "Purpose": "LinkPurpose",
+    "Standing": "RotationState",
+    "bring_back": "restore",
+    "deletion_at": "undoable_deletion",
+    "held_role": "effective_role",
+    "known_from": "has_session_in_network",
+    "lowest_welcome": "effective_min_generation",
+    "make_room": "evict_oldest",
+    "may_touch": "can_manage",
+    "note_reset_links": "record_reset_links",
+    "outdate_all": "revoke_access_tokens",
+    "owns_address": "owns_email",
+    "rival_hash": "unverified_hash",
+}
+"""Whole identifiers: of a module, class, function, parameter, variable or attribute."""
+
+RETIRED_WORDS = {
+    "governors": "active admins",
+    "governs": "is_active_admin",
+}
+"""Words that are no part of any identifier; `_` and capitals separate words."""
+
+
+def defined(tree: ast.AST) -> Iterator[tuple[int, str]]:
+    """Line and name of all that a source defines. Names that it only uses are defined elsewhere, or by a library."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                yield node.lineno, name
+            case ast.arg(arg=name) | ast.Name(id=name, ctx=ast.Store()) | ast.Attribute(attr=name, ctx=ast.Store()):
+                yield node.lineno, name
+            case ast.ExceptHandler(name=str(name)) | ast.MatchAs(name=str(name)) | ast.MatchStar(name=str(name)):
+                yield node.lineno, name
+            case ast.Import(names=aliases) | ast.ImportFrom(names=aliases):
+                yield from ((node.lineno, alias.asname) for alias in aliases if alias.asname)
+
+
+def replacement(identifier: str) -> str | None:
+    """What to write instead; None where the identifier is fine."""
+    words = (word.lower() for word in re.findall(r"[A-Z]?[a-z0-9]+|[A-Z0-9]+(?![a-z])", identifier))
+    retired = (RETIRED_WORDS.get(word) for word in words)
+    return RETIRED_NAMES.get(identifier) or next(filter(None, retired), None)
+
+
+def offences(source: str, path: Path) -> list[str]:
+    names = [(1, part) for part in path.with_suffix("").parts]
+    names += defined(ast.parse(source))
+    return [f"{path}:{line}: {name} -> {better}" for line, name in names if (better := replacement(name))]
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_identifiers_use_no_retired_word(package: str) -> None:
+    files = [path.relative_to(ROOT) for path in sorted((ROOT / package).rglob("*.py"))]
+    assert files
+    assert [offence for path in files for offence in offences((ROOT / path).read_text(), path)] == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "class Kind: ...",
+        "def may_touch(): ...",
+        "async def governs_all(): ...",
+        "lambda governs: 0",
+        "event_governs = 1",
+        "self.governors = ()",
+        "class GovernsAll: ...",
+        "GOVERNS: int",
+        "for governs in (): ...",
+        "from a import b as Kind",
+        "try: ...\nexcept ValueError as governs: ...",
+        "match 0:\n    case [governs, *governors]: ...",
+    ],
+)
+def test_a_retired_word_is_found(source: str) -> None:
+    assert offences(source, Path("a.py"))
+
+
+def test_a_retired_word_is_found_in_the_name_of_a_module() -> None:
+    assert offences("", Path("domain/governs.py"))
+    assert offences("", Path("domain/Kind/x.py"))
+
+
+@pytest.mark.parametrize("source", ["import a.Kind", "kind = MailKind.RESET", "f(governs=1)", "ungoverns = 1"])
+def test_other_words_are_left_alone(source: str) -> None:
+    assert offences(source, Path("a.py")) == []
