@@ -29,6 +29,7 @@ class ChangeUser:
         disabled: bool | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> User:
+        """Raises `role_required`, `not_found`, `forbidden` or `last_admin`."""
         async with self.begin() as work:
             await work.users.lock(user_id, with_admins=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)

@@ -22,6 +22,7 @@ class DeleteUser:
     audit: Audit
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
+        """Raises `role_required`, `not_found`, `forbidden` or `last_admin`."""
         async with self.begin() as work:
             await work.users.lock(user_id, with_admins=True)
             actor, target = await authorize_actor(work, caller, user_id, role=Role.ADMIN)

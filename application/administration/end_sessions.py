@@ -19,6 +19,7 @@ class EndSessions:
     manage: ManageUser
 
     async def __call__(self, caller: AccessToken, user_id: UUID, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
+        """Raises `role_required`, `not_found` or `forbidden`."""
         async with self.begin() as work:
             actor, _ = await authorize_actor(work, caller, user_id, role=Role.MODERATOR)
             await self.manage.end_sessions(work, user_id, by=actor.id, client_info=client_info)

@@ -13,6 +13,7 @@ class ShowUser:
     begin: UnitOfWorkFactory
 
     async def __call__(self, user_id: UUID) -> User:
+        """Raises `not_found`."""
         async with self.begin() as work:
             user = await work.users.by_id(user_id)
         if user is None:

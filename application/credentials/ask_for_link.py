@@ -18,6 +18,7 @@ class AskForLink:
     kind: MailKind
 
     async def __call__(self, *, email: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
+        """Raises `email_invalid` or `rate_limited`."""
         address = normal_email(email)
         await self.spend(self.kind, address, client_info)
         async with self.begin() as work:

@@ -46,6 +46,8 @@ class ChangePassword:
         confirm_password: str | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> TokenPair:
+        """Raises `invalid_credentials`, `password_weak`, `password_mismatch`, `account_disabled`, `token_revoked` or
+        `rate_limited`."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:

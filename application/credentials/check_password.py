@@ -43,6 +43,7 @@ class CheckPassword:
         return (found[verdict.place] if found else None), verdict
 
     async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
+        """Whether this is the user's password."""
         receipt = await self._spend(user.email, client_info)
         return (await self._verify(password, user.password_hash, receipt=receipt)).fits
 

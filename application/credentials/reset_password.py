@@ -32,6 +32,7 @@ class ResetPassword:
     async def __call__(
         self, *, token: str, new_password: str, confirm_password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
+        """Raises `link_invalid`, `link_expired`, `password_weak`, `password_mismatch` or `rate_limited`."""
         async with count_failures(self.limits, link_bucket(LinkPurpose.RESET, client_info), BAD_LINK):
             user = await self._use(token, new_password, confirm_password, client_info)
         await self._welcome(user, client_info)

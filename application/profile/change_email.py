@@ -32,6 +32,7 @@ class ChangeEmail:
     async def __call__(
         self, caller: AccessToken, *, new_email: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
+        """Raises `email_invalid`, `invalid_credentials`, `account_disabled`, `token_revoked` or `rate_limited`."""
         address = normal_email(new_email, field="new_email")
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)

@@ -26,6 +26,7 @@ class ConfirmEmail:
     clock: Clock
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        """Raises `link_invalid`, `link_expired` or `last_admin`."""
         link = self.links.verify(token.strip(), LinkPurpose.EMAIL)
         now = self.clock()
         if link.expired(now):

@@ -24,7 +24,8 @@ class DeleteMe:
     clock: Clock
 
     async def __call__(self, caller: AccessToken, *, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
-        """Raises `invalid_credentials` or `last_admin`. The event stores no IP address: it outlives the user."""
+        """Raises `invalid_credentials`, `account_disabled`, `last_admin`, `token_revoked` or `rate_limited`. The
+        event has no IP address, because it outlives the user."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:

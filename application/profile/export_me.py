@@ -39,6 +39,7 @@ class ExportMe:
     audit: Audit
 
     async def __call__(self, caller: AccessToken, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Export:
+        """Raises `token_revoked`."""
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:

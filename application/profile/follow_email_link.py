@@ -21,6 +21,7 @@ class FollowEmailLink:
     restore: RestoreEmail
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        """Raises `link_invalid`, `link_expired`, `last_admin` or `rate_limited`."""
         async with count_failures(self.limits, link_bucket(LinkPurpose.EMAIL, client_info), BAD_LINK):
             link = self._read(token)
             if link is not None:

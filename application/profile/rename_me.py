@@ -22,7 +22,7 @@ class RenameMe:
     async def __call__(
         self, caller: AccessToken, *, username: str | None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> User:
-        """Return the renamed user. Raises `username_invalid` or `username_taken`."""
+        """Return the renamed user. Raises `username_invalid`, `username_taken` or `token_revoked`."""
         name = None if username is None else normal_username(username)
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)

@@ -30,6 +30,7 @@ class RestoreEmail:
     clock: Clock
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        """Raises `link_invalid` or `link_expired`."""
         link = self.links.verify(token.strip(), LinkPurpose.RESTORE)
         now = self.clock()
         if link.expired(now):

@@ -13,6 +13,7 @@ class ShowMe:
     directory: Directory
 
     async def __call__(self, caller: AccessToken) -> User:
+        """Raises `token_revoked` if the user is gone."""
         user = await self.directory.user(caller.user_id)
         if user is None:
             raise token_revoked()

@@ -31,6 +31,7 @@ class Register:
     async def __call__(
         self, *, email: str, password: str, username: str | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
+        """Raises `email_invalid`, `username_invalid`, `username_taken`, `password_weak` or `rate_limited`."""
         address, name, secret, errors = email, username, password, InputErrors()
         with errors:
             address = normal_email(email)

@@ -28,6 +28,7 @@ class Verify:
     clock: Clock
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
+        """Raises `link_invalid`, `link_expired` or `rate_limited`."""
         async with count_failures(self.limits, link_bucket(LinkPurpose.VERIFY, client_info), BAD_LINK):
             return await self._use(token, client_info)
 

@@ -45,7 +45,9 @@ class Clients(Protocol):
 
     async def all(self) -> Sequence[Client]: ...
 
-    async def remove(self, client_id: UUID) -> bool: ...
+    async def remove(self, client_id: UUID) -> bool:
+        """Return False if there is no such client."""
+        ...
 
 
 class UnitOfWork(Protocol):

@@ -38,7 +38,9 @@ class Mails(Protocol):
         and are not older than the user. `after` is the id of the last mail of the page before."""
         ...
 
-    async def parked(self, *, limit: int) -> Sequence[OutboxMail]: ...
+    async def parked(self, *, limit: int) -> Sequence[OutboxMail]:
+        """The oldest parked mails, oldest first."""
+        ...
 
     async def redrive(self, mail_id: UUID, *, now: datetime) -> bool:
         """Make a parked mail due at once, with no attempts. Return False if no parked mail has that id."""

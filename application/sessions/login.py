@@ -26,6 +26,7 @@ class Login:
     new_id: NewId
 
     async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
+        """Raises `invalid_credentials`, `account_disabled` or `rate_limited`."""
         user, verdict = await self.check.of_login(login, password, client_info=client_info)
         if user is None or not verdict.fits:
             raise incorrect_login()

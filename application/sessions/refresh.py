@@ -36,6 +36,7 @@ class Refresh:
     clock: Clock
 
     async def __call__(self, *, refresh_token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
+        """Raises `token_invalid`, `token_expired`, `session_ended`, `refresh_reused` or `rate_limited`."""
         token = self.refresh_codec.decode(refresh_token)
         await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
         now = self.clock()
