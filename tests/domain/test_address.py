@@ -22,7 +22,7 @@ from domain.refusals import ErrorCode, Refusal
         ("a@" + "b" * 63 + ".org", "a@" + "b" * 63 + ".org"),
     ],
 )
-def test_addresses_are_kept_in_lower_case(typed: str, kept: str) -> None:
+def test_addresses_are_stored_in_lower_case(typed: str, kept: str) -> None:
     assert normal_email(typed) == kept
 
 
@@ -43,7 +43,7 @@ BROKEN = [
 
 
 @pytest.mark.parametrize("typed", [*NOT_PLAIN.strip("\n").replace("\n", "|").split("|"), *BROKEN])
-def test_everything_else_is_refused(typed: str) -> None:
+def test_invalid_addresses_are_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         normal_email(typed)
     assert (refused.value.code, refused.value.field) == (ErrorCode.EMAIL_INVALID, "email")
@@ -53,7 +53,7 @@ WHITE_SPACE = ["{} ", " {}", "{}\n", "\t{}", "{}\r\n", "\u00a0{}\u3000", " " * 1
 
 
 @pytest.mark.parametrize("around", WHITE_SPACE)
-def test_white_space_around_a_name_is_cut(around: str) -> None:
+def test_white_space_around_a_name_is_stripped(around: str) -> None:
     assert normal_email(around.format("Alice@example.org")) == "alice@example.org"
     assert normal_email(around.format("a" * 64 + "@example.org")) == "a" * 64 + "@example.org"
     assert normal_username(around.format("Alice")) == "Alice"
@@ -68,7 +68,7 @@ def test_a_domain_that_is_not_ascii_is_refused_with_a_hint(typed: str) -> None:
 
 @settings(deadline=None)
 @given(st.text() | st.from_regex(r"[a-z.+\"@ ]{1,20}@[a-z.\-0-9]{1,20}", fullmatch=True) | st.emails())
-def test_what_is_accepted_is_plain_and_stays_the_same(typed: str) -> None:
+def test_accepted_addresses_are_plain_and_normalization_is_idempotent(typed: str) -> None:
     try:
         address = normal_email(typed)
     except Refusal:
@@ -84,7 +84,7 @@ def test_what_is_accepted_is_plain_and_stays_the_same(typed: str) -> None:
 @pytest.mark.parametrize(
     "typed", ["a." * 50_000 + "@b.c", "a" * 100_000, "a@" + "a-" * 50_000, "@" * 100_000, "-" * 254]
 )
-def test_hostile_input_costs_nothing(typed: str) -> None:
+def test_hostile_input_is_refused_in_linear_time(typed: str) -> None:
     began = time.thread_time()
     for refuse in (normal_email, normal_username):
         with pytest.raises(Refusal):
@@ -93,7 +93,7 @@ def test_hostile_input_costs_nothing(typed: str) -> None:
 
 
 @pytest.mark.parametrize("typed", ["bob", "Bob", "a.b_c-d", "007", "a" * 32, "a--b"])
-def test_usernames_are_kept_as_typed(typed: str) -> None:
+def test_usernames_keep_their_case(typed: str) -> None:
     assert normal_username(typed) == typed
 
 
@@ -104,7 +104,7 @@ def test_usernames_are_kept_as_typed(typed: str) -> None:
         *("b\u00f6b", "bob\0", "\u0661\u0662\u0663", "b\u043eb", "b/b", "<b>"),
     ],
 )
-def test_other_usernames_are_refused(typed: str) -> None:
+def test_invalid_usernames_are_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         normal_username(typed)
     assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
@@ -112,7 +112,7 @@ def test_other_usernames_are_refused(typed: str) -> None:
 
 @settings(deadline=None)
 @given(st.emails())
-def test_a_username_is_never_an_address(typed: str) -> None:
+def test_a_username_contains_no_at_sign(typed: str) -> None:
     with pytest.raises(Refusal):
         normal_username(typed)
 
@@ -128,7 +128,7 @@ def test_a_username_is_never_an_address(typed: str) -> None:
         *("login.example", "xn--80ak6aa92e.com", "xn--80ak6aa92e", "host.local", "evil.app", "ada-at-evil.net"),
     ],
 )
-def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
+def test_only_the_operator_can_create_reserved_usernames(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
         chosen_username(typed, product="Paper Notes")
     assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
@@ -142,10 +142,10 @@ def test_reserved_usernames_are_for_the_operator_alone(typed: str) -> None:
         *("supportive", "the-queen", "ada.2024", "securityguard", "notes-fan", "latchkeykid", "com.pany", "teammate"),
     ],
 )
-def test_other_usernames_are_anybodys(typed: str) -> None:
+def test_usernames_that_are_not_reserved_are_allowed(typed: str) -> None:
     assert chosen_username(typed, product="Paper Notes") == typed
 
 
-def test_a_product_without_latin_letters_reserves_nothing_more() -> None:
+def test_a_product_name_without_latin_letters_reserves_no_username() -> None:
     for product in ("", "Дом", "!"):
         assert chosen_username("ada", product=product) == "ada"

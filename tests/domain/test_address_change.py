@@ -36,7 +36,7 @@ CHANGE = AddressChange(
         (CHANGE.carried(USER.evicted_from_email("b@example.org")), USER.evicted_from_email("b@example.org"), 0, True),
     ],
 )
-def test_a_change_moves_who_asked_for_it_while_nothing_else_happens(
+def test_a_change_applies_only_if_the_user_has_not_changed_since(
     change: AddressChange, user: User, age: int, may: bool
 ) -> None:
     assert change.confirmable(user, now=NOW + timedelta(seconds=age)) is may
@@ -53,11 +53,13 @@ def test_a_change_moves_who_asked_for_it_while_nothing_else_happens(
         (CHANGE.confirmed(NOW), USER.with_email("c@example.org"), False),
     ],
 )
-def test_a_change_is_fulfilled_while_its_user_is_where_it_led(change: AddressChange, user: User, done: bool) -> None:
+def test_a_change_counts_as_applied_while_the_user_has_the_new_address(
+    change: AddressChange, user: User, done: bool
+) -> None:
     assert change.fulfilled(user) is done
 
 
-def test_moving_and_being_displaced_both_make_every_link_worthless() -> None:
+def test_a_new_address_and_losing_the_address_both_void_every_link() -> None:
     moved, displaced = USER.with_email("b@example.org"), USER.evicted_from_email("b@example.org")
     assert (moved.email, moved.verified, moved.credential_version) == ("b@example.org", True, 2)
     assert (displaced.email, displaced.verified, displaced.credential_version) == ("b@example.org", False, 2)

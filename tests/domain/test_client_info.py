@@ -19,9 +19,9 @@ def test_an_address_belongs_to_a_network(ip: str, network: str) -> None:
     assert ClientInfo(ip=ip).network == network
 
 
-def test_the_next_64_is_somebody_else() -> None:
+def test_the_next_ipv6_64_is_another_network() -> None:
     assert ClientInfo(ip="2001:db8:1:2::1").network != ClientInfo(ip="2001:db8:1:3::1").network
 
 
-def test_a_neighbour_in_ipv4_is_somebody_else() -> None:
+def test_the_next_ipv4_address_is_another_network() -> None:
     assert ClientInfo(ip="203.0.113.7").network != ClientInfo(ip="203.0.113.8").network

@@ -47,12 +47,12 @@ WEBKIT = "AppleWebKit/537.36 (KHTML, like Gecko)"
         ("<script>alert(1)</script>", ""),
     ],
 )
-def test_device_is_described_in_words_people_know(agent: str, words: str) -> None:
+def test_a_device_is_described_by_browser_and_system(agent: str, words: str) -> None:
     assert describe_device(agent) == words
 
 
 @given(st.text(max_size=300), st.sampled_from(["", "Firefox/", "Linux", "curl/", "CFNetwork/"]))
-def test_device_never_repeats_what_the_caller_wrote(agent: str, known: str) -> None:
+def test_a_device_description_never_quotes_the_user_agent(agent: str, known: str) -> None:
     assert set(describe_device(known + agent + known)) <= set(
         "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ. "
     )

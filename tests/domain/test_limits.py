@@ -12,7 +12,7 @@ from domain.mail import LinkPurpose
 from domain.refusals import ErrorCode, rate_limited
 
 
-def test_every_limit_has_its_rates_and_nobody_changes_them() -> None:
+def test_every_limit_has_rates_which_are_immutable() -> None:
     assert set(RATES) == set(Limit)
     assert all(rate.times > 0 and rate.per > timedelta(0) for rates in RATES.values() for rate in rates)
     frozen: Any = RATES
@@ -20,20 +20,20 @@ def test_every_limit_has_its_rates_and_nobody_changes_them() -> None:
         frozen[Limit.LOGIN] = ()
 
 
-def test_of_two_rates_neither_is_idle() -> None:
+def test_of_two_rates_each_is_stricter_at_some_time() -> None:
     for rates in RATES.values():
         for shorter, longer in pairwise(rates):
             assert shorter.per < longer.per
             assert shorter.times < longer.times
 
 
-def test_an_account_is_never_tried_more_often_than_the_standard_allows() -> None:
+def test_guesses_per_account_stay_below_100_as_nist_requires() -> None:
     names, limits = 2, (Limit.LOGIN_ACCOUNT, Limit.LOGIN_HOME)
     assert names * sum(rate.times for limit in limits for rate in RATES[limit]) <= 100
     assert all(rate.per >= timedelta(days=1) for limit in limits for rate in RATES[limit])
 
 
-def test_whoever_is_refused_a_link_has_one_that_works_for_ten_minutes_more() -> None:
+def test_a_refused_link_request_leaves_a_link_valid_for_ten_more_minutes() -> None:
     for limit in (Limit.MAIL_RECIPIENT, Limit.MAIL_LAST):
         [rate] = RATES[limit]
         for purpose in LinkPurpose:
@@ -56,11 +56,11 @@ def test_a_password_is_changed_successfully_three_times_an_hour_and_five_a_day()
         ("ada@a+b.example.org", "ada@a+b.example.org"),
     ],
 )
-def test_a_mailbox_is_an_address_without_its_sub_address(address: str, found: str) -> None:
+def test_a_mailbox_is_the_address_without_sub_address(address: str, found: str) -> None:
     assert mailbox(address) == found
 
 
-def test_waiting_as_long_as_is_said_is_enough_and_is_never_nothing() -> None:
+def test_retry_after_is_sufficient_and_never_zero() -> None:
     for wait, seconds in ((0.0, 1), (0.001, 1), (1.0, 1), (1.000001, 2), (59.5, 60)):
         refusal = rate_limited(timedelta(seconds=wait), reason=Limit.MAIL)
         assert (refusal.code, refusal.retry_after, refusal.reason, refusal.field) == (

@@ -15,7 +15,7 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 @pytest.mark.parametrize(
     ("purpose", "lifetime"), [(LinkPurpose.VERIFY, timedelta(hours=24)), (LinkPurpose.RESET, timedelta(minutes=30))]
 )
-def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: LinkPurpose, lifetime: timedelta) -> None:
+def test_a_link_expires_exactly_at_the_end_of_its_lifetime(purpose: LinkPurpose, lifetime: timedelta) -> None:
     link = EmailLink(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     assert not link.expired(NOW)
     assert not link.expired(NOW + lifetime - timedelta(microseconds=1))
@@ -23,13 +23,13 @@ def test_a_link_lives_until_its_last_moment_and_not_at_it(purpose: LinkPurpose, 
 
 
 @given(st.sampled_from(LinkPurpose), st.timedeltas(timedelta(0), timedelta(days=3)), st.timedeltas(timedelta(0)))
-def test_what_has_expired_stays_expired(purpose: LinkPurpose, age: timedelta, more: timedelta) -> None:
+def test_an_expired_link_stays_expired(purpose: LinkPurpose, age: timedelta, more: timedelta) -> None:
     link = EmailLink(purpose=purpose, subject=UUID(int=1), version=1, issued_at=NOW)
     later = NOW + age + min(more, timedelta(days=10_000))
     assert link.expired(later) or not link.expired(NOW + age)
 
 
-def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
+def test_every_link_purpose_has_one_kind_of_mail() -> None:
     assert {kind: kind.purpose for kind in MailKind} == {
         MailKind.VERIFY: LinkPurpose.VERIFY,
         MailKind.ALREADY_REGISTERED: None,
@@ -48,21 +48,21 @@ def test_every_purpose_has_one_kind_of_mail_and_notices_have_none() -> None:
     }
 
 
-def test_a_mail_is_due_at_once_and_was_never_tried() -> None:
+def test_a_new_mail_is_due_at_once_without_attempts() -> None:
     mail = OutboxMail.owed(MailKind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
     assert (mail.created_at, mail.due_at, mail.attempts, mail.outcome, mail.user_id) == (NOW, NOW, 0, None, None)
 
 
-def test_waiting_doubles_from_five_seconds_to_five_minutes() -> None:
+def test_the_retry_delay_doubles_from_five_seconds_to_five_minutes() -> None:
     assert [retry_delay(attempt).total_seconds() for attempt in range(1, 9)] == [5, 10, 20, 40, 80, 160, 300, 300]
 
 
 @given(st.integers(1, 10**9))
-def test_no_number_of_attempts_makes_it_wait_longer_or_shorter_than_before(attempts: int) -> None:
+def test_the_retry_delay_never_decreases_and_is_bounded(attempts: int) -> None:
     assert timedelta(seconds=5) <= retry_delay(attempts) <= retry_delay(attempts + 1) <= timedelta(minutes=5)
 
 
-def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
+def test_the_repr_of_a_rendered_mail_hides_the_text_with_the_link() -> None:
     letter = RenderedMail(
         id=UUID(int=1),
         recipient="alice@example.org",
@@ -83,5 +83,5 @@ def test_a_letter_never_shows_its_text_because_the_link_is_in_it() -> None:
         ("550 nobody <nobody@example.org> is ada", "550 nobody … is ada"),
     ],
 )
-def test_note_is_logged_without_addresses_and_otherwise_whole(note: str, said: str) -> None:
+def test_a_note_is_logged_without_addresses_but_otherwise_complete(note: str, said: str) -> None:
     assert redact_emails(note) == said

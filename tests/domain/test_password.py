@@ -57,7 +57,7 @@ def reason(password: str, *, email: str = "alice@example.org", username: str | N
 
 
 @pytest.mark.parametrize("password", GOOD.strip("\n").replace("\n", "|").split("|"))
-def test_good_passwords_pass(password: str) -> None:
+def test_good_passwords_are_accepted(password: str) -> None:
     assert reason(password, username="alice") is None
 
 
@@ -68,11 +68,11 @@ def test_weak_passwords_are_refused_with_a_reason(line: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["q7 " * 43, "e\u0301" * 129, "a\u0301\u0323" * 50_000, "x" * 100_000])
-def test_too_long(password: str) -> None:
+def test_too_long_passwords_are_refused(password: str) -> None:
     assert reason(password) == "too_long"
 
 
-def test_context_is_whatever_the_owner_is_known_by() -> None:
+def test_passwords_made_of_address_username_or_product_are_refused() -> None:
     email = "mary-jane.o_hara+shop@mail.weiland.co.uk"
     for password in ("mary-jane-1999-2001", "shop a shop e shop! 77", "Weiland 2026-11-23", "hara & mail & jane"):
         assert reason(password, email=email) == "context"
@@ -84,13 +84,13 @@ def test_context_is_whatever_the_owner_is_known_by() -> None:
     assert [reason(f"alice 84 {rest} 73 61") for rest in ("peach", "tomato")] == ["context", None]
 
 
-def test_long_entries_of_the_list_are_refused_whatever_stands_around_them() -> None:
+def test_long_common_passwords_are_refused_also_with_a_prefix_or_suffix() -> None:
     assert len(LONG_AND_COMMON) >= 31
     passed = [a + word + b for word in LONG_AND_COMMON for a in PADDING for b in PADDING if not reason(a + word + b)]
     assert passed == []
 
 
-def test_padding_does_not_save_a_common_word() -> None:
+def test_a_padded_common_word_is_refused() -> None:
     words = random.Random(1).sample(sorted(word for word in COMMON if word.isalpha()), 300)
     passed = [word for word in words if not reason(f"{word.title()}-1847-2950-38!")]
     assert passed == []
@@ -104,7 +104,7 @@ def test_lengths_count_code_points_in_nfc(alphabet: str, size: int, why: str | N
     assert reason("".join(random.Random(7).choices(alphabet, k=size))) == why
 
 
-def test_the_byte_limit_holds_where_a_longer_password_is_allowed() -> None:
+def test_the_byte_limit_applies_to_passwords_of_allowed_length() -> None:
     policy = PasswordPolicy(common=COMMON, max_length=2000)
     text = "".join(random.Random(7).choices("🔑🗝🚪🏠🧱🔒🔓🧹", k=256)).replace("\ufe0f", "")
     assert policy.accept(text) == text
@@ -115,7 +115,7 @@ def test_the_byte_limit_holds_where_a_longer_password_is_allowed() -> None:
 
 @settings(deadline=None)
 @given(st.text(min_size=15, max_size=128))
-def test_any_script_is_welcome_and_comes_back_in_nfc(text: str) -> None:
+def test_any_script_is_accepted_and_normalized_to_nfc(text: str) -> None:
     composed = normalize("NFC", text)
     assume(15 <= len(composed) <= 128 and len(set(composed)) > 12)
     if reason(text) is None:
@@ -128,7 +128,7 @@ def test_any_script_is_welcome_and_comes_back_in_nfc(text: str) -> None:
 @settings(deadline=None)
 @given(st.text(min_size=1, max_size=14), st.integers(2, 40), st.integers(0, 13))
 @example("7391846205173\u00df", 2, 0)
-def test_whatever_repeats_is_refused(unit: str, times: int, more: int) -> None:
+def test_repeated_patterns_are_refused(unit: str, times: int, more: int) -> None:
     password = normalize("NFC", unit) * times + normalize("NFC", unit)[:more]
     assume(15 <= len(normalize("NFC", password)) <= 128 and normalize("NFC", password) == password)
     assert reason(password) == "repeated"
@@ -136,18 +136,18 @@ def test_whatever_repeats_is_refused(unit: str, times: int, more: int) -> None:
 
 @settings(deadline=None)
 @given(st.text(max_size=300))
-def test_nothing_but_nfc_is_done_to_a_password(text: str) -> None:
+def test_a_password_is_changed_by_nfc_only(text: str) -> None:
     assert normal(text) == normalize("NFC", text)
 
 
-def test_random_digits_pass() -> None:
+def test_random_digits_are_accepted() -> None:
     chance = random.Random(2026)
     refused = sum(reason("".join(chance.choices("0123456789", k=16))) is not None for _ in range(3000))
     assert refused <= 3  # a few of them do look like 1234
 
 
 @pytest.mark.parametrize("unit", ["a\u0301\u0323", "\u0301", "1", "ab", "7q", "\u1fa7", "12ab34", "\u0301\u0323"])
-def test_hostile_input_costs_nothing(unit: str) -> None:
+def test_hostile_input_is_checked_in_linear_time(unit: str) -> None:
     for size in (15, 128, 2048, 100_000):
         began = time.thread_time()
         reason((unit * size)[:size])
@@ -156,7 +156,7 @@ def test_hostile_input_costs_nothing(unit: str) -> None:
 
 
 @pytest.mark.parametrize("separator", ["", " ", "-", "."])
-def test_four_uncommon_words_pass_whatever_stands_between_them(separator: str) -> None:
+def test_four_uncommon_words_are_accepted_with_any_separator(separator: str) -> None:
     words = [word for word in load_lists()["english_wikipedia"][3_000:] if len(word) >= 4 and word.isalpha()]
     chance = random.Random(2026)
     refused = [
@@ -171,7 +171,7 @@ def test_four_uncommon_words_pass_whatever_stands_between_them(separator: str) -
     "alphabet", ["abcdefghijklmnopqrstuvwxyz", "0123456789abcdef", "абвгдежзиклмн", "a1b2c3d4e5f6g7h8"]
 )
 @pytest.mark.parametrize("size", [8, 10, 15, 20])
-def test_chance_is_not_taken_for_words(alphabet: str, size: int) -> None:
+def test_random_letters_are_not_counted_as_words(alphabet: str, size: int) -> None:
     policy = PasswordPolicy(common=COMMON, guesses=COMMON.guesses, min_length=8)
     chance, refused = random.Random(2026), 0
     for _ in range(1000):
@@ -182,7 +182,7 @@ def test_chance_is_not_taken_for_words(alphabet: str, size: int) -> None:
     assert refused <= 15
 
 
-def test_a_breached_password_is_refused_with_a_reason_of_its_own() -> None:
+def test_a_breached_password_is_refused_with_its_own_reason() -> None:
     policy = PasswordPolicy(common=COMMON, breached=lambda password: password == "crumpet vortex walnut gimlet")
     with pytest.raises(Refusal) as refused:
         policy.accept("crumpet vortex walnut gimlet")

@@ -7,7 +7,7 @@ import pytest
 from domain.role import Role
 
 
-def test_the_ladder_has_three_rungs_from_low_to_high() -> None:
+def test_there_are_three_roles_from_low_to_high() -> None:
     assert list(Role) == ["member", "moderator", "admin"]
 
 
@@ -17,13 +17,13 @@ def test_a_role_includes_itself_and_those_below(upper: int, lower: int) -> None:
     assert ladder[upper].includes(ladder[lower]) == (upper >= lower)
 
 
-def test_a_role_is_not_judged_by_the_alphabet() -> None:
+def test_roles_are_not_ordered_alphabetically() -> None:
     assert "admin" < "member"
     assert Role.ADMIN.includes(Role.MEMBER)
     assert not Role.MEMBER.includes(Role.ADMIN)
 
 
 @pytest.mark.parametrize("text", ["", "Admin", "root", "admin "])
-def test_nothing_else_is_a_role(text: str) -> None:
+def test_unknown_roles_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a valid Role"):
         Role(text)

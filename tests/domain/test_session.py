@@ -36,7 +36,7 @@ def renewed(gaps: list[timedelta]) -> tuple[Session, datetime]:
     return session, now
 
 
-def test_a_session_opens_at_its_first_generation_and_welcomes_all_of_them() -> None:
+def test_a_session_starts_at_generation_one_with_all_generations_valid() -> None:
     session = opened()
     assert (session.generation, session.effective_min_generation, session.ended_at) == (1, 0, None)
     assert session.created_at == session.rotated_at == NOW
@@ -48,7 +48,7 @@ def test_a_session_never_outlives_its_absolute_lifetime_even_unused() -> None:
 
 
 @given(GAPS)
-def test_renewing_moves_one_generation_and_the_idle_end_but_never_the_absolute_one(gaps: list[timedelta]) -> None:
+def test_a_refresh_advances_generation_and_idle_timeout_but_not_the_maximum_age(gaps: list[timedelta]) -> None:
     session, now = renewed(gaps)
     assert session.generation == 1 + len(gaps)
     assert (session.id, session.user_id, session.created_at) == (UUID(int=1), UUID(int=2), NOW)
@@ -56,9 +56,7 @@ def test_renewing_moves_one_generation_and_the_idle_end_but_never_the_absolute_o
 
 
 @given(GAPS, st.timedeltas(timedelta(0), timedelta(days=40)))
-def test_at_any_moment_one_generation_renews_and_at_most_one_more_converges(
-    gaps: list[timedelta], later: timedelta
-) -> None:
+def test_one_generation_refreshes_and_at_most_one_more_converges(gaps: list[timedelta], later: timedelta) -> None:
     session, now = renewed(gaps)
     now += later
     states = {
@@ -89,7 +87,7 @@ def test_at_any_moment_one_generation_renews_and_at_most_one_more_converges(
         (2, 7 * 86_400, RotationState.EXPIRED),
     ],
 )
-def test_only_the_parent_is_forgiven_and_only_for_ten_seconds(
+def test_only_the_previous_generation_converges_and_only_for_ten_seconds(
     age: int, seconds: float, states: RotationState
 ) -> None:
     session, now = renewed([timedelta(minutes=1)] * 3)
@@ -97,13 +95,13 @@ def test_only_the_parent_is_forgiven_and_only_for_ten_seconds(
     assert session.rotation_state(session.generation - age, now=now, grace=GRACE) is states
 
 
-def test_a_clock_that_is_behind_takes_nobody_for_a_thief() -> None:
+def test_a_slow_clock_does_not_report_theft() -> None:
     session, now = renewed([timedelta(minutes=1)])
     assert session.rotation_state(1, now=now - timedelta(seconds=30), grace=GRACE) is RotationState.JUST_ROTATED
 
 
 @given(GAPS, st.sampled_from(EndReason), st.integers(0, 20), st.timedeltas(timedelta(0), timedelta(days=40)))
-def test_of_an_ended_session_nothing_is_welcome(
+def test_no_generation_of_an_ended_session_is_valid(
     gaps: list[timedelta], reason: EndReason, generation: int, later: timedelta
 ) -> None:
     session, now = renewed(gaps)
@@ -115,9 +113,7 @@ def test_of_an_ended_session_nothing_is_welcome(
 
 
 @given(GAPS, st.lists(st.booleans(), max_size=10))
-def test_outdating_refuses_every_token_made_so_far_and_none_made_later(
-    gaps: list[timedelta], outdatings: list[bool]
-) -> None:
+def test_revoking_access_tokens_affects_earlier_tokens_only(gaps: list[timedelta], outdatings: list[bool]) -> None:
     session, now = renewed(gaps)
     for outdating in outdatings:
         before = session.effective_min_generation
@@ -132,7 +128,7 @@ def test_outdating_refuses_every_token_made_so_far_and_none_made_later(
     assert after.effective_min_generation == after.generation
 
 
-def test_verbs_leave_the_present_state_as_it_is() -> None:
+def test_methods_do_not_change_the_session() -> None:
     session = opened()
     session.advanced(now=NOW, lifetimes=LIFETIMES)
     session.ended(now=NOW, reason=EndReason.LOGOUT)

@@ -27,7 +27,7 @@ def access(role: Role, *, verified: bool) -> AccessToken:
 
 
 @pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
-def test_a_proven_caller_has_the_role_and_those_below(held: Role, asked: Role) -> None:
+def test_a_verified_caller_has_the_role_and_lower_ones(held: Role, asked: Role) -> None:
     if held.includes(asked):
         access(held, verified=True).require(asked)
     else:
@@ -38,7 +38,7 @@ def test_a_proven_caller_has_the_role_and_those_below(held: Role, asked: Role) -
 
 
 @pytest.mark.parametrize(("held", "asked"), [*product(Role, Role)])
-def test_an_unproven_caller_holds_no_role_at_all(held: Role, asked: Role) -> None:
+def test_an_unverified_caller_has_no_role(held: Role, asked: Role) -> None:
     with pytest.raises(Refusal) as refused:
         access(held, verified=False).require(asked)
     assert refused.value.code is ErrorCode.NOT_VERIFIED
@@ -47,7 +47,7 @@ def test_an_unproven_caller_holds_no_role_at_all(held: Role, asked: Role) -> Non
 @given(
     st.from_regex(r"ey[A-Za-z0-9_-]{20,60}", fullmatch=True), st.from_regex(r"[A-Za-z0-9_-]{20,70}", fullmatch=True)
 )
-def test_a_pair_never_shows_its_texts(access_token: str, refresh_token: str) -> None:
+def test_the_repr_of_a_token_pair_hides_the_tokens(access_token: str, refresh_token: str) -> None:
     pair = TokenPair(
         access_token=access_token,
         refresh_token=refresh_token,
@@ -61,7 +61,7 @@ def test_a_pair_never_shows_its_texts(access_token: str, refresh_token: str) -> 
     assert "600" in shown
 
 
-def test_a_refusal_is_more_than_its_code() -> None:
+def test_a_refusal_carries_its_details() -> None:
     refusal = Refusal(ErrorCode.PASSWORD_WEAK, "Too short.", field="password", reason="too_short", retry_after=3)
     assert (refusal.code, refusal.detail, refusal.field, refusal.reason, refusal.retry_after) == (
         "password_weak",
@@ -72,6 +72,6 @@ def test_a_refusal_is_more_than_its_code() -> None:
     )
 
 
-def test_codes_are_words_that_stand_in_a_path() -> None:
+def test_codes_are_valid_path_segments() -> None:
     assert [code for code in ErrorCode if not code.replace("_", "").isalpha() or not code.islower()] == []
     assert [code.name.lower() for code in ErrorCode] == [code.value for code in ErrorCode]

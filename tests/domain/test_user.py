@@ -36,17 +36,17 @@ USERS = st.builds(
 )
 
 
-def test_a_new_user_is_a_claim_that_may_do_nothing() -> None:
+def test_a_new_user_is_an_unverified_member() -> None:
     assert (USER.role, USER.verified, USER.disabled, USER.credential_version) == (Role.MEMBER, False, False, 1)
 
 
 @given(USERS)
-def test_proving_the_address_changes_nothing_else_and_twice_is_once(user: User) -> None:
+def test_verifying_changes_nothing_else_and_is_idempotent(user: User) -> None:
     assert user.mark_verified() == replace(user, verified=True) == user.mark_verified().mark_verified()
 
 
 @given(USERS, st.text(min_size=1))
-def test_every_new_password_is_a_new_version_of_the_credentials(user: User, password_hash: str) -> None:
+def test_a_new_password_increments_the_credential_version(user: User, password_hash: str) -> None:
     changed = user.with_password(password_hash)
     version = user.credential_version + 1
     assert (changed.password_hash, changed.credential_version) == (password_hash, version)
@@ -58,7 +58,7 @@ def test_every_new_password_is_a_new_version_of_the_credentials(user: User, pass
 
 
 @given(USERS)
-def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> None:
+def test_methods_return_a_new_user_and_do_not_change_the_old_one(user: User) -> None:
     before = replace(user)
     user.mark_verified()
     user.with_password("another")
@@ -69,7 +69,7 @@ def test_verbs_return_the_next_state_and_leave_the_present_one(user: User) -> No
 
 
 @pytest.mark.parametrize(("actor", "target"), [*product(Role, Role)])
-def test_nobody_touches_a_peer_or_a_superior(actor: Role, target: Role) -> None:
+def test_users_of_the_same_or_a_higher_role_cannot_be_managed(actor: Role, target: Role) -> None:
     ladder = list(Role)
     other = replace(USER, id=UUID(int=2), role=target, verified=True)
     assert replace(USER, role=actor).can_manage(other) == (ladder.index(actor) > ladder.index(target))
@@ -83,7 +83,7 @@ def test_only_a_verified_admin_who_is_not_disabled_is_active_admin(user: User) -
 
 
 @given(USERS, st.from_regex(r"\$argon2id\$[A-Za-z0-9+/]{20}", fullmatch=True))
-def test_a_hash_is_never_shown(user: User, password_hash: str) -> None:
+def test_the_repr_of_a_user_hides_the_password_hash(user: User, password_hash: str) -> None:
     hiding = replace(user, password_hash=password_hash)
     assert password_hash not in f"{hiding!r} {hiding}"
     assert "password_hash" not in repr(hiding)
