@@ -5,6 +5,8 @@ import re
 import socket
 from ipaddress import ip_address
 
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "::1")
+
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 

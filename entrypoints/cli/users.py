@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from domain.role import Role
-from entrypoints.cli.import_users import import_users
+from entrypoints.cli.import_users.command import import_users
 from entrypoints.cli.output import USER, print_json, print_note, print_rows, printable, user_row
 from entrypoints.cli.parameters import LIMIT, ROLE, TEXT, Command, Failure, WrongInput, json_option, with_container
 from entrypoints.cli.passwords import read_password

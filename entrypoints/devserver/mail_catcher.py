@@ -13,7 +13,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-LOOPBACK = "127.0.0.1"
+from entrypoints.devserver.engine import HOST
 
 
 class Mailbox:
@@ -48,7 +48,7 @@ async def run_server(mailbox: Mailbox, port: int) -> None:
         loop.add_signal_handler(number, stop.set)
     # A fixed host name, because looking up the machine's may take seconds.
     server = await loop.create_server(
-        lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True, loop=loop), LOOPBACK, port
+        lambda: SMTP(mailbox, hostname="localhost", enable_SMTPUTF8=True, loop=loop), HOST, port
     )
     async with server:
         await stop.wait()

@@ -16,13 +16,12 @@ from dotenv import dotenv_values
 from entrypoints.devserver.engine import EngineFailed
 from entrypoints.devserver.lock import AlreadyLocked, Lock
 from entrypoints.devserver.privileges import MissingPrivileges
-from entrypoints.devserver.stack import ROOT, SMTP, DevStack, ProcessFailed, StopRequested
-from entrypoints.listening import cannot_listen, listen_host, listens_everywhere, reachable_at
-from entrypoints.settings.files import with_files
+from entrypoints.devserver.stack import SMTP, DevStack, ProcessFailed, StopRequested
+from entrypoints.listening import LOOPBACK_HOSTS, cannot_listen, listen_host, listens_everywhere, reachable_at
+from entrypoints.settings.files import ROOT, with_files
 from entrypoints.settings.service_links import without_service_links
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
 class StopFlag:
@@ -102,7 +101,7 @@ def print_banner(environ: dict[str, str], *, mailbox: bool) -> None:
     if mailbox:
         info(f"  Mailbox    {url}/dev/mail")
     info(f"  Data       {environ['LATCHKEY_DATA_DIR']}")
-    if host not in LOOPBACK or listens_everywhere(environ["LATCHKEY_HOST"]):
+    if host not in LOOPBACK_HOSTS or listens_everywhere(environ["LATCHKEY_HOST"]):
         info("")
         info(WARNING.format(host=environ["LATCHKEY_HOST"]))
     info("")

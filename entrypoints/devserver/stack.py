@@ -14,8 +14,8 @@ from entrypoints.devserver.engine import HOST, Engine, free_port
 from entrypoints.devserver.lock import make_private, write_private
 from entrypoints.devserver.postgres_engine import Postgres
 from entrypoints.devserver.valkey_engine import Valkey
+from entrypoints.settings.files import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 DATABASE, REDIS, SMTP = "LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL", "LATCHKEY_SMTP_URL"
 START_TIMEOUT = 60
 STOP_TIMEOUT = 10

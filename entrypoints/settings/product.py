@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from unicodedata import normalize
 from urllib.parse import urlsplit
 
+from entrypoints.listening import LOOPBACK_HOSTS
 from entrypoints.settings.reader import SettingsReader
 from entrypoints.settings.setting import setting
 from entrypoints.settings.storage import split_url
@@ -58,7 +59,7 @@ def link_url(text: str) -> str:
 
 def over_https(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme != "https" and parts.hostname not in {"localhost", "127.0.0.1", "::1"}:
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK_HOSTS:
         raise ValueError("must begin with https:// in production")
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, fields
 from urllib.parse import urlsplit
 
-from entrypoints.listening import listens_everywhere
+from entrypoints.listening import LOOPBACK_HOSTS, listens_everywhere
 from entrypoints.settings.mail import Mail
 from entrypoints.settings.passwords import Passwords
 from entrypoints.settings.product import Product
@@ -12,7 +12,6 @@ from entrypoints.settings.setting import Setting
 from entrypoints.settings.storage import Storage
 from entrypoints.settings.tokens import Tokens
 
-LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 GROUPS = (Storage, Product, Mail, Tokens, Passwords, Server)
 
 
@@ -40,8 +39,9 @@ class Settings(Storage, Product, Mail, Tokens, Passwords, Server):
     @property
     def own_hosts(self) -> tuple[str, ...]:
         """The loopback names of this machine, and the host of the public URL."""
+        loopback = [f"[{name}]" if ":" in name else name for name in LOOPBACK_HOSTS]
         named = (urlsplit(self.public_url).hostname or "", self.host)
-        return *LOOPBACK_NAMES, *(name for name in named if name and not listens_everywhere(name))
+        return *loopback, *(name for name in named if name and not listens_everywhere(name))
 
 
 ROWS: dict[str, Setting] = {it.name: it.metadata["row"] for group in GROUPS for it in fields(group)}

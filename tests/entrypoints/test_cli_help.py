@@ -11,10 +11,10 @@ import pytest
 
 from adapters.tokens.pem_keys import Algorithm
 from entrypoints.cli import latchkey
-from entrypoints.cli.import_users import import_users
+from entrypoints.cli.import_users.command import import_users
+from entrypoints.cli.import_users.rows import COLUMNS
 from entrypoints.cli.keys import ALGORITHMS
 from entrypoints.cli.parameters import Command
-from entrypoints.cli.user_import.rows import COLUMNS
 from tests.support.service import ROOT
 
 

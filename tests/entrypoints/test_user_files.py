@@ -11,9 +11,9 @@ from hypothesis import strategies as some
 from adapters.passwords.stored_hash import StoredHash
 from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
+from entrypoints.cli.import_users.files import LONGEST, ReadResult, read_cells, read_lines
+from entrypoints.cli.import_users.rows import COLUMNS, from_better_auth, from_firebase, from_json
 from entrypoints.cli.output import printable
-from entrypoints.cli.user_import.files import LONGEST, ReadResult, read_cells, read_lines
-from entrypoints.cli.user_import.rows import COLUMNS, from_better_auth, from_firebase, from_json
 
 MADE = datetime(2024, 5, 6, 7, 8, 9, tzinfo=UTC)
 

@@ -7,12 +7,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from entrypoints.cli.doctor.findings import Finding
+from entrypoints.listening import LOOPBACK_HOSTS
 from entrypoints.settings import Settings
 from entrypoints.settings.server import too_wide
 
 PART = "settings"
 _RANGE = re.compile(r"[0-9A-Fa-f]{5}(\.txt)?")
-_THIS_MACHINE = {"localhost", "127.0.0.1", "::1"}
 
 
 def check_settings(settings: Settings) -> Iterator[Finding]:
@@ -22,13 +22,13 @@ def check_settings(settings: Settings) -> Iterator[Finding]:
         yield Finding.ok(
             PART, f"production, {'one process' if settings.processes == 1 else f'{settings.processes} processes'}"
         )
-    elif public.hostname not in _THIS_MACHINE:
+    elif public.hostname not in LOOPBACK_HOSTS:
         yield Finding.error(
             PART,
             f"development, where anyone can read every mail, but served as {settings.public_url}:"
             " set LATCHKEY_ENV=production",
         )
-    elif settings.host not in _THIS_MACHINE:
+    elif settings.host not in LOOPBACK_HOSTS:
         yield Finding.warning(
             PART,
             f"development, where anyone can read every mail, listening on {settings.host}:"

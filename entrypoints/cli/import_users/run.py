@@ -15,12 +15,12 @@ import click
 from application.administration.import_users import ImportIssue
 from domain.refusals import Refusal
 from domain.role import Role
+from entrypoints.cli.import_users.batches import ImportStats, import_batches
+from entrypoints.cli.import_users.files import ReadResult, read_cells, read_lines
+from entrypoints.cli.import_users.progress import Progress
+from entrypoints.cli.import_users.rows import from_better_auth, from_firebase, from_json
 from entrypoints.cli.output import print_json, print_note, printable
 from entrypoints.cli.parameters import WrongInput, with_container
-from entrypoints.cli.user_import.batches import ImportStats, import_batches
-from entrypoints.cli.user_import.files import ReadResult, read_cells, read_lines
-from entrypoints.cli.user_import.progress import Progress
-from entrypoints.cli.user_import.rows import from_better_auth, from_firebase, from_json
 from entrypoints.container import Container
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 
 from application.administration.import_users import ImportIssue, ImportRow
 from domain.role import Role
-from entrypoints.cli.user_import.files import ReadResult
+from entrypoints.cli.import_users.files import ReadResult
 from entrypoints.container import Container
 
 _LEAST, _FIRST, _MOST = 10, 500, 2000

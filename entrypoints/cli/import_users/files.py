@@ -7,7 +7,7 @@ from io import TextIOWrapper
 from typing import Any, BinaryIO
 
 from application.administration.import_users import ImportIssue, ImportRow
-from entrypoints.cli.user_import.rows import COLUMNS, Read, from_cells
+from entrypoints.cli.import_users.rows import COLUMNS, Read, from_cells
 
 LONGEST = 65_536
 """Longest line in bytes, and longest cell in characters, so that a malformed file cannot fill the memory."""

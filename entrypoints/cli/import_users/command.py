@@ -56,6 +56,6 @@ def import_users(**options: Any) -> int:
 
     Exit status: 0 if no row is listed, 1 if any row is listed or the import stopped, 2 if the file cannot be read.
     """
-    from entrypoints.cli.user_import.command import run
+    from entrypoints.cli.import_users.run import run
 
     return run(**options)
