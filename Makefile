@@ -126,7 +126,7 @@ INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-ch
 .venv/installed-dev: requirements-dev.lock
 .venv/installed .venv/installed-run .venv/installed-dev:
 	@$(ENSURE_VENV)
-	@$(BIN)/python entrypoints/devserver/install.py $<
+	@$(BIN)/python entrypoints/install.py $<
 	@[ ! -e .venv/native ] || ( $(NATIVE) ) || rm -f .venv/native
 	@touch $@
 

@@ -12,7 +12,7 @@ from zipfile import ZipFile
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SCRIPT = ROOT / "entrypoints" / "devserver" / "install.py"
+SCRIPT = ROOT / "entrypoints" / "install.py"
 NAMES = ("alpha_one", "beta", "gamma")
 
 
