@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from asyncpg import IntegrityConstraintViolationError
-from sqlalchemy import ColumnElement, and_, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, and_, bindparam, func, insert, or_, select, update
 
 from adapters.postgres.bulk_import import bulk_insert, owners_of, previously_imported
 from adapters.postgres.connection import Connection
@@ -15,6 +15,7 @@ from adapters.postgres.deleted_users import deletion_of_user, remove, restore, u
 from adapters.postgres.provenance import imported_at, provenance
 from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
+from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
 from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
@@ -24,6 +25,12 @@ from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
 
+_ADDED = (
+    *("id", "email", "username", "password_hash", "role", "credential_version", "created_at", "provenance"),
+    "imported_at",
+)
+_ADD = CompiledStatement(insert(users).values({name: bindparam(name) for name in _ADDED}))
+
 
 class PostgresUsers(Users):
     def __init__(self, connection: Connection, sessions: PostgresSessions) -> None:
@@ -31,7 +38,7 @@ class PostgresUsers(Users):
         self._sessions = sessions
 
     async def add(self, user: User) -> None:
-        await self._connection.execute(insert(users).values(row_of_user(user)))
+        await self._connection.execute(_ADD, **row_of_user(user))
 
     async def by_id(self, user_id: UUID) -> User | None:
         return await by_id(self._connection, user_id)
@@ -82,11 +89,8 @@ class PostgresUsers(Users):
         return None if user is None else await self._settle(user.with_email(email), over, now=now)
 
     async def evict_from_email(self, user_id: UUID, *, to: str) -> User | None:
-        version = users.c.credential_version + 1
-        displaced = update(users).where(_present(user_id))
-        return await self._one(
-            displaced.values(email=to, verified_at=None, credential_version=version).returning(users)
-        )
+        lost = {"email": to, "verified_at": None, "credential_version": users.c.credential_version + 1}
+        return await self._one(update(users).where(_present(user_id)).values(lost).returning(users))
 
     async def replace_password(
         self, user_id: UUID, password_hash: str, *, credential_version: int, recovered: bool = False
