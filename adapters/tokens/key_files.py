@@ -76,22 +76,18 @@ def key_entries(files: Iterable[KeyFile]) -> list[KeyEntry]:
     return list(entries.values())
 
 
-def load_keys(path: Path) -> list[SigningKey]:
-    """The keys of a PEM file, or of the *.pem files in a folder, newest first.
-
-    Raises ValueError, naming the file, if one is unusable or none can sign.
-    """
+def usable_keys(path: Path) -> dict[Path, KeyFile]:
+    """Like `read_keys`, but raises ValueError, naming the file, if one is unusable or none can sign."""
     try:
-        files = read_keys(path).values()
+        files = read_keys(path)
     except OSError as error:
         raise ValueError(f"{path}: cannot be read ({error.strerror})") from None
-    for it in files:
+    for it in files.values():
         if it.problem:
             raise ValueError(it.problem)
-    keys = [entry.key for entry in key_entries(files)]
-    if not any(key.private for key in keys):
+    if not any(it.key and it.key.private for it in files.values()):
         raise ValueError(f"{path}: no private key to sign with")
-    return keys
+    return files
 
 
 def make_key(folder: Path, algorithm: Algorithm | None = None) -> Path:

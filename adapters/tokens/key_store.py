@@ -17,7 +17,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from adapters.tokens.key_files import KeyEntry, KeyFile, key_entries, load_keys, read_keys
+from adapters.tokens.key_files import KeyEntry, KeyFile, key_entries, read_keys, usable_keys
 from adapters.tokens.pem_keys import PrivateKey, SigningKey
 from application.ports import Clock
 
@@ -45,14 +45,13 @@ class KeySet:
 
 
 class ReloadingKeyStore:
-    """Call `reload` about once a second. `ticks` is a monotonic clock in seconds. Raises what `load_keys` raises."""
+    """Call `reload` about once a second. `ticks` is a monotonic clock in seconds. Raises ValueError (`usable_keys`)."""
 
     def __init__(
         self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
     ) -> None:
-        load_keys(path)
         self._path, self.delay, self._ticks = path, delay, ticks
-        self._files = read_keys(path)
+        self._files = usable_keys(path)
         self._warned = ""
         self._lock = threading.Lock()
         self._read_at = ticks()

@@ -42,10 +42,11 @@ def _is_plain(key: bytes) -> bool:
 
 
 def key_files(text: str) -> Path:
-    from adapters.tokens.key_files import load_keys
+    from adapters.tokens.key_files import usable_keys
 
-    load_keys(in_root(text))
-    return in_root(text)
+    path = in_root(text)
+    usable_keys(path)
+    return path
 
 
 def audience(text: str) -> tuple[str, ...]:

@@ -17,10 +17,10 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
 )
 
-from adapters.tokens.key_files import key_entries, load_keys, make_key, read_keys
+from adapters.tokens.key_files import key_entries, make_key, read_keys
 from adapters.tokens.pem_keys import Algorithm, SigningKey
 from tests.support.forging import codec, forged, signing
-from tests.support.key_files import AT, private_pem, public_pem, put
+from tests.support.key_files import AT, load_keys, private_pem, public_pem, put
 
 ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP256R1())
 RSA = rsa.generate_private_key(65537, 2048)

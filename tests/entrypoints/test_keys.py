@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.tokens.key_files import KeyEntry, load_keys
+from adapters.tokens.key_files import KeyEntry
 from adapters.tokens.pem_keys import Algorithm, SigningKey, new_pem
 from entrypoints.cli import main
 from entrypoints.cli.key_rotation import MAY_GO_AFTER, rotate, show, superseded
 from entrypoints.settings import LONGEST_ACCESS, LONGEST_KEY_DELAY
-from tests.support.key_files import AT, private_pem, public_pem, put
+from tests.support.key_files import AT, load_keys, private_pem, public_pem, put
 
 NOW, DELAY = datetime.fromtimestamp(AT, UTC), timedelta(seconds=60)
 DEAD = MAY_GO_AFTER.total_seconds()

@@ -21,7 +21,7 @@ import pytest
 
 from adapters.no_limits import NoLimits
 from adapters.redis.rate_limiter import RedisRateLimiter
-from adapters.tokens.key_files import load_keys, make_key
+from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
 from domain.mail import MailKind, OutboxMail, RenderedMail
@@ -33,6 +33,7 @@ from entrypoints.settings import Settings, SettingsError, load
 from entrypoints.settings.passwords import argon2
 from entrypoints.settings.settings import ROWS
 from entrypoints.settings.tokens import secrets as parse_secrets
+from tests.support.key_files import load_keys
 from tests.support.service import ROOT
 
 GOOD = sha256(b"any").hexdigest()
@@ -117,7 +118,7 @@ def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(dev
 
 def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str, str]) -> None:
     script = (
-        "import sys; from entrypoints.settings import load; from adapters.tokens.key_files import load_keys\n"
+        "import sys; from entrypoints.settings import load; from tests.support.key_files import load_keys\n"
         "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
         "print(s.secret_keys[0].decode(), [key.kid for key in load_keys(s.signing_keys)], flush=True)\n"
     )

@@ -15,11 +15,12 @@ import httpx
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from adapters.tokens.key_files import load_keys, make_key
+from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import SigningKey
 from entrypoints.settings import load
 from tests.support.documents import block
 from tests.support.forging import CLAIMS, forged, segment, signing
+from tests.support.key_files import load_keys
 from tests.support.proxies import Listener
 from tests.support.service import PASSWORD, Client, Service, address, eventually, free_port
 

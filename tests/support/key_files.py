@@ -6,6 +6,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives.asymmetric import dsa, ec, ed448, ed25519, rsa, x25519
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
 
+from adapters.tokens.key_files import key_entries, usable_keys
+from adapters.tokens.pem_keys import SigningKey
+
 AT = 4_000_000_000
 """So far in the future that the time of writing, which can be set, is later than that of change, which cannot."""
 
@@ -27,3 +30,8 @@ def put(folder: Path, name: str, pem: bytes, *, age: float = 0) -> Path:
     file.write_bytes(pem)
     os.utime(file, (AT - age, AT - age))
     return file
+
+
+def load_keys(path: Path) -> list[SigningKey]:
+    """Newest first. Raises what `usable_keys` raises."""
+    return [entry.key for entry in key_entries(usable_keys(path).values())]
