@@ -45,7 +45,7 @@ class KeySet:
 
 
 class ReloadingKeyStore:
-    """Call `reload` about once a second. `ticks` is a monotonic clock in seconds. Raises ValueError (`usable_keys`)."""
+    """Call `reload` about once a second. `ticks` is a monotonic clock in seconds. Raises ValueError for bad files."""
 
     def __init__(
         self, path: Path, *, delay: timedelta, clock: Clock, ticks: Callable[[], float] = time.monotonic
