@@ -138,12 +138,12 @@ def session_not_found() -> Refusal:
 
 def unavailable(what: str) -> Refusal:
     """`what` is a dependency that does not answer, in words for clients and without its host name."""
-    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment.", retry_after=2)
+    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment.")
 
 
 def too_slow() -> Refusal:
     """For a request that exceeded its deadline although the dependency is healthy."""
-    return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.", retry_after=2)
+    return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.")
 
 
 def sooner(one: Refusal, other: Refusal) -> Refusal:

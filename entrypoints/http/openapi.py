@@ -13,7 +13,6 @@ from litestar.openapi.spec import Components, Contact, License, Reference, Secur
 from litestar.routes import HTTPRoute
 from msgspec import UNSET, Struct
 
-from entrypoints.http.guard import AccessPolicy, policy_of
 from entrypoints.http.problems import Problem
 from entrypoints.release import release
 
@@ -61,27 +60,15 @@ def document(app: Litestar) -> dict[str, Any]:
         logging_config=None,
     )
     openapi = twin.openapi_schema.to_schema()
-    openapi["components"]["schemas"] = _schemas(handler for _, handler in _handlers(app))
+    openapi["components"]["schemas"] = _schemas(_documented(app))
     return openapi
 
 
-def access_policies(app: Litestar) -> dict[tuple[str, str], AccessPolicy]:
-    """The access policy of each documented operation, by path and method."""
-    return {key: _policy(handler) for key, handler in _handlers(app)}
-
-
-def _handlers(app: Litestar) -> Iterator[tuple[tuple[str, str], HTTPRouteHandler]]:
+def _documented(app: Litestar) -> Iterator[HTTPRouteHandler]:
     for route in app.routes:
         for handler in route.route_handlers if isinstance(route, HTTPRoute) else ():
             if handler.include_in_schema is not False:
-                yield from (((route.path_format, str(method)), handler) for method in handler.http_methods)
-
-
-def _policy(handler: HTTPRouteHandler) -> AccessPolicy:
-    policy = policy_of(handler)
-    if policy is None:
-        raise TypeError(f"{handler.handler_name} declares no access policy")
-    return policy
+                yield handler
 
 
 def _schemas(handlers: Iterable[HTTPRouteHandler]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """Operations of the OpenAPI document: what follows from the access policy and the errors of a route."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 
 import msgspec
 from litestar.openapi.spec import (
@@ -41,16 +41,11 @@ _HEADERS = {
 class DocumentedOperation(Operation):
     """The framework makes one for each route, and knows neither its policy nor its errors."""
 
-    policy: AccessPolicy
-    errors: tuple[str, ...]
+    policy: InitVar[AccessPolicy]
+    errors: InitVar[tuple[str, ...]]
     required_role: str | None = field(default=None, metadata={"alias": "x-required-role"})
 
-    @property
-    def _exclude_fields(self) -> set[str]:
-        return {"policy", "errors"}
-
-    def __post_init__(self) -> None:
-        policy = self.policy
+    def __post_init__(self, policy: AccessPolicy, errors: tuple[str, ...]) -> None:
         self.security = [{"bearer": []}] if policy.caller else [{"basic": []}] if policy.client else []
         self.required_role = None if policy.role is None else policy.role.value
         for parameter in self.parameters or []:
@@ -61,30 +56,32 @@ class DocumentedOperation(Operation):
                 if isinstance(header, OpenAPIHeader):
                     header.schema = header.schema or Schema(type=OpenAPIType.STRING)
         by_status: dict[int, list[str]] = {}
-        for code in dict.fromkeys(map(str, self._codes())):
+        codes = _codes(policy, errors, has_body=self.request_body is not None)
+        for code in dict.fromkeys(map(str, codes)):
             by_status.setdefault(CATALOGUE[code][0], []).append(code)
         self.responses = answers | {str(status): _problem(status, by_status[status]) for status in sorted(by_status)}
 
-    def _codes(self) -> Iterator[str]:
-        """The codes that the operation may refuse with."""
-        yield ErrorCode.MALFORMED
-        if self.policy.caller:
-            yield from (
-                ErrorCode.TOKEN_MISSING,
-                ErrorCode.TOKEN_INVALID,
-                ErrorCode.TOKEN_EXPIRED,
-                ErrorCode.TOKEN_REVOKED,
-            )
-        if self.policy.client:
-            yield ErrorCode.INVALID_CREDENTIALS
-        if self.policy.role is not None:
-            yield from (ErrorCode.NOT_VERIFIED, ErrorCode.ROLE_REQUIRED)
-        if self.policy.budget is not None:
-            yield ErrorCode.RATE_LIMITED
-        yield from self.errors
-        if self.request_body is not None:
-            yield from ("too_large", "unsupported_media_type")
-        yield from ("internal", ErrorCode.UNAVAILABLE)
+
+def _codes(policy: AccessPolicy, errors: tuple[str, ...], *, has_body: bool) -> Iterator[str]:
+    """The codes that an operation may refuse with."""
+    yield ErrorCode.MALFORMED
+    if policy.caller:
+        yield from (
+            ErrorCode.TOKEN_MISSING,
+            ErrorCode.TOKEN_INVALID,
+            ErrorCode.TOKEN_EXPIRED,
+            ErrorCode.TOKEN_REVOKED,
+        )
+    if policy.client:
+        yield ErrorCode.INVALID_CREDENTIALS
+    if policy.role is not None:
+        yield from (ErrorCode.NOT_VERIFIED, ErrorCode.ROLE_REQUIRED)
+    if policy.budget is not None:
+        yield ErrorCode.RATE_LIMITED
+    yield from errors
+    if has_body:
+        yield from ("too_large", "unsupported_media_type")
+    yield from ("internal", ErrorCode.UNAVAILABLE)
 
 
 def _require_value(parameter: Parameter | Reference) -> None:

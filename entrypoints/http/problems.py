@@ -50,8 +50,8 @@ _EXAMPLE_FIELDS: dict[str, str] = {
     ErrorCode.PASSWORD_MISMATCH: "confirm_password",
 }
 PROBLEM_JSON = "application/problem+json"
-_SOON = 2
-"""Seconds after which to ask again what is unavailable."""
+_UNAVAILABLE_RETRY_AFTER = 2
+"""Seconds after which to try again what is unavailable."""
 
 
 class FieldProblem(Struct, frozen=True):
@@ -97,6 +97,13 @@ def problem(
         errors=list(errors) or UNSET,
         retry_after=UNSET if retry_after is None else retry_after,
     )
+
+
+def retry_after(refusal: Refusal) -> int | None:
+    """Seconds after which the next attempt may succeed; None for a refusal that waiting does not change."""
+    if refusal.retry_after is None and CATALOGUE[refusal.code][0] == HTTPStatus.SERVICE_UNAVAILABLE:
+        return _UNAVAILABLE_RETRY_AFTER
+    return refusal.retry_after
 
 
 def prefix_of(scope: Scope) -> str:
@@ -160,9 +167,7 @@ def _document_and_headers(refusal: Refusal, scope: HTTPScope) -> tuple[Problem, 
         for item in (refusal, *refusal.others)
         if item.field is not None
     ]
-    wait = refusal.retry_after
-    if wait is None and CATALOGUE[refusal.code][0] == HTTPStatus.SERVICE_UNAVAILABLE:
-        wait = _SOON
+    wait = retry_after(refusal)
     headers = {} if wait is None else {"Retry-After": str(wait)}
     detail = refusal.detail
     if refusal.code is ErrorCode.MALFORMED and errors:

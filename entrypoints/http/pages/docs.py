@@ -9,8 +9,8 @@ from litestar.params import FromPath
 
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get
-from entrypoints.http.guard import AccessPolicy, public
-from entrypoints.http.openapi import access_policies, document
+from entrypoints.http.guard import public
+from entrypoints.http.openapi import document
 from entrypoints.http.pages.html import Pages, page
 from entrypoints.http.problems import CATALOGUE
 from entrypoints.http.request import FOR_ANY_ORIGIN
@@ -52,15 +52,14 @@ def _page(app: Litestar) -> tuple[str, dict[str, str]]:
 
 def _calls(app: Litestar) -> list[dict[str, Any]]:
     schema = document(app)
-    policies = access_policies(app)
     return [
         {
             "id": operation["operationId"],
             "method": method.upper(),
             "path": path,
             "description": operation.get("description", operation.get("summary", "")),
-            "who": _required_auth(policies[path, method.upper()]),
-            "parameters": [param["name"] for param in operation.get("parameters", []) if param["in"] == "query"],
+            "who": _required_auth(operation),
+            "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
             "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
             "fields": _fields(schema, operation.get("requestBody", {})),
             "answers": sorted(
@@ -89,12 +88,13 @@ def _summarize_response(schema: dict[str, Any], status: str, answer: dict[str, A
     return " ".join(f"`{field}`" for field, _ in _fields(schema, answer))
 
 
-def _required_auth(policy: AccessPolicy) -> str:
-    if policy.client:
+def _required_auth(operation: dict[str, Any]) -> str:
+    if {"basic": []} in operation["security"]:
         return "client credentials (HTTP Basic)"
-    if not policy.caller:
+    if not operation["security"]:
         return "public"
-    return "authenticated" if policy.role is None else f"authenticated, verified, {policy.role} or higher"
+    role = operation.get("x-required-role")
+    return "authenticated" if role is None else f"authenticated, verified, {role} or higher"
 
 
 handlers = [openapi, problem_type, docs_page]

@@ -1,7 +1,6 @@
 """What a page says when something is done or refused: each result has one next step."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
@@ -63,7 +62,7 @@ def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: boo
         request.scope["state"]["refusal"] = refusal.code  # for the access log and metrics
     if refusal.code in _DEAD:
         return dead_link(request, refusal.code, status=200 if seen else status)
-    wait = refusal.retry_after or (2 if status == HTTPStatus.SERVICE_UNAVAILABLE else None)
+    wait = problems.retry_after(refusal)
     text, retry = refusal.detail or f"{title}.", ""
     if wait is not None:
         text = f"{text.removesuffix(' Try again later.')} Try again in {_spoken(wait)}."
