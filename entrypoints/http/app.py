@@ -28,6 +28,7 @@ from entrypoints.http.routes import (
     export,
     forward_auth,
     me,
+    metrics,
     oauth,
     passwords,
     registration,
@@ -85,7 +86,7 @@ def assemble(container: Container) -> Litestar:
     version_1 = (registration, me, export, sessions, passwords, email, users, events, forward_auth, oauth)
     versioned = [handler for resource in version_1 for handler in resource.handlers]
     pages = [*home.handlers, *links.handlers, *docs.handlers, *(mailbox.handlers if settings.development else [])]
-    unversioned = [*system.handlers, *pages]
+    unversioned = [*system.handlers, *metrics.handlers, *pages]
     routes: list[ControllerRouterHandler] = [Router("/v1", route_handlers=versioned), *unversioned]
     # Provides what handlers name as parameters. Others are left out, because Litestar compares each dependency with
     # all others for every route.

@@ -18,7 +18,8 @@ from litestar.openapi.spec.enums import OpenAPIType
 
 from domain.refusals import ErrorCode
 from entrypoints.http.guard import AccessPolicy
-from entrypoints.http.problems import CATALOGUE, PROBLEM_JSON, example
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.problems import PROBLEM_JSON, example
 
 _RETRY_AFTER = OpenAPIHeader(
     description="Seconds to wait before the next attempt.",
@@ -58,7 +59,7 @@ class DocumentedOperation(Operation):
         by_status: dict[int, list[str]] = {}
         codes = _codes(policy, errors, has_body=self.request_body is not None)
         for code in dict.fromkeys(map(str, codes)):
-            by_status.setdefault(CATALOGUE[code][0], []).append(code)
+            by_status.setdefault(CATALOGUE[code].status, []).append(code)
         self.responses = answers | {str(status): _problem(status, by_status[status]) for status in sorted(by_status)}
 
 
@@ -99,7 +100,7 @@ def _require_value(parameter: Parameter | Reference) -> None:
 
 def _problem(status: int, codes: list[str]) -> OpenAPIResponse:
     examples: dict[str, Example | Reference] = {
-        code: Example(summary=CATALOGUE[code][1], value=msgspec.to_builtins(example(code))) for code in codes
+        code: Example(summary=CATALOGUE[code].title, value=msgspec.to_builtins(example(code))) for code in codes
     }
     content = OpenAPIMediaType(schema=Reference(ref="#/components/schemas/Problem"), examples=examples)
     return OpenAPIResponse(

@@ -1,4 +1,4 @@
-"""Every no the service can give over HTTP, in one table (RFC 9457)."""
+"""Problem documents (RFC 9457): how a refusal is answered over HTTP."""
 
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -11,37 +11,8 @@ from msgspec import UNSET, Struct, UnsetType
 
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.fields import documented
+from entrypoints.http.problem_types import CATALOGUE
 
-CATALOGUE: dict[str, tuple[int, str]] = {
-    ErrorCode.MALFORMED: (400, "The request is malformed"),
-    ErrorCode.LINK_INVALID: (400, "The link is not valid"),
-    ErrorCode.LINK_EXPIRED: (400, "The link has expired"),
-    ErrorCode.INVALID_CREDENTIALS: (401, "Invalid credentials"),
-    ErrorCode.TOKEN_MISSING: (401, "An access token is required"),
-    ErrorCode.TOKEN_INVALID: (401, "The token is not valid"),
-    ErrorCode.TOKEN_EXPIRED: (401, "The token has expired"),
-    ErrorCode.TOKEN_REVOKED: (401, "The token has been revoked"),
-    ErrorCode.REFRESH_REUSED: (401, "The refresh token has already been used"),
-    ErrorCode.SESSION_ENDED: (401, "The session has ended"),
-    ErrorCode.NOT_VERIFIED: (403, "The e-mail address is not verified"),
-    ErrorCode.ROLE_REQUIRED: (403, "A higher role is required"),
-    ErrorCode.FORBIDDEN: (403, "Not allowed"),
-    ErrorCode.ACCOUNT_DISABLED: (403, "The account is disabled"),
-    ErrorCode.NOT_FOUND: (404, "Not found"),
-    "method_not_allowed": (405, "Method not allowed"),
-    ErrorCode.USERNAME_TAKEN: (409, "The username is taken"),
-    ErrorCode.LAST_ADMIN: (409, "At least one admin is required"),
-    "too_large": (413, "The request is too large"),
-    "unsupported_media_type": (415, "The media type is not supported"),
-    ErrorCode.EMAIL_INVALID: (422, "The e-mail address is not valid"),
-    ErrorCode.USERNAME_INVALID: (422, "The username is not valid"),
-    ErrorCode.PASSWORD_WEAK: (422, "The password is too weak"),
-    ErrorCode.PASSWORD_MISMATCH: (422, "The passwords do not match"),
-    ErrorCode.RATE_LIMITED: (429, "Too many attempts"),
-    "internal": (500, "Something went wrong"),
-    ErrorCode.OVERLOADED: (503, "The service is overloaded"),
-    ErrorCode.UNAVAILABLE: (503, "Not available"),
-}
 _EXAMPLE_FIELDS: dict[str, str] = {
     ErrorCode.EMAIL_INVALID: "email",
     ErrorCode.USERNAME_INVALID: "username",
@@ -49,6 +20,7 @@ _EXAMPLE_FIELDS: dict[str, str] = {
     ErrorCode.PASSWORD_WEAK: "password",
     ErrorCode.PASSWORD_MISMATCH: "confirm_password",
 }
+_EXAMPLE_WAITS = {429: 60, 503: 2}
 PROBLEM_JSON = "application/problem+json"
 _UNAVAILABLE_RETRY_AFTER = 2
 """Seconds after which to try again what is unavailable."""
@@ -69,9 +41,7 @@ class Problem(Struct, frozen=True, kw_only=True):
     title: Annotated[str, documented("A short text for the code.", "The e-mail address is not valid")]
     status: Annotated[int, documented("The HTTP status.", 422)]
     detail: Annotated[str, documented("What is wrong with this request.", "This is not an e-mail address.")]
-    code: Annotated[
-        str, documented("Stable. Base decisions on this.", "email_invalid", enum=[str(code) for code in CATALOGUE])
-    ]
+    code: Annotated[str, documented("Stable. Base decisions on this.", "email_invalid", enum=list(CATALOGUE))]
     errors: list[FieldProblem] | UnsetType = UNSET
     retry_after: Annotated[int, documented("Seconds, as in `Retry-After`.", 60)] | UnsetType = UNSET
 
@@ -87,12 +57,12 @@ def problem(
 ) -> Problem:
     """`status` is for a code that has more than one: `too_large` is 413, and 414 or 431 for a part of the head.
     `prefix` is the path of the public URL, under which `type` lies."""
-    usual, title = CATALOGUE[code]
+    known = CATALOGUE[code]
     return Problem(
         type=f"{prefix}/problems/{code}",
-        title=title,
-        status=status or usual,
-        detail=detail or f"{title}.",
+        title=known.title,
+        status=status or known.status,
+        detail=detail or f"{known.title}.",
         code=str(code),
         errors=list(errors) or UNSET,
         retry_after=UNSET if retry_after is None else retry_after,
@@ -101,7 +71,7 @@ def problem(
 
 def retry_after(refusal: Refusal) -> int | None:
     """Seconds after which the next attempt may succeed; None for a refusal that waiting does not change."""
-    if refusal.retry_after is None and CATALOGUE[refusal.code][0] == HTTPStatus.SERVICE_UNAVAILABLE:
+    if refusal.retry_after is None and CATALOGUE[refusal.code].status == HTTPStatus.SERVICE_UNAVAILABLE:
         return _UNAVAILABLE_RETRY_AFTER
     return refusal.retry_after
 
@@ -189,4 +159,5 @@ def _default_headers(status: int) -> dict[str, str]:
 def example(code: str) -> Problem:
     """A problem document of that code, for the OpenAPI document."""
     field = _EXAMPLE_FIELDS.get(code)
-    return problem(code, errors=[FieldProblem(field, code, f"{CATALOGUE[code][1]}.")] if field else ())
+    errors = [FieldProblem(field, code, f"{CATALOGUE[code].title}.")] if field else ()
+    return problem(code, errors=errors, retry_after=_EXAMPLE_WAITS.get(CATALOGUE[code].status))

@@ -13,7 +13,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from domain.refusals import ErrorCode
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 
 BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 """Upper bounds in seconds."""
@@ -26,7 +26,7 @@ UNKNOWN = "-"
 
 OTHER = "other"
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-STATUSES = frozenset({200, 201, 202, 204, 303, 304, 414, 431} | {status for status, _ in CATALOGUE.values()})
+STATUSES = frozenset({200, 201, 202, 204, 303, 304, 414, 431} | {it.status for it in CATALOGUE.values()})
 SUCCESS = "success"
 LOGIN = ("POST", "/v1/login")
 
@@ -52,7 +52,7 @@ class Metrics:
             registry=self._registry,
         )
         errors = self._counter("errors", "Problem documents sent, by code.", "code")
-        self._errors = {str(code): errors.labels(code) for code in CATALOGUE}
+        self._errors = {code: errors.labels(code) for code in CATALOGUE}
         self._logins = self._counter("logins", "Login attempts, by outcome.", "outcome")
         for outcome in (SUCCESS, ErrorCode.INVALID_CREDENTIALS):
             self._logins.labels(outcome)  # exported from the start; other outcomes when they occur

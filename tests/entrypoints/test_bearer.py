@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from domain.role import Role
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 from tests.support.forging import forged
 from tests.support.service import Client, Service, code
 
@@ -61,7 +61,7 @@ def test_refused_token_names_the_error_and_a_missing_one_does_not(
     ):
         answer = asked(stranger, path, *said, **more)
         assert (answer.status_code, code(answer)) == (401, refused)
-        title = CATALOGUE[refused][1]
+        title = CATALOGUE[refused].title
         assert challenge(answer) == f'Bearer error="invalid_token", error_description="{title}"'
 
 
@@ -71,7 +71,7 @@ def test_role_that_is_lacking_is_an_insufficient_scope(service: Service) -> None
         for more in ({}, {"Origin": "https://app.example.org"}):
             answer = member.get(path, headers=more)
             assert (answer.status_code, code(answer)) == (403, "role_required")
-            title = CATALOGUE["role_required"][1]
+            title = CATALOGUE["role_required"].title
             assert challenge(answer) == f'Bearer error="insufficient_scope", error_description="{title}"'
     admin = service.client().log_in(service.user("admin", role=Role.ADMIN))
     other = service.client().log_in(service.user("admin", role=Role.ADMIN)).get("/v1/me").json()["id"]
@@ -97,6 +97,6 @@ def test_tokens_in_a_body_are_no_bearer_tokens(service: Service) -> None:
 
 
 def test_descriptions_fit_the_grammar_of_rfc_6750() -> None:
-    for name, (status, title) in CATALOGUE.items():
-        if status in {401, 403}:
-            assert re.fullmatch(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+", title), name
+    for name, known in CATALOGUE.items():
+        if known.status in {401, 403}:
+            assert re.fullmatch(r"[\x20-\x21\x23-\x5B\x5D-\x7E]+", known.title), name

@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 from collections.abc import Iterator
+from html import unescape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,7 +26,7 @@ from entrypoints.container import Container, close
 from entrypoints.http.app import assemble
 from entrypoints.http.guard import authenticated, policy_of, public, require_policies
 from entrypoints.http.pages import docs
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, ROOT, Service, address, code
 from tests.support.sweeping import calls, fetch, raw
@@ -54,12 +55,12 @@ HTTP_ONLY = {"method_not_allowed", "too_large", "unsupported_media_type", "inter
 
 
 def test_every_code_has_the_status_that_was_promised() -> None:
-    assert {code: status for code, (status, _) in CATALOGUE.items()} == {
+    assert {code: it.status for code, it in CATALOGUE.items()} == {
         code: status for status, codes in CONTRACT.items() for code in codes
     }
     assert set(CATALOGUE) - {code.value for code in ErrorCode} == HTTP_ONLY
     assert {code.value for code in ErrorCode} <= set(CATALOGUE)
-    titles = [title for _, title in CATALOGUE.values()]
+    titles = [it.title for it in CATALOGUE.values()]
     assert len(set(titles)) == len(titles)
 
 
@@ -168,7 +169,7 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
     for operation in operations:
         for status, said in operation["responses"].items():
             for word in said["description"].split("`")[1::2]:
-                assert CATALOGUE[word][0] == int(status)
+                assert CATALOGUE[word].status == int(status)
             if int(status) >= 400:
                 assert list(said["content"]) == ["application/problem+json"]
 
@@ -403,11 +404,51 @@ def test_whatever_is_sent_every_event_is_one_line_of_json(production: Service) -
                 assert event["ip"] == "127.0.0.1"
 
 
-def test_the_type_of_every_problem_leads_to_a_page_about_it(service: Service) -> None:
+# -- problems ------------------------------------------------------------------------------------------
+
+
+def _shown(page: str) -> str:
+    """The text of a page, without its markup."""
+    return " ".join(unescape(re.sub(r"<[^>]+>", "", page)).split())
+
+
+def test_problem_page_explains_every_code(service: Service) -> None:
     client = service.client()
-    for name, (status, title) in CATALOGUE.items():
+    for name, known in CATALOGUE.items():
         answer = client.get(f"/problems/{name}")
         assert answer.status_code == 200
-        assert title in answer.text
-        assert str(status) in answer.text
+        assert answer.headers["content-type"] == "text/html; charset=utf-8"
+        shown = _shown(answer.text)
+        assert f"Code {name}, status {known.status}" in shown
+        assert shown.count(known.title) >= 2
+        assert known.causes
+        for text in (known.meaning, *known.causes, known.advice):
+            assert text.endswith((".", ".)")), text
+            assert text.replace("`", "") in shown, text
+        head = client.head(f"/problems/{name}")
+        assert (head.status_code, head.content) == (200, b"")
+        assert head.headers["content-type"] == answer.headers["content-type"]
+
+
+def test_problem_page_of_an_unknown_code_is_not_found(service: Service) -> None:
+    client = service.client()
     assert code(client.get("/problems/none")) == "not_found"
+    head = client.head("/problems/none")
+    assert (head.status_code, head.content) == (404, b"")
+    page = client.get("/problems/none", headers={"Accept": "text/html"})
+    assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
+
+
+def test_problem_pages_name_only_calls_that_exist_and_link_to_them(service: Service) -> None:
+    client = service.client()
+    known = {str(call) for call in calls(client.get("/openapi.json").json())}
+    reference = client.get("/docs").text
+    linked = 0
+    for name, problem in CATALOGUE.items():
+        text = " ".join((problem.meaning, *problem.causes, problem.advice))
+        for call in re.findall(r"`((?:GET|POST|PUT|PATCH|DELETE) /[^?`]*)[?`]", text):
+            assert call in known, (name, call)
+        for anchor in re.findall(r'href="../docs#([^"]+)"', client.get(f"/problems/{name}").text):
+            assert f'id="{anchor}"' in reference, (name, anchor)
+            linked += 1
+    assert linked > len(CATALOGUE)

@@ -22,7 +22,7 @@ from adapters.postgres.outbox_backlog import PostgresBacklog
 from entrypoints.container import Container, close
 from entrypoints.http.app import create
 from entrypoints.http.lifespan import report_hashing
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
 from entrypoints.observability.metrics import BUCKETS, Metrics
 from entrypoints.settings import load

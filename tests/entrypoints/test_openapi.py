@@ -12,7 +12,7 @@ from referencing import Registry
 from referencing.jsonschema import DRAFT202012
 
 from entrypoints.http.openapi import TAGS
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 from tests.support.service import Service
 
 OPERATIONS = {
@@ -87,7 +87,7 @@ def test_openapi_query_parameters_are_never_null(openapi: dict[str, Any]) -> Non
 
 
 def test_openapi_problem_codes_are_those_of_the_catalogue(openapi: dict[str, Any]) -> None:
-    assert openapi["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(map(str, CATALOGUE))
+    assert openapi["components"]["schemas"]["Problem"]["properties"]["code"]["enum"] == list(CATALOGUE)
 
 
 def test_openapi_refusals_describe_their_headers(openapi: dict[str, Any]) -> None:
@@ -117,7 +117,7 @@ def test_openapi_examples_fit_their_schemas(openapi: dict[str, Any]) -> None:
             for content in answer.get("content", {}).values() if status >= "400" else ():
                 assert content["examples"], name
                 for code, example in content["examples"].items():
-                    assert CATALOGUE[code][0] == int(status)
+                    assert CATALOGUE[code].status == int(status)
                     check(content["schema"]["$ref"], example["value"])
     assert seen > 200
 

@@ -127,14 +127,17 @@ def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
         assert "unsafe" not in policy
         assert "default-src 'none'" in policy
         assert page.headers["x-robots-tag"] == "noindex, nofollow"
-        assert not re.search(r"<iframe|<object|<img|javascript:|\son\w+=|\sstyle=|https?://", page.text)
+        # URLs in examples are text: there is no element in them that could load anything.
+        shown = re.sub(r"<pre>[^<]*</pre>", "", page.text) if page.url.path == "/docs" else page.text
+        assert not re.search(r"<iframe|<object|<img|javascript:|\son\w+=|\sstyle=|\ssrc=|https?://", shown)
         assert set(re.findall(r"<form[^>]*>", page.text)) <= {
             '<form method="post" action="./verify">',
             '<form method="post" action="./reset">',
             '<form method="post" action="./email">',
         }
-        assert ("<script>" in page.text) == (page is reset)
-        assert bool(re.search("script-src 'sha256-[A-Za-z0-9+/]{43}=';", policy)) == (page is reset)
+        has_script = page is reset or page.url.path == "/docs"
+        assert ("<script>" in page.text) == has_script
+        assert bool(re.search("script-src 'sha256-[A-Za-z0-9+/]{43}=';", policy)) == has_script
 
 
 def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
@@ -304,7 +307,7 @@ def test_first_page_says_what_this_is_and_leads_on(service: Service) -> None:
     assert f"Latchkey {release()}" in page.text
     assert client.get("/").text == page.text
     links = re.findall(r'href="(/[^"]*)"', page.text)
-    assert {"/docs", "/openapi.json", "/dev/mail", "/reset"} <= set(links)
+    assert {"/docs", "/openapi.json", "/health/ready", "/dev/mail", "/reset"} <= set(links)
     for found in links:
         assert client.get(found).status_code == 200
     head = client.head("/")
@@ -620,11 +623,3 @@ def test_the_mailbox_shows_even_what_is_hardly_a_mail(service: Service) -> None:
         kept = mailbox.save(["b@example.org"], content)
         for path in ("/dev/mail", f"/dev/mail/{kept.name}"):
             assert client.get(path).status_code == 200, content[:50]
-
-
-def test_the_page_of_calls_shows_every_call(service: Service, browser: Browser) -> None:
-    schema = service.client().get("/openapi.json").json()
-    browser.driver.get(f"{service.url}/docs")
-    browser.see("docs")
-    shown = [heading.text for heading in browser.driver.find_elements(By.CSS_SELECTOR, "section h1, section h2")]
-    assert shown == [f"{method.upper()} {path}" for path, item in schema["paths"].items() for method in item]

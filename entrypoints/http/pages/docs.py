@@ -1,5 +1,6 @@
-"""The OpenAPI document, and the page made from it: the same facts for people, with nothing loaded from elsewhere."""
+"""The OpenAPI document, the API reference made from it, and a page for each problem."""
 
+import json
 from functools import cache
 from typing import Any
 
@@ -12,7 +13,9 @@ from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.openapi import document
 from entrypoints.http.pages.html import Pages, page
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.pages.reference import topics
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.problems import example
 from entrypoints.http.request import FOR_ANY_ORIGIN
 
 
@@ -26,9 +29,9 @@ async def problem_type(request: Request[Any, Any, Any], name: FromPath[str]) -> 
     """Where the `type` of a problem document leads."""
     if name not in CATALOGUE:
         raise Refusal(ErrorCode.NOT_FOUND, "There is no problem with this code.")
-    status, title = CATALOGUE[name]
-    text = f"The API returns the status {status} with the code {name}."
-    return page(request, "message.html", heading=title, text=text, retry="", step="Back to")
+    sample = json.dumps(msgspec.to_builtins(example(name)), indent=2)
+    links = _links(request.app, root="../")
+    return page(request, "problem.html", code=name, problem=CATALOGUE[name], example=sample, links=links)
 
 
 @get("/docs", policy=public())
@@ -46,55 +49,16 @@ def _document(app: Litestar) -> bytes:
 def _page(app: Litestar) -> tuple[str, dict[str, str]]:
     """Built once: building it takes long enough to delay other requests."""
     pages: Pages = app.state.pages
-    response = pages.render("docs.html", root="./", calls=_calls(app))
-    return response.content, dict(response.headers)
+    found, links = list(topics(document(app))), _links(app, root="./")
+    made = pages.render("docs.html", root="./", connects=True, topics=found, catalogue=CATALOGUE, links=links)
+    return made.content, dict(made.headers)
 
 
-def _calls(app: Litestar) -> list[dict[str, Any]]:
-    schema = document(app)
-    return [
-        {
-            "id": operation["operationId"],
-            "method": method.upper(),
-            "path": path,
-            "description": operation.get("description", operation.get("summary", "")),
-            "who": _required_auth(operation),
-            "parameters": [found["name"] for found in operation.get("parameters", []) if found["in"] == "query"],
-            "form": "application/x-www-form-urlencoded" in operation.get("requestBody", {}).get("content", {}),
-            "fields": _fields(schema, operation.get("requestBody", {})),
-            "answers": sorted(
-                (status, _summarize_response(schema, status, response))
-                for status, response in operation["responses"].items()
-            ),
-        }
-        for path, item in schema["paths"].items()
-        for method, operation in item.items()
-    ]
-
-
-def _fields(schema: dict[str, Any], message: dict[str, Any]) -> list[tuple[str, bool]]:
-    """Fields of a request or response, each with whether it is always there."""
-    for body in message.get("content", {}).values():
-        name = body.get("schema", {}).get("$ref", "").rsplit("/", 1)[-1]
-        shape = schema["components"]["schemas"].get(name, {})
-        return [(field, field in shape.get("required", [])) for field in shape.get("properties", ())]
-    return []
-
-
-def _summarize_response(schema: dict[str, Any], status: str, answer: dict[str, Any]) -> str:
-    """The fields of a success, or the codes of an error."""
-    if not status.startswith("2"):
-        return str(answer["description"])
-    return " ".join(f"`{field}`" for field, _ in _fields(schema, answer))
-
-
-def _required_auth(operation: dict[str, Any]) -> str:
-    if {"basic": []} in operation["security"]:
-        return "client credentials (HTTP Basic)"
-    if not operation["security"]:
-        return "public"
-    role = operation.get("x-required-role")
-    return "authenticated" if role is None else f"authenticated, verified, {role} or higher"
+@cache
+def _links(app: Litestar, *, root: str) -> dict[str, str]:
+    """Where the name of a call, or a code, leads in a page."""
+    calls = {call.name: f"{root}docs#{call.id}" for _, found in topics(document(app)) for call in found}
+    return calls | {code: f"{root}problems/{code}" for code in CATALOGUE}
 
 
 handlers = [openapi, problem_type, docs_page]

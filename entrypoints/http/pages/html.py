@@ -33,13 +33,16 @@ class Pages:
         first page may have been asked for without the slash at its end, which a relative address needs."""
         return "../" * (path.count("/") - 1) or ("./" if path != "/" else self._home)
 
-    def render(self, template: str, *, root: str, status: int = 200, **values: Any) -> Response[str]:
-        """`root` is the address of `/`, as `root` tells. A page may
-        load nothing but its icon and a caught mail, run only what stands in it, and post only to where it came
-        from."""
+    def render(
+        self, template: str, *, root: str, status: int = 200, connects: bool = False, **values: Any
+    ) -> Response[str]:
+        """`root` is the address of `/`, as `root` tells. A page may load nothing but its icon and a caught mail, run
+        only the script that it contains, and post only to its own origin. If it `connects`, its script may call that
+        origin."""
         text = self._environment.get_template(template).render(values, root=root)
         parts = ["default-src 'none'", f"style-src {_digests(_STYLE, text)}", "img-src 'self'"]
         parts += [f"script-src {_digests(_SCRIPT, text)}"] if "<script>" in text else []
+        parts += ["connect-src 'self'"] if connects else []
         parts += ["frame-src 'self'"] if "<iframe" in text else []
         policy = "; ".join([*parts, "form-action 'self'", "frame-ancestors 'none'", "base-uri 'none'"])
         headers = {"Content-Security-Policy": policy, "X-Robots-Tag": "noindex, nofollow"}

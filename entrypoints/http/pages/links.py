@@ -18,7 +18,7 @@ from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public
 from entrypoints.http.pages.html import page
 from entrypoints.http.pages.results import ASK, ask, dead_link, done, refused
-from entrypoints.http.problems import CATALOGUE
+from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.http.request import AnyRequest, client_info_of
 
 
@@ -136,7 +136,7 @@ async def _choose_password(
     return page(
         request,
         "reset.html",
-        status=200 if refusal is None else CATALOGUE[refusal.code][0],
+        status=200 if refusal is None else CATALOGUE[refusal.code].status,
         token=token,
         username="" if user is None else user.email,
         error="" if refusal is None else refusal.detail,
@@ -152,7 +152,7 @@ async def _send_link(request: AnyRequest, path: str, email: str, ask_for_link: A
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal)
-        return ask(request, path, status=CATALOGUE[refusal.code][0], email=email, error=refusal.detail)
+        return ask(request, path, status=CATALOGUE[refusal.code].status, email=email, error=refusal.detail)
     return done(request, "Check your mailbox", ASK[path].sent)
 
 

@@ -11,7 +11,8 @@ from litestar.types import ExceptionHandlersMap, HTTPScope, Receive, Send
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http import error_handlers, problems
 from entrypoints.http.pages.html import page
-from entrypoints.http.problems import CATALOGUE, Problem
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.problems import Problem
 from entrypoints.http.request import AnyRequest, StrictRequest
 
 
@@ -57,17 +58,19 @@ def done(request: AnyRequest, heading: str, text: str) -> Response[str]:
 
 def refused(request: AnyRequest, refusal: Refusal, *, token: str = "", seen: bool = False) -> Response[str]:
     """Why not, and one step from here. A dead link that is only `seen` is no refusal: nothing was asked for."""
-    status, title = CATALOGUE[refusal.code]
+    known = CATALOGUE[refusal.code]
     if not seen:
         request.scope["state"]["refusal"] = refusal.code  # for the access log and metrics
     if refusal.code in _DEAD:
-        return dead_link(request, refusal.code, status=200 if seen else status)
+        return dead_link(request, refusal.code, status=200 if seen else known.status)
     wait = problems.retry_after(refusal)
-    text, retry = refusal.detail or f"{title}.", ""
+    text, retry = refusal.detail or f"{known.title}.", ""
     if wait is not None:
         text = f"{text.removesuffix(' Try again later.')} Try again in {_spoken(wait)}."
         retry = f"./{_path(request)}" + (f"?token={quote(token, safe='')}" if token else "")
-    shown = page(request, "message.html", status=status, heading=title, text=text, retry=retry, step="Back to")
+    shown = page(
+        request, "message.html", status=known.status, heading=known.title, text=text, retry=retry, step="Back to"
+    )
     if wait is not None:
         shown.headers["Retry-After"] = str(wait)
     return shown

@@ -16,11 +16,12 @@ from entrypoints.http.guard import AccessChecks, authenticated
 from entrypoints.http.validation import problem_of, refusal_of, rule_for
 
 _DESCRIPTIONS = {
-    "X-Auth-User": "The caller's id.",
-    "X-Auth-Role": "The caller's role; worth nothing unless X-Auth-Verified is true.",
-    "X-Auth-Session": "The id of the caller's session.",
-    "X-Auth-Verified": "`true` or `false`: whether the caller has verified their e-mail address.",
+    "X-Auth-User": ("The caller's id.", "0199a3c4-7d1e-7c3a-9b52-5f0e8a7d6c41"),
+    "X-Auth-Role": ("The caller's role; worth nothing unless X-Auth-Verified is true.", "member"),
+    "X-Auth-Session": ("The id of the caller's session.", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33"),
+    "X-Auth-Verified": ("`true` or `false`: whether the caller has verified their e-mail address.", "true"),
 }
+"""Each with an example."""
 _NAMES = [name.lower().encode() for name in _DESCRIPTIONS]
 _TEXT = (b"content-type", b"text/plain; charset=utf-8")
 
@@ -58,7 +59,8 @@ def _headers(user_id: UUID, session_id: UUID, role: Role, verified: bool) -> Hea
     errors=["not_verified", "role_required"],
     media_type=MediaType.TEXT,
     response_headers=[
-        ResponseHeader(name=name, description=text, documentation_only=True) for name, text in _DESCRIPTIONS.items()
+        ResponseHeader(name=name, description=text, example=example, documentation_only=True)
+        for name, (text, example) in _DESCRIPTIONS.items()
     ],
 )
 async def forward_auth(role: FromQuery[Role | None] = None) -> Response[str]:

@@ -43,18 +43,18 @@ class Introspection(Struct, frozen=True, kw_only=True):
     """The response of RFC 7662 section 2.2. An inactive token has no other fields. Times are seconds since 1970."""
 
     active: Annotated[bool, documented("Whether the token is accepted at this moment.", True)]
-    token_type: str | UnsetType = UNSET
-    sub: str | UnsetType = UNSET
-    sid: str | UnsetType = UNSET
-    jti: str | UnsetType = UNSET
-    iss: str | UnsetType = UNSET
-    aud: str | list[str] | UnsetType = UNSET
-    client_id: str | UnsetType = UNSET
-    iat: int | UnsetType = UNSET
-    exp: int | UnsetType = UNSET
+    token_type: Annotated[str, documented("The kind of token.", "Bearer")] | UnsetType = UNSET
+    sub: Annotated[str, documented("The user's id.", "0199a3c4-7d1e-7c3a-9b52-5f0e8a7d6c41")] | UnsetType = UNSET
+    sid: Annotated[str, documented("The session's id.", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33")] | UnsetType = UNSET
+    jti: Annotated[str, documented("The token's id.", "0199a3c4-8f20-7a11-8d07-1c9be2a45f33.1")] | UnsetType = UNSET
+    iss: Annotated[str, documented("The issuer.", "https://accounts.example.org")] | UnsetType = UNSET
+    aud: Annotated[str | list[str], documented("The audience.", "https://accounts.example.org")] | UnsetType = UNSET
+    client_id: Annotated[str, documented("Always `latchkey`.", "latchkey")] | UnsetType = UNSET
+    iat: Annotated[int, documented("When the token was issued.", 1796040000)] | UnsetType = UNSET
+    exp: Annotated[int, documented("When the token expires.", 1796040600)] | UnsetType = UNSET
     role: Role | UnsetType = UNSET
-    verified: bool | UnsetType = UNSET
-    username: str | UnsetType = UNSET
+    verified: Annotated[bool, documented("Whether the e-mail address is verified.", True)] | UnsetType = UNSET
+    username: Annotated[str, documented("The username, if there is one.", "ada")] | UnsetType = UNSET
 
 
 @post(

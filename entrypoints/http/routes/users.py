@@ -17,7 +17,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
-from entrypoints.http.fields import Cursor, Limit, NextCursor
+from entrypoints.http.fields import Cursor, Limit, NextCursor, documented
 from entrypoints.http.guard import requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserResponse
@@ -32,7 +32,7 @@ class UserPage(Struct, frozen=True):
 
 class ChangeUserBody(Struct, frozen=True, forbid_unknown_fields=True):
     role: Role | UnsetType = UNSET
-    disabled: bool | UnsetType = UNSET
+    disabled: Annotated[bool, documented("Disabling ends every session of the user.")] | UnsetType = UNSET
 
 
 @get(
