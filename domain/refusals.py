@@ -100,7 +100,9 @@ def password_mismatch() -> Refusal:
 
 
 def account_disabled() -> Refusal:
-    return Refusal(ErrorCode.ACCOUNT_DISABLED, "This account has been disabled.")
+    return Refusal(
+        ErrorCode.ACCOUNT_DISABLED, "This account has been disabled. Contact the operator of this service."
+    )
 
 
 def token_revoked() -> Refusal:
@@ -125,7 +127,7 @@ def link_expired(advice: str = "Request a new one.") -> Refusal:
 
 
 def username_taken() -> Refusal:
-    return Refusal(ErrorCode.USERNAME_TAKEN, "This username is already taken.", field="username")
+    return Refusal(ErrorCode.USERNAME_TAKEN, "This username is already taken. Choose another.", field="username")
 
 
 def user_not_found() -> Refusal:
@@ -138,7 +140,7 @@ def session_not_found() -> Refusal:
 
 def unavailable(what: str) -> Refusal:
     """`what` is a dependency that does not answer, in words for clients and without its host name."""
-    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment.")
+    return Refusal(ErrorCode.UNAVAILABLE, f"{what} is not available at the moment. Try again later.")
 
 
 def too_slow() -> Refusal:

@@ -101,7 +101,7 @@ class ImportUsers:
             if not highest.includes(row.role):
                 remarks.append(ImportIssue(row.line, f"The role {row.role} is higher than --highest-role allows."))
             elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
-                remarks.append(ImportIssue(row.line, "created_at is out of range."))
+                remarks.append(ImportIssue(row.line, "created_at is out of range: it must be between 1970 and now."))
             else:
                 first = wanted.setdefault(email, row)
                 better, other = (row, first) if row.verified and not first.verified else (first, row)

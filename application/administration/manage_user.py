@@ -20,7 +20,9 @@ from domain.user import User
 async def ensure_admin_remains(work: UnitOfWork, user: User) -> None:
     """Raises `last_admin`. Lock all admins first; otherwise two of them could remove each other at once."""
     if user.is_active_admin and list(await work.users.active_admin_ids()) == [user.id]:
-        raise Refusal(ErrorCode.LAST_ADMIN, "At least one active admin is required.")
+        raise Refusal(
+            ErrorCode.LAST_ADMIN, "At least one active admin is required. Make another user an admin first."
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
