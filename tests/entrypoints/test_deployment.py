@@ -83,7 +83,8 @@ def test_dockerfile_locks_every_package_that_builds_the_wheel() -> None:
 
 
 def test_image_runs_the_api_as_an_unprivileged_user() -> None:
-    [entrypoint] = command_of("ENTRYPOINT")
+    init, _, entrypoint = command_of("ENTRYPOINT")
+    assert init == "tini"
     assert entrypoint in PROJECT["project"]["scripts"]
     assert command_of("CMD")[0] in latchkey.commands
     assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", instructions("USER")[-1])
@@ -122,26 +123,28 @@ def test_compose_mounts_files_and_secrets_that_exist() -> None:
         for name, value in it.get("environment", {}).items():
             if name.endswith("_FILE"):
                 assert Path(value).name in it["secrets"], name
-        mounted = [volume.split(":")[0] for volume in it.get("volumes", []) if volume.startswith("./")]
-        assert [path for path in mounted if not path.startswith("./.secrets/") and not (ROOT / path).exists()] == []
+        for source in [volume.split(":")[0] for volume in it.get("volumes", [])]:
+            assert (ROOT / source).is_file() if source.startswith("./") else source in COMPOSE["volumes"], source
     assert "/.secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
 def test_secrets_of_the_guide_are_settings_that_compose_can_use(tmp_path: Path) -> None:
     [script] = [block for block in blocks(OPERATIONS) if ".secrets" in block]
-    made, _, start = script.partition("docker compose")
-    assert start.startswith(" up --build")
+    made, *commands = script.split("docker compose ")
+    assert [command.split()[0] for command in commands] == ["build", "run", "up"]
+    assert "--rm migrate keys rotate" in commands[1]
     subprocess.run(["sh", "-euc", f"umask 077\n{made}"], cwd=tmp_path, check=True, stderr=subprocess.DEVNULL)
     folder = tmp_path / ".secrets"
-    assert {Path(it["file"]).name for it in COMPOSE["secrets"].values()} == {
-        path.name for path in folder.iterdir() if path.is_file()
-    }
+    assert {Path(it["file"]).name for it in COMPOSE["secrets"].values()} == {path.name for path in folder.iterdir()}
     assert folder.stat().st_mode & 0o777 == 0o700
-    for path in folder.rglob("*"):
+    for path in folder.iterdir():
         assert path.stat().st_mode & 0o004, f"the user of the container cannot read {path}"
+    make_key(tmp_path / "keys")
     environ = {name: str(value) for name, value in OURS["worker"]["environment"].items()}
     for name, value in environ.items():
-        environ[name] = value.replace("/run/secrets", str(folder)).replace("/run/keys", str(folder / "keys"))
+        environ[name] = value.replace("/run/secrets", str(folder))
+    assert environ["LATCHKEY_SIGNING_KEYS"] == OURS["api"]["volumes"][0].split(":")[1] == "/keys"
+    environ["LATCHKEY_SIGNING_KEYS"] = str(tmp_path / "keys")
     settings = load({**environ, "LATCHKEY_ENV": "production"}, mails=True)
     password = (folder / "postgres_password").read_text().strip()
     postgres = COMPOSE["services"]["postgres"]["environment"]
