@@ -45,8 +45,8 @@ def clean(rows: Rows, user_id: UUID, *, limit: int) -> int:
     for event in placed[:left]:
         rows.events[event.id] = event.of_deleted_user()
         left -= 1
-    for change in [it for it in rows.changes.values() if it.user_id == user_id][:left]:
-        del rows.changes[change.id]
+    for change in [it for it in rows.email_changes.values() if it.user_id == user_id][:left]:
+        del rows.email_changes[change.id]
         left -= 1
     return limit - left
 

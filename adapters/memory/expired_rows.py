@@ -13,7 +13,7 @@ from adapters.memory.users import MemoryUsers
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.event import Event
 from domain.mail import DeliveryOutcome, OutboxMail
 from domain.retention import Cleared, Leftover
@@ -67,7 +67,7 @@ def _mail(_: Rows, mail: OutboxMail, now: datetime) -> bool:
     return mail.settled_at is not None and mail.settled_at < now - kept
 
 
-def _address_change(rows: Rows, change: AddressChange, now: datetime) -> bool:
+def _address_change(rows: Rows, change: EmailChange, now: datetime) -> bool:
     user = rows.users.get(change.user_id)
     return change.asked_at < now - retention.ADDRESS_CHANGE and user is not None and user.verified
 
@@ -76,7 +76,7 @@ def _claim(rows: Rows, user: User, now: datetime) -> bool:
     before = now - retention.CLAIM
     if user.verified or user.disabled or user.created_at >= before or user.provenance is not Provenance.SELF:
         return False
-    displaced = any(change.pending_at(user) for change in rows.changes.values())
+    displaced = any(change.is_pending_at(user) for change in rows.email_changes.values())
     alive = any(it.user_id == user.id and it.alive(now) for it in rows.sessions.values())
     recent = any(it.user_id == user.id and it.created_at >= before for it in rows.events.values())
     sent = [it.created_at for it in rows.mails.values() if it.recipient == user.email]
@@ -94,7 +94,7 @@ def _by_age_alone(*_: object) -> bool:
 _RULES: dict[Leftover, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
     Leftover.SESSION: ("sessions", retention.SESSION, _session),
     Leftover.MAIL: ("mails", retention.MAIL, _mail),
-    Leftover.ADDRESS_CHANGE: ("changes", retention.ADDRESS_CHANGE, _address_change),
+    Leftover.ADDRESS_CHANGE: ("email_changes", retention.ADDRESS_CHANGE, _address_change),
     Leftover.CLAIM: ("users", retention.CLAIM, _claim),
     Leftover.EVENT: ("events", retention.EVENT, _event),
     Leftover.ARRIVAL: ("import_digests", retention.ARRIVAL, _by_age_alone),

@@ -5,9 +5,9 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import Clock
-from domain.address_change import AddressChange
 from domain.client import Client
 from domain.deletion import Deletion
+from domain.email_change import EmailChange
 from domain.event import Event
 from domain.mail import OutboxMail
 from domain.session import Session
@@ -27,7 +27,7 @@ class Rows:
     """Of the mails."""
     events: dict[UUID, Event] = field(default_factory=dict)
     clients: dict[UUID, Client] = field(default_factory=dict)
-    changes: dict[UUID, AddressChange] = field(default_factory=dict)
+    email_changes: dict[UUID, EmailChange] = field(default_factory=dict)
     import_digests: dict[UUID, str] = field(default_factory=dict)
     revoked_at: dict[UUID, datetime] = field(default_factory=dict)
     revocation_pending: set[UUID] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Rows:
             turns=dict(self.turns),
             events=dict(self.events),
             clients=dict(self.clients),
-            changes=dict(self.changes),
+            email_changes=dict(self.email_changes),
             import_digests=dict(self.import_digests),
             revoked_at=dict(self.revoked_at),
             revocation_pending=set(self.revocation_pending),

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import anyio
 from anyio.lowlevel import checkpoint
 
-from adapters.memory.address_changes import MemoryAddressChanges
+from adapters.memory.email_changes import MemoryEmailChanges
 from adapters.memory.events import MemoryClients, MemoryEvents
 from adapters.memory.mails import MemoryMails
 from adapters.memory.rows import Rows
@@ -24,7 +24,7 @@ class MemoryUnitOfWork(UnitOfWork):
         self._users = MemoryUsers(rows, self._sessions)
         self._mails = MemoryMails(rows)
         self._events = MemoryEvents(rows)
-        self._changes = MemoryAddressChanges(rows)
+        self._changes = MemoryEmailChanges(rows)
         self._clients = MemoryClients(rows)
 
     @property
@@ -44,7 +44,7 @@ class MemoryUnitOfWork(UnitOfWork):
         return self._events
 
     @property
-    def changes(self) -> MemoryAddressChanges:
+    def email_changes(self) -> MemoryEmailChanges:
         return self._changes
 
     @property

@@ -184,7 +184,7 @@ class MemoryUsers(Users):
 
     async def _supersede(self, rivals: Sequence[User], *, now: datetime) -> None:
         for rival in rivals:
-            if not any(change.pending_at(rival) for change in self._rows.changes.values()):
+            if not any(change.is_pending_at(rival) for change in self._rows.email_changes.values()):
                 await self._sessions.end_all(rival.id, now=now, reason=EndReason.SUPERSEDED)
                 await self.remove(rival.id, now=now)
 

@@ -10,10 +10,10 @@ from sqlalchemy.types import TypeEngine
 
 from adapters.postgres.connection import Row
 from adapters.postgres.tables import sessions, users
-from domain.address_change import AddressChange
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.deletion import Deletion
+from domain.email_change import EmailChange
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.role import Role
@@ -157,8 +157,8 @@ def row_of_mail(mail: OutboxMail) -> dict[str, Any]:
     }
 
 
-def change_of(row: Row) -> AddressChange:
-    return AddressChange(
+def change_of(row: Row) -> EmailChange:
+    return EmailChange(
         id=row["id"],
         user_id=row["user_id"],
         old_email=row["old_email"],
@@ -170,7 +170,7 @@ def change_of(row: Row) -> AddressChange:
     )
 
 
-def row_of_change(change: AddressChange) -> dict[str, Any]:
+def row_of_change(change: EmailChange) -> dict[str, Any]:
     return {
         "id": change.id,
         "user_id": change.user_id,

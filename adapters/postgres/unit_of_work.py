@@ -3,11 +3,11 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
-from adapters.postgres.address_changes import PostgresAddressChanges
 from adapters.postgres.clients import PostgresClients
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
+from adapters.postgres.email_changes import PostgresEmailChanges
 from adapters.postgres.events import PostgresEvents
 from adapters.postgres.fair_share import FairShare
 from adapters.postgres.mails import PostgresMails
@@ -25,7 +25,7 @@ class PostgresUnitOfWork(UnitOfWork):
         self._users = PostgresUsers(connection, self._sessions)
         self._mails = PostgresMails(connection)
         self._events = PostgresEvents(connection)
-        self._changes = PostgresAddressChanges(connection)
+        self._changes = PostgresEmailChanges(connection)
         self._clients = PostgresClients(connection)
 
     @property
@@ -45,7 +45,7 @@ class PostgresUnitOfWork(UnitOfWork):
         return self._events
 
     @property
-    def changes(self) -> PostgresAddressChanges:
+    def email_changes(self) -> PostgresEmailChanges:
         return self._changes
 
     @property

@@ -7,9 +7,9 @@ from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import UnitOfWorkFactory
-from domain.address_change import undoable_until
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email_change import undoable_until
 from domain.event import EventType
 from domain.mail import LinkPurpose, MailKind
 from domain.password import PasswordPolicy
@@ -63,7 +63,7 @@ class ResetPassword:
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
             # While a change can be undone, only a worker of the release before sends reset links.
-            if undoable_until(await work.changes.of(user.id), now) is not None:
+            if undoable_until(await work.email_changes.by_user(user.id), now) is not None:
                 raise link_invalidated()
             version = user.credential_version
             changed = None

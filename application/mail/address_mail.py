@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from application.repositories import UnitOfWork
-from domain.address_change import undoable_until
+from domain.email_change import undoable_until
 from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.user import User
 
@@ -56,7 +56,7 @@ async def _addressed(
     mail = replace(mail, recipient=user.email)
     if mail.kind.purpose is LinkPurpose.VERIFY:
         return mail, _link(mail, user.id, user.credential_version)
-    if (until := undoable_until(await work.changes.of(user.id), now)) is not None:
+    if (until := undoable_until(await work.email_changes.by_user(user.id), now)) is not None:
         return replace(mail, kind=MailKind.RESET_WAITS, until=until), None
     link = _link(mail, user.id, user.recovery_version)
     return mail, link if link is not None and user.can_reset_by(link) else None
@@ -69,7 +69,7 @@ async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[Outb
     if (deletion := await work.users.undoable_deletion(mail.recipient, now=now)) is not None:
         subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
     else:
-        change = await work.changes.back_to(mail.recipient, since=now - LinkPurpose.RESTORE.lifetime)
+        change = await work.email_changes.newest_undoable(mail.recipient, since=now - LinkPurpose.RESTORE.lifetime)
         if change is not None and change.confirmed_at is not None and await _is_left(work, change.user_id, now):
             subject, began = change.id, change.confirmed_at
     if subject is None:
@@ -91,7 +91,7 @@ async def _about_an_address(
 ) -> tuple[OutboxMail, EmailLink | None]:
     if mail.kind is MailKind.ACCOUNT_CLOSED:
         return mail, await _about_a_deletion(work, mail, now)
-    change = None if mail.change_id is None else await work.changes.by_id(mail.change_id)
+    change = None if mail.change_id is None else await work.email_changes.by_id(mail.change_id)
     if change is None:
         return mail, None
     if purpose is LinkPurpose.RESTORE:
@@ -99,8 +99,8 @@ async def _about_an_address(
         recipient = change.old_email
     else:
         user = await work.users.by_id(change.user_id)
-        newest = await work.changes.newest(change.user_id)
-        useful = user is not None and newest == change and change.confirmable(user, now=now)
+        newest = await work.email_changes.newest(change.user_id)
+        useful = user is not None and newest == change and change.can_be_confirmed(user, now=now)
         recipient = change.new_email
     return replace(mail, recipient=recipient), _link(mail, change.id, 0) if useful else None
 

@@ -8,9 +8,9 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
-from domain.address_change import AddressChange
 from domain.buckets import mail_buckets
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email_change import EmailChange
 from domain.event import EventType
 from domain.mail import MailKind
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
@@ -48,7 +48,7 @@ class ChangeEmail:
         old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
         await self.limits.spend(*dict.fromkeys(new + old))  # a bucket of both is counted once
 
-        change = AddressChange(
+        change = EmailChange(
             id=self.new_id(),
             user_id=user.id,
             old_email=user.email,
@@ -63,7 +63,7 @@ class ChangeEmail:
                 raise incorrect_password()
             if held.disabled:
                 raise account_disabled()
-            await work.changes.add(change)
+            await work.email_changes.add(change)
             letters = {MailKind.CONFIRM_EMAIL: address}
             if held.verified:
                 # An unverified address may have been mistyped, so it gets no undo link.

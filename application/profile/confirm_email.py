@@ -32,18 +32,18 @@ class ConfirmEmail:
         if link.expired(now):
             raise link_expired("Request the change again.")
         async with self.begin() as work:
-            asked = await work.changes.by_id(link.subject)
+            asked = await work.email_changes.by_id(link.subject)
             if asked is None:
                 raise link_invalidated()
             people = await work.users.lock(asked.user_id, email=asked.new_email)
             # Read again under the locks: two users who swap addresses may confirm at the same time.
-            change = await work.changes.newest(asked.user_id)
+            change = await work.email_changes.newest(asked.user_id)
             user = next((one for one in people if one.id == asked.user_id), None)
             if user is None or change is None or change.id != asked.id:
                 raise link_invalidated()
-            if change.fulfilled(user):
+            if change.is_applied(user):
                 return user
-            if not change.confirmable(user, now=now):
+            if not change.can_be_confirmed(user, now=now):
                 raise link_invalidated()
             others = [one for one in people if one.email == change.new_email and one.id != user.id]
             for holder in filter(lambda one: one.verified, others):
@@ -52,7 +52,7 @@ class ConfirmEmail:
             moved = await work.users.change_email(user.id, change.new_email, over=claims, now=now)
             if moved is None:
                 raise link_invalidated()
-            await work.changes.keep(change.confirmed(now, undoable=user.verified))
+            await work.email_changes.update(change.confirmed(now, undoable=user.verified))
             if user.verified:
                 await self.mail.queue(
                     work,
@@ -73,8 +73,8 @@ class ConfirmEmail:
         user takes.
         """
         now = self.clock()
-        theirs = await work.changes.newest(holder.id)
-        if theirs is None or not theirs.confirmable(holder, now=now):
+        theirs = await work.email_changes.newest(holder.id)
+        if theirs is None or not theirs.can_be_confirmed(holder, now=now):
             raise link_invalidated()
         if not user.verified or theirs.new_email != user.email:
             raise link_invalidated()
@@ -82,7 +82,7 @@ class ConfirmEmail:
         displaced = await work.users.evict_from_email(holder.id, to=user.email)
         if displaced is None:
             raise link_invalidated()
-        await work.changes.keep(theirs.carried(displaced))
-        await work.changes.close(holder.id, now=now, back_to=holder.email)
+        await work.email_changes.update(theirs.rebased(displaced))
+        await work.email_changes.close(holder.id, now=now, back_to=holder.email)
         await work.sessions.revoke_access_tokens(holder.id)
         await self.audit.record(work, EventType.EMAIL_LOST, holder.id, client_info=client_info)

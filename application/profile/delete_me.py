@@ -7,9 +7,9 @@ from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
-from domain.address_change import undoable_until
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
+from domain.email_change import undoable_until
 from domain.event import EventType
 from domain.refusals import account_disabled, incorrect_password, token_revoked
 from domain.token import AccessToken
@@ -43,7 +43,7 @@ class DeleteMe:
                 raise account_disabled()
             # The owner must be able to undo a thief's deletion. An unverified user may have been moved away from a
             # verified address by the thief.
-            undoable = held.verified or undoable_until(await work.changes.of(held.id), now) is not None
+            undoable = held.verified or undoable_until(await work.email_changes.by_user(held.id), now) is not None
             until = now + UNDO if undoable else None
             await self.manage.delete(work, held, until=until, shown_client=client_info)
             await self.audit.record(work, EventType.DELETED, user.id, by=user.id)

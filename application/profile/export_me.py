@@ -8,8 +8,8 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from domain.address_change import AddressChange
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email_change import EmailChange
 from domain.event import Event, EventType
 from domain.mail import OutboxMail
 from domain.refusals import token_revoked
@@ -27,7 +27,7 @@ class Export:
     """Each list is sorted from newest to oldest. A page is read when it is needed, in its own transaction."""
 
     user: User
-    changes: Sequence[AddressChange]
+    changes: Sequence[EmailChange]
     sessions: AsyncIterator[Sequence[Session]]
     events: AsyncIterator[Sequence[Event]]
     mails: AsyncIterator[Sequence[OutboxMail]]
@@ -45,7 +45,7 @@ class ExportMe:
             if user is None:
                 raise token_revoked()
             await self.audit.record(work, EventType.EXPORTED, user.id, by=user.id, client_info=client_info)
-            changes = await work.changes.of(user.id)
+            changes = await work.email_changes.by_user(user.id)
         return Export(
             user=user,
             changes=changes,

@@ -44,7 +44,7 @@ class RestoreEmail:
                 user = await work.users.restore(user_id, email=email, now=now)
             if user is None or user.disabled:
                 raise link_invalidated()
-            change = await work.changes.by_id(link.subject)
+            change = await work.email_changes.by_id(link.subject)
             # Checked again under the lock.
             if change is None:
                 useful = deleted and user.credential_version == link.version
@@ -62,7 +62,7 @@ class RestoreEmail:
             if user is None:
                 raise link_invalidated()
             if change is not None:
-                await work.changes.close(user.id, now=now, since=change.credential_version)
+                await work.email_changes.close(user.id, now=now, since=change.credential_version)
             await work.sessions.end_all(user.id, now=now, reason=EndReason.EMAIL_RESTORED)
             await self.mail.queue(work, MailKind.EMAIL_RESTORED, user.email, user_id=user.id, client_info=client_info)
             detail = "the account had been deleted" if deleted else ""
@@ -71,7 +71,7 @@ class RestoreEmail:
 
     async def _subject(self, work: UnitOfWork, link: EmailLink) -> tuple[UUID, str]:
         """Return the id of the link's user and the address that the link was mailed to. Raises `link_invalid`."""
-        change = await work.changes.by_id(link.subject)
+        change = await work.email_changes.by_id(link.subject)
         if change is not None:
             return change.user_id, change.old_email
         deletion = await work.users.deletion(link.subject)

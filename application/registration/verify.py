@@ -44,7 +44,7 @@ class Verify:
                 await self.audit.record(work, EventType.VERIFIED, proof.user.id, client_info=client_info)
                 planted = await self._has_planted_role(work, proof.user)
                 # The person who registered may not be the owner, and may have requested changes of address.
-                await work.changes.forget(proof.user.id)
+                await work.email_changes.delete_unconfirmed(proof.user.id)
                 user = (
                     await self._without_password(work, proof.user, client_info, now=now)
                     if proof.contested
@@ -74,7 +74,7 @@ class Verify:
         if the user was verified before."""
         if user.role is Role.MEMBER or user.provenance is not Provenance.SELF:
             return False
-        return not any(change.pending_at(user) for change in await work.changes.of(user.id))
+        return not any(change.is_pending_at(user) for change in await work.email_changes.by_user(user.id))
 
     async def _without_role(self, work: UnitOfWork, user: User) -> User:
         detail = f"from {user.role} to {Role.MEMBER}, because it was granted before the address was verified"

@@ -5,7 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 from uuid import UUID
 
-from application.repositories.address_changes import AddressChanges
+from application.repositories.email_changes import EmailChanges
 from application.repositories.mails import Mails
 from application.repositories.sessions import Renewals, Sessions
 from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
@@ -15,8 +15,8 @@ from domain.event import Event
 __all__ = [
     "EMAIL_KEY",
     "USERNAME_KEY",
-    "AddressChanges",
     "Clients",
+    "EmailChanges",
     "Events",
     "Mails",
     "PageCursor",
@@ -62,7 +62,7 @@ class UnitOfWork(Protocol):
     @property
     def events(self) -> Events: ...
     @property
-    def changes(self) -> AddressChanges: ...
+    def email_changes(self) -> EmailChanges: ...
     @property
     def clients(self) -> Clients: ...
 

@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from domain.address_change import AddressChange
 from domain.client_info import ClientInfo
+from domain.email_change import EmailChange
 from domain.event import EventType
 from domain.mail import MailKind
 from domain.refusals import ErrorCode, Refusal
@@ -27,8 +27,8 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
         caller, new_email="Alice@Example.NET", password=PASSWORD, client_info=ClientInfo(ip="192.0.2.7")
     )
 
-    (change,) = world.store.rows.changes.values()
-    assert change == AddressChange(
+    (change,) = world.store.rows.email_changes.values()
+    assert change == EmailChange(
         id=change.id,
         user_id=user.id,
         old_email=ALICE,
@@ -146,7 +146,7 @@ async def test_what_happens_while_the_password_is_compared_wins(
     slow = replace(world.change_email, check=replace(world.check, hasher=interrupted))
     with refused(code, field=field):
         await slow(caller, new_email=NEW, password=PASSWORD)
-    assert world.store.rows.changes == {}
+    assert world.store.rows.email_changes == {}
     assert owed(world, MailKind.CONFIRM_EMAIL) == []
 
 

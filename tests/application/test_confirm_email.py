@@ -54,7 +54,7 @@ async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(
 
     assert moved == user.with_email(NEW) == kept(world, user)
     assert moved.credential_version == user.credential_version + 1
-    assert world.store.rows.changes[change.id] == change.confirmed(world.clock())
+    assert world.store.rows.email_changes[change.id] == change.confirmed(world.clock())
     assert await ways_in(world, pair) == (None, None)
     assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
     assert await verdict(world.enter(NEW)) is None
@@ -225,7 +225,7 @@ async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     await clean_up(world)
-    assert world.store.rows.changes == {}
+    assert world.store.rows.email_changes == {}
 
 
 async def test_verifying_again_leaves_a_change_as_it_is(world: World) -> None:
@@ -300,9 +300,9 @@ async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(worl
     assert proven == displaced.with_email(ALICE)
     # Nobody tells the new reader of the lost mailbox, and nothing leads back to it.
     assert [mail.recipient for mail in owed(world, MailKind.EMAIL_CHANGED)] == [ALICE]
-    assert {change.closed_at is None for change in world.store.rows.changes.values() if change.user_id == bob.id} == {
-        False
-    }
+    assert {
+        change.closed_at is None for change in world.store.rows.email_changes.values() if change.user_id == bob.id
+    } == {False}
 
 
 async def test_nothing_leads_a_displaced_user_back_even_when_the_address_is_free_again(world: World) -> None:
@@ -344,7 +344,7 @@ async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(
     pair = await world.enter(BOB)
     await world.confirm_email(token=alices_link)
     (notice,) = owed(world, MailKind.EMAIL_CHANGED)
-    back = world.store.rows.changes[notice.change_id or alice.id]
+    back = world.store.rows.email_changes[notice.change_id or alice.id]
     await world.restore_email(token=change_link(world, back, LinkPurpose.RESTORE))
     assert kept(world, alice).email == ALICE
     assert kept(world, bob) == bob.evicted_from_email(ALICE)

@@ -177,7 +177,7 @@ async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> N
     assert await ways_in(world, pair) == DEAD
     world.clock.advance(days=7)
     await clean_up(world)
-    assert world.store.rows.changes == {}
+    assert world.store.rows.email_changes == {}
 
 
 async def test_the_last_admin_stays(world: World) -> None:

@@ -39,7 +39,7 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
     export = await world.export_me(caller, client_info=HERE)
 
     alice = world.store.rows.users[alice.id]
-    assert (export.user, export.changes) == (alice, list(world.store.rows.changes.values()))
+    assert (export.user, export.changes) == (alice, list(world.store.rows.email_changes.values()))
     sessions = [session.id for session in await everything(export.sessions)]
     assert sessions[:2] == [caller.session_id, over.session_id]
     assert len(sessions) == 3

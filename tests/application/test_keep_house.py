@@ -55,7 +55,7 @@ async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
     removed, _ = await round_of(world)
     rows = world.store.rows
     assert {user.email for user in rows.users.values()} == {ALICE, "carol@example.org"}
-    assert (rows.sessions, rows.changes) == ({}, {})
+    assert (rows.sessions, rows.email_changes) == ({}, {})
     assert acts(world, alice) == []
     assert [event.action for event in rows.events.values()] == [EventType.CREATED]
     assert removed > 6

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.mail import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode
 from domain.user import User
@@ -32,10 +32,10 @@ def test_the_owner_of_the_mailbox_recovers_from_whatever_a_thief_does() -> None:
 NEW = "new@example.org"
 
 
-async def moved(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
+async def moved(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
     change = await moving(world, user, new_email, password)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
-    return world.store.rows.changes[change.id]
+    return world.store.rows.email_changes[change.id]
 
 
 async def letter_to(world: World, email: str) -> str:

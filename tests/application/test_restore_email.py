@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.event import EventType
 from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
 from domain.refusals import ErrorCode, Refusal
@@ -39,15 +39,15 @@ def kept(world: World, user: User) -> User:
     return world.store.rows.users[user.id]
 
 
-def back(world: World, change: AddressChange) -> str:
+def back(world: World, change: EmailChange) -> str:
     return change_link(world, change, LinkPurpose.RESTORE)
 
 
-async def moved(world: World, user: User, new_email: str) -> AddressChange:
+async def moved(world: World, user: User, new_email: str) -> EmailChange:
     """A change that was asked for and confirmed."""
     change = await moving(world, user, new_email)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
-    return world.store.rows.changes[change.id]
+    return world.store.rows.email_changes[change.id]
 
 
 async def links_to(world: World, email: str) -> list[str]:
@@ -58,22 +58,22 @@ async def links_to(world: World, email: str) -> list[str]:
     return [word for text in texts for word in text.split() if "token=" in word]
 
 
-async def before_it_was_confirmed(world: World, user: User) -> AddressChange:
+async def before_it_was_confirmed(world: World, user: User) -> EmailChange:
     return await moving(world, user, THIEF)
 
 
-async def after_it_was_confirmed(world: World, user: User) -> AddressChange:
+async def after_it_was_confirmed(world: World, user: User) -> EmailChange:
     return await moved(world, user, THIEF)
 
 
-async def after_the_password_was_changed_too(world: World, user: User) -> AddressChange:
+async def after_the_password_was_changed_too(world: World, user: User) -> EmailChange:
     change = await moved(world, user, THIEF)
     caller = await world.caller(THIEF)
     await world.change_password(caller, current_password=PASSWORD, new_password="the password of a thief")
     return change
 
 
-async def after_asking_again_and_again(world: World, user: User) -> AddressChange:
+async def after_asking_again_and_again(world: World, user: User) -> EmailChange:
     change = await moving(world, user, FENCE)
     for number in range(3):
         await moving(world, user, f"thief{number}@example.net")
@@ -91,7 +91,7 @@ EARLIER = [
 
 @pytest.mark.parametrize("thieving", EARLIER)
 async def test_the_account_is_its_owners_again_and_nobody_elses(
-    world: World, thieving: Callable[[World, User], Awaitable[AddressChange]]
+    world: World, thieving: Callable[[World, User], Awaitable[EmailChange]]
 ) -> None:
     user = await world.user(ALICE, username="queen")
     change = await thieving(world, user)
@@ -113,7 +113,7 @@ async def test_the_account_is_its_owners_again_and_nobody_elses(
     # A link that has verified the address may be pressed again, and does nothing.
     assert await verdict(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
     assert kept(world, user) == restored
-    for known in world.store.rows.changes.values():
+    for known in world.store.rows.email_changes.values():
         for act, purpose in ((world.confirm_email, LinkPurpose.EMAIL), (world.restore_email, LinkPurpose.RESTORE)):
             assert await verdict(act(token=change_link(world, known, purpose))) is ErrorCode.LINK_INVALID
     events = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_RESTORED]
@@ -256,9 +256,9 @@ async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> 
     await moved(world, bob, "bob@example.net")
     await world.restore_email(token=back(world, change))
     assert kept(world, bob).email == "bob@example.net"
-    assert {known.closed_at is None for known in world.store.rows.changes.values() if known.user_id == bob.id} == {
-        True
-    }
+    assert {
+        known.closed_at is None for known in world.store.rows.email_changes.values() if known.user_id == bob.id
+    } == {True}
 
 
 async def test_without_a_password_a_login_costs_what_it_always_costs(world: World) -> None:

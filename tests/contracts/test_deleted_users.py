@@ -13,8 +13,8 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
-from domain.address_change import AddressChange
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
+from domain.email_change import EmailChange
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.retention import Leftover
@@ -288,7 +288,7 @@ async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stag
 async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Leftovers) -> None:
     user, bob = await stage.user(), await stage.user("bob@example.org")
     changes = [
-        AddressChange(
+        EmailChange(
             id=new_id(),
             user_id=one.id,
             old_email=one.email,
@@ -300,11 +300,11 @@ async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Le
     ]
     async with stage.begin() as work:
         for change in changes:
-            await work.changes.add(change)
+            await work.email_changes.add(change)
     await remove(stage, user, undoable=False)
     await cleaned(leftovers)
     async with stage.begin() as work:
-        assert [await work.changes.by_id(change.id) for change in changes] == [None, changes[1]]
+        assert [await work.email_changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
 async def test_concurrent_cleaners_do_not_block_each_other(stage: Stage, leftovers: Leftovers) -> None:
@@ -374,17 +374,17 @@ async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(sta
 async def test_the_newest_open_change_away_from_an_address_is_found(stage: Stage) -> None:
     user = await stage.user()
     asked, moved, closed = (
-        AddressChange(
+        EmailChange(
             id=new_id(), user_id=user.id, old_email=ADA, new_email="n@example.org", credential_version=1, asked_at=NOW
         )
         for _ in range(3)
     )
     async with stage.begin() as work:
         for change in (asked, moved, closed):
-            await work.changes.add(change)
+            await work.email_changes.add(change)
         moved = moved.confirmed(LATER)
-        await work.changes.keep(moved)
-        await work.changes.keep(closed.confirmed(LATER, undoable=False))
-        assert await work.changes.back_to(ADA, since=NOW) == moved
-        assert await work.changes.back_to(ADA, since=LATER) is None
-        assert await work.changes.back_to("n@example.org", since=NOW) is None
+        await work.email_changes.update(moved)
+        await work.email_changes.update(closed.confirmed(LATER, undoable=False))
+        assert await work.email_changes.newest_undoable(ADA, since=NOW) == moved
+        assert await work.email_changes.newest_undoable(ADA, since=LATER) is None
+        assert await work.email_changes.newest_undoable("n@example.org", since=NOW) is None

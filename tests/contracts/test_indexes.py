@@ -22,7 +22,7 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.mail import DeliveryOutcome
 from domain.retention import Leftover
 from domain.role import Role
@@ -276,7 +276,7 @@ async def test_addresses_are_changed_by_index(house: House) -> None:
         await analyse.execute(text("ANALYZE address_changes"))
     user, admin = await user_of(house, 7), await user_of(house, 1000)
     squatter = replace(user, id=UUID(int=7), email="new@example.org", verified=False)
-    change = AddressChange(
+    change = EmailChange(
         id=UUID(int=8),
         user_id=user.id,
         old_email=user.email,
@@ -286,16 +286,16 @@ async def test_addresses_are_changed_by_index(house: House) -> None:
     )
     async with house.store.begin() as work:
         await work.users.add(squatter)
-        await work.changes.add(change)
+        await work.email_changes.add(change)
         assert await work.users.lock(user.id, email=squatter.email) == [squatter, user]
         assert len(await work.users.lock(user.id, email=admin.email)) == 1 + MANY // 1000
         assert len(await work.users.lock(user.id, with_admins=True)) == 1 + MANY // 1000
-        assert await work.changes.by_id(change.id) == change
-        assert await work.changes.newest(user.id) is not None
-        await work.changes.keep(change.confirmed(NOW))
-        await work.changes.close(user.id, now=NOW, since=1)
-        await work.changes.close(user.id, now=NOW, back_to=user.email)
-        await work.changes.forget(user.id)
+        assert await work.email_changes.by_id(change.id) == change
+        assert await work.email_changes.newest(user.id) is not None
+        await work.email_changes.update(change.confirmed(NOW))
+        await work.email_changes.close(user.id, now=NOW, since=1)
+        await work.email_changes.close(user.id, now=NOW, back_to=user.email)
+        await work.email_changes.delete_unconfirmed(user.id)
         assert await work.users.change_email(user.id, squatter.email, over=[squatter], now=NOW) is not None
         assert await work.users.evict_from_email(admin.id, to="elsewhere@example.org") is not None
     plans = await house.plans(but="^(?!SELECT|UPDATE|DELETE)")

@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.mail import DeliveryOutcome, OutboxMail
 from domain.session import EndReason
 from tests.support.stage import LATER, NOW, Stage, new_id, opened, owed
@@ -94,7 +94,7 @@ async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage:
 async def test_changes_of_address_are_the_users_own_newest_first(stage: Stage) -> None:
     user, other = await stage.user(), await stage.user(BOB)
     changes = [
-        AddressChange(
+        EmailChange(
             id=new_id(),
             user_id=one.id,
             old_email=one.email,
@@ -106,7 +106,7 @@ async def test_changes_of_address_are_the_users_own_newest_first(stage: Stage) -
     ]
     async with stage.begin() as work:
         for change in changes:
-            await work.changes.add(change)
+            await work.email_changes.add(change)
     async with stage.begin() as work:
-        assert list(await work.changes.of(user.id)) == [changes[2], changes[0]]
-        assert list(await work.changes.of(new_id())) == []
+        assert list(await work.email_changes.by_user(user.id)) == [changes[2], changes[0]]
+        assert list(await work.email_changes.by_user(new_id())) == []

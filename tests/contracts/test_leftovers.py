@@ -25,8 +25,8 @@ from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
-from domain.address_change import AddressChange
 from domain.client_info import UNKNOWN_CLIENT
+from domain.email_change import EmailChange
 from domain.event import Event, EventType
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.retention import Leftover
@@ -386,8 +386,8 @@ async def test_a_link_that_is_used_at_that_moment_proves_the_claim(stage: Attic)
 # -- changes of address, and events -----------------------------------------------------------------------
 
 
-async def moved(stage: Attic, user: User, at: datetime) -> AddressChange:
-    change = AddressChange(
+async def moved(stage: Attic, user: User, at: datetime) -> EmailChange:
+    change = EmailChange(
         id=made(at),
         user_id=user.id,
         old_email=user.email,
@@ -396,7 +396,7 @@ async def moved(stage: Attic, user: User, at: datetime) -> AddressChange:
         asked_at=at,
     )
     async with stage.begin() as work:
-        await work.changes.add(change)
+        await work.email_changes.add(change)
     return change
 
 
@@ -408,8 +408,8 @@ async def test_changes_of_address_go_unless_their_account_is_on_its_way(stage: A
     theirs = await moved(stage, displaced, NOW - AGES)
     assert await cleared(stage, Leftover.ADDRESS_CHANGE) == 1
     async with stage.begin() as work:
-        assert list(await work.changes.of(user.id)) == [young]
-        assert list(await work.changes.of(displaced.id)) == [theirs]
+        assert list(await work.email_changes.by_user(user.id)) == [young]
+        assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
 
 
 async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(stage: Attic) -> None:

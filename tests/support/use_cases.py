@@ -14,7 +14,7 @@ from adapters.memory.hasher import MemoryHasher
 from adapters.no_limits import NoLimits
 from application.maintenance.keep_house import START
 from application.ports import Verdict
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.event import EventType
 from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.refusals import ErrorCode, Refusal
@@ -79,17 +79,17 @@ def link(world: World, user: User, purpose: LinkPurpose, *, at: datetime | None 
     return world.links.sign(EmailLink(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
 
 
-async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> AddressChange:
+async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
     """Ask for another address in the user's name. Of two changes the later one is the newer, however quick."""
     address = world.store.rows.users[user.id].email
     ask = replace(world.change_email, new_id=lambda: next(_ids), limits=NoLimits())
-    before = set(world.store.rows.changes)
+    before = set(world.store.rows.email_changes)
     await ask(await world.caller(address), new_email=new_email, password=password)
-    (made,) = set(world.store.rows.changes) - before
-    return world.store.rows.changes[made]
+    (made,) = set(world.store.rows.email_changes) - before
+    return world.store.rows.email_changes[made]
 
 
-def change_link(world: World, change: AddressChange, purpose: LinkPurpose, *, at: datetime | None = None) -> str:
+def change_link(world: World, change: EmailChange, purpose: LinkPurpose, *, at: datetime | None = None) -> str:
     """What a mail about that change would carry."""
     issued_at = world.clock() if at is None else at
     return world.links.sign(EmailLink(purpose=purpose, subject=change.id, version=0, issued_at=issued_at))

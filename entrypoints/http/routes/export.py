@@ -12,7 +12,7 @@ from litestar.response import Stream
 from msgspec import Struct
 
 from application.profile.export_me import Export, ExportMe
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.limits import Limit
 from domain.mail import DeliveryOutcome, MailKind, OutboxMail
 from domain.session import EndReason, Session
@@ -61,7 +61,7 @@ class ExportedAddressChange(Struct, frozen=True, kw_only=True):
     closed_at: Annotated[datetime | None, Timestamp]
 
     @classmethod
-    def of(cls, change: AddressChange) -> "ExportedAddressChange":
+    def of(cls, change: EmailChange) -> "ExportedAddressChange":
         return cls(
             id=change.id,
             old_email=change.old_email,

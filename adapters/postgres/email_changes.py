@@ -10,30 +10,30 @@ from sqlalchemy import delete, insert, select, update
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import change_of, row_of_change
 from adapters.postgres.tables import address_changes
-from application.repositories import AddressChanges
-from domain.address_change import AddressChange
+from application.repositories import EmailChanges
+from domain.email_change import EmailChange
 
 
-class PostgresAddressChanges(AddressChanges):
+class PostgresEmailChanges(EmailChanges):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, change: AddressChange) -> None:
+    async def add(self, change: EmailChange) -> None:
         await self._connection.execute(insert(address_changes).values(row_of_change(change)))
 
-    async def by_id(self, change_id: UUID) -> AddressChange | None:
+    async def by_id(self, change_id: UUID) -> EmailChange | None:
         return await self._one(select(address_changes).where(address_changes.c.id == change_id))
 
-    async def of(self, user_id: UUID) -> Sequence[AddressChange]:
+    async def by_user(self, user_id: UUID) -> Sequence[EmailChange]:
         theirs = select(address_changes).where(address_changes.c.user_id == user_id)
         found = await self._connection.fetch(theirs.order_by(address_changes.c.id.desc()))
         return [change_of(row) for row in found]
 
-    async def newest(self, user_id: UUID) -> AddressChange | None:
+    async def newest(self, user_id: UUID) -> EmailChange | None:
         theirs = select(address_changes).where(address_changes.c.user_id == user_id)
         return await self._one(theirs.order_by(address_changes.c.id.desc()).limit(1))
 
-    async def back_to(self, email: str, *, since: datetime) -> AddressChange | None:
+    async def newest_undoable(self, email: str, *, since: datetime) -> EmailChange | None:
         away = select(address_changes).where(
             address_changes.c.old_email == email,
             address_changes.c.confirmed_at > since,
@@ -41,7 +41,7 @@ class PostgresAddressChanges(AddressChanges):
         )
         return await self._one(away.order_by(address_changes.c.id.desc()).limit(1))
 
-    async def keep(self, change: AddressChange) -> None:
+    async def update(self, change: EmailChange) -> None:
         kept = update(address_changes).where(address_changes.c.id == change.id)
         await self._connection.execute(kept.values(row_of_change(change)))
 
@@ -55,12 +55,12 @@ class PostgresAddressChanges(AddressChanges):
             closed = closed.where(address_changes.c.old_email == back_to)
         await self._connection.execute(closed.values(closed_at=now))
 
-    async def forget(self, user_id: UUID) -> None:
+    async def delete_unconfirmed(self, user_id: UUID) -> None:
         theirs = address_changes.c.user_id == user_id
         await self._connection.execute(
             delete(address_changes).where(theirs, address_changes.c.confirmed_at.is_(None))
         )
 
-    async def _one(self, statement: Any) -> AddressChange | None:
+    async def _one(self, statement: Any) -> EmailChange | None:
         row = await self._connection.fetch_row(statement)
         return None if row is None else change_of(row)

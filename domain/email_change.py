@@ -11,7 +11,7 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AddressChange:
+class EmailChange:
     """Requested with the password at `credential_version`, and confirmed by the owner of the new mailbox.
 
     The owner of a verified old mailbox can undo it by a mailed link until `closed_at` is set: it was undone, or the
@@ -27,16 +27,16 @@ class AddressChange:
     confirmed_at: datetime | None = None
     closed_at: datetime | None = None
 
-    def confirmable(self, user: User, *, now: datetime) -> bool:
+    def can_be_confirmed(self, user: User, *, now: datetime) -> bool:
         """Whether the change can still be confirmed. Any later change of the user's credentials ends it."""
         alive = self.confirmed_at is None and now < self.asked_at + LinkPurpose.EMAIL.lifetime
         return alive and not user.disabled and user.credential_version == self.credential_version
 
-    def pending_at(self, user: User) -> bool:
+    def is_pending_at(self, user: User) -> bool:
         """Whether the user was displaced to the new address and has not confirmed it yet."""
         return self.confirmed_at is None and (self.user_id, self.new_email) == (user.id, user.email)
 
-    def fulfilled(self, user: User) -> bool:
+    def is_applied(self, user: User) -> bool:
         """Whether the user has the new address by this change, and the same credentials since."""
         moved = self.confirmed_at is not None and user.credential_version == self.credential_version + 1
         return moved and not user.disabled and user.email == self.new_email
@@ -52,12 +52,12 @@ class AddressChange:
         until = self.confirmed_at + LinkPurpose.RESTORE.lifetime
         return until if now < until else None
 
-    def carried(self, user: User) -> Self:
+    def rebased(self, user: User) -> Self:
         """The change with the user's current credential version, so that it can still be confirmed."""
         return replace(self, credential_version=user.credential_version)
 
 
-def undoable_until(changes: Iterable[AddressChange], now: datetime) -> datetime | None:
+def undoable_until(changes: Iterable[EmailChange], now: datetime) -> datetime | None:
     """When the last undo period of a user's changes ends; None if none of them can be undone.
 
     Until then the present mailbox gets no reset link: either mailbox may be a thief's.

@@ -6,12 +6,12 @@ from uuid import UUID
 
 import pytest
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.user import User
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 USER = User(id=UUID(int=1), email="a@example.org", username=None, password_hash="x", verified=True, created_at=NOW)
-CHANGE = AddressChange(
+CHANGE = EmailChange(
     id=UUID(int=2),
     user_id=USER.id,
     old_email=USER.email,
@@ -33,13 +33,13 @@ CHANGE = AddressChange(
         (CHANGE, USER.with_email("c@example.org"), 0, False),
         (CHANGE.confirmed(NOW), USER, 0, False),
         (CHANGE, USER.evicted_from_email("b@example.org"), 0, False),
-        (CHANGE.carried(USER.evicted_from_email("b@example.org")), USER.evicted_from_email("b@example.org"), 0, True),
+        (CHANGE.rebased(USER.evicted_from_email("b@example.org")), USER.evicted_from_email("b@example.org"), 0, True),
     ],
 )
 def test_a_change_applies_only_if_the_user_has_not_changed_since(
-    change: AddressChange, user: User, age: int, may: bool
+    change: EmailChange, user: User, age: int, may: bool
 ) -> None:
-    assert change.confirmable(user, now=NOW + timedelta(seconds=age)) is may
+    assert change.can_be_confirmed(user, now=NOW + timedelta(seconds=age)) is may
 
 
 @pytest.mark.parametrize(
@@ -54,9 +54,9 @@ def test_a_change_applies_only_if_the_user_has_not_changed_since(
     ],
 )
 def test_a_change_counts_as_applied_while_the_user_has_the_new_address(
-    change: AddressChange, user: User, done: bool
+    change: EmailChange, user: User, done: bool
 ) -> None:
-    assert change.fulfilled(user) is done
+    assert change.is_applied(user) is done
 
 
 def test_a_new_address_and_losing_the_address_both_void_every_link() -> None:

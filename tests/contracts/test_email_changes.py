@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
@@ -16,8 +16,8 @@ from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, login_o
 pytestmark = pytest.mark.anyio
 
 
-def change_of(user: User, new_email: str = "new@example.org") -> AddressChange:
-    return AddressChange(
+def change_of(user: User, new_email: str = "new@example.org") -> EmailChange:
+    return EmailChange(
         id=new_id(),
         user_id=user.id,
         old_email=user.email,
@@ -27,15 +27,15 @@ def change_of(user: User, new_email: str = "new@example.org") -> AddressChange:
     )
 
 
-async def added(stage: Stage, change: AddressChange) -> AddressChange:
+async def added(stage: Stage, change: EmailChange) -> EmailChange:
     async with stage.begin() as work:
-        await work.changes.add(change)
+        await work.email_changes.add(change)
     return change
 
 
-async def kept(stage: Stage, change: AddressChange) -> AddressChange | None:
+async def kept(stage: Stage, change: EmailChange) -> EmailChange | None:
     async with stage.begin() as work:
-        return await work.changes.by_id(change.id)
+        return await work.email_changes.by_id(change.id)
 
 
 def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
@@ -55,23 +55,23 @@ async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(stage: Sta
     assert await kept(stage, change) == change
     later = replace(change, confirmed_at=LATER, closed_at=LATER + timedelta(hours=1), credential_version=7)
     async with stage.begin() as work:
-        await work.changes.keep(later)
+        await work.email_changes.update(later)
     assert await kept(stage, change) == later
     stranger = change_of(await stage.user("bob@example.org"))
     async with stage.begin() as work:
-        await work.changes.keep(stranger)
-        assert await work.changes.by_id(stranger.id) is None
+        await work.email_changes.update(stranger)
+        assert await work.email_changes.by_id(stranger.id) is None
 
 
 async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_of_it(stage: Stage) -> None:
     user, other = await stage.user(), await stage.user("bob@example.org")
     async with stage.begin() as work:
-        assert await work.changes.newest(user.id) is None
+        assert await work.email_changes.newest(user.id) is None
     await added(stage, change_of(user))
     newest = await added(stage, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
     await added(stage, change_of(other))
     async with stage.begin() as work:
-        assert await work.changes.newest(user.id) == newest
+        assert await work.email_changes.newest(user.id) == newest
 
 
 async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(stage: Stage) -> None:
@@ -80,7 +80,7 @@ async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(sta
     closed = await added(stage, replace(change_of(user), credential_version=9, closed_at=NOW))
     theirs = await added(stage, replace(change_of(other), credential_version=9))
     async with stage.begin() as work:
-        await work.changes.close(user.id, now=LATER, since=2)
+        await work.email_changes.close(user.id, now=LATER, since=2)
     found = [await kept(stage, change) for change in changes]
     assert found == [changes[0], *(replace(change, closed_at=LATER) for change in changes[1:])]
     assert [await kept(stage, closed), await kept(stage, theirs)] == [closed, theirs]
@@ -92,7 +92,7 @@ async def test_changes_are_closed_by_the_address_that_they_lead_back_to(stage: S
     for change in (here, there):
         await added(stage, change)
     async with stage.begin() as work:
-        await work.changes.close(user.id, now=LATER, back_to=user.email)
+        await work.email_changes.close(user.id, now=LATER, back_to=user.email)
     assert await kept(stage, here) == replace(here, closed_at=LATER)
     assert await kept(stage, there) == there
 
@@ -103,7 +103,7 @@ async def test_only_what_was_not_confirmed_is_forgotten(stage: Stage) -> None:
     done = await added(stage, replace(change_of(user), confirmed_at=NOW))
     theirs = await added(stage, change_of(other))
     async with stage.begin() as work:
-        await work.changes.forget(user.id)
+        await work.email_changes.delete_unconfirmed(user.id)
     assert [await kept(stage, change) for change in (waiting, done, theirs)] == [None, done, theirs]
 
 
@@ -313,10 +313,10 @@ async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None
     async def spoilt() -> None:
         async with stage.begin() as work:
             await work.users.lock(user.id, email="new@example.org")
-            await work.changes.add(fresh)
-            await work.changes.keep(replace(done, confirmed_at=None))
-            await work.changes.close(user.id, now=NOW)
-            await work.changes.forget(user.id)
+            await work.email_changes.add(fresh)
+            await work.email_changes.update(replace(done, confirmed_at=None))
+            await work.email_changes.close(user.id, now=NOW)
+            await work.email_changes.delete_unconfirmed(user.id)
             await work.users.evict_from_email(other.id, to="new@example.org")
             await work.users.change_email(user.id, "new@example.org", over=[squatter], now=NOW)
             raise Undo

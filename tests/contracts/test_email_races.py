@@ -18,7 +18,7 @@ from application.mail.mail_queue import MailQueue
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from application.registration.verify import Verify
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 from domain.mail import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
@@ -42,8 +42,8 @@ class Town:
     stage: Stage
     links: ItsDangerousLinkSigner
 
-    async def asked(self, user: User, new_email: str) -> AddressChange:
-        change = AddressChange(
+    async def asked(self, user: User, new_email: str) -> EmailChange:
+        change = EmailChange(
             id=new_id(),
             user_id=user.id,
             old_email=user.email,
@@ -52,14 +52,14 @@ class Town:
             asked_at=NOW,
         )
         async with self.stage.begin() as work:
-            await work.changes.add(change)
+            await work.email_changes.add(change)
         return change
 
-    def confirming(self, change: AddressChange) -> Doing:
+    def confirming(self, change: EmailChange) -> Doing:
         confirm = ConfirmEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(confirm, token=self._signed(LinkPurpose.EMAIL, change))
 
-    def restoring(self, change: AddressChange) -> Doing:
+    def restoring(self, change: EmailChange) -> Doing:
         restore = RestoreEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(restore, token=self._signed(LinkPurpose.RESTORE, change))
 
@@ -70,7 +70,7 @@ class Town:
         link = EmailLink(purpose=LinkPurpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
 
-    def _signed(self, purpose: LinkPurpose, change: AddressChange) -> str:
+    def _signed(self, purpose: LinkPurpose, change: EmailChange) -> str:
         link = EmailLink(purpose=purpose, subject=change.id, version=0, issued_at=NOW)
         return self.links.sign(link)
 

@@ -5,29 +5,29 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.address_change import AddressChange
+from domain.email_change import EmailChange
 
 
-class AddressChanges(Protocol):
+class EmailChanges(Protocol):
     """Lock the user before changing one. Deleting a user deletes the user's changes."""
 
-    async def add(self, change: AddressChange) -> None: ...
+    async def add(self, change: EmailChange) -> None: ...
 
-    async def by_id(self, change_id: UUID) -> AddressChange | None: ...
+    async def by_id(self, change_id: UUID) -> EmailChange | None: ...
 
-    async def of(self, user_id: UUID) -> Sequence[AddressChange]:
+    async def by_user(self, user_id: UUID) -> Sequence[EmailChange]:
         """All stored changes of the user, newest first."""
         ...
 
-    async def newest(self, user_id: UUID) -> AddressChange | None:
+    async def newest(self, user_id: UUID) -> EmailChange | None:
         """The user's latest change, in any state."""
         ...
 
-    async def back_to(self, email: str, *, since: datetime) -> AddressChange | None:
+    async def newest_undoable(self, email: str, *, since: datetime) -> EmailChange | None:
         """The newest change away from the address that was confirmed after `since` and is not closed."""
         ...
 
-    async def keep(self, change: AddressChange) -> None:
+    async def update(self, change: EmailChange) -> None:
         """Update a stored change."""
         ...
 
@@ -36,6 +36,6 @@ class AddressChanges(Protocol):
         undone. With `back_to`, close only those from that address."""
         ...
 
-    async def forget(self, user_id: UUID) -> None:
+    async def delete_unconfirmed(self, user_id: UUID) -> None:
         """Delete the user's unconfirmed changes."""
         ...
