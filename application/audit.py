@@ -5,8 +5,8 @@ from uuid import UUID
 
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
+from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import Event, EventType
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +37,9 @@ class Audit:
         by: UUID | None = None,
         client_info: ClientInfo = UNKNOWN_CLIENT,
         detail: str = "",
-    ) -> Event:
+    ) -> AuditEvent:
         """Return an event, for a repository method that writes it together with the change."""
         now = self.clock()
-        return Event.of(action, user_id, id=self.new_id(), now=now, by=by, client_info=client_info, detail=detail)
+        return AuditEvent.of(
+            action, user_id, id=self.new_id(), now=now, by=by, client_info=client_info, detail=detail
+        )

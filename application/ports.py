@@ -9,9 +9,9 @@ from typing import Protocol
 from uuid import UUID
 
 from domain.limits import Bucket
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.retention import Cleared, Leftover
-from domain.token import AccessToken, RefreshToken
+from domain.tokens import AccessToken, RefreshToken
 from domain.user import User
 
 Clock = Callable[[], datetime]

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from domain.client_info import ClientInfo
 from domain.limits import Bucket, Limit
-from domain.mail import EmailLink, MailKind
+from domain.outbox import EmailLink, MailKind
 
 
 def login_buckets(name: str, client_info: ClientInfo) -> tuple[Bucket, ...]:

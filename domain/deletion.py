@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 
 UNDO: timedelta = LinkPurpose.RESTORE.lifetime
 """How long the owner of the mailbox can undo a deletion that was requested with the password."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Self
 from uuid import UUID
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.user import User
 
 

@@ -5,7 +5,7 @@ from datetime import timedelta
 from enum import StrEnum
 from uuid import UUID
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 
 
 class Leftover(StrEnum):

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 from uuid import UUID
 
-from domain.mail import EmailLink
+from domain.outbox import EmailLink
 from domain.role import Role
 
 NO_PASSWORD = ""

@@ -74,7 +74,7 @@ from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.session import Lifetimes
 from entrypoints import factories
 from entrypoints.observability.health import DependencyProbe, Health

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 
 from application.mail.ports import MailRefused
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 # Narrower than the RFC on purpose: no quoted local parts, comments, routes, address literals or encoded words. What
 # is left means the same to every parser on the way, so that no parser can read a second recipient out of it.

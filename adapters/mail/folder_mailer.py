@@ -10,7 +10,7 @@ from pathlib import Path
 from adapters.mail.addresses import parse_sender
 from adapters.mail.message import message_bytes
 from application.mail.ports import MailDelayed, Mailer, StillSending, not_waiting
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 log = logging.getLogger(__name__)
 

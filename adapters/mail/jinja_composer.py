@@ -9,7 +9,7 @@ from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from application.mail.ports import Composer
 from domain.device import describe_device
-from domain.mail import LinkPurpose, MailKind, OutboxMail, RenderedMail
+from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 
 SUBJECTS = {
     MailKind.VERIFY: "Verify your e-mail address for {product}",

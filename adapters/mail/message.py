@@ -7,7 +7,7 @@ from email.message import EmailMessage
 from email.policy import SMTP, Policy
 
 from adapters.mail.addresses import Sender, recipient
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 _HEADERS = SMTP.clone(cte_type="7bit")
 """ASCII alone, since not every relay knows 8BITMIME or SMTPUTF8."""

@@ -10,7 +10,7 @@ from adapters.mail.addresses import parse_sender
 from adapters.mail.smtp_session import PROGRESS_INTERVAL, SmtpSession, SmtpTimeouts
 from adapters.mail.smtp_url import SmtpServer, Tls
 from application.mail.ports import Mailer, StillSending, not_waiting
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 
 class SmtpMailer(Mailer):

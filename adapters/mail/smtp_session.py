@@ -21,7 +21,7 @@ from application.mail.ports import (
     StillSending,
     not_waiting,
 )
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 PROGRESS_INTERVAL = 5.0
 """Seconds between the reports of a slow delivery that it is still running."""

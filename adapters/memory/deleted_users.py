@@ -7,7 +7,7 @@ from uuid import UUID
 from adapters.memory.rows import Rows
 from domain.client_info import UNKNOWN_CLIENT
 from domain.deletion import Deletion
-from domain.mail import OutboxMail
+from domain.outbox import OutboxMail
 from domain.user import NO_PASSWORD, User
 
 

@@ -13,9 +13,9 @@ from adapters.memory.users import MemoryUsers
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
+from domain.audit import AuditEvent
 from domain.email_change import EmailChange
-from domain.event import Event
-from domain.mail import DeliveryOutcome, OutboxMail
+from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.retention import Cleared, Leftover
 from domain.session import Session
 from domain.user import Provenance, User
@@ -83,7 +83,7 @@ def _claim(rows: Rows, user: User, now: datetime) -> bool:
     return not (displaced or alive or recent or any(at >= now - retention.LINK for at in sent))
 
 
-def _event(_: Rows, event: Event, now: datetime) -> bool:
+def _event(_: Rows, event: AuditEvent, now: datetime) -> bool:
     return event.created_at < now - retention.EVENT
 
 

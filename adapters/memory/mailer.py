@@ -3,7 +3,7 @@
 from anyio.lowlevel import checkpoint
 
 from application.mail.ports import Mailer, StillSending, not_waiting
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 
 class MemoryMailer(Mailer):

@@ -5,11 +5,11 @@ from datetime import datetime
 from uuid import UUID
 
 from application.ports import Clock
+from domain.audit import AuditEvent
 from domain.client import Client
 from domain.deletion import Deletion
 from domain.email_change import EmailChange
-from domain.event import Event
-from domain.mail import OutboxMail
+from domain.outbox import OutboxMail
 from domain.session import Session
 from domain.user import User
 
@@ -25,7 +25,7 @@ class Rows:
     mails: dict[UUID, OutboxMail] = field(default_factory=dict)
     turns: dict[UUID, datetime] = field(default_factory=dict)
     """Of the mails."""
-    events: dict[UUID, Event] = field(default_factory=dict)
+    events: dict[UUID, AuditEvent] = field(default_factory=dict)
     clients: dict[UUID, Client] = field(default_factory=dict)
     email_changes: dict[UUID, EmailChange] = field(default_factory=dict)
     import_digests: dict[UUID, str] = field(default_factory=dict)

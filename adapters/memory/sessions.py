@@ -8,7 +8,7 @@ from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
 from application.repositories import Sessions
-from domain.event import Event
+from domain.audit import AuditEvent
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 
@@ -18,7 +18,7 @@ class MemorySessions(Sessions):
         self._rows = rows
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
         await checkpoint()
         user = None if session.user_id is None else self._rows.users.get(session.user_id)
         if user is None or user.disabled or user.credential_version != credential_version:
@@ -58,7 +58,9 @@ class MemorySessions(Sessions):
     async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Session]:
         return [session for session in await self._of(user_id) if after is None or session.id < after][:limit]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
+    async def end(
+        self, session_id: UUID, *, now: datetime, reason: EndReason, event: AuditEvent | None = None
+    ) -> bool:
         session = await self.by_id(session_id)
         self.raised[session_id] = ENDED
         if session is None or session.ended_at is not None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 import anyio
 from anyio.lowlevel import checkpoint
 
+from adapters.memory.audit_events import MemoryAuditEvents, MemoryClients
 from adapters.memory.email_changes import MemoryEmailChanges
-from adapters.memory.events import MemoryClients, MemoryEvents
-from adapters.memory.mails import MemoryMails
+from adapters.memory.outbox import MemoryOutbox
 from adapters.memory.rows import Rows
 from adapters.memory.sessions import MemorySessions
 from adapters.memory.users import MemoryUsers
@@ -22,8 +22,8 @@ class MemoryUnitOfWork(UnitOfWork):
     def __init__(self, rows: Rows) -> None:
         self._sessions = MemorySessions(rows)
         self._users = MemoryUsers(rows, self._sessions)
-        self._mails = MemoryMails(rows)
-        self._events = MemoryEvents(rows)
+        self._mails = MemoryOutbox(rows)
+        self._events = MemoryAuditEvents(rows)
         self._changes = MemoryEmailChanges(rows)
         self._clients = MemoryClients(rows)
 
@@ -36,11 +36,11 @@ class MemoryUnitOfWork(UnitOfWork):
         return self._sessions
 
     @property
-    def mails(self) -> MemoryMails:
+    def outbox(self) -> MemoryOutbox:
         return self._mails
 
     @property
-    def events(self) -> MemoryEvents:
+    def events(self) -> MemoryAuditEvents:
         return self._events
 
     @property
@@ -81,7 +81,7 @@ class MemoryStore:
             yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)
-        if work.mails.owed:
-            self._nudge(work.mails.owed)
+        if work.outbox.enqueued_ids:
+            self._nudge(work.outbox.enqueued_ids)
 
     autocommit = begin

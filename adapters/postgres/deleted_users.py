@@ -9,8 +9,8 @@ from sqlalchemy import ColumnElement, DateTime, and_, case, delete, insert, lite
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among, deletion_of, user_of
 from adapters.postgres.tables import deletions, events, mails, sessions, users
+from domain.audit import EventType
 from domain.deletion import Deletion
-from domain.event import EventType
 from domain.role import Role
 from domain.user import NO_PASSWORD, User
 

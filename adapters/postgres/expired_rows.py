@@ -19,7 +19,7 @@ from adapters.postgres.user_lookups import DISPLACED
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
-from domain.mail import DeliveryOutcome
+from domain.outbox import DeliveryOutcome
 from domain.retention import Cleared, Leftover
 from domain.user import Provenance
 

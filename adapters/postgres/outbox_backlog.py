@@ -11,7 +11,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.tables import mails
 from application.ports import Clock
-from domain.mail import DeliveryOutcome
+from domain.outbox import DeliveryOutcome
 
 
 @dataclass(frozen=True, slots=True)

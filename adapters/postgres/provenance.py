@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, case, func, select, update
 from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among
 from adapters.postgres.tables import events, users
-from domain.event import EventType
+from domain.audit import EventType
 from domain.user import Provenance
 
 _SOURCES = {EventType.IMPORTED.value: Provenance.IMPORT.value, EventType.CREATED.value: Provenance.OPERATOR.value}

@@ -10,12 +10,12 @@ from sqlalchemy.types import TypeEngine
 
 from adapters.postgres.connection import Row
 from adapters.postgres.tables import sessions, users
+from domain.audit import AuditEvent, EventType
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.deletion import Deletion
 from domain.email_change import EmailChange
-from domain.event import Event, EventType
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
@@ -183,8 +183,8 @@ def row_of_change(change: EmailChange) -> dict[str, Any]:
     }
 
 
-def event_of(row: Row) -> Event:
-    return Event(
+def event_of(row: Row) -> AuditEvent:
+    return AuditEvent(
         id=row["id"],
         action=EventType(row["action"]),
         user_id=row["user_id"],
@@ -195,7 +195,7 @@ def event_of(row: Row) -> Event:
     )
 
 
-def row_of_event(event: Event) -> dict[str, Any]:
+def row_of_event(event: AuditEvent) -> dict[str, Any]:
     return {
         "id": event.id,
         "action": event.action.value,

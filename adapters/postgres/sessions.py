@@ -8,13 +8,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Text, and_, bindparam, cast, exists, func, insert, select, update
 from sqlalchemy.dialects.postgresql import INET
 
+from adapters.postgres.audit_events import note, noting
 from adapters.postgres.connection import Connection
-from adapters.postgres.events import note, noting
 from adapters.postgres.rows import MIN_GENERATION, among, holder_first, row_of_session, session_of, user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import sessions, username_key, users
 from application.repositories import Sessions
-from domain.event import Event
+from domain.audit import AuditEvent
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 
@@ -100,7 +100,7 @@ class PostgresSessions(Sessions):
         self._connection = connection
         self.raised: dict[UUID, int] = {}
 
-    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
         # The lock on the user serializes logins, so that each counts the sessions of those before it. A reset or ban
         # at the same time either sees this session, or is seen here.
         asked = row_of_session(session) | noting(event)
@@ -139,7 +139,9 @@ class PostgresSessions(Sessions):
         theirs = theirs if after is None else theirs.where(sessions.c.id < after)
         return [session_of(row) for row in await self._connection.fetch(theirs)]
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
+    async def end(
+        self, session_id: UUID, *, now: datetime, reason: EndReason, event: AuditEvent | None = None
+    ) -> bool:
         asked = {"session": session_id, "now": now, "reason": reason.value}
         if event is None:
             ended = await self._connection.fetch_row(_END, **asked)

@@ -3,15 +3,15 @@
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
+from adapters.postgres.audit_events import PostgresAuditEvents
 from adapters.postgres.clients import PostgresClients
 from adapters.postgres.connection import Connection
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import DEADLINE, within_deadline
 from adapters.postgres.email_changes import PostgresEmailChanges
-from adapters.postgres.events import PostgresEvents
 from adapters.postgres.fair_share import FairShare
-from adapters.postgres.mails import PostgresMails
 from adapters.postgres.outages import outages_as_refusals
+from adapters.postgres.outbox import PostgresOutbox
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.users import PostgresUsers
 from adapters.revocations import Blocklist
@@ -23,8 +23,8 @@ class PostgresUnitOfWork(UnitOfWork):
     def __init__(self, connection: Connection) -> None:
         self._sessions = PostgresSessions(connection)
         self._users = PostgresUsers(connection, self._sessions)
-        self._mails = PostgresMails(connection)
-        self._events = PostgresEvents(connection)
+        self._mails = PostgresOutbox(connection)
+        self._events = PostgresAuditEvents(connection)
         self._changes = PostgresEmailChanges(connection)
         self._clients = PostgresClients(connection)
 
@@ -37,11 +37,11 @@ class PostgresUnitOfWork(UnitOfWork):
         return self._sessions
 
     @property
-    def mails(self) -> PostgresMails:
+    def outbox(self) -> PostgresOutbox:
         return self._mails
 
     @property
-    def events(self) -> PostgresEvents:
+    def events(self) -> PostgresAuditEvents:
         return self._events
 
     @property
@@ -78,5 +78,5 @@ class PostgresStore:
                     yield work
         if work.sessions.raised:
             await self._blocklist.publish(work.sessions.raised)
-        if work.mails.owed:
-            self._nudge(work.mails.owed)
+        if work.outbox.enqueued_ids:
+            self._nudge(work.outbox.enqueued_ids)

@@ -18,7 +18,7 @@ from application.ports import AccessTokenCodec, Clock
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import ENDED
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 MAX_LENGTH = 8192
 CACHE_SIZE = 8192

@@ -10,7 +10,7 @@ from itsdangerous import BadData, Signer
 from itsdangerous.encoding import base64_decode, base64_encode
 
 from application.ports import LinkSigner
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 
 _LONGEST = 512

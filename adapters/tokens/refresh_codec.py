@@ -10,7 +10,7 @@ from itsdangerous.encoding import base64_decode, base64_encode
 
 from application.ports import RefreshTokenCodec
 from domain.refusals import ErrorCode, Refusal
-from domain.token import RefreshToken
+from domain.tokens import RefreshToken
 
 _MAC = HMACAlgorithm(hashlib.sha256)
 _BODY = struct.Struct(">16sI")

@@ -5,7 +5,7 @@ from uuid import UUID
 from application.repositories import UnitOfWork
 from domain.refusals import ErrorCode, Refusal, role_required, user_not_found
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
 

@@ -9,7 +9,7 @@ from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
 

@@ -7,8 +7,8 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
-from domain.event import EventType
-from domain.mail import MailKind
+from domain.audit import EventType
+from domain.outbox import MailKind
 from domain.password import PasswordPolicy, insist_on_typable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role

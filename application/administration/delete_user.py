@@ -7,10 +7,10 @@ from application.administration.authorize_actor import authorize_actor
 from application.administration.manage_user import ManageUser
 from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

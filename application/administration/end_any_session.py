@@ -6,7 +6,7 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
-from domain.event import EventType
+from domain.audit import EventType
 from domain.refusals import session_not_found
 from domain.session import EndReason
 

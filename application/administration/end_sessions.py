@@ -8,7 +8,7 @@ from application.administration.manage_user import ManageUser
 from application.repositories import UnitOfWorkFactory
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,7 +9,7 @@ from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
-from domain.event import Event, EventType
+from domain.audit import AuditEvent, EventType
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.user import User
@@ -145,7 +145,7 @@ class ImportUsers:
         remarks += [ImportIssue(row.line, "Another user has just taken this address.") for row in rows.values()]
         return len(inserted)
 
-    def _event(self, user: User, row: ImportRow) -> Event:
+    def _event(self, user: User, row: ImportRow) -> AuditEvent:
         signs = ", verified" * user.verified + ", disabled" * user.disabled
         signs += ", without the username it had" * _lacks_name(user, row)
         return self.audit.event(EventType.IMPORTED, user.id, detail=f"as {user.role}{signs}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from domain.event import Event
+from domain.audit import AuditEvent
 from domain.refusals import user_not_found
 from domain.role import Role
 
@@ -18,7 +18,7 @@ class ListEvents:
 
     async def __call__(
         self, user_id: UUID, *, reader: UUID | None = None, limit: int = 50, after: UUID | None = None
-    ) -> tuple[Sequence[Event], UUID | None]:
+    ) -> tuple[Sequence[AuditEvent], UUID | None]:
         """Return a page and the id after which the next page starts, or None at the end. Raises `not_found`.
 
         `reader` is the user who reads, or None for an operator.
@@ -34,7 +34,9 @@ class ListEvents:
         return shown, page[-1].id if len(found) > limit else None
 
 
-async def _redacted(work: UnitOfWork, page: Sequence[Event], user_id: UUID, reader: UUID) -> AsyncIterator[Event]:
+async def _redacted(
+    work: UnitOfWork, page: Sequence[AuditEvent], user_id: UUID, reader: UUID
+) -> AsyncIterator[AuditEvent]:
     """The events without the IP addresses and devices that the reader may not see.
 
     A reader sees those of actors whose role is not higher. A deleted actor may have had any role, so theirs are

@@ -8,9 +8,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock
 from application.repositories import UnitOfWork
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.role import Role
 from domain.session import EndReason

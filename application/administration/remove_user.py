@@ -6,7 +6,7 @@ from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_unambiguous_user
 from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
-from domain.event import EventType
+from domain.audit import EventType
 from domain.user import User
 
 

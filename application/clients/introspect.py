@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from application.ports import Directory
 from application.sessions.authenticate import Authenticate
 from domain.refusals import ErrorCode, Refusal
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
 _NO = {ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED}

@@ -6,8 +6,8 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client import Client
-from domain.event import EventType
 from domain.refusals import Refusal
 from domain.session import EndReason
 

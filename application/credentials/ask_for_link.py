@@ -7,7 +7,7 @@ from application.mail.spend_mail import SpendMail
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.mail import MailKind
+from domain.outbox import MailKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,15 +8,15 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
+from domain.audit import EventType
 from domain.buckets import user_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.limits import Limit
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.password import PasswordPolicy, normal
 from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
 from domain.session import EndReason, Lifetimes, Session
-from domain.token import AccessToken, TokenPair
+from domain.tokens import AccessToken, TokenPair
 from domain.user import User
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWorkFactory
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 

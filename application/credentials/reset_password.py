@@ -7,11 +7,11 @@ from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import undoable_until
-from domain.event import EventType
-from domain.mail import LinkPurpose, MailKind
+from domain.outbox import LinkPurpose, MailKind
 from domain.password import PasswordPolicy
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason

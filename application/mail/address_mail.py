@@ -7,7 +7,7 @@ from uuid import UUID
 
 from application.repositories import UnitOfWork
 from domain.email_change import undoable_until
-from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
+from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.user import User
 
 

@@ -18,7 +18,7 @@ from application.mail.ports import (
 )
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWorkFactory
-from domain.mail import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail, retry_delay, unanswered_delay
+from domain.outbox import DeliveryOutcome, EmailLink, OutboxMail, RenderedMail, retry_delay, unanswered_delay
 from domain.refusals import Refusal
 
 _POISONED = 10
@@ -60,7 +60,7 @@ class DeliverMail:
             await self._settle(*self.unsaved.pop())
         now = self.clock()
         async with self.begin() as work:
-            leased = await work.mails.lease(hold=self.lease, limit=limit, only=only)
+            leased = await work.outbox.lease(hold=self.lease, limit=limit, only=only)
             mails_and_links = await addressed(work, leased, now=now)
         not_started = list(leased)
         async with self.mailer.session() as mailer:
@@ -83,7 +83,7 @@ class DeliverMail:
         if not_started:
             async with self.begin() as work:
                 for mail in not_started:
-                    await work.mails.postpone(mail, wait=timedelta(), note=mail.note)
+                    await work.outbox.postpone(mail, wait=timedelta(), note=mail.note)
             not_started.clear()
 
     async def _deliver(
@@ -94,7 +94,7 @@ class DeliverMail:
                 await self._release(not_started)
                 wait, note = (self._unanswered(mail), _UNANSWERED) if sent else (self.lease, mail.note)
                 async with self.autocommit() as work:
-                    await work.mails.postpone(mail, wait=wait, note=note)
+                    await work.outbox.postpone(mail, wait=wait, note=note)
 
         try:
             await mailer.send(self._letter(mail, link), still_sending)
@@ -130,7 +130,7 @@ class DeliverMail:
     async def _settle(self, mail: OutboxMail, outcome: DeliveryOutcome, note: str) -> None:
         try:
             async with self.autocommit() as work:
-                await work.mails.record_outcome(mail, outcome, now=self.clock(), note=note)
+                await work.outbox.record_outcome(mail, outcome, now=self.clock(), note=note)
         except Refusal:
             self.unsaved.append((mail, outcome, note))
             raise
@@ -149,7 +149,7 @@ class DeliverMail:
             await self._settle(mail, DeliveryOutcome.PARKED, note)
             return
         async with self.autocommit() as work:
-            await work.mails.postpone(mail, wait=delay or retry_delay(mail.attempts), note=note)
+            await work.outbox.postpone(mail, wait=delay or retry_delay(mail.attempts), note=note)
         self.report(mail, None, note, server_refuses=server_refuses)
 
     def _unanswered(self, mail: OutboxMail) -> timedelta:

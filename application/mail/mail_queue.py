@@ -6,7 +6,7 @@ from uuid import UUID
 from application.ports import Clock, NewId
 from application.repositories import UnitOfWork
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.mail import MailKind, OutboxMail
+from domain.outbox import MailKind, OutboxMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class MailQueue:
         client_info: ClientInfo = UNKNOWN_CLIENT,
     ) -> None:
         """Add a mail to this unit of work; a worker sends it after the commit. See `OutboxMail` for the arguments."""
-        mail = OutboxMail.owed(
+        mail = OutboxMail.queued(
             kind,
             recipient,
             id=self.new_id(),
@@ -34,4 +34,4 @@ class MailQueue:
             change_id=change_id,
             client_info=client_info,
         )
-        await work.mails.add(mail)
+        await work.outbox.add(mail)

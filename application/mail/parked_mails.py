@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from application.repositories import UnitOfWorkFactory
-from domain.mail import OutboxMail
+from domain.outbox import OutboxMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,4 +13,4 @@ class ParkedMails:
 
     async def __call__(self, *, limit: int = 100) -> Sequence[OutboxMail]:
         async with self.begin() as work:
-            return await work.mails.parked(limit=limit)
+            return await work.outbox.parked(limit=limit)

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import Protocol
 
-from domain.mail import DeliveryOutcome, OutboxMail, RenderedMail
+from domain.outbox import DeliveryOutcome, OutboxMail, RenderedMail
 
 
 class ReportMail(Protocol):

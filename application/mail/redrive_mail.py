@@ -17,4 +17,4 @@ class RedriveMail:
     async def __call__(self, *, mail_id: UUID) -> bool:
         """Return False if no parked mail has that id."""
         async with self.begin() as work:
-            return await work.mails.redrive(mail_id, now=self.clock())
+            return await work.outbox.redrive(mail_id, now=self.clock())

@@ -8,13 +8,13 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
+from domain.audit import EventType
 from domain.buckets import mail_buckets
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
-from domain.event import EventType
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

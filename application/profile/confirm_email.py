@@ -7,9 +7,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWork, UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
-from domain.mail import LinkPurpose, MailKind
+from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
 from domain.user import User
 

@@ -7,12 +7,12 @@ from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.deletion import UNDO
 from domain.email_change import undoable_until
-from domain.event import EventType
 from domain.refusals import account_disabled, incorrect_password, token_revoked
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from application.audit import Audit
 from application.repositories import UnitOfWork, UnitOfWorkFactory
+from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
-from domain.event import Event, EventType
-from domain.mail import OutboxMail
+from domain.outbox import OutboxMail
 from domain.refusals import token_revoked
 from domain.session import Session
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
-Kept = TypeVar("Kept", Event, OutboxMail, Session)
+Kept = TypeVar("Kept", AuditEvent, OutboxMail, Session)
 
 PAGE = 200
 
@@ -29,7 +29,7 @@ class Export:
     user: User
     changes: Sequence[EmailChange]
     sessions: AsyncIterator[Sequence[Session]]
-    events: AsyncIterator[Sequence[Event]]
+    events: AsyncIterator[Sequence[AuditEvent]]
     mails: AsyncIterator[Sequence[OutboxMail]]
 
 
@@ -51,7 +51,7 @@ class ExportMe:
             changes=changes,
             sessions=self._pages(lambda work, after: work.sessions.page(user.id, limit=PAGE, after=after)),
             events=self._pages(partial(_events, user.id)),
-            mails=self._pages(lambda work, after: work.mails.page(user, limit=PAGE, after=after)),
+            mails=self._pages(lambda work, after: work.outbox.page(user, limit=PAGE, after=after)),
         )
 
     async def _pages(
@@ -68,5 +68,5 @@ class ExportMe:
             after = page[-1].id
 
 
-async def _events(user_id: UUID, work: UnitOfWork, after: UUID | None) -> Sequence[Event]:
+async def _events(user_id: UUID, work: UnitOfWork, after: UUID | None) -> Sequence[AuditEvent]:
     return [event.for_owner() for event in await work.events.page(user_id, limit=PAGE, after=after)]

@@ -8,7 +8,7 @@ from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import Refusal
 from domain.user import User
 

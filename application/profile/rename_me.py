@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
 from domain.address import chosen_username, normal_username
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.password import PasswordPolicy
 from domain.refusals import token_revoked, username_taken
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
 

@@ -7,9 +7,9 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, LinkSigner
 from application.repositories import UnitOfWork, UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
-from domain.mail import EmailLink, LinkPurpose, MailKind
+from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
 from domain.session import EndReason
 from domain.user import NO_PASSWORD, User

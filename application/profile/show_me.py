@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.ports import Directory
 from domain.refusals import token_revoked
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 
 

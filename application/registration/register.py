@@ -7,11 +7,11 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.address import chosen_username, normal_email
+from domain.audit import EventType
 from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.limits import Bucket, Limit
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.password import PasswordPolicy
 from domain.refusals import ErrorCode, InputErrors, Refusal, sooner, username_taken
 from domain.user import User

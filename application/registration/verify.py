@@ -8,10 +8,10 @@ from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, LinkSigner
 from application.repositories import UnitOfWork, UnitOfWorkFactory
+from domain.audit import EventType
 from domain.buckets import link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
-from domain.mail import EmailLink, LinkPurpose, MailKind
+from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
 from domain.session import EndReason

@@ -6,19 +6,19 @@ from typing import Protocol
 from uuid import UUID
 
 from application.repositories.email_changes import EmailChanges
-from application.repositories.mails import Mails
+from application.repositories.outbox import Outbox
 from application.repositories.sessions import Renewals, Sessions
 from application.repositories.users import EMAIL_KEY, USERNAME_KEY, PageCursor, UserHit, Users, Verification
+from domain.audit import AuditEvent
 from domain.client import Client
-from domain.event import Event
 
 __all__ = [
     "EMAIL_KEY",
     "USERNAME_KEY",
+    "AuditEvents",
     "Clients",
     "EmailChanges",
-    "Events",
-    "Mails",
+    "Outbox",
     "PageCursor",
     "Renewals",
     "Sessions",
@@ -30,10 +30,10 @@ __all__ = [
 ]
 
 
-class Events(Protocol):
-    async def add(self, *events: Event) -> None: ...
+class AuditEvents(Protocol):
+    async def add(self, *events: AuditEvent) -> None: ...
 
-    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[AuditEvent]:
         """Events of the user, newest first. `after` is the id of the last event of the page before."""
         ...
 
@@ -58,9 +58,9 @@ class UnitOfWork(Protocol):
     @property
     def sessions(self) -> Sessions: ...
     @property
-    def mails(self) -> Mails: ...
+    def outbox(self) -> Outbox: ...
     @property
-    def events(self) -> Events: ...
+    def events(self) -> AuditEvents: ...
     @property
     def email_changes(self) -> EmailChanges: ...
     @property

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.event import Event
+from domain.audit import AuditEvent
 from domain.session import EndReason, Lifetimes, Session
 from domain.user import User
 
@@ -14,7 +14,7 @@ class Sessions(Protocol):
     """Revocations are in force in all processes when the unit of work has been left. A `event` event is inserted in
     the same statement as the change, and only if that happens."""
 
-    async def open(self, session: Session, *, credential_version: int, event: Event) -> User | None:
+    async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
         """Insert a session, return its user and lock the user until the commit. Returns None and inserts nothing if
         `credential_version` is stale or the user is disabled. Other logins of the user wait for the lock."""
         ...
@@ -45,7 +45,9 @@ class Sessions(Protocol):
         the page before."""
         ...
 
-    async def end(self, session_id: UUID, *, now: datetime, reason: EndReason, event: Event | None = None) -> bool:
+    async def end(
+        self, session_id: UUID, *, now: datetime, reason: EndReason, event: AuditEvent | None = None
+    ) -> bool:
         """Return False if the session does not exist or had ended already."""
         ...
 

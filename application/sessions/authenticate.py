@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from application.ports import AccessTokenCodec, Directory, RevocationCheck
 from domain.refusals import token_revoked
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from application.ports import AccessTokenCodec, Clock, RefreshTokenCodec
 from domain.session import Lifetimes, Session
-from domain.token import AccessToken, RefreshToken, TokenPair
+from domain.tokens import AccessToken, RefreshToken, TokenPair
 from domain.user import User
 
 

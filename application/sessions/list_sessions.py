@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
 from domain.session import Session
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

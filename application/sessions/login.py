@@ -7,11 +7,11 @@ from application.credentials.check_password import CheckPassword
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.refusals import account_disabled, incorrect_login
 from domain.session import Lifetimes, Session
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

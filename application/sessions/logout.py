@@ -5,10 +5,10 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.session import EndReason
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

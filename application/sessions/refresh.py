@@ -9,14 +9,14 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, RefreshTokenCodec
 from application.repositories import Renewals, UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
+from domain.audit import EventType
 from domain.buckets import notice_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
 from domain.limits import Bucket, Limit
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, RotationState, Session
-from domain.token import RefreshToken, TokenPair
+from domain.tokens import RefreshToken, TokenPair
 from domain.user import User
 
 

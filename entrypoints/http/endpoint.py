@@ -15,7 +15,7 @@ from litestar.openapi.spec import Operation
 from litestar.types import ASGIApp, BeforeRequestHookHandler, HTTPScope, Method, Receive, Scope, Send
 
 from domain.refusals import Refusal
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.guard import AccessPolicy
 from entrypoints.http.operations import DocumentedOperation
 from entrypoints.http.problems import send_refusal

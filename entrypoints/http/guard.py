@@ -16,7 +16,7 @@ from application.sessions.authenticate import Authenticate
 from domain.limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.credentials import bearer_token, client_credentials
 from entrypoints.http.request import AnyRequest, client_info_of
 from entrypoints.http.validation import problem_of, refusal_of

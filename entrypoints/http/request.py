@@ -14,7 +14,7 @@ from litestar.types import HTTPScope, WebSocketScope
 from domain.client import Client
 from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode, Refusal
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.validation import body_problems, not_json, problem_of, refusal_of
 
 AnyRequest = Request[Any, Any, Any]

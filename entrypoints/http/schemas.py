@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from msgspec import Struct
 
 from domain.role import Role
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 from domain.user import User
 from entrypoints.http.fields import (
     AccessToken,

@@ -2,7 +2,7 @@
 
 import structlog
 
-from domain.mail import DeliveryOutcome, OutboxMail, redact_emails
+from domain.outbox import DeliveryOutcome, OutboxMail, redact_emails
 
 log = structlog.get_logger(__name__)
 

@@ -9,7 +9,7 @@ import pytest
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import User
 from tests.support.use_cases import ALICE, BOB, DEAD, at_once, claim, refused, session_of, verdict, ways_in
 from tests.support.world import PASSWORD, World

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.revocations import CachedRevocationCheck
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode, unavailable
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, link, refused, verdict

@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.email_change import EmailChange
-from domain.event import EventType
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode, Refusal
 from domain.user import User
 from tests.support.use_cases import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from domain.client_info import ClientInfo
-from domain.mail import LinkPurpose, MailKind
+from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason

@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from domain.event import EventType
-from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.audit import EventType
+from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason
@@ -480,7 +480,7 @@ async def test_a_second_send_carries_the_same_link(world: World) -> None:
     world.clock.advance(minutes=5)
     for mail in [*owed(world, MailKind.CONFIRM_EMAIL), *owed(world, MailKind.EMAIL_CHANGE_ASKED)]:
         async with world.begin() as work:
-            await work.mails.add(mail)
+            await work.outbox.add(mail)
     assert [await world.mailed_token(email) for email in (NEW, ALICE)] == tokens
     signed = [
         world.links.verify(token, purpose)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, owed, refused, verdict, ways_in

@@ -5,9 +5,9 @@ from functools import partial
 
 import pytest
 
+from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import EventType
-from domain.mail import EmailLink, LinkPurpose, MailKind
+from domain.outbox import EmailLink, LinkPurpose, MailKind
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason

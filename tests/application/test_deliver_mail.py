@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind
 from tests.support.queued_mail import ALICE, claim, fate, owe
 from tests.support.world import World
 

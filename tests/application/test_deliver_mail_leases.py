@@ -10,7 +10,7 @@ import pytest
 
 from adapters.memory.mailer import MemoryMailer
 from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail, RenderedMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail
 from tests.support.queued_mail import fate, kept, owe
 from tests.support.world import World
 

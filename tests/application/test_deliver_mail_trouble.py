@@ -19,7 +19,7 @@ from application.mail.ports import (
     not_waiting,
 )
 from application.repositories import UnitOfWork
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail, RenderedMail, retry_delay
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail, retry_delay
 from domain.refusals import Refusal, unavailable
 from tests.support.queued_mail import ALICE, claim, fate, kept, owe
 from tests.support.world import World

@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.event import Event, EventType
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, refused
@@ -17,13 +17,13 @@ pytestmark = pytest.mark.anyio
 HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
-async def told(world: World, user_id: UUID) -> list[Event]:
+async def told(world: World, user_id: UUID) -> list[AuditEvent]:
     """Oldest first."""
     page, _ = await world.list_events(user_id, limit=200)
     return list(reversed(page))
 
 
-def actions(events: Sequence[Event]) -> list[EventType]:
+def actions(events: Sequence[AuditEvent]) -> list[EventType]:
     return [event.action for event in events]
 
 
@@ -203,7 +203,7 @@ async def test_pages_go_back_in_time(world: World) -> None:
     for _ in range(5):
         await world.enter(ALICE)
     everything = await told(world, user.id)
-    seen: list[Event] = []
+    seen: list[AuditEvent] = []
     after: UUID | None = None
     while True:
         page, after = await world.list_events(user.id, limit=3, after=after)

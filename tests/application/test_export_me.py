@@ -6,9 +6,9 @@ from typing import TypeVar
 import pytest
 
 from application.profile.export_me import PAGE, Export
+from domain.audit import AuditEvent, EventType
 from domain.client_info import ClientInfo
-from domain.event import Event, EventType
-from domain.mail import MailKind, OutboxMail
+from domain.outbox import MailKind, OutboxMail
 from domain.refusals import ErrorCode
 from tests.support.use_cases import ALICE, BOB, acts, claim, moving, refused
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
@@ -101,9 +101,9 @@ async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -
     async with world.begin() as work:
         for _ in range(count):
             now, new_id = world.clock(), world.new_id()
-            await work.events.add(Event.of(EventType.LOGGED_IN, alice.id, id=new_id, now=now))
-            await work.mails.add(
-                OutboxMail.owed(MailKind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id)
+            await work.events.add(AuditEvent.of(EventType.LOGGED_IN, alice.id, id=new_id, now=now))
+            await work.outbox.add(
+                OutboxMail.queued(MailKind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id)
             )
     export = await world.export_me(caller)
     assert [event.action for event in await everything(export.events)] == list(reversed(acts(world, alice)))

@@ -9,7 +9,7 @@ import pytest
 from adapters.memory.hasher import MemoryHasher
 from application.administration.import_users import ImportIssue, ImportResult, ImportRow
 from application.ports import Verdict
-from domain.event import EventType
+from domain.audit import EventType
 from domain.role import Role
 from domain.user import User
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World

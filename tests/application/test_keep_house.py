@@ -6,8 +6,8 @@ import pytest
 
 from application.maintenance.keep_house import START, Spot
 from domain import retention
-from domain.event import EventType
-from domain.mail import LinkPurpose
+from domain.audit import EventType
+from domain.outbox import LinkPurpose
 from domain.retention import Leftover
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, acts, claim

@@ -12,9 +12,9 @@ from adapters.memory_rate_limiter import MemoryRateLimiter
 from application.ports import Verdict
 from application.repositories import UnitOfWork
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.mail import LinkPurpose, MailKind
+from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode, Refusal
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 from tests.support.use_cases import (
     ALICE,
     BOB,

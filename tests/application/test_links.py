@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode
-from domain.token import RefreshToken
+from domain.tokens import RefreshToken
 from tests.support.use_cases import ALICE, change_link, link, moving, verdict
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from domain.client_info import ClientInfo
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import User

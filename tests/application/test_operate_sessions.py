@@ -4,7 +4,7 @@ from uuid import UUID
 
 import pytest
 
-from domain.event import EventType
+from domain.audit import EventType
 from domain.refusals import ErrorCode
 from tests.support.use_cases import ALICE, BOB, DEAD, refused, ways_in
 from tests.support.world import World

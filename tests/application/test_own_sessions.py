@@ -5,8 +5,8 @@ from uuid import UUID
 
 import pytest
 
+from domain.audit import EventType
 from domain.client_info import ClientInfo
-from domain.event import EventType
 from domain.refusals import ErrorCode
 from domain.session import ENDED, EndReason
 from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in

@@ -5,7 +5,7 @@ from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from domain.email_change import EmailChange
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode
 from domain.user import User
 from tests.support.recovery import Theft

@@ -8,11 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from domain.client_info import ClientInfo
-from domain.mail import MailKind
+from domain.outbox import MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason, RotationState
-from domain.token import RefreshToken, TokenPair
+from domain.tokens import RefreshToken, TokenPair
 from domain.user import User
 from tests.support.use_cases import (
     ALICE,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from domain.mail import LinkPurpose, MailKind
+from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, claim, link, owed, refused, reset_by_mail

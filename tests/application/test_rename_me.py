@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
+from domain.audit import EventType
 from domain.client_info import ClientInfo
-from domain.event import EventType
 from domain.refusals import ErrorCode
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, acts, at_once, claim, refused

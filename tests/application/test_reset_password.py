@@ -9,7 +9,7 @@ import pytest
 from adapters.no_limits import NoLimits
 from adapters.uuid7 import uuid7
 from application.mail.ports import MailDelayed
-from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -248,7 +248,7 @@ async def test_a_reset_link_sent_again_is_the_same_and_stays_good(world: World) 
     (mail,) = owed(world, MailKind.RESET)
     again = replace(mail, id=uuid7(), outcome=None, due_at=world.clock())
     async with world.begin() as work:
-        await work.mails.add(again)
+        await work.outbox.add(again)
     assert await world.mailed_token(ALICE) == token
     await reset(world, token)
 

@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 
+from domain.audit import EventType
 from domain.email_change import EmailChange
-from domain.event import EventType
-from domain.mail import DeliveryOutcome, LinkPurpose, MailKind
+from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind
 from domain.refusals import ErrorCode, Refusal
 from domain.session import EndReason
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 from domain.user import NO_PASSWORD, User
 from tests.support.use_cases import (
     ALICE,

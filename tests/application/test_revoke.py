@@ -2,9 +2,9 @@
 
 import pytest
 
+from domain.audit import EventType
 from domain.client import Client
-from domain.event import EventType
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode
 from domain.session import EndReason
 from tests.support.use_cases import ALICE, claim, link, refused, verdict

@@ -5,10 +5,10 @@ from functools import partial
 
 import pytest
 
+from domain.audit import EventType
 from domain.client_info import ClientInfo
-from domain.event import EventType
 from domain.session import EndReason
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 

@@ -6,8 +6,8 @@ from functools import partial
 
 import pytest
 
-from domain.event import EventType
-from domain.mail import LinkPurpose, MailKind
+from domain.audit import EventType
+from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import EndReason

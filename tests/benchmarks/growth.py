@@ -24,10 +24,10 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import uuid7
 from application.profile.show_me import ShowMe
-from domain.event import Event, EventType
+from domain.audit import AuditEvent, EventType
 from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.explained import explained, rolled_back
 from tests.benchmarks.harness.house import resident
@@ -110,7 +110,7 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
     async def opened(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = AuditEvent.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             user = await work.sessions.open(session, credential_version=1, event=event)
             await work.sessions.evict_oldest(session, most=LIFETIMES.sessions)
             return user
@@ -118,7 +118,7 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
     async def evicting(who: Somebody) -> object:
         session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = Event.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = AuditEvent.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
             await work.sessions.open(session, credential_version=1, event=event)
             return await work.sessions.evict_oldest(session, most=1)
 

@@ -14,7 +14,7 @@ from adapters.tokens.key_files import make_key
 from adapters.tokens.key_store import ReloadingKeyStore
 from domain.refusals import Refusal
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.devserver import engines
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate

@@ -8,7 +8,7 @@ from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.mail import DeliveryOutcome
+from domain.outbox import DeliveryOutcome
 from domain.refusals import ErrorCode, Refusal
 from tests.support.stage import LATER, NOW, at_once, owed
 from tests.support.statement_recorder import Overheard
@@ -28,12 +28,12 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
     assert await backlog(database, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
     async with store.begin() as work:
         for late in (0, 20, 40, 90):
-            await work.mails.add(owed(due_at=NOW + timedelta(seconds=late)))
+            await work.outbox.add(owed(due_at=NOW + timedelta(seconds=late)))
     assert await backlog(database, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
         for outcome in (DeliveryOutcome.PARKED, DeliveryOutcome.SENT):
-            [mail] = await work.mails.lease(now=LATER, hold=timedelta(), limit=1)
-            await work.mails.record_outcome(mail, outcome, now=LATER)
+            [mail] = await work.outbox.lease(now=LATER, hold=timedelta(), limit=1)
+            await work.outbox.record_outcome(mail, outcome, now=LATER)
     assert await backlog(database, after=MINUTE).look() == Backlog(2, 1, timedelta(seconds=20), timedelta(seconds=20))
     assert await backlog(database, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
 
@@ -41,20 +41,20 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
 async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
-        await work.mails.add(owed())
-        await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
+        await work.outbox.add(owed())
+        await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
     assert await backlog(database, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
 
 
 async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
-        await work.mails.add(owed())
-        [mail] = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
-        await work.mails.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
+        await work.outbox.add(owed())
+        [mail] = await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
+        await work.outbox.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
     async with store.begin() as work:
-        await work.mails.record_outcome(mail, DeliveryOutcome.DROPPED, now=LATER)
+        await work.outbox.record_outcome(mail, DeliveryOutcome.DROPPED, now=LATER)
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 

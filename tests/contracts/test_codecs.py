@@ -17,10 +17,10 @@ from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from domain.token import AccessToken, RefreshToken
+from domain.tokens import AccessToken, RefreshToken
 from tests.support.forging import fixed
 
 NOW = datetime(2026, 11, 23, 12, 0, 0, tzinfo=UTC)

@@ -13,7 +13,7 @@ from adapters.mail.jinja_composer import JinjaComposer, format_duration
 from adapters.mail.message import message_bytes
 from application.mail.ports import Composer
 from domain.client_info import ClientInfo
-from domain.mail import LinkPurpose, MailKind, OutboxMail, RenderedMail
+from domain.outbox import LinkPurpose, MailKind, OutboxMail, RenderedMail
 from tests.support.mail_reader import Reader
 
 ORIGIN = "https://id.example.org/accounts"
@@ -58,7 +58,7 @@ def composer(request: pytest.FixtureRequest) -> Composer:
 
 
 def mail(kind: MailKind, recipient: str = "ada@example.com") -> OutboxMail:
-    return OutboxMail.owed(kind, recipient, id=UUID(int=7), now=ASKED)
+    return OutboxMail.queued(kind, recipient, id=UUID(int=7), now=ASKED)
 
 
 def compose(

@@ -19,7 +19,7 @@ from adapters.postgres.errors import FAILURES
 from adapters.postgres.statements import CompiledStatement, Statement
 from adapters.postgres.tables import blocklist_primary, users
 from adapters.postgres.unit_of_work import PostgresStore
-from domain.event import Event, EventType
+from domain.audit import AuditEvent, EventType
 from tests.support.databases import all_returned
 from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
 from tests.support.statement_recorder import Overheard
@@ -378,7 +378,7 @@ async def test_many_events_are_one_statement(database: Database) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     user = UUID(int=7)
     async with store.begin() as work:
-        await work.events.add(*(Event.of(EventType.IMPORTED, user, id=new_id(), now=NOW) for _ in range(500)))
+        await work.events.add(*(AuditEvent.of(EventType.IMPORTED, user, id=new_id(), now=NOW) for _ in range(500)))
     assert len(overheard.taken()) == 1
     async with store.begin() as work:
         assert len(await work.events.page(user, limit=1000, after=None)) == 500

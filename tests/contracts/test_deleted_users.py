@@ -13,10 +13,10 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
+from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
-from domain.event import Event, EventType
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.retention import Leftover
 from domain.role import Role
 from domain.session import ENDED, EndReason
@@ -212,11 +212,11 @@ async def lived(stage: Stage, user: User, *, times: int) -> None:
     async with stage.begin() as work:
         for _ in range(times):
             action = EventType.LOGGED_IN
-            await work.events.add(Event.of(action, user.id, id=new_id(), now=NOW, by=user.id, client_info=THERE))
-            mail = OutboxMail.owed(MailKind.RESET, user.email, id=new_id(), now=NOW)
-            await work.mails.add(mail)
-            [leased] = await work.mails.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
-            await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=NOW)
+            await work.events.add(AuditEvent.of(action, user.id, id=new_id(), now=NOW, by=user.id, client_info=THERE))
+            mail = OutboxMail.queued(MailKind.RESET, user.email, id=new_id(), now=NOW)
+            await work.outbox.add(mail)
+            [leased] = await work.outbox.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
+            await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=NOW)
     for _ in range(times):
         await stage.session(user)
 
@@ -226,7 +226,7 @@ async def left_of(stage: Stage, user: User) -> tuple[int, int, int]:
     async with stage.begin() as work:
         sessions = await work.sessions.page(user.id, limit=999, after=None)
         events = await work.events.page(user.id, limit=999, after=None)
-        parked = [mail for mail in await work.mails.parked(limit=999) if mail.recipient == user.email]
+        parked = [mail for mail in await work.outbox.parked(limit=999) if mail.recipient == user.email]
     return len(sessions), len([event for event in events if event.client_info != UNKNOWN_CLIENT]), len(parked)
 
 
@@ -260,7 +260,7 @@ async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftov
 
 async def test_the_ip_address_of_the_deleting_admin_stays(stage: Stage, leftovers: Leftovers) -> None:
     user = await stage.user()
-    admin = Event.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
+    admin = AuditEvent.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
     async with stage.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)
@@ -273,16 +273,16 @@ async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stag
     user = await stage.user()
     await remove(stage, user, undoable=False)
     async with stage.begin() as work:
-        owed = OutboxMail.owed(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
-        later = OutboxMail.owed(MailKind.RESET, ADA, id=new_id(), now=LATER)
+        owed = OutboxMail.queued(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
+        later = OutboxMail.queued(MailKind.RESET, ADA, id=new_id(), now=LATER)
         for mail in (owed, later):
-            await work.mails.add(mail)
-        [leased] = await work.mails.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
-        await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
+            await work.outbox.add(mail)
+        [leased] = await work.outbox.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
+        await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
     await cleaned(leftovers)
     async with stage.begin() as work:
-        assert [mail.id for mail in await work.mails.parked(limit=9)] == [later.id]
-        assert [mail.id for mail in await work.mails.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
+        assert [mail.id for mail in await work.outbox.parked(limit=9)] == [later.id]
+        assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
 
 
 async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Leftovers) -> None:

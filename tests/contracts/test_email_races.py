@@ -19,11 +19,11 @@ from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from application.registration.verify import Verify
 from domain.email_change import EmailChange
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.session import Session
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from domain.user import NO_PASSWORD, User
 from tests.support.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
 
@@ -83,7 +83,7 @@ class Town:
         """What happened to the user, and what mail they are owed."""
         async with self.stage.begin() as work:
             events = await work.events.page(user.id, limit=100, after=None)
-            mails = await work.mails.lease(now=NOW, hold=timedelta(), limit=1000)
+            mails = await work.outbox.lease(now=NOW, hold=timedelta(), limit=1000)
         owed = [f"mail {mail.kind}" for mail in mails if mail.user_id == user.id]
         return Counter([*(str(event.action) for event in events), *owed])
 

@@ -23,7 +23,7 @@ from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
 from domain.email_change import EmailChange
-from domain.mail import DeliveryOutcome
+from domain.outbox import DeliveryOutcome
 from domain.retention import Leftover
 from domain.role import Role
 from domain.session import EndReason
@@ -329,13 +329,13 @@ async def test_events_are_listed_and_forgotten_by_index(house: House) -> None:
 async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> None:
     async with house.store.begin() as work:
         for limit in (1, 10):
-            mails = await work.mails.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
+            mails = await work.outbox.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
             assert len(mails) == limit
-        await work.mails.lease(now=NOW, hold=timedelta(), limit=1, only=mails[0].id)
-        await work.mails.record_outcome(mails[0], DeliveryOutcome.PARKED, now=NOW, note="refused")
-        await work.mails.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
-        assert len(await work.mails.parked(limit=50)) == 41
-        assert await work.mails.redrive(mails[0].id, now=NOW)
+        await work.outbox.lease(now=NOW, hold=timedelta(), limit=1, only=mails[0].id)
+        await work.outbox.record_outcome(mails[0], DeliveryOutcome.PARKED, now=NOW, note="refused")
+        await work.outbox.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
+        assert len(await work.outbox.parked(limit=50)) == 41
+        assert await work.outbox.redrive(mails[0].id, now=NOW)
     assert by_index(await house.plans())
 
 
@@ -352,7 +352,7 @@ async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> No
     async with house.store.begin() as work:
         for after in (None, UUID(int=1 << 127)):
             for one in (user, replace(user, verified=False)):
-                await work.mails.page(one, limit=50, after=after)
+                await work.outbox.page(one, limit=50, after=after)
             await work.sessions.page(user.id, limit=50, after=after)
         await work.sessions.alive(user.id, now=NOW)
         for login in ("user7@example.org", "USER7", "nobody"):

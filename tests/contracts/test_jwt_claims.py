@@ -12,7 +12,7 @@ import pytest
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.session import ENDED
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from tests.support.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming, code, codec, forged
 
 UNVERIFIED: Any = {"verify_signature": False}

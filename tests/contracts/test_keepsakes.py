@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from domain.email_change import EmailChange
-from domain.mail import DeliveryOutcome, OutboxMail
+from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.session import EndReason
 from tests.support.stage import LATER, NOW, Stage, new_id, opened, owed
 
@@ -53,7 +53,7 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: 
     async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> OutboxMail:
         mail = replace(owed(due_at=NOW + late), recipient=recipient, user_id=user_id)
         async with stage.begin() as work:
-            await work.mails.add(mail)
+            await work.outbox.add(mail)
         return mail
 
     theirs = [
@@ -69,25 +69,25 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: 
     await mailed(claim.email)
     newest_first = theirs[::-1]
     async with stage.begin() as work:
-        assert list(await work.mails.page(ada, limit=9, after=None)) == newest_first
-        assert list(await work.mails.page(ada, limit=3, after=None)) == newest_first[:3]
-        assert list(await work.mails.page(ada, limit=3, after=newest_first[0].id)) == newest_first[1:]
-        assert list(await work.mails.page(ada, limit=3, after=newest_first[3].id)) == []
-        assert list(await work.mails.page(claim, limit=9, after=None)) == [own]
+        assert list(await work.outbox.page(ada, limit=9, after=None)) == newest_first
+        assert list(await work.outbox.page(ada, limit=3, after=None)) == newest_first[:3]
+        assert list(await work.outbox.page(ada, limit=3, after=newest_first[0].id)) == newest_first[1:]
+        assert list(await work.outbox.page(ada, limit=3, after=newest_first[3].id)) == []
+        assert list(await work.outbox.page(claim, limit=9, after=None)) == [own]
 
 
 async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage: Stage) -> None:
     user = await stage.user()
     mail = replace(owed(), user_id=user.id)
     async with stage.begin() as work:
-        await work.mails.add(mail)
-        [leased] = await work.mails.lease(now=NOW, hold=timedelta(), limit=1)
-        await work.mails.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
+        await work.outbox.add(mail)
+        [leased] = await work.outbox.lease(now=NOW, hold=timedelta(), limit=1)
+        await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
     async with stage.begin() as work:
-        [kept] = await work.mails.page(user, limit=9, after=None)
+        [kept] = await work.outbox.page(user, limit=9, after=None)
         assert (kept.outcome, kept.settled_at) == (DeliveryOutcome.PARKED, LATER)
-        assert await work.mails.redrive(mail.id, now=LATER)
-        [kept] = await work.mails.page(user, limit=9, after=None)
+        assert await work.outbox.redrive(mail.id, now=LATER)
+        [kept] = await work.outbox.page(user, limit=9, after=None)
         assert (kept.outcome, kept.settled_at) == (None, None)
 
 

@@ -25,10 +25,10 @@ from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention
+from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT
 from domain.email_change import EmailChange
-from domain.event import Event, EventType
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
@@ -212,12 +212,14 @@ async def test_many_who_clear_at_once_remove_each_row_once(stage: Attic) -> None
 
 async def mailed(stage: Attic, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
     """To somebody who can be asked afterwards what is kept about them."""
-    mail = OutboxMail.owed(MailKind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1))
+    mail = OutboxMail.queued(
+        MailKind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1)
+    )
     async with stage.begin() as work:
-        await work.mails.add(mail)
+        await work.outbox.add(mail)
         if outcome is not None:
-            [leased] = await work.mails.lease(now=NOW - AGES, hold=AGES, limit=1, only=mail.id)
-            await work.mails.record_outcome(leased, outcome, now=at)
+            [leased] = await work.outbox.lease(now=NOW - AGES, hold=AGES, limit=1, only=mail.id)
+            await work.outbox.record_outcome(leased, outcome, now=at)
     return mail
 
 
@@ -238,7 +240,7 @@ async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(
     assert await cleared(stage, Leftover.MAIL) == 3
     reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
     async with stage.begin() as work:
-        kept = {mail.id for mail in await work.mails.page(reader, limit=99, after=None)}
+        kept = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
     assert kept == {mail.id for mail in staying}
 
 
@@ -277,7 +279,7 @@ async def claimed(
     user = replace(user, provenance=provenance)
     async with stage.begin() as work:
         await work.users.add(user)
-        await work.events.add(Event.of(EventType.REGISTERED, user.id, id=made(at), now=at))
+        await work.events.add(AuditEvent.of(EventType.REGISTERED, user.id, id=made(at), now=at))
     return user
 
 
@@ -302,7 +304,7 @@ async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(stage: 
     used, idle = await claimed(stage), await claimed(stage)
     async with stage.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
-            await work.events.add(Event.of(EventType.LOGGED_IN, user.id, id=made(at), now=at))
+            await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=made(at), now=at))
     assert await cleared(stage, Leftover.CLAIM) == 1
     assert [await stage.kept_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
@@ -330,7 +332,7 @@ async def test_displaced_users_stay_though_their_events_go(stage: Attic) -> None
     change = await moved(stage, user, NOW - AGES)
     async with stage.begin() as work:
         displaced = await work.users.evict_from_email(user.id, to=change.new_email)
-        await work.events.add(Event.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
+        await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
     assert await cleared(stage, Leftover.EVENT) == 2
     assert [await cleared(stage, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
     assert await stage.kept_user(user.id) == displaced
@@ -340,7 +342,7 @@ async def test_who_may_still_hold_a_link_stays(stage: Attic) -> None:
     asking, idle = await claimed(stage, "asking@example.org"), await claimed(stage, "idle@example.org")
     async with stage.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
-            await work.mails.add(OutboxMail.owed(MailKind.VERIFY, user.email, id=made(at), now=at))
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(at), now=at))
     assert await cleared(stage, Leftover.CLAIM) == 1
     assert [await stage.kept_user(user.id) for user in (asking, idle)] == [asking, None]
 
@@ -369,7 +371,7 @@ async def test_a_link_that_is_used_at_that_moment_proves_the_claim(stage: Attic)
     for number in range(30):
         user = await claimed(stage, f"link{number}@example.org")
         async with stage.begin() as work:
-            await work.mails.add(OutboxMail.owed(MailKind.VERIFY, user.email, id=made(NOW), now=NOW))
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(NOW), now=NOW))
 
         async def prove(user: User = user) -> object:
             async with stage.begin() as work:
@@ -414,13 +416,13 @@ async def test_changes_of_address_go_unless_their_account_is_on_its_way(stage: A
 
 async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(stage: Attic) -> None:
     user, edge = await stage.user(), NOW - retention.EVENT
-    young = Event.of(EventType.CREATED, user.id, id=made(edge), now=edge)
+    young = AuditEvent.of(EventType.CREATED, user.id, id=made(edge), now=edge)
     at = edge - timedelta(milliseconds=1)
     async with stage.begin() as work:
         await work.events.add(young)
         for subject in (user.id, made(NOW)):
             for action in (EventType.LOGGED_IN, EventType.CREATED):
-                await work.events.add(Event.of(action, subject, id=made(at), now=at))
+                await work.events.add(AuditEvent.of(action, subject, id=made(at), now=at))
     assert await cleared(stage, Leftover.EVENT) == 4
     async with stage.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [young]

@@ -20,7 +20,7 @@ from adapters.mail.message import message_bytes
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import Mailer, MailRefused
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 from tests.support.letters import FROM, LETTER
 from tests.support.smtp_servers import honest
 

@@ -143,7 +143,7 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
                 await run_in(work, "SELECT 1")
                 assert isinstance(work, PostgresUnitOfWork)
                 work.sessions.raised[new_id()] = 3
-                work.mails.owed.append(new_id())
+                work.outbox.enqueued_ids.append(new_id())
                 if moment == "while it waits":
                     asyncio.get_running_loop().call_later(0.1, own_postgres.kill)
                     await run_in(work, "SELECT pg_sleep(1)")
@@ -404,7 +404,7 @@ async def test_our_own_mistakes_are_not_excused_as_outages(database: Database) -
 
     async def keep_nonsense() -> None:
         async with stage.begin() as work:
-            await work.mails.add(owed(user_id=cast(UUID, "no id")))
+            await work.outbox.add(owed(user_id=cast(UUID, "no id")))
 
     with pytest.raises(asyncpg.UndefinedTableError):
         await run(stage, "SELECT nothing FROM nowhere")

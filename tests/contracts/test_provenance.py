@@ -14,7 +14,7 @@ from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.tables import events, users
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
-from domain.event import EventType
+from domain.audit import EventType
 from domain.retention import Cleared, Leftover
 from domain.user import Provenance
 from tests.support.stage import NOW, new_id

@@ -12,8 +12,8 @@ from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from domain.audit import AuditEvent, EventType
 from domain.client_info import ClientInfo
-from domain.event import Event, EventType
 from domain.role import Role
 from domain.session import ENDED, EndReason, Lifetimes, Session
 from domain.user import User
@@ -71,7 +71,7 @@ async def kept(stage: Stage, session: Session) -> Session | None:
         return await work.sessions.by_id(session.id)
 
 
-async def noted(stage: Stage, user: User) -> list[Event]:
+async def noted(stage: Stage, user: User) -> list[AuditEvent]:
     async with stage.begin() as work:
         return list(await work.events.page(user.id, limit=9, after=None))
 
@@ -306,7 +306,7 @@ async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(stage: St
         assert await work.sessions.open(session, credential_version=1, event=entry) == user
     assert await noted(stage, user) == [entry]
 
-    def leaving(told: Event) -> Callable[[], Awaitable[bool]]:
+    def leaving(told: AuditEvent) -> Callable[[], Awaitable[bool]]:
         async def leave() -> bool:
             async with stage.store.autocommit() as work:
                 return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=told)

@@ -11,7 +11,7 @@ import pytest
 from adapters.mail.smtp_mailer import SmtpMailer
 from adapters.mail.smtp_url import parse_smtp_url
 from application.mail.ports import MailDelayed, MailRefused
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 from tests.support.certificates import Authority
 from tests.support.letters import FROM, LETTER
 from tests.support.smtp_clients import all_in, mailer

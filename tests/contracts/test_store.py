@@ -7,7 +7,7 @@ from datetime import timedelta
 import anyio
 import pytest
 
-from domain.mail import DeliveryOutcome
+from domain.outbox import DeliveryOutcome
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.session import EndReason
@@ -25,15 +25,15 @@ async def everything(stage: Stage) -> None:
         await work.users.verify_email(user.id, credential_version=1, now=NOW)
         await work.sessions.open(session, credential_version=1, event=login_of(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
-        await work.mails.add(owed())
-        (mail,) = await work.mails.lease(now=NOW, hold=LATER - NOW, limit=1)
-        await work.mails.record_outcome(mail, DeliveryOutcome.PARKED, now=LATER)
+        await work.outbox.add(owed())
+        (mail,) = await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
+        await work.outbox.record_outcome(mail, DeliveryOutcome.PARKED, now=LATER)
 
 
 async def traces(stage: Stage) -> tuple[int, int, int, int, int]:
     async with stage.begin() as work:
         users = await work.users.page(query="all", role=None, limit=9, after=None)
-        mails = await work.mails.parked(limit=9)
+        mails = await work.outbox.parked(limit=9)
     raised = await stage.revocations.revoked(within=timedelta(hours=1))
     return len(users), len(mails), len(raised), len(stage.blocklist.published), len(stage.nudged)
 
@@ -58,7 +58,7 @@ async def test_nobody_sees_a_work_that_is_not_done(stage: Stage) -> None:
     session = await stage.session(user)
     async with stage.begin() as work:
         await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
-        await work.mails.add(owed())
+        await work.outbox.add(owed())
         assert await stage.revocations.min_generations([session.id]) == {session.id: 0}
         assert await stage.revocations.pending() == {}
         assert (stage.blocklist.published, stage.nudged) == ([], [])
@@ -74,7 +74,7 @@ async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: S
             session = opened(user)
             await work.sessions.open(session, credential_version=1, event=login_of(session))
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
-            await work.mails.add(owed())
+            await work.outbox.add(owed())
             raise error
 
     with pytest.raises((error, Refusal)):
@@ -87,7 +87,7 @@ async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(stage: Stage)
         with anyio.CancelScope() as scope:
             async with stage.begin() as work:
                 await work.users.add(claim(f"all{number}@example.org"))
-                await work.mails.add(owed())
+                await work.outbox.add(owed())
                 scope.cancel()
                 await anyio.sleep(1)
     assert await traces(stage) == (0, 0, 0, 0, 0)
@@ -109,7 +109,7 @@ async def test_works_that_meet_lose_none_of_what_they_did(stage: Stage) -> None:
         async def add() -> None:
             async with stage.begin() as work:
                 await work.users.add(claim(f"all{number}@example.org"))
-                await work.mails.add(owed())
+                await work.outbox.add(owed())
                 if number % 3 == 0:
                     raise Undo
 

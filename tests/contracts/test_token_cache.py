@@ -10,7 +10,7 @@ from adapters.tokens.jwt_codec import CACHE_SIZE, JwtCodec
 from adapters.tokens.key_store import KeySet
 from adapters.tokens.pem_keys import SigningKey
 from domain.refusals import ErrorCode, Refusal
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from tests.support.forging import AT, CLAIMS, HEADER, KEYS, NOW, code, forged
 
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,7 @@ import pytest
 
 from domain.buckets import mailbox
 from domain.limits import RATES, Limit, Rate
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode, rate_limited
 
 

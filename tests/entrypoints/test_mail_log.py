@@ -8,13 +8,13 @@ from uuid import UUID
 import pytest
 from structlog.testing import capture_logs
 
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from entrypoints.observability.mail_log import MailLog
 from tests.support.fake_smtp_server import Postbox
 from tests.support.fake_smtp_server import postbox as opened
 from tests.support.service import Service, address, eventually
 
-MAIL = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
+MAIL = OutboxMail.queued(MailKind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture

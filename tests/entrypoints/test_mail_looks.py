@@ -10,7 +10,7 @@ from selenium.webdriver.common.by import By
 
 from adapters.mail.jinja_composer import JinjaComposer
 from domain.client_info import ClientInfo
-from domain.mail import MailKind, OutboxMail
+from domain.outbox import MailKind, OutboxMail
 from tests.support.browser import Browser
 
 AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -22,7 +22,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
     browser: Browser, tmp_path: Path, kind: MailKind
 ) -> None:
     composer = JinjaComposer("https://accounts.example.org", "Paper", product_url="https://app.example.org")
-    mail = OutboxMail.owed(
+    mail = OutboxMail.queued(
         kind,
         "a.person.with.quite.a.long.name@mail.example.org",
         id=UUID(int=1),
@@ -36,7 +36,7 @@ def test_mail_is_readable_in_light_and_dark_and_on_a_telephone(
 
 
 def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(browser: Browser, tmp_path: Path) -> None:
-    mail = OutboxMail.owed(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "long.html"
     composer = JinjaComposer("https://accounts.example.org", "x" * 100, product_url="https://app.example.org")
     page.write_text(composer.compose(replace(mail, client_info=ClientInfo(ip="::1")), TOKEN).html)
@@ -45,7 +45,7 @@ def test_mail_with_a_long_name_of_the_product_is_not_wider_than_the_screen(brows
 
 
 def test_hint_in_a_mail_is_less_bright_than_its_text_in_the_dark(browser: Browser, tmp_path: Path) -> None:
-    mail = OutboxMail.owed(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
+    mail = OutboxMail.queued(MailKind.RESET, "a@example.org", id=UUID(int=1), now=datetime(2026, 11, 30, tzinfo=UTC))
     page = tmp_path / "dark.html"
     page.write_text(JinjaComposer("https://accounts.example.org").compose(mail, TOKEN).html)
     features = [{"name": "prefers-color-scheme", "value": "dark"}]

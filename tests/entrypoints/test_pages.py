@@ -9,7 +9,7 @@ from urllib.parse import urljoin
 from markupsafe import escape
 from selenium.webdriver.common.by import By
 
-from domain.mail import EmailLink, LinkPurpose
+from domain.outbox import EmailLink, LinkPurpose
 from entrypoints.container import Container
 from entrypoints.devserver.mail_catcher import Mailbox
 from entrypoints.release import release

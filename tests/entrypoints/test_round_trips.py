@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from adapters.uuid7 import uuid7
-from domain.mail import MailKind, OutboxMail
+from domain.outbox import MailKind, OutboxMail
 from domain.role import Role
 from domain.user import User
 from entrypoints.factories import now
@@ -78,8 +78,8 @@ async def test_mails_are_leased_and_addressed_together_and_settled_one_by_one(ap
             for _ in range(many):
                 user = User(id=uuid7(), email=address(), username=None, password_hash="", created_at=now())
                 await work.users.add(user)
-                await work.mails.add(
-                    OutboxMail.owed(MailKind.VERIFY, user.email, id=uuid7(), now=now(), user_id=user.id)
+                await work.outbox.add(
+                    OutboxMail.queued(MailKind.VERIFY, user.email, id=uuid7(), now=now(), user_id=user.id)
                 )
         deliver = house.container.deliver_mail()
         assert await house.trips(deliver(limit=many)) == f"WITH SELECT {'UPDATE ' * many}(1)"

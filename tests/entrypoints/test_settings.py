@@ -24,7 +24,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
 from application.ports import Verdict
-from domain.mail import MailKind, OutboxMail, RenderedMail
+from domain.outbox import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 from entrypoints.container import Container
 from entrypoints.devserver.run import environment
@@ -205,7 +205,7 @@ def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) ->
 
 
 def test_links_in_mails_lead_where_the_setting_says(production: dict[str, str]) -> None:
-    mail = OutboxMail.owed(MailKind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
+    mail = OutboxMail.queued(MailKind.RESET, "ada@example.org", id=UUID(int=1), now=datetime(2026, 3, 1, tzinfo=UTC))
     for template, link in (
         ("", "https://accounts.good.example/reset?token=t"),
         ("https://app.good.example/#/{purpose}/{token}", "https://app.good.example/#/reset/t"),

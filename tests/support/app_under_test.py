@@ -6,7 +6,7 @@ from typing import Any
 
 from application.repositories import UnitOfWorkFactory
 from domain.client_info import ClientInfo
-from domain.token import AccessToken, TokenPair
+from domain.tokens import AccessToken, TokenPair
 from entrypoints.container import Container, close
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, Service

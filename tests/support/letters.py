@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta, timezone
 from uuid import UUID
 
-from domain.mail import RenderedMail
+from domain.outbox import RenderedMail
 
 FROM = "Latchkey, Inc. <no-reply@id.example.org>"
 

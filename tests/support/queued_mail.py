@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from adapters.uuid7 import uuid7
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 from tests.support.world import World
 
@@ -11,9 +11,9 @@ ALICE = "alice@example.org"
 
 
 async def owe(world: World, kind: MailKind, recipient: str = ALICE, user_id: UUID | None = None) -> OutboxMail:
-    mail = OutboxMail.owed(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
+    mail = OutboxMail.queued(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
     async with world.begin() as work:
-        await work.mails.add(mail)
+        await work.outbox.add(mail)
     return mail
 
 

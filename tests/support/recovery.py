@@ -15,9 +15,9 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.refusals import Refusal
-from domain.token import AccessToken, TokenPair
+from domain.tokens import AccessToken, TokenPair
 from tests.support.world import PASSWORD, World
 
 T = TypeVar("T")

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import httpx
 
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.retention import CLAIM
 from tests.support.fault_stack import Stack
 from tests.support.rolling import bearer

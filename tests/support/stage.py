@@ -15,9 +15,9 @@ import anyio
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.revocations import RevocationStore
 from application.repositories import Renewals, UnitOfWork, Verification
+from domain.audit import AuditEvent, EventType
 from domain.client_info import ClientInfo
-from domain.event import Event, EventType
-from domain.mail import MailKind, OutboxMail
+from domain.outbox import MailKind, OutboxMail
 from domain.role import Role
 from domain.session import Lifetimes, Session
 from domain.user import User
@@ -81,7 +81,7 @@ class Stage:
     async def mail(self, *, due_at: datetime = NOW) -> OutboxMail:
         mail = owed(due_at=due_at)
         async with self.begin() as work:
-            await work.mails.add(mail)
+            await work.outbox.add(mail)
         return mail
 
     async def kept_user(self, user_id: UUID) -> User | None:
@@ -127,14 +127,14 @@ def opened(user: User, *, now: datetime = NOW) -> Session:
     )
 
 
-def login_of(session: Session) -> Event:
+def login_of(session: Session) -> AuditEvent:
     """What is noted of its opening."""
     user_id = session.user_id or new_id()
-    return Event.of(EventType.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
+    return AuditEvent.of(EventType.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
 
 
 def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> OutboxMail:
-    return OutboxMail.owed(MailKind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
+    return OutboxMail.queued(MailKind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
 
 
 async def until(so: Callable[[], object], *, within: float = 30) -> None:

@@ -14,12 +14,12 @@ from adapters.memory.hasher import MemoryHasher
 from adapters.no_limits import NoLimits
 from application.maintenance.keep_house import START
 from application.ports import Verdict
+from domain.audit import EventType
 from domain.email_change import EmailChange
-from domain.event import EventType
-from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail
+from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail
 from domain.refusals import ErrorCode, Refusal
 from domain.session import Session
-from domain.token import TokenPair
+from domain.tokens import TokenPair
 from domain.user import User
 from tests.support.world import PASSWORD, World
 

@@ -81,11 +81,11 @@ from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.password import PasswordPolicy
 from domain.role import Role
 from domain.session import Lifetimes
-from domain.token import AccessToken, TokenPair
+from domain.tokens import AccessToken, TokenPair
 from domain.user import User
 from tests.support.forging import fixed
 

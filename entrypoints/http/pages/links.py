@@ -11,7 +11,7 @@ from application.credentials.reset_password import ResetPassword
 from application.profile.follow_email_link import FollowEmailLink
 from application.registration.verify import Verify
 from domain.limits import Limit
-from domain.mail import LinkPurpose
+from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get, post

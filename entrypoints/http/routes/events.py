@@ -10,9 +10,9 @@ from msgspec import Struct
 
 from application.administration.list_events import ListEvents
 from application.repositories import PageCursor
-from domain.event import Event, EventType
+from domain.audit import AuditEvent, EventType
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, documented
@@ -35,7 +35,7 @@ class EventResponse(Struct, frozen=True, kw_only=True):
     detail: Annotated[str, documented("More, for people; often empty.", "")]
 
     @classmethod
-    def of(cls, event: Event) -> "EventResponse":
+    def of(cls, event: AuditEvent) -> "EventResponse":
         return cls(
             id=event.id,
             action=event.action,

@@ -10,7 +10,7 @@ from litestar.params import FromQuery
 from litestar.types import HTTPScope
 
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.endpoint import Headers, described_only, get
 from entrypoints.http.guard import AccessChecks, authenticated
 from entrypoints.http.validation import problem_of, refusal_of, rule_for

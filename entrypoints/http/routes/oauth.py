@@ -13,7 +13,7 @@ from application.clients.revoke import Revoke
 from domain.limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from domain.token import AccessToken
+from domain.tokens import AccessToken
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import documented
 from entrypoints.http.guard import client_authenticated

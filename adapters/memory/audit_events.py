@@ -6,20 +6,20 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.repositories import Clients, Events
+from application.repositories import AuditEvents, Clients
+from domain.audit import AuditEvent
 from domain.client import Client
-from domain.event import Event
 
 
-class MemoryEvents(Events):
+class MemoryAuditEvents(AuditEvents):
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
 
-    async def add(self, *events: Event) -> None:
+    async def add(self, *events: AuditEvent) -> None:
         await checkpoint()
         self._rows.events.update((event.id, event) for event in events)
 
-    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[AuditEvent]:
         await checkpoint()
         theirs = [event for event in self._rows.events.values() if event.user_id == user_id]
         newest_first = sorted(theirs, key=lambda event: event.id, reverse=True)

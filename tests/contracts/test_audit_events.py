@@ -8,9 +8,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
 from adapters.postgres.unit_of_work import PostgresStore
+from domain.audit import AuditEvent, EventType
 from domain.client import Client
 from domain.client_info import ClientInfo
-from domain.event import Event, EventType
 from tests.support.stage import NOW, SpyingBlocklist, Stage, Undo, new_id
 
 pytestmark = pytest.mark.anyio
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.anyio
 HERE = ClientInfo(ip="2001:db8::1", user_agent="ünïcode \U0001f511")
 
 
-def event(user_id: UUID | None = None, *, action: EventType = EventType.LOGGED_IN) -> Event:
+def event(user_id: UUID | None = None, *, action: EventType = EventType.LOGGED_IN) -> AuditEvent:
     subject = user_id or new_id()
-    return Event.of(
+    return AuditEvent.of(
         action, subject, id=new_id(), now=NOW, by=new_id(), client_info=HERE, detail="from member to admin"
     )
 

@@ -9,8 +9,8 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, event_of, insert_all, row_of_event
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import events
-from application.repositories import Events
-from domain.event import Event, EventType
+from application.repositories import AuditEvents
+from domain.audit import AuditEvent, EventType
 
 # Kinds that only a newer release knows are not shown; it may run beside this one, or was rolled back.
 _KNOWN = among_texts(events.c.action, [action.value for action in EventType])
@@ -23,21 +23,21 @@ def note(where: CTE) -> CTE:
     return insert(events).from_select(list(events.c), select(*told).where(exists(select(where)))).cte("noted")
 
 
-def noting(event: Event) -> dict[str, object]:
+def noting(event: AuditEvent) -> dict[str, object]:
     return {f"noted_{name}": value for name, value in row_of_event(event).items()}
 
 
-class PostgresEvents(Events):
+class PostgresAuditEvents(AuditEvents):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def add(self, *added: Event) -> None:
+    async def add(self, *added: AuditEvent) -> None:
         if len(added) == 1:
             await self._connection.execute(_ADD, **row_of_event(added[0]))
         elif added:
             await self._connection.execute(insert_all(events, [row_of_event(event) for event in added]))
 
-    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[Event]:
+    async def page(self, user_id: UUID, *, limit: int, after: UUID | None) -> Sequence[AuditEvent]:
         wanted = select(events).where(events.c.user_id == user_id, _KNOWN).order_by(events.c.id.desc()).limit(limit)
         if after is not None:
             wanted = wanted.where(events.c.id < after)

@@ -16,7 +16,7 @@ from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.mail import DeliveryOutcome, MailKind, OutboxMail
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id, owed
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ def leasing(
 ) -> Callable[[], Awaitable[Sequence[OutboxMail]]]:
     async def lease() -> Sequence[OutboxMail]:
         async with stage.begin() as work:
-            return await work.mails.lease(now=now, hold=LEASE, limit=limit, only=only)
+            return await work.outbox.lease(now=now, hold=LEASE, limit=limit, only=only)
 
     return lease
 
@@ -41,17 +41,17 @@ async def leased(stage: Stage, *, now: datetime = NOW) -> OutboxMail:
 
 async def settle(stage: Stage, mail: OutboxMail, outcome: DeliveryOutcome, note: str = "") -> None:
     async with stage.begin() as work:
-        await work.mails.record_outcome(mail, outcome, now=LATER, note=note)
+        await work.outbox.record_outcome(mail, outcome, now=LATER, note=note)
 
 
 async def postpone(stage: Stage, mail: OutboxMail, until: datetime, note: str = "") -> None:
     async with stage.begin() as work:
-        await work.mails.postpone(mail, wait=timedelta(), now=until, note=note)
+        await work.outbox.postpone(mail, wait=timedelta(), now=until, note=note)
 
 
 async def parked(stage: Stage, limit: int = 10) -> list[OutboxMail]:
     async with stage.begin() as work:
-        return list(await work.mails.parked(limit=limit))
+        return list(await work.outbox.parked(limit=limit))
 
 
 # -- owing and leasing ------------------------------------------------------------------------------------
@@ -59,19 +59,19 @@ async def parked(stage: Stage, limit: int = 10) -> list[OutboxMail]:
 
 async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(stage: Stage) -> None:
     client_info = ClientInfo(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
-    mail = OutboxMail.owed(
+    mail = OutboxMail.queued(
         MailKind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), client_info=client_info
     )
     async with stage.begin() as work:
-        await work.mails.add(mail)
+        await work.outbox.add(mail)
     assert await leasing(stage)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
 
 
 async def test_workers_hear_of_a_mail_once_the_work_is_done_and_not_before(stage: Stage) -> None:
     first, second = owed(), owed()
     async with stage.begin() as work:
-        await work.mails.add(first)
-        await work.mails.add(second)
+        await work.outbox.add(first)
+        await work.outbox.add(second)
         assert stage.nudged == []
     assert stage.nudged == [first.id, second.id]
 
@@ -89,13 +89,13 @@ async def test_what_has_been_due_longest_is_leased_first(stage: Stage) -> None:
 
 
 def asked(kind: MailKind, ip: str, *, at: datetime = NOW) -> OutboxMail:
-    return OutboxMail.owed(kind, "ada@example.org", id=new_id(), now=at, client_info=ClientInfo(ip=ip))
+    return OutboxMail.queued(kind, "ada@example.org", id=new_id(), now=at, client_info=ClientInfo(ip=ip))
 
 
 async def owe(stage: Stage, *mails: OutboxMail) -> None:
     for mail in mails:
         async with stage.begin() as work:
-            await work.mails.add(mail)
+            await work.outbox.add(mail)
 
 
 async def order(stage: Stage, mails: int) -> list[UUID]:
@@ -202,7 +202,7 @@ async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Datab
     stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
     mails = [await stage.mail() for _ in range(4)]
     async with store.begin() as slow:
-        held = await slow.mails.lease(now=NOW, hold=LEASE, limit=2)
+        held = await slow.outbox.lease(now=NOW, hold=LEASE, limit=2)
         with anyio.fail_after(5):
             others = await leasing(stage)()
             assert await leasing(stage, only=held[0].id)() == []
@@ -270,7 +270,7 @@ async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it
             await settle(stage, mail, DeliveryOutcome.SENT)
         for mail in over:
             async with stage.begin() as work:
-                await work.mails.redrive(mail.id, now=NOW)
+                await work.outbox.redrive(mail.id, now=NOW)
             await settle(stage, await leased(stage), DeliveryOutcome.SENT)
 
 
@@ -294,7 +294,7 @@ async def test_a_redriven_mail_is_due_as_if_it_were_new_and_workers_hear_of_it(s
     await settle(stage, await leased(stage), DeliveryOutcome.PARKED)
     stage.nudged.clear()
     async with stage.begin() as work:
-        assert await work.mails.redrive(mail.id, now=LATER)
+        assert await work.outbox.redrive(mail.id, now=LATER)
         assert stage.nudged == []
     assert stage.nudged == [mail.id]
     assert await parked(stage) == []
@@ -312,7 +312,7 @@ async def test_only_a_parked_mail_is_redriven_and_only_once(stage: Stage) -> Non
 
     async def redrive(mail_id: UUID = mail.id) -> bool:
         async with stage.begin() as work:
-            return await work.mails.redrive(mail_id, now=NOW)
+            return await work.outbox.redrive(mail_id, now=NOW)
 
     for other in (fresh.id, sent.id, new_id()):
         assert not await redrive(other)
@@ -334,11 +334,11 @@ async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(st
 
     async def spoilt() -> None:
         async with stage.begin() as work:
-            await work.mails.add(added)
-            await work.mails.record_outcome(held, DeliveryOutcome.SENT, now=LATER)
-            await work.mails.postpone(given, wait=timedelta(), now=NOW, note="back")
-            await work.mails.redrive(over.id, now=NOW)
-            assert len(await work.mails.lease(now=NOW, hold=LEASE, limit=9)) == 4
+            await work.outbox.add(added)
+            await work.outbox.record_outcome(held, DeliveryOutcome.SENT, now=LATER)
+            await work.outbox.postpone(given, wait=timedelta(), now=NOW, note="back")
+            await work.outbox.redrive(over.id, now=NOW)
+            assert len(await work.outbox.lease(now=NOW, hold=LEASE, limit=9)) == 4
             raise Undo
 
     with pytest.raises(Undo):

@@ -8,15 +8,15 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.rows import Rows
-from application.repositories import Mails
-from domain.mail import DeliveryOutcome, OutboxMail
+from application.repositories import Outbox
+from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.user import User
 
 
-class MemoryMails(Mails):
+class MemoryOutbox(Outbox):
     def __init__(self, rows: Rows) -> None:
         self._rows = rows
-        self.owed: list[UUID] = []
+        self.enqueued_ids: list[UUID] = []
 
     async def add(self, mail: OutboxMail) -> None:
         await checkpoint()
@@ -24,7 +24,7 @@ class MemoryMails(Mails):
         last = max((self._rows.turns[other.id] for other in ahead), default=None) if mail.lane else None
         self._rows.turns[mail.id] = mail.turn_at(last)
         self._rows.mails[mail.id] = mail
-        self.owed.append(mail.id)
+        self.enqueued_ids.append(mail.id)
 
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
@@ -70,7 +70,7 @@ class MemoryMails(Mails):
         if mail is None or mail.outcome is not DeliveryOutcome.PARKED:
             return False
         self._rows.mails[mail_id] = replace(mail, outcome=None, settled_at=None, attempts=0, due_at=now)
-        self.owed.append(mail_id)
+        self.enqueued_ids.append(mail_id)
         return True
 
     def _ours(self, mail: OutboxMail) -> bool:

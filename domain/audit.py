@@ -38,7 +38,7 @@ class EventType(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
+class AuditEvent:
     """`actor_id` is None if no user was logged in: a link or the command line was used. `detail` is for people. It
     holds no address, name or secret, because events outlive users.
     """

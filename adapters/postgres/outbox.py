@@ -10,8 +10,8 @@ from adapters.postgres.connection import Connection
 from adapters.postgres.rows import among_texts, mail_of, row_of_mail
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import mails
-from application.repositories import Mails
-from domain.mail import LANE_PACE, NOTICE_DELAY, DeliveryOutcome, MailKind, OutboxMail
+from application.repositories import Outbox
+from domain.outbox import LANE_PACE, NOTICE_DELAY, DeliveryOutcome, MailKind, OutboxMail
 from domain.user import User
 
 # Kinds that only a newer release knows are left to it; it may run beside this one, or was rolled back.
@@ -66,15 +66,15 @@ _SETTLE = CompiledStatement(
 _POSTPONE = CompiledStatement(_OURS.values(due_at=_NOW + bindparam("hold", type_=Interval), note=bindparam("said")))
 
 
-class PostgresMails(Mails):
+class PostgresOutbox(Outbox):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self.owed: list[UUID] = []
+        self.enqueued_ids: list[UUID] = []
 
     async def add(self, mail: OutboxMail) -> None:
         delay = timedelta(0) if mail.kind.is_awaited else NOTICE_DELAY
         await self._connection.execute(_ADD, **row_of_mail(mail), lane=mail.lane, delay=delay)
-        self.owed.append(mail.id)
+        self.enqueued_ids.append(mail.id)
 
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
@@ -117,7 +117,7 @@ class PostgresMails(Mails):
             .values(outcome=None, settled_at=None, attempts=0, due_at=func.least(now, func.now()))
         )
         if redriven:
-            self.owed.append(mail_id)
+            self.enqueued_ids.append(mail_id)
         return redriven == 1
 
     async def _change(self, mail: OutboxMail, change: CompiledStatement, **values: object) -> None:

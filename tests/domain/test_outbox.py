@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from domain.mail import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails, retry_delay
+from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail, RenderedMail, redact_emails, retry_delay
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -49,7 +49,7 @@ def test_every_link_purpose_has_one_kind_of_mail() -> None:
 
 
 def test_a_new_mail_is_due_at_once_without_attempts() -> None:
-    mail = OutboxMail.owed(MailKind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
+    mail = OutboxMail.queued(MailKind.RESET, "alice@example.org", id=UUID(int=1), now=NOW)
     assert (mail.created_at, mail.due_at, mail.attempts, mail.outcome, mail.user_id) == (NOW, NOW, 0, None, None)
 
 

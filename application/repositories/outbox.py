@@ -5,11 +5,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 from uuid import UUID
 
-from domain.mail import DeliveryOutcome, OutboxMail
+from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.user import User
 
 
-class Mails(Protocol):
+class Outbox(Protocol):
     async def add(self, mail: OutboxMail) -> None:
         """Queue a mail. It is due at once, even if the clock of this process is ahead of the database's. Workers are
         notified after the commit, and find the mail even if the notification is lost."""

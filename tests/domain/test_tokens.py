@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
-from domain.token import AccessToken, TokenPair
+from domain.tokens import AccessToken, TokenPair
 
 
 def access(role: Role, *, verified: bool) -> AccessToken:

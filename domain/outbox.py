@@ -137,7 +137,7 @@ class OutboxMail:
         return first if last is None else max(first, last + LANE_PACE)
 
     @classmethod
-    def owed(
+    def queued(
         cls,
         kind: MailKind,
         recipient: str,
