@@ -82,7 +82,7 @@ async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, t
         (ADMIN, ADMIN, ErrorCode.FORBIDDEN),
     ],
 )
-async def test_sessions_are_ended_of_whoever_stands_lower(
+async def test_sessions_of_users_with_a_lower_role_can_be_ended(
     world: World, actor: Role, target: Role, code: ErrorCode | None
 ) -> None:
     caller, user = await met(world, actor, target)
@@ -93,7 +93,7 @@ async def test_sessions_are_ended_of_whoever_stands_lower(
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_a_granted_role_is_in_force_at_once(world: World, role: Role) -> None:
+async def test_a_granted_role_takes_effect_at_once(world: World, role: Role) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
     changed = await world.change_user(caller, user.id, role=role)
     assert changed.role is role
@@ -101,7 +101,7 @@ async def test_a_granted_role_is_in_force_at_once(world: World, role: Role) -> N
     assert (await world.caller(BOB)).role is role
 
 
-async def test_granting_the_role_that_is_held_disturbs_nobody(world: World) -> None:
+async def test_granting_the_current_role_changes_nothing(world: World) -> None:
     caller, user = await met(world, ADMIN, MODERATOR)
     pair = await world.enter(BOB)
     await world.change_user(caller, user.id, role=MODERATOR, disabled=False)
@@ -109,14 +109,14 @@ async def test_granting_the_role_that_is_held_disturbs_nobody(world: World) -> N
 
 
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
-async def test_somebody_who_is_not_there_is_not_found(world: World, deed: Deed) -> None:
+async def test_an_unknown_user_is_not_found(world: World, deed: Deed) -> None:
     caller, _ = await met(world, ADMIN, MEMBER)
     with refused(ErrorCode.NOT_FOUND):
         await deed(world, caller, NOBODY)
 
 
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
-async def test_whoever_may_not_ask_does_not_learn_who_exists(world: World, deed: Deed) -> None:
+async def test_a_refused_actor_does_not_learn_which_users_exist(world: World, deed: Deed) -> None:
     caller, user = await met(world, MEMBER, MEMBER)
     said = [await verdict(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
     assert said == [ErrorCode.ROLE_REQUIRED] * 2
@@ -125,7 +125,7 @@ async def test_whoever_may_not_ask_does_not_learn_who_exists(world: World, deed:
 # -- disabling and deleting -------------------------------------------------------------------------------
 
 
-async def test_disabling_ends_every_session_and_enabling_revives_none(world: World) -> None:
+async def test_disabling_ends_every_session_and_enabling_restores_none(world: World) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
     pairs = [await world.enter(BOB), await world.enter(BOB)]
 
@@ -147,7 +147,7 @@ async def test_role_and_ban_can_change_together(world: World) -> None:
     assert await ways_in(world, pair) == DEAD
 
 
-async def test_a_deleted_user_can_do_nothing_and_the_address_is_free(world: World) -> None:
+async def test_a_deleted_user_is_refused_and_the_address_is_free(world: World) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
     pair = await world.enter(BOB)
 
@@ -180,7 +180,7 @@ async def _removed(world: World, actor: UUID) -> None:
 
 @pytest.mark.parametrize("fell", [_demoted, _disabled, _removed])
 @pytest.mark.parametrize("deed", [partial(_grant, ADMIN), _disable, _delete, _end])
-async def test_an_actor_who_fell_meanwhile_is_refused_whatever_the_token_says(
+async def test_an_actor_demoted_since_the_token_was_issued_is_refused(
     world: World, deed: Deed, fell: Callable[[World, UUID], Awaitable[None]]
 ) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
@@ -191,14 +191,14 @@ async def test_an_actor_who_fell_meanwhile_is_refused_whatever_the_token_says(
 
 
 @pytest.mark.parametrize("deed", [partial(_grant, ADMIN), _disable, _delete, _end])
-async def test_an_actor_whose_address_was_never_proven_holds_no_role(world: World, deed: Deed) -> None:
+async def test_an_unverified_actor_has_no_role(world: World, deed: Deed) -> None:
     _, user = await met(world, MEMBER, MEMBER)
     await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
     with refused(ErrorCode.ROLE_REQUIRED):
         await deed(world, await world.caller("carol@example.org"), user.id)
 
 
-async def test_an_actor_who_rose_meanwhile_is_taken_for_what_they_are(world: World) -> None:
+async def test_an_actor_promoted_since_the_token_was_issued_has_the_new_role(world: World) -> None:
     caller, user = await met(world, MEMBER, MEMBER)
     await world.grant_role(email=ALICE, role=ADMIN)
     assert caller.role is MEMBER
@@ -213,7 +213,7 @@ def governing(world: World) -> list[User]:
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)
-async def test_the_last_admin_cannot_go(world: World, fall: Deed) -> None:
+async def test_the_last_admin_cannot_be_removed(world: World, fall: Deed) -> None:
     last = await world.user(ALICE, role=ADMIN)
     caller = await world.caller(ALICE)
     await world.create_user(email=BOB, role=ADMIN, verified=False, password=PASSWORD)
@@ -228,7 +228,7 @@ async def test_the_last_admin_cannot_go(world: World, fall: Deed) -> None:
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)
-async def test_an_admin_among_others_may_go(world: World, fall: Deed) -> None:
+async def test_one_of_several_admins_can_be_removed(world: World, fall: Deed) -> None:
     caller, _ = await met(world, ADMIN, MEMBER)
     await fall(world, caller, caller.user_id)
     assert [user.email for user in governing(world)] == ["root@example.org"]
@@ -236,7 +236,7 @@ async def test_an_admin_among_others_may_go(world: World, fall: Deed) -> None:
 
 @pytest.mark.parametrize("theirs", FALLS, ids=NAMES)
 @pytest.mark.parametrize("ours", FALLS, ids=NAMES)
-async def test_of_two_admins_who_leave_at_once_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
+async def test_of_two_admins_who_leave_concurrently_one_remains(world: World, ours: Deed, theirs: Deed) -> None:
     alice, bob = await world.user(ALICE, role=ADMIN), await world.user(BOB, role=ADMIN)
     one, other = await world.caller(ALICE), await world.caller(BOB)
 
@@ -248,7 +248,7 @@ async def test_of_two_admins_who_leave_at_once_one_remains(world: World, ours: D
 
 
 @pytest.mark.parametrize("fall", [*FALLS, _end], ids=[*NAMES, "end sessions"])
-async def test_admins_do_not_touch_each_other(world: World, fall: Deed) -> None:
+async def test_admins_cannot_manage_each_other(world: World, fall: Deed) -> None:
     caller, peer = await met(world, ADMIN, ADMIN)
     before = world.store.rows.copy()
     with refused(ErrorCode.FORBIDDEN):
@@ -257,7 +257,7 @@ async def test_admins_do_not_touch_each_other(world: World, fall: Deed) -> None:
 
 
 @pytest.mark.parametrize("deed", [*FALLS, _end], ids=[*NAMES, "end sessions"])
-async def test_an_admin_whose_address_was_never_proven_is_nobodys_peer(world: World, deed: Deed) -> None:
+async def test_an_unverified_admin_can_be_managed_by_admins(world: World, deed: Deed) -> None:
     caller, _ = await met(world, ADMIN, MEMBER)
     made = await world.create_user(email="carol@example.org", role=ADMIN, verified=False, password=PASSWORD)
     assert made is not None
@@ -265,7 +265,7 @@ async def test_an_admin_whose_address_was_never_proven_is_nobodys_peer(world: Wo
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)
-async def test_of_five_admins_who_all_leave_at_once_one_remains(world: World, fall: Deed) -> None:
+async def test_of_five_admins_who_leave_concurrently_one_remains(world: World, fall: Deed) -> None:
     emails = [f"admin{n}@example.org" for n in range(5)]
     for email in emails:
         await world.user(email, role=ADMIN)

@@ -37,7 +37,7 @@ class CountingStore(MemoryRevocationStore):
 
 
 @pytest.mark.parametrize(("seconds", "code"), [(0, None), (599, None), (600, ErrorCode.TOKEN_EXPIRED)])
-async def test_an_access_token_says_who_calls_for_ten_minutes(
+async def test_an_access_token_authenticates_for_ten_minutes(
     world: World, seconds: int, code: ErrorCode | None
 ) -> None:
     await world.user(ALICE)
@@ -47,14 +47,14 @@ async def test_an_access_token_says_who_calls_for_ten_minutes(
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "." * 1000])
-async def test_a_text_that_is_no_token_is_refused(world: World, text: str) -> None:
+async def test_a_text_that_is_not_a_token_is_refused(world: World, text: str) -> None:
     with refused(ErrorCode.TOKEN_INVALID):
         await world.authenticate(text)
 
 
 @pytest.mark.parametrize("held", Role)
 @pytest.mark.parametrize("asked", Role)
-async def test_a_gate_opens_for_its_role_and_those_above(world: World, held: Role, asked: Role) -> None:
+async def test_a_required_role_admits_it_and_higher_roles(world: World, held: Role, asked: Role) -> None:
     await world.user(ALICE, role=held)
     token = (await world.enter(ALICE)).access_token
     code = await verdict(world.authenticate(token, role=asked))
@@ -62,7 +62,7 @@ async def test_a_gate_opens_for_its_role_and_those_above(world: World, held: Rol
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_an_unproven_caller_passes_no_gate_whatever_role_waits_for_them(world: World, role: Role) -> None:
+async def test_an_unverified_caller_is_refused_whatever_role_was_granted(world: World, role: Role) -> None:
     await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
     token = (await world.enter(ALICE)).access_token
     assert await world.authenticate(token)
@@ -70,7 +70,7 @@ async def test_an_unproven_caller_passes_no_gate_whatever_role_waits_for_them(wo
         await world.authenticate(token, role=role)
 
 
-async def test_who_proved_the_address_meanwhile_passes_with_the_old_token(world: World) -> None:
+async def test_a_user_verified_since_passes_with_the_old_token(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
     await world.verify(token=link(world, made, LinkPurpose.VERIFY))
@@ -82,7 +82,7 @@ async def test_who_proved_the_address_meanwhile_passes_with_the_old_token(world:
         await world.authenticate(token, role=Role.MODERATOR)
 
 
-async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
+async def test_an_unverified_caller_who_was_deleted_is_refused(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
     async with world.begin() as work:
@@ -91,7 +91,7 @@ async def test_an_unproven_caller_who_is_gone_is_refused(world: World) -> None:
         await world.authenticate(token, role=Role.MEMBER)
 
 
-async def test_a_complete_blocklist_is_believed_alone(world: World) -> None:
+async def test_a_complete_blocklist_decides_without_the_store(world: World) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     check = CachedRevocationCheck(world.blocklist, UnavailableStore(world.store))
@@ -103,7 +103,7 @@ async def test_a_complete_blocklist_is_believed_alone(world: World) -> None:
         await authenticate(token)
 
 
-async def test_where_the_blocklist_cannot_tell_the_truth_is_asked_once(world: World) -> None:
+async def test_an_incomplete_blocklist_falls_back_to_one_query_of_the_store(world: World) -> None:
     await world.user(ALICE)
     here, there = await world.enter(ALICE), await world.enter(ALICE)
     await world.logout(await world.authenticate(here.access_token))
@@ -117,7 +117,7 @@ async def test_where_the_blocklist_cannot_tell_the_truth_is_asked_once(world: Wo
     assert store.asked == 2
 
 
-async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world: World) -> None:
+async def test_a_session_unknown_to_the_store_counts_as_ended(world: World) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     world.blocklist.complete = False
@@ -127,7 +127,9 @@ async def test_a_session_that_the_truth_does_not_know_is_as_good_as_ended(world:
 
 
 @pytest.mark.parametrize("blocklist", [MemoryBlocklist, UnavailableBlocklist])
-async def test_where_nobody_knows_nobody_enters(world: World, blocklist: type[MemoryBlocklist]) -> None:
+async def test_without_blocklist_and_store_every_request_is_refused(
+    world: World, blocklist: type[MemoryBlocklist]
+) -> None:
     await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     silent = blocklist()
@@ -140,7 +142,7 @@ async def test_where_nobody_knows_nobody_enters(world: World, blocklist: type[Me
 
 
 @pytest.mark.parametrize("complete", [True, False])
-async def test_a_role_change_is_in_force_at_the_next_request(world: World, complete: bool) -> None:
+async def test_a_role_change_takes_effect_at_the_next_request(world: World, complete: bool) -> None:
     user = await world.user(ALICE, role=Role.ADMIN)
     await world.user(BOB, role=Role.ADMIN)
     token = (await world.enter(ALICE)).access_token
@@ -150,14 +152,14 @@ async def test_a_role_change_is_in_force_at_the_next_request(world: World, compl
         await world.authenticate(token)
 
 
-async def test_a_login_after_a_role_change_is_welcome_at_once(world: World) -> None:
+async def test_a_login_after_a_role_change_works_at_once(world: World) -> None:
     await world.user(ALICE)
     await world.enter(ALICE)
     await world.grant_role(email=ALICE, role=Role.MODERATOR)
     assert (await world.caller(ALICE)).role is Role.MODERATOR
 
 
-async def test_the_caller_sees_themselves_as_the_store_does(world: World) -> None:
+async def test_me_shows_the_user_as_stored(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     assert await world.show_me(caller) == user
@@ -167,7 +169,7 @@ async def test_the_caller_sees_themselves_as_the_store_does(world: World) -> Non
         await world.show_me(caller)
 
 
-async def test_a_token_lives_no_longer_however_often_the_same_pair_is_asked_for(world: World) -> None:
+async def test_repeating_a_refresh_does_not_extend_the_access_token(world: World) -> None:
     await world.user(ALICE)
     first = await world.enter(ALICE)
     await world.refresh(refresh_token=first.refresh_token)

@@ -73,14 +73,14 @@ async def test_a_refused_request_changes_nothing(
     assert world.hasher.calls == calls + paid
 
 
-async def test_asking_for_the_address_that_one_has_is_told_apart_from_a_slip(world: World) -> None:
+async def test_a_change_to_the_current_address_is_distinguished_from_a_typo(world: World) -> None:
     await world.user(ALICE)
     with pytest.raises(Refusal) as refusal:
         await world.change_email(await world.caller(ALICE), new_email=ALICE, password=PASSWORD)
     assert refusal.value.reason == "unchanged"
 
 
-async def test_whoever_has_the_new_address_the_answer_and_the_work_are_the_same(world: World) -> None:
+async def test_response_and_cost_do_not_reveal_whether_the_new_address_is_known(world: World) -> None:
     user = await world.user(ALICE)
     await world.user("taken@example.net")
     await claim(world, "claimed@example.net", PASSWORD)
@@ -96,7 +96,7 @@ async def test_whoever_has_the_new_address_the_answer_and_the_work_are_the_same(
     assert len(set(done)) == 1
 
 
-async def test_an_address_that_was_never_proven_hears_nothing_and_leads_nowhere(world: World) -> None:
+async def test_an_unverified_old_address_gets_no_notice_and_no_undo_link(world: World) -> None:
     """It may be a slip of the fingers: its reader must not get what is put right now."""
     slip = await claim(world, ALICE, PASSWORD)
     await moving(world, slip, NEW)
@@ -137,7 +137,7 @@ async def _remove(world: World, user: User) -> None:
         (_disable, ErrorCode.ACCOUNT_DISABLED, None),
     ],
 )
-async def test_what_happens_while_the_password_is_compared_wins(
+async def test_a_concurrent_change_during_the_password_check_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]], code: ErrorCode, field: str | None
 ) -> None:
     user = await world.user(ALICE)
@@ -150,7 +150,7 @@ async def test_what_happens_while_the_password_is_compared_wins(
     assert owed(world, MailKind.CONFIRM_EMAIL) == []
 
 
-async def test_somebody_who_is_gone_asks_for_nothing(world: World) -> None:
+async def test_a_deleted_user_cannot_request_a_change(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     await _remove(world, user)

@@ -59,7 +59,7 @@ async def test_the_new_password_works_and_the_old_one_does_not(world: World) -> 
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_the_owner_is_told(world: World) -> None:
+async def test_the_owner_gets_a_notice(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
@@ -68,7 +68,7 @@ async def test_the_owner_is_told(world: World) -> None:
     assert notice.id in world.nudged
 
 
-async def test_a_mailbox_that_was_never_proven_is_not_filled_by_whoever_claims_it(world: World) -> None:
+async def test_an_unverified_address_gets_no_notice(world: World) -> None:
     """The mailbox may be a stranger's, and a password can be changed as often as one likes."""
     await claim(world, ALICE, PASSWORD)
     caller = await world.caller(ALICE)
@@ -113,7 +113,7 @@ async def test_a_wrong_current_password_costs_one_hash(world: World) -> None:
     assert world.hasher.calls == paid + 1
 
 
-async def test_links_from_before_are_dead_but_for_a_reset(world: World) -> None:
+async def test_earlier_links_are_void_except_reset_links(world: World) -> None:
     user = await world.user(ALICE)
     tokens = {purpose: link(world, user, purpose) for purpose in LinkPurpose}
     caller = await world.caller(ALICE)
@@ -126,7 +126,7 @@ async def test_links_from_before_are_dead_but_for_a_reset(world: World) -> None:
     assert await verdict(world.enter(ALICE, by_link)) is None
 
 
-async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
+async def test_a_concurrent_reset_wins(world: World) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
     caller = await world.caller(ALICE)
@@ -143,7 +143,7 @@ async def test_a_reset_that_comes_in_between_wins(world: World) -> None:
     assert entered == [ErrorCode.INVALID_CREDENTIALS, ErrorCode.INVALID_CREDENTIALS, None]
 
 
-async def test_somebody_disabled_in_between_gets_neither_password_nor_session(world: World) -> None:
+async def test_a_user_disabled_meanwhile_gets_neither_password_nor_session(world: World) -> None:
     user = await world.user(ALICE)
     await world.user(BOB, role=Role.ADMIN)
     caller, boss = await world.caller(ALICE), await world.caller(BOB)
@@ -159,7 +159,7 @@ async def test_somebody_disabled_in_between_gets_neither_password_nor_session(wo
     assert not [s for s in world.store.rows.sessions.values() if s.user_id == user.id and s.ended_at is None]
 
 
-async def test_somebody_who_is_gone_changes_nothing(world: World) -> None:
+async def test_a_deleted_user_cannot_change_the_password(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     async with world.begin() as work:
@@ -168,7 +168,7 @@ async def test_somebody_who_is_gone_changes_nothing(world: World) -> None:
         await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
 
-async def test_changing_a_password_proves_no_address(world: World) -> None:
+async def test_changing_a_password_does_not_verify_the_address(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     caller = await world.caller(ALICE)
     renewed = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
@@ -177,7 +177,7 @@ async def test_changing_a_password_proves_no_address(world: World) -> None:
         await world.authenticate(renewed.access_token, role=Role.MEMBER)
 
 
-async def test_two_changes_at_the_same_moment_do_not_both_happen(world: World) -> None:
+async def test_of_two_concurrent_changes_one_succeeds(world: World) -> None:
     await world.user(ALICE)
     caller = await world.caller(ALICE)
     first = "a passphrase that came first"

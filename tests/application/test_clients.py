@@ -12,7 +12,7 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_client_is_known_by_the_secret_that_it_was_given(world: World) -> None:
+async def test_a_client_authenticates_with_its_secret(world: World) -> None:
     client, secret = await world.add_client(name=" billing ")
     other, others = await world.add_client(name="billing")
     assert client.name == other.name == "billing"
@@ -23,7 +23,7 @@ async def test_a_client_is_known_by_the_secret_that_it_was_given(world: World) -
     assert await world.identify_client(str(other.id), others) == other
 
 
-async def test_a_secret_is_kept_as_a_digest_only(world: World) -> None:
+async def test_only_a_digest_of_a_secret_is_stored(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     [kept] = await world.list_clients()
     assert kept == client
@@ -41,7 +41,7 @@ async def test_a_wrong_secret_is_refused(world: World, wrong: str) -> None:
             await world.identify_client(str(client.id), given)
 
 
-async def test_an_id_has_one_spelling_and_has_to_be_known(world: World) -> None:
+async def test_a_client_id_must_be_canonical_and_known(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     plain = str(client.id)
     for other in (
@@ -58,12 +58,12 @@ async def test_an_id_has_one_spelling_and_has_to_be_known(world: World) -> None:
             await world.identify_client(other, secret)
 
 
-async def test_nobody_is_let_in_by_the_digest_that_stands_for_nobody(world: World) -> None:
+async def test_the_decoy_digest_authenticates_no_client(world: World) -> None:
     with refused(ErrorCode.INVALID_CREDENTIALS):
         await world.identify_client(str(UUID(int=7)), "")
 
 
-async def test_a_client_that_was_removed_is_refused_at_once(world: World) -> None:
+async def test_a_removed_client_is_refused_at_once(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     assert await world.remove_client(client.id)
     assert not await world.remove_client(client.id)

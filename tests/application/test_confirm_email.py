@@ -45,7 +45,7 @@ def kept(world: World, user: User) -> User:
     return world.store.rows.users[user.id]
 
 
-async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(world: World) -> None:
+async def test_the_link_to_the_new_address_changes_the_address_only(world: World) -> None:
     user = await world.user(ALICE, role=Role.MODERATOR, username="queen")
     pair = await world.enter(ALICE)
     change = await moving(world, user, NEW)
@@ -63,7 +63,7 @@ async def test_the_link_from_the_new_mailbox_moves_the_address_and_nothing_else(
     assert (notice.recipient, notice.user_id, notice.change_id) == (ALICE, user.id, change.id)
 
 
-async def test_confirming_twice_is_confirming_once(world: World) -> None:
+async def test_confirming_is_idempotent(world: World) -> None:
     user = await world.user(ALICE)
     token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     outcomes = await at_once([partial(world.confirm_email, token=token)] * 40)
@@ -73,7 +73,7 @@ async def test_confirming_twice_is_confirming_once(world: World) -> None:
     assert len(owed(world, MailKind.EMAIL_CHANGED)) == 1
 
 
-async def test_confirming_again_is_refused_once_anything_has_happened_since(world: World) -> None:
+async def test_confirming_again_is_refused_after_another_change(world: World) -> None:
     user = await world.user(ALICE)
     token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
@@ -93,7 +93,7 @@ async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: E
     assert await verdict(world.confirm_email(token=token)) is code
 
 
-async def test_a_link_that_was_signed_later_does_not_make_the_change_younger(world: World) -> None:
+async def test_a_resent_link_does_not_extend_the_change(world: World) -> None:
     change = await moving(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     with refused(ErrorCode.LINK_INVALID):
@@ -139,7 +139,7 @@ async def _remove_and_return(world: World, user: User) -> None:
 
 
 @pytest.mark.parametrize("first", [_change, _reset, _disable, _remove, _remove_and_return])
-async def test_a_link_of_somebody_changed_disabled_or_gone_is_dead(
+async def test_a_link_of_a_changed_disabled_or_deleted_user_is_void(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
@@ -151,7 +151,7 @@ async def test_a_link_of_somebody_changed_disabled_or_gone_is_dead(
     assert world.store.rows == before
 
 
-async def test_a_confirmed_link_says_nothing_of_somebody_who_was_disabled_since(world: World) -> None:
+async def test_a_confirmed_link_does_not_show_a_user_disabled_since(world: World) -> None:
     user = await world.user(ALICE)
     token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
@@ -160,7 +160,7 @@ async def test_a_confirmed_link_says_nothing_of_somebody_who_was_disabled_since(
         await world.confirm_email(token=token)
 
 
-async def test_every_link_that_went_to_the_old_address_is_dead(world: World) -> None:
+async def test_every_link_to_the_old_address_is_void(world: World) -> None:
     user = await world.user(ALICE)
     tokens = [link(world, user, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
     await world.confirm_email(token=change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL))
@@ -174,7 +174,7 @@ async def test_every_link_that_went_to_the_old_address_is_dead(world: World) -> 
 # -- other people -----------------------------------------------------------------------------------------
 
 
-async def test_claims_to_the_new_address_are_void_with_their_passwords_and_sessions(world: World) -> None:
+async def test_unverified_users_of_the_new_address_are_removed_with_their_sessions(world: World) -> None:
     squatter = await claim(world, NEW, OTHER_PASSWORD)
     planted = await world.enter(NEW, OTHER_PASSWORD)
     pending = link(world, squatter, LinkPurpose.VERIFY)
@@ -190,7 +190,7 @@ async def test_claims_to_the_new_address_are_void_with_their_passwords_and_sessi
         await world.verify(token=pending)
 
 
-async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
+async def test_an_address_verified_by_another_user_is_not_taken_over(world: World) -> None:
     user = await world.user(ALICE)
     token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
     holder = await claim(world, NEW, OTHER_PASSWORD)
@@ -201,7 +201,7 @@ async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) ->
     assert world.store.rows == before
 
 
-async def test_who_claimed_an_address_and_asked_for_another_has_nothing_once_it_is_proven(world: World) -> None:
+async def test_an_unverified_user_with_a_pending_change_is_removed_at_verification(world: World) -> None:
     """The museum's c06a56d: what was prepared before the proof must not outlive it, whichever link proves."""
     for prove in (LinkPurpose.VERIFY, LinkPurpose.RESET):
         planted = await claim(world, BOB, PASSWORD)
@@ -217,7 +217,7 @@ async def test_who_claimed_an_address_and_asked_for_another_has_nothing_once_it_
         await _remove(world, planted)
 
 
-async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
+async def test_the_change_of_a_removed_unverified_user_is_void(world: World) -> None:
     squatter = await claim(world, BOB, PASSWORD)
     token = change_link(world, await moving(world, squatter, NEW), LinkPurpose.EMAIL)
     owner = await claim(world, BOB, OTHER_PASSWORD)
@@ -228,7 +228,7 @@ async def test_a_rivals_change_dies_with_the_rival(world: World) -> None:
     assert world.store.rows.email_changes == {}
 
 
-async def test_verifying_again_leaves_a_change_as_it_is(world: World) -> None:
+async def test_verifying_again_does_not_affect_a_change(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
     verified = link(world, user, LinkPurpose.VERIFY)
     await world.verify(token=verified)
@@ -237,7 +237,7 @@ async def test_verifying_again_leaves_a_change_as_it_is(world: World) -> None:
     assert (await world.confirm_email(token=token)).email == NEW
 
 
-async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> None:
+async def test_a_username_taken_meanwhile_is_dropped(world: World) -> None:
     late = await claim(world, ALICE, PASSWORD, username="queen")
     token = change_link(world, await moving(world, late, NEW), LinkPurpose.EMAIL)
     await world.user(BOB, username="Queen")
@@ -271,14 +271,14 @@ async def test_two_users_swap_their_addresses_in_either_order(world: World, orde
     assert len(acts(world, EventType.EMAIL_CHANGED)) == 2
 
 
-async def test_two_users_swap_their_addresses_at_once(world: World) -> None:
+async def test_two_users_swap_their_addresses_concurrently(world: World) -> None:
     people = await swapping(world)
     outcomes = await at_once([partial(world.confirm_email, token=token) for _, token in people])
     assert all(isinstance(outcome, User) for outcome in outcomes)
     assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
 
 
-async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(world: World) -> None:
+async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world: World) -> None:
     (_, alices_link), (bob, bobs_link) = await swapping(world)
     pair = await world.enter(BOB)
     stale = [link(world, bob, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
@@ -305,7 +305,7 @@ async def test_who_is_displaced_is_a_claim_until_their_own_link_proves_them(worl
     } == {False}
 
 
-async def test_nothing_leads_a_displaced_user_back_even_when_the_address_is_free_again(world: World) -> None:
+async def test_a_displaced_user_cannot_regain_the_address_even_if_it_is_free(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     notices = [change_link(world, await moving(world, bob, to), LinkPurpose.RESTORE) for to in (NEW, ALICE)]
     await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL))
@@ -317,7 +317,7 @@ async def test_nothing_leads_a_displaced_user_back_even_when_the_address_is_free
     assert kept(world, bob).email == ALICE
 
 
-async def test_a_displaced_user_may_also_verify_in_the_ordinary_way(world: World) -> None:
+async def test_a_displaced_user_can_verify_by_a_verification_link(world: World) -> None:
     (_, alices_link), (bob, bobs_link) = await swapping(world)
     await world.confirm_email(token=alices_link)
     await world.ask_for_verification(email=ALICE)
@@ -339,7 +339,7 @@ async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(wo
     assert (user.id, user.verified, user.role) == (bob.id, True, Role.MODERATOR)
 
 
-async def test_a_displaced_user_outlives_whoever_proves_the_address_before_them(world: World) -> None:
+async def test_a_displaced_user_survives_another_verification_of_the_address(world: World) -> None:
     (alice, alices_link), (bob, bobs_link) = await swapping(world)
     pair = await world.enter(BOB)
     await world.confirm_email(token=alices_link)
@@ -386,7 +386,7 @@ async def _stays(world: World, bob: User) -> None:
 
 
 @pytest.mark.parametrize("first", [_elsewhere, _too_late, _reconsidered, _password_changed, _banned, _stays])
-async def test_a_holder_who_does_not_swap_keeps_the_address(
+async def test_an_owner_without_a_pending_change_keeps_the_address(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
@@ -398,7 +398,7 @@ async def test_a_holder_who_does_not_swap_keeps_the_address(
     assert world.store.rows == before
 
 
-async def test_nobody_swaps_for_an_address_that_they_have_not_proven(world: World) -> None:
+async def test_swapping_requires_a_verified_address(world: World) -> None:
     squatter, bob = await claim(world, ALICE, PASSWORD), await world.user(BOB)
     await moving(world, bob, ALICE)
     token = change_link(world, await moving(world, squatter, BOB), LinkPurpose.EMAIL)
@@ -406,7 +406,7 @@ async def test_nobody_swaps_for_an_address_that_they_have_not_proven(world: Worl
         await world.confirm_email(token=token)
 
 
-async def test_an_address_is_free_once_its_holder_has_left_it(world: World) -> None:
+async def test_an_address_is_free_after_its_owner_changed_it(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     leaving = change_link(world, await moving(world, bob, NEW), LinkPurpose.EMAIL)
     token = change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL)
@@ -427,7 +427,7 @@ async def test_the_last_admin_is_not_displaced(world: World) -> None:
     assert (await world.confirm_email(token=members_link)).email == BOB
 
 
-async def test_an_admin_is_displaced_while_there_is_another(world: World) -> None:
+async def test_an_admin_is_displaced_if_another_remains(world: World) -> None:
     await world.user("root@example.org", role=Role.ADMIN)
     people = await swapping(world, roles=(Role.MEMBER, Role.ADMIN))
     for _, token in people:
@@ -438,7 +438,7 @@ async def test_an_admin_is_displaced_while_there_is_another(world: World) -> Non
 # -- the mail ---------------------------------------------------------------------------------------------
 
 
-async def test_a_mail_whose_link_could_do_nothing_is_not_sent(world: World) -> None:
+async def test_a_mail_with_a_void_link_is_not_sent(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     await moving(world, alice, "first@example.net")
     await moving(world, alice, NEW)
@@ -465,7 +465,7 @@ async def test_a_mail_whose_link_could_do_nothing_is_not_sent(world: World) -> N
     }
 
 
-async def test_a_link_that_waited_too_long_is_not_sent(world: World) -> None:
+async def test_an_expired_link_is_not_sent(world: World) -> None:
     await moving(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     await world.deliver_mail(limit=100)
@@ -473,7 +473,7 @@ async def test_a_link_that_waited_too_long_is_not_sent(world: World) -> None:
     assert (link_mail.outcome, notice.outcome) == (DeliveryOutcome.DROPPED, DeliveryOutcome.SENT)
 
 
-async def test_a_second_send_carries_the_same_link(world: World) -> None:
+async def test_a_repeated_send_contains_the_same_link(world: World) -> None:
     alice = await world.user(ALICE)
     change = await moving(world, alice, NEW)
     tokens = [await world.mailed_token(email) for email in (NEW, ALICE)]

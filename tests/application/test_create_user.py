@@ -12,7 +12,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_a_proven_user_can_do_at_once_what_the_role_allows(world: World, role: Role) -> None:
+async def test_a_verified_user_has_the_role_at_once(world: World, role: Role) -> None:
     made = await world.create_user(
         email="Alice@Example.org", role=role, verified=True, password=PASSWORD, username="Queen"
     )
@@ -23,7 +23,7 @@ async def test_a_proven_user_can_do_at_once_what_the_role_allows(world: World, r
     assert await world.authenticate((await world.enter(ALICE)).access_token, role=role)
 
 
-async def test_an_unproven_user_is_owed_a_link_and_keeps_the_role_for_later(world: World) -> None:
+async def test_an_unverified_user_gets_a_link_and_keeps_the_role_for_later(world: World) -> None:
     made = await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
     assert made is not None
     (mail,) = owed(world, MailKind.VERIFY)
@@ -37,7 +37,7 @@ async def test_an_unproven_user_is_owed_a_link_and_keeps_the_role_for_later(worl
     assert (await world.authenticate(token, role=Role.ADMIN)).role is Role.ADMIN
 
 
-async def test_a_proven_user_made_by_hand_voids_the_claims_to_the_address(world: World) -> None:
+async def test_creating_a_verified_user_removes_unverified_users_of_the_address(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     pair = await world.enter(ALICE, OTHER_PASSWORD)
 
@@ -50,7 +50,7 @@ async def test_a_proven_user_made_by_hand_voids_the_claims_to_the_address(world:
 
 @pytest.mark.parametrize("verified", [True, False])
 @pytest.mark.parametrize(("email", "username"), [(ALICE, None), (BOB, "QUEEN")])
-async def test_a_proven_address_or_username_is_not_given_away(
+async def test_a_verified_address_or_username_is_refused(
     world: World, verified: bool, email: str, username: str | None
 ) -> None:
     await world.user(ALICE, username="queen")
@@ -62,7 +62,7 @@ async def test_a_proven_address_or_username_is_not_given_away(
     assert world.store.rows == before
 
 
-async def test_a_hash_from_elsewhere_is_taken_as_it_is(world: World) -> None:
+async def test_a_foreign_hash_is_stored_unchanged(world: World) -> None:
     foreign = await world.hasher.hash("123")
     paid = world.hasher.calls
     made = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=foreign)
@@ -81,7 +81,7 @@ async def test_a_hash_from_elsewhere_is_taken_as_it_is(world: World) -> None:
         (ALICE, None, None, ErrorCode.PASSWORD_WEAK),
     ],
 )
-async def test_the_operator_is_held_to_the_same_rules(
+async def test_the_same_rules_apply_to_the_operator(
     world: World, email: str, password: str | None, username: str | None, code: ErrorCode
 ) -> None:
     factories = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
@@ -89,7 +89,7 @@ async def test_the_operator_is_held_to_the_same_rules(
     assert not world.store.rows.users
 
 
-async def test_a_role_granted_by_the_operator_is_in_force_at_once(world: World) -> None:
+async def test_a_role_granted_by_the_operator_takes_effect_at_once(world: World) -> None:
     user = await world.user(ALICE)
     token = (await world.enter(ALICE)).access_token
     assert (await world.grant_role(email="Alice@Example.org", role=Role.ADMIN)).role is Role.ADMIN
@@ -98,7 +98,7 @@ async def test_a_role_granted_by_the_operator_is_in_force_at_once(world: World) 
     assert world.store.rows.users[user.id].is_active_admin
 
 
-async def test_granting_what_is_held_disturbs_nobody(world: World) -> None:
+async def test_the_operator_granting_the_current_role_changes_nothing(world: World) -> None:
     user = await world.user(ALICE, role=Role.ADMIN)
     pair = await world.enter(ALICE)
     assert await world.grant_role(email=ALICE, role=Role.ADMIN) == user
@@ -113,12 +113,12 @@ async def test_the_operator_cannot_demote_the_last_admin_either(world: World) ->
     assert (await world.grant_role(email=ALICE, role=Role.MODERATOR)).role is Role.MODERATOR
 
 
-async def test_a_role_for_nobody_is_refused(world: World) -> None:
+async def test_a_role_for_an_unknown_user_is_refused(world: World) -> None:
     with refused(ErrorCode.NOT_FOUND):
         await world.grant_role(email=ALICE, role=Role.ADMIN)
 
 
-async def test_a_role_is_granted_to_nobody_who_may_be_a_stranger(world: World) -> None:
+async def test_a_role_is_not_granted_to_a_self_registered_unverified_user(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     with refused(ErrorCode.NOT_VERIFIED):
         await world.grant_role(email=ALICE, role=Role.ADMIN)

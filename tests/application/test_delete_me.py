@@ -42,7 +42,7 @@ def gone(world: World, user: User) -> bool:
     return user.id not in world.store.rows.users
 
 
-async def test_account_sessions_and_links_die_at_once(world: World) -> None:
+async def test_account_sessions_and_links_end_at_once(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     await world.user(BOB)
     pairs = [await world.enter(ALICE) for _ in range(3)]
@@ -79,7 +79,7 @@ async def test_a_wrong_password_deletes_nothing(world: World) -> None:
     assert world.store.rows == before
 
 
-async def test_the_mailbox_is_told_and_gets_no_reset_link(world: World) -> None:
+async def test_the_mailbox_gets_a_notice_and_no_reset_link(world: World) -> None:
     await world.user(ALICE)
     await world.ask_for_reset(email=ALICE)
     await world.delete_me(await world.caller(), password=PASSWORD)
@@ -90,14 +90,14 @@ async def test_the_mailbox_is_told_and_gets_no_reset_link(world: World) -> None:
     ]
 
 
-async def test_an_address_that_was_never_proven_is_told_nothing(world: World) -> None:
+async def test_an_unverified_address_gets_no_deletion_notice(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
     await world.delete_me(await world.caller(), password=PASSWORD)
     assert gone(world, user)
     assert {mail.kind for mail in world.store.rows.mails.values()} == {MailKind.VERIFY}
 
 
-async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(world: World) -> None:
+async def test_sent_mails_are_deleted_with_the_recipient_address(world: World) -> None:
     alice = await world.user(ALICE)
     await world.user(BOB)
     for ask in (world.ask_for_reset(email=ALICE), world.ask_for_reset(email=BOB)):
@@ -123,7 +123,7 @@ async def test_what_is_settled_is_forgotten_with_the_address_that_it_went_to(wor
     ]
 
 
-async def test_a_mere_claim_takes_only_its_own_mails_with_it(world: World) -> None:
+async def test_deleting_an_unverified_user_deletes_only_their_own_mails(world: World) -> None:
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
     rival = await claim(world, ALICE, PASSWORD)
     await world.deliver_mail(limit=10)
@@ -135,7 +135,7 @@ async def test_a_mere_claim_takes_only_its_own_mails_with_it(world: World) -> No
     assert not gone(world, squatter)
 
 
-async def test_the_end_is_told_but_no_place(world: World) -> None:
+async def test_the_deletion_event_stays_without_address_and_device(world: World) -> None:
     alice = await world.user(ALICE)
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
@@ -149,7 +149,7 @@ async def test_the_end_is_told_but_no_place(world: World) -> None:
     assert events[-1].actor_id == alice.id
 
 
-async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> None:
+async def test_a_later_user_of_the_address_inherits_nothing(world: World) -> None:
     old = await world.user(ALICE, username="queen", role=Role.MODERATOR)
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
     change = await moving(world, old, "elsewhere@example.org")
@@ -180,7 +180,7 @@ async def test_whoever_has_the_address_later_inherits_nothing(world: World) -> N
     assert world.store.rows.email_changes == {}
 
 
-async def test_the_last_admin_stays(world: World) -> None:
+async def test_the_last_admin_cannot_delete_the_account(world: World) -> None:
     last = await world.user(ALICE, role=Role.ADMIN)
     caller = await world.caller()
     before = world.store.rows.copy()
@@ -194,7 +194,7 @@ async def test_the_last_admin_stays(world: World) -> None:
     assert gone(world, last)
 
 
-async def test_of_five_admins_who_leave_at_once_one_remains(world: World) -> None:
+async def test_of_five_admins_who_delete_their_accounts_concurrently_one_remains(world: World) -> None:
     callers = []
     for number in range(5):
         await world.user(f"admin{number}@example.org", role=Role.ADMIN)
@@ -204,7 +204,7 @@ async def test_of_five_admins_who_leave_at_once_one_remains(world: World) -> Non
     assert len(world.store.rows.users) == 1
 
 
-async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(world: World) -> None:
+async def test_a_concurrent_ban_password_change_or_logout_prevents_the_deletion(world: World) -> None:
     async def ban() -> None:
         async with world.begin() as work:
             await work.users.set_disabled(alice.id, True, now=world.clock())
@@ -228,7 +228,7 @@ async def test_a_ban_a_new_password_or_an_end_that_comes_meanwhile_is_minded(wor
     assert owed(world, MailKind.ACCOUNT_CLOSED) == []
 
 
-async def test_whoever_is_gone_already_is_nobody(world: World) -> None:
+async def test_a_deleted_user_is_refused(world: World) -> None:
     await world.user(ALICE)
     caller = await world.caller()
     await world.delete_me(caller, password=PASSWORD)
@@ -236,7 +236,7 @@ async def test_whoever_is_gone_already_is_nobody(world: World) -> None:
         await world.delete_me(caller, password=PASSWORD)
 
 
-async def test_of_many_who_delete_one_account_at_once_one_has_and_one_mail_is_owed(world: World) -> None:
+async def test_of_many_concurrent_deletions_one_succeeds_and_one_mail_is_queued(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD)] * 10)
@@ -245,7 +245,7 @@ async def test_of_many_who_delete_one_account_at_once_one_has_and_one_mail_is_ow
     assert acts(world, alice).count(EventType.DELETED) == 1
 
 
-async def test_who_is_deleted_by_an_admin_is_told_too(world: World) -> None:
+async def test_a_user_deleted_by_an_admin_gets_a_notice(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
     bob = await world.user(BOB)
     await world.ask_for_reset(email=BOB)
@@ -268,7 +268,7 @@ async def deleted(world: World, *, username: str | None = None, role: Role = Rol
     return user, await world.mailed_token(ALICE)
 
 
-async def test_a_deletion_can_be_undone_from_the_mailbox_and_the_password_is_gone(world: World) -> None:
+async def test_undoing_a_deletion_from_the_mailbox_removes_the_password(world: World) -> None:
     await world.user(BOB, role=Role.ADMIN)
     user, token = await deleted(world, username="queen", role=Role.MODERATOR)
     restored = await world.follow_email_link(token=token)
@@ -308,7 +308,7 @@ async def test_a_deletion_can_be_undone_for_seven_days(world: World, seconds: in
     assert gone(world, user) is (code is not None)
 
 
-async def test_a_deleted_user_is_nowhere_and_address_and_name_are_free(world: World) -> None:
+async def test_a_deleted_user_is_not_found_and_address_and_name_are_free(world: World) -> None:
     await world.user(BOB, role=Role.ADMIN)
     user, _ = await deleted(world, username="queen")
     page, _ = await world.list_users()
@@ -335,7 +335,7 @@ async def test_a_deletion_cannot_be_undone_once_another_user_verified_the_addres
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_undoing_a_deletion_removes_those_who_have_merely_registered_the_address(world: World) -> None:
+async def test_undoing_a_deletion_removes_unverified_users_of_the_address(world: World) -> None:
     user, token = await deleted(world, username="queen")
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
     planted = await world.enter(ALICE, OTHER_PASSWORD)
@@ -347,7 +347,7 @@ async def test_undoing_a_deletion_removes_those_who_have_merely_registered_the_a
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
-async def test_an_account_that_a_thief_has_moved_and_deleted_comes_back_to_its_owner(world: World) -> None:
+async def test_the_owner_recovers_an_account_that_a_thief_moved_and_deleted(world: World) -> None:
     user = await world.user(ALICE)
     await moving(world, user, "thief@example.net")
     asked = await world.mailed_token(ALICE)
@@ -379,7 +379,7 @@ async def test_a_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: W
     assert (await world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE))).email == ALICE
 
 
-async def test_an_admin_removes_for_good(world: World) -> None:
+async def test_a_deletion_by_an_admin_is_final(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
     bob = await world.user(BOB)
     await world.delete_user(await world.caller(ALICE), bob.id)

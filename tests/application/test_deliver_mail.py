@@ -21,27 +21,27 @@ async def token_of(world: World, purpose: LinkPurpose) -> tuple[UUID, int]:
 # -- whom a link is for -----------------------------------------------------------------------------------
 
 
-async def test_a_claim_gets_the_link_of_its_own_user(world: World) -> None:
+async def test_an_unverified_user_gets_their_own_link(world: World) -> None:
     first, second = await claim(world), await claim(world)
     for user in (first, second):
         assert await fate(world, await owe(world, MailKind.VERIFY, user_id=user.id)) == (DeliveryOutcome.SENT, "")
         assert await token_of(world, LinkPurpose.VERIFY) == (user.id, user.credential_version)
 
 
-async def test_a_resend_verifies_the_only_claim(world: World) -> None:
+async def test_a_resent_link_verifies_the_only_unverified_user(world: World) -> None:
     only = await claim(world)
     assert await fate(world, await owe(world, MailKind.VERIFY)) == (DeliveryOutcome.SENT, "")
     assert await token_of(world, LinkPurpose.VERIFY) == (only.id, only.credential_version)
 
 
-async def test_a_resend_among_rival_claims_lets_the_owner_choose_a_password(world: World) -> None:
+async def test_a_resent_link_among_several_unverified_users_lets_the_owner_choose_a_password(world: World) -> None:
     await claim(world)
     newest = await claim(world)
     assert await fate(world, await owe(world, MailKind.VERIFY)) == (DeliveryOutcome.SENT, "")
     assert await token_of(world, LinkPurpose.RESET) == (newest.id, newest.credential_version)
 
 
-async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: World) -> None:
+async def test_no_verification_link_is_sent_if_a_user_of_the_address_is_verified(world: World) -> None:
     loser, winner = await claim(world), await claim(world)
     async with world.begin() as work:
         await work.users.verify_email(winner.id, credential_version=1, now=world.clock())
@@ -54,7 +54,7 @@ async def test_nothing_is_verified_twice_or_next_to_somebody_verified(world: Wor
     assert world.mailer.letters == []
 
 
-async def test_a_reset_goes_to_whoever_holds_the_address(world: World) -> None:
+async def test_a_reset_link_is_for_the_owner_of_the_address(world: World) -> None:
     await claim(world)
     alice = await world.user()
     assert await fate(world, await owe(world, MailKind.RESET)) == (DeliveryOutcome.SENT, "")
@@ -72,12 +72,12 @@ async def test_an_unknown_or_disabled_user_gets_no_reset(world: World) -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MailKind if kind.purpose is None])
-async def test_a_notice_needs_nobody(world: World, kind: MailKind) -> None:
+async def test_a_notice_is_sent_without_a_user(world: World, kind: MailKind) -> None:
     assert await fate(world, await owe(world, kind, "gone@example.org")) == (DeliveryOutcome.SENT, "")
     assert world.mailer.letters[-1].recipient == "gone@example.org"
 
 
-async def test_a_link_only_ever_goes_to_the_address_its_user_holds(world: World) -> None:
+async def test_a_link_is_sent_only_to_the_current_address_of_its_user(world: World) -> None:
     alice = await world.user()
     mail = await owe(world, MailKind.RESET, "ALICE@other.example", user_id=alice.id)
     await world.deliver_mail(only=mail.id)

@@ -50,7 +50,7 @@ async def owe_many(world: World, count: int) -> list[OutboxMail]:
     return [await owe(world, MailKind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
 
 
-async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world: World) -> None:
+async def test_the_mail_of_a_dead_worker_is_due_when_the_lease_ends(world: World) -> None:
     async def die(_letter: RenderedMail) -> None:
         raise Killed
 
@@ -63,7 +63,7 @@ async def test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends(world:
     assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
 
 
-async def test_whatever_ends_a_worker_in_the_middle_of_a_letter_gives_back_the_others(world: World) -> None:
+async def test_an_interrupted_worker_releases_the_other_mails_of_its_batch(world: World) -> None:
     async def die(_letter: RenderedMail) -> None:
         raise Killed
 
@@ -78,7 +78,7 @@ async def test_whatever_ends_a_worker_in_the_middle_of_a_letter_gives_back_the_o
     ]
 
 
-async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
+async def test_mails_of_a_batch_that_takes_too_long_are_released(world: World) -> None:
     async def dawdle(letter: RenderedMail) -> None:
         world.clock.advance(seconds=11)
         await world.mailer.send(letter)
@@ -91,7 +91,7 @@ async def test_a_share_that_lasts_too_long_is_given_back(world: World) -> None:
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 5
 
 
-async def test_a_stop_gives_back_what_was_not_begun(world: World) -> None:
+async def test_stopping_releases_mails_that_were_not_started(world: World) -> None:
     await owe_many(world, 3)
     assert await world.deliver_mail(stopping=lambda: len(world.mailer.letters) == 1) == 3
     assert len(world.mailer.letters) == 1
@@ -99,7 +99,7 @@ async def test_a_stop_gives_back_what_was_not_begun(world: World) -> None:
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 3
 
 
-async def test_the_letters_of_a_share_go_in_one_round(world: World) -> None:
+async def test_the_mails_of_a_batch_share_an_smtp_session(world: World) -> None:
     mails, touring = await owe_many(world, 5), Touring()
     deliver = replace(world.deliver_mail, mailer=touring)
     assert [await deliver(limit=3), await deliver(limit=3)] == [3, 2]
@@ -107,7 +107,7 @@ async def test_the_letters_of_a_share_go_in_one_round(world: World) -> None:
     assert [letter.id for mailer in touring.rounds for letter in mailer.letters] == [mail.id for mail in mails]
 
 
-async def test_each_letter_is_settled_before_the_next_is_begun(world: World) -> None:
+async def test_the_outcome_of_each_mail_is_recorded_before_the_next_starts(world: World) -> None:
     async def look(letter: RenderedMail) -> None:
         begun = [mail for mail in mails if kept(world, mail).outcome is None]
         assert [mail.id for mail in mails if mail not in begun] == [sent.id for sent in world.mailer.letters]
@@ -118,7 +118,7 @@ async def test_each_letter_is_settled_before_the_next_is_begun(world: World) -> 
     assert [kept(world, mail).outcome for mail in mails] == [DeliveryOutcome.SENT] * 5
 
 
-async def test_only_the_mail_that_is_named_is_delivered(world: World) -> None:
+async def test_only_the_requested_mail_is_delivered(world: World) -> None:
     first, second = await owe_many(world, 2)
     assert await world.deliver_mail(only=second.id) == 1
     assert await world.deliver_mail(only=second.id) == 0
@@ -137,7 +137,7 @@ async def test_many_workers_send_each_mail_once(world: World) -> None:
     assert sorted(letter.id for letter in world.mailer.letters) == sorted(mail.id for mail in mails)
 
 
-async def test_a_late_worker_changes_nothing_that_another_has_taken_over(world: World) -> None:
+async def test_a_late_worker_cannot_change_a_mail_leased_by_another(world: World) -> None:
     async def oversleep(letter: RenderedMail) -> None:
         world.clock.advance(minutes=1)
         await world.deliver_mail(only=letter.id)

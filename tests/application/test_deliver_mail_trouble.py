@@ -40,7 +40,7 @@ class Poisonous(Composer):
         return self.usual.compose(mail, link)
 
 
-async def test_a_delayed_mail_is_due_again_later_and_later(world: World) -> None:
+async def test_a_delayed_mail_is_retried_with_increasing_delays(world: World) -> None:
     mail = await owe(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailDelayed("450 busy")
     for attempt in range(1, 13):
@@ -53,7 +53,7 @@ async def test_a_delayed_mail_is_due_again_later_and_later(world: World) -> None
     assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
 
 
-async def test_a_refused_mail_is_parked_until_somebody_redrives_it(world: World) -> None:
+async def test_a_refused_mail_is_parked_until_it_is_redriven(world: World) -> None:
     mail = await owe(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailRefused("550 no such user")
     assert await fate(world, mail) == (DeliveryOutcome.PARKED, "550 no such user")
@@ -77,7 +77,7 @@ async def test_a_mail_whose_link_has_expired_is_not_sent(world: World, kind: Mai
     assert len(world.mailer.letters) == 1
 
 
-async def test_a_notice_is_worth_one_try_however_late_and_then_no_more(world: World) -> None:
+async def test_a_late_notice_is_tried_once_and_then_dropped(world: World) -> None:
     first, second = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.PASSWORD_CHANGED)
     world.clock.advance(days=3)
     assert await fate(world, first) == (DeliveryOutcome.SENT, "")
@@ -104,7 +104,7 @@ class Fading(Mailer):
             yield work
 
 
-async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it_is_back(world: World) -> None:
+async def test_a_mail_sent_during_an_outage_of_the_store_is_not_sent_again(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
     first, second = await owe(world, MailKind.ALREADY_REGISTERED), await owe(world, MailKind.PASSWORD_CHANGED)
@@ -122,7 +122,7 @@ async def test_what_was_sent_while_the_store_went_away_is_not_sent_again_when_it
     assert world.reports == [(first.id, DeliveryOutcome.SENT, ""), (second.id, DeliveryOutcome.SENT, "")]
 
 
-async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(world: World) -> None:
+async def test_the_outcome_of_a_mail_leased_by_another_worker_is_not_recorded(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
     mail = await owe(world, MailKind.ALREADY_REGISTERED)
@@ -137,7 +137,7 @@ async def test_what_somebody_else_sends_again_meanwhile_is_theirs_to_settle(worl
 
 
 @pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.ALREADY_REGISTERED])
-async def test_a_second_send_is_the_same_letter(world: World, kind: MailKind) -> None:
+async def test_a_repeated_send_is_the_same_mail(world: World, kind: MailKind) -> None:
     await claim(world)
     mail = await owe(world, kind)
     world.mailer.trouble = MailDelayed("450 busy")
@@ -154,7 +154,7 @@ async def test_a_second_send_is_the_same_letter(world: World, kind: MailKind) ->
     assert first.id == mail.id
 
 
-async def test_poison_stops_nobody_and_is_parked_after_ten_attempts(world: World) -> None:
+async def test_a_poisoned_mail_is_parked_after_ten_attempts_and_delays_no_other(world: World) -> None:
     deliver = replace(world.deliver_mail, composer=Poisonous(world.composer, choke_on="poison@example.org"))
     mails = [
         await owe(world, MailKind.SESSION_STOLEN, who) for who in ("poison@example.org", ALICE, "bob@example.org")
@@ -169,7 +169,7 @@ async def test_poison_stops_nobody_and_is_parked_after_ten_attempts(world: World
     assert kept(world, mails[0]).note == "Unexpected: UnicodeError"
 
 
-async def test_what_becomes_of_a_mail_is_reported_once_it_is_written_down(world: World) -> None:
+async def test_an_outcome_is_reported_after_it_is_stored(world: World) -> None:
     await claim(world)
     world.reports.clear()
     late, refused, fine = [
@@ -202,7 +202,7 @@ class Slow(Mailer):
         await self.act(letter, still_sending)
 
 
-async def test_a_server_that_turns_us_away_is_asked_once_a_share_and_every_mail_stays_owed(world: World) -> None:
+async def test_a_server_that_refuses_us_is_tried_once_per_batch_and_no_mail_is_lost(world: World) -> None:
     asked: list[RenderedMail] = []
 
     async def turn_away(letter: RenderedMail, _: StillSending) -> None:
@@ -222,7 +222,7 @@ async def test_a_server_that_turns_us_away_is_asked_once_a_share_and_every_mail_
     assert len(world.mailer.letters) == 5
 
 
-async def test_a_server_that_turns_us_away_for_days_ends_only_what_is_over(world: World) -> None:
+async def test_a_server_that_refuses_us_for_days_drops_only_expired_mails(world: World) -> None:
     await claim(world)
     notice, link = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.VERIFY)
     world.mailer.trouble = MailServerRefused("SMTP MAIL: 550 no")
@@ -234,7 +234,7 @@ async def test_a_server_that_turns_us_away_for_days_ends_only_what_is_over(world
     assert await fate(world, notice) == (DeliveryOutcome.PARKED, "SMTP MAIL: 550 no")
 
 
-async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter(world: World) -> None:
+async def test_a_mail_that_may_have_arrived_is_resent_rarely_and_unchanged(world: World) -> None:
     mail, letters = await owe(world, MailKind.ALREADY_REGISTERED), []
 
     async def take(letter: RenderedMail, _: StillSending) -> None:
@@ -251,7 +251,7 @@ async def test_what_may_have_arrived_is_sent_again_seldom_and_as_the_same_letter
     assert kept(world, mail).outcome is None
 
 
-async def test_a_slow_mail_keeps_its_lease_and_the_others_go_to_free_workers(world: World) -> None:
+async def test_a_slow_mail_keeps_its_lease_and_other_mails_are_released(world: World) -> None:
     first, *others = [
         await owe(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)
     ]
@@ -268,7 +268,7 @@ async def test_a_slow_mail_keeps_its_lease_and_the_others_go_to_free_workers(wor
     assert len(world.mailer.letters) == 4
 
 
-async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_later(world: World) -> None:
+async def test_a_worker_that_dies_before_the_reply_leaves_the_mail_for_later(world: World) -> None:
     async def die(_: RenderedMail, still_sending: StillSending) -> None:
         await still_sending(True)
         raise KeyboardInterrupt
@@ -280,7 +280,7 @@ async def test_a_worker_that_dies_between_a_letter_and_its_answer_leaves_it_for_
     assert "did not confirm" in kept(world, mail).note
 
 
-async def test_a_letter_goes_on_though_its_lease_cannot_be_renewed(world: World) -> None:
+async def test_a_mail_is_sent_even_if_its_lease_cannot_be_renewed(world: World) -> None:
     fading = Fading(world)
 
     async def dawdle(letter: RenderedMail, still_sending: StillSending) -> None:

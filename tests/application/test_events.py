@@ -27,7 +27,7 @@ def actions(events: Sequence[AuditEvent]) -> list[EventType]:
     return [event.action for event in events]
 
 
-async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> None:
+async def test_events_cover_an_account_from_registration_to_deletion(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD, client_info=HERE)
     await world.verify(token=await world.mailed_token(ALICE), client_info=HERE)
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
@@ -67,7 +67,7 @@ async def test_a_life_is_told_from_the_first_claim_to_the_end(world: World) -> N
     assert {event.actor_id for event in events} == {None, caller.user_id}
 
 
-async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
+async def test_events_about_others_name_the_actor(world: World) -> None:
     root = await world.user("root@example.org", role=Role.ADMIN)
     caller = await world.caller("root@example.org")
     user = await world.user(ALICE)
@@ -91,7 +91,7 @@ async def test_what_is_done_to_others_names_who_did_it(world: World) -> None:
     assert done[-1].client_info == HERE
 
 
-async def test_where_an_admin_sits_is_told_to_others_who_administer_alone(world: World) -> None:
+async def test_only_admins_see_the_ip_address_of_an_admin(world: World) -> None:
     user, root = await world.user(ALICE), await world.user("root@example.org", role=Role.ADMIN)
     caller, boss = await world.caller(ALICE), await world.caller("root@example.org")
     await world.rename_me(caller, username="alice", client_info=HERE)
@@ -144,7 +144,7 @@ async def test_acts_of_a_higher_role_upon_others_hide_address_and_device(world: 
     assert await seen_by(reader.id) == [(root.id, UNKNOWN_CLIENT), (peer.id, UNKNOWN_CLIENT)]
 
 
-async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
+async def test_acts_of_the_operator_are_events_without_an_actor(world: World) -> None:
     user = await world.user(ALICE)
     await world.grant_role(email=ALICE, role=Role.ADMIN)
     *_, granted = await told(world, user.id)
@@ -152,14 +152,14 @@ async def test_the_operator_leaves_a_trace_without_a_name(world: World) -> None:
     assert granted.detail == "from member to admin"
 
 
-async def test_somebody_who_registers_a_known_address_is_told_of_to_its_owner(world: World) -> None:
+async def test_registering_a_known_address_is_an_event_of_its_owner(world: World) -> None:
     user = await world.user(ALICE)
     await world.register(email=ALICE, password=OTHER_PASSWORD, client_info=HERE)
     *_, last = await told(world, user.id)
     assert (last.action, last.actor_id, last.client_info) == (EventType.REGISTERED_AGAIN, None, HERE)
 
 
-async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
+async def test_refresh_token_reuse_is_an_event(world: World) -> None:
     user = await world.user(ALICE)
     first = await world.enter(ALICE)
     await world.refresh(refresh_token=first.refresh_token)
@@ -173,7 +173,7 @@ async def test_a_thief_of_a_refresh_token_is_told_of(world: World) -> None:
     assert actions(await told(world, user.id)).count(EventType.REFRESH_REUSED) == 1
 
 
-async def test_what_has_no_effect_leaves_no_trace(world: World) -> None:
+async def test_calls_without_effect_are_no_events(world: World) -> None:
     user = await world.user(ALICE)
     await world.user("root@example.org", role=Role.ADMIN)
     boss = await world.caller("root@example.org")
@@ -190,7 +190,7 @@ async def test_what_has_no_effect_leaves_no_trace(world: World) -> None:
     assert await told(world, user.id) == before
 
 
-async def test_proving_twice_is_told_once(world: World) -> None:
+async def test_verifying_twice_is_one_event(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD)
     token = await world.mailed_token(ALICE)
     user = await world.verify(token=token)
@@ -198,7 +198,7 @@ async def test_proving_twice_is_told_once(world: World) -> None:
     assert actions(await told(world, user.id)) == [EventType.REGISTERED, EventType.VERIFIED]
 
 
-async def test_pages_go_back_in_time(world: World) -> None:
+async def test_pages_are_newest_first(world: World) -> None:
     user = await world.user(ALICE)
     for _ in range(5):
         await world.enter(ALICE)
@@ -215,7 +215,7 @@ async def test_pages_go_back_in_time(world: World) -> None:
     assert len(everything) == 6
 
 
-async def test_nobody_has_no_events_and_a_deleted_user_still_has(world: World) -> None:
+async def test_an_unknown_user_has_no_events_but_a_deleted_one_has(world: World) -> None:
     with refused(ErrorCode.NOT_FOUND):
         await world.list_events(UUID(int=1))
     user = await world.user(BOB)

@@ -27,7 +27,7 @@ async def mails(export: Export) -> list[tuple[MailKind, str]]:
     return [(mail.kind, mail.recipient) for mail in await everything(export.mails)]
 
 
-async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
+async def test_the_export_contains_everything_stored_newest_first(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     await world.change_email(await world.caller(), new_email="elsewhere@example.org", password=PASSWORD)
     over = await world.caller()
@@ -53,7 +53,7 @@ async def test_it_is_everything_that_is_kept_newest_first(world: World) -> None:
     ]
 
 
-async def test_nothing_of_others_is_in_it(world: World) -> None:
+async def test_the_export_contains_nothing_about_others(world: World) -> None:
     await world.user(ALICE)
     bob = await world.user(BOB)
     await moving(world, bob, ALICE)
@@ -66,7 +66,7 @@ async def test_nothing_of_others_is_in_it(world: World) -> None:
     assert await mails(export) == []
 
 
-async def test_a_claim_does_not_see_what_was_sent_to_the_address_for_others(world: World) -> None:
+async def test_an_unverified_user_does_not_see_mails_to_others_of_the_address(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     await world.ask_for_verification(email=ALICE)
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
@@ -76,7 +76,7 @@ async def test_a_claim_does_not_see_what_was_sent_to_the_address_for_others(worl
     assert [mail.user_id for mail in await everything(export.mails)] == [squatter.id]
 
 
-async def test_an_heir_to_the_address_sees_nothing_of_the_account_before(world: World) -> None:
+async def test_a_later_user_of_the_address_sees_nothing_of_the_earlier_account(world: World) -> None:
     await world.user(ALICE)
     await world.ask_for_reset(email=ALICE)
     await world.delete_me(await world.caller(), password=PASSWORD)
@@ -112,7 +112,7 @@ async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -
     assert all(0 < len(page) <= PAGE for page in pages)
 
 
-async def test_pages_are_read_when_they_are_asked_for(world: World) -> None:
+async def test_pages_are_read_lazily(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     export = await world.export_me(caller)
@@ -124,7 +124,7 @@ async def test_pages_are_read_when_they_are_asked_for(world: World) -> None:
     assert alice == export.user
 
 
-async def test_whoever_is_gone_is_nobody(world: World) -> None:
+async def test_a_deleted_user_is_refused(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     async with world.begin() as work:

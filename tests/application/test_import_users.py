@@ -41,7 +41,7 @@ def lost(line: int, reason: str) -> ImportIssue:
 # -- coming in --------------------------------------------------------------------------------------------
 
 
-async def test_a_user_comes_in_as_it_was(world: World) -> None:
+async def test_a_user_is_imported_unchanged(world: World) -> None:
     strong = await world.hasher.hash(PASSWORD)
     newcomer = replace(
         row("ADA@example.org", username="Ada"), password_hash=strong, disabled=True, created_at=LONG_AGO
@@ -53,7 +53,7 @@ async def test_a_user_comes_in_as_it_was(world: World) -> None:
     assert world.store.rows.mails == {}
 
 
-async def test_what_a_row_leaves_out_is_the_least(world: World) -> None:
+async def test_missing_columns_have_the_least_privileged_defaults(world: World) -> None:
     assert await imported(world, ImportRow(line=1, email=ADA)) == ImportResult(1, 0, ())
     [user] = kept(world)
     assert (user.username, user.password_hash, user.role) == (None, "", Role.MEMBER)
@@ -61,7 +61,7 @@ async def test_what_a_row_leaves_out_is_the_least(world: World) -> None:
     assert world.store.rows.mails == {}
 
 
-async def test_each_has_an_event_that_says_so(world: World) -> None:
+async def test_each_imported_user_has_an_event(world: World) -> None:
     admin = replace(row("root@example.org", username="-", line=2), role=Role.ADMIN, disabled=True)
     await imported(world, row(verified=False), admin, highest=Role.ADMIN)
     told = {(event.user_id, event.action, event.actor_id, event.detail) for event in world.store.rows.events.values()}
@@ -72,7 +72,7 @@ async def test_each_has_an_event_that_says_so(world: World) -> None:
     }
 
 
-async def test_a_password_from_elsewhere_opens_the_door_and_gets_a_hash_of_ours(world: World) -> None:
+async def test_a_foreign_password_logs_in_and_is_rehashed(world: World) -> None:
     ours = await world.hasher.hash(PASSWORD)
     weak = (await world.hasher.hash(OTHER_PASSWORD)).replace("memory$", "weak$")
     bob = replace(row("bob@example.org", line=2), password_hash=weak)
@@ -85,7 +85,7 @@ async def test_a_password_from_elsewhere_opens_the_door_and_gets_a_hash_of_ours(
         assert (text.partition("$")[0], await world.hasher.verify(password, text)) == ("memory", Verdict(True))
 
 
-async def test_nothing_that_is_in_already_is_hashed_again(world: World) -> None:
+async def test_hashes_of_present_users_are_not_computed_again(world: World) -> None:
     weak = replace(row(), password_hash="weak$x")
     await imported(world, weak)
     paid = world.hasher.calls
@@ -96,7 +96,7 @@ async def test_nothing_that_is_in_already_is_hashed_again(world: World) -> None:
 # -- again and again --------------------------------------------------------------------------------------
 
 
-async def test_importing_twice_is_importing_once(world: World) -> None:
+async def test_importing_is_idempotent(world: World) -> None:
     rows = [row(), row("bob@example.org", username="bob", line=2, verified=False)]
     rows += [replace(row("eve@example.org", username="BOB", line=3), created_at=LONG_AGO)]
     assert await imported(world, *rows) == ImportResult(3, 0, ())
@@ -107,14 +107,14 @@ async def test_importing_twice_is_importing_once(world: World) -> None:
     assert len(world.store.rows.events) == 3
 
 
-async def test_a_run_that_was_broken_off_is_taken_up(world: World) -> None:
+async def test_an_interrupted_import_can_be_resumed(world: World) -> None:
     rows = [row(f"user{number}@example.org", line=number, verified=number % 2 > 0) for number in range(10)]
     await imported(world, *rows[:4])
     assert await imported(world, *rows) == ImportResult(6, 4, ())
     assert len(world.store.rows.users) == 10
 
 
-async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> None:
+async def test_a_user_changed_since_the_import_is_not_changed_again(world: World) -> None:
     waiting = row(verified=False)
     await imported(world, waiting)
     [claim] = kept(world)
@@ -127,7 +127,7 @@ async def test_a_user_who_has_lived_on_since_is_left_as_it_is(world: World) -> N
 
 
 @pytest.mark.parametrize("verified", [True, False])
-async def test_who_has_left_or_moved_since_is_not_brought_back(world: World, verified: bool) -> None:
+async def test_a_user_deleted_or_moved_since_the_import_is_not_imported_again(world: World, verified: bool) -> None:
     rows = [row(verified=verified), row("bob@example.org", line=2)]
     await imported(world, *rows)
     [ada], [bob] = kept(world), kept(world, "bob@example.org")
@@ -143,7 +143,7 @@ async def test_who_has_left_or_moved_since_is_not_brought_back(world: World, ver
     assert len(kept(world)) == 1
 
 
-async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World) -> None:
+async def test_an_unverified_import_is_imported_again_as_verified(world: World) -> None:
     await imported(world, row(verified=False))
     assert await imported(world, row()) == ImportResult(1, 0, ())
     assert [user.verified for user in kept(world)] == [True]
@@ -156,14 +156,14 @@ async def test_a_claim_that_is_said_to_be_proven_now_comes_in_again(world: World
 ELSE = "Another user already has this address."
 
 
-async def test_an_address_that_somebody_has_proven_stays_theirs(world: World) -> None:
+async def test_an_address_verified_by_another_user_is_not_taken_over(world: World) -> None:
     holder = await world.user(ADA)
     for verified in (True, False):
         assert await imported(world, row(line=7, verified=verified)) == ImportResult(0, 0, (lost(7, ELSE),))
     assert kept(world) == [holder]
 
 
-async def test_a_strangers_claim_is_no_obstacle(world: World) -> None:
+async def test_an_unverified_user_of_the_address_does_not_prevent_the_import(world: World) -> None:
     await world.register(email=ADA, password=PASSWORD)
     assert (await imported(world, row(verified=False))).added == 1
     assert [user.verified for user in kept(world)] == [False, False]
@@ -171,7 +171,7 @@ async def test_a_strangers_claim_is_no_obstacle(world: World) -> None:
     assert [user.verified for user in kept(world)] == [True]
 
 
-async def test_of_two_rows_with_one_address_the_verified_comes_in_and_the_other_is_told(world: World) -> None:
+async def test_of_two_rows_with_one_address_the_verified_is_imported_and_the_other_listed(world: World) -> None:
     rows = [
         row(line=1, username="first", verified=False),
         row("Ada@Example.org", line=2, username="second"),
@@ -183,20 +183,20 @@ async def test_of_two_rows_with_one_address_the_verified_comes_in_and_the_other_
     assert [user.username for user in kept(world)] == ["second"]
 
 
-async def test_one_address_twice_in_one_run_is_told_even_far_apart(world: World) -> None:
+async def test_a_repeated_address_is_listed_even_far_apart(world: World) -> None:
     since = world.clock()
     for line, told in ((1, ()), (2, (lost(2, ELSE),))):
         done = await world.import_users([row(line=line)], since=since)
         assert done.remarks == told
 
 
-async def test_another_user_of_the_same_address_is_told_by_the_time_it_was_made(world: World) -> None:
+async def test_another_user_of_the_address_is_recognised_by_the_creation_time(world: World) -> None:
     await imported(world, replace(row(), created_at=LONG_AGO))
     other = replace(row(line=2), created_at=LONG_AGO + timedelta(microseconds=1))
     assert await imported(world, other) == ImportResult(0, 0, (lost(2, ELSE),))
 
 
-async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World) -> None:
+async def test_an_unusable_username_is_dropped_and_listed(world: World) -> None:
     await world.user("holder@example.org", username="ada")
     rows = [row("a@example.org", line=1, username="ADA"), row("b@example.org", line=2, username="no name")]
     rows += [row("c@example.org", line=3, username=""), row("d@example.org", line=4, username="free")]
@@ -214,7 +214,7 @@ async def test_a_username_that_cannot_be_kept_is_given_up_and_told(world: World)
     ]
 
 
-async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> None:
+async def test_a_row_whose_address_is_verified_meanwhile_is_listed(world: World) -> None:
     class Slow(MemoryHasher):
         async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:
             await world.user(ADA)
@@ -240,7 +240,9 @@ async def test_who_loses_an_address_at_the_last_moment_is_told(world: World) -> 
     ],
     ids=str,
 )
-async def test_a_bad_row_is_told_and_the_others_come_in(world: World, bad: ImportRow, reason: str) -> None:
+async def test_an_invalid_row_is_listed_and_the_others_are_imported(
+    world: World, bad: ImportRow, reason: str
+) -> None:
     done = await imported(world, row("b@example.org"), replace(bad, line=2), row("c@example.org", line=3))
     assert (done.added, done.known) == (2, 0)
     [remark] = done.remarks
@@ -250,12 +252,12 @@ async def test_a_bad_row_is_told_and_the_others_come_in(world: World, bad: Impor
     assert len(world.store.rows.users) == 2
 
 
-async def test_nobody_rises_above_what_the_operator_allows(world: World) -> None:
+async def test_no_imported_role_exceeds_what_the_operator_allows(world: World) -> None:
     admin, moderator = (replace(row(f"{role}@example.org"), role=role) for role in (Role.ADMIN, Role.MODERATOR))
     assert (await imported(world, admin, moderator, highest=Role.MODERATOR)).added == 1
     assert [user.role for user in world.store.rows.users.values()] == [Role.MODERATOR]
     assert (await imported(world, admin, moderator, highest=Role.ADMIN)).added == 1
 
 
-async def test_nobody_at_all_is_a_batch_too(world: World) -> None:
+async def test_an_empty_batch_is_allowed(world: World) -> None:
     assert await imported(world) == ImportResult(0, 0, ())

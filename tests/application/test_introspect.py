@@ -22,7 +22,7 @@ class UnavailableBlocklist(MemoryBlocklist):
         raise unavailable("The blocklist")
 
 
-async def test_a_token_is_active_until_it_expires_and_is_told_with_its_user(world: World) -> None:
+async def test_a_token_is_active_with_its_user_until_it_expires(world: World) -> None:
     user = await world.user(ALICE, role=Role.MODERATOR, username="alice")
     text = (await world.enter(ALICE)).access_token
     world.clock.advance(seconds=599)
@@ -31,7 +31,7 @@ async def test_a_token_is_active_until_it_expires_and_is_told_with_its_user(worl
     assert await world.introspect(text) is None
 
 
-async def test_nothing_but_an_access_token_is_active(world: World) -> None:
+async def test_only_access_tokens_are_active(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
     for text in (
@@ -46,7 +46,7 @@ async def test_nothing_but_an_access_token_is_active(world: World) -> None:
         assert await world.introspect(text) is None
 
 
-async def test_whatever_ends_a_session_is_seen_at_once(world: World) -> None:
+async def test_a_token_is_inactive_as_soon_as_its_session_ends(world: World) -> None:
     user = await world.user(ALICE)
     admin = await world.create_user(email="admin@example.org", role=Role.ADMIN, verified=True, password=PASSWORD)
     assert admin is not None
@@ -76,7 +76,7 @@ async def test_whatever_ends_a_session_is_seen_at_once(world: World) -> None:
         assert not await outlives(act), act
 
 
-async def test_who_has_proven_their_address_meanwhile_is_told_so(world: World) -> None:
+async def test_introspection_shows_a_user_verified_since(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     text = (await world.enter(ALICE)).access_token
     before = await world.introspect(text)
@@ -88,7 +88,7 @@ async def test_who_has_proven_their_address_meanwhile_is_told_so(world: World) -
     assert before[0] == replace(after[0], verified=False)
 
 
-async def test_when_nobody_knows_it_is_neither_yes_nor_no(world: World) -> None:
+async def test_without_blocklist_and_store_introspection_fails(world: World) -> None:
     await world.user(ALICE)
     text = (await world.enter(ALICE)).access_token
     check = CachedRevocationCheck(UnavailableBlocklist(), world.revocation_store)
@@ -98,7 +98,7 @@ async def test_when_nobody_knows_it_is_neither_yes_nor_no(world: World) -> None:
     assert await introspect("garbage") is None
 
 
-async def test_a_user_who_went_in_the_meantime_is_nobody(world: World) -> None:
+async def test_the_token_of_a_user_deleted_since_is_inactive(world: World) -> None:
     user = await world.user(ALICE)
     text = (await world.enter(ALICE)).access_token
     async with world.begin() as work:

@@ -28,7 +28,7 @@ async def round_of(world: World) -> tuple[int, list[Spot]]:
         spot = following
 
 
-async def test_a_house_that_is_lived_in_loses_nothing(world: World) -> None:
+async def test_a_purge_removes_nothing_that_is_in_use(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
     await claim(world, BOB, PASSWORD)
     await world.enter(BOB)
@@ -40,7 +40,7 @@ async def test_a_house_that_is_lived_in_loses_nothing(world: World) -> None:
     assert world.store.rows == before
 
 
-async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
+async def test_a_purge_removes_expired_rows(world: World) -> None:
     # Ids say when they were made, and these are made now: so the clock runs ahead, not back.
     alice = await world.user(ALICE)
     await world.login(login=ALICE, password=PASSWORD)
@@ -63,7 +63,7 @@ async def test_what_is_over_is_gone_after_a_round(world: World) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
-async def test_a_round_is_as_many_batches_as_it_takes(world: World, limit: int) -> None:
+async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) -> None:
     world.keep_house = replace(world.keep_house, limit=limit)
     await world.user(ALICE)
     for _ in range(6):
@@ -76,6 +76,6 @@ async def test_a_round_is_as_many_batches_as_it_takes(world: World, limit: int) 
     assert len(world.store.rows.sessions) == 1
 
 
-def test_no_link_outlives_what_it_is_about() -> None:
+def test_no_link_outlives_its_rows() -> None:
     assert max(purpose.lifetime for purpose in LinkPurpose) <= min(retention.CLAIM, retention.ADDRESS_CHANGE)
     assert retention.LINK < retention.MAIL  # a mail tells as long that there may be a link

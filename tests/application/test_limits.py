@@ -70,7 +70,7 @@ async def wait_of(attempt: Awaitable[object]) -> int | None:
 # -- passwords --------------------------------------------------------------------------------------------
 
 
-async def test_after_ten_wrong_passwords_the_right_one_has_to_wait_and_is_not_looked_at(world: World) -> None:
+async def test_after_ten_wrong_passwords_the_right_one_is_refused_unchecked(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
     paid = world.hasher.calls
@@ -83,7 +83,7 @@ async def test_after_ten_wrong_passwords_the_right_one_has_to_wait_and_is_not_lo
     assert await enter(world)
 
 
-async def test_login_attempts_are_counted_alike_with_white_space_around_the_name(world: World) -> None:
+async def test_white_space_around_the_name_does_not_evade_the_limit(world: World) -> None:
     await world.user(ALICE)
     for name in (ALICE, f"{ALICE} ", f" {ALICE}", f"{ALICE}\n", f"\t{ALICE.upper()}\u00a0"):
         await guess(world, 2, name)
@@ -91,7 +91,7 @@ async def test_login_attempts_are_counted_alike_with_white_space_around_the_name
         assert await verdict(enter(world, name)) is ErrorCode.RATE_LIMITED
 
 
-async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
+async def test_the_owner_can_log_in_from_another_network(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
@@ -99,7 +99,7 @@ async def test_the_owner_gets_in_from_elsewhere(world: World) -> None:
     assert await enter(world, client_info=UNKNOWN_CLIENT)
 
 
-async def test_whoever_does_not_exist_is_limited_like_anybody_else(world: World) -> None:
+async def test_unknown_users_are_limited_like_known_ones(world: World) -> None:
     """To the letter, and for the same number of looks into the store and the limits."""
     await world.user(ALICE, username="Alice")
     await claim(world, BOB, PASSWORD)
@@ -145,7 +145,7 @@ class Counted:
         self.calls = 0
 
 
-async def test_the_last_stop_looks_for_nobody_as_it_looks_for_anybody(world: World) -> None:
+async def test_the_account_limit_does_the_same_queries_for_unknown_users(world: World) -> None:
     await world.user(ALICE)
     begun, looks = Counted(world), set()
     for login in (ALICE, NOBODY):
@@ -156,7 +156,7 @@ async def test_the_last_stop_looks_for_nobody_as_it_looks_for_anybody(world: Wor
     assert looks == {1}
 
 
-async def test_one_name_in_any_case_is_one_and_another_name_of_the_same_user_tells_nothing(world: World) -> None:
+async def test_names_are_counted_in_any_case_and_do_not_reveal_the_other_name(world: World) -> None:
     """If they shared a count, whoever filled one would learn whose address the other is."""
     await world.user(ALICE, username="Queen.B")
     await guess(world, 5, "queen.b")
@@ -167,7 +167,7 @@ async def test_one_name_in_any_case_is_one_and_another_name_of_the_same_user_tel
     assert await verdict(enter(world, ALICE)) is ErrorCode.RATE_LIMITED
 
 
-async def test_names_too_long_to_be_any_are_counted_and_kept_short(world: World) -> None:
+async def test_names_that_are_too_long_are_counted_and_stored_shortened(world: World) -> None:
     await guess(world, 5, "x" * 30_000)
     await guess(world, 5, "x" * 20_000)
     assert await verdict(enter(world, "x" * 10_000)) is ErrorCode.RATE_LIMITED
@@ -175,7 +175,7 @@ async def test_names_too_long_to_be_any_are_counted_and_kept_short(world: World)
     assert max(len(part) for bucket in world.limits._logs for part in bucket.key) <= 254
 
 
-async def test_a_network_has_fifty_wrong_passwords_for_everybody(world: World) -> None:
+async def test_a_network_has_fifty_wrong_passwords_over_all_accounts(world: World) -> None:
     await world.user(ALICE)
     for number in range(50):
         await guess(world, 1, f"user{number}@example.org")
@@ -183,7 +183,7 @@ async def test_a_network_has_fifty_wrong_passwords_for_everybody(world: World) -
     assert await enter(world, client_info=THERE)
 
 
-async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(world: World) -> None:
+async def test_right_passwords_are_not_counted_and_do_not_reset_failures(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     for number in range(12):
@@ -196,7 +196,7 @@ async def test_right_passwords_are_not_counted_and_clear_nothing_but_themselves(
         await enter(world, ALICE, client_info=THERE)
 
 
-async def test_somebody_who_succeeds_leaves_the_failures_of_others_where_they_are(world: World) -> None:
+async def test_a_successful_login_does_not_reset_the_failures_of_others(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 9)
     for _ in range(3):
@@ -205,7 +205,7 @@ async def test_somebody_who_succeeds_leaves_the_failures_of_others_where_they_ar
     assert await verdict(enter(world)) is ErrorCode.RATE_LIMITED
 
 
-async def test_of_two_hundred_guesses_at_once_ten_are_looked_at(world: World) -> None:
+async def test_of_two_hundred_concurrent_guesses_ten_are_checked(world: World) -> None:
     await world.user(ALICE)
     paid = world.hasher.calls
     outcomes = await at_once([partial(enter, world, ALICE, f"{WRONG} {n}") for n in range(200)])
@@ -222,7 +222,7 @@ class Overloaded(MemoryHasher):
         raise Refusal(ErrorCode.OVERLOADED, retry_after=2)
 
 
-async def test_an_attempt_that_nobody_looked_at_is_given_back(world: World) -> None:
+async def test_an_attempt_that_was_not_checked_is_refunded(world: World) -> None:
     await world.user(ALICE)
     busy = replace(world.login, check=replace(world.check, hasher=Overloaded()))
     for _ in range(30):
@@ -231,7 +231,7 @@ async def test_an_attempt_that_nobody_looked_at_is_given_back(world: World) -> N
     await guess(world, 10)
 
 
-async def test_a_banned_user_with_the_right_password_is_told_so_however_often(world: World) -> None:
+async def test_a_disabled_user_with_the_right_password_always_learns_it(world: World) -> None:
     user = await world.user(ALICE)
     async with world.begin() as work:
         await work.users.set_disabled(user.id, True, now=world.clock())
@@ -240,7 +240,7 @@ async def test_a_banned_user_with_the_right_password_is_told_so_however_often(wo
             await enter(world)
 
 
-async def test_all_addresses_of_one_customer_are_one_network(world: World) -> None:
+async def test_all_ipv6_addresses_of_one_customer_are_one_network(world: World) -> None:
     await world.user(ALICE)
     for number in range(10):
         await guess(world, 1, client_info=ClientInfo(ip=f"2001:db8:1:2:{number:x}::{number:x}"))
@@ -251,7 +251,7 @@ async def test_all_addresses_of_one_customer_are_one_network(world: World) -> No
 # -- the last stop ----------------------------------------------------------------------------------------
 
 
-async def test_after_thirty_wrong_passwords_from_everywhere_a_stranger_has_to_wait_for_a_day(world: World) -> None:
+async def test_after_thirty_wrong_passwords_new_networks_wait_for_a_day(world: World) -> None:
     await world.user(ALICE)
     await guess_everywhere(world)
     assert await wait_of(enter(world)) == 24 * 3600
@@ -260,7 +260,7 @@ async def test_after_thirty_wrong_passwords_from_everywhere_a_stranger_has_to_wa
     assert await enter(world)
 
 
-async def test_where_the_owner_is_logged_in_twenty_wrong_passwords_a_day_are_kept(world: World) -> None:
+async def test_networks_with_a_session_have_twenty_reserved_wrong_passwords_a_day(world: World) -> None:
     await world.user(ALICE)
     await enter(world, client_info=ClientInfo(ip="2001:db8:1:2::1"))
     await guess_everywhere(world)
@@ -278,9 +278,7 @@ async def test_where_the_owner_is_logged_in_twenty_wrong_passwords_a_day_are_kep
 
 
 @pytest.mark.parametrize("logged_in", [True, False])
-async def test_an_account_has_a_hundred_wrong_passwords_a_day_under_both_its_names(
-    world: World, logged_in: bool
-) -> None:
+async def test_an_account_has_a_hundred_wrong_passwords_a_day_over_both_names(world: World, logged_in: bool) -> None:
     """Whoever guesses does so all day, from the owner's own network and from others, however the name is written."""
     await world.user(ALICE, username="Queen.B")
     if logged_in:
@@ -301,7 +299,7 @@ async def test_an_account_has_a_hundred_wrong_passwords_a_day_under_both_its_nam
     assert await enter(world, "queen.b", OTHER_PASSWORD, THERE)
 
 
-async def test_right_passwords_have_a_budget_that_wrong_ones_cannot_use_up(world: World) -> None:
+async def test_wrong_passwords_cannot_use_up_the_budget_of_right_ones(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     await enter(world)
@@ -317,7 +315,7 @@ async def test_right_passwords_have_a_budget_that_wrong_ones_cannot_use_up(world
     assert await enter(world, BOB, client_info=THERE)
 
 
-async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
+async def test_an_ended_session_does_not_make_a_network_known(world: World) -> None:
     await world.user(ALICE)
     pair = await enter(world)
     await enter(world, client_info=THERE)
@@ -331,7 +329,7 @@ async def test_a_session_that_is_over_opens_no_door(world: World) -> None:
     assert await verdict(enter(world, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
-async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown_network(world: World) -> None:
+async def test_sessions_of_others_do_not_make_a_network_known(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     await enter(world, BOB)
@@ -341,7 +339,7 @@ async def test_somebody_else_s_session_opens_no_door_and_neither_does_an_unknown
         assert await verdict(enter(world, client_info=client_info)) is ErrorCode.RATE_LIMITED
 
 
-async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
+async def test_guessing_does_not_affect_sessions(world: World) -> None:
     await world.user(ALICE)
     pair = await enter(world)
     await guess_everywhere(world)
@@ -353,7 +351,7 @@ async def test_sessions_go_on_however_much_is_guessed(world: World) -> None:
 
 
 @pytest.mark.parametrize("login", [ALICE, "queen.b"])
-async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, login: str) -> None:
+async def test_after_a_reset_the_owner_can_log_in_at_once(world: World, login: str) -> None:
     user = await world.user(ALICE, username="Queen.B")
     await guess(world, 10, login)
     await guess_everywhere(world, login, times=20)
@@ -369,7 +367,7 @@ async def test_whoever_has_reset_the_password_gets_in_at_once(world: World, logi
     assert await enter(world, login, OTHER_PASSWORD, THERE)
 
 
-async def test_a_reset_that_fails_clears_nothing(world: World) -> None:
+async def test_a_failed_reset_does_not_reset_the_limits(world: World) -> None:
     await world.user(ALICE)
     await guess(world, 10)
     for token in ("nonsense", link(world, await world.user(BOB), LinkPurpose.VERIFY)):
@@ -419,7 +417,7 @@ VERBS = [Inside.change, Inside.move, Inside.leave, Inside.log_in]
 
 @pytest.mark.parametrize("first", VERBS)
 @pytest.mark.parametrize("then", VERBS)
-async def test_every_verb_that_asks_for_the_password_counts_with_the_others(
+async def test_every_use_case_with_a_password_shares_the_limit(
     inside: Inside,
     first: Callable[[Inside, str], Awaitable[object]],
     then: Callable[[Inside, str], Awaitable[object]],
@@ -466,7 +464,7 @@ async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_
         assert await wait_of(register(world, email, client_info=THERE)) == 20 * 60
 
 
-async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
+async def test_invalid_input_is_not_counted(world: World) -> None:
     for _ in range(10):
         with refused(ErrorCode.PASSWORD_WEAK, field="password"):
             await register(world, ALICE, password="short")
@@ -476,7 +474,7 @@ async def test_what_is_not_taken_anyway_costs_nothing(world: World) -> None:
         await register(world, ALICE)
 
 
-async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_the_same(world: World) -> None:
+async def test_a_taken_username_is_counted_although_no_mail_is_sent(world: World) -> None:
     await world.user(BOB, username="bob")
     for _ in range(200):
         with refused(ErrorCode.USERNAME_TAKEN, field="username"):
@@ -487,7 +485,7 @@ async def test_who_asks_for_a_name_that_is_taken_has_no_mail_and_is_counted_all_
     assert await verdict(register(world, ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
-async def test_a_registration_that_was_not_hashed_costs_nothing(world: World) -> None:
+async def test_a_registration_that_was_not_hashed_is_not_counted(world: World) -> None:
     busy = replace(world.register, hasher=Overloaded())
     for _ in range(250):
         with refused(ErrorCode.OVERLOADED):
@@ -530,7 +528,7 @@ async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(wo
     assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 5 + 1
 
 
-async def test_a_change_of_password_that_failed_costs_nothing(world: World) -> None:
+async def test_a_failed_password_change_is_not_counted(world: World) -> None:
     await world.user(ALICE)
     caller = await world.authenticate((await enter(world)).access_token)
 
@@ -544,7 +542,7 @@ async def test_a_change_of_password_that_failed_costs_nothing(world: World) -> N
 
 
 @pytest.mark.parametrize(("current", "new"), [(PASSWORD, PASSWORD), ("caf\u00e9 " * 4, "cafe\u0301 " * 4)])
-async def test_the_current_password_is_no_new_one(world: World, current: str, new: str) -> None:
+async def test_the_current_password_is_refused_as_the_new_one(world: World, current: str, new: str) -> None:
     user = await world.user(ALICE)
     async with world.begin() as work:
         await work.users.replace_password(user.id, await world.hasher.hash(current), credential_version=1)
@@ -563,7 +561,7 @@ async def test_the_current_password_is_no_new_one(world: World, current: str, ne
 
 
 @pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
-async def test_a_network_has_three_links_an_hour_and_five_a_day_sent_to_somebody(
+async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_address(
     world: World, kind: MailKind
 ) -> None:
     """Known or not, proven or not."""
@@ -590,13 +588,13 @@ async def test_links_of_different_kinds_are_counted_apart(world: World) -> None:
     assert await verdict(world.ask_for_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
 
 
-async def test_what_is_no_address_costs_nothing(world: World) -> None:
+async def test_an_invalid_address_is_not_counted(world: World) -> None:
     for _ in range(10):
         with refused(ErrorCode.EMAIL_INVALID, field="email"):
             await world.ask_for_reset(email="nobody", client_info=HERE)
 
 
-async def test_however_many_strangers_ask_the_owner_has_a_link_that_works(world: World) -> None:
+async def test_however_many_requests_strangers_make_the_owner_has_a_valid_link(world: World) -> None:
     """Strangers from everywhere ask as often as they may; the owner tries at the worst moment."""
     await world.user(ALICE)
     for number in range(6):
@@ -611,7 +609,7 @@ async def test_however_many_strangers_ask_the_owner_has_a_link_that_works(world:
     assert await enter(world, ALICE, OTHER_PASSWORD)
 
 
-async def test_a_sub_address_has_no_mailbox_of_its_own(world: World) -> None:
+async def test_sub_addresses_share_the_limit_of_their_mailbox(world: World) -> None:
     await world.user(ALICE)
     for kind, ask in (("reset", world.ask_for_reset), ("resend", world.ask_for_verification)):
         for number in range(3):
@@ -625,7 +623,7 @@ async def test_a_sub_address_has_no_mailbox_of_its_own(world: World) -> None:
     await world.ask_for_reset(email="alice@sub.example.org", client_info=HERE)
 
 
-async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
+async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
     """Of whatever kind, from however many networks. The rest is what keeps the owner's promise of a link."""
     await world.user(ALICE)
     number = 0
@@ -641,7 +639,7 @@ async def test_strangers_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_li
     assert await verdict(world.ask_for_verification(email=ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
-async def test_when_the_day_is_used_up_the_owner_has_a_link_that_works(world: World) -> None:
+async def test_when_the_daily_limit_is_used_up_the_owner_has_a_valid_link(world: World) -> None:
     await world.user(ALICE)
     for number in range(20):
         await world.ask_for_reset(email=ALICE, client_info=network(number))
@@ -652,7 +650,7 @@ async def test_when_the_day_is_used_up_the_owner_has_a_link_that_works(world: Wo
     await reset(world, await world.mailed_token(ALICE))
 
 
-async def test_strangers_keep_nobody_from_registering_who_gets_no_mail_for_it(world: World) -> None:
+async def test_strangers_cannot_prevent_a_registration_by_using_up_its_mails(world: World) -> None:
     """Links that are asked for an address that nobody has cause no mail, but are counted like others."""
     for number in range(10):
         await world.ask_for_reset(email=ALICE, client_info=network(number))
@@ -666,7 +664,7 @@ async def test_strangers_keep_nobody_from_registering_who_gets_no_mail_for_it(wo
     assert await enter(world, ALICE, OTHER_PASSWORD)
 
 
-async def test_sub_addresses_take_no_registration_from_their_mailbox(world: World) -> None:
+async def test_registrations_of_sub_addresses_do_not_use_up_those_of_the_mailbox(world: World) -> None:
     for number in range(20):
         await register(world, f"alice+{number}@example.org", client_info=network(number))
         world.clock.advance(minutes=5)
@@ -675,9 +673,7 @@ async def test_sub_addresses_take_no_registration_from_their_mailbox(world: Worl
 
 
 @pytest.mark.parametrize("kind", [MailKind.RESET, MailKind.VERIFY])
-async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_in(
-    world: World, kind: MailKind
-) -> None:
+async def test_strangers_cannot_use_up_links_of_a_network_with_a_session(world: World, kind: MailKind) -> None:
     await world.user(ALICE)
     await enter(world, client_info=HERE)
     ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
@@ -690,7 +686,7 @@ async def test_strangers_take_no_link_from_a_network_where_the_owner_is_logged_i
     assert await verdict(ask(email=NOBODY, client_info=HERE)) is None
 
 
-async def test_a_used_reset_link_empties_the_budgets_of_the_mails_about_links(world: World) -> None:
+async def test_using_a_reset_link_resets_the_limits_of_link_mails(world: World) -> None:
     await world.user(ALICE)
     for number in range(6):
         await world.ask_for_reset(email=ALICE, client_info=network(number))
@@ -702,7 +698,7 @@ async def test_a_used_reset_link_empties_the_budgets_of_the_mails_about_links(wo
     await world.ask_for_reset(email=ALICE, client_info=THERE)
 
 
-async def test_an_address_that_is_restored_may_ask_for_links_at_once(world: World) -> None:
+async def test_a_restored_address_can_request_links_at_once(world: World) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, BOB)
     for number in range(6):
@@ -725,7 +721,7 @@ async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: W
     await world.ask_for_reset(email=ALICE, client_info=THERE)
 
 
-async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_new_one(world: World) -> None:
+async def test_address_changes_have_a_limit_of_mails_to_the_old_and_each_new_address(world: World) -> None:
     users = [await world.user(email) for email in (ALICE, BOB)]
     alice, bob = [await world.authenticate((await enter(world, user.email)).access_token) for user in users]
     for number in range(3):
@@ -739,7 +735,7 @@ async def test_changes_of_address_send_so_many_mails_to_the_old_one_and_to_each_
     assert len(owed(world, MailKind.CONFIRM_EMAIL)) == len(owed(world, MailKind.EMAIL_CHANGE_ASKED)) == 6
 
 
-async def test_who_does_not_know_the_password_uses_up_no_mails(world: World) -> None:
+async def test_a_wrong_password_uses_up_no_mails(world: World) -> None:
     await world.user(ALICE)
     alice = await world.authenticate((await enter(world)).access_token)
     for _ in range(9):
@@ -781,7 +777,7 @@ LINKS = [(verify, LinkPurpose.VERIFY), (reset, LinkPurpose.RESET), (follow, Link
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
-async def test_after_twenty_bad_links_a_network_has_to_wait_and_others_have_not(
+async def test_after_twenty_invalid_links_a_network_has_to_wait_but_no_other(
     world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     token = token_for(world, purpose)
@@ -813,7 +809,7 @@ async def test_one_link_may_be_used_60_times_an_hour_from_all_networks(
     assert await verdict(use(world, other)) is None
 
 
-async def test_renewals_keep_a_pace_and_no_other_session_is_held_up(world: World) -> None:
+async def test_refreshes_are_limited_per_session(world: World) -> None:
     await world.user(ALICE)
     pair, other = await enter(world), await enter(world)
     for _ in range(60):
@@ -827,7 +823,7 @@ async def test_renewals_keep_a_pace_and_no_other_session_is_held_up(world: World
     assert await world.refresh(refresh_token=pair.refresh_token)
 
 
-async def test_notices_of_stolen_sessions_fill_no_mailbox(world: World) -> None:
+async def test_notices_of_stolen_sessions_are_limited(world: World) -> None:
     """Somebody with the password can steal as many sessions from themselves as they like."""
     await world.user(ALICE)
     for hours in range(4):
@@ -842,7 +838,7 @@ async def test_notices_of_stolen_sessions_fill_no_mailbox(world: World) -> None:
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
-async def test_good_links_are_not_counted_and_clear_nothing(
+async def test_valid_links_are_not_counted_and_do_not_reset_failures(
     world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     token = token_for(world, purpose)
@@ -855,7 +851,7 @@ async def test_good_links_are_not_counted_and_clear_nothing(
     assert await verdict(use(world, "nonsense")) is ErrorCode.RATE_LIMITED
 
 
-async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) -> None:
+async def test_a_weak_password_with_a_valid_link_is_not_counted(world: World) -> None:
     token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     for _ in range(15):
         with refused(ErrorCode.PASSWORD_WEAK, field="new_password"):
@@ -865,7 +861,7 @@ async def test_a_bad_password_behind_a_good_link_is_not_counted(world: World) ->
     await reset(world, token)
 
 
-async def test_of_a_hundred_bad_links_at_once_twenty_are_looked_at(world: World) -> None:
+async def test_of_a_hundred_concurrent_invalid_links_twenty_are_checked(world: World) -> None:
     outcomes = await at_once([partial(verify, world, "nonsense")] * 100)
     codes = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
     assert (codes.count(ErrorCode.LINK_INVALID), codes.count(ErrorCode.RATE_LIMITED)) == (20, 80)
@@ -874,7 +870,7 @@ async def test_of_a_hundred_bad_links_at_once_twenty_are_looked_at(world: World)
 # -- clients ----------------------------------------------------------------------------------------------
 
 
-async def test_after_twenty_wrong_secrets_a_network_has_to_wait_but_no_client_does(world: World) -> None:
+async def test_after_twenty_wrong_client_secrets_a_network_has_to_wait_but_no_client(world: World) -> None:
     client, secret = await world.add_client(name="billing")
     for number in range(20):
         with refused(ErrorCode.INVALID_CREDENTIALS):

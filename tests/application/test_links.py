@@ -46,7 +46,7 @@ USES: dict[Use, set[LinkPurpose]] = {
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("purpose", LinkPurpose)
-async def test_a_link_is_good_for_its_purpose_alone(world: World, purpose: LinkPurpose, use: Use) -> None:
+async def test_a_link_is_valid_for_its_purpose_only(world: World, purpose: LinkPurpose, use: Use) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
     about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}
@@ -60,7 +60,9 @@ async def test_a_link_is_good_for_its_purpose_alone(world: World, purpose: LinkP
 
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("purpose", LinkPurpose)
-async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose: LinkPurpose, use: Use) -> None:
+async def test_links_of_users_and_of_address_changes_are_not_interchangeable(
+    world: World, purpose: LinkPurpose, use: Use
+) -> None:
     """Sealed for the right purpose, about the wrong thing."""
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
@@ -70,7 +72,7 @@ async def test_a_user_is_no_change_and_a_change_is_no_user(world: World, purpose
 
 
 @pytest.mark.parametrize("use", USES)
-async def test_nothing_else_that_is_signed_is_a_link(world: World, use: Use) -> None:
+async def test_other_signed_texts_are_not_links(world: World, use: Use) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     refresh = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=1))
@@ -78,7 +80,7 @@ async def test_nothing_else_that_is_signed_is_a_link(world: World, use: Use) -> 
         assert await verdict(use(world, text)) is ErrorCode.LINK_INVALID
 
 
-async def test_what_a_link_would_do_can_be_told_before_it_is_done(world: World) -> None:
+async def test_a_link_can_be_described_before_it_is_used(world: World) -> None:
     user = await world.user(ALICE)
     change = await moving(world, user, "alice@example.net")
     before = world.store.rows.copy()

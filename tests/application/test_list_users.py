@@ -17,7 +17,7 @@ pytestmark = pytest.mark.anyio
 
 @settings(max_examples=20, deadline=None)
 @given(count=st.integers(0, 12), limit=st.integers(1, 13))
-async def test_the_pages_together_are_everybody_once(count: int, limit: int) -> None:
+async def test_the_pages_together_contain_every_user_once(count: int, limit: int) -> None:
     world = World()
     made = sorted([(await world.user(f"user{n}@example.org")).id for n in range(count)])
 
@@ -34,7 +34,7 @@ async def test_the_pages_together_are_everybody_once(count: int, limit: int) -> 
     assert seen == made
 
 
-async def test_a_page_that_is_just_full_is_the_last(world: World) -> None:
+async def test_a_full_last_page_has_no_cursor(world: World) -> None:
     for n in range(4):
         await world.user(f"user{n}@example.org")
     page, after = await world.list_users(limit=4)
@@ -43,7 +43,7 @@ async def test_a_page_that_is_just_full_is_the_last(world: World) -> None:
     assert (len(page), after) == (2, PageCursor(page[-1].id))
 
 
-async def test_whoever_comes_while_the_pages_are_turned_moves_nobody(world: World) -> None:
+async def test_a_user_created_between_pages_does_not_shift_others(world: World) -> None:
     made = [await world.user(f"user{n}@example.org") for n in range(3)]
     ids = sorted(user.id for user in made)
     first, after = await world.list_users(limit=2)
@@ -75,14 +75,14 @@ async def test_a_query_is_the_start_of_an_address_or_username(world: World, quer
 
 
 @pytest.mark.parametrize("role", Role)
-async def test_a_role_is_that_role_alone(world: World, role: Role) -> None:
+async def test_a_role_filter_matches_that_role_only(world: World, role: Role) -> None:
     for held in Role:
         await world.user(f"{held}@example.org", role=held)
     page, _ = await world.list_users(role=role)
     assert [user.role for user in page] == [role]
 
 
-async def test_one_user_is_shown_as_they_are(world: World) -> None:
+async def test_one_user_is_shown(world: World) -> None:
     user = await world.user(ALICE)
     assert await world.show_user(user.id) == user
     with refused(ErrorCode.NOT_FOUND):

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.anyio
 
 
 @pytest.mark.parametrize("login", [ALICE, "ALICE@Example.Org", "queen.b", "Queen.B", "QUEEN.B"])
-async def test_address_and_username_open_the_door_in_any_case(world: World, login: str) -> None:
+async def test_address_and_username_log_in_in_any_case(world: World, login: str) -> None:
     user = await world.user(ALICE, username="Queen.B")
     pair = await world.login(
         login=login, password=PASSWORD, client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7")
@@ -41,7 +41,7 @@ async def test_address_and_username_open_the_door_in_any_case(world: World, logi
     assert (pair.expires_in, pair.refresh_expires_in) == (600, 7 * 24 * 3600)
 
 
-async def test_every_login_is_a_session_of_its_own(world: World) -> None:
+async def test_every_login_opens_a_session(world: World) -> None:
     await world.user(ALICE)
     pairs = [await world.enter(ALICE) for _ in range(3)]
     assert len({pair.session_id for pair in pairs}) == 3
@@ -51,7 +51,7 @@ async def test_every_login_is_a_session_of_its_own(world: World) -> None:
     ]
 
 
-async def test_an_unproven_address_logs_in_without_a_role(world: World) -> None:
+async def test_an_unverified_user_logs_in_without_a_role(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     token = (await world.enter(ALICE)).access_token
     assert not (await world.authenticate(token)).verified
@@ -59,7 +59,7 @@ async def test_an_unproven_address_logs_in_without_a_role(world: World) -> None:
         await world.authenticate(token, role=Role.MEMBER)
 
 
-async def test_a_claim_does_not_stand_in_front_of_the_owner(world: World) -> None:
+async def test_an_unverified_user_does_not_hide_the_owner_of_the_address(world: World) -> None:
     owner = await world.user(ALICE, username="queen")
     rival = replace(owner, id=(await claim(world, BOB, OTHER_PASSWORD)).id, verified=False)
     async with world.begin() as work:
@@ -92,7 +92,7 @@ async def _disable(world: World, user: User) -> None:
         ("verified@example.org", "", ErrorCode.INVALID_CREDENTIALS),
     ],
 )
-async def test_everybody_pays_for_exactly_one_hash(
+async def test_every_login_costs_exactly_one_hash(
     world: World, login: str, password: str, code: ErrorCode | None
 ) -> None:
     await world.user("verified@example.org")
@@ -106,7 +106,7 @@ async def test_everybody_pays_for_exactly_one_hash(
 
 
 @pytest.mark.parametrize("around", ["{} ", " {}", "{}\n", "\t{}\r\n", "\u00a0{}"])
-async def test_white_space_around_a_login_is_cut_and_around_a_password_not(world: World, around: str) -> None:
+async def test_white_space_is_stripped_from_the_login_but_not_the_password(world: World, around: str) -> None:
     await world.user(ALICE, username="queen")
     for login in (ALICE, "queen"):
         assert await world.login(login=around.format(login), password=PASSWORD)
@@ -114,7 +114,7 @@ async def test_white_space_around_a_login_is_cut_and_around_a_password_not(world
         assert await verdict(wrong) is ErrorCode.INVALID_CREDENTIALS
 
 
-async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(world: World) -> None:
+async def test_unknown_user_and_wrong_password_are_refused_alike(world: World) -> None:
     await world.user(ALICE)
     said = []
     for login in (ALICE, BOB, "nobody", "@"):
@@ -124,14 +124,14 @@ async def test_a_refusal_does_not_tell_an_unknown_user_from_a_wrong_password(wor
     assert len(set(said)) == 1
 
 
-async def test_a_password_is_taken_as_it_is(world: World) -> None:
+async def test_a_password_is_used_unchanged(world: World) -> None:
     await claim(world, ALICE, f" {PASSWORD}é")
     wrong = (f"{PASSWORD}é", f" {PASSWORD}", f" {PASSWORD}é ", f" {PASSWORD}É", f" {PASSWORD.title()}é")
     assert [await verdict(world.enter(ALICE, text)) for text in wrong] == [ErrorCode.INVALID_CREDENTIALS] * 5
     assert await world.enter(ALICE, f" {PASSWORD}e\u0301")
 
 
-async def test_the_policy_for_new_passwords_never_meets_a_login(world: World) -> None:
+async def test_the_policy_for_new_passwords_does_not_apply_to_logins(world: World) -> None:
     await world.create_user(
         email=ALICE, role=Role.MEMBER, verified=True, password_hash=await world.hasher.hash("123")
     )
@@ -174,7 +174,7 @@ async def _remove(world: World, user: User) -> None:
 
 
 @pytest.mark.parametrize("meanwhile", [_reset, _change, _disable, _remove])
-async def test_what_happens_while_the_password_is_looked_at_wins(
+async def test_a_concurrent_change_during_the_password_check_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
@@ -200,7 +200,7 @@ async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(w
     assert (await world.hasher.verify(OTHER_PASSWORD, world.store.rows.users[user.id].password_hash)).fits
 
 
-async def test_a_role_granted_while_the_password_is_looked_at_stands_in_the_token(world: World) -> None:
+async def test_a_role_granted_during_the_password_check_is_in_the_token(world: World) -> None:
     await world.user(ALICE)
     grant = Interrupted(by=lambda: world.grant_role(email=ALICE, role=Role.ADMIN))
     login = replace(world.login, check=replace(world.check, hasher=grant))
@@ -208,7 +208,7 @@ async def test_a_role_granted_while_the_password_is_looked_at_stands_in_the_toke
     assert (await world.authenticate(pair.access_token)).role is Role.ADMIN
 
 
-async def test_a_password_does_not_grow_too_old(world: World) -> None:
+async def test_passwords_do_not_expire(world: World) -> None:
     await world.user(ALICE)
     world.clock.advance(days=400)
     pair = await world.enter(ALICE)
@@ -233,14 +233,14 @@ async def test_each_of_several_unverified_users_of_an_address_logs_in_for_one_ha
         assert world.hasher.calls == paid + 1
 
 
-async def test_who_shares_a_username_unverified_logs_in_by_it(world: World) -> None:
+async def test_unverified_users_who_share_a_username_log_in_by_it(world: World) -> None:
     first = await claim(world, ALICE, PASSWORD, username="queen")
     second = await claim(world, BOB, OTHER_PASSWORD, username="Queen")
     for user, password in ((first, PASSWORD), (second, OTHER_PASSWORD)):
         assert (await world.authenticate((await world.enter("queen", password)).access_token)).user_id == user.id
 
 
-async def test_who_changes_the_password_among_rivals_still_logs_in(world: World) -> None:
+async def test_an_unverified_user_among_several_logs_in_after_a_password_change(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     second = await claim(world, ALICE, OTHER_PASSWORD)
     caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
@@ -249,7 +249,7 @@ async def test_who_changes_the_password_among_rivals_still_logs_in(world: World)
     assert (await world.authenticate(entered.access_token)).user_id == second.id
 
 
-async def test_those_who_register_one_address_at_once_all_log_in(world: World) -> None:
+async def test_users_who_register_one_address_concurrently_all_log_in(world: World) -> None:
     passwords = [f"{PASSWORD} number {n}" for n in range(2)]
 
     async def register_first() -> None:
@@ -261,7 +261,7 @@ async def test_those_who_register_one_address_at_once_all_log_in(world: World) -
         assert await verdict(world.enter(ALICE, password)) is None
 
 
-async def test_the_password_of_a_rival_is_worth_nothing_once_the_address_is_verified(world: World) -> None:
+async def test_passwords_of_other_users_of_an_address_are_void_after_verification(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     await world.user(ALICE)
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS

@@ -10,7 +10,7 @@ from tests.support.world import World
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_logout_ends_the_session_that_calls_and_no_other(world: World) -> None:
+async def test_a_logout_ends_the_current_session_only(world: World) -> None:
     await world.user(ALICE)
     here, there = await world.enter(ALICE), await world.enter(ALICE)
 
@@ -24,7 +24,7 @@ async def test_a_logout_ends_the_session_that_calls_and_no_other(world: World) -
     )
 
 
-async def test_logging_out_ends_every_generation_of_the_session(world: World) -> None:
+async def test_a_logout_ends_every_generation_of_the_session(world: World) -> None:
     await world.user(ALICE)
     first = await world.enter(ALICE)
     second = await world.refresh(refresh_token=first.refresh_token)
@@ -58,7 +58,7 @@ async def test_the_first_reason_for_an_end_is_kept(world: World) -> None:
     assert (session_of(world, pair).end_reason, session_of(world, pair).ended_at) == (EndReason.LOGOUT, ended_at)
 
 
-async def test_whoever_has_logged_out_is_nobody_to_the_gate(world: World) -> None:
+async def test_after_a_logout_the_access_token_is_refused(world: World) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     await world.logout(await world.authenticate(pair.access_token))

@@ -17,7 +17,7 @@ async def told(world: World, user_id: UUID) -> list[EventType]:
     return [event.action for event in page if event.actor_id is None]
 
 
-async def test_the_sessions_that_are_alive_are_listed_newest_first(world: World) -> None:
+async def test_active_sessions_are_listed_newest_first(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     pairs = [await world.enter(ALICE) for _ in range(3)]
@@ -29,7 +29,7 @@ async def test_the_sessions_that_are_alive_are_listed_newest_first(world: World)
     assert await world.sessions_of(email=ALICE) == []
 
 
-async def test_all_of_one_user_end_and_nobody_elses(world: World) -> None:
+async def test_all_sessions_of_one_user_end_and_no_others(world: World) -> None:
     user = await world.user(ALICE)
     await world.user(BOB)
     pairs, other = [await world.enter(ALICE), await world.enter(ALICE)], await world.enter(BOB)
@@ -40,7 +40,7 @@ async def test_all_of_one_user_end_and_nobody_elses(world: World) -> None:
     assert await world.end_sessions_of(email=ALICE) == 0
 
 
-async def test_one_ends_by_its_id_and_the_others_go_on(world: World) -> None:
+async def test_a_session_ends_by_its_id_and_others_continue(world: World) -> None:
     user = await world.user(ALICE)
     one, other = await world.enter(ALICE), await world.enter(ALICE)
     assert await world.end_any_session(session_id=one.session_id)
@@ -50,7 +50,7 @@ async def test_one_ends_by_its_id_and_the_others_go_on(world: World) -> None:
     assert (await told(world, user.id)).count(EventType.SESSION_ENDED) == 1
 
 
-async def test_nobody_is_not_found(world: World) -> None:
+async def test_an_unknown_user_is_not_found(world: World) -> None:
     for attempt in (world.sessions_of, world.end_sessions_of):
         with refused(ErrorCode.NOT_FOUND):
             await attempt(email=ALICE)

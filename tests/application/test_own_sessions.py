@@ -26,7 +26,7 @@ async def listed(world: World, email: str = ALICE) -> list[UUID]:
     return found[1:]
 
 
-async def test_the_list_is_what_is_alive_newest_first(world: World) -> None:
+async def test_the_list_contains_active_sessions_newest_first(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     pairs = []
@@ -45,7 +45,7 @@ async def test_the_list_is_what_is_alive_newest_first(world: World) -> None:
     assert await listed(world) == [pairs[2].session_id]
 
 
-async def test_a_session_tells_where_it_was_opened_and_when_it_was_last_renewed(world: World) -> None:
+async def test_a_session_shows_the_client_of_its_login_and_the_time_of_its_last_refresh(world: World) -> None:
     await world.user(ALICE)
     opened_at = world.clock()
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
@@ -58,7 +58,7 @@ async def test_a_session_tells_where_it_was_opened_and_when_it_was_last_renewed(
     assert session.client_info == HERE
 
 
-async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> None:
+async def test_ending_one_of_your_sessions_ends_no_other(world: World) -> None:
     alice = await world.user(ALICE)
     here, there, elsewhere = [await world.enter(ALICE) for _ in range(3)]
     caller = await world.authenticate(here.access_token)
@@ -73,14 +73,14 @@ async def test_one_of_the_own_sessions_is_ended_and_no_other(world: World) -> No
     assert (event.actor_id, event.client_info, event.created_at) == (alice.id, HERE, world.clock())
 
 
-async def test_ending_the_session_that_calls_is_a_logout(world: World) -> None:
+async def test_ending_the_current_session_is_a_logout(world: World) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     await world.end_session(await world.authenticate(pair.access_token), pair.session_id)
     assert await ways_in(world, pair) == DEAD
 
 
-async def test_somebody_elses_session_is_like_none_at_all(world: World) -> None:
+async def test_a_session_of_another_user_is_not_found(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     theirs = await world.enter(BOB)
@@ -96,7 +96,7 @@ async def test_somebody_elses_session_is_like_none_at_all(world: World) -> None:
     assert await ways_in(world, theirs) == (None, None)
 
 
-async def test_what_is_over_is_ended_again_and_waits_until_that_is_in_force(world: World) -> None:
+async def test_ending_an_ended_session_waits_until_its_revocation_is_published(world: World) -> None:
     alice = await world.user(ALICE)
     caller, other = await world.caller(), await world.caller()
     await world.end_session(caller, other.session_id)
@@ -111,7 +111,7 @@ async def test_what_is_over_is_ended_again_and_waits_until_that_is_in_force(worl
     assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
 
 
-async def test_an_expired_session_may_be_ended_and_is_no_event(world: World) -> None:
+async def test_ending_an_expired_session_is_no_event(world: World) -> None:
     alice = await world.user(ALICE)
     pair = await world.enter()
     world.clock.advance(days=7)
@@ -119,7 +119,7 @@ async def test_an_expired_session_may_be_ended_and_is_no_event(world: World) -> 
     assert EventType.SESSION_ENDED not in acts(world, alice)
 
 
-async def test_of_many_who_end_one_session_at_once_all_succeed_and_one_is_told_of(world: World) -> None:
+async def test_of_many_concurrent_ends_of_a_session_all_succeed_and_one_is_an_event(world: World) -> None:
     alice = await world.user(ALICE)
     caller, pair = await world.caller(), await world.enter()
     outcomes = await at_once([lambda: world.end_session(caller, pair.session_id)] * 10)

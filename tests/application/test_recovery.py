@@ -59,7 +59,7 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     assert await verdict(again) is ErrorCode.LINK_INVALID
 
 
-async def test_the_new_mailbox_resets_once_the_change_cannot_be_undone_any_more(world: World) -> None:
+async def test_the_new_mailbox_gets_reset_links_after_the_undo_period(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, NEW)
     restore = change_link(world, change, LinkPurpose.RESTORE)
@@ -69,7 +69,7 @@ async def test_the_new_mailbox_resets_once_the_change_cannot_be_undone_any_more(
     assert await verdict(world.restore_email(token=restore)) is ErrorCode.LINK_EXPIRED
 
 
-async def test_an_address_that_was_never_verified_does_not_make_a_reset_wait(world: World) -> None:
+async def test_an_unverified_former_address_does_not_delay_a_reset(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
     await moved(world, user, NEW)
     await world.ask_for_reset(email=NEW)
@@ -77,9 +77,7 @@ async def test_an_address_that_was_never_verified_does_not_make_a_reset_wait(wor
 
 
 @pytest.mark.parametrize("deleted", [False, True], ids=["moved", "deleted"])
-async def test_a_reset_for_a_lost_address_gives_the_account_back_and_not_a_strangers(
-    world: World, deleted: bool
-) -> None:
+async def test_a_reset_for_a_former_address_restores_the_owners_account_only(world: World, deleted: bool) -> None:
     user = await world.user(ALICE)
     if deleted:
         await world.delete_me(await world.caller(), password=PASSWORD)
@@ -97,7 +95,7 @@ async def test_a_reset_for_a_lost_address_gives_the_account_back_and_not_a_stran
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
 
 
-async def test_an_account_that_was_driven_out_of_its_address_and_deleted_comes_back(world: World) -> None:
+async def test_a_displaced_and_deleted_account_can_be_restored(world: World) -> None:
     """The thief moves it to an address of theirs, lets another account of theirs take that, and deletes it then."""
     user = await world.user(ALICE)
     change = await moved(world, user, "thief@example.net")

@@ -45,7 +45,7 @@ async def rotated(world: World, times: int) -> list[TokenPair]:
     return pairs
 
 
-async def test_a_refresh_hands_out_the_next_generation_of_the_same_session(world: World) -> None:
+async def test_a_refresh_returns_the_next_generation_of_the_session(world: World) -> None:
     await world.user(ALICE)
     first, second = await rotated(world, 1)
 
@@ -56,14 +56,14 @@ async def test_a_refresh_hands_out_the_next_generation_of_the_same_session(world
     assert session_of(world, second).rotated_at == world.clock()
 
 
-async def test_the_access_token_of_the_generation_before_lives_out_its_minutes(world: World) -> None:
+async def test_the_previous_access_token_stays_valid_until_it_expires(world: World) -> None:
     await world.user(ALICE)
     first, _ = await rotated(world, 1)
     assert (await world.authenticate(first.access_token)).generation == 1
 
 
 @pytest.mark.parametrize("seconds", [0, 0.5, 9.999, 10])
-async def test_asking_again_within_ten_seconds_gives_the_very_same_pair(world: World, seconds: float) -> None:
+async def test_repeating_a_refresh_within_ten_seconds_returns_the_same_pair(world: World, seconds: float) -> None:
     await world.user(ALICE)
     first, second = await rotated(world, 1)
     world.clock.advance(seconds=seconds)
@@ -76,7 +76,7 @@ async def test_asking_again_within_ten_seconds_gives_the_very_same_pair(world: W
     assert not owed(world, MailKind.SESSION_STOLEN)
 
 
-async def test_asking_again_does_not_lengthen_the_grace(world: World) -> None:
+async def test_repeating_a_refresh_does_not_extend_the_grace_period(world: World) -> None:
     await world.user(ALICE)
     first, _ = await rotated(world, 1)
     for _ in range(2):
@@ -88,7 +88,7 @@ async def test_asking_again_does_not_lengthen_the_grace(world: World) -> None:
 
 
 @pytest.mark.parametrize(("age", "seconds"), [(1, 10.001), (1, 3600), (2, 0), (2, 1), (3, 0)])
-async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
+async def test_reuse_of_an_older_token_ends_the_session_and_notifies_the_owner(
     world: World, age: int, seconds: float
 ) -> None:
     user = await world.user(ALICE)
@@ -113,7 +113,7 @@ async def test_an_older_or_later_token_ends_the_session_and_tells_the_owner(
     assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
 
 
-async def test_a_theft_from_a_mere_claim_ends_the_session_and_fills_no_mailbox(world: World) -> None:
+async def test_reuse_of_an_unverified_users_token_ends_the_session_without_a_mail(world: World) -> None:
     """Who claims a stranger's mailbox can be robbed by themselves, as often as they like."""
     await claim(world, ALICE, PASSWORD)
     pairs = await rotated(world, 2)
@@ -123,7 +123,7 @@ async def test_a_theft_from_a_mere_claim_ends_the_session_and_fills_no_mailbox(w
     assert not owed(world, MailKind.SESSION_STOLEN)
 
 
-async def test_after_a_theft_no_access_token_of_the_session_is_welcome(world: World) -> None:
+async def test_after_token_reuse_no_access_token_of_the_session_is_valid(world: World) -> None:
     await world.user(ALICE)
     bystander = await world.enter(ALICE)
     pairs = await rotated(world, 2)
@@ -133,7 +133,7 @@ async def test_after_a_theft_no_access_token_of_the_session_is_welcome(world: Wo
     assert await ways_in(world, bystander) == (None, None)
 
 
-async def test_twenty_at_once_get_one_successor(world: World) -> None:
+async def test_twenty_concurrent_refreshes_get_the_same_successor(world: World) -> None:
     await world.user(ALICE)
     first = await world.enter(ALICE)
 
@@ -146,7 +146,7 @@ async def test_twenty_at_once_get_one_successor(world: World) -> None:
     assert await renew(world, same)
 
 
-async def test_twenty_thieves_at_once_cause_one_mail(world: World) -> None:
+async def test_twenty_concurrent_reuses_cause_one_mail(world: World) -> None:
     await world.user(ALICE)
     first = (await rotated(world, 2))[0]
     outcomes = await at_once([lambda: verdict(renew(world, first))] * 20)
@@ -154,7 +154,7 @@ async def test_twenty_thieves_at_once_cause_one_mail(world: World) -> None:
     assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
 
 
-async def test_refresh_and_logout_at_once_leave_nothing_alive(world: World) -> None:
+async def test_a_concurrent_refresh_and_logout_leave_the_session_ended(world: World) -> None:
     await world.user(ALICE)
     first = await world.enter(ALICE)
     caller = await world.authenticate(first.access_token)
@@ -210,7 +210,7 @@ async def _change(world: World, user: User) -> None:
         (_change, EndReason.PASSWORD_CHANGED),
     ],
 )
-async def test_what_ended_stays_ended(
+async def test_an_ended_session_stays_ended(
     world: World, happens: Callable[[World, User], Awaitable[None]], reason: EndReason
 ) -> None:
     await world.user(BOB, role=Role.ADMIN)
@@ -224,14 +224,14 @@ async def test_what_ended_stays_ended(
     assert not owed(world, MailKind.SESSION_STOLEN)
 
 
-async def test_logging_out_ends_one_session_and_spares_the_others(world: World) -> None:
+async def test_a_logout_ends_one_session_and_no_others(world: World) -> None:
     user = await world.user(ALICE)
     other = await world.enter(ALICE)
     await _logout(world, user)
     assert await ways_in(world, other) == (None, None)
 
 
-async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(world: World) -> None:
+async def test_an_ended_session_is_made_anonymous_when_its_user_is_removed(world: World) -> None:
     boss, user = await world.user(BOB, role=Role.ADMIN), await world.user(ALICE)
     pair = await world.login(
         login=ALICE, password=PASSWORD, client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7")
@@ -246,7 +246,7 @@ async def test_an_ended_session_is_forgotten_of_whom_once_the_user_is_removed(wo
 @pytest.mark.parametrize(
     ("seconds", "code"), [(-1, None), (0, ErrorCode.TOKEN_EXPIRED), (1, ErrorCode.TOKEN_EXPIRED)]
 )
-async def test_a_session_that_idles_for_seven_days_expires(
+async def test_a_session_that_is_idle_for_seven_days_expires(
     world: World, seconds: int, code: ErrorCode | None
 ) -> None:
     await world.user(ALICE)
@@ -256,7 +256,7 @@ async def test_a_session_that_idles_for_seven_days_expires(
     assert session_of(world, first).end_reason is None
 
 
-async def test_a_session_that_never_idles_expires_after_thirty_days(world: World) -> None:
+async def test_an_active_session_expires_after_thirty_days(world: World) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     opened = world.clock()
@@ -270,7 +270,7 @@ async def test_a_session_that_never_idles_expires_after_thirty_days(world: World
         await renew(world, pair)
 
 
-async def test_an_expired_session_is_not_taken_for_a_stolen_one(world: World) -> None:
+async def test_an_expired_session_does_not_count_as_stolen(world: World) -> None:
     await world.user(ALICE)
     first, _ = await rotated(world, 1)
     world.clock.advance(days=8)
@@ -280,7 +280,7 @@ async def test_an_expired_session_is_not_taken_for_a_stolen_one(world: World) ->
 
 
 @pytest.mark.parametrize(("before", "after"), [(Role.MEMBER, Role.ADMIN), (Role.ADMIN, Role.MEMBER)])
-async def test_a_refresh_carries_the_role_of_now(world: World, before: Role, after: Role) -> None:
+async def test_a_refresh_returns_the_current_role(world: World, before: Role, after: Role) -> None:
     await world.user(BOB, role=Role.ADMIN)
     user = await world.user(ALICE, role=before)
     pair = await world.enter(ALICE)
@@ -292,7 +292,7 @@ async def test_a_refresh_carries_the_role_of_now(world: World, before: Role, aft
     assert (await world.authenticate((await renew(world, pair)).access_token)).role is after
 
 
-async def test_the_answer_that_was_lost_before_a_role_change_is_no_way_round_it(world: World) -> None:
+async def test_repeating_a_refresh_after_a_role_change_returns_the_new_role(world: World) -> None:
     await world.user(BOB, role=Role.ADMIN)
     user = await world.user(ALICE, role=Role.ADMIN)
     first, _ = await rotated(world, 1)
@@ -305,7 +305,7 @@ async def test_the_answer_that_was_lost_before_a_role_change_is_no_way_round_it(
     assert (await world.authenticate((await renew(world, again)).access_token)).role is Role.MEMBER
 
 
-async def test_a_refresh_notices_that_the_address_was_proven(world: World) -> None:
+async def test_a_refresh_returns_a_verified_token_after_verification(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
     async with world.begin() as work:
@@ -314,13 +314,13 @@ async def test_a_refresh_notices_that_the_address_was_proven(world: World) -> No
 
 
 @pytest.mark.parametrize("text", ["", "x", "é", "a.b.c", "A" * 75, "A" * 100_000])
-async def test_a_forged_token_is_refused_without_a_look_at_the_store(world: World, text: str) -> None:
+async def test_a_forged_token_is_refused_without_io(world: World, text: str) -> None:
     async with world.begin():  # the store is busy, so a look at it would wait for ever
         with refused(ErrorCode.TOKEN_INVALID):
             await world.refresh(refresh_token=text)
 
 
-async def test_an_access_token_refreshes_nothing(world: World) -> None:
+async def test_an_access_token_cannot_refresh(world: World) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     with refused(ErrorCode.TOKEN_INVALID):
@@ -329,7 +329,7 @@ async def test_an_access_token_refreshes_nothing(world: World) -> None:
         await world.authenticate(pair.refresh_token)
 
 
-async def test_a_generation_that_was_never_handed_out_ends_nothing(world: World) -> None:
+async def test_a_generation_that_was_never_issued_does_not_end_the_session(world: World) -> None:
     """Only a store that was set back to an older state can see one."""
     await world.user(ALICE)
     pair = await world.enter(ALICE)
@@ -407,7 +407,7 @@ class Story:
 
 @settings(max_examples=50, deadline=None)
 @given(steps=st.lists(STEPS, max_size=20))
-async def test_a_session_has_one_living_generation_and_never_comes_back(steps: list[tuple[str, int]]) -> None:
+async def test_a_session_has_one_current_generation_and_never_revives(steps: list[tuple[str, int]]) -> None:
     world = World(limited=False)  # every step renews every pair
     await world.user(ALICE)
     story = Story(world, await world.enter(ALICE))

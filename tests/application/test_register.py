@@ -11,7 +11,7 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_new_address_becomes_a_claim_and_is_owed_a_link(world: World) -> None:
+async def test_a_new_address_gets_an_unverified_user_and_a_link(world: World) -> None:
     made = await claim(world, "Alice@Example.ORG", PASSWORD, username="Alice")
 
     assert (made.email, made.username, made.role, made.verified) == (ALICE, "Alice", Role.MEMBER, False)
@@ -21,7 +21,7 @@ async def test_a_new_address_becomes_a_claim_and_is_owed_a_link(world: World) ->
     assert world.nudged == [mail.id]
 
 
-async def test_a_proven_address_is_told_so_and_nothing_else_changes(world: World) -> None:
+async def test_the_owner_of_a_verified_address_gets_a_notice_and_nothing_changes(world: World) -> None:
     await world.user(ALICE)
     before = dict(world.store.rows.users)
 
@@ -32,7 +32,7 @@ async def test_a_proven_address_is_told_so_and_nothing_else_changes(world: World
     assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ALREADY_REGISTERED, ALICE, None)
 
 
-async def test_known_and_unknown_addresses_get_the_same_answer_at_the_same_price(world: World) -> None:
+async def test_known_and_unknown_addresses_get_the_same_response_at_the_same_cost(world: World) -> None:
     await world.user(ALICE)
     prices = []
     for email in (ALICE, BOB):
@@ -42,21 +42,21 @@ async def test_known_and_unknown_addresses_get_the_same_answer_at_the_same_price
     assert prices == [(1, 1), (1, 2)]
 
 
-async def test_an_address_may_be_claimed_many_times(world: World) -> None:
+async def test_an_address_can_be_registered_several_times(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(3)]
 
     assert len({made.id for made in claims}) == 3
     assert [mail.user_id for mail in owed(world, MailKind.VERIFY)] == [made.id for made in claims]
 
 
-async def test_a_username_that_is_only_claimed_is_still_free(world: World) -> None:
+async def test_a_username_of_an_unverified_user_is_free(world: World) -> None:
     await claim(world, ALICE, PASSWORD, username="queen")
     made = await claim(world, BOB, PASSWORD, username="Queen")
     assert made.username == "Queen"
 
 
 @pytest.mark.parametrize("email", [ALICE, BOB])
-async def test_a_proven_username_is_refused_whatever_the_address(world: World, email: str) -> None:
+async def test_a_username_of_a_verified_user_is_refused_for_any_address(world: World, email: str) -> None:
     await world.user(ALICE, username="queen")
     with refused(ErrorCode.USERNAME_TAKEN, field="username"):
         await world.register(email=email, password=PASSWORD, username="QUEEN")
@@ -92,7 +92,7 @@ async def test_a_registration_names_every_field_that_is_wrong(world: World) -> N
     assert world.hasher.calls == 0
 
 
-async def test_a_claim_made_before_the_proof_does_not_survive_it(world: World) -> None:
+async def test_an_unverified_user_does_not_survive_the_verification_of_another(world: World) -> None:
     """Somebody plants a password on an address that is not theirs, and waits."""
     await claim(world, ALICE, OTHER_PASSWORD)
     planted = await world.enter(ALICE, OTHER_PASSWORD)

@@ -17,7 +17,7 @@ HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 
 
 @pytest.mark.parametrize(("before", "after"), [(None, "queen"), ("queen", "Bee.2"), ("queen", None)])
-async def test_a_name_is_taken_changed_and_given_up(world: World, before: str | None, after: str | None) -> None:
+async def test_a_username_can_be_set_changed_and_removed(world: World, before: str | None, after: str | None) -> None:
     alice = await world.user(ALICE, username=before)
     renamed = await world.rename_me(await world.caller(), username=after, client_info=HERE)
     assert renamed.username == after
@@ -33,7 +33,7 @@ async def test_a_name_is_taken_changed_and_given_up(world: World, before: str | 
 
 
 @pytest.mark.parametrize("name", [None, "queen"])
-async def test_the_name_one_has_is_no_change_and_no_event(world: World, name: str | None) -> None:
+async def test_the_current_username_is_no_change_and_no_event(world: World, name: str | None) -> None:
     alice = await world.user(ALICE, username=name)
     caller = await world.caller()
     before = world.store.rows.copy()
@@ -41,7 +41,7 @@ async def test_the_name_one_has_is_no_change_and_no_event(world: World, name: st
     assert world.store.rows == before
 
 
-async def test_ones_own_name_may_be_written_differently(world: World) -> None:
+async def test_the_case_of_your_username_can_be_changed(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     assert (await world.rename_me(await world.caller(), username="QUEEN")).username == "QUEEN"
     assert acts(world, alice)[-1] is EventType.USERNAME_CHANGED
@@ -50,14 +50,14 @@ async def test_ones_own_name_may_be_written_differently(world: World) -> None:
 @pytest.mark.parametrize(
     "name", ["", "ab", "a" * 33, "a b", "ada@example.org", ".ada", "ada-", "ädä", "a\0da", "ａda"]
 )
-async def test_what_is_no_username_is_refused(world: World, name: str) -> None:
+async def test_an_invalid_username_is_refused(world: World, name: str) -> None:
     await world.user(ALICE, username="queen")
     with refused(ErrorCode.USERNAME_INVALID, field="username"):
         await world.rename_me(await world.caller(), username=name)
 
 
 @pytest.mark.parametrize("name", ["queen", "QUEEN", "Queen"])
-async def test_the_name_of_somebody_proven_is_taken_also_for_the_unproven(world: World, name: str) -> None:
+async def test_a_username_of_a_verified_user_is_taken_also_for_unverified_users(world: World, name: str) -> None:
     await world.user(ALICE, username="queen")
     await world.user(BOB)
     await claim(world, "carol@example.org", PASSWORD)
@@ -70,7 +70,7 @@ async def test_the_name_of_somebody_proven_is_taken_also_for_the_unproven(world:
         assert world.store.rows == before
 
 
-async def test_the_name_of_a_mere_claim_stands_in_nobodys_way(world: World) -> None:
+async def test_a_username_of_an_unverified_user_is_not_taken(world: World) -> None:
     await claim(world, "carol@example.org", PASSWORD, username="queen")
     await claim(world, "dave@example.org", PASSWORD)
     await world.user(ALICE)
@@ -78,14 +78,14 @@ async def test_the_name_of_a_mere_claim_stands_in_nobodys_way(world: World) -> N
     assert (await world.rename_me(await world.caller(ALICE), username="queen")).username == "queen"
 
 
-async def test_a_name_that_was_given_up_is_free(world: World) -> None:
+async def test_a_removed_username_is_free(world: World) -> None:
     await world.user(ALICE, username="queen")
     await world.user(BOB)
     await world.rename_me(await world.caller(ALICE), username=None)
     assert (await world.rename_me(await world.caller(BOB), username="Queen")).username == "Queen"
 
 
-async def test_of_twenty_who_want_one_name_at_once_one_gets_it(world: World) -> None:
+async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(world: World) -> None:
     callers = []
     for number in range(20):
         await world.user(f"user{number}@example.org")
@@ -95,7 +95,7 @@ async def test_of_twenty_who_want_one_name_at_once_one_gets_it(world: World) -> 
     assert [user.username for user in world.store.rows.users.values()].count("queen") == 1
 
 
-async def test_whoever_is_gone_is_nobody(world: World) -> None:
+async def test_a_deleted_user_is_refused(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
     async with world.begin() as work:

@@ -52,7 +52,7 @@ async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
     assert world.store.rows.users[user.id].credential_version == user.credential_version + 1
 
 
-async def test_asking_for_a_link_looks_nobody_up_and_answers_alike(world: World) -> None:
+async def test_requesting_a_link_does_no_lookup_and_answers_alike(world: World) -> None:
     await world.user(ALICE)
     for email in (ALICE, BOB):
         await world.ask_for_reset(email=email)
@@ -60,7 +60,7 @@ async def test_asking_for_a_link_looks_nobody_up_and_answers_alike(world: World)
     assert len(world.nudged) == 2
 
 
-async def test_a_reset_ends_every_session_and_tells_the_owner(world: World) -> None:
+async def test_a_reset_ends_every_session_and_notifies_the_owner(world: World) -> None:
     user = await world.user(ALICE)
     pairs = [await world.enter(ALICE) for _ in range(3)]
 
@@ -82,7 +82,7 @@ async def test_a_link_works_once(world: World) -> None:
     assert await world.enter(ALICE, OTHER_PASSWORD)
 
 
-async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: World) -> None:
+async def test_of_forty_concurrent_resets_one_succeeds_and_its_password_works(world: World) -> None:
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
     token = link(world, user, LinkPurpose.RESET)
@@ -106,7 +106,7 @@ async def test_of_forty_at_once_one_gets_through_and_that_password_works(world: 
     assert await ways_in(world, pair) == DEAD
 
 
-async def test_using_one_link_kills_the_others(world: World) -> None:
+async def test_using_one_link_voids_the_others(world: World) -> None:
     user = await world.user(ALICE)
     tokens = []
     for _ in range(3):
@@ -126,7 +126,7 @@ async def test_using_one_link_kills_the_others(world: World) -> None:
         ("queen of 1234567", "queen of 1234567", ErrorCode.PASSWORD_WEAK, "new_password"),
     ],
 )
-async def test_a_slip_of_the_fingers_leaves_the_link_usable(
+async def test_a_refused_password_leaves_the_link_valid(
     world: World, password: str, confirmed: str, code: ErrorCode, field: str
 ) -> None:
     token = link(world, await world.user(ALICE, username="queen"), LinkPurpose.RESET)
@@ -164,14 +164,14 @@ async def test_a_link_for_verifying_resets_nothing(world: World) -> None:
         await reset(world, link(world, user, LinkPurpose.VERIFY))
 
 
-async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> None:
+async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     await reset(world, link(world, alice, LinkPurpose.RESET))
     assert world.store.rows.users[bob.id] == bob
     assert await world.enter(BOB)
 
 
-async def test_a_reset_of_a_claim_proves_the_address_and_removes_its_rivals(world: World) -> None:
+async def test_a_reset_of_an_unverified_user_verifies_the_address_and_removes_the_others(world: World) -> None:
     rival = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     planted = await world.enter(ALICE)
     made = await claim(world, ALICE, "a passphrase that was forgotten")
@@ -188,7 +188,7 @@ async def test_a_reset_of_a_claim_proves_the_address_and_removes_its_rivals(worl
     assert (await world.authenticate(entered.access_token)).verified
 
 
-async def test_whoever_planted_a_password_and_a_session_has_neither_after_the_reset(world: World) -> None:
+async def test_a_planted_password_and_session_are_void_after_a_reset(world: World) -> None:
     planted = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
     pending = link(world, planted, LinkPurpose.VERIFY)
@@ -201,7 +201,7 @@ async def test_whoever_planted_a_password_and_a_session_has_neither_after_the_re
         await world.verify(token=pending)
 
 
-async def test_a_claim_cannot_be_reset_once_somebody_has_proven_the_address(world: World) -> None:
+async def test_an_unverified_user_cannot_reset_once_another_has_verified_the_address(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.RESET)
     winner = await claim(world, ALICE, PASSWORD)
     await world.verify(token=link(world, winner, LinkPurpose.VERIFY))
@@ -237,7 +237,7 @@ async def test_a_newer_reset_link_ends_an_older_one(world: World) -> None:
     await reset(world, tokens[1])
 
 
-async def test_a_reset_link_sent_again_is_the_same_and_stays_good(world: World) -> None:
+async def test_a_resent_reset_link_is_the_same_and_stays_valid(world: World) -> None:
     await world.user(ALICE)
     await world.ask_for_reset(email=ALICE)
     world.mailer.trouble = MailDelayed("later")
@@ -268,7 +268,7 @@ async def test_a_late_mail_with_an_older_reset_link_is_not_sent(world: World) ->
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
 
 
-async def test_a_reset_link_from_before_a_ban_or_another_role_is_dead(world: World) -> None:
+async def test_a_reset_link_from_before_a_ban_or_role_change_is_void(world: World) -> None:
     await world.user(BOB, role=Role.ADMIN)
     boss = await world.caller(BOB)
     user = await world.user(ALICE)
@@ -291,7 +291,7 @@ async def test_a_reset_link_from_before_a_ban_or_another_role_is_dead(world: Wor
     await reset(world, link(world, user, LinkPurpose.RESET))
 
 
-async def test_a_reset_link_is_dead_once_the_address_has_changed(world: World) -> None:
+async def test_a_reset_link_is_void_once_the_address_has_changed(world: World) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
     change = await moving(world, user, BOB)
@@ -300,7 +300,7 @@ async def test_a_reset_link_is_dead_once_the_address_has_changed(world: World) -
         await reset(world, token)
 
 
-async def test_a_link_survives_the_better_hash_that_a_login_left(world: World) -> None:
+async def test_a_link_survives_a_rehash_at_login(world: World) -> None:
     old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
@@ -325,7 +325,7 @@ async def _change(world: World, user: User) -> None:
 
 
 @pytest.mark.parametrize("first", [_disable, _remove])
-async def test_a_link_of_a_disabled_or_deleted_user_is_dead(
+async def test_a_link_of_a_disabled_or_deleted_user_is_void(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
@@ -336,7 +336,7 @@ async def test_a_link_of_a_disabled_or_deleted_user_is_dead(
 
 
 @pytest.mark.parametrize("meanwhile", [_remove, _disable])
-async def test_what_happens_while_the_password_is_hashed_wins(
+async def test_a_concurrent_change_while_hashing_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
@@ -358,7 +358,7 @@ async def test_a_reset_wins_over_a_password_change_that_happens_meanwhile(world:
     assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_a_new_user_of_the_address_is_not_touched_by_an_old_link(world: World) -> None:
+async def test_an_old_link_does_not_affect_a_new_user_of_the_address(world: World) -> None:
     former = await world.user(ALICE)
     token = link(world, former, LinkPurpose.RESET)
     await _remove(world, former)

@@ -90,7 +90,7 @@ EARLIER = [
 
 
 @pytest.mark.parametrize("thieving", EARLIER)
-async def test_the_account_is_its_owners_again_and_nobody_elses(
+async def test_undoing_a_change_returns_the_account_to_its_owner(
     world: World, thieving: Callable[[World, User], Awaitable[EmailChange]]
 ) -> None:
     user = await world.user(ALICE, username="queen")
@@ -136,7 +136,7 @@ async def somebody_inside(world: World, user: User) -> TokenPair:
     raise AssertionError("nobody gets in")
 
 
-async def test_the_links_in_both_notices_lead_back(world: World) -> None:
+async def test_the_links_in_both_notices_undo_the_change(world: World) -> None:
     for kind in (MailKind.EMAIL_CHANGE_ASKED, MailKind.EMAIL_CHANGED):
         user = await world.user(ALICE)
         await moving(world, user, THIEF)
@@ -154,7 +154,7 @@ async def test_the_links_in_both_notices_lead_back(world: World) -> None:
             await work.users.remove(user.id, now=world.clock())
 
 
-async def test_of_forty_at_once_one_restores(world: World) -> None:
+async def test_of_forty_concurrent_undos_one_succeeds(world: World) -> None:
     user = await world.user(ALICE)
     token = back(world, await moved(world, user, THIEF))
     outcomes = await at_once([partial(world.restore_email, token=token)] * 40)
@@ -162,7 +162,7 @@ async def test_of_forty_at_once_one_restores(world: World) -> None:
     assert len(owed(world, MailKind.EMAIL_RESTORED)) == 1
 
 
-async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: World) -> None:
+async def test_a_thief_cannot_undo_a_further_change_to_regain_the_account(world: World) -> None:
     user = await world.user(ALICE)
     first = await moved(world, user, THIEF)
     world.clock.advance(seconds=5)
@@ -173,7 +173,7 @@ async def test_a_thief_who_went_on_cannot_go_back_to_where_they_were(world: Worl
     assert kept(world, user).email == ALICE
 
 
-async def test_a_thief_who_goes_back_first_does_not_keep_the_owner_out(world: World) -> None:
+async def test_a_thief_who_undoes_first_does_not_lock_the_owner_out(world: World) -> None:
     user = await world.user(ALICE)
     first = await moved(world, user, THIEF)
     world.clock.advance(seconds=5)
@@ -185,7 +185,7 @@ async def test_a_thief_who_goes_back_first_does_not_keep_the_owner_out(world: Wo
     assert await links_to(world, ALICE) != []
 
 
-async def test_mails_that_are_still_owed_to_the_thief_are_not_sent(world: World) -> None:
+async def test_pending_mails_to_the_thief_are_not_sent(world: World) -> None:
     user = await world.user(ALICE)
     first = await moved(world, user, THIEF)
     await moved(world, user, FENCE)
@@ -200,7 +200,7 @@ async def test_mails_that_are_still_owed_to_the_thief_are_not_sent(world: World)
     assert sent == {(MailKind.EMAIL_RESTORED, ALICE)}
 
 
-async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(world: World) -> None:
+async def test_an_address_verified_by_another_user_meanwhile_is_not_restored(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
     await world.user(ALICE)
@@ -210,7 +210,7 @@ async def test_an_address_that_somebody_else_has_proven_meanwhile_stays_theirs(w
     assert world.store.rows == before
 
 
-async def test_claims_that_were_made_meanwhile_are_void(world: World) -> None:
+async def test_unverified_users_registered_meanwhile_are_removed(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
@@ -230,7 +230,7 @@ async def test_a_link_works_for_seven_days(world: World, seconds: int, code: Err
     assert await verdict(world.restore_email(token=token)) is code
 
 
-async def test_a_link_of_somebody_disabled_is_dead_until_they_are_enabled(world: World) -> None:
+async def test_a_link_of_a_disabled_user_is_void_until_they_are_enabled(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
     for disabled, code in ((True, ErrorCode.LINK_INVALID), (False, None)):
@@ -239,7 +239,7 @@ async def test_a_link_of_somebody_disabled_is_dead_until_they_are_enabled(world:
         assert await verdict(world.restore_email(token=back(world, change))) is code
 
 
-async def test_a_link_of_somebody_who_is_gone_is_dead_for_whoever_comes_after(world: World) -> None:
+async def test_a_link_of_a_deleted_user_is_void_for_later_users(world: World) -> None:
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
     async with world.begin() as work:
@@ -250,7 +250,7 @@ async def test_a_link_of_somebody_who_is_gone_is_dead_for_whoever_comes_after(wo
     assert [kept(world, one) for one in successors] == successors
 
 
-async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> None:
+async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
     change = await moved(world, await world.user(ALICE), THIEF)
     bob = await world.user(BOB)
     await moved(world, bob, "bob@example.net")
@@ -261,7 +261,7 @@ async def test_a_link_of_one_user_is_worth_nothing_for_another(world: World) -> 
     } == {True}
 
 
-async def test_without_a_password_a_login_costs_what_it_always_costs(world: World) -> None:
+async def test_a_login_of_a_user_without_a_password_costs_the_same(world: World) -> None:
     change = await moving(world, await world.user(ALICE), THIEF)
     await world.restore_email(token=back(world, change))
     for password in ("", NO_PASSWORD, PASSWORD):
@@ -270,7 +270,7 @@ async def test_without_a_password_a_login_costs_what_it_always_costs(world: Worl
         assert world.hasher.calls == calls + 1
 
 
-async def test_what_led_back_to_an_older_address_still_does(world: World) -> None:
+async def test_an_undo_link_to_an_older_address_stays_valid(world: World) -> None:
     user = await world.user(ALICE)
     own = await moved(world, user, BOB)
     theirs = await moving(world, user, THIEF)

@@ -35,7 +35,7 @@ async def test_either_token_ends_its_session_and_no_other(world: World, client: 
     assert (event.action, event.actor_id, event.detail) == (EventType.SESSION_ENDED, None, f"by client {client.id}")
 
 
-async def test_twice_is_once(world: World, client: Client) -> None:
+async def test_revoking_is_idempotent(world: World, client: Client) -> None:
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
     for text in (pair.refresh_token, pair.refresh_token, pair.access_token):
@@ -54,7 +54,7 @@ async def test_a_refresh_token_that_has_been_replaced_ends_the_session_too(world
         await world.authenticate(renewed.access_token)
 
 
-async def test_what_is_no_token_changes_nothing(world: World, client: Client) -> None:
+async def test_an_invalid_token_changes_nothing(world: World, client: Client) -> None:
     made = await claim(world, ALICE, PASSWORD)
     pair = await world.enter(ALICE)
     for text in (
@@ -72,7 +72,7 @@ async def test_what_is_no_token_changes_nothing(world: World, client: Client) ->
     assert EventType.SESSION_ENDED not in {event.action for event in page}
 
 
-async def test_an_access_token_that_has_expired_is_nothing_to_revoke(world: World, client: Client) -> None:
+async def test_an_expired_access_token_revokes_nothing(world: World, client: Client) -> None:
     await world.user(ALICE)
     pair = await world.enter(ALICE)
     world.clock.advance(seconds=600)
@@ -80,7 +80,7 @@ async def test_an_access_token_that_has_expired_is_nothing_to_revoke(world: Worl
     assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is None
 
 
-async def test_the_tokens_of_somebody_who_is_gone_are_nothing_to_revoke(world: World, client: Client) -> None:
+async def test_tokens_of_a_deleted_user_revoke_nothing(world: World, client: Client) -> None:
     user = await world.user(ALICE)
     pair = await world.enter(ALICE)
     async with world.begin() as work:

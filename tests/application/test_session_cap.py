@@ -33,7 +33,7 @@ async def entered(world: World, count: int, email: str = ALICE) -> list[TokenPai
     return pairs
 
 
-async def test_the_oldest_sessions_make_room_however_lately_they_were_used(world: World) -> None:
+async def test_the_oldest_sessions_are_evicted_however_recently_used(world: World) -> None:
     alice = await world.user(ALICE)
     await world.user(BOB)
     (stranger,) = await entered(world, 1, BOB)
@@ -50,7 +50,7 @@ async def test_the_oldest_sessions_make_room_however_lately_they_were_used(world
     assert event.actor_id == alice.id
 
 
-async def test_what_is_over_takes_no_room(world: World) -> None:
+async def test_ended_sessions_do_not_count(world: World) -> None:
     alice = await world.user(ALICE)
     expired, ended, lasting = await entered(world, 3)
     await world.logout(await world.authenticate(ended.access_token))
@@ -64,7 +64,7 @@ async def test_what_is_over_takes_no_room(world: World) -> None:
     assert EventType.SESSION_EVICTED not in acts(world, alice)
 
 
-async def test_a_cap_that_was_lowered_holds_from_the_next_login(world: World) -> None:
+async def test_a_lowered_cap_applies_from_the_next_login(world: World) -> None:
     alice = await world.user(ALICE)
     pairs = await entered(world, 3)
     world.login = replace(world.login, lifetimes=replace(world.lifetimes, sessions=1))
@@ -84,7 +84,7 @@ async def test_a_new_password_leaves_one_session(world: World) -> None:
     assert EventType.SESSION_EVICTED not in acts(world, alice)  # their ends have another name
 
 
-async def test_of_twenty_who_log_in_at_once_the_cap_remains(world: World) -> None:
+async def test_of_twenty_concurrent_logins_only_the_cap_remains(world: World) -> None:
     alice = await world.user(ALICE)
     places = [ClientInfo(ip=f"192.0.2.{number}") for number in range(20)]
     pairs = await at_once(

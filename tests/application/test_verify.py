@@ -32,19 +32,19 @@ from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_link_from_the_mail_proves_the_address(world: World) -> None:
+async def test_the_link_from_the_mail_verifies_the_address(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert user.verified
     assert (await world.caller(ALICE)).verified
 
 
-async def test_verifying_twice_is_verifying_once(world: World) -> None:
+async def test_verifying_is_idempotent(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     assert await world.verify(token=token) == await world.verify(token=token)
 
 
-async def test_every_other_claim_is_void_with_its_password_and_sessions(world: World) -> None:
+async def test_every_other_unverified_user_is_removed_with_their_sessions(world: World) -> None:
     passwords = [f"{PASSWORD} number {n}" for n in range(3)]
     claims, pairs = [], []
     for password in passwords:
@@ -85,7 +85,7 @@ async def test_verifying_a_contested_address_ends_every_password_and_mails_a_res
         await world.verify(token=token)
 
 
-async def test_verifying_what_one_person_registered_keeps_password_and_session(world: World) -> None:
+async def test_verifying_an_uncontested_address_keeps_password_and_session(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     pair = await world.enter(ALICE)
     await world.verify(token=token)
@@ -95,7 +95,7 @@ async def test_verifying_what_one_person_registered_keeps_password_and_session(w
 
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
-async def test_verifying_keeps_a_password_that_was_registered_twice(world: World, followed: int) -> None:
+async def test_verifying_keeps_a_password_registered_twice(world: World, followed: int) -> None:
     """Who registers again because no mail has come is the same person: nobody else knows the password."""
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(2)]
     await world.verify(token=link(world, claims[followed], LinkPurpose.VERIFY))
@@ -115,7 +115,7 @@ async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(w
     assert [it for it in world.store.rows.sessions.values() if it.ended_at is None] == []
 
 
-async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
+async def test_of_many_concurrent_verifications_of_an_address_one_wins(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(10)]
     tokens = [link(world, made, LinkPurpose.VERIFY) for made in claims]
 
@@ -126,7 +126,7 @@ async def test_of_many_claims_proven_at_once_one_wins(world: World) -> None:
     assert winner.verified
 
 
-async def test_a_claim_to_an_address_that_was_proven_meanwhile_cannot_be_proven(world: World) -> None:
+async def test_an_address_verified_meanwhile_cannot_be_verified_by_another(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     winner = await claim(world, ALICE, PASSWORD)
     await world.verify(token=link(world, winner, LinkPurpose.VERIFY))
@@ -134,13 +134,13 @@ async def test_a_claim_to_an_address_that_was_proven_meanwhile_cannot_be_proven(
         await world.verify(token=token)
 
 
-async def test_claims_to_other_addresses_are_left_alone(world: World) -> None:
+async def test_unverified_users_of_other_addresses_are_not_affected(world: World) -> None:
     other = await claim(world, BOB, PASSWORD)
     await world.verify(token=link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY))
     assert world.store.rows.users[other.id] == other
 
 
-async def test_a_username_that_was_taken_meanwhile_is_given_up(world: World) -> None:
+async def test_a_username_taken_meanwhile_is_dropped(world: World) -> None:
     late = await claim(world, ALICE, PASSWORD, username="queen")
     early = await claim(world, BOB, PASSWORD, username="Queen")
 
@@ -155,14 +155,14 @@ async def test_a_link_works_for_24_hours(world: World, age: int, code: ErrorCode
     assert await verdict(world.verify(token=token)) is code
 
 
-async def test_a_link_for_a_reset_proves_nothing_here(world: World) -> None:
+async def test_a_reset_link_does_not_verify(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=link(world, made, LinkPurpose.RESET))
     assert not world.store.rows.users[made.id].verified
 
 
-async def test_a_link_is_dead_once_the_password_has_changed(world: World) -> None:
+async def test_a_link_is_void_once_the_password_has_changed(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
@@ -170,7 +170,7 @@ async def test_a_link_is_dead_once_the_password_has_changed(world: World) -> Non
         await world.verify(token=token)
 
 
-async def test_a_link_of_somebody_who_is_gone_is_dead(world: World) -> None:
+async def test_a_link_of_a_deleted_user_is_void(world: World) -> None:
     boss = await world.user(BOB)
     token = link(world, boss, LinkPurpose.VERIFY)
     async with world.begin() as work:
@@ -179,7 +179,7 @@ async def test_a_link_of_somebody_who_is_gone_is_dead(world: World) -> None:
         await world.verify(token=token)
 
 
-async def test_asking_for_another_link_looks_nobody_up_and_answers_alike(world: World) -> None:
+async def test_requesting_another_link_does_no_lookup_and_answers_alike(world: World) -> None:
     await world.user(ALICE)
     for email in (ALICE, "Nobody@Example.org"):
         await world.ask_for_verification(email=email)
@@ -189,7 +189,7 @@ async def test_asking_for_another_link_looks_nobody_up_and_answers_alike(world: 
     ]
 
 
-async def test_a_link_that_was_asked_for_again_proves_the_address(world: World) -> None:
+async def test_a_requested_link_verifies_the_address(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD)
     world.clock.advance(hours=25)
     await world.ask_for_verification(email=ALICE)
@@ -198,7 +198,7 @@ async def test_a_link_that_was_asked_for_again_proves_the_address(world: World) 
     assert user.created_at == world.clock() - timedelta(hours=25)
 
 
-async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_password(world: World) -> None:
+async def test_a_role_granted_before_verification_is_dropped(world: World) -> None:
     boss = await world.user("root@example.org", role=Role.ADMIN)
     squatter = await claim(world, ALICE, PASSWORD)
     await world.change_user(await world.caller(boss.email), squatter.id, role=Role.ADMIN)
@@ -214,7 +214,7 @@ async def test_a_role_that_a_claim_was_given_does_not_go_to_whoever_chose_its_pa
     assert planted.generation < world.store.rows.sessions[planted.session_id].min_generation
 
 
-async def test_whom_the_operator_made_or_who_sets_a_password_by_mail_keeps_the_role(world: World) -> None:
+async def test_users_created_by_the_operator_or_reset_by_mail_keep_the_role(world: World) -> None:
     made = await world.create_user(email=ALICE, role=Role.MODERATOR, verified=False, password=PASSWORD)
     assert made is not None
     assert (await world.verify(token=link(world, made, LinkPurpose.VERIFY))).role is Role.MODERATOR
