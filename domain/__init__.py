@@ -1,7 +1,7 @@
 """Entities and rules. These words have a meaning of their own here:
 
 refusal     an error with a stable code that a client can act on
-generation  the number of refreshes of a session
+generation  a counter of a session that each refresh raises
 grace       the seconds in which a replaced refresh token still returns its successor (reuse interval)
 outbox      the table of mails to send, written in the same transaction as the change (transactional outbox)
 lease       a claim on a mail or on the blocklist that expires by itself (visibility timeout)

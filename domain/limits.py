@@ -23,19 +23,19 @@ class Limit(StrEnum):
     LOGIN_NETWORK = "login_network"
     """Wrong passwords from a network, for any account."""
     LOGIN_ACCOUNT = "login_account"
-    """Wrong passwords for an address or a username from all networks."""
+    """Wrong passwords for an address or a username, from all networks together."""
     LOGIN_HOME = "login_home"
-    """Wrong passwords for an address or a username from networks where its user is logged in."""
+    """Wrong passwords for an address or a username, from all networks where its user is logged in."""
     LOGIN_TOTAL = "login_total"
     """Passwords, right or wrong, for an address or a username from a network."""
     MAIL = "mail"
     """Mails of one kind to a mailbox, requested by one network."""
     MAIL_NETWORK = "mail_network"
-    """Mails to all mailboxes, requested by one network."""
+    """Mails to any mailbox, requested by one network."""
     MAIL_RECIPIENT = "mail_recipient"
-    """Mails of one kind to a mailbox, requested by all networks."""
+    """Mails of one kind to a mailbox, requested by any network."""
     MAIL_DAY = "mail_day"
-    """Mails of all kinds to a mailbox, requested by all networks."""
+    """Mails of any kind to a mailbox, requested by any network."""
     MAIL_HOME = "mail_home"
     """Links to a mailbox beyond `MAIL_RECIPIENT` and `MAIL_DAY`, for networks where its user is logged in."""
     MAIL_LAST = "mail_last"
@@ -128,11 +128,11 @@ RATES: Mapping[Limit, tuple[Rate, ...]] = MappingProxyType(
         Limit.PASSWORD_CHANGE: (Rate(3, _HOUR), Rate(5, _DAY)),
         # A user may try many names until one is free. Each accepted one is stored as an event.
         Limit.RENAME: (Rate(20, _HOUR), Rate(40, _DAY)),
-        # Wrong passwords and typing errors included.
+        # Includes wrong passwords and typing errors.
         Limit.EMAIL_CHANGE: (Rate(10, _HOUR), Rate(20, _DAY)),
         # An export reads all data of a user.
         Limit.EXPORT: (Rate(5, _HOUR), Rate(10, _DAY)),
-        # Wrong passwords included.
+        # Includes wrong passwords.
         Limit.DELETION: (Rate(10, _HOUR),),
         # More than a user's maximum number of sessions.
         Limit.SESSION_END: (Rate(200, 10 * _MINUTES),),

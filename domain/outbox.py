@@ -77,8 +77,8 @@ NOTICE_DELAY = timedelta(hours=1)
 while no other mail is due."""
 
 LANE_PACE = timedelta(seconds=1)
-"""Between the turns of two mails of one lane. It orders due mails and delays none: a mail of another lane is sent
-before all but the first of a burst."""
+"""The distance between the turns of two mails of one lane. It orders due mails and delays none: a mail of another
+lane is sent before all but the first of a burst."""
 
 
 _LINKS = {

@@ -50,7 +50,7 @@ _UNTYPED = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = frozenset("\u200c\u200d")
 """Format characters that some scripts and emoji need."""
 _TAGS = range(0xE0020, 0xE0080)
-"""Format characters that the flags of regions need."""
+"""Format characters in the emoji flags of regions."""
 
 
 def insist_on_typable(text: str, *, field: str = "password") -> None:
@@ -74,7 +74,7 @@ than words with separators (`_SPACED`), which count as a passphrase. Four uncomm
 
 class Guesses(Protocol):
     def __call__(self, text: str, /, *, enough: float) -> float:
-        """The log10 of the guesses that find `text`, which is in lower case. Any result from `enough` on is equal."""
+        """The log10 of the guesses that find `text`, which is in lower case. Counting may stop at `enough`."""
         ...
 
 
@@ -146,7 +146,7 @@ def _weak(reason: str, detail: str, field: str) -> Refusal:
 
 
 def _period(text: str) -> int:
-    """Length of the unit that the text repeats, where the last repetition may be incomplete; else of the text."""
+    """Length of the unit that the text repeats, the last time perhaps incompletely; otherwise of the whole text."""
     # borders[i] is the longest proper prefix of text[:i + 1] that also ends it.
     borders = [0]
     for char in text[1:]:

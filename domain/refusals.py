@@ -37,7 +37,7 @@ class ErrorCode(StrEnum):
 
 
 class Refusal(Exception):
-    """The service understood a request and does not grant it.
+    """A request that the service understood and refuses.
 
     `field` names the invalid input, and `reason` the rule that it breaks. `retry_after` is in seconds. `others` are
     refusals of further fields of the same request. `detail` is shown to the caller, so it must contain no secret.

@@ -49,7 +49,7 @@ class Lifetimes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Session:
-    """`generation` counts refreshes. Access tokens of a generation below `min_generation` are revoked."""
+    """`generation` grows by 1 with each refresh. Access tokens of a generation below `min_generation` are revoked."""
 
     id: UUID
     user_id: UUID | None

@@ -1,4 +1,4 @@
-"""User accounts. Several unverified users can have the same e-mail address, and one verified user at most."""
+"""User accounts. Several unverified users can have the same e-mail address. At most one user of it is verified."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime

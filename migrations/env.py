@@ -22,8 +22,8 @@ from entrypoints.settings import SettingsError, database_url
 
 
 def _record_served_releases(*_: object, **by_name: Any) -> None:
-    """List the revisions whose code can run on this schema, in a comment on `alembic_version`. Releases that do not
-    know the revision of the schema read it.
+    """List the revisions whose code can run on this schema, in a comment on `alembic_version`. A release that does
+    not know the revision of the schema reads this list.
 
     A migration that removes something older code reads sets `serves_since` to the oldest revision that still works.
     Alembic passes all arguments by name.

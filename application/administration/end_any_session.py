@@ -24,6 +24,6 @@ class EndAnySession:
             session = await work.sessions.by_id(session_id)
             if session is None:
                 raise session_not_found()
-            of = session.user_id
-            event = None if of is None else self.audit.event(EventType.SESSION_ENDED, of)
+            user_id = session.user_id
+            event = None if user_id is None else self.audit.event(EventType.SESSION_ENDED, user_id)
             return await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT, event=event)

@@ -24,14 +24,14 @@ class ListEvents:
         `reader` is the user who reads, or None for an operator.
         """
         async with self.begin() as work:
-            found = await work.events.page(user_id, limit=limit + 1, after=after)
-            gone = user_id != reader and await work.users.by_id(user_id) is None
-            if not found and after is None and gone:
+            events = await work.events.page(user_id, limit=limit + 1, after=after)
+            deleted = user_id != reader and await work.users.by_id(user_id) is None
+            if not events and after is None and deleted:
                 raise user_not_found()
             # IP addresses and devices of a deleted user are removed in batches. Until then they are hidden.
-            page = [event.of_deleted_user() if gone else event for event in found[:limit]]
+            page = [event.of_deleted_user() if deleted else event for event in events[:limit]]
             shown = page if reader is None else [event async for event in _redacted(work, page, user_id, reader)]
-        return shown, page[-1].id if len(found) > limit else None
+        return shown, page[-1].id if len(events) > limit else None
 
 
 async def _redacted(
@@ -39,19 +39,19 @@ async def _redacted(
 ) -> AsyncIterator[AuditEvent]:
     """The events without the IP addresses and devices that the reader may not see.
 
-    A reader sees those of actors whose role is not higher. A deleted actor may have had any role, so theirs are
-    shown to admins only.
+    A reader sees those of actors whose role is not higher. A deleted actor may have had any role, so only admins see
+    theirs.
     """
     if reader == user_id:
         for event in page:
             yield event.for_owner()
         return
-    me = await work.users.by_id(reader)
-    shown = {reader: True}
+    reading_user = await work.users.by_id(reader)
+    visible = {reader: True}
     for event in page:
-        who = event.actor_id or user_id
-        if who not in shown:
-            actor = await work.users.by_id(who)
+        actor_id = event.actor_id or user_id
+        if actor_id not in visible:
+            actor = await work.users.by_id(actor_id)
             role = Role.ADMIN if actor is None else actor.effective_role
-            shown[who] = me is not None and me.effective_role.includes(role)
-        yield event if shown[who] else event.without_client_info()
+            visible[actor_id] = reading_user is not None and reading_user.effective_role.includes(role)
+        yield event if visible[actor_id] else event.without_client_info()

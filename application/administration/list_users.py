@@ -15,9 +15,9 @@ class ListUsers:
     async def __call__(
         self, *, query: str = "", role: Role | None = None, limit: int = 50, after: PageCursor | None = None
     ) -> tuple[Sequence[User], PageCursor | None]:
-        """Return a page and the place after which the next page starts, or None at the end."""
+        """Return a page and the cursor of the next page, or None at the end."""
         async with self.begin() as work:
-            found = await work.users.page(query=query.strip().lower(), role=role, limit=limit + 1, after=after)
-        page = found[:limit]
-        last = PageCursor(page[-1].user.id, page[-1].key) if len(found) > limit else None
-        return [it.user for it in page], last
+            hits = await work.users.page(query=query.strip().lower(), role=role, limit=limit + 1, after=after)
+        page = hits[:limit]
+        cursor = PageCursor(page[-1].user.id, page[-1].key) if len(hits) > limit else None
+        return [hit.user for hit in page], cursor

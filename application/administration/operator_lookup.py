@@ -32,8 +32,8 @@ async def named_user(work: UnitOfWork, who: str) -> User:
 async def locked_user(work: UnitOfWork, who: str) -> User:
     """Find a user like `named_user`, and lock the user and all admins."""
     named = await named_user(work, who)
-    held = await work.users.lock(named.id, with_admins=True)
-    user = next((it for it in held if it.id == named.id), None)
+    locked = await work.users.lock(named.id, with_admins=True)
+    user = next((one for one in locked if one.id == named.id), None)
     if user is None:
         raise user_not_found()
     return user

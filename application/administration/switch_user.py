@@ -14,8 +14,8 @@ class SwitchUser:
     manage: ManageUser
 
     async def __call__(self, *, who: str, disabled: bool) -> User:
-        """Return the changed user. Effective at their next request. Raises `not_found`, `not_verified` or
-        `last_admin`."""
+        """Return the changed user. The change is in force at their next request. Raises `not_found`, `not_verified`
+        or `last_admin`."""
         async with self.begin() as work:
             user = await locked_unambiguous_user(work, who)
             await work.sessions.await_revocations(user.id)

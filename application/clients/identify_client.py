@@ -26,8 +26,8 @@ class IdentifyClient:
         256 random bits and cannot be guessed, and other programs in its network must not lock a client out.
         """
         client = await self._find(client_id)
-        fits = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
-        if client is None or not fits:
+        matches = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
+        if client is None or not matches:
             await self.limits.spend(Bucket(Limit.CLIENT, (client_info.network,)))
             raise Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect client id or secret.")
         return client
@@ -35,10 +35,10 @@ class IdentifyClient:
     async def _find(self, client_id: str) -> Client | None:
         """Only the canonical form of a UUID is accepted."""
         try:
-            found = UUID(client_id)
+            uuid = UUID(client_id)
         except ValueError:
             return None
-        if str(found) != client_id:
+        if str(uuid) != client_id:
             return None
         async with self.begin() as work:
-            return await work.clients.by_id(found)
+            return await work.clients.by_id(uuid)

@@ -30,8 +30,8 @@ class Revoke:
             if await work.sessions.end(session_id, now=now, reason=EndReason.LOGOUT):
                 session = await work.sessions.by_id(session_id)
                 if session is not None and session.user_id is not None:
-                    said = f"by client {client.id}"
-                    await self.audit.record(work, EventType.SESSION_ENDED, session.user_id, detail=said)
+                    detail = f"by client {client.id}"
+                    await self.audit.record(work, EventType.SESSION_ENDED, session.user_id, detail=detail)
 
     def _session(self, text: str) -> UUID | None:
         for codec in (self.access_codec, self.refresh_codec):

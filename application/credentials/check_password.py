@@ -33,14 +33,14 @@ class CheckPassword:
         """Return the user with that address or username, or None, and the verdict. Among several unverified users,
         return the one whose password matches. Computes one hash, whether the user exists or not."""
         receipt = await self._spend(login, client_info)
-        found = await self._find(login)
-        first = found[0].password_hash if found else None
-        others = [user.password_hash for user in found[1:]]
+        users = await self._find(login)
+        first = users[0].password_hash if users else None
+        others = [user.password_hash for user in users[1:]]
         verdict = await self._verify(password, first, *others, receipt=receipt)
-        if len(found) > 1:
+        if len(users) > 1:
             # A new hash would have another salt, and one hash could no longer be compared with all of these users.
             verdict = replace(verdict, outdated=False)
-        return (found[verdict.place] if found else None), verdict
+        return (users[verdict.place] if users else None), verdict
 
     async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
         """Whether this is the user's password."""

@@ -31,7 +31,7 @@ class RenameMe:
             if user.username == name:
                 return user
             if name is not None and name.lower() != (user.username or "").lower():
-                chosen_username(name, product=self.policy.product)  # a present reserved name may stay
+                chosen_username(name, product=self.policy.product)  # a user may keep a reserved name
             holder = None if name is None else await work.users.by_username(name)
             if holder is not None and holder.verified and holder.id != user.id:
                 raise username_taken()

@@ -1,4 +1,4 @@
-"""Register an unverified user. The response is the same for a known address, and takes as long."""
+"""Register an unverified user. A known address gets the same response, after the same time."""
 
 from dataclasses import dataclass, replace
 

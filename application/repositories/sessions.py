@@ -11,8 +11,8 @@ from domain.user import User
 
 
 class Sessions(Protocol):
-    """Revocations are in force in all processes when the unit of work has been left. A `event` event is inserted in
-    the same statement as the change, and only if that happens."""
+    """Revocations are in force in all processes when the unit of work has been left. An `event` is inserted in the
+    same statement as the change, and only if the change happens."""
 
     async def open(self, session: Session, *, credential_version: int, event: AuditEvent) -> User | None:
         """Insert a session, return its user and lock the user until the commit. Returns None and inserts nothing if

@@ -1,4 +1,4 @@
-"""Users. Several unverified users can have the same address or username, but only one verified user."""
+"""Users. Several unverified users can have the same address or username. At most one user of it is verified."""
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass

@@ -49,8 +49,7 @@ class Refresh:
         """Return the session if another request has replaced this token during the grace period. Otherwise raises
         `refresh_reused`, `token_expired` or `session_ended`."""
         async with self.begin() as work:
-            found = await work.sessions.by_id_at(token.session_id, now=now)
-            session, now = found or (None, now)
+            session, now = await work.sessions.by_id_at(token.session_id, now=now) or (None, now)
             user = None if session is None or session.user_id is None else await work.users.by_id(session.user_id)
             if session is None or user is None:
                 raise session_ended()

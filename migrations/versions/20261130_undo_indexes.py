@@ -30,7 +30,7 @@ def downgrade() -> None:
 
 
 def _drop() -> None:
-    """Also before building, because a failed build leaves an invalid index."""
+    """Also called before building, because a failed build leaves an invalid index."""
     op.drop_index(
         "ix_address_changes_old_email", table_name="address_changes", postgresql_concurrently=True, if_exists=True
     )
