@@ -84,7 +84,7 @@ profile: $(DEV) .venv-bench/installed ## where the time of a call goes (CALL=/v1
 
 screenshots: $(DEV) ## PNG files of every page and mail, light and dark, narrow and wide (TO=.screenshots)
 	@LATCHKEY_SCREENSHOTS=$(or $(TO),.screenshots) exec $(BIN)/python -m pytest -q -n 0 \
-	  tests/entrypoints/test_pages.py tests/entrypoints/test_docs.py tests/entrypoints/test_mail_looks.py
+	  tests/entrypoints/test_pages.py tests/entrypoints/test_docs.py tests/entrypoints/test_mail_rendering.py
 
 format: $(DEV) ## formats, and mends what can be mended
 	@$(BIN)/python -m ruff check --fix --exit-zero --quiet

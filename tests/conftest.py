@@ -15,7 +15,7 @@ from adapters.postgres.database import Database
 from adapters.postgres.tables import metadata
 from entrypoints.devserver import engines
 from tests.support.sql import sql_engine
-from tests.support.statement_recorder import OverheardDatabase
+from tests.support.statement_recorder import RecordingDatabase
 from tests.support.world import World
 
 # Examples may be slow on a busy machine; how slow is not what these tests are about.
@@ -75,7 +75,7 @@ async def engine(migrated: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def database(migrated: str, engine: AsyncEngine) -> AsyncIterator[Database]:
     """An empty database, as adapters use it."""
-    made = OverheardDatabase(migrated)
+    made = RecordingDatabase(migrated)
     yield made
     await made.close()
 

@@ -17,7 +17,7 @@ from adapters.postgres.database import Database
 from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.schema import SchemaError, require_schema
-from tests.support.migrations import REVISIONS, ROOT, house_with
+from tests.support.migrations import REVISIONS, ROOT, tree_with
 from tests.support.releases import HEAD as BEFORE
 
 LOCK = 7235501094318843
@@ -308,7 +308,7 @@ def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -
 def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_nothing(fresh: str, tmp_path: Path) -> None:
     migrate(fresh, "upgrade", "head")
     before = shape(fresh)
-    root = house_with(
+    root = tree_with(
         tmp_path / "house",
         planted="""
 def upgrade():
@@ -488,14 +488,14 @@ def downgrade(): ...
 
 def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -> None:
     """A process of the release before may be started again while the next one is rolled out, and after it."""
-    newer = house_with(tmp_path / "newer", adds=ADDS)
+    newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
     assert serves(fresh) == [*REVISIONS, "adds"]
     assert insisted(fresh) == ""
     # An old release has nothing to migrate there, and does not fail for it.
     assert migrate(fresh, "upgrade", "head").endswith("newer than this version, and serves it: nothing to do.\n")
 
-    newest = house_with(tmp_path / "newest", adds=ADDS, takes_away=TAKES_AWAY)
+    newest = tree_with(tmp_path / "newest", adds=ADDS, takes_away=TAKES_AWAY)
     assert alembic(fresh, "upgrade", "head", root=newest).returncode == 0
     assert serves(fresh) == ["adds", "takes_away"]
     assert insisted(fresh) == (
@@ -509,7 +509,7 @@ def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -
 
 
 def test_a_newer_schema_that_does_not_say_whom_it_serves_is_refused(fresh: str, tmp_path: Path) -> None:
-    newer = house_with(tmp_path / "newer", adds=ADDS)
+    newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
     # Somebody has set it by hand: what is said of another schema is not said of this one.
     on(fresh, lambda connection: connection.execute("UPDATE alembic_version SET version_num = 'abc123'"))

@@ -11,7 +11,17 @@ from domain.role import Role
 from domain.session import EndReason
 from domain.tokens import AccessToken
 from domain.user import User
-from tests.support.use_cases import ALICE, BOB, DEAD, at_once, claim, refused, session_of, verdict, ways_in
+from tests.support.use_cases import (
+    ALICE,
+    BOB,
+    REVOKED,
+    claim,
+    error_code_of,
+    refused,
+    run_concurrently,
+    session_of,
+    token_errors,
+)
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -62,7 +72,7 @@ async def met(world: World, actor: Role, target: Role) -> tuple[AccessToken, Use
 async def test_only_admins_change_users(world: World, deed: Deed, actor: Role, target: Role) -> None:
     caller, user = await met(world, actor, target)
     before = world.store.rows.copy()
-    code = await verdict(deed(world, caller, user.id))
+    code = await error_code_of(deed(world, caller, user.id))
     below = None if target is not ADMIN else ErrorCode.FORBIDDEN
     assert code is (below if actor is ADMIN else ErrorCode.ROLE_REQUIRED)
     assert code is None or world.store.rows == before
@@ -86,9 +96,9 @@ async def test_sessions_of_users_with_a_lower_role_can_be_ended(
     world: World, actor: Role, target: Role, code: ErrorCode | None
 ) -> None:
     caller, user = await met(world, actor, target)
-    pair = await world.enter(BOB)
-    assert await verdict(world.end_sessions(caller, user.id)) is code
-    assert await ways_in(world, pair) == ((None, None) if code else DEAD)
+    pair = await world.log_in(BOB)
+    assert await error_code_of(world.end_sessions(caller, user.id)) is code
+    assert await token_errors(world, pair) == ((None, None) if code else REVOKED)
     assert (session_of(world, pair).end_reason is EndReason.LOGOUT_ALL) == (code is None)
 
 
@@ -103,9 +113,9 @@ async def test_a_granted_role_takes_effect_at_once(world: World, role: Role) -> 
 
 async def test_granting_the_current_role_changes_nothing(world: World) -> None:
     caller, user = await met(world, ADMIN, MODERATOR)
-    pair = await world.enter(BOB)
+    pair = await world.log_in(BOB)
     await world.change_user(caller, user.id, role=MODERATOR, disabled=False)
-    assert await ways_in(world, pair) == (None, None)
+    assert await token_errors(world, pair) == (None, None)
 
 
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
@@ -118,7 +128,7 @@ async def test_an_unknown_user_is_not_found(world: World, deed: Deed) -> None:
 @pytest.mark.parametrize("deed", [partial(_grant, MEMBER), _disable, _delete, _end])
 async def test_a_refused_actor_does_not_learn_which_users_exist(world: World, deed: Deed) -> None:
     caller, user = await met(world, MEMBER, MEMBER)
-    said = [await verdict(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
+    said = [await error_code_of(deed(world, caller, user_id)) for user_id in (user.id, NOBODY)]
     assert said == [ErrorCode.ROLE_REQUIRED] * 2
 
 
@@ -127,36 +137,36 @@ async def test_a_refused_actor_does_not_learn_which_users_exist(world: World, de
 
 async def test_disabling_ends_every_session_and_enabling_restores_none(world: World) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
-    pairs = [await world.enter(BOB), await world.enter(BOB)]
+    pairs = [await world.log_in(BOB), await world.log_in(BOB)]
 
     assert (await world.change_user(caller, user.id, disabled=True)).disabled
     with refused(ErrorCode.ACCOUNT_DISABLED):
-        await world.enter(BOB)
+        await world.log_in(BOB)
 
     assert not (await world.change_user(caller, user.id, disabled=False)).disabled
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.DISABLED}
-    assert await ways_in(world, await world.enter(BOB)) == (None, None)
+    assert await token_errors(world, await world.log_in(BOB)) == (None, None)
 
 
 async def test_role_and_ban_can_change_together(world: World) -> None:
     caller, user = await met(world, ADMIN, MODERATOR)
-    pair = await world.enter(BOB)
+    pair = await world.log_in(BOB)
     changed = await world.change_user(caller, user.id, role=MEMBER, disabled=True)
     assert (changed.role, changed.disabled) == (MEMBER, True)
-    assert await ways_in(world, pair) == DEAD
+    assert await token_errors(world, pair) == REVOKED
 
 
 async def test_a_deleted_user_is_refused_and_the_address_is_free(world: World) -> None:
     caller, user = await met(world, ADMIN, MEMBER)
-    pair = await world.enter(BOB)
+    pair = await world.log_in(BOB)
 
     await world.delete_user(caller, user.id)
 
     assert user.id not in world.store.rows.users
-    assert await ways_in(world, pair) == DEAD
+    assert await token_errors(world, pair) == REVOKED
     assert session_of(world, pair).end_reason is EndReason.DELETED
-    assert await verdict(world.enter(BOB)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(BOB)) is ErrorCode.INVALID_CREDENTIALS
     assert (await claim(world, BOB, PASSWORD)).id != user.id
 
 
@@ -224,7 +234,7 @@ async def test_the_last_admin_cannot_be_removed(world: World, fall: Deed) -> Non
         await fall(world, caller, last.id)
 
     assert world.store.rows == before
-    assert await world.authenticate((await world.enter(ALICE)).access_token, role=ADMIN)
+    assert await world.authenticate((await world.log_in(ALICE)).access_token, role=ADMIN)
 
 
 @pytest.mark.parametrize("fall", FALLS, ids=NAMES)
@@ -240,7 +250,7 @@ async def test_of_two_admins_who_leave_concurrently_one_remains(world: World, ou
     alice, bob = await world.user(ALICE, role=ADMIN), await world.user(BOB, role=ADMIN)
     one, other = await world.caller(ALICE), await world.caller(BOB)
 
-    outcomes = await at_once([partial(ours, world, one, alice.id), partial(theirs, world, other, bob.id)])
+    outcomes = await run_concurrently([partial(ours, world, one, alice.id), partial(theirs, world, other, bob.id)])
 
     assert len(governing(world)) == 1
     (refusal,) = (outcome for outcome in outcomes if isinstance(outcome, Refusal))
@@ -271,7 +281,7 @@ async def test_of_five_admins_who_leave_concurrently_one_remains(world: World, f
         await world.user(email, role=ADMIN)
     callers = [await world.caller(email) for email in emails]
 
-    outcomes = await at_once([partial(fall, world, caller, caller.user_id) for caller in callers])
+    outcomes = await run_concurrently([partial(fall, world, caller, caller.user_id) for caller in callers])
 
     assert len(governing(world)) == 1
     assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [ErrorCode.LAST_ADMIN]

@@ -12,7 +12,7 @@ from adapters.revocations import CachedRevocationCheck
 from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode, unavailable
 from domain.role import Role
-from tests.support.use_cases import ALICE, BOB, claim, link, refused, verdict
+from tests.support.use_cases import ALICE, BOB, claim, error_code_of, link, refused
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -41,9 +41,9 @@ async def test_an_access_token_authenticates_for_ten_minutes(
     world: World, seconds: int, code: ErrorCode | None
 ) -> None:
     await world.user(ALICE)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     world.clock.advance(seconds=seconds)
-    assert await verdict(world.authenticate(token)) is code
+    assert await error_code_of(world.authenticate(token)) is code
 
 
 @pytest.mark.parametrize("text", ["", "x", "a.b.c", "é", "." * 1000])
@@ -56,15 +56,15 @@ async def test_a_text_that_is_not_a_token_is_refused(world: World, text: str) ->
 @pytest.mark.parametrize("asked", Role)
 async def test_a_required_role_admits_it_and_higher_roles(world: World, held: Role, asked: Role) -> None:
     await world.user(ALICE, role=held)
-    token = (await world.enter(ALICE)).access_token
-    code = await verdict(world.authenticate(token, role=asked))
+    token = (await world.log_in(ALICE)).access_token
+    code = await error_code_of(world.authenticate(token, role=asked))
     assert code is (None if list(Role).index(held) >= list(Role).index(asked) else ErrorCode.ROLE_REQUIRED)
 
 
 @pytest.mark.parametrize("role", Role)
 async def test_an_unverified_caller_is_refused_whatever_role_was_granted(world: World, role: Role) -> None:
     await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     assert await world.authenticate(token)
     with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=role)
@@ -72,7 +72,7 @@ async def test_an_unverified_caller_is_refused_whatever_role_was_granted(world: 
 
 async def test_a_user_verified_since_passes_with_the_old_token(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     await world.verify(token=link(world, made, LinkPurpose.VERIFY))
 
     caller = await world.authenticate(token, role=Role.MEMBER)
@@ -84,7 +84,7 @@ async def test_a_user_verified_since_passes_with_the_old_token(world: World) -> 
 
 async def test_an_unverified_caller_who_was_deleted_is_refused(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     async with world.begin() as work:
         await work.users.remove(made.id, now=world.clock())
     with refused(ErrorCode.TOKEN_REVOKED):
@@ -93,7 +93,7 @@ async def test_an_unverified_caller_who_was_deleted_is_refused(world: World) -> 
 
 async def test_a_complete_blocklist_decides_without_the_store(world: World) -> None:
     await world.user(ALICE)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     check = CachedRevocationCheck(world.blocklist, UnavailableStore(world.store))
     authenticate = replace(world.authenticate, revocations=check)
     assert await authenticate(token)
@@ -105,21 +105,21 @@ async def test_a_complete_blocklist_decides_without_the_store(world: World) -> N
 
 async def test_an_incomplete_blocklist_falls_back_to_one_query_of_the_store(world: World) -> None:
     await world.user(ALICE)
-    here, there = await world.enter(ALICE), await world.enter(ALICE)
+    here, there = await world.log_in(ALICE), await world.log_in(ALICE)
     await world.logout(await world.authenticate(here.access_token))
     world.blocklist.revoked.clear()
     world.blocklist.complete = False
     store = CountingStore(world.store)
     authenticate = replace(world.authenticate, revocations=CachedRevocationCheck(world.blocklist, store))
 
-    assert await verdict(authenticate(here.access_token)) is ErrorCode.TOKEN_REVOKED
-    assert await verdict(authenticate(there.access_token)) is None
+    assert await error_code_of(authenticate(here.access_token)) is ErrorCode.TOKEN_REVOKED
+    assert await error_code_of(authenticate(there.access_token)) is None
     assert store.asked == 2
 
 
 async def test_a_session_unknown_to_the_store_counts_as_ended(world: World) -> None:
     await world.user(ALICE)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     world.blocklist.complete = False
     world.store.rows.sessions.clear()
     with refused(ErrorCode.TOKEN_REVOKED):
@@ -131,7 +131,7 @@ async def test_without_blocklist_and_store_every_request_is_refused(
     world: World, blocklist: type[MemoryBlocklist]
 ) -> None:
     await world.user(ALICE)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     silent = blocklist()
     silent.complete = False
     check = CachedRevocationCheck(silent, UnavailableStore(world.store))
@@ -145,7 +145,7 @@ async def test_without_blocklist_and_store_every_request_is_refused(
 async def test_a_role_change_takes_effect_at_the_next_request(world: World, complete: bool) -> None:
     user = await world.user(ALICE, role=Role.ADMIN)
     await world.user(BOB, role=Role.ADMIN)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     await world.grant_role(email=user.email, role=Role.MEMBER)
     world.blocklist.complete = complete
     with refused(ErrorCode.TOKEN_REVOKED):
@@ -154,7 +154,7 @@ async def test_a_role_change_takes_effect_at_the_next_request(world: World, comp
 
 async def test_a_login_after_a_role_change_works_at_once(world: World) -> None:
     await world.user(ALICE)
-    await world.enter(ALICE)
+    await world.log_in(ALICE)
     await world.grant_role(email=ALICE, role=Role.MODERATOR)
     assert (await world.caller(ALICE)).role is Role.MODERATOR
 
@@ -171,7 +171,7 @@ async def test_me_shows_the_user_as_stored(world: World) -> None:
 
 async def test_repeating_a_refresh_does_not_extend_the_access_token(world: World) -> None:
     await world.user(ALICE)
-    first = await world.enter(ALICE)
+    first = await world.log_in(ALICE)
     await world.refresh(refresh_token=first.refresh_token)
     refreshed_at = world.clock()
     world.clock.advance(seconds=9)

@@ -11,7 +11,16 @@ from domain.email_change import EmailChange
 from domain.outbox import MailKind
 from domain.refusals import ErrorCode, Refusal
 from domain.user import User
-from tests.support.use_cases import ALICE, BOB, Interrupted, claim, moving, owed, refused, ways_in
+from tests.support.use_cases import (
+    ALICE,
+    BOB,
+    InterruptedHasher,
+    claim,
+    queued_mails,
+    refused,
+    request_email_change,
+    token_errors,
+)
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -21,7 +30,7 @@ NEW = "alice@example.net"
 
 async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World) -> None:
     user = await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)
     await world.change_email(
         caller, new_email="Alice@Example.NET", password=PASSWORD, client_info=ClientInfo(ip="192.0.2.7")
@@ -36,14 +45,14 @@ async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: Wor
         credential_version=user.credential_version,
         asked_at=world.clock(),
     )
-    (link,), (notice,) = owed(world, MailKind.CONFIRM_EMAIL), owed(world, MailKind.EMAIL_CHANGE_ASKED)
+    (link,), (notice,) = queued_mails(world, MailKind.CONFIRM_EMAIL), queued_mails(world, MailKind.EMAIL_CHANGE_ASKED)
     assert [(mail.recipient, mail.user_id, mail.change_id) for mail in (link, notice)] == [
         (NEW, user.id, change.id),
         (ALICE, user.id, change.id),
     ]
     assert {link.id, notice.id} <= set(world.nudged)
     assert world.store.rows.users[user.id] == user
-    assert await ways_in(world, pair) == (None, None)
+    assert await token_errors(world, pair) == (None, None)
     asked = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_CHANGE_ASKED]
     assert [(event.user_id, event.actor_id, event.client_info.ip, event.detail) for event in asked] == [
         (user.id, user.id, "192.0.2.7", "")
@@ -87,7 +96,7 @@ async def test_response_and_cost_do_not_reveal_whether_the_new_address_is_known(
     done = []
     for new_email in ("taken@example.net", "claimed@example.net", "free@example.net"):
         before, calls = world.store.rows.copy(), world.hasher.calls
-        change = await moving(world, user, new_email)
+        change = await request_email_change(world, user, new_email)
         rows = world.store.rows
         mails = [(mail.kind, mail.recipient) for mail in rows.mails.values() if mail.id not in before.mails]
         assert mails == [(MailKind.CONFIRM_EMAIL, new_email), (MailKind.EMAIL_CHANGE_ASKED, ALICE)]
@@ -99,12 +108,12 @@ async def test_response_and_cost_do_not_reveal_whether_the_new_address_is_known(
 async def test_an_unverified_old_address_gets_no_notice_and_no_undo_link(world: World) -> None:
     """It may be a slip of the fingers: its reader must not get what is put right now."""
     slip = await claim(world, ALICE, PASSWORD)
-    await moving(world, slip, NEW)
-    assert owed(world, MailKind.EMAIL_CHANGE_ASKED) == []
-    assert [mail.recipient for mail in owed(world, MailKind.CONFIRM_EMAIL)] == [NEW]
+    await request_email_change(world, slip, NEW)
+    assert queued_mails(world, MailKind.EMAIL_CHANGE_ASKED) == []
+    assert [mail.recipient for mail in queued_mails(world, MailKind.CONFIRM_EMAIL)] == [NEW]
     moved = await world.confirm_email(token=await world.mailed_token(NEW))
     assert (moved.email, moved.verified) == (NEW, True)
-    assert owed(world, MailKind.EMAIL_CHANGED) == []
+    assert queued_mails(world, MailKind.EMAIL_CHANGED) == []
 
 
 async def _change(world: World, user: User) -> None:
@@ -142,12 +151,12 @@ async def test_a_concurrent_change_during_the_password_check_wins(
 ) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
-    interrupted = Interrupted(by=lambda: meanwhile(world, user))
+    interrupted = InterruptedHasher(by=lambda: meanwhile(world, user))
     slow = replace(world.change_email, check=replace(world.check, hasher=interrupted))
     with refused(code, field=field):
         await slow(caller, new_email=NEW, password=PASSWORD)
     assert world.store.rows.email_changes == {}
-    assert owed(world, MailKind.CONFIRM_EMAIL) == []
+    assert queued_mails(world, MailKind.CONFIRM_EMAIL) == []
 
 
 async def test_a_deleted_user_cannot_request_a_change(world: World) -> None:

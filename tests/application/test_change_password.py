@@ -12,15 +12,15 @@ from domain.session import EndReason
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    Interrupted,
+    REVOKED,
+    InterruptedHasher,
     claim,
+    error_code_of,
     link,
-    owed,
+    queued_mails,
     refused,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -29,7 +29,7 @@ pytestmark = pytest.mark.anyio
 
 async def test_every_session_ends_and_the_caller_gets_a_new_one(world: World) -> None:
     user = await world.user(ALICE, role=Role.MODERATOR)
-    elsewhere, here = await world.enter(ALICE), await world.enter(ALICE)
+    elsewhere, here = await world.log_in(ALICE), await world.log_in(ALICE)
     caller = await world.authenticate(here.access_token)
 
     renewed = await world.change_password(
@@ -39,7 +39,7 @@ async def test_every_session_ends_and_the_caller_gets_a_new_one(world: World) ->
         client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7"),
     )
 
-    assert [await ways_in(world, pair) for pair in (elsewhere, here)] == [DEAD, DEAD]
+    assert [await token_errors(world, pair) for pair in (elsewhere, here)] == [REVOKED, REVOKED]
     assert {session_of(world, pair).end_reason for pair in (elsewhere, here)} == {EndReason.PASSWORD_CHANGED}
     session = session_of(world, renewed)
     assert (session.user_id, session.client_info.user_agent, session.client_info.ip) == (
@@ -55,15 +55,15 @@ async def test_the_new_password_works_and_the_old_one_does_not(world: World) -> 
     await world.user(ALICE)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_the_owner_gets_a_notice(world: World) -> None:
     user = await world.user(ALICE)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    (notice,) = owed(world, MailKind.PASSWORD_CHANGED)
+    (notice,) = queued_mails(world, MailKind.PASSWORD_CHANGED)
     assert (notice.recipient, notice.user_id) == (ALICE, user.id)
     assert notice.id in world.nudged
 
@@ -73,8 +73,8 @@ async def test_an_unverified_address_gets_no_notice(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     caller = await world.caller(ALICE)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert not owed(world, MailKind.PASSWORD_CHANGED)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert not queued_mails(world, MailKind.PASSWORD_CHANGED)
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ async def test_a_refused_change_changes_nothing(
     world: World, current: str, new: str, confirm: str | None, code: ErrorCode, field: str
 ) -> None:
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)
     before = world.store.rows.copy()
 
@@ -100,8 +100,8 @@ async def test_a_refused_change_changes_nothing(
         await world.change_password(caller, current_password=current, new_password=new, confirm_password=confirm)
 
     assert world.store.rows == before
-    assert await ways_in(world, pair) == (None, None)
-    assert await world.enter(ALICE, PASSWORD)
+    assert await token_errors(world, pair) == (None, None)
+    assert await world.log_in(ALICE, PASSWORD)
 
 
 async def test_a_wrong_current_password_costs_one_hash(world: World) -> None:
@@ -122,8 +122,8 @@ async def test_earlier_links_are_void_except_reset_links(world: World) -> None:
         await world.verify(token=tokens[LinkPurpose.VERIFY])
     by_link = "a passphrase set by link"
     await world.reset_password(token=tokens[LinkPurpose.RESET], new_password=by_link, confirm_password=by_link)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(ALICE, by_link)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE, by_link)) is None
 
 
 async def test_a_concurrent_reset_wins(world: World) -> None:
@@ -135,11 +135,11 @@ async def test_a_concurrent_reset_wins(world: World) -> None:
     async def reset() -> None:
         await world.reset_password(token=token, new_password=by_link, confirm_password=by_link)
 
-    change = replace(world.change_password, hasher=Interrupted(by=reset))
+    change = replace(world.change_password, hasher=InterruptedHasher(by=reset))
     with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
-    entered = [await verdict(world.enter(ALICE, text)) for text in (PASSWORD, OTHER_PASSWORD, by_link)]
+    entered = [await error_code_of(world.log_in(ALICE, text)) for text in (PASSWORD, OTHER_PASSWORD, by_link)]
     assert entered == [ErrorCode.INVALID_CREDENTIALS, ErrorCode.INVALID_CREDENTIALS, None]
 
 
@@ -148,14 +148,14 @@ async def test_a_user_disabled_meanwhile_gets_neither_password_nor_session(world
     await world.user(BOB, role=Role.ADMIN)
     caller, boss = await world.caller(ALICE), await world.caller(BOB)
     change = replace(
-        world.change_password, hasher=Interrupted(by=lambda: world.change_user(boss, user.id, disabled=True))
+        world.change_password, hasher=InterruptedHasher(by=lambda: world.change_user(boss, user.id, disabled=True))
     )
 
     with refused(ErrorCode.ACCOUNT_DISABLED):
         await change(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
 
     assert world.store.rows.users[user.id] == replace(user.without_reset_links(), disabled=True)
-    assert not owed(world, MailKind.PASSWORD_CHANGED)
+    assert not queued_mails(world, MailKind.PASSWORD_CHANGED)
     assert not [s for s in world.store.rows.sessions.values() if s.user_id == user.id and s.ended_at is None]
 
 
@@ -185,8 +185,8 @@ async def test_of_two_concurrent_changes_one_succeeds(world: World) -> None:
     async def change_first() -> None:
         await world.change_password(caller, current_password=PASSWORD, new_password=first)
 
-    late = replace(world.change_password, hasher=Interrupted(by=change_first))
+    late = replace(world.change_password, hasher=InterruptedHasher(by=change_first))
     with refused(ErrorCode.INVALID_CREDENTIALS, field="current_password"):
         await late(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert await world.enter(ALICE, first)
-    assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 1
+    assert await world.log_in(ALICE, first)
+    assert len(queued_mails(world, MailKind.PASSWORD_CHANGED)) == 1

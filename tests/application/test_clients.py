@@ -6,7 +6,7 @@ from uuid import UUID
 import pytest
 
 from domain.refusals import ErrorCode
-from tests.support.use_cases import refused, verdict
+from tests.support.use_cases import error_code_of, refused
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -74,5 +74,5 @@ async def test_a_removed_client_is_refused_at_once(world: World) -> None:
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "a\tb", "\x1b[31m", "\u202e"])
 async def test_a_name_can_be_printed_on_one_line(world: World, name: str) -> None:
-    assert await verdict(world.add_client(name=name)) is ErrorCode.MALFORMED
+    assert await error_code_of(world.add_client(name=name)) is ErrorCode.MALFORMED
     assert await world.list_clients() == []

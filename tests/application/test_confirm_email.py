@@ -14,18 +14,18 @@ from domain.user import User
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    at_once,
+    REVOKED,
     change_link,
     claim,
-    clean_up,
+    error_code_of,
     link,
-    moving,
-    owed,
+    purge,
+    queued_mails,
     refused,
+    request_email_change,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -47,35 +47,35 @@ def kept(world: World, user: User) -> User:
 
 async def test_the_link_to_the_new_address_changes_the_address_only(world: World) -> None:
     user = await world.user(ALICE, role=Role.MODERATOR, username="queen")
-    pair = await world.enter(ALICE)
-    change = await moving(world, user, NEW)
+    pair = await world.log_in(ALICE)
+    change = await request_email_change(world, user, NEW)
 
     moved = await world.confirm_email(token=await world.mailed_token(NEW))
 
     assert moved == user.with_email(NEW) == kept(world, user)
     assert moved.credential_version == user.credential_version + 1
     assert world.store.rows.email_changes[change.id] == change.confirmed(world.clock())
-    assert await ways_in(world, pair) == (None, None)
-    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(NEW)) is None
+    assert await token_errors(world, pair) == (None, None)
+    assert await error_code_of(world.log_in(ALICE)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(NEW)) is None
     assert acts(world, EventType.EMAIL_CHANGED) == [moved]
-    (notice,) = owed(world, MailKind.EMAIL_CHANGED)
+    (notice,) = queued_mails(world, MailKind.EMAIL_CHANGED)
     assert (notice.recipient, notice.user_id, notice.change_id) == (ALICE, user.id, change.id)
 
 
 async def test_confirming_is_idempotent(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
-    outcomes = await at_once([partial(world.confirm_email, token=token)] * 40)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
+    outcomes = await run_concurrently([partial(world.confirm_email, token=token)] * 40)
     assert outcomes == [kept(world, user)] * 40
     assert kept(world, user) == user.with_email(NEW)
     assert acts(world, EventType.EMAIL_CHANGED) == [kept(world, user)]
-    assert len(owed(world, MailKind.EMAIL_CHANGED)) == 1
+    assert len(queued_mails(world, MailKind.EMAIL_CHANGED)) == 1
 
 
 async def test_confirming_again_is_refused_after_another_change(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
     caller = await world.caller(NEW)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
@@ -88,13 +88,13 @@ async def test_confirming_again_is_refused_after_another_change(world: World) ->
 )
 async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: ErrorCode | None) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     world.clock.advance(minutes=30, seconds=seconds)
-    assert await verdict(world.confirm_email(token=token)) is code
+    assert await error_code_of(world.confirm_email(token=token)) is code
 
 
 async def test_a_resent_link_does_not_extend_the_change(world: World) -> None:
-    change = await moving(world, await world.user(ALICE), NEW)
+    change = await request_email_change(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
@@ -102,7 +102,7 @@ async def test_a_resent_link_does_not_extend_the_change(world: World) -> None:
 
 async def test_of_several_changes_only_the_newest_can_be_confirmed(world: World) -> None:
     user = await world.user(ALICE)
-    changes = [await moving(world, user, f"alice{number}@example.net") for number in range(3)]
+    changes = [await request_email_change(world, user, f"alice{number}@example.net") for number in range(3)]
     tokens = [change_link(world, change, LinkPurpose.EMAIL) for change in changes]
     for token in tokens[:2]:
         with refused(ErrorCode.LINK_INVALID):
@@ -143,7 +143,7 @@ async def test_a_link_of_a_changed_disabled_or_deleted_user_is_void(
     world: World, first: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     await first(world, user)
     before = world.store.rows.copy()
     with refused(ErrorCode.LINK_INVALID):
@@ -153,7 +153,7 @@ async def test_a_link_of_a_changed_disabled_or_deleted_user_is_void(
 
 async def test_a_confirmed_link_does_not_show_a_user_disabled_since(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     await world.confirm_email(token=token)
     await _disable(world, user)
     with refused(ErrorCode.LINK_INVALID):
@@ -163,12 +163,14 @@ async def test_a_confirmed_link_does_not_show_a_user_disabled_since(world: World
 async def test_every_link_to_the_old_address_is_void(world: World) -> None:
     user = await world.user(ALICE)
     tokens = [link(world, user, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
-    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL))
+    await world.confirm_email(
+        token=change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
+    )
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=tokens[0])
     with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=tokens[1], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(NEW)) is None
+    assert await error_code_of(world.log_in(NEW)) is None
 
 
 # -- other people -----------------------------------------------------------------------------------------
@@ -176,23 +178,25 @@ async def test_every_link_to_the_old_address_is_void(world: World) -> None:
 
 async def test_unverified_users_of_the_new_address_are_removed_with_their_sessions(world: World) -> None:
     squatter = await claim(world, NEW, OTHER_PASSWORD)
-    planted = await world.enter(NEW, OTHER_PASSWORD)
+    planted = await world.log_in(NEW, OTHER_PASSWORD)
     pending = link(world, squatter, LinkPurpose.VERIFY)
     user = await world.user(ALICE)
 
-    await world.confirm_email(token=change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL))
+    await world.confirm_email(
+        token=change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
+    )
 
     assert squatter.id not in world.store.rows.users
-    assert await ways_in(world, planted) == DEAD
+    assert await token_errors(world, planted) == REVOKED
     assert session_of(world, planted).end_reason is EndReason.SUPERSEDED
-    assert await verdict(world.enter(NEW, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(NEW, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=pending)
 
 
 async def test_an_address_verified_by_another_user_is_not_taken_over(world: World) -> None:
     user = await world.user(ALICE)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     holder = await claim(world, NEW, OTHER_PASSWORD)
     await world.verify(token=link(world, holder, LinkPurpose.VERIFY))
     before = world.store.rows.copy()
@@ -205,7 +209,7 @@ async def test_an_unverified_user_with_a_pending_change_is_removed_at_verificati
     """The museum's c06a56d: what was prepared before the proof must not outlive it, whichever link proves."""
     for prove in (LinkPurpose.VERIFY, LinkPurpose.RESET):
         planted = await claim(world, BOB, PASSWORD)
-        change = await moving(world, planted, f"eve.{prove}@example.net")
+        change = await request_email_change(world, planted, f"eve.{prove}@example.net")
         token = change_link(world, change, LinkPurpose.EMAIL)
         if prove is LinkPurpose.VERIFY:
             await world.verify(token=link(world, planted, prove))
@@ -219,12 +223,12 @@ async def test_an_unverified_user_with_a_pending_change_is_removed_at_verificati
 
 async def test_the_change_of_a_removed_unverified_user_is_void(world: World) -> None:
     squatter = await claim(world, BOB, PASSWORD)
-    token = change_link(world, await moving(world, squatter, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, squatter, NEW), LinkPurpose.EMAIL)
     owner = await claim(world, BOB, OTHER_PASSWORD)
     await world.verify(token=link(world, owner, LinkPurpose.VERIFY))
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
-    await clean_up(world)
+    await purge(world)
     assert world.store.rows.email_changes == {}
 
 
@@ -232,14 +236,14 @@ async def test_verifying_again_does_not_affect_a_change(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
     verified = link(world, user, LinkPurpose.VERIFY)
     await world.verify(token=verified)
-    token = change_link(world, await moving(world, user, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, user, NEW), LinkPurpose.EMAIL)
     await world.verify(token=verified)
     assert (await world.confirm_email(token=token)).email == NEW
 
 
 async def test_a_username_taken_meanwhile_is_dropped(world: World) -> None:
     late = await claim(world, ALICE, PASSWORD, username="queen")
-    token = change_link(world, await moving(world, late, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, late, NEW), LinkPurpose.EMAIL)
     await world.user(BOB, username="Queen")
     assert (await world.confirm_email(token=token)).username is None
 
@@ -250,7 +254,7 @@ async def test_a_username_taken_meanwhile_is_dropped(world: World) -> None:
 async def swapping(world: World, *, roles: tuple[Role, Role] = (Role.MEMBER, Role.MEMBER)) -> list[tuple[User, str]]:
     """Two users on their way to each other's address, and their links."""
     people = [await world.user(email, role=role) for email, role in zip((ALICE, BOB), roles, strict=True)]
-    changes = [await moving(world, user, new) for user, new in zip(people, (BOB, ALICE), strict=True)]
+    changes = [await request_email_change(world, user, new) for user, new in zip(people, (BOB, ALICE), strict=True)]
     return [
         (user, change_link(world, change, LinkPurpose.EMAIL)) for user, change in zip(people, changes, strict=True)
     ]
@@ -273,14 +277,14 @@ async def test_two_users_swap_their_addresses_in_either_order(world: World, orde
 
 async def test_two_users_swap_their_addresses_concurrently(world: World) -> None:
     people = await swapping(world)
-    outcomes = await at_once([partial(world.confirm_email, token=token) for _, token in people])
+    outcomes = await run_concurrently([partial(world.confirm_email, token=token) for _, token in people])
     assert all(isinstance(outcome, User) for outcome in outcomes)
     assert [kept(world, user).email for user, _ in people] == [BOB, ALICE]
 
 
 async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world: World) -> None:
     (_, alices_link), (bob, bobs_link) = await swapping(world)
-    pair = await world.enter(BOB)
+    pair = await world.log_in(BOB)
     stale = [link(world, bob, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)]
     assert await world.deliver_mail(limit=100)
 
@@ -288,7 +292,7 @@ async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world
 
     displaced = kept(world, bob)
     assert displaced == bob.evicted_from_email(ALICE)
-    assert await verdict(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
+    assert await error_code_of(world.authenticate(pair.access_token)) is ErrorCode.TOKEN_REVOKED
     renewed = await world.refresh(refresh_token=pair.refresh_token)
     assert (await world.authenticate(renewed.access_token)).verified is False
     # Links that went to the lost mailbox prove nothing about the other.
@@ -299,7 +303,7 @@ async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world
     proven = await world.confirm_email(token=bobs_link)
     assert proven == displaced.with_email(ALICE)
     # Nobody tells the new reader of the lost mailbox, and nothing leads back to it.
-    assert [mail.recipient for mail in owed(world, MailKind.EMAIL_CHANGED)] == [ALICE]
+    assert [mail.recipient for mail in queued_mails(world, MailKind.EMAIL_CHANGED)] == [ALICE]
     assert {
         change.closed_at is None for change in world.store.rows.email_changes.values() if change.user_id == bob.id
     } == {False}
@@ -307,10 +311,16 @@ async def test_a_displaced_user_is_unverified_until_their_own_link_is_used(world
 
 async def test_a_displaced_user_cannot_regain_the_address_even_if_it_is_free(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    notices = [change_link(world, await moving(world, bob, to), LinkPurpose.RESTORE) for to in (NEW, ALICE)]
-    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL))
+    notices = [
+        change_link(world, await request_email_change(world, bob, to), LinkPurpose.RESTORE) for to in (NEW, ALICE)
+    ]
+    await world.confirm_email(
+        token=change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
+    )
     world.clock.advance(seconds=1)
-    await world.confirm_email(token=change_link(world, await moving(world, alice, NEW), LinkPurpose.EMAIL))
+    await world.confirm_email(
+        token=change_link(world, await request_email_change(world, alice, NEW), LinkPurpose.EMAIL)
+    )
     for notice in notices:
         with refused(ErrorCode.LINK_INVALID):
             await world.restore_email(token=notice)
@@ -331,8 +341,10 @@ async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(wo
     alice = await world.user(ALICE)
     bob = await world.verify(token=link(world, await claim(world, BOB, PASSWORD), LinkPurpose.VERIFY))
     await world.grant_role(email=BOB, role=Role.MODERATOR)
-    await moving(world, bob, ALICE)
-    await world.confirm_email(token=change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL))
+    await request_email_change(world, bob, ALICE)
+    await world.confirm_email(
+        token=change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
+    )
     assert not kept(world, bob).verified
     await world.ask_for_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
@@ -341,9 +353,9 @@ async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(wo
 
 async def test_a_displaced_user_survives_another_verification_of_the_address(world: World) -> None:
     (alice, alices_link), (bob, bobs_link) = await swapping(world)
-    pair = await world.enter(BOB)
+    pair = await world.log_in(BOB)
     await world.confirm_email(token=alices_link)
-    (notice,) = owed(world, MailKind.EMAIL_CHANGED)
+    (notice,) = queued_mails(world, MailKind.EMAIL_CHANGED)
     back = world.store.rows.email_changes[notice.change_id or alice.id]
     await world.restore_email(token=change_link(world, back, LinkPurpose.RESTORE))
     assert kept(world, alice).email == ALICE
@@ -358,26 +370,26 @@ async def test_a_displaced_user_survives_another_verification_of_the_address(wor
 
 
 async def _elsewhere(world: World, bob: User) -> None:
-    await moving(world, bob, NEW)
+    await request_email_change(world, bob, NEW)
 
 
 async def _too_late(world: World, bob: User) -> None:
-    await moving(world, bob, ALICE)
+    await request_email_change(world, bob, ALICE)
     world.clock.advance(minutes=30)
 
 
 async def _reconsidered(world: World, bob: User) -> None:
-    await moving(world, bob, ALICE)
-    await moving(world, bob, NEW)
+    await request_email_change(world, bob, ALICE)
+    await request_email_change(world, bob, NEW)
 
 
 async def _password_changed(world: World, bob: User) -> None:
-    await moving(world, bob, ALICE)
+    await request_email_change(world, bob, ALICE)
     await _change(world, bob)
 
 
 async def _banned(world: World, bob: User) -> None:
-    await moving(world, bob, ALICE)
+    await request_email_change(world, bob, ALICE)
     await _disable(world, bob)
 
 
@@ -391,7 +403,7 @@ async def test_an_owner_without_a_pending_change_keeps_the_address(
 ) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     await first(world, bob)
-    token = change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
     before = world.store.rows.copy()
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
@@ -400,16 +412,16 @@ async def test_an_owner_without_a_pending_change_keeps_the_address(
 
 async def test_swapping_requires_a_verified_address(world: World) -> None:
     squatter, bob = await claim(world, ALICE, PASSWORD), await world.user(BOB)
-    await moving(world, bob, ALICE)
-    token = change_link(world, await moving(world, squatter, BOB), LinkPurpose.EMAIL)
+    await request_email_change(world, bob, ALICE)
+    token = change_link(world, await request_email_change(world, squatter, BOB), LinkPurpose.EMAIL)
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
 
 
 async def test_an_address_is_free_after_its_owner_changed_it(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    leaving = change_link(world, await moving(world, bob, NEW), LinkPurpose.EMAIL)
-    token = change_link(world, await moving(world, alice, BOB), LinkPurpose.EMAIL)
+    leaving = change_link(world, await request_email_change(world, bob, NEW), LinkPurpose.EMAIL)
+    token = change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
     with refused(ErrorCode.LINK_INVALID):
         await world.confirm_email(token=token)
     await world.confirm_email(token=leaving)
@@ -440,24 +452,24 @@ async def test_an_admin_is_displaced_if_another_remains(world: World) -> None:
 
 async def test_a_mail_with_a_void_link_is_not_sent(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
-    await moving(world, alice, "first@example.net")
-    await moving(world, alice, NEW)
-    await moving(world, bob, "late@example.net")
+    await request_email_change(world, alice, "first@example.net")
+    await request_email_change(world, alice, NEW)
+    await request_email_change(world, bob, "late@example.net")
     await _change(world, bob)
-    await moving(world, await world.user("gone@example.org"), "gone@example.net")
+    await request_email_change(world, await world.user("gone@example.org"), "gone@example.net")
     async with world.begin() as work:
         gone = await work.users.by_email("gone@example.org")
         assert gone is not None
         await work.users.remove(gone.id, now=world.clock())
     await world.deliver_mail(limit=100)
-    fates = {mail.recipient: mail.outcome for mail in owed(world, MailKind.CONFIRM_EMAIL)}
+    fates = {mail.recipient: mail.outcome for mail in queued_mails(world, MailKind.CONFIRM_EMAIL)}
     assert fates == {
         NEW: DeliveryOutcome.SENT,
         "first@example.net": DeliveryOutcome.DROPPED,
         "late@example.net": DeliveryOutcome.DROPPED,
         "gone@example.net": DeliveryOutcome.DROPPED,
     }
-    notices = {mail.recipient: mail.outcome for mail in owed(world, MailKind.EMAIL_CHANGE_ASKED)}
+    notices = {mail.recipient: mail.outcome for mail in queued_mails(world, MailKind.EMAIL_CHANGE_ASKED)}
     assert notices == {
         ALICE: DeliveryOutcome.SENT,
         BOB: DeliveryOutcome.SENT,
@@ -466,19 +478,22 @@ async def test_a_mail_with_a_void_link_is_not_sent(world: World) -> None:
 
 
 async def test_an_expired_link_is_not_sent(world: World) -> None:
-    await moving(world, await world.user(ALICE), NEW)
+    await request_email_change(world, await world.user(ALICE), NEW)
     world.clock.advance(minutes=30)
     await world.deliver_mail(limit=100)
-    (link_mail,), (notice,) = owed(world, MailKind.CONFIRM_EMAIL), owed(world, MailKind.EMAIL_CHANGE_ASKED)
+    (link_mail,), (notice,) = (
+        queued_mails(world, MailKind.CONFIRM_EMAIL),
+        queued_mails(world, MailKind.EMAIL_CHANGE_ASKED),
+    )
     assert (link_mail.outcome, notice.outcome) == (DeliveryOutcome.DROPPED, DeliveryOutcome.SENT)
 
 
 async def test_a_repeated_send_contains_the_same_link(world: World) -> None:
     alice = await world.user(ALICE)
-    change = await moving(world, alice, NEW)
+    change = await request_email_change(world, alice, NEW)
     tokens = [await world.mailed_token(email) for email in (NEW, ALICE)]
     world.clock.advance(minutes=5)
-    for mail in [*owed(world, MailKind.CONFIRM_EMAIL), *owed(world, MailKind.EMAIL_CHANGE_ASKED)]:
+    for mail in [*queued_mails(world, MailKind.CONFIRM_EMAIL), *queued_mails(world, MailKind.EMAIL_CHANGE_ASKED)]:
         async with world.begin() as work:
             await work.outbox.add(mail)
     assert [await world.mailed_token(email) for email in (NEW, ALICE)] == tokens

@@ -5,7 +5,7 @@ import pytest
 from domain.outbox import MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
-from tests.support.use_cases import ALICE, BOB, claim, owed, refused, verdict, ways_in
+from tests.support.use_cases import ALICE, BOB, claim, error_code_of, queued_mails, refused, token_errors
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -20,15 +20,15 @@ async def test_a_verified_user_has_the_role_at_once(world: World, role: Role) ->
     assert (made.email, made.username, made.role, made.verified) == (ALICE, "Queen", role, True)
     assert world.store.rows.users == {made.id: made}
     assert not world.store.rows.mails
-    assert await world.authenticate((await world.enter(ALICE)).access_token, role=role)
+    assert await world.authenticate((await world.log_in(ALICE)).access_token, role=role)
 
 
 async def test_an_unverified_user_gets_a_link_and_keeps_the_role_for_later(world: World) -> None:
     made = await world.create_user(email=ALICE, role=Role.ADMIN, verified=False, password=PASSWORD)
     assert made is not None
-    (mail,) = owed(world, MailKind.VERIFY)
+    (mail,) = queued_mails(world, MailKind.VERIFY)
     assert (mail.recipient, mail.user_id) == (ALICE, made.id)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=Role.MEMBER)
 
@@ -39,13 +39,13 @@ async def test_an_unverified_user_gets_a_link_and_keeps_the_role_for_later(world
 
 async def test_creating_a_verified_user_removes_unverified_users_of_the_address(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
-    pair = await world.enter(ALICE, OTHER_PASSWORD)
+    pair = await world.log_in(ALICE, OTHER_PASSWORD)
 
     made = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password=PASSWORD)
 
     assert made is not None
     assert list(world.store.rows.users) == [made.id]
-    assert await ways_in(world, pair) == (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
+    assert await token_errors(world, pair) == (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
 
 
 @pytest.mark.parametrize("verified", [True, False])
@@ -69,7 +69,7 @@ async def test_a_foreign_hash_is_stored_unchanged(world: World) -> None:
     assert made is not None
     assert made.password_hash == foreign
     assert world.hasher.calls == paid
-    assert await world.enter(ALICE, "123")
+    assert await world.log_in(ALICE, "123")
 
 
 @pytest.mark.parametrize(
@@ -85,13 +85,13 @@ async def test_the_same_rules_apply_to_the_operator(
     world: World, email: str, password: str | None, username: str | None, code: ErrorCode
 ) -> None:
     factories = world.create_user(email=email, role=Role.ADMIN, verified=True, password=password, username=username)
-    assert await verdict(factories) is code
+    assert await error_code_of(factories) is code
     assert not world.store.rows.users
 
 
 async def test_a_role_granted_by_the_operator_takes_effect_at_once(world: World) -> None:
     user = await world.user(ALICE)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     assert (await world.grant_role(email="Alice@Example.org", role=Role.ADMIN)).role is Role.ADMIN
     with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(token)
@@ -100,9 +100,9 @@ async def test_a_role_granted_by_the_operator_takes_effect_at_once(world: World)
 
 async def test_the_operator_granting_the_current_role_changes_nothing(world: World) -> None:
     user = await world.user(ALICE, role=Role.ADMIN)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     assert await world.grant_role(email=ALICE, role=Role.ADMIN) == user
-    assert await ways_in(world, pair) == (None, None)
+    assert await token_errors(world, pair) == (None, None)
 
 
 async def test_the_operator_cannot_demote_the_last_admin_either(world: World) -> None:

@@ -15,21 +15,21 @@ from domain.user import User
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    Interrupted,
-    acts,
-    at_once,
+    REVOKED,
+    InterruptedHasher,
+    actions_of,
     change_link,
     claim,
-    clean_up,
+    error_code_of,
     link,
-    moving,
-    owed,
+    purge,
+    queued_mails,
     refused,
+    request_email_change,
     reset_by_mail,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -45,25 +45,25 @@ def gone(world: World, user: User) -> bool:
 async def test_account_sessions_and_links_end_at_once(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     await world.user(BOB)
-    pairs = [await world.enter(ALICE) for _ in range(3)]
-    stranger = await world.enter(BOB)
+    pairs = [await world.log_in(ALICE) for _ in range(3)]
+    stranger = await world.log_in(BOB)
     links = {purpose: link(world, alice, purpose) for purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
 
     await world.delete_me(await world.authenticate(pairs[0].access_token), password=PASSWORD)
 
     assert gone(world, alice)
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.DELETED}
     for login in (ALICE, "queen"):
-        assert await verdict(world.login(login=login, password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.verify(token=links[LinkPurpose.VERIFY])) is ErrorCode.LINK_INVALID
+        assert await error_code_of(world.login(login=login, password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.verify(token=links[LinkPurpose.VERIFY])) is ErrorCode.LINK_INVALID
     reset = world.reset_password(
         token=links[LinkPurpose.RESET], new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
     )
-    assert await verdict(reset) is ErrorCode.LINK_INVALID
-    assert await ways_in(world, stranger) == (None, None)
+    assert await error_code_of(reset) is ErrorCode.LINK_INVALID
+    assert await token_errors(world, stranger) == (None, None)
     world.clock.advance(days=7)
-    await clean_up(world)
+    await purge(world)
     assert {(session_of(world, pair).user_id, session_of(world, pair).client_info) for pair in pairs} == {
         (None, UNKNOWN_CLIENT)
     }
@@ -106,14 +106,14 @@ async def test_sent_mails_are_deleted_with_the_recipient_address(world: World) -
     caller = await world.caller()
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     await world.deliver_mail(limit=10)
-    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
     await world.ask_for_reset(email=ALICE)
     await world.delete_me(caller, password=OTHER_PASSWORD)
-    await clean_up(world)
+    await purge(world)
     assert len(world.store.rows.mails) > 3
     world.clock.advance(days=7)
     await world.ask_for_reset(email=ALICE)
-    await clean_up(world)
+    await purge(world)
     left = [(mail.recipient, mail.kind, mail.user_id) for mail in world.store.rows.mails.values()]
     assert left == [
         (BOB, MailKind.RESET, None),
@@ -130,7 +130,7 @@ async def test_deleting_an_unverified_user_deletes_only_their_own_mails(world: W
     caller = await world.caller()
     assert caller.user_id == rival.id
     await world.delete_me(caller, password=PASSWORD)
-    await clean_up(world)
+    await purge(world)
     assert [mail.user_id for mail in world.store.rows.mails.values()] == [squatter.id]
     assert not gone(world, squatter)
 
@@ -142,7 +142,7 @@ async def test_the_deletion_event_stays_without_address_and_device(world: World)
     shown, _ = await world.list_events(alice.id)
     assert {event.client_info for event in shown} == {UNKNOWN_CLIENT}
     world.clock.advance(days=7)
-    await clean_up(world)
+    await purge(world)
     events = [event for event in world.store.rows.events.values() if event.user_id == alice.id]
     assert [event.action for event in events] == [EventType.CREATED, EventType.LOGGED_IN, EventType.DELETED]
     assert {event.client_info for event in events} == {UNKNOWN_CLIENT}
@@ -152,7 +152,7 @@ async def test_the_deletion_event_stays_without_address_and_device(world: World)
 async def test_a_later_user_of_the_address_inherits_nothing(world: World) -> None:
     old = await world.user(ALICE, username="queen", role=Role.MODERATOR)
     pair = await world.login(login=ALICE, password=PASSWORD, client_info=HERE)
-    change = await moving(world, old, "elsewhere@example.org")
+    change = await request_email_change(world, old, "elsewhere@example.org")
     reset = link(world, old, LinkPurpose.RESET)
     await world.delete_me(await world.authenticate(pair.access_token), password=PASSWORD)
 
@@ -160,23 +160,23 @@ async def test_a_later_user_of_the_address_inherits_nothing(world: World) -> Non
     caller = await world.caller()
     assert (new.role, new.username) == (Role.MEMBER, None)
     assert [session.id for session in await world.list_sessions(caller)] == [caller.session_id]
-    assert acts(world, new) == [EventType.CREATED, EventType.LOGGED_IN]
+    assert actions_of(world, new) == [EventType.CREATED, EventType.LOGGED_IN]
     assert (
-        await verdict(world.reset_password(token=reset, new_password="x", confirm_password="x"))
+        await error_code_of(world.reset_password(token=reset, new_password="x", confirm_password="x"))
         is ErrorCode.LINK_INVALID
     )
     assert (
-        await verdict(world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL)))
+        await error_code_of(world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL)))
         is ErrorCode.LINK_INVALID
     )
     assert (
-        await verdict(world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE)))
+        await error_code_of(world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE)))
         is ErrorCode.LINK_INVALID
     )
     assert (await world.rename_me(caller, username="Queen")).username == "Queen"
-    assert await ways_in(world, pair) == DEAD
+    assert await token_errors(world, pair) == REVOKED
     world.clock.advance(days=7)
-    await clean_up(world)
+    await purge(world)
     assert world.store.rows.email_changes == {}
 
 
@@ -199,7 +199,7 @@ async def test_of_five_admins_who_delete_their_accounts_concurrently_one_remains
     for number in range(5):
         await world.user(f"admin{number}@example.org", role=Role.ADMIN)
         callers.append(await world.caller(f"admin{number}@example.org"))
-    outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD) for caller in callers])
+    outcomes = await run_concurrently([partial(world.delete_me, caller, password=PASSWORD) for caller in callers])
     assert [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)] == [ErrorCode.LAST_ADMIN]
     assert len(world.store.rows.users) == 1
 
@@ -219,13 +219,13 @@ async def test_a_concurrent_ban_password_change_or_logout_prevents_the_deletion(
 
     for meanwhile, code in ((ban, ErrorCode.ACCOUNT_DISABLED), (reset, ErrorCode.INVALID_CREDENTIALS)):
         alice = await world.user(f"{code}@example.org")
-        delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(meanwhile)))
-        assert await verdict(delete(await world.caller(alice.email), password=PASSWORD)) is code
+        delete = replace(world.delete_me, check=replace(world.check, hasher=InterruptedHasher(meanwhile)))
+        assert await error_code_of(delete(await world.caller(alice.email), password=PASSWORD)) is code
         assert not gone(world, alice)
     alice = await world.user(ALICE)
-    delete = replace(world.delete_me, check=replace(world.check, hasher=Interrupted(end)))
-    assert await verdict(delete(await world.caller(), password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
-    assert owed(world, MailKind.ACCOUNT_CLOSED) == []
+    delete = replace(world.delete_me, check=replace(world.check, hasher=InterruptedHasher(end)))
+    assert await error_code_of(delete(await world.caller(), password=PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert queued_mails(world, MailKind.ACCOUNT_CLOSED) == []
 
 
 async def test_a_deleted_user_is_refused(world: World) -> None:
@@ -239,10 +239,10 @@ async def test_a_deleted_user_is_refused(world: World) -> None:
 async def test_of_many_concurrent_deletions_one_succeeds_and_one_mail_is_queued(world: World) -> None:
     alice = await world.user(ALICE)
     caller = await world.caller()
-    outcomes = await at_once([partial(world.delete_me, caller, password=PASSWORD)] * 10)
+    outcomes = await run_concurrently([partial(world.delete_me, caller, password=PASSWORD)] * 10)
     assert outcomes.count(None) == 1
-    assert len(owed(world, MailKind.ACCOUNT_CLOSED)) == 1
-    assert acts(world, alice).count(EventType.DELETED) == 1
+    assert len(queued_mails(world, MailKind.ACCOUNT_CLOSED)) == 1
+    assert actions_of(world, alice).count(EventType.DELETED) == 1
 
 
 async def test_a_user_deleted_by_an_admin_gets_a_notice(world: World) -> None:
@@ -251,7 +251,7 @@ async def test_a_user_deleted_by_an_admin_gets_a_notice(world: World) -> None:
     await world.ask_for_reset(email=BOB)
     await world.deliver_mail(limit=10)
     await world.delete_user(await world.caller(ALICE), bob.id, client_info=HERE)
-    await clean_up(world)
+    await purge(world)
     [mail] = world.store.rows.mails.values()
     assert (mail.kind, mail.recipient, mail.user_id) == (MailKind.ACCOUNT_DELETED, BOB, None)
     event = list(world.store.rows.events.values())[-1]
@@ -274,25 +274,25 @@ async def test_undoing_a_deletion_from_the_mailbox_removes_the_password(world: W
     restored = await world.follow_email_link(token=token)
     assert (restored.id, restored.email, restored.username, restored.role) == (user.id, ALICE, "queen", user.role)
     assert (restored.verified, restored.disabled, restored.created_at) == (True, False, user.created_at)
-    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
-    assert acts(world, user)[-2:] == [EventType.DELETED, EventType.EMAIL_RESTORED]
+    assert await error_code_of(world.log_in(ALICE)) is ErrorCode.INVALID_CREDENTIALS
+    assert actions_of(world, user)[-2:] == [EventType.DELETED, EventType.EMAIL_RESTORED]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
-    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
     assert caller.user_id == user.id
     world.clock.advance(days=400)
-    await clean_up(world)
+    await purge(world)
     assert not gone(world, user)
 
 
 async def test_a_link_that_undoes_a_deletion_works_once(world: World) -> None:
     user, token = await deleted(world)
-    outcomes = await at_once([partial(world.restore_email, token=token)] * 10)
+    outcomes = await run_concurrently([partial(world.restore_email, token=token)] * 10)
     assert [it.id for it in outcomes if isinstance(it, User)] == [user.id]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
-    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
-    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
+    caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
+    assert await error_code_of(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     await world.delete_me(caller, password=OTHER_PASSWORD)
-    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
+    assert await error_code_of(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     assert (await world.restore_email(token=await world.mailed_token(ALICE))).id == user.id
 
 
@@ -302,8 +302,8 @@ async def test_a_link_that_undoes_a_deletion_works_once(world: World) -> None:
 async def test_a_deletion_can_be_undone_for_seven_days(world: World, seconds: int, code: ErrorCode | None) -> None:
     user, token = await deleted(world)
     world.clock.advance(days=7, seconds=seconds)
-    await clean_up(world)
-    assert await verdict(world.restore_email(token=token)) is code
+    await purge(world)
+    assert await error_code_of(world.restore_email(token=token)) is code
     assert (user.id in world.store.rows.deletions) is False
     assert gone(world, user) is (code is not None)
 
@@ -313,43 +313,43 @@ async def test_a_deleted_user_is_not_found_and_address_and_name_are_free(world: 
     user, _ = await deleted(world, username="queen")
     page, _ = await world.list_users()
     assert [it.email for it in page] == [BOB]
-    assert await verdict(world.show_user(user.id)) is ErrorCode.NOT_FOUND
+    assert await error_code_of(world.show_user(user.id)) is ErrorCode.NOT_FOUND
     boss = await world.caller(BOB)
     for act in (world.change_user(boss, user.id, disabled=True), world.delete_user(boss, user.id)):
-        assert await verdict(act) is ErrorCode.NOT_FOUND
+        assert await error_code_of(act) is ErrorCode.NOT_FOUND
     await claim(world, ALICE, OTHER_PASSWORD, username="queen")
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
     assert (newcomer.id != user.id, newcomer.username) == (True, "queen")
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_a_deletion_cannot_be_undone_once_another_user_verified_the_address(world: World) -> None:
     user, token = await deleted(world)
     await claim(world, ALICE, OTHER_PASSWORD)
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
-    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
+    assert await error_code_of(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
     assert list(world.store.rows.users) == [newcomer.id]
     world.clock.advance(days=7)
-    await clean_up(world)
+    await purge(world)
     assert user.id not in world.store.rows.deletions
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_undoing_a_deletion_removes_unverified_users_of_the_address(world: World) -> None:
     user, token = await deleted(world, username="queen")
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
-    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    planted = await world.log_in(ALICE, OTHER_PASSWORD)
     await world.user(BOB, username="Queen")
     restored = await world.restore_email(token=token)
     assert (restored.id, restored.username) == (user.id, None)
     assert gone(world, squatter)
-    assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await token_errors(world, planted) == REVOKED
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_the_owner_recovers_an_account_that_a_thief_moved_and_deleted(world: World) -> None:
     user = await world.user(ALICE)
-    await moving(world, user, "thief@example.net")
+    await request_email_change(world, user, "thief@example.net")
     asked = await world.mailed_token(ALICE)
     world.clock.advance(minutes=1)
     await world.confirm_email(token=await world.mailed_token("thief@example.net"))
@@ -363,14 +363,14 @@ async def test_the_owner_recovers_an_account_that_a_thief_moved_and_deleted(worl
         world.store.rows = rows.copy()
         restored = await world.restore_email(token=token)
         assert (restored.id, restored.email, restored.verified) == (user.id, ALICE, True)
-        assert await verdict(world.restore_email(token=undone)) is ErrorCode.LINK_INVALID
+        assert await error_code_of(world.restore_email(token=undone)) is ErrorCode.LINK_INVALID
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_a_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: World) -> None:
     user = await world.user(ALICE)
-    change = await moving(world, user, "thief@example.net")
+    change = await request_email_change(world, user, "thief@example.net")
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     await world.delete_me(await world.caller("thief@example.net"), password=PASSWORD)
     await world.restore_email(token=await world.mailed_token("thief@example.net"))
@@ -388,6 +388,6 @@ async def test_a_deletion_by_an_admin_is_final(world: World) -> None:
     token = world.links.sign(
         EmailLink(purpose=LinkPurpose.RESTORE, subject=bob.id, version=2, issued_at=world.clock())
     )
-    assert await verdict(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
-    await clean_up(world)
+    assert await error_code_of(world.restore_email(token=token)) is ErrorCode.LINK_INVALID
+    await purge(world)
     assert bob.id not in world.store.rows.deletions

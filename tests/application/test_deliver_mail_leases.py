@@ -11,7 +11,7 @@ import pytest
 from adapters.memory.mailer import MemoryMailer
 from application.mail.ports import Mailer, MailRefused, StillSending, not_waiting
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail
-from tests.support.queued_mail import fate, kept, owe
+from tests.support.queued_mail import mail_status, queue_mail, stored_mail
 from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
@@ -47,7 +47,7 @@ class Touring(Mailer):
 
 
 async def owe_many(world: World, count: int) -> list[OutboxMail]:
-    return [await owe(world, MailKind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
+    return [await queue_mail(world, MailKind.SESSION_STOLEN, f"user{number}@example.org") for number in range(count)]
 
 
 async def test_the_mail_of_a_dead_worker_is_due_when_the_lease_ends(world: World) -> None:
@@ -60,7 +60,7 @@ async def test_the_mail_of_a_dead_worker_is_due_when_the_lease_ends(world: World
     world.clock.advance(seconds=49)
     assert await world.deliver_mail() == 0
     world.clock.advance(seconds=1)
-    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
+    assert await mail_status(world, mail) == (DeliveryOutcome.SENT, "")
 
 
 async def test_an_interrupted_worker_releases_the_other_mails_of_its_batch(world: World) -> None:
@@ -71,7 +71,7 @@ async def test_an_interrupted_worker_releases_the_other_mails_of_its_batch(world
     with pytest.raises(Killed):
         await replace(world.deliver_mail, mailer=Acting(die))()
     assert await world.deliver_mail() == 2
-    assert [kept(world, mail).outcome for mail in (begun, *others)] == [
+    assert [stored_mail(world, mail).outcome for mail in (begun, *others)] == [
         None,
         DeliveryOutcome.SENT,
         DeliveryOutcome.SENT,
@@ -86,7 +86,11 @@ async def test_mails_of_a_batch_that_takes_too_long_are_released(world: World) -
     mails, began = await owe_many(world, 5), world.clock()
     assert await replace(world.deliver_mail, mailer=Acting(dawdle))() == 5
     assert world.clock() == began + timedelta(seconds=22)
-    assert [kept(world, mail).outcome for mail in mails].count(DeliveryOutcome.SENT) == len(world.mailer.letters) == 2
+    assert (
+        [stored_mail(world, mail).outcome for mail in mails].count(DeliveryOutcome.SENT)
+        == len(world.mailer.letters)
+        == 2
+    )
     assert await world.deliver_mail() == 3
     assert len({letter.id for letter in world.mailer.letters}) == len(world.mailer.letters) == 5
 
@@ -109,20 +113,20 @@ async def test_the_mails_of_a_batch_share_an_smtp_session(world: World) -> None:
 
 async def test_the_outcome_of_each_mail_is_recorded_before_the_next_starts(world: World) -> None:
     async def look(letter: RenderedMail) -> None:
-        begun = [mail for mail in mails if kept(world, mail).outcome is None]
+        begun = [mail for mail in mails if stored_mail(world, mail).outcome is None]
         assert [mail.id for mail in mails if mail not in begun] == [sent.id for sent in world.mailer.letters]
         await world.mailer.send(letter)
 
     mails = await owe_many(world, 5)
     assert await replace(world.deliver_mail, mailer=Acting(look))() == 5
-    assert [kept(world, mail).outcome for mail in mails] == [DeliveryOutcome.SENT] * 5
+    assert [stored_mail(world, mail).outcome for mail in mails] == [DeliveryOutcome.SENT] * 5
 
 
 async def test_only_the_requested_mail_is_delivered(world: World) -> None:
     first, second = await owe_many(world, 2)
     assert await world.deliver_mail(only=second.id) == 1
     assert await world.deliver_mail(only=second.id) == 0
-    assert kept(world, first).attempts == 0
+    assert stored_mail(world, first).attempts == 0
 
 
 async def test_many_workers_send_each_mail_once(world: World) -> None:
@@ -145,7 +149,7 @@ async def test_a_late_worker_cannot_change_a_mail_leased_by_another(world: World
 
     (mail,) = await owe_many(world, 1)
     await replace(world.deliver_mail, mailer=Acting(oversleep))(only=mail.id)
-    assert (kept(world, mail).outcome, kept(world, mail).note) == (DeliveryOutcome.SENT, "")
+    assert (stored_mail(world, mail).outcome, stored_mail(world, mail).note) == (DeliveryOutcome.SENT, "")
 
 
 async def test_a_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:

@@ -21,7 +21,7 @@ from application.mail.ports import (
 from application.repositories import UnitOfWork
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail, RenderedMail, retry_delay
 from domain.refusals import Refusal, unavailable
-from tests.support.queued_mail import ALICE, claim, fate, kept, owe
+from tests.support.queued_mail import ALICE, claim, mail_status, queue_mail, stored_mail
 from tests.support.world import World
 
 pytestmark = [pytest.mark.anyio, pytest.mark.parametrize("anyio_backend", ["asyncio", "trio"])]
@@ -41,48 +41,51 @@ class Poisonous(Composer):
 
 
 async def test_a_delayed_mail_is_retried_with_increasing_delays(world: World) -> None:
-    mail = await owe(world, MailKind.ALREADY_REGISTERED)
+    mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailDelayed("450 busy")
     for attempt in range(1, 13):
-        assert await fate(world, mail) == (None, "450 busy")
-        assert kept(world, mail).attempts == attempt
-        assert kept(world, mail).due_at == world.clock() + retry_delay(attempt)
+        assert await mail_status(world, mail) == (None, "450 busy")
+        assert stored_mail(world, mail).attempts == attempt
+        assert stored_mail(world, mail).due_at == world.clock() + retry_delay(attempt)
         assert await world.deliver_mail() == 0
-        world.clock.now = kept(world, mail).due_at
+        world.clock.now = stored_mail(world, mail).due_at
     world.mailer.trouble = None
-    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
+    assert await mail_status(world, mail) == (DeliveryOutcome.SENT, "")
 
 
 async def test_a_refused_mail_is_parked_until_it_is_redriven(world: World) -> None:
-    mail = await owe(world, MailKind.ALREADY_REGISTERED)
+    mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailRefused("550 no such user")
-    assert await fate(world, mail) == (DeliveryOutcome.PARKED, "550 no such user")
+    assert await mail_status(world, mail) == (DeliveryOutcome.PARKED, "550 no such user")
     assert [parked.id for parked in await world.parked_mails()] == [mail.id]
     world.mailer.trouble = None
     assert await world.redrive_mail(mail_id=mail.id)
     assert not await world.redrive_mail(mail_id=mail.id)
-    assert await fate(world, mail) == (DeliveryOutcome.SENT, "")
+    assert await mail_status(world, mail) == (DeliveryOutcome.SENT, "")
     assert await world.parked_mails() == []
 
 
 @pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.RESET])
 async def test_a_mail_whose_link_has_expired_is_not_sent(world: World, kind: MailKind) -> None:
     await claim(world)
-    early, late = await owe(world, kind), await owe(world, kind)
+    early, late = await queue_mail(world, kind), await queue_mail(world, kind)
     assert kind.purpose is not None
     world.clock.now += kind.purpose.lifetime - timedelta(microseconds=1)
-    assert await fate(world, early) == (DeliveryOutcome.SENT, "")
+    assert await mail_status(world, early) == (DeliveryOutcome.SENT, "")
     world.clock.now += timedelta(microseconds=1)
-    assert await fate(world, late) == (DeliveryOutcome.DROPPED, "expired")
+    assert await mail_status(world, late) == (DeliveryOutcome.DROPPED, "expired")
     assert len(world.mailer.letters) == 1
 
 
 async def test_a_late_notice_is_tried_once_and_then_dropped(world: World) -> None:
-    first, second = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.PASSWORD_CHANGED)
+    first, second = (
+        await queue_mail(world, MailKind.PASSWORD_CHANGED),
+        await queue_mail(world, MailKind.PASSWORD_CHANGED),
+    )
     world.clock.advance(days=3)
-    assert await fate(world, first) == (DeliveryOutcome.SENT, "")
+    assert await mail_status(world, first) == (DeliveryOutcome.SENT, "")
     world.mailer.trouble = MailDelayed("451 later")
-    assert await fate(world, second) == (DeliveryOutcome.PARKED, "451 later")
+    assert await mail_status(world, second) == (DeliveryOutcome.PARKED, "451 later")
 
 
 @dataclass
@@ -107,7 +110,10 @@ class Fading(Mailer):
 async def test_a_mail_sent_during_an_outage_of_the_store_is_not_sent_again(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
-    first, second = await owe(world, MailKind.ALREADY_REGISTERED), await owe(world, MailKind.PASSWORD_CHANGED)
+    first, second = (
+        await queue_mail(world, MailKind.ALREADY_REGISTERED),
+        await queue_mail(world, MailKind.PASSWORD_CHANGED),
+    )
     for mail in (first, second):
         fading.away = False
         with pytest.raises(Refusal, match="is not available"):
@@ -118,35 +124,35 @@ async def test_a_mail_sent_during_an_outage_of_the_store_is_not_sent_again(world
     world.clock.now += deliver.lease
     assert await deliver() == 0
     assert len(world.mailer.letters) == 2
-    assert [kept(world, mail).outcome for mail in (first, second)] == [DeliveryOutcome.SENT] * 2
+    assert [stored_mail(world, mail).outcome for mail in (first, second)] == [DeliveryOutcome.SENT] * 2
     assert world.reports == [(first.id, DeliveryOutcome.SENT, ""), (second.id, DeliveryOutcome.SENT, "")]
 
 
 async def test_the_outcome_of_a_mail_leased_by_another_worker_is_not_recorded(world: World) -> None:
     fading = Fading(world)
     deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=fading)
-    mail = await owe(world, MailKind.ALREADY_REGISTERED)
+    mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     with pytest.raises(Refusal, match="is not available"):
         await deliver()
     fading.away = False
     world.clock.now += deliver.lease
     world.mailer.trouble = MailDelayed("450 busy")
-    assert await fate(world, mail) == (None, "450 busy")
+    assert await mail_status(world, mail) == (None, "450 busy")
     assert await deliver() == 0
-    assert (kept(world, mail).outcome, kept(world, mail).attempts) == (None, 2)
+    assert (stored_mail(world, mail).outcome, stored_mail(world, mail).attempts) == (None, 2)
 
 
 @pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.ALREADY_REGISTERED])
 async def test_a_repeated_send_is_the_same_mail(world: World, kind: MailKind) -> None:
     await claim(world)
-    mail = await owe(world, kind)
+    mail = await queue_mail(world, kind)
     world.mailer.trouble = MailDelayed("450 busy")
     await world.deliver_mail(only=mail.id)
     world.mailer.trouble = None
     world.clock.advance(minutes=5)
     await world.deliver_mail(only=mail.id)
     # The worker died before it could say so, and another takes over.
-    world.store.rows.mails[mail.id] = replace(kept(world, mail), outcome=None, due_at=world.clock())
+    world.store.rows.mails[mail.id] = replace(stored_mail(world, mail), outcome=None, due_at=world.clock())
     world.clock.advance(minutes=1)
     await world.deliver_mail(only=mail.id)
     first, second = world.mailer.letters
@@ -157,23 +163,27 @@ async def test_a_repeated_send_is_the_same_mail(world: World, kind: MailKind) ->
 async def test_a_poisoned_mail_is_parked_after_ten_attempts_and_delays_no_other(world: World) -> None:
     deliver = replace(world.deliver_mail, composer=Poisonous(world.composer, choke_on="poison@example.org"))
     mails = [
-        await owe(world, MailKind.SESSION_STOLEN, who) for who in ("poison@example.org", ALICE, "bob@example.org")
+        await queue_mail(world, MailKind.SESSION_STOLEN, who)
+        for who in ("poison@example.org", ALICE, "bob@example.org")
     ]
     assert await deliver() == 3
     assert {letter.recipient for letter in world.mailer.letters} == {ALICE, "bob@example.org"}
     for _ in range(9):
-        assert kept(world, mails[0]).outcome is None
-        world.clock.now = kept(world, mails[0]).due_at
+        assert stored_mail(world, mails[0]).outcome is None
+        world.clock.now = stored_mail(world, mails[0]).due_at
         await deliver()
-    assert (kept(world, mails[0]).outcome, kept(world, mails[0]).attempts) == (DeliveryOutcome.PARKED, 10)
-    assert kept(world, mails[0]).note == "Unexpected: UnicodeError"
+    assert (stored_mail(world, mails[0]).outcome, stored_mail(world, mails[0]).attempts) == (
+        DeliveryOutcome.PARKED,
+        10,
+    )
+    assert stored_mail(world, mails[0]).note == "Unexpected: UnicodeError"
 
 
 async def test_an_outcome_is_reported_after_it_is_stored(world: World) -> None:
     await claim(world)
     world.reports.clear()
     late, refused, fine = [
-        await owe(world, kind) for kind in (MailKind.RESET, MailKind.VERIFY, MailKind.ALREADY_REGISTERED)
+        await queue_mail(world, kind) for kind in (MailKind.RESET, MailKind.VERIFY, MailKind.ALREADY_REGISTERED)
     ]
     for trouble in (MailDelayed("450 busy"), MailRefused("550 no"), None):
         world.mailer.trouble = trouble
@@ -209,13 +219,15 @@ async def test_a_server_that_refuses_us_is_tried_once_per_batch_and_no_mail_is_l
         asked.append(letter)
         raise MailServerRefused("SMTP MAIL: 550 5.7.60 not as this sender")
 
-    mails = [await owe(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
+    mails = [await queue_mail(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(5)]
     deliver = replace(world.deliver_mail, mailer=Slow(world, turn_away))
     for attempt in range(1, 4):
         assert await deliver() == 5
         assert len(asked) == attempt
-        assert {(kept(world, mail).outcome, kept(world, mail).attempts) for mail in mails} == {(None, attempt)}
-        assert {kept(world, mail).due_at for mail in mails} == {world.clock() + retry_delay(attempt)}
+        assert {(stored_mail(world, mail).outcome, stored_mail(world, mail).attempts) for mail in mails} == {
+            (None, attempt)
+        }
+        assert {stored_mail(world, mail).due_at for mail in mails} == {world.clock() + retry_delay(attempt)}
         world.clock.now += retry_delay(attempt)
     assert world.server_refusals == 15
     assert await world.deliver_mail() == 5
@@ -224,18 +236,18 @@ async def test_a_server_that_refuses_us_is_tried_once_per_batch_and_no_mail_is_l
 
 async def test_a_server_that_refuses_us_for_days_drops_only_expired_mails(world: World) -> None:
     await claim(world)
-    notice, link = await owe(world, MailKind.PASSWORD_CHANGED), await owe(world, MailKind.VERIFY)
+    notice, link = await queue_mail(world, MailKind.PASSWORD_CHANGED), await queue_mail(world, MailKind.VERIFY)
     world.mailer.trouble = MailServerRefused("SMTP MAIL: 550 no")
     world.clock.advance(hours=23)
     assert await world.deliver_mail() == 2
-    assert [kept(world, mail).outcome for mail in (notice, link)] == [None, None]
+    assert [stored_mail(world, mail).outcome for mail in (notice, link)] == [None, None]
     world.clock.advance(days=3)
-    assert await fate(world, link) == (DeliveryOutcome.DROPPED, "expired")
-    assert await fate(world, notice) == (DeliveryOutcome.PARKED, "SMTP MAIL: 550 no")
+    assert await mail_status(world, link) == (DeliveryOutcome.DROPPED, "expired")
+    assert await mail_status(world, notice) == (DeliveryOutcome.PARKED, "SMTP MAIL: 550 no")
 
 
 async def test_a_mail_that_may_have_arrived_is_resent_rarely_and_unchanged(world: World) -> None:
-    mail, letters = await owe(world, MailKind.ALREADY_REGISTERED), []
+    mail, letters = await queue_mail(world, MailKind.ALREADY_REGISTERED), []
 
     async def take(letter: RenderedMail, _: StillSending) -> None:
         letters.append(letter)
@@ -244,16 +256,16 @@ async def test_a_mail_that_may_have_arrived_is_resent_rarely_and_unchanged(world
     deliver, began = replace(world.deliver_mail, mailer=Slow(world, take)), world.clock()
     while (world.clock() - began) < timedelta(days=1):
         assert await deliver() == 1
-        world.clock.now = kept(world, mail).due_at
+        world.clock.now = stored_mail(world, mail).due_at
     assert 3 < len(letters) < 10
     assert len({letter.id for letter in letters}) == 1
     assert min(b.written_at - a.written_at for a, b in pairwise(letters)) == timedelta()
-    assert kept(world, mail).outcome is None
+    assert stored_mail(world, mail).outcome is None
 
 
 async def test_a_slow_mail_keeps_its_lease_and_other_mails_are_released(world: World) -> None:
     first, *others = [
-        await owe(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)
+        await queue_mail(world, MailKind.ALREADY_REGISTERED, f"user{number}@example.org") for number in range(4)
     ]
 
     async def dawdle(letter: RenderedMail, still_sending: StillSending) -> None:
@@ -264,7 +276,7 @@ async def test_a_slow_mail_keeps_its_lease_and_other_mails_are_released(world: W
         await world.mailer.send(letter)
 
     await replace(world.deliver_mail, mailer=Slow(world, dawdle))()
-    assert [kept(world, mail).outcome for mail in (first, *others)] == [DeliveryOutcome.SENT] * 4
+    assert [stored_mail(world, mail).outcome for mail in (first, *others)] == [DeliveryOutcome.SENT] * 4
     assert len(world.mailer.letters) == 4
 
 
@@ -273,11 +285,11 @@ async def test_a_worker_that_dies_before_the_reply_leaves_the_mail_for_later(wor
         await still_sending(True)
         raise KeyboardInterrupt
 
-    mail = await owe(world, MailKind.ALREADY_REGISTERED)
+    mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     with pytest.raises(KeyboardInterrupt):
         await replace(world.deliver_mail, mailer=Slow(world, die))()
-    assert kept(world, mail).due_at == world.clock() + timedelta(minutes=15)
-    assert "did not confirm" in kept(world, mail).note
+    assert stored_mail(world, mail).due_at == world.clock() + timedelta(minutes=15)
+    assert "did not confirm" in stored_mail(world, mail).note
 
 
 async def test_a_mail_is_sent_even_if_its_lease_cannot_be_renewed(world: World) -> None:
@@ -289,7 +301,7 @@ async def test_a_mail_is_sent_even_if_its_lease_cannot_be_renewed(world: World) 
         fading.away = False
         await world.mailer.send(letter)
 
-    mail = await owe(world, MailKind.ALREADY_REGISTERED)
+    mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     deliver = replace(world.deliver_mail, begin=fading.begin, autocommit=fading.begin, mailer=Slow(world, dawdle))
     assert await deliver() == 1
-    assert kept(world, mail).outcome is DeliveryOutcome.SENT
+    assert stored_mail(world, mail).outcome is DeliveryOutcome.SENT

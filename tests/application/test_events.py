@@ -161,7 +161,7 @@ async def test_registering_a_known_address_is_an_event_of_its_owner(world: World
 
 async def test_refresh_token_reuse_is_an_event(world: World) -> None:
     user = await world.user(ALICE)
-    first = await world.enter(ALICE)
+    first = await world.log_in(ALICE)
     await world.refresh(refresh_token=first.refresh_token)
     world.clock.advance(seconds=11)
     with refused(ErrorCode.REFRESH_REUSED):
@@ -177,7 +177,7 @@ async def test_calls_without_effect_are_no_events(world: World) -> None:
     user = await world.user(ALICE)
     await world.user("root@example.org", role=Role.ADMIN)
     boss = await world.caller("root@example.org")
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)
     await world.logout(caller)
     before = await told(world, user.id)
@@ -186,7 +186,7 @@ async def test_calls_without_effect_are_no_events(world: World) -> None:
     await world.change_user(boss, user.id, role=Role.MEMBER, disabled=False)
     await world.grant_role(email=ALICE, role=Role.MEMBER)
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.enter(ALICE, "not the password at all")
+        await world.log_in(ALICE, "not the password at all")
     assert await told(world, user.id) == before
 
 
@@ -201,7 +201,7 @@ async def test_verifying_twice_is_one_event(world: World) -> None:
 async def test_pages_are_newest_first(world: World) -> None:
     user = await world.user(ALICE)
     for _ in range(5):
-        await world.enter(ALICE)
+        await world.log_in(ALICE)
     everything = await told(world, user.id)
     seen: list[AuditEvent] = []
     after: UUID | None = None

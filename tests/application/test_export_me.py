@@ -10,7 +10,7 @@ from domain.audit import AuditEvent, EventType
 from domain.client_info import ClientInfo
 from domain.outbox import MailKind, OutboxMail
 from domain.refusals import ErrorCode
-from tests.support.use_cases import ALICE, BOB, acts, claim, moving, refused
+from tests.support.use_cases import ALICE, BOB, actions_of, claim, refused, request_email_change
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ async def test_the_export_contains_everything_stored_newest_first(world: World) 
     assert sessions[:2] == [caller.session_id, over.session_id]
     assert len(sessions) == 3
     events = await everything(export.events)
-    assert [event.action for event in events] == list(reversed(acts(world, alice)))
+    assert [event.action for event in events] == list(reversed(actions_of(world, alice)))
     assert (events[0].action, events[0].actor_id, events[0].client_info) == (EventType.EXPORTED, alice.id, HERE)
     assert await mails(export) == [
         (MailKind.RESET, ALICE),
@@ -56,7 +56,7 @@ async def test_the_export_contains_everything_stored_newest_first(world: World) 
 async def test_the_export_contains_nothing_about_others(world: World) -> None:
     await world.user(ALICE)
     bob = await world.user(BOB)
-    await moving(world, bob, ALICE)
+    await request_email_change(world, bob, ALICE)
     await world.ask_for_reset(email=BOB)
     caller = await world.caller(ALICE)
     export = await world.export_me(caller)
@@ -70,7 +70,7 @@ async def test_an_unverified_user_does_not_see_mails_to_others_of_the_address(wo
     await claim(world, ALICE, PASSWORD)
     await world.ask_for_verification(email=ALICE)
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
-    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
     export = await world.export_me(caller)
     assert export.user == squatter
     assert [mail.user_id for mail in await everything(export.mails)] == [squatter.id]
@@ -106,7 +106,7 @@ async def test_pages_follow_each_other_without_a_gap(world: World, count: int) -
                 OutboxMail.queued(MailKind.PASSWORD_CHANGED, ALICE, id=new_id, now=now, user_id=alice.id)
             )
     export = await world.export_me(caller)
-    assert [event.action for event in await everything(export.events)] == list(reversed(acts(world, alice)))
+    assert [event.action for event in await everything(export.events)] == list(reversed(actions_of(world, alice)))
     pages = [page async for page in export.mails]
     assert [mail for page in pages for mail in page] == list(reversed(world.store.rows.mails.values()))
     assert all(0 < len(page) <= PAGE for page in pages)

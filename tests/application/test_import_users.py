@@ -78,8 +78,8 @@ async def test_a_foreign_password_logs_in_and_is_rehashed(world: World) -> None:
     bob = replace(row("bob@example.org", line=2), password_hash=weak)
     assert (await imported(world, replace(row(), password_hash=ours.replace("memory$", "old$")), bob)).added == 2
     assert [user.password_hash for user in kept(world, bob.email)] == [weak.replace("weak$", "wrapped$")]
-    await world.enter(ADA, PASSWORD)
-    await world.enter(bob.email, OTHER_PASSWORD)
+    await world.log_in(ADA, PASSWORD)
+    await world.log_in(bob.email, OTHER_PASSWORD)
     for email, password in ((ADA, PASSWORD), (bob.email, OTHER_PASSWORD)):
         text = kept(world, email)[0].password_hash
         assert (text.partition("$")[0], await world.hasher.verify(password, text)) == ("memory", Verdict(True))

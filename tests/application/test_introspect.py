@@ -24,7 +24,7 @@ class UnavailableBlocklist(MemoryBlocklist):
 
 async def test_a_token_is_active_with_its_user_until_it_expires(world: World) -> None:
     user = await world.user(ALICE, role=Role.MODERATOR, username="alice")
-    text = (await world.enter(ALICE)).access_token
+    text = (await world.log_in(ALICE)).access_token
     world.clock.advance(seconds=599)
     assert await world.introspect(text) == (await world.authenticate(text), user)
     world.clock.advance(seconds=1)
@@ -33,7 +33,7 @@ async def test_a_token_is_active_with_its_user_until_it_expires(world: World) ->
 
 async def test_only_access_tokens_are_active(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     for text in (
         "",
         "x",
@@ -53,7 +53,7 @@ async def test_a_token_is_inactive_as_soon_as_its_session_ends(world: World) -> 
     boss = await world.caller("admin@example.org")
 
     async def outlives(act: str) -> bool:
-        text = (await world.enter(ALICE)).access_token
+        text = (await world.log_in(ALICE)).access_token
         caller = await world.authenticate(text)
         if act == "logout":
             await world.logout(caller)
@@ -61,7 +61,7 @@ async def test_a_token_is_inactive_as_soon_as_its_session_ends(world: World) -> 
             await world.logout_everywhere(caller)
         elif act == "a new password":
             await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-            caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+            caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
             await world.change_password(caller, current_password=OTHER_PASSWORD, new_password=PASSWORD)
         elif act == "a role":
             await world.change_user(boss, user.id, role=Role.MODERATOR, disabled=None)
@@ -78,7 +78,7 @@ async def test_a_token_is_inactive_as_soon_as_its_session_ends(world: World) -> 
 
 async def test_introspection_shows_a_user_verified_since(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    text = (await world.enter(ALICE)).access_token
+    text = (await world.log_in(ALICE)).access_token
     before = await world.introspect(text)
     await world.verify(token=link(world, made, LinkPurpose.VERIFY))
     after = await world.introspect(text)
@@ -90,7 +90,7 @@ async def test_introspection_shows_a_user_verified_since(world: World) -> None:
 
 async def test_without_blocklist_and_store_introspection_fails(world: World) -> None:
     await world.user(ALICE)
-    text = (await world.enter(ALICE)).access_token
+    text = (await world.log_in(ALICE)).access_token
     check = CachedRevocationCheck(UnavailableBlocklist(), world.revocation_store)
     introspect = replace(world.introspect, authenticate=replace(world.authenticate, revocations=check))
     with refused(ErrorCode.UNAVAILABLE):
@@ -100,7 +100,7 @@ async def test_without_blocklist_and_store_introspection_fails(world: World) -> 
 
 async def test_the_token_of_a_user_deleted_since_is_inactive(world: World) -> None:
     user = await world.user(ALICE)
-    text = (await world.enter(ALICE)).access_token
+    text = (await world.log_in(ALICE)).access_token
     async with world.begin() as work:
         await work.users.remove(user.id, now=world.clock())
     assert await world.introspect(text) is None

@@ -7,7 +7,7 @@ import pytest
 from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode
 from domain.tokens import RefreshToken
-from tests.support.use_cases import ALICE, change_link, link, moving, verdict
+from tests.support.use_cases import ALICE, change_link, error_code_of, link, request_email_change
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -48,13 +48,13 @@ USES: dict[Use, set[LinkPurpose]] = {
 @pytest.mark.parametrize("purpose", LinkPurpose)
 async def test_a_link_is_valid_for_its_purpose_only(world: World, purpose: LinkPurpose, use: Use) -> None:
     user = await world.user(ALICE)
-    change = await moving(world, user, "alice@example.net")
+    change = await request_email_change(world, user, "alice@example.net")
     about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}
     token = change_link(world, change, purpose) if about_a_change else link(world, user, purpose)
     before = world.store.rows.copy()
     right = purpose in USES[use]
     # Pasted from a mail, it may have white space around it.
-    assert await verdict(use(world, f" {token}\r\n")) is (None if right else ErrorCode.LINK_INVALID)
+    assert await error_code_of(use(world, f" {token}\r\n")) is (None if right else ErrorCode.LINK_INVALID)
     assert right or world.store.rows == before
 
 
@@ -65,24 +65,24 @@ async def test_links_of_users_and_of_address_changes_are_not_interchangeable(
 ) -> None:
     """Sealed for the right purpose, about the wrong thing."""
     user = await world.user(ALICE)
-    change = await moving(world, user, "alice@example.net")
+    change = await request_email_change(world, user, "alice@example.net")
     about_a_change = purpose in {LinkPurpose.EMAIL, LinkPurpose.RESTORE}
     token = link(world, user, purpose) if about_a_change else change_link(world, change, purpose)
-    assert await verdict(use(world, token)) is ErrorCode.LINK_INVALID
+    assert await error_code_of(use(world, token)) is ErrorCode.LINK_INVALID
 
 
 @pytest.mark.parametrize("use", USES)
 async def test_other_signed_texts_are_not_links(world: World, use: Use) -> None:
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     refresh = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=1))
     for text in (pair.access_token, pair.refresh_token, refresh, PASSWORD, "", ".", "a.b", "\0", "\ud800"):
-        assert await verdict(use(world, text)) is ErrorCode.LINK_INVALID
+        assert await error_code_of(use(world, text)) is ErrorCode.LINK_INVALID
 
 
 async def test_a_link_can_be_described_before_it_is_used(world: World) -> None:
     user = await world.user(ALICE)
-    change = await moving(world, user, "alice@example.net")
+    change = await request_email_change(world, user, "alice@example.net")
     before = world.store.rows.copy()
     told = {purpose: world.follow_email_link.purpose(change_link(world, change, purpose)) for purpose in LinkPurpose}
     assert told == {

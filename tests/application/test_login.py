@@ -11,7 +11,7 @@ from domain.outbox import LinkPurpose
 from domain.refusals import ErrorCode
 from domain.role import Role
 from domain.user import User
-from tests.support.use_cases import ALICE, BOB, Interrupted, claim, link, refused, session_of, verdict
+from tests.support.use_cases import ALICE, BOB, InterruptedHasher, claim, error_code_of, link, refused, session_of
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -43,7 +43,7 @@ async def test_address_and_username_log_in_in_any_case(world: World, login: str)
 
 async def test_every_login_opens_a_session(world: World) -> None:
     await world.user(ALICE)
-    pairs = [await world.enter(ALICE) for _ in range(3)]
+    pairs = [await world.log_in(ALICE) for _ in range(3)]
     assert len({pair.session_id for pair in pairs}) == 3
     assert len({pair.access_token for pair in pairs} | {pair.refresh_token for pair in pairs}) == 6
     assert [(await world.authenticate(pair.access_token)).session_id for pair in pairs] == [
@@ -53,7 +53,7 @@ async def test_every_login_opens_a_session(world: World) -> None:
 
 async def test_an_unverified_user_logs_in_without_a_role(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
-    token = (await world.enter(ALICE)).access_token
+    token = (await world.log_in(ALICE)).access_token
     assert not (await world.authenticate(token)).verified
     with refused(ErrorCode.NOT_VERIFIED):
         await world.authenticate(token, role=Role.MEMBER)
@@ -100,7 +100,7 @@ async def test_every_login_costs_exactly_one_hash(
     await _disable(world, await world.user("disabled@example.org"))
     paid = world.hasher.calls
 
-    assert await verdict(world.login(login=login, password=password)) is code
+    assert await error_code_of(world.login(login=login, password=password)) is code
     assert world.hasher.calls == paid + 1
     assert len(world.store.rows.sessions) == (code is None)
 
@@ -111,7 +111,7 @@ async def test_white_space_is_stripped_from_the_login_but_not_the_password(world
     for login in (ALICE, "queen"):
         assert await world.login(login=around.format(login), password=PASSWORD)
         wrong = world.login(login=login, password=around.format(PASSWORD))
-        assert await verdict(wrong) is ErrorCode.INVALID_CREDENTIALS
+        assert await error_code_of(wrong) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_unknown_user_and_wrong_password_are_refused_alike(world: World) -> None:
@@ -127,15 +127,15 @@ async def test_unknown_user_and_wrong_password_are_refused_alike(world: World) -
 async def test_a_password_is_used_unchanged(world: World) -> None:
     await claim(world, ALICE, f" {PASSWORD}é")
     wrong = (f"{PASSWORD}é", f" {PASSWORD}", f" {PASSWORD}é ", f" {PASSWORD}É", f" {PASSWORD.title()}é")
-    assert [await verdict(world.enter(ALICE, text)) for text in wrong] == [ErrorCode.INVALID_CREDENTIALS] * 5
-    assert await world.enter(ALICE, f" {PASSWORD}e\u0301")
+    assert [await error_code_of(world.log_in(ALICE, text)) for text in wrong] == [ErrorCode.INVALID_CREDENTIALS] * 5
+    assert await world.log_in(ALICE, f" {PASSWORD}e\u0301")
 
 
 async def test_the_policy_for_new_passwords_does_not_apply_to_logins(world: World) -> None:
     await world.create_user(
         email=ALICE, role=Role.MEMBER, verified=True, password_hash=await world.hasher.hash("123")
     )
-    assert await world.enter(ALICE, "123")
+    assert await world.log_in(ALICE, "123")
 
 
 async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World) -> None:
@@ -144,16 +144,16 @@ async def test_an_old_hash_is_replaced_at_the_first_right_password(world: World)
     assert user is not None
 
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.enter(ALICE, OTHER_PASSWORD)
+        await world.log_in(ALICE, OTHER_PASSWORD)
     assert world.store.rows.users[user.id].password_hash == old
 
-    first = await world.enter(ALICE)
+    first = await world.log_in(ALICE)
     kept = world.store.rows.users[user.id]
     assert kept.password_hash.startswith("memory$")
     assert kept.credential_version == user.credential_version
 
     paid = world.hasher.calls
-    await world.enter(ALICE)
+    await world.log_in(ALICE)
     assert world.hasher.calls == paid + 1
     assert await world.refresh(refresh_token=first.refresh_token)
 
@@ -178,7 +178,7 @@ async def test_a_concurrent_change_during_the_password_check_wins(
     world: World, meanwhile: Callable[[World, User], Awaitable[None]]
 ) -> None:
     user = await world.user(ALICE)
-    interrupted = Interrupted(by=lambda: meanwhile(world, user))
+    interrupted = InterruptedHasher(by=lambda: meanwhile(world, user))
     login = replace(world.login, check=replace(world.check, hasher=interrupted))
     before = set(world.store.rows.sessions)
 
@@ -193,7 +193,7 @@ async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(w
     old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
-    login = replace(world.login, hasher=Interrupted(by=lambda: _reset(world, user)))
+    login = replace(world.login, hasher=InterruptedHasher(by=lambda: _reset(world, user)))
 
     with refused(ErrorCode.INVALID_CREDENTIALS):
         await login(login=ALICE, password=PASSWORD)
@@ -202,7 +202,7 @@ async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(w
 
 async def test_a_role_granted_during_the_password_check_is_in_the_token(world: World) -> None:
     await world.user(ALICE)
-    grant = Interrupted(by=lambda: world.grant_role(email=ALICE, role=Role.ADMIN))
+    grant = InterruptedHasher(by=lambda: world.grant_role(email=ALICE, role=Role.ADMIN))
     login = replace(world.login, check=replace(world.check, hasher=grant))
     pair = await login(login=ALICE, password=PASSWORD)
     assert (await world.authenticate(pair.access_token)).role is Role.ADMIN
@@ -211,7 +211,7 @@ async def test_a_role_granted_during_the_password_check_is_in_the_token(world: W
 async def test_passwords_do_not_expire(world: World) -> None:
     await world.user(ALICE)
     world.clock.advance(days=400)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     assert session_of(world, pair).expires_at == world.clock() + timedelta(days=7)
 
 
@@ -224,12 +224,12 @@ async def test_each_of_several_unverified_users_of_an_address_logs_in_for_one_ha
     rivals = [await claim(world, ALICE, password) for password in passwords]
     for rival, password in zip(rivals, passwords, strict=True):
         paid = world.hasher.calls
-        caller = await world.authenticate((await world.enter(ALICE, password)).access_token)
+        caller = await world.authenticate((await world.log_in(ALICE, password)).access_token)
         assert caller.user_id == rival.id
         assert world.hasher.calls == paid + 1
     for login in (ALICE, BOB):
         paid = world.hasher.calls
-        assert await verdict(world.enter(login, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+        assert await error_code_of(world.log_in(login, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
         assert world.hasher.calls == paid + 1
 
 
@@ -237,15 +237,15 @@ async def test_unverified_users_who_share_a_username_log_in_by_it(world: World) 
     first = await claim(world, ALICE, PASSWORD, username="queen")
     second = await claim(world, BOB, OTHER_PASSWORD, username="Queen")
     for user, password in ((first, PASSWORD), (second, OTHER_PASSWORD)):
-        assert (await world.authenticate((await world.enter("queen", password)).access_token)).user_id == user.id
+        assert (await world.authenticate((await world.log_in("queen", password)).access_token)).user_id == user.id
 
 
 async def test_an_unverified_user_among_several_logs_in_after_a_password_change(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
     second = await claim(world, ALICE, OTHER_PASSWORD)
-    caller = await world.authenticate((await world.enter(ALICE, OTHER_PASSWORD)).access_token)
+    caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
     await world.change_password(caller, current_password=OTHER_PASSWORD, new_password="a new fine passphrase")
-    entered = await world.enter(ALICE, "a new fine passphrase")
+    entered = await world.log_in(ALICE, "a new fine passphrase")
     assert (await world.authenticate(entered.access_token)).user_id == second.id
 
 
@@ -255,14 +255,14 @@ async def test_users_who_register_one_address_concurrently_all_log_in(world: Wor
     async def register_first() -> None:
         await world.register(email=ALICE, password=passwords[0])
 
-    late = replace(world.register, hasher=Interrupted(by=register_first))
+    late = replace(world.register, hasher=InterruptedHasher(by=register_first))
     await late(email=ALICE, password=passwords[1])
     for password in passwords:
-        assert await verdict(world.enter(ALICE, password)) is None
+        assert await error_code_of(world.log_in(ALICE, password)) is None
 
 
 async def test_passwords_of_other_users_of_an_address_are_void_after_verification(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     await world.user(ALICE)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(ALICE)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE)) is None

@@ -6,7 +6,7 @@ import pytest
 
 from domain.audit import EventType
 from domain.refusals import ErrorCode
-from tests.support.use_cases import ALICE, BOB, DEAD, refused, ways_in
+from tests.support.use_cases import ALICE, BOB, REVOKED, refused, token_errors
 from tests.support.world import World
 
 pytestmark = pytest.mark.anyio
@@ -20,8 +20,8 @@ async def told(world: World, user_id: UUID) -> list[EventType]:
 async def test_active_sessions_are_listed_newest_first(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
-    pairs = [await world.enter(ALICE) for _ in range(3)]
-    await world.enter(BOB)
+    pairs = [await world.log_in(ALICE) for _ in range(3)]
+    await world.log_in(BOB)
     await world.logout(await world.authenticate(pairs[1].access_token))
     listed = await world.sessions_of(email=ALICE.upper())
     assert [session.id for session in listed] == [pairs[2].session_id, pairs[0].session_id]
@@ -32,20 +32,20 @@ async def test_active_sessions_are_listed_newest_first(world: World) -> None:
 async def test_all_sessions_of_one_user_end_and_no_others(world: World) -> None:
     user = await world.user(ALICE)
     await world.user(BOB)
-    pairs, other = [await world.enter(ALICE), await world.enter(ALICE)], await world.enter(BOB)
+    pairs, other = [await world.log_in(ALICE), await world.log_in(ALICE)], await world.log_in(BOB)
     assert await world.end_sessions_of(email=ALICE) == 2
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
-    assert await ways_in(world, other) == (None, None)
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
+    assert await token_errors(world, other) == (None, None)
     assert (await told(world, user.id))[0] is EventType.LOGGED_OUT_EVERYWHERE
     assert await world.end_sessions_of(email=ALICE) == 0
 
 
 async def test_a_session_ends_by_its_id_and_others_continue(world: World) -> None:
     user = await world.user(ALICE)
-    one, other = await world.enter(ALICE), await world.enter(ALICE)
+    one, other = await world.log_in(ALICE), await world.log_in(ALICE)
     assert await world.end_any_session(session_id=one.session_id)
-    assert await ways_in(world, one) == DEAD
-    assert await ways_in(world, other) == (None, None)
+    assert await token_errors(world, one) == REVOKED
+    assert await token_errors(world, other) == (None, None)
     assert not await world.end_any_session(session_id=one.session_id)
     assert (await told(world, user.id)).count(EventType.SESSION_ENDED) == 1
 

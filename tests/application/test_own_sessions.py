@@ -9,7 +9,17 @@ from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode
 from domain.session import ENDED, EndReason
-from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, refused, session_of, verdict, ways_in
+from tests.support.use_cases import (
+    ALICE,
+    BOB,
+    REVOKED,
+    actions_of,
+    error_code_of,
+    refused,
+    run_concurrently,
+    session_of,
+    token_errors,
+)
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -31,9 +41,9 @@ async def test_the_list_contains_active_sessions_newest_first(world: World) -> N
     await world.user(BOB)
     pairs = []
     for _ in range(3):
-        pairs.append(await world.enter(ALICE))
+        pairs.append(await world.log_in(ALICE))
         world.clock.advance(minutes=1)
-    await world.enter(BOB)
+    await world.log_in(BOB)
     assert await listed(world) == [pair.session_id for pair in reversed(pairs)]
 
     await world.logout(await world.authenticate(pairs[1].access_token))
@@ -60,30 +70,30 @@ async def test_a_session_shows_the_client_of_its_login_and_the_time_of_its_last_
 
 async def test_ending_one_of_your_sessions_ends_no_other(world: World) -> None:
     alice = await world.user(ALICE)
-    here, there, elsewhere = [await world.enter(ALICE) for _ in range(3)]
+    here, there, elsewhere = [await world.log_in(ALICE) for _ in range(3)]
     caller = await world.authenticate(here.access_token)
 
     await world.end_session(caller, there.session_id, client_info=HERE)
 
-    assert await ways_in(world, there) == DEAD
-    assert [await ways_in(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
+    assert await token_errors(world, there) == REVOKED
+    assert [await token_errors(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
     assert session_of(world, there).end_reason is EndReason.LOGOUT
-    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
+    assert actions_of(world, alice).count(EventType.SESSION_ENDED) == 1
     [event] = [event for event in world.store.rows.events.values() if event.action is EventType.SESSION_ENDED]
     assert (event.actor_id, event.client_info, event.created_at) == (alice.id, HERE, world.clock())
 
 
 async def test_ending_the_current_session_is_a_logout(world: World) -> None:
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     await world.end_session(await world.authenticate(pair.access_token), pair.session_id)
-    assert await ways_in(world, pair) == DEAD
+    assert await token_errors(world, pair) == REVOKED
 
 
 async def test_a_session_of_another_user_is_not_found(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
-    theirs = await world.enter(BOB)
+    theirs = await world.log_in(BOB)
     caller = await world.caller(ALICE)
     before, said = world.store.rows.copy(), []
     for session_id in (theirs.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
@@ -93,7 +103,7 @@ async def test_a_session_of_another_user_is_not_found(world: World) -> None:
     assert said[0] == said[1]
     assert world.store.rows == before
     assert world.blocklist.revoked == {}
-    assert await ways_in(world, theirs) == (None, None)
+    assert await token_errors(world, theirs) == (None, None)
 
 
 async def test_ending_an_ended_session_waits_until_its_revocation_is_published(world: World) -> None:
@@ -108,21 +118,21 @@ async def test_ending_an_ended_session_waits_until_its_revocation_is_published(w
 
     assert world.blocklist.revoked == {other.session_id: ENDED}
     assert world.store.rows == before
-    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
+    assert actions_of(world, alice).count(EventType.SESSION_ENDED) == 1
 
 
 async def test_ending_an_expired_session_is_no_event(world: World) -> None:
     alice = await world.user(ALICE)
-    pair = await world.enter()
+    pair = await world.log_in()
     world.clock.advance(days=7)
     await world.end_session(await world.caller(), pair.session_id)
-    assert EventType.SESSION_ENDED not in acts(world, alice)
+    assert EventType.SESSION_ENDED not in actions_of(world, alice)
 
 
 async def test_of_many_concurrent_ends_of_a_session_all_succeed_and_one_is_an_event(world: World) -> None:
     alice = await world.user(ALICE)
-    caller, pair = await world.caller(), await world.enter()
-    outcomes = await at_once([lambda: world.end_session(caller, pair.session_id)] * 10)
+    caller, pair = await world.caller(), await world.log_in()
+    outcomes = await run_concurrently([lambda: world.end_session(caller, pair.session_id)] * 10)
     assert outcomes == [None] * 10
-    assert acts(world, alice).count(EventType.SESSION_ENDED) == 1
-    assert await verdict(world.refresh(refresh_token=pair.refresh_token)) is ErrorCode.SESSION_ENDED
+    assert actions_of(world, alice).count(EventType.SESSION_ENDED) == 1
+    assert await error_code_of(world.refresh(refresh_token=pair.refresh_token)) is ErrorCode.SESSION_ENDED

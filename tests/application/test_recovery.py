@@ -9,7 +9,7 @@ from domain.outbox import EmailLink, LinkPurpose
 from domain.refusals import ErrorCode
 from domain.user import User
 from tests.support.recovery import Theft
-from tests.support.use_cases import ALICE, change_link, claim, moving, reset_by_mail, verdict
+from tests.support.use_cases import ALICE, change_link, claim, error_code_of, request_email_change, reset_by_mail
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -33,7 +33,7 @@ NEW = "new@example.org"
 
 
 async def moved(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
-    change = await moving(world, user, new_email, password)
+    change = await request_email_change(world, user, new_email, password)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     return world.store.rows.email_changes[change.id]
 
@@ -52,11 +52,11 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     text = await letter_to(world, NEW)
     assert "token=" not in text
     assert "Until 8 March 2026 at 12:00 UTC" in text
-    assert await verdict(world.enter(NEW)) is None
+    assert await error_code_of(world.log_in(NEW)) is None
     signed = EmailLink(purpose=LinkPurpose.RESET, subject=user.id, version=2, issued_at=world.clock())
     token = world.links.sign(signed)  # as a worker of the release before would
     again = world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(again) is ErrorCode.LINK_INVALID
+    assert await error_code_of(again) is ErrorCode.LINK_INVALID
 
 
 async def test_the_new_mailbox_gets_reset_links_after_the_undo_period(world: World) -> None:
@@ -66,7 +66,7 @@ async def test_the_new_mailbox_gets_reset_links_after_the_undo_period(world: Wor
     world.clock.advance(days=7)
     await world.ask_for_reset(email=NEW)
     await reset_by_mail(world, NEW, OTHER_PASSWORD)
-    assert await verdict(world.restore_email(token=restore)) is ErrorCode.LINK_EXPIRED
+    assert await error_code_of(world.restore_email(token=restore)) is ErrorCode.LINK_EXPIRED
 
 
 async def test_an_unverified_former_address_does_not_delay_a_reset(world: World) -> None:
@@ -100,7 +100,7 @@ async def test_a_displaced_and_deleted_account_can_be_restored(world: World) -> 
     user = await world.user(ALICE)
     change = await moved(world, user, "thief@example.net")
     other = await world.user("fence@example.net")
-    await moving(world, user, "fence@example.net")
+    await request_email_change(world, user, "fence@example.net")
     await moved(world, other, "thief@example.net")
     driven_out = world.store.rows.users[user.id]
     assert (driven_out.email, driven_out.verified) == ("fence@example.net", False)

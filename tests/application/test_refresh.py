@@ -17,15 +17,15 @@ from domain.user import User
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    at_once,
+    REVOKED,
     claim,
-    clean_up,
-    owed,
+    error_code_of,
+    purge,
+    queued_mails,
     refused,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -38,7 +38,7 @@ async def renew(world: World, pair: TokenPair) -> TokenPair:
 
 async def rotated(world: World, times: int) -> list[TokenPair]:
     """Alice's pairs from login on, a minute apart."""
-    pairs = [await world.enter(ALICE)]
+    pairs = [await world.log_in(ALICE)]
     for _ in range(times):
         world.clock.advance(minutes=1)
         pairs.append(await renew(world, pairs[-1]))
@@ -73,7 +73,7 @@ async def test_repeating_a_refresh_within_ten_seconds_returns_the_same_pair(worl
     assert (again.access_token, again.refresh_token) == (second.access_token, second.refresh_token)
     assert session_of(world, again).generation == 2
     assert again.expires_in == pytest.approx(600 - seconds, abs=1)
-    assert not owed(world, MailKind.SESSION_STOLEN)
+    assert not queued_mails(world, MailKind.SESSION_STOLEN)
 
 
 async def test_repeating_a_refresh_does_not_extend_the_grace_period(world: World) -> None:
@@ -104,13 +104,13 @@ async def test_reuse_of_an_older_token_ends_the_session_and_notifies_the_owner(
         world.clock(),
         4,
     )
-    (mail,) = owed(world, MailKind.SESSION_STOLEN)
+    (mail,) = queued_mails(world, MailKind.SESSION_STOLEN)
     assert (mail.recipient, mail.user_id) == (ALICE, user.id)
     assert mail.id in world.nudged
     for pair in pairs:
         with refused(ErrorCode.SESSION_ENDED):
             await renew(world, pair)
-    assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
+    assert len(queued_mails(world, MailKind.SESSION_STOLEN)) == 1
 
 
 async def test_reuse_of_an_unverified_users_token_ends_the_session_without_a_mail(world: World) -> None:
@@ -120,24 +120,24 @@ async def test_reuse_of_an_unverified_users_token_ends_the_session_without_a_mai
     with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, pairs[0])
     assert session_of(world, pairs[0]).end_reason is EndReason.REFRESH_REUSED
-    assert not owed(world, MailKind.SESSION_STOLEN)
+    assert not queued_mails(world, MailKind.SESSION_STOLEN)
 
 
 async def test_after_token_reuse_no_access_token_of_the_session_is_valid(world: World) -> None:
     await world.user(ALICE)
-    bystander = await world.enter(ALICE)
+    bystander = await world.log_in(ALICE)
     pairs = await rotated(world, 2)
     with refused(ErrorCode.REFRESH_REUSED):
         await renew(world, pairs[0])
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
-    assert await ways_in(world, bystander) == (None, None)
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
+    assert await token_errors(world, bystander) == (None, None)
 
 
 async def test_twenty_concurrent_refreshes_get_the_same_successor(world: World) -> None:
     await world.user(ALICE)
-    first = await world.enter(ALICE)
+    first = await world.log_in(ALICE)
 
-    outcomes = await at_once([lambda: renew(world, first)] * 20)
+    outcomes = await run_concurrently([lambda: renew(world, first)] * 20)
 
     assert len(outcomes) == 20
     (same,) = set(outcomes)
@@ -149,22 +149,24 @@ async def test_twenty_concurrent_refreshes_get_the_same_successor(world: World) 
 async def test_twenty_concurrent_reuses_cause_one_mail(world: World) -> None:
     await world.user(ALICE)
     first = (await rotated(world, 2))[0]
-    outcomes = await at_once([lambda: verdict(renew(world, first))] * 20)
+    outcomes = await run_concurrently([lambda: error_code_of(renew(world, first))] * 20)
     assert sorted(map(str, outcomes)) == ["refresh_reused"] + ["session_ended"] * 19
-    assert len(owed(world, MailKind.SESSION_STOLEN)) == 1
+    assert len(queued_mails(world, MailKind.SESSION_STOLEN)) == 1
 
 
 async def test_a_concurrent_refresh_and_logout_leave_the_session_ended(world: World) -> None:
     await world.user(ALICE)
-    first = await world.enter(ALICE)
+    first = await world.log_in(ALICE)
     caller = await world.authenticate(first.access_token)
-    outcomes = await at_once([lambda: renew(world, first), lambda: world.logout(caller), lambda: renew(world, first)])
+    outcomes = await run_concurrently(
+        [lambda: renew(world, first), lambda: world.logout(caller), lambda: renew(world, first)]
+    )
     pairs = [first, *(pair for pair in outcomes if isinstance(pair, TokenPair))]
-    assert {await ways_in(world, pair) for pair in pairs} == {DEAD}
+    assert {await token_errors(world, pair) for pair in pairs} == {REVOKED}
 
 
 async def _logout(world: World, user: User) -> None:
-    await world.logout(await world.authenticate((await renew(world, await world.enter(user.email))).access_token))
+    await world.logout(await world.authenticate((await renew(world, await world.log_in(user.email))).access_token))
 
 
 async def _logout_all(world: World, user: User) -> None:
@@ -219,16 +221,16 @@ async def test_an_ended_session_stays_ended(
 
     await happens(world, user)
 
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
     assert session_of(world, pairs[0]).end_reason is reason
-    assert not owed(world, MailKind.SESSION_STOLEN)
+    assert not queued_mails(world, MailKind.SESSION_STOLEN)
 
 
 async def test_a_logout_ends_one_session_and_no_others(world: World) -> None:
     user = await world.user(ALICE)
-    other = await world.enter(ALICE)
+    other = await world.log_in(ALICE)
     await _logout(world, user)
-    assert await ways_in(world, other) == (None, None)
+    assert await token_errors(world, other) == (None, None)
 
 
 async def test_an_ended_session_is_made_anonymous_when_its_user_is_removed(world: World) -> None:
@@ -237,7 +239,7 @@ async def test_an_ended_session_is_made_anonymous_when_its_user_is_removed(world
         login=ALICE, password=PASSWORD, client_info=ClientInfo(user_agent="curl/8", ip="192.0.2.7")
     )
     await _delete(world, user)
-    await clean_up(world)
+    await purge(world)
     session = session_of(world, pair)
     assert (session.user_id, session.client_info.user_agent, session.client_info.ip) == (None, "", "")
     assert boss.id in world.store.rows.users
@@ -252,13 +254,13 @@ async def test_a_session_that_is_idle_for_seven_days_expires(
     await world.user(ALICE)
     first, second = await rotated(world, 1)
     world.clock.advance(days=7, seconds=seconds)
-    assert await verdict(renew(world, second)) is code
+    assert await error_code_of(renew(world, second)) is code
     assert session_of(world, first).end_reason is None
 
 
 async def test_an_active_session_expires_after_thirty_days(world: World) -> None:
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     opened = world.clock()
     while world.clock() < opened + timedelta(days=29):
         world.clock.advance(hours=23)
@@ -276,14 +278,14 @@ async def test_an_expired_session_does_not_count_as_stolen(world: World) -> None
     world.clock.advance(days=8)
     with refused(ErrorCode.TOKEN_EXPIRED):
         await renew(world, first)
-    assert not owed(world, MailKind.SESSION_STOLEN)
+    assert not queued_mails(world, MailKind.SESSION_STOLEN)
 
 
 @pytest.mark.parametrize(("before", "after"), [(Role.MEMBER, Role.ADMIN), (Role.ADMIN, Role.MEMBER)])
 async def test_a_refresh_returns_the_current_role(world: World, before: Role, after: Role) -> None:
     await world.user(BOB, role=Role.ADMIN)
     user = await world.user(ALICE, role=before)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
 
     await world.grant_role(email=user.email, role=after)
 
@@ -307,7 +309,7 @@ async def test_repeating_a_refresh_after_a_role_change_returns_the_new_role(worl
 
 async def test_a_refresh_returns_a_verified_token_after_verification(world: World) -> None:
     made = await claim(world, ALICE, PASSWORD)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     async with world.begin() as work:
         await work.users.verify_email(made.id, credential_version=1, now=world.clock())
     assert (await world.authenticate((await renew(world, pair)).access_token)).verified
@@ -322,7 +324,7 @@ async def test_a_forged_token_is_refused_without_io(world: World, text: str) -> 
 
 async def test_an_access_token_cannot_refresh(world: World) -> None:
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     with refused(ErrorCode.TOKEN_INVALID):
         await world.refresh(refresh_token=pair.access_token)
     with refused(ErrorCode.TOKEN_INVALID):
@@ -332,11 +334,11 @@ async def test_an_access_token_cannot_refresh(world: World) -> None:
 async def test_a_generation_that_was_never_issued_does_not_end_the_session(world: World) -> None:
     """Only a store that was set back to an older state can see one."""
     await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     ahead = world.refresh_codec.encode(RefreshToken(session_id=pair.session_id, generation=2))
     with refused(ErrorCode.SESSION_ENDED):
         await world.refresh(refresh_token=ahead)
-    assert await ways_in(world, pair) == (None, None)
+    assert await token_errors(world, pair) == (None, None)
 
 
 # -- any order of things ----------------------------------------------------------------------------------
@@ -373,7 +375,7 @@ class Story:
         await self.check()
 
     async def present(self, pair: TokenPair) -> None:
-        outcome = (await at_once([lambda: renew(self.world, pair)]))[0]
+        outcome = (await run_concurrently([lambda: renew(self.world, pair)]))[0]
         if not isinstance(outcome, TokenPair):
             # Who does not get in does not get in later either.
             self.over = True
@@ -399,10 +401,12 @@ class Story:
         assert standing.count(RotationState.JUST_ROTATED) <= (not self.over)
         if session.ended_at is not None:
             for pair in self.pairs:
-                access, refresh = await ways_in(self.world, pair)
+                access, refresh = await token_errors(self.world, pair)
                 assert access in (ErrorCode.TOKEN_REVOKED, ErrorCode.TOKEN_EXPIRED)
                 assert refresh is ErrorCode.SESSION_ENDED
-        assert len(owed(self.world, MailKind.SESSION_STOLEN)) == (session.end_reason is EndReason.REFRESH_REUSED)
+        assert len(queued_mails(self.world, MailKind.SESSION_STOLEN)) == (
+            session.end_reason is EndReason.REFRESH_REUSED
+        )
 
 
 @settings(max_examples=50, deadline=None)
@@ -410,14 +414,14 @@ class Story:
 async def test_a_session_has_one_current_generation_and_never_revives(steps: list[tuple[str, int]]) -> None:
     world = World(limited=False)  # every step renews every pair
     await world.user(ALICE)
-    story = Story(world, await world.enter(ALICE))
+    story = Story(world, await world.log_in(ALICE))
     for kind, by in steps:
         await story.autocommit(kind, by)
 
 
 async def test_an_access_token_does_not_outlive_its_session(world: World) -> None:
     await world.user()
-    pair = await world.enter()
+    pair = await world.log_in()
     for _ in range(30):
         world.clock.advance(hours=23, minutes=59, seconds=50)
         pair = await world.refresh(refresh_token=pair.refresh_token)

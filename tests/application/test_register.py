@@ -5,7 +5,7 @@ import pytest
 from domain.outbox import LinkPurpose, MailKind
 from domain.refusals import ErrorCode
 from domain.role import Role
-from tests.support.use_cases import ALICE, BOB, claim, link, owed, refused, reset_by_mail
+from tests.support.use_cases import ALICE, BOB, claim, link, queued_mails, refused, reset_by_mail
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -46,7 +46,7 @@ async def test_an_address_can_be_registered_several_times(world: World) -> None:
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(3)]
 
     assert len({made.id for made in claims}) == 3
-    assert [mail.user_id for mail in owed(world, MailKind.VERIFY)] == [made.id for made in claims]
+    assert [mail.user_id for mail in queued_mails(world, MailKind.VERIFY)] == [made.id for made in claims]
 
 
 async def test_a_username_of_an_unverified_user_is_free(world: World) -> None:
@@ -95,14 +95,14 @@ async def test_a_registration_names_every_field_that_is_wrong(world: World) -> N
 async def test_an_unverified_user_does_not_survive_the_verification_of_another(world: World) -> None:
     """Somebody plants a password on an address that is not theirs, and waits."""
     await claim(world, ALICE, OTHER_PASSWORD)
-    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    planted = await world.log_in(ALICE, OTHER_PASSWORD)
     owner = await claim(world, ALICE, PASSWORD)
 
     await world.verify(token=link(world, owner, LinkPurpose.VERIFY))
 
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.enter(ALICE, OTHER_PASSWORD)
+        await world.log_in(ALICE, OTHER_PASSWORD)
     with refused(ErrorCode.TOKEN_REVOKED):
         await world.authenticate(planted.access_token)
     await reset_by_mail(world, ALICE, PASSWORD)
-    assert (await world.enter(ALICE, PASSWORD)).session_id != planted.session_id
+    assert (await world.log_in(ALICE, PASSWORD)).session_id != planted.session_id

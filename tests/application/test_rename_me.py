@@ -8,7 +8,7 @@ from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.refusals import ErrorCode
 from domain.role import Role
-from tests.support.use_cases import ALICE, BOB, acts, at_once, claim, refused
+from tests.support.use_cases import ALICE, BOB, actions_of, claim, refused, run_concurrently
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -44,7 +44,7 @@ async def test_the_current_username_is_no_change_and_no_event(world: World, name
 async def test_the_case_of_your_username_can_be_changed(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
     assert (await world.rename_me(await world.caller(), username="QUEEN")).username == "QUEEN"
-    assert acts(world, alice)[-1] is EventType.USERNAME_CHANGED
+    assert actions_of(world, alice)[-1] is EventType.USERNAME_CHANGED
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(world: Worl
     for number in range(20):
         await world.user(f"user{number}@example.org")
         callers.append(await world.caller(f"user{number}@example.org"))
-    outcomes = await at_once([partial(world.rename_me, caller, username="queen") for caller in callers])
+    outcomes = await run_concurrently([partial(world.rename_me, caller, username="queen") for caller in callers])
     assert [getattr(outcome, "code", None) for outcome in outcomes].count(ErrorCode.USERNAME_TAKEN) == 19
     assert [user.username for user in world.store.rows.users.values()].count("queen") == 1
 

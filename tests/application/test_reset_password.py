@@ -17,19 +17,19 @@ from domain.user import User
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    Interrupted,
-    at_once,
+    REVOKED,
+    InterruptedHasher,
     change_link,
     claim,
+    error_code_of,
     link,
-    moving,
-    owed,
+    queued_mails,
     refused,
+    request_email_change,
     reset_by_mail,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -47,8 +47,8 @@ async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
     await reset(world, await world.mailed_token(ALICE))
 
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.enter(ALICE, PASSWORD)
-    assert await world.enter(ALICE, OTHER_PASSWORD)
+        await world.log_in(ALICE, PASSWORD)
+    assert await world.log_in(ALICE, OTHER_PASSWORD)
     assert world.store.rows.users[user.id].credential_version == user.credential_version + 1
 
 
@@ -56,19 +56,22 @@ async def test_requesting_a_link_does_no_lookup_and_answers_alike(world: World) 
     await world.user(ALICE)
     for email in (ALICE, BOB):
         await world.ask_for_reset(email=email)
-    assert [(mail.recipient, mail.user_id) for mail in owed(world, MailKind.RESET)] == [(ALICE, None), (BOB, None)]
+    assert [(mail.recipient, mail.user_id) for mail in queued_mails(world, MailKind.RESET)] == [
+        (ALICE, None),
+        (BOB, None),
+    ]
     assert len(world.nudged) == 2
 
 
 async def test_a_reset_ends_every_session_and_notifies_the_owner(world: World) -> None:
     user = await world.user(ALICE)
-    pairs = [await world.enter(ALICE) for _ in range(3)]
+    pairs = [await world.log_in(ALICE) for _ in range(3)]
 
     await reset(world, link(world, user, LinkPurpose.RESET))
 
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.PASSWORD_CHANGED}
-    (notice,) = owed(world, MailKind.PASSWORD_CHANGED)
+    (notice,) = queued_mails(world, MailKind.PASSWORD_CHANGED)
     assert (notice.recipient, notice.user_id) == (ALICE, user.id)
     assert len(world.store.rows.sessions) == 3
 
@@ -79,12 +82,12 @@ async def test_a_link_works_once(world: World) -> None:
     for password in (OTHER_PASSWORD, PASSWORD):
         with refused(ErrorCode.LINK_INVALID):
             await reset(world, token, password)
-    assert await world.enter(ALICE, OTHER_PASSWORD)
+    assert await world.log_in(ALICE, OTHER_PASSWORD)
 
 
 async def test_of_forty_concurrent_resets_one_succeeds_and_its_password_works(world: World) -> None:
     user = await world.user(ALICE)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     token = link(world, user, LinkPurpose.RESET)
     passwords = [f"{OTHER_PASSWORD} {n}" for n in range(40)]
     through: list[str] = []
@@ -95,15 +98,15 @@ async def test_of_forty_concurrent_resets_one_succeeds_and_its_password_works(wo
         await unlimited(token=token, new_password=password, confirm_password=password)
         through.append(password)
 
-    outcomes = await at_once([partial(attempt, password) for password in passwords])
+    outcomes = await run_concurrently([partial(attempt, password) for password in passwords])
 
     refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
     assert refusals == [ErrorCode.LINK_INVALID] * 39
     world.login = replace(world.login, check=replace(world.check, limits=NoLimits()))
-    entered = [password for password in passwords if await verdict(world.enter(ALICE, password)) is None]
+    entered = [password for password in passwords if await error_code_of(world.log_in(ALICE, password)) is None]
     assert entered == through
-    assert len(owed(world, MailKind.PASSWORD_CHANGED)) == 1
-    assert await ways_in(world, pair) == DEAD
+    assert len(queued_mails(world, MailKind.PASSWORD_CHANGED)) == 1
+    assert await token_errors(world, pair) == REVOKED
 
 
 async def test_using_one_link_voids_the_others(world: World) -> None:
@@ -113,7 +116,7 @@ async def test_using_one_link_voids_the_others(world: World) -> None:
         tokens.append(link(world, user, LinkPurpose.RESET))
         world.clock.advance(seconds=5)
     await reset(world, tokens[1])
-    assert [await verdict(reset(world, token)) for token in tokens] == [ErrorCode.LINK_INVALID] * 3
+    assert [await error_code_of(reset(world, token)) for token in tokens] == [ErrorCode.LINK_INVALID] * 3
 
 
 @pytest.mark.parametrize(
@@ -130,16 +133,16 @@ async def test_a_refused_password_leaves_the_link_valid(
     world: World, password: str, confirmed: str, code: ErrorCode, field: str
 ) -> None:
     token = link(world, await world.user(ALICE, username="queen"), LinkPurpose.RESET)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     paid = world.hasher.calls
 
     with refused(code, field=field):
         await world.reset_password(token=token, new_password=password, confirm_password=confirmed)
 
     assert world.hasher.calls == paid
-    assert await ways_in(world, pair) == (None, None)
+    assert await token_errors(world, pair) == (None, None)
     await reset(world, token)
-    assert await world.enter(ALICE, OTHER_PASSWORD)
+    assert await world.log_in(ALICE, OTHER_PASSWORD)
 
 
 async def test_a_reset_names_both_passwords_where_both_are_wrong(world: World) -> None:
@@ -155,7 +158,7 @@ async def test_a_reset_names_both_passwords_where_both_are_wrong(world: World) -
 async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: ErrorCode | None) -> None:
     token = link(world, await world.user(ALICE), LinkPurpose.RESET)
     world.clock.advance(minutes=30, seconds=seconds)
-    assert await verdict(reset(world, token)) is code
+    assert await error_code_of(reset(world, token)) is code
 
 
 async def test_a_link_for_verifying_resets_nothing(world: World) -> None:
@@ -168,35 +171,35 @@ async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
     alice, bob = await world.user(ALICE), await world.user(BOB)
     await reset(world, link(world, alice, LinkPurpose.RESET))
     assert world.store.rows.users[bob.id] == bob
-    assert await world.enter(BOB)
+    assert await world.log_in(BOB)
 
 
 async def test_a_reset_of_an_unverified_user_verifies_the_address_and_removes_the_others(world: World) -> None:
     rival = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
-    planted = await world.enter(ALICE)
+    planted = await world.log_in(ALICE)
     made = await claim(world, ALICE, "a passphrase that was forgotten")
 
     await reset(world, link(world, made, LinkPurpose.RESET))
 
     (owner,) = world.store.rows.users.values()
     assert (owner.id, owner.verified) == (made.id, True)
-    assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await token_errors(world, planted) == REVOKED
+    assert await error_code_of(world.log_in(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=rival)
-    entered = await world.enter(ALICE, OTHER_PASSWORD)
+    entered = await world.log_in(ALICE, OTHER_PASSWORD)
     assert (await world.authenticate(entered.access_token)).verified
 
 
 async def test_a_planted_password_and_session_are_void_after_a_reset(world: World) -> None:
     planted = await claim(world, ALICE, PASSWORD)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     pending = link(world, planted, LinkPurpose.VERIFY)
 
     await reset(world, link(world, planted, LinkPurpose.RESET))
 
-    assert await ways_in(world, pair) == DEAD
-    assert await verdict(world.enter(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await token_errors(world, pair) == REVOKED
+    assert await error_code_of(world.log_in(ALICE, PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=pending)
 
@@ -213,16 +216,16 @@ async def test_an_unverified_user_cannot_reset_once_another_has_verified_the_add
 async def test_a_reset_link_survives_any_number_of_password_changes(world: World) -> None:
     """Otherwise somebody with the password could end every link before its owner has opened it."""
     token = link(world, await world.user(ALICE), LinkPurpose.RESET)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     for number in range(5):
         caller = await world.authenticate(pair.access_token)
         old, new = (PASSWORD if number == 0 else f"{OTHER_PASSWORD} {number}"), f"{OTHER_PASSWORD} {number + 1}"
         change = replace(world.change_password, limits=NoLimits())
         pair = await change(caller, current_password=old, new_password=new)
     await reset(world, token, "yet another fine passphrase")
-    assert await ways_in(world, pair) == DEAD
-    assert await verdict(world.enter(ALICE, f"{OTHER_PASSWORD} 5")) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is None
+    assert await token_errors(world, pair) == REVOKED
+    assert await error_code_of(world.log_in(ALICE, f"{OTHER_PASSWORD} 5")) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE, "yet another fine passphrase")) is None
 
 
 async def test_a_newer_reset_link_ends_an_older_one(world: World) -> None:
@@ -245,7 +248,7 @@ async def test_a_resent_reset_link_is_the_same_and_stays_valid(world: World) -> 
     world.mailer.trouble = None
     world.clock.advance(minutes=5)
     token = await world.mailed_token(ALICE)
-    (mail,) = owed(world, MailKind.RESET)
+    (mail,) = queued_mails(world, MailKind.RESET)
     again = replace(mail, id=uuid7(), outcome=None, due_at=world.clock())
     async with world.begin() as work:
         await work.outbox.add(again)
@@ -264,7 +267,10 @@ async def test_a_late_mail_with_an_older_reset_link_is_not_sent(world: World) ->
     await world.deliver_mail(limit=10)
     world.clock.advance(minutes=5)
     await world.deliver_mail(limit=10)
-    assert [mail.outcome for mail in owed(world, MailKind.RESET)] == [DeliveryOutcome.DROPPED, DeliveryOutcome.SENT]
+    assert [mail.outcome for mail in queued_mails(world, MailKind.RESET)] == [
+        DeliveryOutcome.DROPPED,
+        DeliveryOutcome.SENT,
+    ]
     await reset_by_mail(world, ALICE, OTHER_PASSWORD)
 
 
@@ -294,7 +300,7 @@ async def test_a_reset_link_from_before_a_ban_or_role_change_is_void(world: Worl
 async def test_a_reset_link_is_void_once_the_address_has_changed(world: World) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
-    change = await moving(world, user, BOB)
+    change = await request_email_change(world, user, BOB)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
@@ -305,7 +311,7 @@ async def test_a_link_survives_a_rehash_at_login(world: World) -> None:
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
     token = link(world, user, LinkPurpose.RESET)
-    await world.enter(ALICE)
+    await world.log_in(ALICE)
     await reset(world, token)
 
 
@@ -341,21 +347,21 @@ async def test_a_concurrent_change_while_hashing_wins(
 ) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
-    slow = replace(world.reset_password, hasher=Interrupted(by=lambda: meanwhile(world, user)))
+    slow = replace(world.reset_password, hasher=InterruptedHasher(by=lambda: meanwhile(world, user)))
 
     with refused(ErrorCode.LINK_INVALID):
         await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
 
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 async def test_a_reset_wins_over_a_password_change_that_happens_meanwhile(world: World) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
-    slow = replace(world.reset_password, hasher=Interrupted(by=lambda: _change(world, user)))
+    slow = replace(world.reset_password, hasher=InterruptedHasher(by=lambda: _change(world, user)))
     await slow(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, "yet another fine passphrase")) is ErrorCode.INVALID_CREDENTIALS
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, "yet another fine passphrase")) is ErrorCode.INVALID_CREDENTIALS
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def test_an_old_link_does_not_affect_a_new_user_of_the_address(world: World) -> None:
@@ -365,4 +371,4 @@ async def test_an_old_link_does_not_affect_a_new_user_of_the_address(world: Worl
     await world.user(ALICE)
     with refused(ErrorCode.LINK_INVALID):
         await reset(world, token)
-    assert await world.enter(ALICE, PASSWORD)
+    assert await world.log_in(ALICE, PASSWORD)

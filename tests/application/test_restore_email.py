@@ -15,17 +15,17 @@ from domain.user import NO_PASSWORD, User
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    at_once,
+    REVOKED,
     change_link,
     claim,
+    error_code_of,
     link,
-    moving,
-    owed,
+    queued_mails,
     refused,
+    request_email_change,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -45,7 +45,7 @@ def back(world: World, change: EmailChange) -> str:
 
 async def moved(world: World, user: User, new_email: str) -> EmailChange:
     """A change that was asked for and confirmed."""
-    change = await moving(world, user, new_email)
+    change = await request_email_change(world, user, new_email)
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
     return world.store.rows.email_changes[change.id]
 
@@ -59,7 +59,7 @@ async def links_to(world: World, email: str) -> list[str]:
 
 
 async def before_it_was_confirmed(world: World, user: User) -> EmailChange:
-    return await moving(world, user, THIEF)
+    return await request_email_change(world, user, THIEF)
 
 
 async def after_it_was_confirmed(world: World, user: User) -> EmailChange:
@@ -74,9 +74,9 @@ async def after_the_password_was_changed_too(world: World, user: User) -> EmailC
 
 
 async def after_asking_again_and_again(world: World, user: User) -> EmailChange:
-    change = await moving(world, user, FENCE)
+    change = await request_email_change(world, user, FENCE)
     for number in range(3):
-        await moving(world, user, f"thief{number}@example.net")
+        await request_email_change(world, user, f"thief{number}@example.net")
     await moved(world, user, THIEF)
     return change
 
@@ -103,34 +103,34 @@ async def test_undoing_a_change_returns_the_account_to_its_owner(
     assert restored == kept(world, user)
     assert (restored.email, restored.verified, restored.username) == (ALICE, True, "queen")
     assert restored.password_hash == NO_PASSWORD
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD, DEAD]
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED, REVOKED]
     assert {session_of(world, pair).end_reason for pair in pairs} == {EndReason.EMAIL_RESTORED}
     for email in (ALICE, THIEF, "queen"):
         for password in (PASSWORD, "the password of a thief", "", NO_PASSWORD):
-            assert await verdict(world.enter(email, password)) is ErrorCode.INVALID_CREDENTIALS
+            assert await error_code_of(world.log_in(email, password)) is ErrorCode.INVALID_CREDENTIALS
     with refused(ErrorCode.LINK_INVALID):
         await world.reset_password(token=loose[0], new_password=PASSWORD, confirm_password=PASSWORD)
     # A link that has verified the address may be pressed again, and does nothing.
-    assert await verdict(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
+    assert await error_code_of(world.verify(token=loose[1])) in {None, ErrorCode.LINK_INVALID}
     assert kept(world, user) == restored
     for known in world.store.rows.email_changes.values():
         for act, purpose in ((world.confirm_email, LinkPurpose.EMAIL), (world.restore_email, LinkPurpose.RESTORE)):
-            assert await verdict(act(token=change_link(world, known, purpose))) is ErrorCode.LINK_INVALID
+            assert await error_code_of(act(token=change_link(world, known, purpose))) is ErrorCode.LINK_INVALID
     events = [event for event in world.store.rows.events.values() if event.action is EventType.EMAIL_RESTORED]
     assert [(event.user_id, event.actor_id, event.detail) for event in events] == [(user.id, None, "")]
 
-    (mail,) = owed(world, MailKind.EMAIL_RESTORED)
+    (mail,) = queued_mails(world, MailKind.EMAIL_RESTORED)
     assert (mail.recipient, mail.user_id) == (ALICE, user.id)
     token = await world.mailed_token(ALICE)
     await world.reset_password(token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD)
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is None
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
 async def somebody_inside(world: World, user: User) -> TokenPair:
     """Somebody gets in, whatever the password is by now."""
     for password in (PASSWORD, "the password of a thief"):
         try:
-            return await world.enter(kept(world, user).email, password)
+            return await world.log_in(kept(world, user).email, password)
         except Refusal:
             continue
     raise AssertionError("nobody gets in")
@@ -139,7 +139,7 @@ async def somebody_inside(world: World, user: User) -> TokenPair:
 async def test_the_links_in_both_notices_undo_the_change(world: World) -> None:
     for kind in (MailKind.EMAIL_CHANGE_ASKED, MailKind.EMAIL_CHANGED):
         user = await world.user(ALICE)
-        await moving(world, user, THIEF)
+        await request_email_change(world, user, THIEF)
         asked = await world.mailed_token(ALICE)
         world.clock.advance(minutes=1)
         await world.confirm_email(token=await world.mailed_token(THIEF))
@@ -157,9 +157,9 @@ async def test_the_links_in_both_notices_undo_the_change(world: World) -> None:
 async def test_of_forty_concurrent_undos_one_succeeds(world: World) -> None:
     user = await world.user(ALICE)
     token = back(world, await moved(world, user, THIEF))
-    outcomes = await at_once([partial(world.restore_email, token=token)] * 40)
+    outcomes = await run_concurrently([partial(world.restore_email, token=token)] * 40)
     assert [outcome for outcome in outcomes if isinstance(outcome, User)] == [kept(world, user)]
-    assert len(owed(world, MailKind.EMAIL_RESTORED)) == 1
+    assert len(queued_mails(world, MailKind.EMAIL_RESTORED)) == 1
 
 
 async def test_a_thief_cannot_undo_a_further_change_to_regain_the_account(world: World) -> None:
@@ -189,7 +189,7 @@ async def test_pending_mails_to_the_thief_are_not_sent(world: World) -> None:
     user = await world.user(ALICE)
     first = await moved(world, user, THIEF)
     await moved(world, user, FENCE)
-    await moving(world, user, "another@example.net")
+    await request_email_change(world, user, "another@example.net")
     await world.restore_email(token=back(world, first))
     await world.deliver_mail(limit=100)
     sent = {
@@ -214,11 +214,11 @@ async def test_unverified_users_registered_meanwhile_are_removed(world: World) -
     user = await world.user(ALICE)
     change = await moved(world, user, THIEF)
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
-    planted = await world.enter(ALICE, OTHER_PASSWORD)
+    planted = await world.log_in(ALICE, OTHER_PASSWORD)
     await world.restore_email(token=back(world, change))
     assert squatter.id not in world.store.rows.users
-    assert await ways_in(world, planted) == DEAD
-    assert await verdict(world.enter(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
+    assert await token_errors(world, planted) == REVOKED
+    assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
 @pytest.mark.parametrize(
@@ -227,7 +227,7 @@ async def test_unverified_users_registered_meanwhile_are_removed(world: World) -
 async def test_a_link_works_for_seven_days(world: World, seconds: int, code: ErrorCode | None) -> None:
     token = back(world, await moved(world, await world.user(ALICE), THIEF))
     world.clock.advance(days=7, seconds=seconds)
-    assert await verdict(world.restore_email(token=token)) is code
+    assert await error_code_of(world.restore_email(token=token)) is code
 
 
 async def test_a_link_of_a_disabled_user_is_void_until_they_are_enabled(world: World) -> None:
@@ -236,7 +236,7 @@ async def test_a_link_of_a_disabled_user_is_void_until_they_are_enabled(world: W
     for disabled, code in ((True, ErrorCode.LINK_INVALID), (False, None)):
         async with world.begin() as work:
             await work.users.set_disabled(user.id, disabled, now=world.clock())
-        assert await verdict(world.restore_email(token=back(world, change))) is code
+        assert await error_code_of(world.restore_email(token=back(world, change))) is code
 
 
 async def test_a_link_of_a_deleted_user_is_void_for_later_users(world: World) -> None:
@@ -262,18 +262,18 @@ async def test_a_link_of_one_user_is_void_for_another(world: World) -> None:
 
 
 async def test_a_login_of_a_user_without_a_password_costs_the_same(world: World) -> None:
-    change = await moving(world, await world.user(ALICE), THIEF)
+    change = await request_email_change(world, await world.user(ALICE), THIEF)
     await world.restore_email(token=back(world, change))
     for password in ("", NO_PASSWORD, PASSWORD):
         calls = world.hasher.calls
-        assert await verdict(world.enter(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
+        assert await error_code_of(world.log_in(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
         assert world.hasher.calls == calls + 1
 
 
 async def test_an_undo_link_to_an_older_address_stays_valid(world: World) -> None:
     user = await world.user(ALICE)
     own = await moved(world, user, BOB)
-    theirs = await moving(world, user, THIEF)
+    theirs = await request_email_change(world, user, THIEF)
     await world.restore_email(token=back(world, theirs))
     assert (await world.restore_email(token=back(world, own))).email == ALICE
 

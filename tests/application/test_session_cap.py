@@ -9,7 +9,7 @@ from domain.audit import EventType
 from domain.client_info import ClientInfo
 from domain.session import EndReason
 from domain.tokens import TokenPair
-from tests.support.use_cases import ALICE, BOB, DEAD, acts, at_once, session_of, ways_in
+from tests.support.use_cases import ALICE, BOB, REVOKED, actions_of, run_concurrently, session_of, token_errors
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -29,7 +29,7 @@ async def entered(world: World, count: int, email: str = ALICE) -> list[TokenPai
     pairs = []
     for _ in range(count):
         world.clock.advance(seconds=1)
-        pairs.append(await world.enter(email))
+        pairs.append(await world.log_in(email))
     return pairs
 
 
@@ -39,13 +39,13 @@ async def test_the_oldest_sessions_are_evicted_however_recently_used(world: Worl
     (stranger,) = await entered(world, 1, BOB)
     oldest, *others = await entered(world, 3)
     oldest = await world.refresh(refresh_token=oldest.refresh_token)
-    assert EventType.SESSION_EVICTED not in acts(world, alice)
+    assert EventType.SESSION_EVICTED not in actions_of(world, alice)
 
     others += await entered(world, 1)
-    assert await ways_in(world, oldest) == DEAD
-    assert [await ways_in(world, pair) for pair in (*others, stranger)] == [(None, None)] * 4
+    assert await token_errors(world, oldest) == REVOKED
+    assert [await token_errors(world, pair) for pair in (*others, stranger)] == [(None, None)] * 4
     assert session_of(world, oldest).end_reason is EndReason.EVICTED
-    assert acts(world, alice)[-2:] == [EventType.LOGGED_IN, EventType.SESSION_EVICTED]
+    assert actions_of(world, alice)[-2:] == [EventType.LOGGED_IN, EventType.SESSION_EVICTED]
     event = list(world.store.rows.events.values())[-1]
     assert event.actor_id == alice.id
 
@@ -58,10 +58,10 @@ async def test_ended_sessions_do_not_count(world: World) -> None:
     lasting = await world.refresh(refresh_token=lasting.refresh_token)
     world.clock.advance(days=1)
     young = await entered(world, 2)
-    assert [await ways_in(world, pair) for pair in young] == [(None, None)] * 2
+    assert [await token_errors(world, pair) for pair in young] == [(None, None)] * 2
     assert session_of(world, lasting).ended_at is None
     assert session_of(world, expired).ended_at is None
-    assert EventType.SESSION_EVICTED not in acts(world, alice)
+    assert EventType.SESSION_EVICTED not in actions_of(world, alice)
 
 
 async def test_a_lowered_cap_applies_from_the_next_login(world: World) -> None:
@@ -69,9 +69,9 @@ async def test_a_lowered_cap_applies_from_the_next_login(world: World) -> None:
     pairs = await entered(world, 3)
     world.login = replace(world.login, lifetimes=replace(world.lifetimes, sessions=1))
     (last,) = await entered(world, 1)
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
-    assert await ways_in(world, last) == (None, None)
-    assert acts(world, alice).count(EventType.SESSION_EVICTED) == 3
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
+    assert await token_errors(world, last) == (None, None)
+    assert actions_of(world, alice).count(EventType.SESSION_EVICTED) == 3
 
 
 async def test_a_new_password_leaves_one_session(world: World) -> None:
@@ -79,17 +79,19 @@ async def test_a_new_password_leaves_one_session(world: World) -> None:
     pairs = await entered(world, 3)
     caller = await world.authenticate(pairs[-1].access_token)
     last = await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
-    assert await ways_in(world, last) == (None, None)
-    assert EventType.SESSION_EVICTED not in acts(world, alice)  # their ends have another name
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
+    assert await token_errors(world, last) == (None, None)
+    assert EventType.SESSION_EVICTED not in actions_of(world, alice)  # their ends have another name
 
 
 async def test_of_twenty_concurrent_logins_only_the_cap_remains(world: World) -> None:
     alice = await world.user(ALICE)
     places = [ClientInfo(ip=f"192.0.2.{number}") for number in range(20)]
-    pairs = await at_once(
+    pairs = await run_concurrently(
         [partial(world.login, login=ALICE, password=PASSWORD, client_info=place) for place in places]
     )
-    alive = [pair for pair in pairs if isinstance(pair, TokenPair) and await ways_in(world, pair) == (None, None)]
+    alive = [
+        pair for pair in pairs if isinstance(pair, TokenPair) and await token_errors(world, pair) == (None, None)
+    ]
     assert len(alive) == 3
-    assert acts(world, alice).count(EventType.SESSION_EVICTED) == 17
+    assert actions_of(world, alice).count(EventType.SESSION_EVICTED) == 17

@@ -15,17 +15,17 @@ from domain.user import NO_PASSWORD
 from tests.support.use_cases import (
     ALICE,
     BOB,
-    DEAD,
-    Interrupted,
-    at_once,
+    REVOKED,
+    InterruptedHasher,
     claim,
+    error_code_of,
     link,
-    owed,
+    queued_mails,
     refused,
     reset_by_mail,
+    run_concurrently,
     session_of,
-    verdict,
-    ways_in,
+    token_errors,
 )
 from tests.support.world import OTHER_PASSWORD, PASSWORD, World
 
@@ -49,13 +49,13 @@ async def test_every_other_unverified_user_is_removed_with_their_sessions(world:
     claims, pairs = [], []
     for password in passwords:
         claims.append(await claim(world, ALICE, password))
-        pairs.append(await world.enter(ALICE, password))
+        pairs.append(await world.log_in(ALICE, password))
     links = [link(world, made, LinkPurpose.VERIFY) for made in claims]
 
     await world.verify(token=links[1])
 
     assert [user.id for user in world.store.rows.users.values()] == [claims[1].id]
-    assert [await ways_in(world, pair) for pair in pairs] == [DEAD] * 3
+    assert [await token_errors(world, pair) for pair in pairs] == [REVOKED] * 3
     assert session_of(world, pairs[0]).end_reason is EndReason.SUPERSEDED
     for dead in (links[0], links[2]):
         with refused(ErrorCode.LINK_INVALID):
@@ -70,28 +70,28 @@ async def test_verifying_a_contested_address_ends_every_password_and_mails_a_res
     passwords = [PASSWORD, OTHER_PASSWORD]
     claims = [await claim(world, ALICE, password) for password in passwords]
     token = link(world, claims[followed], LinkPurpose.VERIFY)
-    pair = await world.enter(ALICE, passwords[1])
+    pair = await world.log_in(ALICE, passwords[1])
 
     user = await world.verify(token=token)
 
     assert (user.id, user.verified, user.password_hash) == (claims[followed].id, True, NO_PASSWORD)
-    assert await ways_in(world, pair) == DEAD
+    assert await token_errors(world, pair) == REVOKED
     for password in (*passwords, "", NO_PASSWORD):
-        assert await verdict(world.enter(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
+        assert await error_code_of(world.log_in(ALICE, password)) is ErrorCode.INVALID_CREDENTIALS
     assert await world.verify(token=token) == user
     await reset_by_mail(world, ALICE, "a passphrase of the owner")
-    assert await verdict(world.enter(ALICE, "a passphrase of the owner")) is None
+    assert await error_code_of(world.log_in(ALICE, "a passphrase of the owner")) is None
     with refused(ErrorCode.LINK_INVALID):
         await world.verify(token=token)
 
 
 async def test_verifying_an_uncontested_address_keeps_password_and_session(world: World) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
-    pair = await world.enter(ALICE)
+    pair = await world.log_in(ALICE)
     await world.verify(token=token)
-    assert await ways_in(world, pair) == (None, None)
-    assert await verdict(world.enter(ALICE)) is None
-    assert owed(world, MailKind.RESET) == []
+    assert await token_errors(world, pair) == (None, None)
+    assert await error_code_of(world.log_in(ALICE)) is None
+    assert queued_mails(world, MailKind.RESET) == []
 
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
@@ -99,8 +99,8 @@ async def test_verifying_keeps_a_password_registered_twice(world: World, followe
     """Who registers again because no mail has come is the same person: nobody else knows the password."""
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(2)]
     await world.verify(token=link(world, claims[followed], LinkPurpose.VERIFY))
-    assert await verdict(world.enter(ALICE)) is None
-    assert owed(world, MailKind.PASSWORD_NEEDED) == []
+    assert await error_code_of(world.log_in(ALICE)) is None
+    assert queued_mails(world, MailKind.PASSWORD_NEEDED) == []
 
 
 async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(world: World) -> None:
@@ -110,8 +110,8 @@ async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(w
     async def verify() -> None:
         await world.verify(token=token)
 
-    world.login = replace(world.login, check=replace(world.check, hasher=Interrupted(by=verify)))
-    assert await verdict(world.enter(ALICE)) is ErrorCode.INVALID_CREDENTIALS
+    world.login = replace(world.login, check=replace(world.check, hasher=InterruptedHasher(by=verify)))
+    assert await error_code_of(world.log_in(ALICE)) is ErrorCode.INVALID_CREDENTIALS
     assert [it for it in world.store.rows.sessions.values() if it.ended_at is None] == []
 
 
@@ -119,7 +119,7 @@ async def test_of_many_concurrent_verifications_of_an_address_one_wins(world: Wo
     claims = [await claim(world, ALICE, PASSWORD) for _ in range(10)]
     tokens = [link(world, made, LinkPurpose.VERIFY) for made in claims]
 
-    outcomes = await at_once([partial(world.verify, token=token) for token in tokens])
+    outcomes = await run_concurrently([partial(world.verify, token=token) for token in tokens])
 
     (winner,) = world.store.rows.users.values()
     assert [outcome for outcome in outcomes if outcome == winner] == [winner]
@@ -152,7 +152,7 @@ async def test_a_username_taken_meanwhile_is_dropped(world: World) -> None:
 async def test_a_link_works_for_24_hours(world: World, age: int, code: ErrorCode | None) -> None:
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
     world.clock.advance(hours=24, seconds=age)
-    assert await verdict(world.verify(token=token)) is code
+    assert await error_code_of(world.verify(token=token)) is code
 
 
 async def test_a_reset_link_does_not_verify(world: World) -> None:
@@ -183,7 +183,7 @@ async def test_requesting_another_link_does_no_lookup_and_answers_alike(world: W
     await world.user(ALICE)
     for email in (ALICE, "Nobody@Example.org"):
         await world.ask_for_verification(email=email)
-    assert [(mail.recipient, mail.user_id) for mail in owed(world, MailKind.VERIFY)] == [
+    assert [(mail.recipient, mail.user_id) for mail in queued_mails(world, MailKind.VERIFY)] == [
         (ALICE, None),
         ("nobody@example.org", None),
     ]
@@ -224,5 +224,5 @@ async def test_users_created_by_the_operator_or_reset_by_mail_keep_the_role(worl
     await world.reset_password(
         token=link(world, bob, LinkPurpose.RESET), new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD
     )
-    bobs = await world.authenticate((await world.enter(BOB, OTHER_PASSWORD)).access_token)
+    bobs = await world.authenticate((await world.log_in(BOB, OTHER_PASSWORD)).access_token)
     assert (bobs.verified, bobs.role) == (True, Role.MODERATOR)

@@ -34,7 +34,7 @@ from tests.benchmarks.harness.house import resident
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 from tests.support.sql import sql_engine
-from tests.support.statement_recorder import OverheardDatabase
+from tests.support.statement_recorder import RecordingDatabase
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
 ROUNDS, TIMES, TOLD = 3, 150, 25
@@ -180,7 +180,7 @@ async def filled(url: str, users: int) -> Filled:
         step = (users // 2 - 1100) // (ROUNDS * TIMES)
         rows = await connection.execute(text(SOME), {"step": step, "some": ROUNDS * TIMES})
         people = [Somebody(row.session, row.user, row.email, row.username) for row in rows]
-    return Filled(OverheardDatabase(url, deadline=600), engine, people)
+    return Filled(RecordingDatabase(url, deadline=600), engine, people)
 
 
 async def timed(few: Filled, many: Filled) -> None:

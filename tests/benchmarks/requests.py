@@ -11,7 +11,7 @@ from tests.benchmarks.harness.house import house, reference
 from tests.benchmarks.harness.machine import NO_REFERENCES, NO_WRK, REFERENCES, has_wrk
 from tests.benchmarks.harness.table import lacking, report
 from tests.benchmarks.harness.wrk import Load, in_turns, wrk
-from tests.support.service import PASSWORD, Client, address
+from tests.support.service import PASSWORD, Client, unique_email
 
 ROUNDS, PEOPLE = 3, 64
 OF_BARE, OF_THEIRS = "to the bare handler at the same connections", "to fastapi-users' current user, 16 connections"
@@ -67,7 +67,7 @@ def insist_that_logout_counts(client: Client) -> None:
 
 def registered(url: str) -> str:
     """A token of somebody at fastapi-users."""
-    email = address()
+    email = unique_email()
     with httpx.Client(base_url=url, timeout=30) as client:
         client.post("/register", json={"email": email, "password": PASSWORD}).raise_for_status()
         login = client.post("/login", data={"username": email, "password": PASSWORD})

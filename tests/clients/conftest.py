@@ -8,11 +8,11 @@ from pathlib import Path
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import Places, places, service, started
+from tests.entrypoints.conftest import DatabaseFactory, databases, service, started
 from tests.support.programs import program
 from tests.support.service import PASSWORD, ROOT, Service
 
-__all__ = ["places", "service"]
+__all__ = ["databases", "service"]
 
 HERE = Path(__file__).parent
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
@@ -25,8 +25,8 @@ AUDIENCE = "http://testserver"
 
 
 @pytest.fixture(scope="session")
-def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    service = Service(tmp_path_factory.mktemp("service"), *places())
+def shared_service(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    service = Service(tmp_path_factory.mktemp("service"), *databases())
     service.environ["LATCHKEY_AUDIENCE"] = AUDIENCE
     with started(service):
         yield service

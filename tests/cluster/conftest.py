@@ -1,5 +1,5 @@
 """One database server for the run, and nothing that another folder's tests share."""
 
-from tests.entrypoints.conftest import places
+from tests.entrypoints.conftest import databases
 
-__all__ = ["places"]
+__all__ = ["databases"]

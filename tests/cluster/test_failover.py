@@ -18,7 +18,7 @@ from entrypoints.cli.doctor.findings import State
 from entrypoints.cli.doctor.redis import check_redis
 from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
-from tests.entrypoints.conftest import Places
+from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.cluster_nodes import PASSWORD, Cluster, Fleet, Sentinels
 from tests.support.cluster_users import Pair, load
 from tests.support.service import Service, code, eventually
@@ -38,10 +38,10 @@ class OnFleet(Pair):
 
 @pytest.fixture(scope="module", params=[Sentinels, Cluster])
 def started(
-    request: pytest.FixtureRequest, places: Places, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[OnFleet]:
     fleet: Fleet = request.param(tmp_path_factory.mktemp("fleet"))
-    service = Service(tmp_path_factory.mktemp("service"), places()[0], fleet.url, processes=1)
+    service = Service(tmp_path_factory.mktemp("service"), databases()[0], fleet.url, processes=1)
     service.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
     service.environ["LATCHKEY_PUBLIC_URL"] = "http://accounts.example.org"  # two ports, one issuer
     try:

@@ -18,28 +18,30 @@ from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
 from adapters.postgres.unit_of_work import PostgresStore
 from application.ports import Leftovers
-from tests.support.stage import SpyingBlocklist, Stage
+from tests.support.store_harness import SpyingBlocklist, StoreHarness
 from tests.support.world import StoppedClock
 
 PassBy = Callable[[timedelta], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", "postgres"])
-def stage(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Stage:
+def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> StoreHarness:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     if request.param == "postgres":
         database = request.getfixturevalue("database")
         postgres = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
-        return Stage(postgres, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
+        return StoreHarness(
+            postgres, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged
+        )
     memory = MemoryStore(blocklist=blocklist, nudge=nudged.extend, clock=store_clock)
-    return Stage(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, nudged)
+    return StoreHarness(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, nudged)
 
 
 @pytest.fixture
-def leftovers(stage: Stage, request: pytest.FixtureRequest) -> Leftovers:
+def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> Leftovers:
     """Of the store of the stage."""
-    if isinstance(stage.store, MemoryStore):
-        return MemoryLeftovers(stage.store)
+    if isinstance(harness.store, MemoryStore):
+        return MemoryLeftovers(harness.store)
     return PostgresLeftovers(request.getfixturevalue("database"))
 
 
@@ -50,9 +52,9 @@ def store_clock() -> StoppedClock:
 
 
 @pytest.fixture
-def pass_by(stage: Stage, store_clock: StoppedClock, request: pytest.FixtureRequest) -> PassBy:
+def pass_by(harness: StoreHarness, store_clock: StoppedClock, request: pytest.FixtureRequest) -> PassBy:
     """Lets time pass for the store, as far as floors are concerned, and for nobody else."""
-    stored = isinstance(stage.revocations, PostgresRevocationStore)
+    stored = isinstance(harness.revocations, PostgresRevocationStore)
     engine: AsyncEngine | None = request.getfixturevalue("engine") if stored else None
 
     async def pass_by(much: timedelta) -> None:

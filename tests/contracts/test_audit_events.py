@@ -11,7 +11,7 @@ from adapters.postgres.unit_of_work import PostgresStore
 from domain.audit import AuditEvent, EventType
 from domain.client import Client
 from domain.client_info import ClientInfo
-from tests.support.stage import NOW, SpyingBlocklist, Stage, Undo, new_id
+from tests.support.store_harness import NOW, Rollback, SpyingBlocklist, StoreHarness, new_id
 
 pytestmark = pytest.mark.anyio
 
@@ -30,11 +30,11 @@ def client(name: str = "billing") -> Client:
 
 
 @pytest.mark.parametrize("action", EventType)
-async def test_an_event_comes_back_as_it_was(stage: Stage, action: EventType) -> None:
+async def test_an_event_comes_back_as_it_was(harness: StoreHarness, action: EventType) -> None:
     told = event(action=action)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.events.add(told)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == [told]
 
 
@@ -52,14 +52,14 @@ async def test_events_of_a_newer_release_are_left_out(database: Database, engine
         assert list(await work.events.page(user_id, limit=2, after=None)) == known[::-1]
 
 
-async def test_events_of_one_user_come_newest_first_a_page_at_a_time(stage: Stage) -> None:
+async def test_events_of_one_user_come_newest_first_a_page_at_a_time(harness: StoreHarness) -> None:
     user_id = new_id()
     told = [event(user_id) for _ in range(5)]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         for one in (*reversed(told), event(), event()):
             await work.events.add(one)
     newest_first = told[::-1]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.events.page(user_id, limit=9, after=None)) == newest_first
         assert list(await work.events.page(user_id, limit=2, after=None)) == newest_first[:2]
         assert list(await work.events.page(user_id, limit=2, after=newest_first[1].id)) == newest_first[2:4]
@@ -67,28 +67,28 @@ async def test_events_of_one_user_come_newest_first_a_page_at_a_time(stage: Stag
         assert list(await work.events.page(new_id(), limit=2, after=None)) == []
 
 
-async def test_a_work_that_is_undone_has_told_nothing(stage: Stage) -> None:
+async def test_a_work_that_is_undone_has_told_nothing(harness: StoreHarness) -> None:
     told, made = event(), client()
 
     async def spoilt() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.events.add(told)
             await work.clients.add(made)
-            raise Undo
+            raise Rollback
 
-    with pytest.raises(Undo):
+    with pytest.raises(Rollback):
         await spoilt()
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == []
         assert list(await work.clients.all()) == []
 
 
-async def test_clients_are_added_found_listed_and_removed(stage: Stage) -> None:
+async def test_clients_are_added_found_listed_and_removed(harness: StoreHarness) -> None:
     one, other = client(), client("search")
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.clients.add(one)
         await work.clients.add(other)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert await work.clients.by_id(one.id) == one
         assert list(await work.clients.all()) == [one, other]
         assert await work.clients.remove(one.id)

@@ -10,8 +10,8 @@ from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.outbox import DeliveryOutcome
 from domain.refusals import ErrorCode, Refusal
-from tests.support.stage import LATER, NOW, at_once, owed
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import StatementRecorder
+from tests.support.store_harness import LATER, NOW, queued_mail, run_concurrently
 
 pytestmark = pytest.mark.anyio
 
@@ -28,7 +28,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
     assert await backlog(database, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
     async with store.begin() as work:
         for late in (0, 20, 40, 90):
-            await work.outbox.add(owed(due_at=NOW + timedelta(seconds=late)))
+            await work.outbox.add(queued_mail(due_at=NOW + timedelta(seconds=late)))
     assert await backlog(database, after=MINUTE).look() == Backlog(4, 0, MINUTE, MINUTE)
     async with store.begin() as work:
         for outcome in (DeliveryOutcome.PARKED, DeliveryOutcome.SENT):
@@ -41,7 +41,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
 async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
-        await work.outbox.add(owed())
+        await work.outbox.add(queued_mail())
         await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
     assert await backlog(database, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
 
@@ -49,7 +49,7 @@ async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database
 async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
-        await work.outbox.add(owed())
+        await work.outbox.add(queued_mail())
         [mail] = await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
         await work.outbox.postpone(mail, wait=timedelta(), now=LATER + MINUTE, note="busy")
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(1, 0, NOTHING, 2 * MINUTE)
@@ -59,10 +59,10 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
 
 
 async def test_however_many_look_one_asks(database: Database) -> None:
-    overheard = Overheard(database)
+    recorder = StatementRecorder(database)
     asked = backlog(database)
-    assert await at_once([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
-    assert 0 < len(overheard.taken()) <= 2
+    assert await run_concurrently([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
+    assert 0 < len(recorder.take()) <= 2
 
 
 async def test_a_database_that_is_gone_is_an_outage() -> None:

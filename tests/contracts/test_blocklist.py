@@ -30,7 +30,7 @@ from domain.session import ENDED, EndReason
 from entrypoints.devserver import engines
 from entrypoints.http.lifespan import repeat
 from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
-from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, new_id, until
+from tests.support.store_harness import LATER, NOW, SpyingBlocklist, StoreHarness, new_id, wait_until
 from tests.support.tcp_proxy import proxy
 
 pytestmark = pytest.mark.anyio
@@ -490,13 +490,13 @@ async def test_revocations_of_a_cut_off_process_are_in_force_everywhere(
         open_blocklist(valkey.url, floors, deadline=1.0) as other,
     ):
         store = PostgresStore(database, blocklist=cut_off, nudge=lambda _: None)
-        stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
-        user = await stage.user()
+        harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+        user = await harness.user()
         await trusted(cut_off)
         wire.cut()
 
         async def revoke_and_ask(delay: float) -> None:
-            session = await stage.session(user)
+            session = await harness.session(user)
             await asyncio.sleep(delay)
             async with store.begin() as work:
                 await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
@@ -510,7 +510,7 @@ async def test_revocations_of_a_cut_off_process_are_in_force_everywhere(
             async def all_are_published() -> bool:
                 return not await floors.pending()
 
-            await until(all_are_published, within=5)
+            await wait_until(all_are_published, within=5)
             assert await other.min_generations([]) == {}
 
 
@@ -594,23 +594,23 @@ async def test_the_stores_in_memory_and_postgresql_make_the_same_copy(
         spy = SpyingBlocklist()
         if kind == "memory":
             memory = MemoryStore(blocklist=spy, nudge=lambda _: None)
-            stage = Stage(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), spy, [])
+            harness = StoreHarness(memory, MemoryRenewals(memory), MemoryRevocationStore(memory), spy, [])
         else:
             postgres = PostgresStore(database, blocklist=spy, nudge=lambda _: None)
-            stage = Stage(postgres, PostgresRenewals(database), PostgresRevocationStore(database), spy, [])
-        user = await stage.user()
-        sessions = [await stage.session(user) for _ in range(3)]
-        async with stage.begin() as work:
+            harness = StoreHarness(postgres, PostgresRenewals(database), PostgresRevocationStore(database), spy, [])
+        user = await harness.user()
+        sessions = [await harness.session(user) for _ in range(3)]
+        async with harness.begin() as work:
             await work.sessions.revoke_access_tokens(user.id)
             await work.sessions.end(sessions[0].id, now=NOW, reason=EndReason.LOGOUT)
-        async with open_blocklist(valkey.url, stage.revocations, deadline=1.0) as copy:
+        async with open_blocklist(valkey.url, harness.revocations, deadline=1.0) as copy:
             await copy.renew()
             assert await copy.min_generations([session.id for session in sessions]) == {
                 sessions[0].id: ENDED,
                 sessions[1].id: 2,
                 sessions[2].id: 2,
             }
-        assert await stage.revocations.pending() == {}
+        assert await harness.revocations.pending() == {}
 
 
 async def test_the_renewal_task_survives_errors_until_it_is_stopped(
@@ -622,10 +622,10 @@ async def test_the_renewal_task_survives_errors_until_it_is_stopped(
     store.trouble = RuntimeError("unexpected")
     with structlog.testing.capture_logs() as logs:
         renewal = asyncio.create_task(repeat(blocklist.renew, interval=0.02, failure="renewal_failed"))
-        await until(lambda: bool(logs), within=10)
+        await wait_until(lambda: bool(logs), within=10)
         assert not await is_trusted()
         store.trouble = None
-        await until(is_trusted, within=10)
+        await wait_until(is_trusted, within=10)
     assert {it["event"] for it in logs} == {"renewal_failed"}
     renewal.cancel()
     await gone(redis, LEASE_KEY)

@@ -21,8 +21,8 @@ from adapters.postgres.tables import blocklist_primary, users
 from adapters.postgres.unit_of_work import PostgresStore
 from domain.audit import AuditEvent, EventType
 from tests.support.databases import all_returned
-from tests.support.stage import NOW, SpyingBlocklist, Undo, new_id, until
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import StatementRecorder
+from tests.support.store_harness import NOW, Rollback, SpyingBlocklist, new_id, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -122,7 +122,7 @@ async def test_a_caller_that_returns_one_and_takes_another_does_not_overtake(few
             assert rounds < 1000
 
     tasks = [asyncio.create_task(greedy()) for _ in range(FEW)]
-    await until(lambda: rounds >= 2 * FEW)
+    await wait_until(lambda: rounds >= 2 * FEW)
     before = rounds
     async with few.connection():
         waited = rounds - before
@@ -205,7 +205,7 @@ async def stuck_while_it_is_undone(connection: Connection) -> None:
     pid = await backend(connection)
     async with connection.transaction():
         os.kill(pid, signal.SIGSTOP)
-        raise Undo
+        raise Rollback
 
 
 async def stuck_in_a_savepoint(connection: Connection) -> None:
@@ -228,7 +228,7 @@ async def test_a_connection_that_was_given_up_in_the_middle_is_not_lent_again(
     assert await next_backend(narrow) != theirs
 
 
-@pytest.mark.parametrize("error", [Undo, asyncio.CancelledError])
+@pytest.mark.parametrize("error", [Rollback, asyncio.CancelledError])
 async def test_a_transaction_that_was_given_up_is_undone(narrow: Database, error: type[BaseException]) -> None:
     async def give_up() -> None:
         async with narrow.transaction() as connection:
@@ -345,7 +345,7 @@ async def test_an_expired_connection_to_a_stuck_server_is_closed_at_the_deadline
             async with database.connection() as other:  # which replaces the idle one
                 assert await backend(other) != stuck
             assert is_open(port)
-            await until(lambda: not is_open(port), within=10)
+            await wait_until(lambda: not is_open(port), within=10)
         finally:
             os.kill(stuck, signal.SIGCONT)
     await database.close()
@@ -374,11 +374,11 @@ async def test_after_a_server_was_lost_between_two_statements_no_open_connection
 
 
 async def test_many_events_are_one_statement(database: Database) -> None:
-    overheard = Overheard(database)
+    recorder = StatementRecorder(database)
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     user = UUID(int=7)
     async with store.begin() as work:
         await work.events.add(*(AuditEvent.of(EventType.IMPORTED, user, id=new_id(), now=NOW) for _ in range(500)))
-    assert len(overheard.taken()) == 1
+    assert len(recorder.take()) == 1
     async with store.begin() as work:
         assert len(await work.events.page(user, limit=1000, after=None)) == 500

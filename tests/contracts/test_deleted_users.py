@@ -21,7 +21,7 @@ from domain.retention import Leftover
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import NO_PASSWORD, User
-from tests.support.stage import LATER, NOW, SpyingBlocklist, Stage, Undo, at_once, new_id
+from tests.support.store_harness import LATER, NOW, Rollback, SpyingBlocklist, StoreHarness, new_id, run_concurrently
 
 pytestmark = pytest.mark.anyio
 
@@ -31,14 +31,14 @@ THERE = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 ADA = "ada@example.org"
 
 
-async def remove(stage: Stage, user: User, *, undoable: bool = True) -> None:
-    async with stage.begin() as work:
+async def remove(harness: StoreHarness, user: User, *, undoable: bool = True) -> None:
+    async with harness.begin() as work:
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
         assert await work.users.remove(user.id, now=NOW, until=UNTIL if undoable else None)
 
 
-async def back(stage: Stage, user: User, *, email: str = ADA) -> User | None:
-    async with stage.begin() as work:
+async def back(harness: StoreHarness, user: User, *, email: str = ADA) -> User | None:
+    async with harness.begin() as work:
         await work.users.lock(user.id, email=email)
         return await work.users.restore(user.id, email=email, now=LATER)
 
@@ -57,10 +57,10 @@ async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
 # -- gone at once -----------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_user_is_found_by_nothing(stage: Stage) -> None:
-    user = await stage.user(username="ada", role=Role.ADMIN)
-    await remove(stage, user)
-    async with stage.begin() as work:
+async def test_a_deleted_user_is_found_by_nothing(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada", role=Role.ADMIN)
+    await remove(harness, user)
+    async with harness.begin() as work:
         assert await work.users.by_id(user.id) is None
         assert await work.users.by_email(ADA) is None
         assert await work.users.by_emails([ADA]) == {}
@@ -73,10 +73,10 @@ async def test_a_deleted_user_is_found_by_nothing(stage: Stage) -> None:
             assert list(await work.users.page(query=query, role=role, limit=9, after=None)) == []
 
 
-async def test_nothing_changes_a_deleted_user(stage: Stage) -> None:
-    user = await stage.user(username="ada")
-    await remove(stage, user)
-    async with stage.begin() as work:
+async def test_nothing_changes_a_deleted_user(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada")
+    await remove(harness, user)
+    async with harness.begin() as work:
         version = user.credential_version
         assert await work.users.verify_email(user.id, credential_version=version + 1, now=LATER) is None
         assert await work.users.set_role(user.id, Role.ADMIN) is None
@@ -88,50 +88,50 @@ async def test_nothing_changes_a_deleted_user(stage: Stage) -> None:
         assert not await work.users.remove(user.id, now=LATER)
         await work.users.record_reset_links({user.id: LATER})
         await work.users.rehash(user.id, old=NO_PASSWORD, new="new")
-    assert await stage.kept_user(user.id) is None
-    restored = await back(stage, user)
+    assert await harness.load_user(user.id) is None
+    restored = await back(harness, user)
     assert restored is not None
     assert (restored.password_hash, restored.username, restored.role) == (NO_PASSWORD, "ada", Role.MEMBER)
 
 
-async def test_address_and_name_of_a_deleted_user_are_free(stage: Stage) -> None:
-    user = await stage.user(username="ada")
-    await remove(stage, user)
-    other = await stage.user(username="Ada")
+async def test_address_and_name_of_a_deleted_user_are_free(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada")
+    await remove(harness, user)
+    other = await harness.user(username="Ada")
     assert (other.verified, other.username) == (True, "Ada")
 
 
-async def test_an_exception_undoes_a_deletion_and_its_undoing(stage: Stage) -> None:
-    user = await stage.user()
+async def test_an_exception_undoes_a_deletion_and_its_undoing(harness: StoreHarness) -> None:
+    user = await harness.user()
 
     async def spoilt() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.remove(user.id, now=NOW, until=UNTIL)
-            raise Undo
+            raise Rollback
 
     async def spoilt_back() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.restore(user.id, email=ADA, now=LATER)
-            raise Undo
+            raise Rollback
 
-    with pytest.raises(Undo):
+    with pytest.raises(Rollback):
         await spoilt()
-    assert await stage.kept_user(user.id) == user
-    await remove(stage, user)
-    with pytest.raises(Undo):
+    assert await harness.load_user(user.id) == user
+    await remove(harness, user)
+    with pytest.raises(Rollback):
         await spoilt_back()
-    assert await stage.kept_user(user.id) is None
-    assert await back(stage, user) is not None
+    assert await harness.load_user(user.id) is None
+    assert await back(harness, user) is not None
 
 
 # -- and back ---------------------------------------------------------------------------------------------
 
 
-async def test_a_deletion_says_what_its_undoing_needs(stage: Stage) -> None:
-    proven, claim = await stage.user(), await stage.user("bob@example.org", proven=False)
-    await remove(stage, proven)
-    await remove(stage, claim, undoable=False)
-    async with stage.begin() as work:
+async def test_a_deletion_says_what_its_undoing_needs(harness: StoreHarness) -> None:
+    proven, claim = await harness.user(), await harness.user("bob@example.org", proven=False)
+    await remove(harness, proven)
+    await remove(harness, claim, undoable=False)
+    async with harness.begin() as work:
         undoable, final = await work.users.deletion(proven.id), await work.users.deletion(claim.id)
         assert undoable is not None
         assert final is not None
@@ -141,65 +141,65 @@ async def test_a_deletion_says_what_its_undoing_needs(stage: Stage) -> None:
         assert await work.users.deletion(new_id()) is None
 
 
-async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_history(stage: Stage) -> None:
-    user = await stage.user(username="ada", role=Role.MODERATOR)
-    session = await stage.session(user)
-    await remove(stage, user)
-    restored = await back(stage, user)
+async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_history(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada", role=Role.MODERATOR)
+    session = await harness.session(user)
+    await remove(harness, user)
+    restored = await back(harness, user)
     gone = user.recovered(NO_PASSWORD)
     assert restored == replace(gone, verified=False)
-    assert await stage.kept_user(user.id) == restored
-    assert (await stage.kept_session(session.id)).user_id == user.id
-    async with stage.begin() as work:
+    assert await harness.load_user(user.id) == restored
+    assert (await harness.load_session(session.id)).user_id == user.id
+    async with harness.begin() as work:
         assert await work.users.deletion(user.id) is None
         assert await work.users.change_email(user.id, ADA, over=[], now=LATER) is not None
 
 
-async def test_an_expired_or_final_deletion_cannot_be_undone(stage: Stage) -> None:
-    final, late = await stage.user(), await stage.user("bob@example.org")
-    await remove(stage, final, undoable=False)
-    await remove(stage, late)
-    async with stage.begin() as work:
+async def test_an_expired_or_final_deletion_cannot_be_undone(harness: StoreHarness) -> None:
+    final, late = await harness.user(), await harness.user("bob@example.org")
+    await remove(harness, final, undoable=False)
+    await remove(harness, late)
+    async with harness.begin() as work:
         assert await work.users.restore(final.id, email=ADA, now=NOW) is None
         assert await work.users.restore(late.id, email=late.email, now=UNTIL) is None
         assert await work.users.restore(new_id(), email=ADA, now=NOW) is None
 
 
-async def test_of_many_who_undo_one_deletion_at_once_one_does(stage: Stage) -> None:
-    user = await stage.user()
-    await remove(stage, user)
-    found = await at_once([lambda: back(stage, user)] * 10)
+async def test_of_many_who_undo_one_deletion_at_once_one_does(harness: StoreHarness) -> None:
+    user = await harness.user()
+    await remove(harness, user)
+    found = await run_concurrently([lambda: back(harness, user)] * 10)
     assert len([one for one in found if one is not None]) == 1
 
 
-async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage: Stage) -> None:
+async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(harness: StoreHarness) -> None:
     for number in range(20):
         address = f"contested{number}@example.org"
-        user = await stage.user(address)
-        await remove(stage, user)
-        newcomer = await stage.user(address, proven=False)
+        user = await harness.user(address)
+        await remove(harness, user)
+        newcomer = await harness.user(address, proven=False)
 
         async def undo(user: User = user, address: str = address) -> bool:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 people = await work.users.lock(user.id, email=address)
                 if await work.users.restore(user.id, email=address, now=LATER) is None:
                     return False
                 if await work.users.change_email(user.id, address, over=people, now=LATER) is None:
-                    raise Undo
+                    raise Rollback
                 return True
 
         async def undone() -> bool:
             try:
                 return await undo()
-            except Undo:
+            except Rollback:
                 return False
 
         async def verify(newcomer: User = newcomer) -> bool:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 return await work.users.verify_email(newcomer.id, credential_version=1, now=LATER) is not None
 
-        assert sorted(await at_once([undone, verify])) == [False, True]
-        async with stage.begin() as work:
+        assert sorted(await run_concurrently([undone, verify])) == [False, True]
+        async with harness.begin() as work:
             holder = await work.users.by_email(address)
         assert holder is not None
         assert holder.verified
@@ -208,8 +208,8 @@ async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(stage:
 # -- cleaned away -----------------------------------------------------------------------------------------
 
 
-async def lived(stage: Stage, user: User, *, times: int) -> None:
-    async with stage.begin() as work:
+async def lived(harness: StoreHarness, user: User, *, times: int) -> None:
+    async with harness.begin() as work:
         for _ in range(times):
             action = EventType.LOGGED_IN
             await work.events.add(AuditEvent.of(action, user.id, id=new_id(), now=NOW, by=user.id, client_info=THERE))
@@ -218,12 +218,12 @@ async def lived(stage: Stage, user: User, *, times: int) -> None:
             [leased] = await work.outbox.lease(now=NOW, hold=WEEK, limit=1, only=mail.id)
             await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=NOW)
     for _ in range(times):
-        await stage.session(user)
+        await harness.session(user)
 
 
-async def left_of(stage: Stage, user: User) -> tuple[int, int, int]:
+async def left_of(harness: StoreHarness, user: User) -> tuple[int, int, int]:
     """Sessions with the user's name, events with a place, and mails that were given up."""
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         sessions = await work.sessions.page(user.id, limit=999, after=None)
         events = await work.events.page(user.id, limit=999, after=None)
         parked = [mail for mail in await work.outbox.parked(limit=999) if mail.recipient == user.email]
@@ -231,48 +231,52 @@ async def left_of(stage: Stage, user: User) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 1000])
-async def test_a_history_is_cleaned_in_portions_to_its_end(stage: Stage, leftovers: Leftovers, limit: int) -> None:
-    bob = await stage.user("bob@example.org")
-    await lived(stage, bob, times=2)
-    user = await stage.user()
-    await lived(stage, user, times=7)
-    await remove(stage, user, undoable=False)
+async def test_a_history_is_cleaned_in_portions_to_its_end(
+    harness: StoreHarness, leftovers: Leftovers, limit: int
+) -> None:
+    bob = await harness.user("bob@example.org")
+    await lived(harness, bob, times=2)
+    user = await harness.user()
+    await lived(harness, user, times=7)
+    await remove(harness, user, undoable=False)
     batches = await cleaned(leftovers, limit=limit)
     assert max(batches) <= 3 * limit + 1
     assert len(batches) >= 7 // limit
-    assert await left_of(stage, user) == (0, 0, 0)
-    assert await left_of(stage, bob) == (2, 2, 2)
-    async with stage.begin() as work:
+    assert await left_of(harness, user) == (0, 0, 0)
+    assert await left_of(harness, bob) == (2, 2, 2)
+    async with harness.begin() as work:
         assert len(await work.events.page(user.id, limit=99, after=None)) == 14
         assert await work.users.deletion(user.id) is None
     assert await cleaned(leftovers) == [0]
 
 
-async def test_what_can_be_undone_is_not_cleaned(stage: Stage, leftovers: Leftovers) -> None:
-    user = await stage.user()
-    await lived(stage, user, times=2)
-    await remove(stage, user)
+async def test_what_can_be_undone_is_not_cleaned(harness: StoreHarness, leftovers: Leftovers) -> None:
+    user = await harness.user()
+    await lived(harness, user, times=2)
+    await remove(harness, user)
     found = await leftovers.clear(Leftover.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99)
     assert (found.removed, found.last) == (0, None)
-    assert await left_of(stage, user) == (2, 2, 2)
-    assert await back(stage, user) is not None
+    assert await left_of(harness, user) == (2, 2, 2)
+    assert await back(harness, user) is not None
 
 
-async def test_the_ip_address_of_the_deleting_admin_stays(stage: Stage, leftovers: Leftovers) -> None:
-    user = await stage.user()
+async def test_the_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: Leftovers) -> None:
+    user = await harness.user()
     admin = AuditEvent.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)
     await cleaned(leftovers)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
 
 
-async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stage, leftovers: Leftovers) -> None:
-    user = await stage.user()
-    await remove(stage, user, undoable=False)
-    async with stage.begin() as work:
+async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(
+    harness: StoreHarness, leftovers: Leftovers
+) -> None:
+    user = await harness.user()
+    await remove(harness, user, undoable=False)
+    async with harness.begin() as work:
         owed = OutboxMail.queued(MailKind.ACCOUNT_DELETED, ADA, id=new_id(), now=NOW, user_id=user.id)
         later = OutboxMail.queued(MailKind.RESET, ADA, id=new_id(), now=LATER)
         for mail in (owed, later):
@@ -280,13 +284,13 @@ async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(stage: Stag
         [leased] = await work.outbox.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
         await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
     await cleaned(leftovers)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert [mail.id for mail in await work.outbox.parked(limit=9)] == [later.id]
         assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
 
 
-async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Leftovers) -> None:
-    user, bob = await stage.user(), await stage.user("bob@example.org")
+async def test_changes_of_address_go_with_their_user(harness: StoreHarness, leftovers: Leftovers) -> None:
+    user, bob = await harness.user(), await harness.user("bob@example.org")
     changes = [
         EmailChange(
             id=new_id(),
@@ -298,23 +302,23 @@ async def test_changes_of_address_go_with_their_user(stage: Stage, leftovers: Le
         )
         for one in (user, bob)
     ]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         for change in changes:
             await work.email_changes.add(change)
-    await remove(stage, user, undoable=False)
+    await remove(harness, user, undoable=False)
     await cleaned(leftovers)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert [await work.email_changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
-async def test_concurrent_cleaners_do_not_block_each_other(stage: Stage, leftovers: Leftovers) -> None:
-    users = [await stage.user(f"user{number}@example.org") for number in range(5)]
+async def test_concurrent_cleaners_do_not_block_each_other(harness: StoreHarness, leftovers: Leftovers) -> None:
+    users = [await harness.user(f"user{number}@example.org") for number in range(5)]
     for user in users:
-        await lived(stage, user, times=3)
-        await remove(stage, user, undoable=False)
-    await at_once([lambda: cleaned(leftovers, limit=2)] * 4)
+        await lived(harness, user, times=3)
+        await remove(harness, user, undoable=False)
+    await run_concurrently([lambda: cleaned(leftovers, limit=2)] * 4)
     await cleaned(leftovers)
-    assert [await left_of(stage, user) for user in users] == [(0, 0, 0)] * 5
+    assert [await left_of(harness, user) for user in users] == [(0, 0, 0)] * 5
 
 
 LONG = (
@@ -332,16 +336,16 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
     """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
-    user = await stage.user()
-    alive = await stage.session(user)
+    harness = StoreHarness(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
+    user = await harness.user()
+    alive = await harness.session(user)
     async with engine.begin() as connection:
         for statement in LONG * 10:
             await connection.execute(text(statement), {"user": user.id, "now": NOW})
 
-    await remove(stage, user, undoable=False)
+    await remove(harness, user, undoable=False)
 
-    assert await stage.kept_user(user.id) is None
+    assert await harness.load_user(user.id) is None
     assert blocklist.revoked == {alive.id: ENDED}
     count = text(
         "SELECT (SELECT count(*) FROM events WHERE ip <> ''), (SELECT count(*) FROM sessions WHERE ip <> '')"
@@ -358,12 +362,12 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
 # -- found by the address that was lost ----------------------------------------------------------------------
 
 
-async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(stage: Stage) -> None:
-    first = await stage.user()
-    await remove(stage, first)
-    final = await stage.user()
-    await remove(stage, final, undoable=False)
-    async with stage.begin() as work:
+async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(harness: StoreHarness) -> None:
+    first = await harness.user()
+    await remove(harness, first)
+    final = await harness.user()
+    await remove(harness, final, undoable=False)
+    async with harness.begin() as work:
         found = await work.users.undoable_deletion(ADA, now=LATER)
         assert found is not None
         assert found.user_id == first.id
@@ -371,15 +375,15 @@ async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(sta
         assert await work.users.undoable_deletion("bob@example.org", now=LATER) is None
 
 
-async def test_the_newest_open_change_away_from_an_address_is_found(stage: Stage) -> None:
-    user = await stage.user()
+async def test_the_newest_open_change_away_from_an_address_is_found(harness: StoreHarness) -> None:
+    user = await harness.user()
     asked, moved, closed = (
         EmailChange(
             id=new_id(), user_id=user.id, old_email=ADA, new_email="n@example.org", credential_version=1, asked_at=NOW
         )
         for _ in range(3)
     )
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         for change in (asked, moved, closed):
             await work.email_changes.add(change)
         moved = moved.confirmed(LATER)

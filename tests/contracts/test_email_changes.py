@@ -11,7 +11,17 @@ from domain.email_change import EmailChange
 from domain.role import Role
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
-from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened
+from tests.support.store_harness import (
+    LATER,
+    NOW,
+    Rollback,
+    StoreHarness,
+    claim,
+    login_event,
+    new_id,
+    new_session,
+    run_concurrently,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -27,20 +37,20 @@ def change_of(user: User, new_email: str = "new@example.org") -> EmailChange:
     )
 
 
-async def added(stage: Stage, change: EmailChange) -> EmailChange:
-    async with stage.begin() as work:
+async def added(harness: StoreHarness, change: EmailChange) -> EmailChange:
+    async with harness.begin() as work:
         await work.email_changes.add(change)
     return change
 
 
-async def kept(stage: Stage, change: EmailChange) -> EmailChange | None:
-    async with stage.begin() as work:
+async def kept(harness: StoreHarness, change: EmailChange) -> EmailChange | None:
+    async with harness.begin() as work:
         return await work.email_changes.by_id(change.id)
 
 
-def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
+def moving(harness: StoreHarness, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
     async def move() -> User | None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             others = [one for one in await work.users.lock(user.id, email=email) if one.email == email]
             return await work.users.change_email(user.id, email, over=others, now=NOW)
 
@@ -50,71 +60,71 @@ def moving(stage: Stage, user: User, email: str) -> Callable[[], Awaitable[User 
 # -- changes ----------------------------------------------------------------------------------------------
 
 
-async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(stage: Stage) -> None:
-    change = await added(stage, change_of(await stage.user()))
-    assert await kept(stage, change) == change
+async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(harness: StoreHarness) -> None:
+    change = await added(harness, change_of(await harness.user()))
+    assert await kept(harness, change) == change
     later = replace(change, confirmed_at=LATER, closed_at=LATER + timedelta(hours=1), credential_version=7)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.email_changes.update(later)
-    assert await kept(stage, change) == later
-    stranger = change_of(await stage.user("bob@example.org"))
-    async with stage.begin() as work:
+    assert await kept(harness, change) == later
+    stranger = change_of(await harness.user("bob@example.org"))
+    async with harness.begin() as work:
         await work.email_changes.update(stranger)
         assert await work.email_changes.by_id(stranger.id) is None
 
 
-async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_of_it(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
-    async with stage.begin() as work:
+async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_of_it(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user("bob@example.org")
+    async with harness.begin() as work:
         assert await work.email_changes.newest(user.id) is None
-    await added(stage, change_of(user))
-    newest = await added(stage, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
-    await added(stage, change_of(other))
-    async with stage.begin() as work:
+    await added(harness, change_of(user))
+    newest = await added(harness, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
+    await added(harness, change_of(other))
+    async with harness.begin() as work:
         assert await work.email_changes.newest(user.id) == newest
 
 
-async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
-    changes = [await added(stage, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
-    closed = await added(stage, replace(change_of(user), credential_version=9, closed_at=NOW))
-    theirs = await added(stage, replace(change_of(other), credential_version=9))
-    async with stage.begin() as work:
+async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user("bob@example.org")
+    changes = [await added(harness, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
+    closed = await added(harness, replace(change_of(user), credential_version=9, closed_at=NOW))
+    theirs = await added(harness, replace(change_of(other), credential_version=9))
+    async with harness.begin() as work:
         await work.email_changes.close(user.id, now=LATER, since=2)
-    found = [await kept(stage, change) for change in changes]
+    found = [await kept(harness, change) for change in changes]
     assert found == [changes[0], *(replace(change, closed_at=LATER) for change in changes[1:])]
-    assert [await kept(stage, closed), await kept(stage, theirs)] == [closed, theirs]
+    assert [await kept(harness, closed), await kept(harness, theirs)] == [closed, theirs]
 
 
-async def test_changes_are_closed_by_the_address_that_they_lead_back_to(stage: Stage) -> None:
-    user = await stage.user()
+async def test_changes_are_closed_by_the_address_that_they_lead_back_to(harness: StoreHarness) -> None:
+    user = await harness.user()
     here, there = change_of(user), replace(change_of(user), old_email="older@example.org")
     for change in (here, there):
-        await added(stage, change)
-    async with stage.begin() as work:
+        await added(harness, change)
+    async with harness.begin() as work:
         await work.email_changes.close(user.id, now=LATER, back_to=user.email)
-    assert await kept(stage, here) == replace(here, closed_at=LATER)
-    assert await kept(stage, there) == there
+    assert await kept(harness, here) == replace(here, closed_at=LATER)
+    assert await kept(harness, there) == there
 
 
-async def test_only_what_was_not_confirmed_is_forgotten(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
-    waiting = await added(stage, change_of(user))
-    done = await added(stage, replace(change_of(user), confirmed_at=NOW))
-    theirs = await added(stage, change_of(other))
-    async with stage.begin() as work:
+async def test_only_what_was_not_confirmed_is_forgotten(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user("bob@example.org")
+    waiting = await added(harness, change_of(user))
+    done = await added(harness, replace(change_of(user), confirmed_at=NOW))
+    theirs = await added(harness, change_of(other))
+    async with harness.begin() as work:
         await work.email_changes.delete_unconfirmed(user.id)
-    assert [await kept(stage, change) for change in (waiting, done, theirs)] == [None, done, theirs]
+    assert [await kept(harness, change) for change in (waiting, done, theirs)] == [None, done, theirs]
 
 
 # -- holding ----------------------------------------------------------------------------------------------
 
 
-async def test_the_user_and_everybody_of_the_address_are_held_in_order(stage: Stage) -> None:
-    claims = [await stage.user("new@example.org", proven=False) for _ in range(2)]
-    user = await stage.user()
-    await stage.user("bob@example.org", role=Role.ADMIN)
-    async with stage.begin() as work:
+async def test_the_user_and_everybody_of_the_address_are_held_in_order(harness: StoreHarness) -> None:
+    claims = [await harness.user("new@example.org", proven=False) for _ in range(2)]
+    user = await harness.user()
+    await harness.user("bob@example.org", role=Role.ADMIN)
+    async with harness.begin() as work:
         assert await work.users.lock(user.id) == [user]
         assert await work.users.lock(user.id, email="new@example.org") == [*claims, user]
         assert await work.users.lock(user.id, email=user.email) == [user]
@@ -122,14 +132,14 @@ async def test_the_user_and_everybody_of_the_address_are_held_in_order(stage: St
         assert await work.users.lock(new_id(), email="nobody@example.org") == []
 
 
-async def test_lock_includes_all_admins_if_one_is_an_admin(stage: Stage) -> None:
-    admins = [await stage.user(f"admin{number}@example.org", role=Role.ADMIN) for number in range(3)]
-    await stage.user("claims@example.org", role=Role.ADMIN, proven=False)
-    banned = await stage.user("banned@example.org", role=Role.ADMIN)
-    async with stage.begin() as work:
+async def test_lock_includes_all_admins_if_one_is_an_admin(harness: StoreHarness) -> None:
+    admins = [await harness.user(f"admin{number}@example.org", role=Role.ADMIN) for number in range(3)]
+    await harness.user("claims@example.org", role=Role.ADMIN, proven=False)
+    banned = await harness.user("banned@example.org", role=Role.ADMIN)
+    async with harness.begin() as work:
         banned = await work.users.set_disabled(banned.id, True, now=NOW) or banned
-    user = await stage.user()
-    async with stage.begin() as work:
+    user = await harness.user()
+    async with harness.begin() as work:
         assert await work.users.lock(user.id, email="admin1@example.org") == [*admins, user]
         assert await work.users.lock(user.id, email="banned@example.org") == [banned, user]
         assert await work.users.lock(admins[0].id, email=user.email) == [admins[0], user]
@@ -137,12 +147,12 @@ async def test_lock_includes_all_admins_if_one_is_an_admin(stage: Stage) -> None
         assert await work.users.lock(admins[0].id, email="nobody@example.org", with_admins=True) == admins
 
 
-async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
+async def test_who_is_held_does_not_change_until_the_work_is_done(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user("bob@example.org")
     held, seen = anyio.Event(), list[User | None]()
 
     async def hold() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.lock(user.id, email=other.email)
             held.set()
             await anyio.sleep(0.05)
@@ -150,7 +160,7 @@ async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) 
 
     async def change(target: User) -> None:
         await held.wait()
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.replace_password(target.id, "new", credential_version=1)
 
     async with anyio.create_task_group() as group:
@@ -162,72 +172,72 @@ async def test_who_is_held_does_not_change_until_the_work_is_done(stage: Stage) 
 # -- moving -----------------------------------------------------------------------------------------------
 
 
-async def test_moving_proves_the_address_and_counts_the_version_on(stage: Stage) -> None:
+async def test_moving_proves_the_address_and_counts_the_version_on(harness: StoreHarness) -> None:
     for proven in (True, False):
-        user = await stage.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
-        moved = await moving(stage, user, f"new-{proven}@example.org".lower())()
+        user = await harness.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
+        moved = await moving(harness, user, f"new-{proven}@example.org".lower())()
         assert moved == user.with_email(f"new-{proven}@example.org".lower())
-        assert await stage.kept_user(user.id) == moved
-    assert await moving(stage, claim(), "other@example.org")() is None
+        assert await harness.load_user(user.id) == moved
+    assert await moving(harness, claim(), "other@example.org")() is None
 
 
-async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(stage: Stage) -> None:
-    squatter = await stage.user("new@example.org", proven=False)
-    planted = await stage.session(squatter)
-    own = await stage.user("ada@example.org", proven=False)
-    user = await stage.user("bob@example.org")
-    session = await stage.session(user)
-    assert await moving(stage, user, "new@example.org")() is not None
-    assert await stage.kept_user(squatter.id) is None
-    kept = await stage.kept_session(planted.id)
+async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(harness: StoreHarness) -> None:
+    squatter = await harness.user("new@example.org", proven=False)
+    planted = await harness.session(squatter)
+    own = await harness.user("ada@example.org", proven=False)
+    user = await harness.user("bob@example.org")
+    session = await harness.session(user)
+    assert await moving(harness, user, "new@example.org")() is not None
+    assert await harness.load_user(squatter.id) is None
+    kept = await harness.load_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
-    assert stage.blocklist.revoked == {planted.id: ENDED}
-    assert await stage.kept_session(session.id) == session
-    assert await stage.kept_user(own.id) == own
+    assert harness.blocklist.revoked == {planted.id: ENDED}
+    assert await harness.load_session(session.id) == session
+    assert await harness.load_user(own.id) == own
 
 
-async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(stage: Stage) -> None:
+async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(harness: StoreHarness) -> None:
     """Whoever comes to the address too late to be held still stands there, beside a proof."""
-    late, user = await stage.user("new@example.org", proven=False), await stage.user()
-    async with stage.begin() as work:
+    late, user = await harness.user("new@example.org", proven=False), await harness.user()
+    async with harness.begin() as work:
         await work.users.lock(user.id)
         moved = await work.users.change_email(user.id, late.email, over=[], now=NOW)
         assert moved == user.with_email(late.email)
         assert await work.users.verify_email(late.id, credential_version=1, now=NOW) is None
-    assert await stage.kept_user(late.id) == late
+    assert await harness.load_user(late.id) == late
 
 
-async def test_nobody_moves_to_an_address_that_somebody_has_proven(stage: Stage) -> None:
-    holder, user = await stage.user("new@example.org"), await stage.user()
-    assert await moving(stage, user, "new@example.org")() is None
-    assert [await stage.kept_user(one.id) for one in (holder, user)] == [holder, user]
+async def test_nobody_moves_to_an_address_that_somebody_has_proven(harness: StoreHarness) -> None:
+    holder, user = await harness.user("new@example.org"), await harness.user()
+    assert await moving(harness, user, "new@example.org")() is None
+    assert [await harness.load_user(one.id) for one in (holder, user)] == [holder, user]
 
 
-async def test_a_username_that_was_taken_is_given_up_in_moving(stage: Stage) -> None:
-    user = await stage.user(username="ada", proven=False)
-    await stage.user("bob@example.org", username="ADA")
-    assert await moving(stage, user, "new@example.org")() == replace(
+async def test_a_username_that_was_taken_is_given_up_in_moving(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada", proven=False)
+    await harness.user("bob@example.org", username="ADA")
+    assert await moving(harness, user, "new@example.org")() == replace(
         user.with_email("new@example.org"), username=None
     )
 
 
-async def test_of_many_who_move_to_one_address_at_once_one_gets_there(stage: Stage) -> None:
+async def test_of_many_who_move_to_one_address_at_once_one_gets_there(harness: StoreHarness) -> None:
     for number in range(5):
-        users = [await stage.user(f"mover{number}-{place}@example.org") for place in range(12)]
+        users = [await harness.user(f"mover{number}-{place}@example.org") for place in range(12)]
         address = f"new{number}@example.org"
-        answers = await at_once(moving(stage, user, address) for user in users)
+        answers = await run_concurrently(moving(harness, user, address) for user in users)
         moved = [user for user in answers if user is not None]
         assert len(moved) == 1
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             assert await work.users.by_email(address) == moved[0]
 
 
-async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_index(stage: Stage) -> None:
+async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_index(harness: StoreHarness) -> None:
     """Neither sees the other's row before it is too late to hold it."""
 
     def factories(user: User) -> Callable[[], Awaitable[User | None]]:
         async def make() -> User | None:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 await work.users.add(user)
                 await anyio.sleep(0.005)
                 proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
@@ -237,63 +247,65 @@ async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_in
 
     for number in range(10):
         address = f"new{number}@example.org"
-        user, late = await stage.user(f"mover{number}@example.org"), claim(address)
-        answers = await at_once([moving(stage, user, address), factories(late)])
-        async with stage.begin() as work:
+        user, late = await harness.user(f"mover{number}@example.org"), claim(address)
+        answers = await run_concurrently([moving(harness, user, address), factories(late)])
+        async with harness.begin() as work:
             holder = await work.users.by_email(address)
         assert [one for one in answers if one is not None] == [holder]
 
 
-async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(stage: Stage) -> None:
-    user = await stage.user(username="ada", role=Role.ADMIN)
-    session = await stage.session(user)
-    async with stage.begin() as work:
+async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(harness: StoreHarness) -> None:
+    user = await harness.user(username="ada", role=Role.ADMIN)
+    session = await harness.session(user)
+    async with harness.begin() as work:
         displaced = await work.users.evict_from_email(user.id, to="new@example.org")
         assert await work.users.evict_from_email(new_id(), to="new@example.org") is None
     assert displaced == user.evicted_from_email("new@example.org")
-    assert await stage.kept_user(user.id) == displaced
-    assert await stage.kept_session(session.id) == session
-    async with stage.begin() as work:
+    assert await harness.load_user(user.id) == displaced
+    assert await harness.load_session(session.id) == session
+    async with harness.begin() as work:
         assert await work.users.active_admin_ids() == []
         assert await work.users.by_email(user.email) is None
-    await stage.user(user.email, username="ada")
+    await harness.user(user.email, username="ada")
 
 
-async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(stage: Stage) -> None:
+async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(harness: StoreHarness) -> None:
     for way in ("prove", "move"):
         address = f"{way}@example.org"
-        user = await stage.user(f"{way}.former@example.org")
-        session = await stage.session(user)
-        await added(stage, change_of(user, address))
-        async with stage.begin() as work:
+        user = await harness.user(f"{way}.former@example.org")
+        session = await harness.session(user)
+        await added(harness, change_of(user, address))
+        async with harness.begin() as work:
             displaced = await work.users.evict_from_email(user.id, to=address)
-        squatter = await stage.user(address, proven=False)
-        await added(stage, change_of(squatter, "elsewhere@example.org"))
+        squatter = await harness.user(address, proven=False)
+        await added(harness, change_of(squatter, "elsewhere@example.org"))
         if way == "prove":
-            winner: User | None = await stage.user(address)
+            winner: User | None = await harness.user(address)
         else:
-            winner = await moving(stage, await stage.user("mover@example.org"), address)()
+            winner = await moving(harness, await harness.user("mover@example.org"), address)()
         assert winner is not None
-        assert await stage.kept_user(user.id) == displaced
-        assert await stage.kept_session(session.id) == session
-        assert await stage.kept_user(squatter.id) is None
-        assert await moving(stage, user, address)() is None
+        assert await harness.load_user(user.id) == displaced
+        assert await harness.load_session(session.id) == session
+        assert await harness.load_user(squatter.id) is None
+        assert await moving(harness, user, address)() is None
 
 
-async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_live_on(stage: Stage) -> None:
+async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_live_on(
+    harness: StoreHarness,
+) -> None:
     for number in range(30):
         address = f"planted{number}@example.org"
-        squatter = await stage.user(address, proven=False)
-        user = await stage.user(f"mover{number}@example.org")
-        planted = opened(squatter)
+        squatter = await harness.user(address, proven=False)
+        user = await harness.user(f"mover{number}@example.org")
+        planted = new_session(squatter)
 
         async def enter(planted: Session = planted) -> User | None:
-            async with stage.begin() as work:
-                return await work.sessions.open(planted, credential_version=1, event=login_of(planted))
+            async with harness.begin() as work:
+                return await work.sessions.open(planted, credential_version=1, event=login_event(planted))
 
-        entered, moved = await at_once([enter, moving(stage, user, address)])
+        entered, moved = await run_concurrently([enter, moving(harness, user, address)])
         assert moved is not None
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             kept = await work.sessions.by_id(planted.id)
         assert (kept is None) == (entered is None)
         assert kept is None or kept.ended_at is not None
@@ -302,16 +314,16 @@ async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_
 # -- undoing ----------------------------------------------------------------------------------------------
 
 
-async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user("bob@example.org")
-    squatter = await stage.user("new@example.org", proven=False)
+async def test_an_exception_undoes_every_change_of_address(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user("bob@example.org")
+    squatter = await harness.user("new@example.org", proven=False)
     waiting, done = change_of(user), replace(change_of(user), confirmed_at=NOW)
     for change in (waiting, done):
-        await added(stage, change)
+        await added(harness, change)
     fresh = change_of(user)
 
     async def spoilt() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.lock(user.id, email="new@example.org")
             await work.email_changes.add(fresh)
             await work.email_changes.update(replace(done, confirmed_at=None))
@@ -319,10 +331,10 @@ async def test_an_exception_undoes_every_change_of_address(stage: Stage) -> None
             await work.email_changes.delete_unconfirmed(user.id)
             await work.users.evict_from_email(other.id, to="new@example.org")
             await work.users.change_email(user.id, "new@example.org", over=[squatter], now=NOW)
-            raise Undo
+            raise Rollback
 
-    with pytest.raises(Undo):
+    with pytest.raises(Rollback):
         await spoilt()
-    assert [await kept(stage, change) for change in (waiting, done, fresh)] == [waiting, done, None]
-    assert [await stage.kept_user(one.id) for one in (user, other, squatter)] == [user, other, squatter]
-    assert stage.blocklist.published == []
+    assert [await kept(harness, change) for change in (waiting, done, fresh)] == [waiting, done, None]
+    assert [await harness.load_user(one.id) for one in (user, other, squatter)] == [user, other, squatter]
+    assert harness.blocklist.published == []

@@ -25,7 +25,16 @@ from domain.role import Role
 from domain.session import Session
 from domain.tokens import AccessToken
 from domain.user import NO_PASSWORD, User
-from tests.support.stage import LIFETIMES, NOW, Stage, at_once, claim, login_of, new_id, opened
+from tests.support.store_harness import (
+    LIFETIMES,
+    NOW,
+    StoreHarness,
+    claim,
+    login_event,
+    new_id,
+    new_session,
+    run_concurrently,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -39,7 +48,7 @@ Doing = Callable[[], Awaitable[object]]
 class Town:
     """A stage on which people move."""
 
-    stage: Stage
+    harness: StoreHarness
     links: ItsDangerousLinkSigner
 
     async def asked(self, user: User, new_email: str) -> EmailChange:
@@ -51,21 +60,21 @@ class Town:
             credential_version=user.credential_version,
             asked_at=NOW,
         )
-        async with self.stage.begin() as work:
+        async with self.harness.begin() as work:
             await work.email_changes.add(change)
         return change
 
     def confirming(self, change: EmailChange) -> Doing:
-        confirm = ConfirmEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
+        confirm = ConfirmEmail(begin=self.harness.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(confirm, token=self._signed(LinkPurpose.EMAIL, change))
 
     def restoring(self, change: EmailChange) -> Doing:
-        restore = RestoreEmail(begin=self.stage.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
+        restore = RestoreEmail(begin=self.harness.begin, links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL)
         return partial(restore, token=self._signed(LinkPurpose.RESTORE, change))
 
     def verifying(self, user: User) -> Doing:
         verify = Verify(
-            begin=self.stage.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL
+            begin=self.harness.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL
         )
         link = EmailLink(purpose=LinkPurpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))
@@ -75,13 +84,13 @@ class Town:
         return self.links.sign(link)
 
     async def kept(self, *users: User) -> list[User]:
-        found = [await self.stage.kept_user(user.id) for user in users]
+        found = [await self.harness.load_user(user.id) for user in users]
         assert None not in found
         return [user for user in found if user is not None]
 
     async def counted(self, user: User) -> Counter[str]:
         """What happened to the user, and what mail they are owed."""
-        async with self.stage.begin() as work:
+        async with self.harness.begin() as work:
             events = await work.events.page(user.id, limit=100, after=None)
             mails = await work.outbox.lease(now=NOW, hold=timedelta(), limit=1000)
         owed = [f"mail {mail.kind}" for mail in mails if mail.user_id == user.id]
@@ -89,8 +98,8 @@ class Town:
 
 
 @pytest.fixture
-def town(stage: Stage) -> Town:
-    return Town(stage, ItsDangerousLinkSigner(secrets=[b"0123456789abcdef0123456789abcdef"]))
+def town(harness: StoreHarness) -> Town:
+    return Town(harness, ItsDangerousLinkSigner(secrets=[b"0123456789abcdef0123456789abcdef"]))
 
 
 async def outcomes(*doings: Doing) -> list[object]:
@@ -105,7 +114,7 @@ async def outcomes(*doings: Doing) -> list[object]:
 
         return run
 
-    return await at_once(attempt(doing) for doing in doings)
+    return await run_concurrently(attempt(doing) for doing in doings)
 
 
 def won(outcome: object) -> bool:
@@ -122,12 +131,12 @@ def won(outcome: object) -> bool:
     [((Role.MEMBER, Role.MEMBER), 60), ((Role.ADMIN, Role.MEMBER), 15), ((Role.ADMIN, Role.ADMIN), 15)],
 )
 async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role, Role], rounds: int) -> None:
-    await town.stage.user("root@example.org", role=Role.ADMIN)
+    await town.harness.user("root@example.org", role=Role.ADMIN)
     for number in range(rounds):
         emails = [f"left{number}@example.org", f"right{number}@example.org"]
         # The older of the two is now the one, now the other.
         left, right = [
-            await town.stage.user(email, role=role)
+            await town.harness.user(email, role=role)
             for email, role in list(zip(emails, roles, strict=True))[:: 1 if number % 2 else -1]
         ][:: 1 if number % 2 else -1]
         changes = [await town.asked(left, right.email), await town.asked(right, left.email)]
@@ -141,8 +150,8 @@ async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role
 
 async def test_a_swap_and_an_admin_do_not_deadlock(town: Town) -> None:
     """Whoever changes a user holds all admins, and so does a swap in which one of them loses the address."""
-    root = await town.stage.user("root@example.org", role=Role.ADMIN)
-    change_user = ChangeUser(begin=town.stage.begin, manage=ManageUser(audit=AUDIT, mail=MAIL, clock=lambda: NOW))
+    root = await town.harness.user("root@example.org", role=Role.ADMIN)
+    change_user = ChangeUser(begin=town.harness.begin, manage=ManageUser(audit=AUDIT, mail=MAIL, clock=lambda: NOW))
     caller = AccessToken(
         user_id=root.id,
         session_id=new_id(),
@@ -155,7 +164,7 @@ async def test_a_swap_and_an_admin_do_not_deadlock(town: Town) -> None:
     for number in range(15):
         emails = {Role.ADMIN: f"admin{number}@example.org", Role.MEMBER: f"member{number}@example.org"}
         older_first = list(emails)[:: 1 if number % 2 else -1]
-        people = {role: await town.stage.user(emails[role], role=role) for role in older_first}
+        people = {role: await town.harness.user(emails[role], role=role) for role in older_first}
         admin, member = people[Role.ADMIN], people[Role.MEMBER]
         changes = [await town.asked(member, admin.email), await town.asked(admin, member.email)]
         answers = await outcomes(
@@ -168,7 +177,7 @@ async def test_a_swap_and_an_admin_do_not_deadlock(town: Town) -> None:
 
 async def test_three_in_a_circle_are_refused_and_nobody_loses_an_address(town: Town) -> None:
     for number in range(20):
-        people = [await town.stage.user(f"round{number}-{place}@example.org") for place in range(3)]
+        people = [await town.harness.user(f"round{number}-{place}@example.org") for place in range(3)]
         changes = [await town.asked(user, people[place - 1].email) for place, user in enumerate(people)]
         answers = await outcomes(*(town.confirming(change) for change in changes))
         assert not any(map(won, answers))
@@ -177,7 +186,7 @@ async def test_three_in_a_circle_are_refused_and_nobody_loses_an_address(town: T
 
 async def test_a_swap_that_is_taken_back_while_it_happens_loses_nobody(town: Town) -> None:
     for number in range(25):
-        left, right = [await town.stage.user(f"{side}{number}@example.org") for side in ("left", "right")]
+        left, right = [await town.harness.user(f"{side}{number}@example.org") for side in ("left", "right")]
         changes = [await town.asked(left, right.email), await town.asked(right, left.email)]
         answers = await outcomes(
             *(town.confirming(change) for change in changes), town.restoring(changes[number % 2])
@@ -193,7 +202,7 @@ async def test_a_swap_that_is_taken_back_while_it_happens_loses_nobody(town: Tow
 
 
 async def test_forty_who_confirm_at_once_confirm_once(town: Town) -> None:
-    user = await town.stage.user()
+    user = await town.harness.user()
     change = await town.asked(user, "new@example.org")
     answers = await outcomes(*[town.confirming(change)] * 40)
     assert answers == await town.kept(*[user] * 40)
@@ -201,7 +210,7 @@ async def test_forty_who_confirm_at_once_confirm_once(town: Town) -> None:
 
 
 async def test_of_forty_who_restore_at_once_one_does(town: Town) -> None:
-    user = await town.stage.user()
+    user = await town.harness.user()
     change = await town.asked(user, "new@example.org")
     assert won(*await outcomes(town.confirming(change)))
     answers = await outcomes(*[town.restoring(change)] * 40)
@@ -212,7 +221,7 @@ async def test_of_forty_who_restore_at_once_one_does(town: Town) -> None:
 
 async def test_of_two_changes_that_are_confirmed_at_once_the_newer_wins(town: Town) -> None:
     for number in range(15):
-        user = await town.stage.user(f"user{number}@example.org")
+        user = await town.harness.user(f"user{number}@example.org")
         older, newer = [await town.asked(user, f"new{number}-{place}@example.org") for place in range(2)]
         answers = await outcomes(town.confirming(older), town.confirming(newer))
         assert list(map(won, answers)) == [False, True]
@@ -225,8 +234,8 @@ async def test_of_two_changes_that_are_confirmed_at_once_the_newer_wins(town: To
 async def test_either_the_change_or_the_claim_gets_the_address(town: Town, order: str) -> None:
     for number in range(25 if order == "at once" else 3):
         address = f"new{number}@example.org"
-        user = await town.stage.user(f"user{number}@example.org")
-        rival = await town.stage.user(address, username=f"rival{number}", proven=False)
+        user = await town.harness.user(f"user{number}@example.org")
+        rival = await town.harness.user(address, username=f"rival{number}", proven=False)
         change = await town.asked(user, address)
         both = [town.confirming(change), town.verifying(rival)]
         if order == "at once":
@@ -240,7 +249,7 @@ async def test_either_the_change_or_the_claim_gets_the_address(town: Town, order
         assert order == "at once" or confirmed == (order == "confirm first")
         (kept,) = await town.kept(user)
         assert kept.email == (address if confirmed else user.email)
-        found = await town.stage.kept_user(rival.id)
+        found = await town.harness.load_user(rival.id)
         assert (found is None) == confirmed
         assert confirmed or (found is not None and found.verified)
 
@@ -248,8 +257,8 @@ async def test_either_the_change_or_the_claim_gets_the_address(town: Town, order
 async def test_of_many_who_want_one_address_one_gets_it(town: Town) -> None:
     for number in range(10):
         address = f"new{number}@example.org"
-        users = [await town.stage.user(f"user{number}-{place}@example.org") for place in range(6)]
-        rivals = [await town.stage.user(address, proven=False) for _ in range(6)]
+        users = [await town.harness.user(f"user{number}-{place}@example.org") for place in range(6)]
+        rivals = [await town.harness.user(address, proven=False) for _ in range(6)]
         changes = [await town.asked(user, address) for user in users]
         answers = await outcomes(*map(town.confirming, changes), *map(town.verifying, rivals))
         assert sum(map(won, answers)) == 1
@@ -258,11 +267,11 @@ async def test_of_many_who_want_one_address_one_gets_it(town: Town) -> None:
 async def test_a_claim_that_is_made_meanwhile_is_worth_nothing(town: Town) -> None:
     for number in range(15):
         address = f"new{number}@example.org"
-        user, late = await town.stage.user(f"user{number}@example.org"), claim(address)
+        user, late = await town.harness.user(f"user{number}@example.org"), claim(address)
         change = await town.asked(user, address)
 
         async def register(late: User = late) -> None:
-            async with town.stage.begin() as work:
+            async with town.harness.begin() as work:
                 await work.users.add(late)
 
         assert won((await outcomes(town.confirming(change), register))[0])
@@ -271,10 +280,10 @@ async def test_a_claim_that_is_made_meanwhile_is_worth_nothing(town: Town) -> No
 
 async def test_an_old_address_goes_back_or_to_whoever_proves_it(town: Town) -> None:
     for number in range(15):
-        user = await town.stage.user(f"user{number}@example.org")
+        user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
         assert won(*await outcomes(town.confirming(change)))
-        heir = await town.stage.user(user.email, proven=False)
+        heir = await town.harness.user(user.email, proven=False)
         restored, verified = map(won, await outcomes(town.restoring(change), town.verifying(heir)))
         assert restored != verified
         (kept,) = await town.kept(user)
@@ -287,11 +296,11 @@ async def test_an_old_address_goes_back_or_to_whoever_proves_it(town: Town) -> N
 
 async def test_either_the_address_or_the_password_changes(town: Town) -> None:
     for number in range(25):
-        user = await town.stage.user(f"user{number}@example.org")
+        user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
 
         async def choose(user: User = user) -> User | None:
-            async with town.stage.begin() as work:
+            async with town.harness.begin() as work:
                 return await work.users.replace_password(user.id, "new", credential_version=1)
 
         confirmed, chosen = map(won, await outcomes(town.confirming(change), choose))
@@ -303,34 +312,34 @@ async def test_either_the_address_or_the_password_changes(town: Town) -> None:
 
 async def test_what_is_taken_back_while_it_is_confirmed_stays_taken_back(town: Town) -> None:
     for number in range(25):
-        user = await town.stage.user(f"user{number}@example.org")
-        session = await town.stage.session(user)
+        user = await town.harness.user(f"user{number}@example.org")
+        session = await town.harness.session(user)
         change = await town.asked(user, f"new{number}@example.org")
         _, restored = map(won, await outcomes(town.confirming(change), town.restoring(change)))
         assert restored
         (kept,) = await town.kept(user)
         assert (kept.email, kept.verified, kept.password_hash) == (user.email, True, NO_PASSWORD)
-        assert (await town.stage.kept_session(session.id)).ended_at is not None
+        assert (await town.harness.load_session(session.id)).ended_at is not None
         assert not any(map(won, await outcomes(town.confirming(change), town.restoring(change))))
 
 
 @pytest.mark.parametrize("way", ["refresh", "login"])
 async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: str) -> None:
     for number in range(25):
-        user = await town.stage.user(f"user{number}@example.org")
+        user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
-        session = await town.stage.session(user) if way == "refresh" else opened(user)
+        session = await town.harness.session(user) if way == "refresh" else new_session(user)
 
         async def enter(session: Session = session) -> object:
             if way == "login":
-                async with town.stage.begin() as work:
-                    noted = login_of(session)
+                async with town.harness.begin() as work:
+                    noted = login_event(session)
                     return await work.sessions.open(session, credential_version=1, event=noted) and session
-            return await town.stage.renewals.advance(session.id, generation=1, now=NOW, lifetimes=LIFETIMES)
+            return await town.harness.renewals.advance(session.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         entered, restored = map(won, await outcomes(enter, town.restoring(change)))
         assert restored
-        async with town.stage.begin() as work:
+        async with town.harness.begin() as work:
             kept = await work.sessions.by_id(session.id)
         assert kept is None or kept.ended_at is not None
         assert (kept is None) == (way == "login" and not entered)
@@ -338,15 +347,15 @@ async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: st
 
 async def test_an_account_that_is_removed_while_it_moves_is_gone(town: Town) -> None:
     for number in range(15):
-        user = await town.stage.user(f"user{number}@example.org")
+        user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
 
         async def remove(user: User = user) -> None:
-            async with town.stage.begin() as work:
+            async with town.harness.begin() as work:
                 await work.users.remove(user.id, now=NOW)
 
         doings = [town.confirming(change), town.restoring(change)]
         answers = await outcomes(doings[number % 2], remove)
         assert won(answers[0]) in {True, False}
-        assert await town.stage.kept_user(user.id) is None
+        assert await town.harness.load_user(user.id) is None
         assert not any(map(won, await outcomes(*doings)))

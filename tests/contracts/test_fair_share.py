@@ -12,7 +12,7 @@ from adapters.postgres.database import POOL_SIZE, Database
 from adapters.postgres.unit_of_work import PostgresStore
 from application.repositories import UnitOfWork
 from domain.refusals import ErrorCode, Refusal
-from tests.support.stage import SpyingBlocklist, until
+from tests.support.store_harness import SpyingBlocklist, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -50,9 +50,9 @@ class Works:
 async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -> None:
     works, user = Works(store), uuid4()
     own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL_SIZE)]
-    await until(lambda: works.begun)
+    await wait_until(lambda: works.begun)
     other = works.start("198.51.100.1", uuid4())
-    await until(lambda: "198.51.100.1" in works.begun)
+    await wait_until(lambda: "198.51.100.1" in works.begun)
     assert len(works.begun) == 2
     works.go_on.set()
     await asyncio.gather(*own, other)
@@ -62,9 +62,9 @@ async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -
 async def test_the_works_of_one_site_take_half_of_the_connections(store: PostgresStore) -> None:
     works = Works(store)
     own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL_SIZE)]
-    await until(lambda: len(works.begun) == POOL_SIZE // 2)
+    await wait_until(lambda: len(works.begun) == POOL_SIZE // 2)
     others = [works.start(f"198.51.100.{number}") for number in range(POOL_SIZE // 2)]
-    await until(lambda: len(works.begun) == POOL_SIZE)
+    await wait_until(lambda: len(works.begun) == POOL_SIZE)
     assert sum(ip.startswith("198.51.100.") for ip in works.begun) == POOL_SIZE // 2
     works.go_on.set()
     await asyncio.gather(*own, *others)
@@ -75,7 +75,7 @@ async def test_whose_own_works_take_too_long_is_refused_and_no_outage_is_told(
 ) -> None:
     works, user = Works(store), uuid4()
     first = works.start("203.0.113.7", user)
-    await until(lambda: works.begun)
+    await wait_until(lambda: works.begun)
     with pytest.raises(Refusal) as caught:
         await works.start("203.0.113.7", user)
     assert (caught.value.code, caught.value.retry_after) == (ErrorCode.OVERLOADED, 1)
@@ -88,7 +88,7 @@ async def test_a_work_that_is_broken_off_gives_its_turn_back(store: PostgresStor
     works, user = Works(store), uuid4()
     for _ in range(3):
         first, waiting = works.start("203.0.113.7", user), works.start("203.0.113.7", user)
-        await until(lambda: works.begun)
+        await wait_until(lambda: works.begun)
         for task in (waiting, first):
             task.cancel()
         await asyncio.wait([first, waiting])

@@ -15,8 +15,8 @@ from adapters.caller import Caller, serve
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from application.ports import Verdict
 from domain.refusals import ErrorCode, Refusal
-from tests.support.hash_gate import Gate
-from tests.support.stage import until
+from tests.support.hash_gate import HashGate
+from tests.support.store_harness import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -29,8 +29,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
+def gate() -> Iterator[HashGate]:
+    gate = HashGate()
     yield gate
     gate.free.set()
     for hasher in gate.hashers:
@@ -47,7 +47,7 @@ async def overloaded(asked: asyncio.Task[Verdict]) -> bool:
     return (refused.value.code, refused.value.retry_after) == (ErrorCode.OVERLOADED, 1)
 
 
-async def test_who_waits_too_long_is_refused_and_costs_nothing(gate: Gate) -> None:
+async def test_who_waits_too_long_is_refused_and_costs_nothing(gate: HashGate) -> None:
     hasher = gate.hasher(deadline=0.05)
     first = ask(hasher)
     await gate.begun()
@@ -60,7 +60,7 @@ async def test_who_waits_too_long_is_refused_and_costs_nothing(gate: Gate) -> No
     assert len(gate.threads) == 2
 
 
-async def test_a_full_queue_refuses_at_once(gate: Gate) -> None:
+async def test_a_full_queue_refuses_at_once(gate: HashGate) -> None:
     hasher = gate.hasher(queue=2)
     welcome = [ask(hasher) for _ in range(3)]
     await gate.begun()
@@ -70,7 +70,7 @@ async def test_a_full_queue_refuses_at_once(gate: Gate) -> None:
     assert await asyncio.gather(*(ask(hasher) for _ in range(3))) == [WRONG] * 3
 
 
-async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: Gate) -> None:
+async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: HashGate) -> None:
     hasher = gate.hasher(threads=2, queue=None)
     welcome = [ask(hasher) for _ in range(2 + 2 * 64)]
     await gate.begun()
@@ -93,7 +93,7 @@ def note(done: list[str], ip: str, _: object) -> None:
     done.append(ip)
 
 
-async def test_a_network_with_many_hashes_does_not_delay_other_networks(gate: Gate) -> None:
+async def test_a_network_with_many_hashes_does_not_delay_other_networks(gate: HashGate) -> None:
     hasher, done = gate.hasher(), list[str]()
     working = ask(hasher)
     await gate.begun()
@@ -104,12 +104,12 @@ async def test_a_network_with_many_hashes_does_not_delay_other_networks(gate: Ga
     await asyncio.sleep(0)
     gate.free.set()
     await working
-    await until(lambda: len(done) == 45 + 4)
+    await wait_until(lambda: len(done) == 45 + 4)
     # One of each attacker, then the honest ones, in whatever order their results are noticed.
     assert set(honest) <= set(done[:10])
 
 
-async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: Gate) -> None:
+async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: HashGate) -> None:
     hasher = gate.hasher(queue=4)
     working = ask(hasher)
     await gate.begun()
@@ -123,7 +123,7 @@ async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: Ga
     assert await asyncio.gather(working, crowd[0], *others) == [WRONG] * 5
 
 
-async def test_all_networks_of_one_site_take_turns_as_one(gate: Gate) -> None:
+async def test_all_networks_of_one_site_take_turns_as_one(gate: HashGate) -> None:
     hasher, done = gate.hasher(), list[str]()
     working = ask(hasher)
     await gate.begun()
@@ -132,11 +132,11 @@ async def test_all_networks_of_one_site_take_turns_as_one(gate: Gate) -> None:
     await asyncio.sleep(0)
     gate.free.set()
     await working
-    await until(lambda: len(done) == 41)
+    await wait_until(lambda: len(done) == 41)
     assert "198.51.100.1" in done[:5]
 
 
-async def test_a_caller_who_hung_up_leaves_the_queue(gate: Gate) -> None:
+async def test_a_caller_who_hung_up_leaves_the_queue(gate: HashGate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
     await gate.begun()
@@ -195,7 +195,7 @@ async def test_our_own_hashes_are_never_expensive_whatever_they_are_set_to() -> 
 
 
 async def test_expensive_imported_hashes_do_not_delay_other_logins(
-    gate: Gate, monkeypatch: pytest.MonkeyPatch
+    gate: HashGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Ten guesses at imported accounts are under way, and every other login is served."""
     slow, release = list[int](), threading.Event()
@@ -220,7 +220,7 @@ async def test_expensive_imported_hashes_do_not_delay_other_logins(
         assert set(slow) == {19}
 
 
-async def test_callers_who_leave_give_their_place_back(gate: Gate) -> None:
+async def test_callers_who_leave_give_their_place_back(gate: HashGate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
     await gate.begun()
@@ -241,18 +241,18 @@ async def test_callers_who_leave_give_their_place_back(gate: Gate) -> None:
     assert len(gate.threads) == 4
 
 
-async def test_a_job_that_fails_gives_its_place_back(gate: Gate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_job_that_fails_gives_its_place_back(gate: HashGate, monkeypatch: pytest.MonkeyPatch) -> None:
     hasher = gate.hasher(queue=0)
     gate.free.set()
-    monkeypatch.setattr(Gate, "hash", lambda *_, **__: 1 // 0)
+    monkeypatch.setattr(HashGate, "hash", lambda *_, **__: 1 // 0)
     for _ in range(5):
         with pytest.raises(ZeroDivisionError):
             await hasher.hash("x")
-        await until(lambda: hasher.load() == (0, 0))
+        await wait_until(lambda: hasher.load() == (0, 0))
     assert await ask(hasher) == WRONG
 
 
-async def test_the_loop_runs_on_while_hashes_are_made(gate: Gate) -> None:
+async def test_the_loop_runs_on_while_hashes_are_made(gate: HashGate) -> None:
     hasher = gate.hasher(threads=2)
     asked = [ask(hasher) for _ in range(8)]
     await gate.begun()
@@ -263,7 +263,7 @@ async def test_the_loop_runs_on_while_hashes_are_made(gate: Gate) -> None:
     assert await asyncio.gather(*asked) == [WRONG] * 8
 
 
-async def test_hashes_run_on_few_threads_that_step_back(gate: Gate) -> None:
+async def test_hashes_run_on_few_threads_that_step_back(gate: HashGate) -> None:
     hasher = gate.hasher(threads=2)
     gate.free.set()
     assert await asyncio.gather(*(hasher.verify(str(n), None) for n in range(64))) == [WRONG] * 64
@@ -275,7 +275,7 @@ async def test_hashes_run_on_few_threads_that_step_back(gate: Gate) -> None:
         assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10
 
 
-async def test_closing_finishes_what_has_begun_and_refuses_the_rest(gate: Gate) -> None:
+async def test_closing_finishes_what_has_begun_and_refuses_the_rest(gate: HashGate) -> None:
     hasher = gate.hasher()
     working = ask(hasher)
     await gate.begun()

@@ -28,8 +28,8 @@ from domain.retention import Leftover
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
-from tests.support.stage import LIFETIMES, NOW, login_of, opened
-from tests.support.statement_recorder import Overheard, OverheardDatabase
+from tests.support.statement_recorder import RecordingDatabase, StatementRecorder
+from tests.support.store_harness import LIFETIMES, NOW, login_event, new_session
 
 pytestmark = pytest.mark.anyio
 
@@ -81,17 +81,17 @@ FROM generate_series(1, :many) n
 
 
 @dataclass
-class House:
+class PlanProbe:
     engine: AsyncEngine
     database: Database
     store: PostgresStore
     floors: PostgresRevocationStore
-    overheard: Overheard
+    recorder: StatementRecorder
 
     async def plans(self, *, but: str = r"^\b$") -> list[str]:
         """How the statements since the last time were found, with the parameters they had, without those in which
         this is found."""
-        asked = [(sql, given) for sql, given in self.overheard.taken() if not re.search(but, sql)]
+        asked = [(sql, given) for sql, given in self.recorder.take() if not re.search(but, sql)]
         plans = []
         async with self.engine.connect() as connection:
             driver = (await connection.get_raw_connection()).driver_connection
@@ -99,19 +99,19 @@ class House:
             for statement, parameters in asked:
                 lines = await driver.fetch(f"EXPLAIN {statement}", *parameters)
                 plans.append("\n".join(line[0] for line in lines))
-        self.overheard.taken()
+        self.recorder.take()
         return plans
 
 
 @pytest.fixture
-async def house(migrated: str, engine: AsyncEngine) -> AsyncIterator[House]:
+async def probe(migrated: str, engine: AsyncEngine) -> AsyncIterator[PlanProbe]:
     async with engine.begin() as connection:
         for statement in (USERS, SESSIONS, MAILS):
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, sessions, mails"))
-    database = OverheardDatabase(migrated, deadline=60)
+    database = RecordingDatabase(migrated, deadline=60)
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=60)
-    yield House(engine, database, store, PostgresRevocationStore(database), Overheard(database))
+    yield PlanProbe(engine, database, store, PostgresRevocationStore(database), StatementRecorder(database))
     async with engine.begin() as connection:
         await connection.execute(text(f"TRUNCATE {', '.join(metadata.tables)}"))
     await database.close()
@@ -125,44 +125,44 @@ def by_index(plans: list[str]) -> bool:
     return True
 
 
-async def user_of(house: House, number: int) -> User:
-    async with house.store.begin() as work:
+async def user_of(probe: PlanProbe, number: int) -> User:
+    async with probe.store.begin() as work:
         user = await work.users.by_email(f"user{number}@example.org")
     assert user is not None
     return user
 
 
-async def session_of(house: House, number: int) -> UUID:
-    async with house.engine.connect() as connection:
+async def session_of(probe: PlanProbe, number: int) -> UUID:
+    async with probe.engine.connect() as connection:
         found = (await connection.execute(text(f"SELECT md5('session{number}')::uuid"))).scalar()
     assert isinstance(found, UUID)
     return found
 
 
-async def test_users_are_found_by_index(house: House) -> None:
-    async with house.store.begin() as work:
+async def test_users_are_found_by_index(probe: PlanProbe) -> None:
+    async with probe.store.begin() as work:
         assert await work.users.by_email("user7@example.org") is not None
         assert await work.users.by_email("nobody@example.org") is None
         assert len(await work.users.by_emails([f"user{number}@example.org" for number in range(1, 17)])) == 16
         assert await work.users.by_username("USER7") is not None
         assert len(await work.users.active_admin_ids()) == MANY // 1000
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_users_are_looked_up_by_index(house: House) -> None:
-    directory = PostgresDirectory(house.database)
+async def test_users_are_looked_up_by_index(probe: PlanProbe) -> None:
+    directory = PostgresDirectory(probe.database)
     found = await asyncio.gather(*(directory.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30)))
     assert None not in found
     for name in ("user7@example.org", "user7"):
         assert list(await directory.candidates(name)) == [found[6]]
-    async with house.store.begin() as work:
+    async with probe.store.begin() as work:
         await work.users.unverified_hash("user7@example.org", "user7", alone=True)
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_pages_are_turned_by_index(house: House) -> None:
+async def test_pages_are_turned_by_index(probe: PlanProbe) -> None:
     half = UUID(int=1 << 127)
-    async with house.store.begin() as work:
+    async with probe.store.begin() as work:
         for query in ("", "user7", "user77@", "nobody", "u_er", "user"):
             for role in (None, Role.ADMIN, Role.MEMBER):
                 for after in (
@@ -171,13 +171,13 @@ async def test_pages_are_turned_by_index(house: House) -> None:
                     PageCursor(half, query and USERNAME_KEY + query),
                 ):
                     await work.users.page(query=query, role=role, limit=50, after=after)
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_users_are_proven_and_changed_by_index(house: House) -> None:
-    user = await user_of(house, 7)
+async def test_users_are_proven_and_changed_by_index(probe: PlanProbe) -> None:
+    user = await user_of(probe, 7)
     claimed = replace(user, id=UUID(int=7), verified=False)
-    async with house.store.begin() as work:
+    async with probe.store.begin() as work:
         await work.users.add(claimed)
         await work.users.verify_email(claimed.id, credential_version=1, now=NOW)
         await work.users.verify_email(user.id, credential_version=1, now=NOW)
@@ -187,77 +187,77 @@ async def test_users_are_proven_and_changed_by_index(house: House) -> None:
         await work.users.set_disabled(user.id, True, now=NOW)
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
         await work.users.remove(user.id, now=NOW)
-    assert by_index(await house.plans(but="^(INSERT|SAVEPOINT|ROLL|RELEASE)"))
+    assert by_index(await probe.plans(but="^(INSERT|SAVEPOINT|ROLL|RELEASE)"))
 
 
-async def test_bulk_import_works_by_index(house: House) -> None:
-    user = await user_of(house, 7)
+async def test_bulk_import_works_by_index(probe: PlanProbe) -> None:
+    user = await user_of(probe, 7)
     known = [replace(user, id=UUID(int=n), email=f"user{n}@example.org") for n in range(1, 11)]
     fresh = [
         replace(user, id=UUID(int=n), email=f"new{n}@example.org", username=f"User{n}", verified=n % 2 > 0)
         for n in range(11, 21)
     ]
-    async with house.engine.begin() as connection:
+    async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
-    async with house.engine.connect() as connection:
+    async with probe.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
-    house.overheard.taken()
-    async with house.store.begin() as work:
+    probe.recorder.take()
+    async with probe.store.begin() as work:
         await work.users.add(replace(fresh[0], id=UUID(int=21), username=None))
         assert len(await work.users.owners_of([user.email for user in (*known, *fresh)])) == 10
         inserted = await work.users.bulk_insert([*known, *fresh], now=NOW)
         assert {user.username for user in inserted} == {None}
         assert len(inserted) == 10
-    assert by_index(await house.plans(but="^INSERT"))
+    assert by_index(await probe.plans(but="^INSERT"))
 
 
-async def test_sessions_are_opened_moved_and_ended_by_index(house: House) -> None:
-    user, session = await user_of(house, 7), await session_of(house, 7)
-    renewals = PostgresRenewals(house.database)
+async def test_sessions_are_opened_moved_and_ended_by_index(probe: PlanProbe) -> None:
+    user, session = await user_of(probe, 7), await session_of(probe, 7)
+    renewals = PostgresRenewals(probe.database)
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is not None
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is None
-    entering = opened(user)
-    async with house.store.begin() as work:
-        assert await work.sessions.open(entering, credential_version=1, event=login_of(entering))
+    entering = new_session(user)
+    async with probe.store.begin() as work:
+        assert await work.sessions.open(entering, credential_version=1, event=login_event(entering))
         assert await work.sessions.by_id(session) is not None
         assert await work.sessions.revoke_access_tokens(user.id) == 2
         assert await work.sessions.evict_oldest(entering, most=1) == [session]
         assert not await work.sessions.end(session, now=NOW, reason=EndReason.LOGOUT)
-        assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, event=login_of(entering))
+        assert await work.sessions.end(entering.id, now=NOW, reason=EndReason.LOGOUT, event=login_event(entering))
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL) == 0
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(house: House) -> None:
-    async with house.engine.begin() as connection:
+async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
         await connection.execute(text("UPDATE sessions SET user_id = md5('user7')::uuid WHERE ended_at IS NOT NULL"))
-    async with house.engine.connect() as connection:
+    async with probe.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE sessions"))
-    user = await user_of(house, 7)
-    house.overheard.taken()
-    entering = opened(user)
-    async with house.store.begin() as work:
-        assert await work.sessions.open(entering, credential_version=1, event=login_of(entering))
+    user = await user_of(probe, 7)
+    probe.recorder.take()
+    entering = new_session(user)
+    async with probe.store.begin() as work:
+        assert await work.sessions.open(entering, credential_version=1, event=login_event(entering))
         assert await work.sessions.evict_oldest(entering, most=2) == []
         assert len(await work.sessions.alive(user.id, now=NOW)) == 2
         assert await work.sessions.revoke_access_tokens(user.id) == 2
         assert await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT) == 2
-    plans = [plan for plan in await house.plans() if "ended_at IS NULL" in plan or "ix_sessions_alive" in plan]
+    plans = [plan for plan in await probe.plans() if "ended_at IS NULL" in plan or "ix_sessions_alive" in plan]
     assert len(plans) == 4
     assert all("ix_sessions_alive" in plan for plan in plans), plans
 
 
-async def test_floors_are_found_by_index(house: House) -> None:
-    session = await session_of(house, 7)
-    house.overheard.taken()
-    assert await house.floors.min_generations([session]) == {session: 0}
-    many = [await session_of(house, number) for number in range(1, 60)]
-    assert len(await house.floors.min_generations(many)) == 59
-    assert len(await house.floors.revoked(within=timedelta(minutes=11))) == 5
-    fresh = await house.floors.pending()
+async def test_floors_are_found_by_index(probe: PlanProbe) -> None:
+    session = await session_of(probe, 7)
+    probe.recorder.take()
+    assert await probe.floors.min_generations([session]) == {session: 0}
+    many = [await session_of(probe, number) for number in range(1, 60)]
+    assert len(await probe.floors.min_generations(many)) == 59
+    assert len(await probe.floors.revoked(within=timedelta(minutes=11))) == 5
+    fresh = await probe.floors.pending()
     assert len(fresh) == MANY // 2000
-    await house.floors.mark_published(fresh)
-    assert by_index(await house.plans(but="md5"))
+    await probe.floors.mark_published(fresh)
+    assert by_index(await probe.plans(but="md5"))
 
 
 CHANGES = """
@@ -268,13 +268,13 @@ FROM generate_series(1, :many) n
 """
 
 
-async def test_addresses_are_changed_by_index(house: House) -> None:
-    async with house.engine.begin() as connection:
+async def test_addresses_are_changed_by_index(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
         await connection.execute(text(CHANGES), {"now": NOW, "many": MANY})
-    async with house.engine.connect() as connection:
+    async with probe.engine.connect() as connection:
         analyse = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await analyse.execute(text("ANALYZE address_changes"))
-    user, admin = await user_of(house, 7), await user_of(house, 1000)
+    user, admin = await user_of(probe, 7), await user_of(probe, 1000)
     squatter = replace(user, id=UUID(int=7), email="new@example.org", verified=False)
     change = EmailChange(
         id=UUID(int=8),
@@ -284,7 +284,7 @@ async def test_addresses_are_changed_by_index(house: House) -> None:
         credential_version=1,
         asked_at=NOW,
     )
-    async with house.store.begin() as work:
+    async with probe.store.begin() as work:
         await work.users.add(squatter)
         await work.email_changes.add(change)
         assert await work.users.lock(user.id, email=squatter.email) == [squatter, user]
@@ -298,7 +298,7 @@ async def test_addresses_are_changed_by_index(house: House) -> None:
         await work.email_changes.delete_unconfirmed(user.id)
         assert await work.users.change_email(user.id, squatter.email, over=[squatter], now=NOW) is not None
         assert await work.users.evict_from_email(admin.id, to="elsewhere@example.org") is not None
-    plans = await house.plans(but="^(?!SELECT|UPDATE|DELETE)")
+    plans = await probe.plans(but="^(?!SELECT|UPDATE|DELETE)")
     assert len(plans) > 15
     assert by_index(plans)
 
@@ -310,24 +310,24 @@ FROM generate_series(1, :many) n
 """
 
 
-async def test_events_are_listed_and_forgotten_by_index(house: House) -> None:
-    async with house.engine.begin() as connection:
+async def test_events_are_listed_and_forgotten_by_index(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
-    async with house.engine.connect() as connection:
+    async with probe.engine.connect() as connection:
         await (await connection.execution_options(isolation_level="AUTOCOMMIT")).execute(text("ANALYZE events"))
-    user = await user_of(house, 7)
-    house.overheard.taken()
-    async with house.store.begin() as work:
+    user = await user_of(probe, 7)
+    probe.recorder.take()
+    async with probe.store.begin() as work:
         first = await work.events.page(user.id, limit=5, after=None)
         assert len(first) == 5
         assert len(await work.events.page(user.id, limit=50, after=first[-1].id)) == 5
         await work.users.rename(user.id, "somebody")
         await work.users.remove(user.id, now=NOW)
-    assert by_index(await house.plans(but="^(?!SELECT|UPDATE|DELETE)"))
+    assert by_index(await probe.plans(but="^(?!SELECT|UPDATE|DELETE)"))
 
 
-async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> None:
-    async with house.store.begin() as work:
+async def test_mails_are_leased_settled_and_listed_by_index(probe: PlanProbe) -> None:
+    async with probe.store.begin() as work:
         for limit in (1, 10):
             mails = await work.outbox.lease(now=NOW, hold=timedelta(seconds=45), limit=limit)
             assert len(mails) == limit
@@ -336,20 +336,20 @@ async def test_mails_are_leased_settled_and_listed_by_index(house: House) -> Non
         await work.outbox.postpone(mails[1], wait=timedelta(), now=NOW, note="busy")
         assert len(await work.outbox.parked(limit=50)) == 41
         assert await work.outbox.redrive(mails[0].id, now=NOW)
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_the_backlog_is_counted_by_index(house: House) -> None:
-    backlog = PostgresBacklog(house.database, clock=lambda: NOW + timedelta(hours=1))
+async def test_the_backlog_is_counted_by_index(probe: PlanProbe) -> None:
+    backlog = PostgresBacklog(probe.database, clock=lambda: NOW + timedelta(hours=1))
     assert await backlog.look() == Backlog(160, 40, overdue=timedelta(hours=1), oldest=timedelta(hours=1))
-    [(_, given)] = house.overheard.statements
+    [(_, given)] = probe.recorder.statements
     assert given == ()  # so that it is planned as here however often it comes
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> None:
-    user = await user_of(house, 7)
-    async with house.store.begin() as work:
+async def test_what_is_kept_about_somebody_is_found_by_index(probe: PlanProbe) -> None:
+    user = await user_of(probe, 7)
+    async with probe.store.begin() as work:
         for after in (None, UUID(int=1 << 127)):
             for one in (user, replace(user, verified=False)):
                 await work.outbox.page(one, limit=50, after=after)
@@ -357,33 +357,33 @@ async def test_what_is_kept_about_somebody_is_found_by_index(house: House) -> No
         await work.sessions.alive(user.id, now=NOW)
         for login in ("user7@example.org", "USER7", "nobody"):
             await work.sessions.has_session_in_network(login, "203.0.113.7", now=NOW)
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())
 
 
-async def test_what_is_left_of_deleted_users_is_found_by_index(house: House) -> None:
-    async with house.engine.begin() as connection:
+async def test_what_is_left_of_deleted_users_is_found_by_index(probe: PlanProbe) -> None:
+    async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE events"))
-    users = [await user_of(house, number) for number in range(1, 40)]
-    async with house.store.begin() as work:
+    users = [await user_of(probe, number) for number in range(1, 40)]
+    async with probe.store.begin() as work:
         for user in users:
             await work.users.remove(user.id, now=NOW)
-    house.overheard.taken()
-    found = await PostgresLeftovers(house.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
+    probe.recorder.take()
+    found = await PostgresLeftovers(probe.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
     assert found.removed >= 200
-    assert by_index(await house.plans(but="deletions"))  # a table of a few rows, which is read from start to end
+    assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read from start to end
 
 
-async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(house: House) -> None:
-    leftovers = PostgresLeftovers(house.database)
-    async with house.engine.begin() as connection:
+async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(probe: PlanProbe) -> None:
+    leftovers = PostgresLeftovers(probe.database)
+    async with probe.engine.begin() as connection:
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
-    house.overheard.taken()
+    probe.recorder.take()
     for kind in (kind for kind in Leftover if kind is not Leftover.DELETED_USER):
         # Ids are random here, so it has to be late for many of them to be old.
         for now in (NOW, NOW.replace(year=9000)):
             found = await leftovers.clear(kind, now=now, after=UUID(int=1 << 124), limit=200)
             assert (found.removed > 0) is (now > NOW), kind
-    assert by_index(await house.plans())
+    assert by_index(await probe.plans())

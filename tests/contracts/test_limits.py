@@ -17,8 +17,8 @@ from domain.client_info import ClientInfo
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.support.limiting import NOBODY, Clock, Player, counting
-from tests.support.stage import at_once
+from tests.support.limiting import NOBODY, Clock, LimiterHarness, counting
+from tests.support.store_harness import run_concurrently
 
 pytestmark = pytest.mark.anyio
 
@@ -30,168 +30,170 @@ MAIL = Bucket(Limit.MAIL, ("reset", "ada@example.org", "203.0.113.7"))
 
 
 @pytest.fixture(params=["process", "redis", "stand-in"])
-async def player(request: pytest.FixtureRequest, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[Player]:
+async def limiter(
+    request: pytest.FixtureRequest, valkey: engines.Valkey, redis: "Redis"
+) -> AsyncIterator[LimiterHarness]:
     clock = Clock()
     if request.param == "process":
-        yield Player(MemoryRateLimiter(clock=clock), clock)
+        yield LimiterHarness(MemoryRateLimiter(clock=clock), clock)
         return
     if request.param == "stand-in":
         async with counting(NOBODY, clock=clock) as limits:
-            yield Player(limits, clock)
+            yield LimiterHarness(limits, clock)
         return
     async with clock.stopped(redis), counting(valkey.url, fallback=_Broken()) as limits:
-        yield Player(limits, clock)
+        yield LimiterHarness(limits, clock)
 
 
 @pytest.mark.parametrize("limit", Limit)
-async def test_exactly_as_many_pass_as_the_table_says(player: Player, limit: Limit) -> None:
+async def test_exactly_as_many_pass_as_the_table_says(limiter: LimiterHarness, limit: Limit) -> None:
     bucket = Bucket(limit, ("somebody",))
     times = min(rate.times for rate in RATES[limit])
     for _ in range(times):
-        await player.passes(bucket)
-    assert (await player.refuses(bucket)).reason == limit
-    assert await player.room(Bucket(limit, ("somebody else",))) == times
+        await limiter.passes(bucket)
+    assert (await limiter.refuses(bucket)).reason == limit
+    assert await limiter.room(Bucket(limit, ("somebody else",))) == times
 
 
 @pytest.mark.parametrize("limit", Limit)
 async def test_after_the_wait_that_was_said_one_is_welcome_and_a_second_earlier_is_not(
-    player: Player, limit: Limit
+    limiter: LimiterHarness, limit: Limit
 ) -> None:
     bucket = Bucket(limit, ("somebody",))
     rate = min(RATES[limit], key=lambda rate: rate.times)
     later = min(MINUTE, rate.per / 2)
-    await player.passes(bucket)
-    await player.wait(later)
+    await limiter.passes(bucket)
+    await limiter.wait(later)
     for _ in range(rate.times - 1):
-        await player.passes(bucket)
-    wait = (await player.refuses(bucket)).retry_after
+        await limiter.passes(bucket)
+    wait = (await limiter.refuses(bucket)).retry_after
     assert wait == (rate.per - later).total_seconds()
 
-    await player.wait((wait - 1) * SECOND)
-    assert (await player.refuses(bucket)).retry_after == 1
-    await player.wait(SECOND)
-    await player.passes(bucket)
-    assert (await player.refuses(bucket)).retry_after == (later if rate.times > 1 else rate.per).total_seconds()
+    await limiter.wait((wait - 1) * SECOND)
+    assert (await limiter.refuses(bucket)).retry_after == 1
+    await limiter.wait(SECOND)
+    await limiter.passes(bucket)
+    assert (await limiter.refuses(bucket)).retry_after == (later if rate.times > 1 else rate.per).total_seconds()
 
 
-async def test_of_two_rates_each_holds(player: Player) -> None:
+async def test_of_two_rates_each_holds(limiter: LimiterHarness) -> None:
     for _ in range(3):
-        await player.passes(MAIL)
-    assert (await player.refuses(MAIL)).retry_after == 3600
-    await player.wait(60 * MINUTE)
+        await limiter.passes(MAIL)
+    assert (await limiter.refuses(MAIL)).retry_after == 3600
+    await limiter.wait(60 * MINUTE)
     for _ in range(2):
-        await player.passes(MAIL)
-    assert (await player.refuses(MAIL)).retry_after == 23 * 3600
-    await player.wait(60 * MINUTE)
-    assert (await player.refuses(MAIL)).retry_after == 22 * 3600
-    await player.wait(22 * 60 * MINUTE)
-    assert await player.room(MAIL) == 3
+        await limiter.passes(MAIL)
+    assert (await limiter.refuses(MAIL)).retry_after == 23 * 3600
+    await limiter.wait(60 * MINUTE)
+    assert (await limiter.refuses(MAIL)).retry_after == 22 * 3600
+    await limiter.wait(22 * 60 * MINUTE)
+    assert await limiter.room(MAIL) == 3
 
 
-async def test_an_attempt_counts_in_every_bucket_or_in_none(player: Player) -> None:
+async def test_an_attempt_counts_in_every_bucket_or_in_none(limiter: LimiterHarness) -> None:
     for _ in range(10):
-        await player.passes(LOGIN)
+        await limiter.passes(LOGIN)
     for buckets in ((LOGIN, NETWORK), (NETWORK, LOGIN), (NETWORK, LOGIN, MAIL)):
-        assert (await player.refuses(*buckets)).reason == Limit.LOGIN
-    assert await player.room(NETWORK) == 50
-    assert await player.room(MAIL) == 3
-    await player.passes(NETWORK, MAIL)
-    assert (await player.room(NETWORK), await player.room(MAIL)) == (49, 2)
+        assert (await limiter.refuses(*buckets)).reason == Limit.LOGIN
+    assert await limiter.room(NETWORK) == 50
+    assert await limiter.room(MAIL) == 3
+    await limiter.passes(NETWORK, MAIL)
+    assert (await limiter.room(NETWORK), await limiter.room(MAIL)) == (49, 2)
 
 
-async def test_of_several_full_buckets_the_one_that_takes_longest_is_waited_for(player: Player) -> None:
+async def test_of_several_full_buckets_the_one_that_takes_longest_is_waited_for(limiter: LimiterHarness) -> None:
     for _ in range(3):
-        await player.passes(MAIL)
-    await player.wait(MINUTE)
+        await limiter.passes(MAIL)
+    await limiter.wait(MINUTE)
     for _ in range(10):
-        await player.passes(LOGIN)
+        await limiter.passes(LOGIN)
     for buckets in ((LOGIN, MAIL), (MAIL, LOGIN)):
-        refusal = await player.refuses(*buckets)
+        refusal = await limiter.refuses(*buckets)
         assert (refusal.retry_after, refusal.reason) == (59 * 60, Limit.MAIL)
-    await player.wait(59 * MINUTE - SECOND)
-    await player.refuses(LOGIN, MAIL)
-    await player.wait(SECOND)
-    await player.passes(LOGIN, MAIL)
+    await limiter.wait(59 * MINUTE - SECOND)
+    await limiter.refuses(LOGIN, MAIL)
+    await limiter.wait(SECOND)
+    await limiter.passes(LOGIN, MAIL)
 
 
-async def test_a_refund_gives_back_one_attempt_and_no_other(player: Player) -> None:
-    first = await player.passes(LOGIN, NETWORK)
+async def test_a_refund_gives_back_one_attempt_and_no_other(limiter: LimiterHarness) -> None:
+    first = await limiter.passes(LOGIN, NETWORK)
     for _ in range(9):
-        await player.passes(LOGIN, NETWORK)
-    await player.refuses(LOGIN, NETWORK)
-    await player.limits.refund(first)
-    assert (await player.room(LOGIN), await player.room(NETWORK)) == (1, 41)
-    await player.limits.refund(first)
-    await player.limits.refund(Receipt((LOGIN, MAIL), "of nobody"))
-    assert (await player.room(LOGIN), await player.room(NETWORK)) == (1, 41)
-    await player.passes(LOGIN, NETWORK)
-    await player.refuses(LOGIN, NETWORK)
+        await limiter.passes(LOGIN, NETWORK)
+    await limiter.refuses(LOGIN, NETWORK)
+    await limiter.limits.refund(first)
+    assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (1, 41)
+    await limiter.limits.refund(first)
+    await limiter.limits.refund(Receipt((LOGIN, MAIL), "of nobody"))
+    assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (1, 41)
+    await limiter.passes(LOGIN, NETWORK)
+    await limiter.refuses(LOGIN, NETWORK)
 
 
-async def test_to_forget_is_to_begin_anew_in_that_bucket_alone(player: Player) -> None:
+async def test_to_forget_is_to_begin_anew_in_that_bucket_alone(limiter: LimiterHarness) -> None:
     for _ in range(10):
-        await player.passes(LOGIN, NETWORK)
-    await player.limits.forget(LOGIN)
-    await player.limits.forget(MAIL)
-    assert (await player.room(LOGIN), await player.room(NETWORK)) == (10, 40)
+        await limiter.passes(LOGIN, NETWORK)
+    await limiter.limits.forget(LOGIN)
+    await limiter.limits.forget(MAIL)
+    assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (10, 40)
 
 
-async def test_going_on_while_one_is_refused_costs_nothing(player: Player) -> None:
+async def test_going_on_while_one_is_refused_costs_nothing(limiter: LimiterHarness) -> None:
     for _ in range(10):
-        await player.passes(LOGIN)
-    await player.wait(4 * MINUTE)
+        await limiter.passes(LOGIN)
+    await limiter.wait(4 * MINUTE)
     for _ in range(50):
-        await player.refuses(LOGIN)
-    await player.wait(MINUTE)
-    assert await player.room(LOGIN) == 10
+        await limiter.refuses(LOGIN)
+    await limiter.wait(MINUTE)
+    assert await limiter.room(LOGIN) == 10
 
 
-async def test_a_clock_that_is_set_back_begins_anew(player: Player) -> None:
+async def test_a_clock_that_is_set_back_begins_anew(limiter: LimiterHarness) -> None:
     for _ in range(10):
-        await player.passes(LOGIN)
-    await player.wait(timedelta(hours=-1))
-    await player.passes(LOGIN)
-    assert await player.room(LOGIN) == 9
-    await player.wait(timedelta(hours=1))
-    assert await player.room(LOGIN) == 10
+        await limiter.passes(LOGIN)
+    await limiter.wait(timedelta(hours=-1))
+    await limiter.passes(LOGIN)
+    assert await limiter.room(LOGIN) == 9
+    await limiter.wait(timedelta(hours=1))
+    assert await limiter.room(LOGIN) == 10
 
 
-async def test_of_200_at_once_exactly_as_many_pass_as_may(player: Player) -> None:
+async def test_of_200_at_once_exactly_as_many_pass_as_may(limiter: LimiterHarness) -> None:
     async def attempt() -> bool:
         try:
-            return bool(await player.limits.spend(NETWORK, LOGIN))
+            return bool(await limiter.limits.spend(NETWORK, LOGIN))
         except Refusal:
             return False
 
-    assert sum(await at_once([attempt] * 200)) == 10
-    assert await player.room(NETWORK) == 40
+    assert sum(await run_concurrently([attempt] * 200)) == 10
+    assert await limiter.room(NETWORK) == 40
 
 
-async def test_buckets_that_are_written_alike_are_not_the_same(player: Player) -> None:
+async def test_buckets_that_are_written_alike_are_not_the_same(limiter: LimiterHarness) -> None:
     for _ in range(10):
-        await player.passes(Bucket(Limit.LOGIN, ("ab", "c")))
+        await limiter.passes(Bucket(Limit.LOGIN, ("ab", "c")))
     for other in (("a", "bc"), ("abc",), ("ab", "c", ""), ('ab","c',), ("ab,c",), ("",), ()):
-        assert await player.room(Bucket(Limit.LOGIN, other)) == 10
-    assert await player.room(Bucket(Limit.LOGIN_NETWORK, ("ab", "c"))) == 50
+        assert await limiter.room(Bucket(Limit.LOGIN, other)) == 10
+    assert await limiter.room(Bucket(Limit.LOGIN_NETWORK, ("ab", "c"))) == 50
 
 
 @pytest.mark.parametrize("name", ["", "\0", "\ud800", "\udfff\ud800", "ä" * 254, "\n\r"])
-async def test_whatever_is_written_is_counted(player: Player, name: str) -> None:
+async def test_whatever_is_written_is_counted(limiter: LimiterHarness, name: str) -> None:
     bucket = Bucket(Limit.LOGIN, (name, ""))
     for _ in range(RATES[Limit.LOGIN][0].times):
-        await player.passes(bucket)
-    assert (await player.refuses(bucket)).reason == Limit.LOGIN
+        await limiter.passes(bucket)
+    assert (await limiter.refuses(bucket)).reason == Limit.LOGIN
 
 
-async def test_all_addresses_of_one_customer_share_a_bucket(player: Player) -> None:
+async def test_all_addresses_of_one_customer_share_a_bucket(limiter: LimiterHarness) -> None:
     for number in range(10):
         for ip in (f"2001:db8:1:2:{number:x}::{number:x}", "203.0.113.7", "::ffff:203.0.113.7"):
             if (number % 2 == 0) is (ip != "203.0.113.7") or ip.startswith("2001"):
-                await player.passes(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
+                await limiter.passes(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
     for ip in ("2001:db8:1:2:ffff:ffff:ffff:ffff", "203.0.113.7", "::ffff:203.0.113.7"):
-        await player.refuses(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
+        await limiter.refuses(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network)))
     for ip in ("2001:db8:1:3::1", "203.0.113.8", ""):
-        assert await player.room(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network))) == 10
+        assert await limiter.room(Bucket(Limit.LOGIN, ("ada", ClientInfo(ip=ip).network))) == 10
 
 
 # -- against a model --------------------------------------------------------------------------------------
@@ -235,35 +237,35 @@ STEPS = st.lists(
 )
 
 
-async def follows_the_model(player: Player, steps: list[tuple[str, object]]) -> None:
+async def follows_the_model(limiter: LimiterHarness, steps: list[tuple[str, object]]) -> None:
     model, receipts = Model(), list[Receipt]()
     for verb, what in steps:
         if verb == "spend" and isinstance(what, list):
             wait = model.wait(tuple(what))
             if wait:
-                assert (await player.refuses(*what)).retry_after == wait.total_seconds()
+                assert (await limiter.refuses(*what)).retry_after == wait.total_seconds()
                 continue
             for bucket in what:
                 model.passed[bucket].append((model.now, len(receipts)))
-            receipts.append(await player.passes(*what))
+            receipts.append(await limiter.passes(*what))
         if verb == "wait" and isinstance(what, int):
             model.now += what * SECOND
-            await player.wait(what * SECOND)
+            await limiter.wait(what * SECOND)
         if verb == "refund" and isinstance(what, int) and receipts:
             number = what % len(receipts)
             for bucket in BUCKETS:
                 model.passed[bucket] = [it for it in model.passed[bucket] if it[1] != number]
-            await player.limits.refund(receipts[number])
+            await limiter.limits.refund(receipts[number])
         if verb == "forget" and isinstance(what, Bucket):
             model.passed[what].clear()
-            await player.limits.forget(what)
+            await limiter.limits.forget(what)
 
 
 @given(steps=STEPS)
 @settings(max_examples=150)
 def test_a_process_counts_as_the_model_does(steps: list[tuple[str, object]]) -> None:
     clock = Clock()
-    asyncio.run(follows_the_model(Player(MemoryRateLimiter(clock=clock, rates=RULES), clock), steps))
+    asyncio.run(follows_the_model(LimiterHarness(MemoryRateLimiter(clock=clock, rates=RULES), clock), steps))
 
 
 @given(steps=STEPS)
@@ -274,7 +276,7 @@ def test_redis_counts_as_the_model_does(valkey: engines.Valkey, steps: list[tupl
         await client.flushall()
         clock = Clock()
         async with clock.stopped(client), counting(valkey.url, rates=RULES, fallback=_Broken()) as limits:
-            await follows_the_model(Player(limits, clock), steps)
+            await follows_the_model(LimiterHarness(limits, clock), steps)
         await client.aclose()
 
     asyncio.run(run())
@@ -296,37 +298,37 @@ class _Broken(MemoryRateLimiter):
 @pytest.mark.parametrize(("processes", "passing"), [(1, 10), (2, 5), (3, 3), (10, 1), (99, 1)])
 async def test_processes_share_a_limit_and_each_has_one_at_the_least(processes: int, passing: int) -> None:
     clock = Clock()
-    assert await Player(MemoryRateLimiter(clock=clock, processes=processes), clock).room(LOGIN) == passing
+    assert await LimiterHarness(MemoryRateLimiter(clock=clock, processes=processes), clock).room(LOGIN) == passing
 
 
 async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_lately() -> None:
     clock = Clock()
     limits = MemoryRateLimiter(clock=clock, most=100)
-    player = Player(limits, clock)
+    limiter = LimiterHarness(limits, clock)
     for _ in range(10):
-        await player.passes(LOGIN)
+        await limiter.passes(LOGIN)
     for number in range(85):
-        await player.passes(Bucket(Limit.LINK, (str(number),)))
-    assert await player.room(LOGIN) == 0
+        await limiter.passes(Bucket(Limit.LINK, (str(number),)))
+    assert await limiter.room(LOGIN) == 0
     for number in range(85, 100):
-        await player.passes(Bucket(Limit.LINK, (str(number),)))
-    assert await player.room(LOGIN) == 10
+        await limiter.passes(Bucket(Limit.LINK, (str(number),)))
+    assert await limiter.room(LOGIN) == 10
     assert limits.stored <= 100
 
 
 async def test_what_is_over_is_not_remembered() -> None:
     clock = Clock()
     limits = MemoryRateLimiter(clock=clock)
-    player = Player(limits, clock)
-    receipt = await player.passes(LOGIN, NETWORK)
-    await player.wait(5 * MINUTE)
-    await player.limits.refund(receipt)
+    limiter = LimiterHarness(limits, clock)
+    receipt = await limiter.passes(LOGIN, NETWORK)
+    await limiter.wait(5 * MINUTE)
+    await limiter.limits.refund(receipt)
     assert limits.stored == 0
     for _ in range(40):
-        await player.passes(LOGIN)
-        await player.wait(MINUTE)
+        await limiter.passes(LOGIN)
+        await limiter.wait(MINUTE)
     assert limits.stored == 5
-    await player.limits.forget(LOGIN)
+    await limiter.limits.forget(LOGIN)
     assert limits.stored == 0
 
 

@@ -20,7 +20,7 @@ from adapters.postgres.unit_of_work import PostgresStore
 from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
 from tests.support.programs import lacking, program
-from tests.support.stage import NOW, SpyingBlocklist, Stage, claim
+from tests.support.store_harness import NOW, SpyingBlocklist, StoreHarness, claim
 
 pytestmark = pytest.mark.anyio
 
@@ -65,16 +65,18 @@ async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url
     database = Database(url)
     try:
         store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
-        stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
-        user = await stage.user("INGRID@example.org".lower(), username="INGRID")
+        harness = StoreHarness(
+            store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
+        )
+        user = await harness.user("INGRID@example.org".lower(), username="INGRID")
         directory = PostgresDirectory(database)
         async with database.connection() as connection:
             letter = await connection.fetch_value(text("SELECT lower('I')"))
         assert (letter == "i") is url.endswith("lt_lt"), "the database is not of that locale"
         for login in ("INGRID", "ingrid", "Ingrid", "ingrid@example.org"):
             assert await directory.candidates(login) == [user]
-        other = await stage.user("iris@example.org", username="iris")
-        async with stage.begin() as work:
+        other = await harness.user("iris@example.org", username="iris")
+        async with harness.begin() as work:
             assert await work.users.rename(other.id, "ingrid") is None
             assert [it.user for it in await work.users.page(query="ingr", role=None, limit=9, after=None)] == [user]
             imported = claim("ida@example.org", username="InGrId")

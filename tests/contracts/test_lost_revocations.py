@@ -15,7 +15,7 @@ from adapters.redis.blocklist import RedisBlocklist
 from adapters.redis.lost_revocations import LostRevocations
 from domain.session import EndReason
 from entrypoints.devserver import engines
-from tests.support.stage import LATER, SpyingBlocklist, Stage
+from tests.support.store_harness import LATER, SpyingBlocklist, StoreHarness
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -30,9 +30,9 @@ async def test_lost_revocations_are_found_after_postgresql_was_restored(
     blocklist = RedisBlocklist(valkey.url, store=floors, horizon=LATER - LATER.replace(minute=0))
     lost = LostRevocations(valkey.url, floors)
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
-    user = await stage.user()
-    sessions = [await stage.session(user) for _ in range(3)]
+    harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    user = await harness.user()
+    sessions = [await harness.session(user) for _ in range(3)]
     try:
         assert await lost.look() == 0
         for session in sessions[:2]:

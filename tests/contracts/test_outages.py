@@ -22,15 +22,23 @@ from application.repositories import UnitOfWork
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.devserver import engines
 from tests.support.databases import all_returned, database_at
-from tests.support.stage import SpyingBlocklist, Stage, Undo, claim, new_id, owed, until
+from tests.support.store_harness import (
+    Rollback,
+    SpyingBlocklist,
+    StoreHarness,
+    claim,
+    new_id,
+    queued_mail,
+    wait_until,
+)
 
 pytestmark = pytest.mark.anyio
 
 
-def stage_on(database: Database) -> Stage:
+def harness_on(database: Database) -> StoreHarness:
     blocklist, nudged = SpyingBlocklist(), list[UUID]()
     store = PostgresStore(database, blocklist=blocklist, nudge=nudged.extend)
-    return Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
+    return StoreHarness(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, nudged)
 
 
 async def run_in(work: UnitOfWork, statement: str) -> object:
@@ -39,8 +47,8 @@ async def run_in(work: UnitOfWork, statement: str) -> object:
     return await work.users._connection.fetch_value(text(statement))
 
 
-async def run(stage: Stage, *statements: str) -> None:
-    async with stage.begin() as work:
+async def run(harness: StoreHarness, *statements: str) -> None:
+    async with harness.begin() as work:
         for statement in statements:
             await run_in(work, statement)
 
@@ -68,10 +76,10 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
     own_postgres: engines.Postgres,
 ) -> None:
     async with database_at(own_postgres.url) as database:
-        stage = stage_on(database)
+        harness = harness_on(database)
 
         async def look() -> None:
-            await run(stage, "SELECT 1", "SELECT 2")
+            await run(harness, "SELECT 1", "SELECT 2")
 
         async def count(tally: list[BaseException | None], stop: asyncio.Event) -> None:
             while not stop.is_set():
@@ -84,11 +92,11 @@ async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_i
 
         async def served(times: int) -> None:
             before = len(tally)
-            await until(lambda: tally[before:].count(None) >= times)
+            await wait_until(lambda: tally[before:].count(None) >= times)
 
         async def answered(times: int) -> None:
             before = len(tally)
-            await until(lambda: len(tally) >= before + times)
+            await wait_until(lambda: len(tally) >= before + times)
 
         tally: list[BaseException | None] = []
         stop = asyncio.Event()
@@ -118,14 +126,14 @@ async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
     own_postgres: engines.Postgres,
 ) -> None:
     async with database_at(own_postgres.url) as database:
-        stage = stage_on(database)
-        await asyncio.gather(*(run(stage, "SELECT pg_sleep(0.05)") for _ in range(5)))
+        harness = harness_on(database)
+        await asyncio.gather(*(run(harness, "SELECT pg_sleep(0.05)") for _ in range(5)))
         await asyncio.to_thread(own_postgres.kill)
         await asyncio.to_thread(own_postgres.start)
         troubles = []
         for _ in range(10):
             try:
-                await run(stage, "SELECT 1")
+                await run(harness, "SELECT 1")
             except Refusal as refusal:
                 troubles.append(refusal)
         assert len(troubles) <= 1
@@ -136,10 +144,10 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
     own_postgres: engines.Postgres, moment: str
 ) -> None:
     async with database_at(own_postgres.url) as database:
-        stage = stage_on(database)
+        harness = harness_on(database)
 
         async def work_on() -> None:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 await run_in(work, "SELECT 1")
                 assert isinstance(work, PostgresUnitOfWork)
                 work.sessions.raised[new_id()] = 3
@@ -152,8 +160,8 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
                     await run_in(work, "SELECT 2")
 
         await refused(work_on())
-        assert stage.blocklist.published == []
-        assert stage.nudged == []
+        assert harness.blocklist.published == []
+        assert harness.nudged == []
         await asyncio.to_thread(own_postgres.start)
         await all_returned(database)
 
@@ -196,26 +204,26 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
         ]
 
     async with database_at(own_postgres.url) as database:
-        stage = stage_on(database)
-        await run(stage, "SELECT 1")
+        harness = harness_on(database)
+        await run(harness, "SELECT 1")
         assert told() == []
         for _ in range(2):
             caplog.clear()
             await asyncio.to_thread(own_postgres.kill)
             await database.close()
             for _ in range(20):
-                await refused(run(stage, "SELECT 1"))
+                await refused(run(harness, "SELECT 1"))
             await asyncio.to_thread(own_postgres.start)
             for _ in range(3):
-                await run(stage, "SELECT 1")
+                await run(harness, "SELECT 1")
             assert told() == [
                 ("ERROR", "database_unavailable", "ConnectionRefusedError", None),
                 ("WARNING", "database_recovered", None, None),
             ]
     caplog.clear()
     async with database_at(own_postgres.url.replace("@", "x@", 1)) as database:
-        await refused(run(stage_on(database), "SELECT 1"))
-        await refused(run(stage_on(database), "SELECT 1"))
+        await refused(run(harness_on(database), "SELECT 1"))
+        await refused(run(harness_on(database), "SELECT 1"))
     assert told() == [("ERROR", "database_unavailable", "InvalidPasswordError", "28P01")]
     assert own_postgres.password not in caplog.text
 
@@ -224,13 +232,13 @@ async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_no
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch(quiet=60))
-    stage = stage_on(database)
-    await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
-    await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"))
+    harness = harness_on(database)
+    await refused(run(harness, "DO $$ BEGIN RAISE SQLSTATE '40P01'; END $$"))
+    await refused(run(harness, "DO $$ BEGIN RAISE SQLSTATE '55P03'; END $$"))
     assert caplog.records == []
     for _ in range(5):
-        await refused(run(stage, "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$"))
-        await run(stage, "SELECT 1")
+        await refused(run(harness, "DO $$ BEGIN RAISE SQLSTATE '53300'; END $$"))
+        await run(harness, "SELECT 1")
     assert [(it.getMessage(), vars(it)["sqlstate"]) for it in caplog.records] == [("database_unavailable", "53300")]
 
 
@@ -240,7 +248,7 @@ async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_no
 async def test_nobody_at_the_port_is_an_outage(migrated: str) -> None:
     wrong = migrated.rsplit(":", 1)[0] + ":1/latchkey"
     async with database_at(wrong) as database:
-        await refused(run(stage_on(database), "SELECT 1"))
+        await refused(run(harness_on(database), "SELECT 1"))
         await refused(PostgresRevocationStore(database).min_generations([new_id()]))
 
 
@@ -249,18 +257,18 @@ async def test_a_database_that_does_not_let_us_in_is_an_outage(migrated: str, ch
     head, _, tail = migrated.partition("@")
     wrong = f"{head}x@{tail}" if change == "password" else f"{migrated}_there_is_none"
     async with database_at(wrong) as database:
-        await refused(run(stage_on(database), "SELECT 1"))
+        await refused(run(harness_on(database), "SELECT 1"))
 
 
 async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole(migrated: str) -> None:
     async with database_at(migrated, pool_size=2, deadline=0.3) as database:
-        stage = stage_on(database)
+        harness = harness_on(database)
         for _ in range(3):
-            await asyncio.gather(*(refused(run(stage, "SELECT pg_sleep(5)")) for _ in range(2)))
-        await run(stage, "SELECT 1")
-        await refused(run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
-        await refused(run(stage, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
-        await run(stage, "SELECT 1")
+            await asyncio.gather(*(refused(run(harness, "SELECT pg_sleep(5)")) for _ in range(2)))
+        await run(harness, "SELECT 1")
+        await refused(run(harness, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)"))
+        await refused(run(harness, "SET LOCAL lock_timeout = 10", "SELECT pg_sleep(5)"))
+        await run(harness, "SELECT 1")
         await all_returned(database, pool_size=2)
 
 
@@ -269,40 +277,44 @@ async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_ans
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch())
     async with database_at(migrated, pool_size=2) as database:
-        stage = stage_on(database)
-        slow = asyncio.create_task(run(stage, "SELECT pg_sleep(9)"))
+        harness = harness_on(database)
+        slow = asyncio.create_task(run(harness, "SELECT pg_sleep(9)"))
         await asyncio.sleep(0.1)
-        await run(stage, "SELECT 1")
+        await run(harness, "SELECT 1")
         with pytest.raises(Refusal, match="took too long") as refusal:
             await slow
         assert refusal.value.code is ErrorCode.UNAVAILABLE
         with pytest.raises(Refusal, match="took too long"):
-            await run(stage, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)")
+            await run(harness, "SET LOCAL statement_timeout = 10", "SELECT pg_sleep(5)")
     assert [it.message for it in caplog.records] == ["statement_timed_out"]
 
 
 async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
     async with database_at(migrated) as database:
         store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
-        stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
-        await refused(run(stage, *["SELECT pg_sleep(0.1)"] * 50))
-        await run(stage, "SELECT 1")
+        harness = StoreHarness(
+            store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
+        )
+        await refused(run(harness, *["SELECT pg_sleep(0.1)"] * 50))
+        await run(harness, "SELECT 1")
 
 
 async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(database: Database) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
-    stage = Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), [])
+    harness = StoreHarness(
+        store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
+    )
 
     async def caller(*, alone: bool) -> None:
         if alone:
             start_deadline()
         for _ in range(2):
-            await run(stage, "SELECT pg_sleep(0.9)")
+            await run(harness, "SELECT pg_sleep(0.9)")
 
     await caller(alone=False)
     await asyncio.create_task(caller(alone=False))
     await refused(asyncio.create_task(caller(alone=True)))
-    await run(stage, "SELECT 1")
+    await run(harness, "SELECT 1")
 
 
 async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:
@@ -321,13 +333,13 @@ async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: 
 
 async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
     async with database_at(migrated, pool_size=1, deadline=0.3) as database:
-        stage = stage_on(database)
-        async with stage.begin() as work:
+        harness = harness_on(database)
+        async with harness.begin() as work:
             await run_in(work, "SELECT 1")
-            await refused(run(stage, "SELECT 2"))
-            await refused(stage.revocations.min_generations([new_id()]))
+            await refused(run(harness, "SELECT 2"))
+            await refused(harness.revocations.min_generations([new_id()]))
             await run_in(work, "SELECT 3")
-        await run(stage, "SELECT 4")
+        await run(harness, "SELECT 4")
 
 
 async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.Postgres) -> None:
@@ -335,19 +347,19 @@ async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.
         await connection.execute(text("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 1"))
         url = own_postgres.url.replace(f"latchkey:{own_postgres.password}@", "narrow:narrow@")
         async with database_at(url) as database:
-            stage = stage_on(database)
-            async with stage.begin() as work:
+            harness = harness_on(database)
+            async with harness.begin() as work:
                 await run_in(work, "SELECT 1")
-                await refused(run(stage, "SELECT 2"))
+                await refused(run(harness, "SELECT 2"))
 
 
 async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(database: Database) -> None:
-    stage = stage_on(database)
-    users = [await stage.user(f"dead{number}@example.org") for number in range(2)]
+    harness = harness_on(database)
+    users = [await harness.user(f"dead{number}@example.org") for number in range(2)]
     both_in = asyncio.Barrier(2)
 
     async def cross(first: int, second: int) -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await run_in(work, "SET LOCAL deadlock_timeout = '50ms'")
             await work.users.rehash(users[first].id, old="hash", new=f"by{first}")
             await both_in.wait()
@@ -355,84 +367,84 @@ async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(data
 
     ends = await asyncio.gather(cross(0, 1), cross(1, 0), return_exceptions=True)
     assert sorted(map(_is_outage, filter(None, ends))) == [True]
-    kept = [await stage.kept_user(user.id) for user in users]
+    kept = [await harness.load_user(user.id) for user in users]
     assert len({user.password_hash for user in kept if user is not None}) == 1
 
 
 async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(database: Database) -> None:
-    stage = stage_on(database)
+    harness = harness_on(database)
 
     async def write() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await run_in(work, "SET TRANSACTION READ ONLY")
             await work.users.add(claim())
 
     await refused(write())
-    assert await stage.revocations.min_generations([new_id()]) == {}
+    assert await harness.revocations.min_generations([new_id()]) == {}
 
 
 @pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
 async def test_a_connection_that_an_operator_ends_is_an_outage(database: Database, end: str) -> None:
-    stage = stage_on(database)
+    harness = harness_on(database)
 
     async def ended() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             pid = await run_in(work, "SELECT pg_backend_pid()")
             waiting = asyncio.create_task(run_in(work, "SELECT pg_sleep(5)"))
             await asyncio.sleep(0.05)
-            await run(stage, f"SELECT {end}({pid})")
+            await run(harness, f"SELECT {end}({pid})")
             await waiting
 
     await refused(ended())
-    await run(stage, "SELECT 1")
+    await run(harness, "SELECT 1")
 
 
 # -- what is no outage ------------------------------------------------------------------------------------
 
 
 async def test_our_own_mistakes_are_not_excused_as_outages(database: Database) -> None:
-    stage = stage_on(database)
-    user = await stage.user()
+    harness = harness_on(database)
+    user = await harness.user()
 
     async def add_again() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.add(user)
 
     async def ask_for_nonsense() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.page(query="", role=None, limit=2**70, after=None)
 
     async def keep_nonsense() -> None:
-        async with stage.begin() as work:
-            await work.outbox.add(owed(user_id=cast(UUID, "no id")))
+        async with harness.begin() as work:
+            await work.outbox.add(queued_mail(user_id=cast(UUID, "no id")))
 
     with pytest.raises(asyncpg.UndefinedTableError):
-        await run(stage, "SELECT nothing FROM nowhere")
+        await run(harness, "SELECT nothing FROM nowhere")
     with pytest.raises(asyncpg.UniqueViolationError):
         await add_again()
     with pytest.raises(asyncpg.DataError):
         await ask_for_nonsense()
     with pytest.raises(Exception, match="invalid UUID"):
         await keep_nonsense()
-    await run(stage, "SELECT 1")
+    await run(harness, "SELECT 1")
 
 
 async def test_what_is_raised_by_whoever_works_passes_as_it_is(database: Database) -> None:
-    stage = stage_on(database)
+    harness = harness_on(database)
 
     async def undone() -> None:
-        async with stage.begin():
-            raise Undo
+        async with harness.begin():
+            raise Rollback
 
-    with pytest.raises(Undo):
+    with pytest.raises(Rollback):
         await undone()
 
 
 async def test_works_that_are_cancelled_give_their_connections_back(database: Database) -> None:
-    stage = stage_on(database)
+    harness = harness_on(database)
 
     async def work_on(number: int) -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.add(claim(f"cancelled{number}@example.org"))
             await run_in(work, "SELECT pg_sleep(0.01)")
             await asyncio.sleep(5)
@@ -446,5 +458,5 @@ async def test_works_that_are_cancelled_give_their_connections_back(database: Da
             task.cancel()
         await asyncio.gather(*works, return_exceptions=True)
     await all_returned(database, pool_size=POOL_SIZE)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert await work.users.page(query="cancelled", role=None, limit=9, after=None) == []

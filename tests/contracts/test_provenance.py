@@ -17,7 +17,7 @@ from adapters.uuid7 import lowest
 from domain.audit import EventType
 from domain.retention import Cleared, Leftover
 from domain.user import Provenance
-from tests.support.stage import NOW, new_id
+from tests.support.store_harness import NOW, new_id
 
 pytestmark = pytest.mark.anyio
 

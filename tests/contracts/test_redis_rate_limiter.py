@@ -19,7 +19,7 @@ from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
-from tests.support.limiting import KEYS, NOBODY, SECRET, Clock, Player, counting, refused
+from tests.support.limiting import KEYS, NOBODY, SECRET, Clock, LimiterHarness, counting, refused
 from tests.support.tcp_proxy import proxy
 
 pytestmark = pytest.mark.anyio
@@ -74,7 +74,7 @@ async def test_a_key_tells_nothing_without_the_secret_and_its_change_begins_anew
 ) -> None:
     for secret in (SECRET, SECRET[::-1]):
         async with counting(valkey.url, secret=secret) as limits:
-            assert await Player(limits, Clock()).room(LOGIN) == 10
+            assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
             await limits.spend(LOGIN)
     assert len(await redis.keys(KEYS)) == 2
 
@@ -85,7 +85,7 @@ async def test_a_bucket_keeps_no_more_than_it_may_need(valkey: engines.Valkey, r
         for _ in range(12):
             await limits.spend(bucket)
             await clock.move(timedelta(hours=5))
-            await Player(limits, clock).room(bucket)
+            await LimiterHarness(limits, clock).room(bucket)
         [key] = await redis.keys(KEYS)
         assert await redis.zcard(key) <= 5
 
@@ -177,10 +177,10 @@ async def test_who_leaves_before_the_answer_has_spent_all_the_same(valkey: engin
 
 async def fills(limits: Limits, times: int) -> None:
     """So many pass, and the next does not."""
-    player = Player(limits, Clock())
+    limiter = LimiterHarness(limits, Clock())
     for _ in range(times):
-        await player.passes(LOGIN, NETWORK)
-    assert (await player.refuses(LOGIN, NETWORK)).reason == Limit.LOGIN
+        await limiter.passes(LOGIN, NETWORK)
+    assert (await limiter.refuses(LOGIN, NETWORK)).reason == Limit.LOGIN
 
 
 async def test_while_redis_is_gone_the_process_counts_its_part(caplog: pytest.LogCaptureFixture) -> None:
@@ -234,8 +234,8 @@ async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines
         await healed(limits)
         for receipt in (before, during):
             await limits.refund(receipt)
-        assert await Player(limits, Clock()).room(LOGIN) == 10
-        assert await Player(counter, Clock()).room(LOGIN) == 10
+        assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
+        assert await LimiterHarness(counter, Clock()).room(LOGIN) == 10
 
 
 async def test_a_redis_that_is_emptied_begins_anew(valkey: engines.Valkey, redis: "Redis") -> None:

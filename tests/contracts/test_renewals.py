@@ -18,8 +18,8 @@ from domain.role import Role
 from domain.session import EndReason, Session
 from domain.user import User
 from tests.support.sql import waited_for
-from tests.support.stage import LATER, LIFETIMES, SpyingBlocklist, Stage, until
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import StatementRecorder
+from tests.support.store_harness import LATER, LIFETIMES, SpyingBlocklist, StoreHarness, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -27,14 +27,14 @@ Moved = tuple[Session, User] | None
 
 
 @pytest.fixture
-def rows(database: Database) -> Stage:
+def rows(database: Database) -> StoreHarness:
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
-    return Stage(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
+    return StoreHarness(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
 
 
-async def renewed(stage: Stage, session: Session, generation: int = 1) -> Moved:
-    return await stage.renewals.advance(session.id, generation=generation, now=LATER, lifetimes=LIFETIMES)
+async def renewed(harness: StoreHarness, session: Session, generation: int = 1) -> Moved:
+    return await harness.renewals.advance(session.id, generation=generation, now=LATER, lifetimes=LIFETIMES)
 
 
 async def hold(connection: AsyncConnection, session: Session) -> None:
@@ -42,24 +42,24 @@ async def hold(connection: AsyncConnection, session: Session) -> None:
 
 
 async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
-    rows: Stage, database: Database
+    rows: StoreHarness, database: Database
 ) -> None:
     people = [await rows.user(f"user{number}@example.org") for number in range(40)]
     theirs = [await rows.session(user) for user in people]
     await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
     async with rows.begin() as work:
         await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
-    overheard = Overheard(database)
+    recorder = StatementRecorder(database)
     answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
     # One for all, and one more for each who asks for what cannot be: five times two.
-    assert 0 < len(overheard.taken()) <= 12
+    assert 0 < len(recorder.take()) <= 12
     for number, moved in enumerate(answers):
         session, user = theirs[number % 40], people[number % 40]
         cannot = number % 40 in {1, 2}
         assert moved == (None if cannot else (session.advanced(now=LATER, lifetimes=LIFETIMES), user))
 
 
-async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(rows: Stage) -> None:
+async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(rows: StoreHarness) -> None:
     session = await rows.session(await rows.user())
     await renewed(rows, session)
     before, now, ahead = await asyncio.gather(*(renewed(rows, session, generation) for generation in (1, 2, 9)))
@@ -69,7 +69,7 @@ async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_nobody_waits_for_another_s_session(rows: Stage, engine: AsyncEngine, ended: bool) -> None:
+async def test_nobody_waits_for_another_s_session(rows: StoreHarness, engine: AsyncEngine, ended: bool) -> None:
     user = await rows.user()
     held, free, later = [await rows.session(user) for _ in range(3)]
     async with engine.begin() as connection:
@@ -86,7 +86,7 @@ async def test_nobody_waits_for_another_s_session(rows: Stage, engine: AsyncEngi
     assert (await waiting is None) == ended
 
 
-async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engine: AsyncEngine) -> None:
+async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: StoreHarness, engine: AsyncEngine) -> None:
     user = await rows.user(role=Role.ADMIN)
     session = await rows.session(user)
     async with engine.begin() as connection:
@@ -100,7 +100,7 @@ async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: Stage, engi
 
 
 async def test_what_a_server_wakes_up_to_is_not_done_any_more(
-    rows: Stage, database: Database, engine: AsyncEngine
+    rows: StoreHarness, database: Database, engine: AsyncEngine
 ) -> None:
     """Else whoever was told that it is away, and asks again after the grace, would have been robbed."""
     user = await rows.user()
@@ -128,11 +128,13 @@ async def test_what_a_server_wakes_up_to_is_not_done_any_more(
 
     assert refusal.value.code == ErrorCode.UNAVAILABLE
     await database.close()
-    await until(gone)
-    assert (await rows.kept_session(session.id)).generation == 1
+    await wait_until(gone)
+    assert (await rows.load_session(session.id)).generation == 1
 
 
-async def test_many_who_wait_for_one_session_leave_connections_for_others(rows: Stage, engine: AsyncEngine) -> None:
+async def test_many_who_wait_for_one_session_leave_connections_for_others(
+    rows: StoreHarness, engine: AsyncEngine
+) -> None:
     user = await rows.user()
     held, free = await rows.session(user), await rows.session(user)
     async with engine.begin() as connection:
@@ -145,7 +147,7 @@ async def test_many_who_wait_for_one_session_leave_connections_for_others(rows: 
     assert {one and one[0].generation for one in await asyncio.gather(*waiting)} == {2, None}
 
 
-async def test_who_leaves_takes_nobody_s_renewal_along(rows: Stage) -> None:
+async def test_who_leaves_takes_nobody_s_renewal_along(rows: StoreHarness) -> None:
     user = await rows.user()
     leaving, staying = await rows.session(user), await rows.session(user)
     calls = [asyncio.create_task(renewed(rows, session)) for session in (leaving, staying)]
@@ -154,4 +156,4 @@ async def test_who_leaves_takes_nobody_s_renewal_along(rows: Stage) -> None:
     moved = await calls[1]
     assert moved is not None
     assert moved[0].id == staying.id
-    assert (await rows.kept_session(staying.id)).generation == 2
+    assert (await rows.load_session(staying.id)).generation == 2

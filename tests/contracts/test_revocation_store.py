@@ -19,139 +19,139 @@ from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from domain.user import User
 from tests.contracts.conftest import PassBy
-from tests.support.stage import LATER, SpyingBlocklist, Stage, at_once, new_id
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import StatementRecorder
+from tests.support.store_harness import LATER, SpyingBlocklist, StoreHarness, new_id, run_concurrently
 
 pytestmark = pytest.mark.anyio
 
 MINUTE = timedelta(minutes=1)
 
 
-async def end(stage: Stage, session: Session) -> None:
-    async with stage.begin() as work:
+async def end(harness: StoreHarness, session: Session) -> None:
+    async with harness.begin() as work:
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
 
 
-async def outdate(stage: Stage, user: User) -> None:
-    async with stage.begin() as work:
+async def outdate(harness: StoreHarness, user: User) -> None:
+    async with harness.begin() as work:
         await work.sessions.revoke_access_tokens(user.id)
 
 
-async def test_the_minimum_generation_of_live_and_ended_sessions(stage: Stage) -> None:
-    user = await stage.user()
-    fresh, over = await stage.session(user), await stage.session(user)
-    assert await stage.revocations.min_generations([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
-    await outdate(stage, user)
-    await end(stage, over)
-    assert await stage.revocations.min_generations([fresh.id, over.id]) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.revocations.min_generations([over.id]) == {over.id: ENDED}
-    assert await stage.revocations.min_generations([]) == {}
+async def test_the_minimum_generation_of_live_and_ended_sessions(harness: StoreHarness) -> None:
+    user = await harness.user()
+    fresh, over = await harness.session(user), await harness.session(user)
+    assert await harness.revocations.min_generations([fresh.id, over.id, new_id()]) == {fresh.id: 0, over.id: 0}
+    await outdate(harness, user)
+    await end(harness, over)
+    assert await harness.revocations.min_generations([fresh.id, over.id]) == {fresh.id: 2, over.id: ENDED}
+    assert await harness.revocations.min_generations([over.id]) == {over.id: ENDED}
+    assert await harness.revocations.min_generations([]) == {}
 
 
-async def test_revocations_are_listed_within_the_period(stage: Stage, pass_by: PassBy) -> None:
-    user = await stage.user()
-    fresh, over = await stage.session(user), await stage.session(user)
-    await outdate(stage, user)
+async def test_revocations_are_listed_within_the_period(harness: StoreHarness, pass_by: PassBy) -> None:
+    user = await harness.user()
+    fresh, over = await harness.session(user), await harness.session(user)
+    await outdate(harness, user)
     await pass_by(30 * MINUTE)
-    await end(stage, over)
-    assert await stage.revocations.revoked(within=31 * MINUTE) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.revocations.revoked(within=29 * MINUTE) == {over.id: ENDED}
+    await end(harness, over)
+    assert await harness.revocations.revoked(within=31 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await harness.revocations.revoked(within=29 * MINUTE) == {over.id: ENDED}
     await pass_by(30 * MINUTE)
-    assert await stage.revocations.revoked(within=61 * MINUTE) == {fresh.id: 2, over.id: ENDED}
-    assert await stage.revocations.revoked(within=31 * MINUTE) == {over.id: ENDED}
-    assert await stage.revocations.revoked(within=29 * MINUTE) == {}
+    assert await harness.revocations.revoked(within=61 * MINUTE) == {fresh.id: 2, over.id: ENDED}
+    assert await harness.revocations.revoked(within=31 * MINUTE) == {over.id: ENDED}
+    assert await harness.revocations.revoked(within=29 * MINUTE) == {}
 
 
 @pytest.mark.parametrize("wrong", [timedelta(hours=-2), timedelta(hours=2)], ids=["behind", "ahead"])
 async def test_a_process_clock_two_hours_off_does_not_change_the_period(
-    stage: Stage, pass_by: PassBy, wrong: timedelta
+    harness: StoreHarness, pass_by: PassBy, wrong: timedelta
 ) -> None:
-    user = await stage.user()
-    outdated, over = await stage.session(user), await stage.session(user)
+    user = await harness.user()
+    outdated, over = await harness.session(user), await harness.session(user)
     now = datetime.now(UTC) + wrong
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.sessions.end(over.id, now=now, reason=EndReason.LOGOUT)
         await work.sessions.revoke_access_tokens(user.id)
-    assert await stage.revocations.revoked(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
+    assert await harness.revocations.revoked(within=60 * MINUTE) == {outdated.id: 2, over.id: ENDED}
     await pass_by(61 * MINUTE)
-    assert await stage.revocations.revoked(within=60 * MINUTE) == {}
+    assert await harness.revocations.revoked(within=60 * MINUTE) == {}
 
 
-async def test_a_revocation_is_pending_until_it_is_marked(stage: Stage) -> None:
-    user = await stage.user()
-    fresh, over = await stage.session(user), await stage.session(user)
-    assert await stage.revocations.pending() == {}
-    await outdate(stage, user)
-    await end(stage, over)
-    assert await stage.revocations.pending() == {fresh.id: 2, over.id: ENDED}
-    await stage.revocations.mark_published({over.id: ENDED, new_id(): ENDED})
-    assert await stage.revocations.pending() == {fresh.id: 2}
-    await stage.revocations.mark_published({fresh.id: 2})
-    assert await stage.revocations.pending() == {}
-    await stage.revocations.mark_published({})
-    assert await stage.revocations.revoked(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
+async def test_a_revocation_is_pending_until_it_is_marked(harness: StoreHarness) -> None:
+    user = await harness.user()
+    fresh, over = await harness.session(user), await harness.session(user)
+    assert await harness.revocations.pending() == {}
+    await outdate(harness, user)
+    await end(harness, over)
+    assert await harness.revocations.pending() == {fresh.id: 2, over.id: ENDED}
+    await harness.revocations.mark_published({over.id: ENDED, new_id(): ENDED})
+    assert await harness.revocations.pending() == {fresh.id: 2}
+    await harness.revocations.mark_published({fresh.id: 2})
+    assert await harness.revocations.pending() == {}
+    await harness.revocations.mark_published({})
+    assert await harness.revocations.revoked(within=MINUTE) == {fresh.id: 2, over.id: ENDED}
 
 
-async def test_a_session_revoked_further_stays_pending(stage: Stage) -> None:
-    user = await stage.user()
-    session = await stage.session(user)
-    await outdate(stage, user)
-    said = await stage.revocations.pending()
-    await end(stage, session)
-    await stage.revocations.mark_published(said)
-    assert await stage.revocations.pending() == {session.id: ENDED}
+async def test_a_session_revoked_further_stays_pending(harness: StoreHarness) -> None:
+    user = await harness.user()
+    session = await harness.session(user)
+    await outdate(harness, user)
+    said = await harness.revocations.pending()
+    await end(harness, session)
+    await harness.revocations.mark_published(said)
+    assert await harness.revocations.pending() == {session.id: ENDED}
 
 
-async def test_marking_during_revocations_loses_none_and_blocks_none(stage: Stage) -> None:
-    user = await stage.user()
+async def test_marking_during_revocations_loses_none_and_blocks_none(harness: StoreHarness) -> None:
+    user = await harness.user()
     for _ in range(15):
-        sessions = [await stage.session(user) for _ in range(5)]
-        await outdate(stage, user)
-        said = await stage.revocations.pending()
+        sessions = [await harness.session(user) for _ in range(5)]
+        await outdate(harness, user)
+        said = await harness.revocations.pending()
 
         async def end_all() -> None:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
 
         def saying(floors: dict[UUID, int]) -> Callable[[], Awaitable[None]]:
             async def say() -> None:
-                await stage.revocations.mark_published(floors)
+                await harness.revocations.mark_published(floors)
 
             return say
 
         backwards = dict(reversed(list(said.items())))
-        await at_once([saying(dict(said)), end_all, saying(backwards), saying(dict(said))])
-        unpublished = await stage.revocations.pending()
+        await run_concurrently([saying(dict(said)), end_all, saying(backwards), saying(dict(said))])
+        unpublished = await harness.revocations.pending()
         assert {session.id: ENDED for session in sessions}.items() <= unpublished.items()
-        await stage.revocations.mark_published(unpublished)
+        await harness.revocations.mark_published(unpublished)
 
 
-async def test_one_of_concurrent_promotions_succeeds(stage: Stage) -> None:
-    assert await stage.revocations.primary() is None
+async def test_one_of_concurrent_promotions_succeeds(harness: StoreHarness) -> None:
+    assert await harness.revocations.primary() is None
 
     def taking(server: str, after: BlocklistPrimary | None) -> Callable[[], Awaitable[None]]:
         async def take() -> None:
-            await stage.revocations.promote(server, after=after)
+            await harness.revocations.promote(server, after=after)
 
         return take
 
     primary = None
     for number in range(1, 6):
-        await at_once([taking(f"server {server}", primary) for server in range(5)])
-        late, primary = primary, await stage.revocations.primary()
+        await run_concurrently([taking(f"server {server}", primary) for server in range(5)])
+        late, primary = primary, await harness.revocations.primary()
         assert primary is not None
         assert primary.epoch == number
-        await stage.revocations.promote("too late", after=late)
-        assert await stage.revocations.primary() == primary
+        await harness.revocations.promote("too late", after=late)
+        assert await harness.revocations.primary() == primary
 
 
 async def test_marking_does_not_wait_for_open_transactions(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresRevocationStore(database)
-    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
-    user = await stage.user()
-    held, free = await stage.session(user), await stage.session(user)
-    await outdate(stage, user)
+    harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    user = await harness.user()
+    held, free = await harness.session(user), await harness.session(user)
+    await outdate(harness, user)
     async with engine.begin() as connection:
         await connection.execute(select(sessions).where(sessions.c.id == held.id).with_for_update())
         async with asyncio.timeout(5):
@@ -159,33 +159,33 @@ async def test_marking_does_not_wait_for_open_transactions(database: Database, e
     assert await floors.pending() == {held.id: 2}
 
 
-async def test_a_revocation_is_read_after_its_commit(stage: Stage) -> None:
-    user = await stage.user()
+async def test_a_revocation_is_read_after_its_commit(harness: StoreHarness) -> None:
+    user = await harness.user()
     for _ in range(20):
-        session = await stage.session(user)
+        session = await harness.session(user)
 
         async def look(session: Session = session) -> None:
-            await stage.revocations.min_generations([session.id])
+            await harness.revocations.min_generations([session.id])
 
         async def end_and_look(session: Session = session) -> None:
-            await end(stage, session)
-            assert await stage.revocations.min_generations([session.id]) == {session.id: ENDED}
+            await end(harness, session)
+            assert await harness.revocations.min_generations([session.id]) == {session.id: ENDED}
 
-        await at_once([look] * 10 + [end_and_look] + [look] * 10)
+        await run_concurrently([look] * 10 + [end_and_look] + [look] * 10)
 
 
 async def test_hundreds_of_callers_share_few_statements(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     floors = PostgresRevocationStore(database)
-    stage = Stage(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
-    user = await stage.user()
-    sessions = [await stage.session(user) for _ in range(40)]
-    await outdate(stage, user)
+    harness = StoreHarness(store, PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    user = await harness.user()
+    sessions = [await harness.session(user) for _ in range(40)]
+    await outdate(harness, user)
     for session in sessions[::2]:
-        await end(stage, session)
-    overheard = Overheard(database)
+        await end(harness, session)
+    recorder = StatementRecorder(database)
     answers = await asyncio.gather(*(floors.min_generations([sessions[number % 40].id]) for number in range(400)))
-    assert 0 < len(overheard.taken()) <= 2
+    assert 0 < len(recorder.take()) <= 2
     for number, answer in enumerate(answers):
         assert answer == {sessions[number % 40].id: 2 if number % 2 else ENDED}
 

@@ -11,116 +11,129 @@ from domain.outbox import DeliveryOutcome
 from domain.refusals import Refusal
 from domain.role import Role
 from domain.session import EndReason
-from tests.support.stage import LATER, NOW, Stage, Undo, at_once, claim, login_of, new_id, opened, owed
+from tests.support.store_harness import (
+    LATER,
+    NOW,
+    Rollback,
+    StoreHarness,
+    claim,
+    login_event,
+    new_id,
+    new_session,
+    queued_mail,
+    run_concurrently,
+)
 
 pytestmark = pytest.mark.anyio
 
 
-async def everything(stage: Stage) -> None:
+async def everything(harness: StoreHarness) -> None:
     """A change of each kind, in one work."""
     user = claim("all@example.org", role=Role.ADMIN)
-    session = opened(user)
-    async with stage.begin() as work:
+    session = new_session(user)
+    async with harness.begin() as work:
         await work.users.add(user)
         await work.users.verify_email(user.id, credential_version=1, now=NOW)
-        await work.sessions.open(session, credential_version=1, event=login_of(session))
+        await work.sessions.open(session, credential_version=1, event=login_event(session))
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
-        await work.outbox.add(owed())
+        await work.outbox.add(queued_mail())
         (mail,) = await work.outbox.lease(now=NOW, hold=LATER - NOW, limit=1)
         await work.outbox.record_outcome(mail, DeliveryOutcome.PARKED, now=LATER)
 
 
-async def traces(stage: Stage) -> tuple[int, int, int, int, int]:
-    async with stage.begin() as work:
+async def traces(harness: StoreHarness) -> tuple[int, int, int, int, int]:
+    async with harness.begin() as work:
         users = await work.users.page(query="all", role=None, limit=9, after=None)
         mails = await work.outbox.parked(limit=9)
-    raised = await stage.revocations.revoked(within=timedelta(hours=1))
-    return len(users), len(mails), len(raised), len(stage.blocklist.published), len(stage.nudged)
+    raised = await harness.revocations.revoked(within=timedelta(hours=1))
+    return len(users), len(mails), len(raised), len(harness.blocklist.published), len(harness.nudged)
 
 
-async def test_a_work_that_is_done_has_happened_entirely(stage: Stage) -> None:
-    await everything(stage)
-    assert await traces(stage) == (1, 1, 1, 1, 1)
+async def test_a_work_that_is_done_has_happened_entirely(harness: StoreHarness) -> None:
+    await everything(harness)
+    assert await traces(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_a_work_sees_what_it_has_done_itself(stage: Stage) -> None:
+async def test_a_work_sees_what_it_has_done_itself(harness: StoreHarness) -> None:
     user = claim()
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         await work.users.add(user)
         assert await work.users.by_email(user.email) == user
-        session = opened(user)
-        assert await work.sessions.open(session, credential_version=1, event=login_of(session)) == user
+        session = new_session(user)
+        assert await work.sessions.open(session, credential_version=1, event=login_event(session)) == user
         assert await work.sessions.by_id(session.id) == session
 
 
-async def test_nobody_sees_a_work_that_is_not_done(stage: Stage) -> None:
-    user = await stage.user()
-    session = await stage.session(user)
-    async with stage.begin() as work:
+async def test_nobody_sees_a_work_that_is_not_done(harness: StoreHarness) -> None:
+    user = await harness.user()
+    session = await harness.session(user)
+    async with harness.begin() as work:
         await work.sessions.end_all(user.id, now=LATER, reason=EndReason.LOGOUT_ALL)
-        await work.outbox.add(owed())
-        assert await stage.revocations.min_generations([session.id]) == {session.id: 0}
-        assert await stage.revocations.pending() == {}
-        assert (stage.blocklist.published, stage.nudged) == ([], [])
+        await work.outbox.add(queued_mail())
+        assert await harness.revocations.min_generations([session.id]) == {session.id: 0}
+        assert await harness.revocations.pending() == {}
+        assert (harness.blocklist.published, harness.nudged) == ([], [])
 
 
-@pytest.mark.parametrize("error", [Undo, OSError, KeyError, anyio.EndOfStream])
-async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(stage: Stage, error: type[Exception]) -> None:
+@pytest.mark.parametrize("error", [Rollback, OSError, KeyError, anyio.EndOfStream])
+async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(
+    harness: StoreHarness, error: type[Exception]
+) -> None:
     user = claim("all@example.org")
 
     async def spoilt() -> None:
-        async with stage.begin() as work:
+        async with harness.begin() as work:
             await work.users.add(user)
-            session = opened(user)
-            await work.sessions.open(session, credential_version=1, event=login_of(session))
+            session = new_session(user)
+            await work.sessions.open(session, credential_version=1, event=login_event(session))
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
-            await work.outbox.add(owed())
+            await work.outbox.add(queued_mail())
             raise error
 
     with pytest.raises((error, Refusal)):
         await spoilt()
-    assert await traces(stage) == (0, 0, 0, 0, 0)
+    assert await traces(harness) == (0, 0, 0, 0, 0)
 
 
-async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(stage: Stage) -> None:
+async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(harness: StoreHarness) -> None:
     for number in range(10):
         with anyio.CancelScope() as scope:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 await work.users.add(claim(f"all{number}@example.org"))
-                await work.outbox.add(owed())
+                await work.outbox.add(queued_mail())
                 scope.cancel()
                 await anyio.sleep(1)
-    assert await traces(stage) == (0, 0, 0, 0, 0)
-    await everything(stage)
-    assert await traces(stage) == (1, 1, 1, 1, 1)
+    assert await traces(harness) == (0, 0, 0, 0, 0)
+    await everything(harness)
+    assert await traces(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_a_work_without_endings_or_mails_says_nothing(stage: Stage) -> None:
-    user = await stage.user()
-    await stage.session(user)
-    async with stage.begin() as work:
+async def test_a_work_without_endings_or_mails_says_nothing(harness: StoreHarness) -> None:
+    user = await harness.user()
+    await harness.session(user)
+    async with harness.begin() as work:
         assert await work.sessions.end_all(new_id(), now=LATER, reason=EndReason.LOGOUT_ALL) == 0
         assert await work.sessions.revoke_access_tokens(new_id()) == 0
-    assert (stage.blocklist.published, stage.nudged) == ([], [])
+    assert (harness.blocklist.published, harness.nudged) == ([], [])
 
 
-async def test_works_that_meet_lose_none_of_what_they_did(stage: Stage) -> None:
+async def test_works_that_meet_lose_none_of_what_they_did(harness: StoreHarness) -> None:
     def register(number: int) -> Callable[[], Awaitable[None]]:
         async def add() -> None:
-            async with stage.begin() as work:
+            async with harness.begin() as work:
                 await work.users.add(claim(f"all{number}@example.org"))
-                await work.outbox.add(owed())
+                await work.outbox.add(queued_mail())
                 if number % 3 == 0:
-                    raise Undo
+                    raise Rollback
 
         async def add_unless_undone() -> None:
-            with suppress(Undo):
+            with suppress(Rollback):
                 await add()
 
         return add_unless_undone
 
-    await at_once(register(number) for number in range(60))
-    async with stage.begin() as work:
+    await run_concurrently(register(number) for number in range(60))
+    async with harness.begin() as work:
         kept = await work.users.page(query="all", role=None, limit=100, after=None)
     assert sorted(found.user.email for found in kept) == sorted(f"all{n}@example.org" for n in range(60) if n % 3)
-    assert len(stage.nudged) == 40
+    assert len(harness.nudged) == 40

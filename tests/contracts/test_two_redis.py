@@ -17,7 +17,7 @@ from adapters.revocations import BlocklistPrimary
 from domain.session import ENDED, EndReason, Session
 from entrypoints.devserver import engines
 from tests.support.blocklists import HORIZON, LEASE_KEY, FakeRevocationStore, gone, renewing, revocation_key, trusted
-from tests.support.stage import LATER, SpyingBlocklist, Stage, new_id, until
+from tests.support.store_harness import LATER, SpyingBlocklist, StoreHarness, new_id, wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -72,7 +72,7 @@ async def await_trust(blocklist: RedisBlocklist) -> None:
     async def it_is() -> bool:
         return await blocklist.min_generations([]) is not None
 
-    await until(it_is, within=10)
+    await wait_until(it_is, within=10)
 
 
 async def lease_of(client: "Redis") -> bytes:
@@ -200,8 +200,8 @@ async def test_forty_revocations_hold_while_two_servers_take_turns(
     floors, dice = PostgresRevocationStore(database), random.Random(7)
     sides = [at(url, floors, reelection_delay=0.9) for url in (valkey.url, other_valkey.url)]
     stores = [PostgresStore(database, blocklist=side, nudge=lambda _: None) for side in sides]
-    stage = Stage(stores[0], PostgresRenewals(database), floors, SpyingBlocklist(), [])
-    user = await stage.user()
+    harness = StoreHarness(stores[0], PostgresRenewals(database), floors, SpyingBlocklist(), [])
+    user = await harness.user()
     heard_of = [0, 0]
 
     async def revoke_and_ask(session: Session, delay: float, here: int) -> None:
@@ -215,7 +215,7 @@ async def test_forty_revocations_hold_while_two_servers_take_turns(
                 heard_of[number] += heard is not None
             await asyncio.sleep(0.01)
 
-    sessions = [await stage.session(user) for _ in range(40)]
+    sessions = [await harness.session(user) for _ in range(40)]
     async with renewing(sides[0], every=0.1), renewing(sides[1], every=0.1):
         await asyncio.gather(*(revoke_and_ask(session, dice.random() * 8, dice.randrange(2)) for session in sessions))
     primary = await floors.primary()

@@ -18,7 +18,7 @@ from entrypoints.devserver import engines
 from tests.support.browser import Browser
 from tests.support.service import ROOT, Service
 
-Places = Callable[[], tuple[str, str]]
+DatabaseFactory = Callable[[], tuple[str, str]]
 
 
 def migrate(url: str) -> None:
@@ -28,7 +28,7 @@ def migrate(url: str) -> None:
 
 
 @pytest.fixture(scope="session")
-def places(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Places]:
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DatabaseFactory]:
     """Gives out databases, migrated and empty, each with a Redis database of its own."""
     folder = tmp_path_factory.mktemp("engines")
     numbers = itertools.count(1)
@@ -70,21 +70,21 @@ def started(service: Service) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="session")
-def running(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with started(Service(tmp_path_factory.mktemp("service"), *places())) as service:
+def shared_service(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    with started(Service(tmp_path_factory.mktemp("service"), *databases())) as service:
         yield service
 
 
 @pytest.fixture
-def service(running: Service) -> Iterator[Service]:
-    yield running
-    running.close_clients()
+def service(shared_service: Service) -> Iterator[Service]:
+    yield shared_service
+    shared_service.close_clients()
 
 
 @pytest.fixture
-def apart(tmp_path: Path, places: Places) -> Iterator[Service]:
+def isolated_service(tmp_path: Path, databases: DatabaseFactory) -> Iterator[Service]:
     """A service that a test starts, kills and sets as it likes; nothing of it runs yet."""
-    made = Service(tmp_path, *places(), processes=1)
+    made = Service(tmp_path, *databases(), processes=1)
     yield made
     made.close_clients()
     made.stop()

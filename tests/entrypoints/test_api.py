@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from adapters.tokens.key_files import make_key
-from tests.support.service import PASSWORD, ROOT, Service, address, code, eventually
+from tests.support.service import PASSWORD, ROOT, Service, code, eventually, unique_email
 
 SLEEPY = """
 import sys, time
@@ -42,17 +42,17 @@ def test_a_server_does_without_coloured_tracebacks() -> None:
     assert done.stdout == "None\n"
 
 
-def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(apart: Service) -> None:
-    (apart.folder / "sitecustomize.py").write_text(SLEEPY)
-    apart.environ |= {"LATCHKEY_PROCESSES": "2", "PYTHONPATH": str(apart.folder)}
-    apart.start_api()
+def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(isolated_service: Service) -> None:
+    (isolated_service.folder / "sitecustomize.py").write_text(SLEEPY)
+    isolated_service.environ |= {"LATCHKEY_PROCESSES": "2", "PYTHONPATH": str(isolated_service.folder)}
+    isolated_service.start_api()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_port_that_is_taken_is_told_before_anything_starts(apart: Service, processes: str) -> None:
+def test_a_port_that_is_taken_is_told_before_anything_starts(isolated_service: Service, processes: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        api = apart.start("entrypoints.api", LATCHKEY_PORT=str(port), LATCHKEY_PROCESSES=processes)
+        api = isolated_service.start("entrypoints.api", LATCHKEY_PORT=str(port), LATCHKEY_PROCESSES=processes)
         assert api.process.wait(60) == 1
     said = f"cannot listen on 127.0.0.1:{port}: Address already in use. Set LATCHKEY_PORT to another port."
     assert api.log.read_text() == f"Latchkey cannot start.\nLATCHKEY_PORT: {said}\n"
@@ -60,27 +60,29 @@ def test_a_port_that_is_taken_is_told_before_anything_starts(apart: Service, pro
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("host", ["nohost.invalid", "192.0.2.1", "a..b"])
-def test_a_host_that_is_not_here_is_blamed_for_itself(apart: Service, host: str, processes: str) -> None:
-    api = apart.start("entrypoints.api", LATCHKEY_HOST=host, LATCHKEY_PROCESSES=processes)
+def test_a_host_that_is_not_here_is_blamed_for_itself(isolated_service: Service, host: str, processes: str) -> None:
+    api = isolated_service.start("entrypoints.api", LATCHKEY_HOST=host, LATCHKEY_PROCESSES=processes)
     assert api.process.wait(60) == 1
     said = api.log.read_text()
-    assert said.startswith(f"Latchkey cannot start.\nLATCHKEY_HOST: cannot listen on {host}:{apart.port}: ")
+    assert said.startswith(
+        f"Latchkey cannot start.\nLATCHKEY_HOST: cannot listen on {host}:{isolated_service.port}: "
+    )
     assert said.count("\n") == 2
     assert "LATCHKEY_PORT" not in said
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_an_address_in_brackets_is_listened_on(apart: Service, processes: str) -> None:
-    apart.environ |= {"LATCHKEY_HOST": "[::1]", "LATCHKEY_PROCESSES": processes}
-    apart.url = f"http://[::1]:{apart.port}"
-    apart.start_api()
+def test_an_address_in_brackets_is_listened_on(isolated_service: Service, processes: str) -> None:
+    isolated_service.environ |= {"LATCHKEY_HOST": "[::1]", "LATCHKEY_PROCESSES": processes}
+    isolated_service.url = f"http://[::1]:{isolated_service.port}"
+    isolated_service.start_api()
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_service_links_are_ignored_and_named_once(apart: Service, processes: str) -> None:
+def test_service_links_are_ignored_and_named_once(isolated_service: Service, processes: str) -> None:
     links = {"LATCHKEY_NAME": "/web/latchkey", "LATCHKEY_SERVICE_HOST": "10.3.240.17"}
-    apart.environ |= {"LATCHKEY_PROCESSES": processes, **links}
-    said = apart.start_api().log.read_text()
+    isolated_service.environ |= {"LATCHKEY_PROCESSES": processes, **links}
+    said = isolated_service.start_api().log.read_text()
     assert said.count("service_links_ignored") == 1
     assert "unknown_settings" not in said
 
@@ -88,33 +90,40 @@ def test_service_links_are_ignored_and_named_once(apart: Service, processes: str
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("env", ["development", "production"])
 def test_a_full_disk_under_the_log_does_not_keep_the_api_from_serving(
-    apart: Service, env: str, processes: str
+    isolated_service: Service, env: str, processes: str
 ) -> None:
-    apart.environ |= {"LATCHKEY_ENV": env, "LATCHKEY_PROCESSES": processes, "LATCHKEY_UNKNOWN": "x"}
+    isolated_service.environ |= {"LATCHKEY_ENV": env, "LATCHKEY_PROCESSES": processes, "LATCHKEY_UNKNOWN": "x"}
     if env == "production":
-        make_key(apart.folder / "keys")
-        secrets = {"LATCHKEY_SECRET_KEY": token_hex(32), "LATCHKEY_SIGNING_KEYS": str(apart.folder / "keys")}
-        apart.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_PUBLIC_URL": apart.url, **secrets}
-    apart.folder.joinpath("api.log").symlink_to("/dev/full")
-    apart.start_api()
+        make_key(isolated_service.folder / "keys")
+        secrets = {
+            "LATCHKEY_SECRET_KEY": token_hex(32),
+            "LATCHKEY_SIGNING_KEYS": str(isolated_service.folder / "keys"),
+        }
+        isolated_service.environ |= {
+            "LATCHKEY_RATE_LIMITS": "on",
+            "LATCHKEY_PUBLIC_URL": isolated_service.url,
+            **secrets,
+        }
+    isolated_service.folder.joinpath("api.log").symlink_to("/dev/full")
+    isolated_service.start_api()
     for _ in range(3):
-        assert apart.client().get("/v1/me").status_code == 401
+        assert isolated_service.client().get("/v1/me").status_code == 401
 
 
-def test_a_full_disk_under_the_log_does_not_keep_the_worker_from_sending(apart: Service) -> None:
-    apart.folder.joinpath("worker.log").symlink_to("/dev/full")
-    apart.start_api()
-    apart.start_worker()
-    client, email = apart.client(), address()
+def test_a_full_disk_under_the_log_does_not_keep_the_worker_from_sending(isolated_service: Service) -> None:
+    isolated_service.folder.joinpath("worker.log").symlink_to("/dev/full")
+    isolated_service.start_api()
+    isolated_service.start_worker()
+    client, email = isolated_service.client(), unique_email()
     assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
-    assert apart.mail(email)
+    assert isolated_service.mail(email)
 
 
-def test_a_closed_stdout_does_not_keep_the_api_from_serving(apart: Service) -> None:
+def test_a_closed_stdout_does_not_keep_the_api_from_serving(isolated_service: Service) -> None:
     program = ["sh", "-c", 'exec "$0" -m entrypoints.api >&-', sys.executable]
-    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **apart.environ}) as api:
+    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **isolated_service.environ}) as api:
         try:
-            eventually(lambda: answers(apart), within=60)
+            eventually(lambda: answers(isolated_service), within=60)
             assert api.poll() is None
         finally:
             api.terminate()
@@ -127,16 +136,16 @@ def answers(service: Service) -> bool:
         return False
 
 
-def test_connections_that_linger_keep_nobody_from_the_port(apart: Service) -> None:
+def test_connections_that_linger_keep_nobody_from_the_port(isolated_service: Service) -> None:
     with (
-        socket.create_server(("127.0.0.1", apart.port)) as before,
-        socket.create_connection(("127.0.0.1", apart.port)) as client,
+        socket.create_server(("127.0.0.1", isolated_service.port)) as before,
+        socket.create_connection(("127.0.0.1", isolated_service.port)) as client,
     ):
         lingering, _ = before.accept()
         lingering.close()
         before.close()
         client.recv(1)
-        apart.start_api()
+        isolated_service.start_api()
 
 
 IMPATIENT = """
@@ -153,50 +162,52 @@ sys.meta_path.insert(0, Impatient())
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["entrypoints.api", "entrypoints.worker"])
 def test_who_is_told_to_leave_while_still_loading_leaves_and_says_nothing(
-    apart: Service, module: str, number: signal.Signals
+    isolated_service: Service, module: str, number: signal.Signals
 ) -> None:
-    (apart.folder / "sitecustomize.py").write_text(IMPATIENT)
-    part = apart.start(module, PYTHONPATH=str(apart.folder), AT="entrypoints.container", SIGNAL=str(int(number)))
+    (isolated_service.folder / "sitecustomize.py").write_text(IMPATIENT)
+    part = isolated_service.start(
+        module, PYTHONPATH=str(isolated_service.folder), AT="entrypoints.container", SIGNAL=str(int(number))
+    )
     assert part.process.wait(60) == -number
     assert part.log.read_text() == ""
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_who_is_told_to_leave_before_the_application_is_there_does_not_wait_for_it(
-    apart: Service, number: signal.Signals
+    isolated_service: Service, number: signal.Signals
 ) -> None:
-    (apart.folder / "sitecustomize.py").write_text(IMPATIENT)
-    environ = {"PYTHONPATH": str(apart.folder), "AT": "entrypoints.http.app", "SIGNAL": str(int(number))}
-    part = apart.start("entrypoints.api", LATCHKEY_PROCESSES="1", **environ)
+    (isolated_service.folder / "sitecustomize.py").write_text(IMPATIENT)
+    environ = {"PYTHONPATH": str(isolated_service.folder), "AT": "entrypoints.http.app", "SIGNAL": str(int(number))}
+    part = isolated_service.start("entrypoints.api", LATCHKEY_PROCESSES="1", **environ)
     assert part.process.wait(60) == -number
     [said] = part.log.read_text().splitlines()
     assert "serving" in said
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_readiness_fails_before_the_listener_closes(apart: Service, processes: str) -> None:
-    apart.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "300"}
-    api = apart.start_api()
+def test_readiness_fails_before_the_listener_closes(isolated_service: Service, processes: str) -> None:
+    isolated_service.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "300"}
+    api = isolated_service.start_api()
     api.process.send_signal(signal.SIGTERM)
 
     def draining() -> bool:
         # Each on a connection of its own, so that every process is asked.
-        return all(httpx.get(f"{apart.url}/health/ready").status_code == 503 for _ in range(10))
+        return all(httpx.get(f"{isolated_service.url}/health/ready").status_code == 503 for _ in range(10))
 
     eventually(draining)
-    answer = httpx.get(f"{apart.url}/health/ready")
+    answer = httpx.get(f"{isolated_service.url}/health/ready")
     assert (code(answer), answer.json()["detail"]) == ("unavailable", "Shutting down.")
-    assert httpx.head(f"{apart.url}/health/ready").status_code == 503
-    assert httpx.get(f"{apart.url}/health/live").status_code == 200
-    assert code(httpx.get(f"{apart.url}/v1/me")) == "token_missing"
+    assert httpx.head(f"{isolated_service.url}/health/ready").status_code == 503
+    assert httpx.get(f"{isolated_service.url}/health/live").status_code == 200
+    assert code(httpx.get(f"{isolated_service.url}/v1/me")) == "token_missing"
     api.process.send_signal(signal.SIGINT)  # whoever is in a hurry
     api.process.wait(60)
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_process_leaves_by_itself_after_draining(apart: Service, processes: str) -> None:
-    apart.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "1"}
-    api = apart.start_api()
+def test_a_process_leaves_by_itself_after_draining(isolated_service: Service, processes: str) -> None:
+    isolated_service.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "1"}
+    api = isolated_service.start_api()
     before = time.monotonic()
     api.process.send_signal(signal.SIGTERM)
     api.process.wait(60)

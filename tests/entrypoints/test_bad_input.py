@@ -9,8 +9,18 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.support.service import PASSWORD, Client, Service, address, code
-from tests.support.sweeping import FORM, SAMPLES, Call, asked, calls, holdings, malformed_bodies, raw, statuses
+from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.sweeping import (
+    FORM,
+    SAMPLES,
+    Call,
+    calls,
+    malformed_bodies,
+    raw,
+    request_line,
+    statuses,
+    stored_rows,
+)
 
 JSON = {"Content-Type": "application/json"}
 METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "TRACE", "PROPFIND", "MKCOL", "SEARCH", "PURGE"]
@@ -51,12 +61,12 @@ class Sweep:
 
     def expect(self, answer: httpx.Response, status: int, name: str, why: object) -> None:
         if answer.status_code != status or code(answer) != name:
-            self.surprises.append(f"{asked(answer)}: {why}: {answer.status_code} {answer.text[:200]}")
+            self.surprises.append(f"{request_line(answer)}: {why}: {answer.status_code} {answer.text[:200]}")
 
 
 @pytest.fixture(scope="module")
-def prepared(running: Service) -> Iterator[Sweep]:
-    made = Sweep(running)
+def prepared(shared_service: Service) -> Iterator[Sweep]:
+    made = Sweep(shared_service)
     yield made
     made.admin.close()
     made.nobody.close()
@@ -66,11 +76,11 @@ def prepared(running: Service) -> Iterator[Sweep]:
 @pytest.fixture
 def sweep(prepared: Sweep) -> Iterator[Sweep]:
     """Nothing has changed when the test is over, and nothing has surprised."""
-    before = holdings(prepared.service)
+    before = stored_rows(prepared.service)
     yield prepared
     surprises, prepared.surprises = prepared.surprises, []
     assert surprises == []
-    assert holdings(prepared.service) == before
+    assert stored_rows(prepared.service) == before
     assert prepared.nobody.get("/health/ready").status_code == 200
 
 
@@ -173,7 +183,7 @@ def test_every_bad_field_of_a_registration_is_named(sweep: Sweep) -> None:
     sweep.expect(answer, 422, "email_invalid", bad)
     found = [(error["field"], error["code"]) for error in answer.json()["errors"]]
     assert found == [("email", "email_invalid"), ("username", "username_invalid"), ("password", "too_short")]
-    answer = sweep.nobody.post("/v1/register", json={**bad, "email": address()})
+    answer = sweep.nobody.post("/v1/register", json={**bad, "email": unique_email()})
     sweep.expect(answer, 422, "username_invalid", bad)
     assert [error["field"] for error in answer.json()["errors"]] == ["username", "password"]
 
@@ -518,7 +528,7 @@ def test_no_authorization_but_the_right_one_lets_anybody_in(service: Service) ->
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     tokens = client.pair["access_token"], client.pair["refresh_token"], service.token(client.email)
-    before, answered = holdings(service), 0
+    before, answered = stored_rows(service), 0
     values = list(authorizations(*tokens))
     assert len(values) > 400
     for value in values:
@@ -527,7 +537,7 @@ def test_no_authorization_but_the_right_one_lets_anybody_in(service: Service) ->
         assert all(400 <= status < 500 for status in found), (value[:100], found)
         answered += len(found)
     assert answered > 400
-    assert holdings(service) == before
+    assert stored_rows(service) == before
     assert client.get("/v1/me").status_code == 200
 
 
@@ -557,7 +567,7 @@ def test_a_token_is_no_token_outside_of_its_header(sweep: Sweep) -> None:
 
 
 def test_every_token_works_in_its_own_place_only(service: Service) -> None:
-    email = address("diagonal")
+    email = unique_email("diagonal")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
@@ -582,7 +592,7 @@ def test_every_token_works_in_its_own_place_only(service: Service) -> None:
         if kind != "access":
             yield "token_invalid", client.get("/v1/me", headers={"Authorization": f"Bearer {token}"})
 
-    before = holdings(service)
+    before = stored_rows(service)
     for kind, token in tokens.items():
         for expected, answer in ways(kind, token):
             assert code(answer) == expected, kind
@@ -594,7 +604,7 @@ def test_every_token_works_in_its_own_place_only(service: Service) -> None:
         ).status_code
         == 400
     )
-    assert holdings(service) == before
+    assert stored_rows(service) == before
     assert client.post("/v1/verify", json={"token": links["verify"]}).status_code == 200
     assert client.get("/v1/me").status_code == 200
     assert client.renew().status_code == 200
@@ -679,7 +689,7 @@ BROKEN = {
 
 def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) -> None:
     for what, request in BROKEN.items():
-        found = statuses(raw(sweep.service, request, patience=0.5))
+        found = statuses(raw(sweep.service, request, timeout=0.5))
         assert all(400 <= status < 500 for status in found), (what, found)
         assert len(found) <= 1, f"{what}: a second request has been smuggled in"
 

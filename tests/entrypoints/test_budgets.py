@@ -21,7 +21,7 @@ from entrypoints.factories import now
 from entrypoints.http.app import assemble, create
 from entrypoints.http.guard import AccessPolicy, policy_of
 from tests.support.in_process import inside
-from tests.support.service import PASSWORD, Service, address, code
+from tests.support.service import PASSWORD, Service, code, unique_email
 from tests.support.sweeping import SAMPLES
 
 pytestmark = pytest.mark.anyio
@@ -123,7 +123,7 @@ class Asked:
     async def prepare(self, service: Service) -> None:
         email = service.user("caller", role=self._gate.role or Role.MEMBER)
         pair = service.client().log_in(email).pair
-        self._body |= {"refresh_token": pair["refresh_token"], "email": address(), "username": None}
+        self._body |= {"refresh_token": pair["refresh_token"], "email": unique_email(), "username": None}
         self._body["password" if "login" not in self._path else "nothing"] = "another wrong passphrase"
         if self._path == "/v1/register":
             self._body["password"] = PASSWORD

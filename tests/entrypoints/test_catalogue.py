@@ -28,7 +28,7 @@ from entrypoints.http.guard import authenticated, policy_of, public, require_pol
 from entrypoints.http.pages import docs
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.settings import load
-from tests.support.service import PASSWORD, ROOT, Service, address, code
+from tests.support.service import PASSWORD, ROOT, Service, code, unique_email
 from tests.support.sweeping import calls, fetch, raw
 
 CONTRACT = {
@@ -250,7 +250,7 @@ class Eavesdropper:
         return answer
 
     def run(self) -> None:
-        email = address("canary")
+        email = unique_email("canary")
         password = self.secret("canary: a password nobody else has")
         wrong = self.secret("canary: a password that is wrong")
         later = self.secret("canary: the password that comes later")
@@ -309,26 +309,26 @@ class Eavesdropper:
             raw(
                 self.service,
                 f"GET /v1/me HTTP/1.1\r\nHost: x\r\nAuthorization: {header}\r\n\r\n".encode(),
-                patience=0.3,
+                timeout=0.3,
             )
         rows = asyncio.run(fetch(self.service, "SELECT password_hash FROM users"))
         self.secrets |= {row["password_hash"] for row in rows}
 
 
 @pytest.fixture
-def production(apart: Service) -> Service:
+def production(isolated_service: Service) -> Service:
     """A service as it runs in production, so that its logs are those of production."""
-    development = load(apart.environ)
-    apart.environ |= {
+    development = load(isolated_service.environ)
+    isolated_service.environ |= {
         "LATCHKEY_ENV": "production",
         "LATCHKEY_RATE_LIMITS": "on",
-        "LATCHKEY_PUBLIC_URL": apart.url,
+        "LATCHKEY_PUBLIC_URL": isolated_service.url,
         "LATCHKEY_SECRET_KEY": development.secret_keys[0].decode(),
         "LATCHKEY_SIGNING_KEYS": str(development.signing_keys),
     }
-    apart.start_worker()
-    apart.start_api()
-    return apart
+    isolated_service.start_worker()
+    isolated_service.start_api()
+    return isolated_service
 
 
 def test_no_secret_is_logged_kept_in_redis_or_answered(production: Service) -> None:
@@ -383,7 +383,7 @@ def test_whatever_is_sent_every_event_is_one_line_of_json(production: Service) -
         raw(
             production,
             b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + agent + b"\r\n\r\n",
-            patience=0.3,
+            timeout=0.3,
         )
         client.get(f"/v1/{quote(evil)}")
     production.stop()

@@ -17,7 +17,7 @@ import bcrypt
 import pytest
 
 from domain.role import Role
-from tests.support.service import PASSWORD, ROOT, Service, address, code, eventually
+from tests.support.service import PASSWORD, ROOT, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
 
@@ -26,7 +26,7 @@ def ask(service: Service, question: str, *values: object) -> list[Any]:
 
 
 def test_an_admin_is_made_from_nothing_and_can_govern(service: Service) -> None:
-    email = address("root")
+    email = unique_email("root")
     made = service.cli(
         "users", "create", "--email", email.upper(), "--role", "admin", "--verified", stdin=f"{PASSWORD}\n"
     )
@@ -60,7 +60,7 @@ def test_migrate_reads_its_environment_from_a_file(service: Service, tmp_path: P
 def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: Path) -> None:
     engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
     (tmp_path / "running.json").write_text(json.dumps(engines))
-    email = address("local")
+    email = unique_email("local")
     made = cli({"LATCHKEY_DATA_DIR": str(tmp_path)}, "users", "create", "--email", email)
     assert (made.returncode, made.stderr) == (0, f"development: {tmp_path}\n")
     [user] = ask(service, "SELECT id FROM users WHERE email = $1", email)
@@ -146,10 +146,10 @@ def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["mail list", "sessions list --email ada@example.org", "clients"])
-def test_a_database_that_nobody_has_migrated_is_named(apart: Service, command: str) -> None:
-    ask(apart, "DROP SCHEMA public CASCADE")
-    ask(apart, "CREATE SCHEMA public")
-    refused = apart.cli(*command.split())
+def test_a_database_that_nobody_has_migrated_is_named(isolated_service: Service, command: str) -> None:
+    ask(isolated_service, "DROP SCHEMA public CASCADE")
+    ask(isolated_service, "CREATE SCHEMA public")
+    refused = isolated_service.cli(*command.split())
     assert (refused.returncode, refused.stdout) == (1, "")
     assert refused.stderr.startswith("The database has no schema yet, this version needs ")
     assert refused.stderr.endswith(" Run `make migrate`.\n")
@@ -157,7 +157,7 @@ def test_a_database_that_nobody_has_migrated_is_named(apart: Service, command: s
 
 @pytest.mark.parametrize(("again", "said"), [(PASSWORD, ""), ("another", "The two passwords do not match.\r\n")])
 def test_a_password_that_is_typed_is_typed_twice_and_not_shown(service: Service, again: str, said: str) -> None:
-    email = address("typist")
+    email = unique_email("typist")
     command = [sys.executable, "-m", "entrypoints.cli", "users", "create", "--email", email, "--verified"]
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
@@ -216,7 +216,7 @@ def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
     service: Service, stdin: bytes, password: str, locale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", locale)
-    email = address("piper")
+    email = unique_email("piper")
     made = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
     assert (made.returncode, made.stderr) == (0, b"")
     service.client().log_in(email, password)
@@ -243,7 +243,7 @@ def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
     ],
 )
 def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: bytes, said: bytes) -> None:
-    email = address("untypable")
+    email = unique_email("untypable")
     refused = piped(service, "users", "create", "--email", email, "--verified", stdin=stdin)
     assert (refused.returncode, refused.stdout) == (1, b"")
     assert said in refused.stderr
@@ -252,7 +252,7 @@ def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: byt
 
 
 def test_a_name_on_the_command_line_is_what_was_meant(service: Service) -> None:
-    email = address("pasted")
+    email = unique_email("pasted")
     for name in (f"\ufeff{email}", f" {email} ", f"{email}\n"):
         assert service.cli("users", "create", "--email", name, "--verified", stdin=PASSWORD).returncode in {0, 1}
     [user] = json.loads(service.cli("users", "find", f"\ufeff{email}\n", "--json").stdout)
@@ -269,7 +269,7 @@ def test_a_name_on_the_command_line_is_what_was_meant(service: Service) -> None:
 
 
 def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
-    email = address("invited")
+    email = unique_email("invited")
     name = email.split("@")[0]
     made = service.cli("users", "create", "--email", email, "--username", name, stdin=PASSWORD)
     assert (made.returncode, made.stderr) == (0, "")
@@ -282,7 +282,7 @@ def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
 
 
 def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Service) -> None:
-    email = address("moved")
+    email = unique_email("moved")
     planted = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     assert planted.startswith("$2b$")
     made = service.cli("users", "create", "--email", email, "--verified", "--password-hash", planted)
@@ -326,7 +326,7 @@ def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> Non
 
 
 def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) -> None:
-    email = address("claim")
+    email = unique_email("claim")
     assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
     refused = service.cli("users", "grant", "--email", email, "--role", "moderator")
     assert (refused.returncode, refused.stdout) == (1, "")
@@ -336,12 +336,14 @@ def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) ->
     assert "users create --verified" in line
 
 
-def test_the_last_admin_stays_even_for_the_operator(apart: Service) -> None:
+def test_the_last_admin_stays_even_for_the_operator(isolated_service: Service) -> None:
     email = "only@example.org"
-    apart.user(email, role=Role.ADMIN)
-    unproven = apart.cli("users", "create", "--email", "unproven@example.org", "--role", "admin", stdin=PASSWORD)
+    isolated_service.user(email, role=Role.ADMIN)
+    unproven = isolated_service.cli(
+        "users", "create", "--email", "unproven@example.org", "--role", "admin", stdin=PASSWORD
+    )
     assert unproven.returncode == 0
-    refused = apart.cli("users", "grant", "--email", email, "--role", "member")
+    refused = isolated_service.cli("users", "grant", "--email", email, "--role", "member")
     assert refused.returncode == 1
     assert "last_admin" in refused.stderr
 
@@ -399,14 +401,14 @@ def test_version_is_that_of_the_project() -> None:
 
 
 @pytest.mark.parametrize("command", ["users find", "mail list", "mail", "clients list", "clients", "keys list"])
-def test_an_empty_list_says_so(apart: Service, tmp_path: Path, command: str) -> None:
+def test_an_empty_list_says_so(isolated_service: Service, tmp_path: Path, command: str) -> None:
     if command == "keys list":
-        apart.environ["LATCHKEY_SIGNING_KEYS"] = str(tmp_path)
-    listed = apart.cli(*command.split())
+        isolated_service.environ["LATCHKEY_SIGNING_KEYS"] = str(tmp_path)
+    listed = isolated_service.cli(*command.split())
     assert (listed.returncode, listed.stderr) == (0, "")
     assert re.fullmatch(r"(No|There are no) .*\.\n", listed.stdout)
     if " " in command:
-        as_json = apart.cli(*command.split(), "--json")
+        as_json = isolated_service.cli(*command.split(), "--json")
         assert (as_json.returncode, as_json.stdout, as_json.stderr) == (0, "[]\n", "")
 
 
@@ -424,7 +426,7 @@ def test_a_list_has_headers_over_its_columns(service: Service) -> None:
 
 
 def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
-    email, name = address("subject"), f"subject{uuid4().hex[:8]}"
+    email, name = unique_email("subject"), f"subject{uuid4().hex[:8]}"
     service.user(email, username=name)
     client = service.client().log_in(email)
     user = client.get("/v1/me").json()
@@ -457,16 +459,16 @@ def test_a_user_is_found_disabled_enabled_and_deleted(service: Service) -> None:
         assert (gone.returncode, gone.stdout, gone.stderr) == (1, "", "not_found: User not found.\n")
 
 
-def test_the_last_admin_is_neither_disabled_nor_deleted(apart: Service) -> None:
-    apart.user("only@example.org", role=Role.ADMIN)
+def test_the_last_admin_is_neither_disabled_nor_deleted(isolated_service: Service) -> None:
+    isolated_service.user("only@example.org", role=Role.ADMIN)
     for command in ("disable", "delete"):
-        refused = apart.cli("users", command, "only@example.org")
+        refused = isolated_service.cli("users", command, "only@example.org")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("last_admin: ")
 
 
 def test_several_unverified_users_of_an_address_are_told_apart_by_id(service: Service) -> None:
-    email = address("claimed")
+    email = unique_email("claimed")
     for _ in range(2):
         assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
     refused = service.cli("users", "delete", email)
@@ -504,14 +506,14 @@ def test_a_terminal_is_asked_before_a_user_is_deleted(service: Service) -> None:
 
 
 def test_an_unverified_admin_is_created_with_a_warning(service: Service) -> None:
-    email = address("hopeful")
+    email = unique_email("hopeful")
     made = service.cli("users", "create", "--email", email, "--role", "admin", stdin=PASSWORD)
     assert made.returncode == 0
     assert made.stderr.startswith("warning: this user is not verified, so the role admin is not in force yet.")
     assert "--verified" in made.stderr
     assert UUID(made.stdout.strip())
     for quiet in (["--role", "member"], ["--role", "moderator", "--verified"]):
-        made = service.cli("users", "create", "--email", address("plain"), *quiet, "--json", stdin=PASSWORD)
+        made = service.cli("users", "create", "--email", unique_email("plain"), *quiet, "--json", stdin=PASSWORD)
         assert (made.returncode, made.stderr) == (0, "")
         assert json.loads(made.stdout)["role"] == quiet[1]
 
@@ -537,13 +539,13 @@ def test_a_part_of_production_starts_from_the_environment_alone(command: str) ->
     assert refused.stderr.startswith("Latchkey cannot start.\nLATCHKEY_DATABASE_URL: must be set\n")
 
 
-def test_migrate_brings_an_empty_database_up_to_date(apart: Service) -> None:
-    ask(apart, "DROP SCHEMA public CASCADE")
-    ask(apart, "CREATE SCHEMA public")
-    done = apart.cli("migrate")
+def test_migrate_brings_an_empty_database_up_to_date(isolated_service: Service) -> None:
+    ask(isolated_service, "DROP SCHEMA public CASCADE")
+    ask(isolated_service, "CREATE SCHEMA public")
+    done = isolated_service.cli("migrate")
     assert done.returncode == 0, done.stderr
     assert "The schema was absent" in done.stdout
-    assert apart.cli("users", "find").stdout == "No users found.\n"
+    assert isolated_service.cli("users", "find").stdout == "No users found.\n"
 
 
 def test_a_reader_that_has_seen_enough_gets_no_traceback(service: Service) -> None:
@@ -561,14 +563,14 @@ def test_help_names_every_command(service: Service) -> None:
     )
 
 
-def test_a_setting_that_is_missing_is_named(apart: Service) -> None:
-    del apart.environ["LATCHKEY_DATABASE_URL"]
-    refused = apart.cli("mail")
+def test_a_setting_that_is_missing_is_named(isolated_service: Service) -> None:
+    del isolated_service.environ["LATCHKEY_DATABASE_URL"]
+    refused = isolated_service.cli("mail")
     assert refused.returncode == 1
     assert "LATCHKEY_DATABASE_URL: must be set" in refused.stderr
     assert "Traceback" not in refused.stderr
-    apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
-    refused = apart.cli("mail")
+    isolated_service.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
+    refused = isolated_service.cli("mail")
     assert refused.returncode == 1
     assert "unavailable" in refused.stderr
     assert "Traceback" not in refused.stderr
@@ -589,7 +591,7 @@ def test_sessions_are_listed_and_ended_by_the_operator(service: Service) -> None
     assert (ended.returncode, ended.stdout) == (0, "1 ended\n")
     assert code(member.get("/v1/me")) == "token_revoked"
     assert code(member.renew()) == "session_ended"
-    nobody = service.cli("sessions", "list", "--email", address("nobody"))
+    nobody = service.cli("sessions", "list", "--email", unique_email("nobody"))
     assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "not_found" in nobody.stderr
     assert service.cli("sessions", "end").returncode == 2

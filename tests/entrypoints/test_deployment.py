@@ -21,7 +21,7 @@ from entrypoints.api import SHUTDOWN_GRACE
 from entrypoints.cli import latchkey
 from entrypoints.settings import load
 from entrypoints.settings.settings import ROWS
-from tests.support.documents import OPERATIONS, blocks, with_places
+from tests.support.documents import OPERATIONS, blocks, with_real_values
 from tests.support.programs import program
 from tests.support.proxies import AROUND, listening
 from tests.support.service import ROOT, Service, free_port
@@ -257,13 +257,15 @@ def test_systemd_unit_starts_a_command_that_exists(file: Path) -> None:
 def site(service: Service, tmp_path: Path) -> Iterator[tuple[str, str]]:
     """The nginx of compose.yaml before the service: the addresses of Latchkey and of the page for members."""
     accounts, page, yours = free_port(), free_port(), free_port()
-    places = {
+    databases = {
         "8080;": f"127.0.0.1:{accounts};",
         "8081;": f"127.0.0.1:{page};",
         "127.0.0.1:9000": f"127.0.0.1:{yours}",
     }
-    places |= {"$latchkey api;": "$latchkey 127.0.0.1;", ":8000": f":{service.port}"}
-    (tmp_path / "nginx.conf").write_text(AROUND.format(with_places((DEPLOY / "nginx.conf").read_text(), places)))
+    databases |= {"$latchkey api;": "$latchkey 127.0.0.1;", ":8000": f":{service.port}"}
+    (tmp_path / "nginx.conf").write_text(
+        AROUND.format(with_real_values((DEPLOY / "nginx.conf").read_text(), databases))
+    )
     command = [program("nginx"), "-p", str(tmp_path), "-c", "nginx.conf", "-e", "stderr"]
     with listening(command, folder=tmp_path, log=tmp_path / "nginx.log", port=page):
         yield f"http://127.0.0.1:{accounts}", f"http://127.0.0.1:{page}"

@@ -33,7 +33,7 @@ from entrypoints.devserver import engines
 from entrypoints.revisions import head
 from entrypoints.settings import Settings, load
 from entrypoints.settings.passwords import Cost, argon2
-from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.conftest import DatabaseFactory, migrate
 from tests.support.certificates import Authority
 from tests.support.key_files import public_pem
 from tests.support.service import ROOT, Service, free_port
@@ -49,8 +49,8 @@ def now() -> datetime:
 
 
 @pytest.fixture
-def environ(places: Places, tmp_path: Path) -> dict[str, str]:
-    database_url, redis_url = places()
+def environ(databases: DatabaseFactory, tmp_path: Path) -> dict[str, str]:
+    database_url, redis_url = databases()
     return {
         "LATCHKEY_ENV": "development",
         "LATCHKEY_DATABASE_URL": database_url,

@@ -15,7 +15,7 @@ import pytest
 from entrypoints.settings import load
 from entrypoints.settings.settings import table
 from tests.support.documents import INTEGRATING, OPERATIONS, blocks
-from tests.support.service import ROOT, Service, address
+from tests.support.service import ROOT, Service, unique_email
 
 _CALL = re.compile(r"`(GET|POST|PATCH|DELETE) (/[^`?]*)(?:\?([^`]*))?`")
 _ID = re.compile(r"\{[a-z_]+\}")
@@ -103,13 +103,13 @@ def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path:
 def test_the_first_journey_and_a_client_of_a_service_work_as_written(service: Service, tmp_path: Path) -> None:
     register, journey, admin = blocks(ROOT / "README.md")
     [client] = [it for it in blocks(INTEGRATING) if "clients add" in it]
-    places = {
+    databases = {
         "http://127.0.0.1:8000": service.url,
         ".venv/bin/python": shlex.quote(sys.executable),
-        "ada@example.org": address(),
+        "ada@example.org": unique_email(),
     }
     script = "\n".join([register, journey, admin, client])
-    for example, place in {**places, "admin@example.org": address()}.items():
+    for example, place in {**databases, "admin@example.org": unique_email()}.items():
         assert example in script, example
         script = script.replace(example, place)
     done = subprocess.run(

@@ -1,7 +1,7 @@
 """Who did what, over HTTP: for the owner of an account, and for those who look after users."""
 
 from domain.role import Role
-from tests.support.service import PASSWORD, Service, address, code
+from tests.support.service import PASSWORD, Service, code, unique_email
 
 
 def actions(page: dict[str, list[dict[str, str]]]) -> list[str]:
@@ -9,7 +9,7 @@ def actions(page: dict[str, list[dict[str, str]]]) -> list[str]:
 
 
 def test_an_owner_reads_what_happened_newest_first(service: Service) -> None:
-    email = address("owner")
+    email = unique_email("owner")
     client = service.client()
     client.headers["User-Agent"] = "Lynx/2"
     assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202

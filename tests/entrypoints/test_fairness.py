@@ -13,10 +13,10 @@ from litestar.types import ASGIApp
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from entrypoints.container import Container
 from entrypoints.http.app import create
-from tests.support.hash_gate import Gate
+from tests.support.hash_gate import HashGate
 from tests.support.in_process import inside
 from tests.support.service import PASSWORD, Service
-from tests.support.stage import until
+from tests.support.store_harness import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -24,8 +24,8 @@ LIMITED = {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"
 
 
 @pytest.fixture
-def gate() -> Iterator[Gate]:
-    gate = Gate()
+def gate() -> Iterator[HashGate]:
+    gate = HashGate()
     yield gate
     gate.free.set()
 
@@ -44,7 +44,7 @@ class Gated:
 
 
 @pytest.fixture
-async def gated(service: Service, gate: Gate) -> AsyncIterator[tuple[Gated, httpx.AsyncClient]]:
+async def gated(service: Service, gate: HashGate) -> AsyncIterator[tuple[Gated, httpx.AsyncClient]]:
     build = Gated(gate.hasher(queue=16))
     async with inside(service, peer="127.0.0.1", build=build, **LIMITED) as client:
         yield build, client
@@ -57,7 +57,7 @@ async def log_in(client: httpx.AsyncClient, email: str, ip: str) -> int:
 
 
 async def test_right_passwords_from_three_networks_take_no_login_from_the_others(
-    service: Service, gate: Gate, gated: tuple[Gated, httpx.AsyncClient]
+    service: Service, gate: HashGate, gated: tuple[Gated, httpx.AsyncClient]
 ) -> None:
     """Those who attack ask first, and for more than three times as many hashes as may wait."""
     # Addresses that no other test uses: their attempts would count here for five minutes.
@@ -66,23 +66,23 @@ async def test_right_passwords_from_three_networks_take_no_login_from_the_others
     build, client = gated
     async with asyncio.TaskGroup() as group:
         attacks = [group.create_task(log_in(client, *thief)) for thief in thieves for _ in range(9)]
-        await until(lambda: build.hasher.load() == (1, 16))
+        await wait_until(lambda: build.hasher.load() == (1, 16))
         logins = [group.create_task(log_in(client, *somebody)) for somebody in honest]
-        await until(lambda: sum(attack.done() for attack in attacks) == 54 - 17 + 8)
+        await wait_until(lambda: sum(attack.done() for attack in attacks) == 54 - 17 + 8)
         gate.free.set()
     assert [login.result() for login in logins] == [200] * 8
     assert Counter(attack.result() for attack in attacks) == {503: 45, 200: 9}
 
 
 async def test_a_caller_who_hangs_up_while_waiting_costs_no_hash(
-    gate: Gate, gated: tuple[Gated, httpx.AsyncClient]
+    gate: HashGate, gated: tuple[Gated, httpx.AsyncClient]
 ) -> None:
     build, client = gated
     working = asyncio.create_task(log_in(client, "nobody@example.org", "198.51.100.1"))
     await gate.begun()
     gone = asyncio.Event()
     waiting = [asyncio.create_task(_hang_up(build.app, gone)) for _ in range(5)]
-    await until(lambda: build.hasher.load() == (1, 5))
+    await wait_until(lambda: build.hasher.load() == (1, 5))
     gone.set()
     await asyncio.wait(waiting)
     assert build.hasher.load() == (1, 0)

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from domain.role import Role
-from tests.support.service import PASSWORD, Client, Service, address, code
+from tests.support.service import PASSWORD, Client, Service, code, unique_email
 
 ASK = "/v1/forward-auth"
 
@@ -38,7 +38,7 @@ def test_a_caller_passes_with_their_role_and_those_below(service: Service, held:
 
 
 def test_who_has_not_proven_their_address_passes_only_where_no_role_is_asked_for(service: Service) -> None:
-    email = address("unproven")
+    email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.entrypoints.conftest import Places
+from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.certificates import Authority
-from tests.support.documents import block, with_places
+from tests.support.documents import block, with_real_values
 from tests.support.programs import program
 from tests.support.proxies import AROUND, listening
-from tests.support.service import PASSWORD, Service, address, free_port
+from tests.support.service import PASSWORD, Service, free_port, unique_email
 
 CALLER = "127.0.0.2"
 """Another than the proxy's."""
@@ -42,7 +42,7 @@ class Front:
 
 
 def _nginx(folder: Path, upstream: int, port: int, plain: int, pem: Path) -> list[str]:
-    site = with_places(
+    site = with_real_values(
         block("nginx accounts.example.org"),
         {
             "/etc/ssl/accounts.example.org.pem": str(pem),
@@ -58,7 +58,7 @@ def _nginx(folder: Path, upstream: int, port: int, plain: int, pem: Path) -> lis
 
 
 def _caddy(folder: Path, upstream: int, port: int, plain: int, pem: Path) -> list[str]:
-    site = with_places(
+    site = with_real_values(
         block("caddyfile accounts.example.org"),
         {
             "{\n\tservers {": "{\n\tadmin off\n\tauto_https disable_redirects\n\tservers {",
@@ -75,10 +75,10 @@ KINDS: dict[str, Callable[[Path, int, int, int, Path], list[str]]] = {"nginx": _
 
 @pytest.fixture(scope="module", params=KINDS)
 def front(
-    request: pytest.FixtureRequest, places: Places, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Front]:
     folder = tmp_path_factory.mktemp(request.param)
-    service = Service(folder, *places(), processes=1)
+    service = Service(folder, *databases(), processes=1)
     service.environ |= {"LATCHKEY_TRUSTED_PROXIES": "127.0.0.1", "LATCHKEY_ALLOWED_HOSTS": "localhost,127.0.0.1"}
     service.start_api()
     authority, port, plain = Authority(folder), free_port(), free_port()
@@ -93,7 +93,7 @@ def front(
 
 
 def test_a_caller_is_known_by_the_address_that_the_proxy_saw(front: Front) -> None:
-    email = front.service.user(address("behind"))
+    email = front.service.user(unique_email("behind"))
     body = json.dumps({"login": email, "password": PASSWORD}).encode()
     for forged in ("203.0.113.9", "127.0.0.1", "203.0.113.9, 127.0.0.1"):
         said = {"X_Forwarded_For": forged, "Forwarded": f"for={forged}", "X_Real_IP": forged}

@@ -16,7 +16,7 @@ import pytest
 
 from domain.role import Role
 from tests.support.foreign_hashes import STRONG, WEAK
-from tests.support.service import ROOT, Service, address, code, eventually
+from tests.support.service import ROOT, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
 DJANGO = "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs="
@@ -37,7 +37,7 @@ def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours
     service: Service, tmp_path: Path
 ) -> None:
     vectors = [vector for vector in (*STRONG, *WEAK) if vector.password]
-    emails = [address("moved") for _ in vectors]
+    emails = [unique_email("moved") for _ in vectors]
     rows = [
         {"email": email, "password_hash": vector.row, "verified": True}
         for email, vector in zip(emails, vectors, strict=True)
@@ -61,7 +61,7 @@ def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours
 def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
     service: Service, tmp_path: Path
 ) -> None:
-    holder, guest, boss = address("holder"), address("guest"), address("boss")
+    holder, guest, boss = unique_email("holder"), unique_email("guest"), unique_email("boss")
     taken = holder.split("@")[0].replace("holder", "name")
     service.user(holder, username=taken)
     path = tmp_path / "users.csv"
@@ -71,8 +71,8 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
         f"{holder},,{DJANGO},,true,,\r\n"
         f"{boss},,{DJANGO},admin,true,,\r\n"
         "nobody,,,,,,\r\n"
-        f"{address()},,hunter2,,,,\r\n"
-        f"{address()},,,,perhaps,,\r\n"
+        f"{unique_email()},,hunter2,,,,\r\n"
+        f"{unique_email()},,,,perhaps,,\r\n"
     )
     listed = [
         "line 2: This username is already in use; the user was imported without it.",
@@ -102,7 +102,7 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
 
 def test_a_byte_order_mark_in_front_of_a_file_means_nothing(service: Service, tmp_path: Path) -> None:
     for name, text in (("users.csv", "email,verified\r\n{},true\r\n"), ("users.jsonl", '{{"email": "{}"}}\r\n')):
-        email = address("marked")
+        email = unique_email("marked")
         (tmp_path / name).write_text("\ufeff" + text.format(email), encoding="utf-8")
         done = service.cli("users", "import", str(tmp_path / name), "--json")
         assert done.returncode == 0, done.stderr
@@ -118,18 +118,18 @@ MANY = 8_000
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
-    apart: Service, tmp_path: Path, how: signal.Signals
+    isolated_service: Service, tmp_path: Path, how: signal.Signals
 ) -> None:
     rows = ({"email": f"u{n}@example.org", "password_hash": DJANGO, "verified": n % 2 > 0} for n in range(MANY))
     path = written(tmp_path, rows)
     command = [sys.executable, "-m", "entrypoints.cli", "users", "import", path]
-    environ = {**os.environ, **apart.environ}
+    environ = {**os.environ, **isolated_service.environ}
     running = subprocess.Popen(
         command, cwd=ROOT, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
 
     def count() -> int:
-        number: int = ask(apart, "SELECT count(*) FROM users")[0]["count"]
+        number: int = ask(isolated_service, "SELECT count(*) FROM users")[0]["count"]
         return number
 
     try:
@@ -142,25 +142,25 @@ def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
     if how is signal.SIGINT:
         came = f"{there:,} imported, 0 imported before, 0 listed\n"
         assert (running.returncode, *said) == (1, came, "Stopped. Run it again for the rest.\n")
-    again = apart.cli("users", "import", path)
+    again = isolated_service.cli("users", "import", path)
     rest = f"{MANY - there:,} imported, {there:,} imported before, 0 listed\n"
     assert (again.returncode, again.stdout) == (0, rest)
     assert count() == MANY
     events = "SELECT count(*), count(DISTINCT user_id) AS users FROM events WHERE action = 'imported'"
-    [told] = ask(apart, events)
+    [told] = ask(isolated_service, events)
     assert (told["count"], told["users"]) == (MANY, MANY)
 
 
-def test_an_import_that_has_to_stop_says_how_to_go_on(apart: Service, tmp_path: Path) -> None:
-    apart.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
-    done = apart.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
+def test_an_import_that_has_to_stop_says_how_to_go_on(isolated_service: Service, tmp_path: Path) -> None:
+    isolated_service.environ["LATCHKEY_DATABASE_URL"] = "postgresql://nobody:hunter2@127.0.0.1:1/none"
+    done = isolated_service.cli("users", "import", written(tmp_path, [{"email": "a@example.org"}]))
     assert (done.returncode, done.stdout) == (1, "0 imported, 0 imported before, 0 listed\n")
     assert done.stderr.startswith("unavailable: ")
     assert done.stderr.endswith("Run it again for the rest.\n")
     assert "hunter2" not in done.stderr
 
 
-def test_a_file_that_is_none_is_refused_in_one_line(apart: Service, tmp_path: Path) -> None:
+def test_a_file_that_is_none_is_refused_in_one_line(isolated_service: Service, tmp_path: Path) -> None:
     csv = tmp_path / "users.csv"
     csv.write_text("mail\na@example.org\n")
     lines = written(tmp_path, [{"email": "a@example.org"}])
@@ -169,19 +169,24 @@ def test_a_file_that_is_none_is_refused_in_one_line(apart: Service, tmp_path: Pa
         ([str(csv)], "the first row names 'mail'"),
         ([lines, "--format", "firebase"], "--firebase-parameters"),
     ):
-        refused = apart.cli("users", "import", *arguments)
+        refused = isolated_service.cli("users", "import", *arguments)
         assert (refused.returncode, refused.stdout) == (2, "")
         assert said in refused.stderr
         assert refused.stderr.count("\n") == 1
 
 
-def test_who_watches_sees_a_bar(apart: Service, tmp_path: Path) -> None:
+def test_who_watches_sees_a_bar(isolated_service: Service, tmp_path: Path) -> None:
     rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
     command = [sys.executable, "-m", "entrypoints.cli", "users", "import", written(tmp_path, rows)]
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as watched:
         done = subprocess.run(
-            command, cwd=ROOT, env={**os.environ, **apart.environ}, stdout=subprocess.PIPE, stderr=theirs, check=False
+            command,
+            cwd=ROOT,
+            env={**os.environ, **isolated_service.environ},
+            stdout=subprocess.PIPE,
+            stderr=theirs,
+            check=False,
         )
         os.close(theirs)
         shown = watched.read(100_000).decode()

@@ -11,7 +11,7 @@ import pytest
 
 from domain.role import Role
 from tests.support.in_process import inside
-from tests.support.service import PASSWORD, Client, Service, address, code, free_port
+from tests.support.service import PASSWORD, Client, Service, code, free_port, unique_email
 from tests.support.sweeping import FORM, fetch
 
 ASKED = "/v1/introspect", "/v1/revoke"
@@ -33,8 +33,8 @@ class Program(httpx.Client):
 
 
 @pytest.fixture(scope="module")
-def program(running: Service) -> Iterator[Program]:
-    with Program(base_url=running.url, auth=running.program(), timeout=30) as made:
+def program(shared_service: Service) -> Iterator[Program]:
+    with Program(base_url=shared_service.url, auth=shared_service.program(), timeout=30) as made:
         yield made
 
 
@@ -48,7 +48,7 @@ def claims(token: str) -> dict[str, object]:
 
 
 def test_a_welcome_token_is_told_with_all_that_it_says(service: Service, program: Program) -> None:
-    name = address("mona").split("@")[0]
+    name = unique_email("mona").split("@")[0]
     client = service.client().log_in(service.user("mona", role=Role.MODERATOR, username=name))
     token = client.pair["access_token"]
     said = program.about(token)
@@ -76,7 +76,7 @@ def test_who_has_no_username_is_told_without(service: Service, program: Program)
 
 
 def test_who_has_proven_their_address_meanwhile_is_told_so(service: Service, program: Program) -> None:
-    email, client = address("unproven"), service.client()
+    email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
     before = program.about(token)

@@ -1,12 +1,12 @@
 """What people do with the service, from the first register to the last logout, over HTTP and mail."""
 
-from tests.support.service import PASSWORD, Service, address, code
+from tests.support.service import PASSWORD, Service, code, unique_email
 
 NEW_PASSWORD = "something else that is long"
 
 
 def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service: Service) -> None:
-    email = address("alice")
+    email = unique_email("alice")
     name = email.split("@")[0]
     client = service.client()
     answer = client.post("/v1/register", json={"email": email, "password": PASSWORD, "username": name})
@@ -57,7 +57,7 @@ def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service
 def test_a_known_address_is_answered_like_an_unknown_one_and_its_owner_is_told(service: Service) -> None:
     member = service.member()
     known = member.post("/v1/register", json={"email": member.email, "password": "an intruder's own password"})
-    unknown = member.post("/v1/register", json={"email": address(), "password": "an intruder's own password"})
+    unknown = member.post("/v1/register", json={"email": unique_email(), "password": "an intruder's own password"})
     assert (known.status_code, known.content) == (unknown.status_code, unknown.content)
     varying = {"x-request-id", "date"}
     assert {name for name in known.headers if name not in varying} == {
@@ -70,7 +70,7 @@ def test_a_known_address_is_answered_like_an_unknown_one_and_its_owner_is_told(s
 
 
 def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(service: Service) -> None:
-    email = address("victim")
+    email = unique_email("victim")
     squatter, owner = service.client(), service.client()
     squatter.post("/v1/register", json={"email": email, "password": "planted by the squatter"})
     squatter.log_in(email, "planted by the squatter")
@@ -90,7 +90,7 @@ def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(servi
 
 
 def test_resetting_an_unverified_claim_proves_the_address(service: Service) -> None:
-    email = address("claim")
+    email = unique_email("claim")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": "planted by somebody else"})
     client.post("/v1/password/forgot", json={"email": email})
@@ -108,18 +108,18 @@ def test_resetting_an_unverified_claim_proves_the_address(service: Service) -> N
 
 
 def test_a_verification_can_be_asked_for_again(service: Service) -> None:
-    email = address("again")
+    email = unique_email("again")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     service.mail(email)
-    for asked in (email, address("nobody")):
+    for asked in (email, unique_email("nobody")):
         answer = client.post("/v1/verify/resend", json={"email": asked})
         assert (answer.status_code, answer.json()) == (202, {"status": "verification_sent"})
     assert client.post("/v1/verify", json={"token": service.token(email, 2)}).status_code == 200
 
 
 def test_a_login_works_unverified_but_nothing_that_asks_for_a_role_does(service: Service) -> None:
-    email = address("unproven")
+    email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
@@ -220,7 +220,7 @@ def test_a_deleted_user_is_gone_with_everything_that_spoke_for_them(service: Ser
 
 def test_users_are_listed_a_page_at_a_time(service: Service) -> None:
     admin = service.admin()
-    prefix = address("page").split("@")[0]
+    prefix = unique_email("page").split("@")[0]
     for number in range(5):
         service.user(f"{prefix}.{number}@example.org", username=f"{prefix[:24]}.{number}")
     seen: list[str] = []
@@ -243,7 +243,7 @@ def test_users_are_listed_a_page_at_a_time(service: Service) -> None:
 def test_a_cursor_of_another_list_is_refused(service: Service) -> None:
     """It would leave people out without a word."""
     admin = service.admin()
-    prefix = address("list").split("@")[0]
+    prefix = unique_email("list").split("@")[0]
     for number in range(2):
         service.user(f"{prefix}.{number}@example.org")
     found, everybody = (

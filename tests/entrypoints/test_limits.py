@@ -12,10 +12,10 @@ import pytest
 from redis.asyncio import Redis
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import Places
+from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.in_process import carries_all
-from tests.support.service import PASSWORD, Client, Service, address, code
-from tests.support.stage import until
+from tests.support.service import PASSWORD, Client, Service, code, unique_email
+from tests.support.store_harness import wait_until
 from tests.support.sweeping import calls
 
 WRONG = "not the passphrase at all"
@@ -24,9 +24,9 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture(scope="module")
-def limited(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def limited(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service as it is in production: it limits. Who comes from 127.0.0.1 is its proxy."""
-    made = Service(tmp_path_factory.mktemp("limited"), *places())
+    made = Service(tmp_path_factory.mktemp("limited"), *databases())
     made.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
     try:
         made.start_worker()
@@ -89,7 +89,7 @@ async def test_of_forty_guesses_at_once_two_processes_look_at_ten(limited: Servi
 
 def test_the_known_and_the_unknown_are_answered_alike_to_the_byte(limited: Service) -> None:
     stories = []
-    for email in (limited.user("known"), address("unknown")):
+    for email in (limited.user("known"), unique_email("unknown")):
         client = caller(limited, network())
         answers = [log_in(client, email) for _ in range(12)]
         assert [answer.status_code for answer in answers] == [401] * 10 + [429] * 2
@@ -197,7 +197,7 @@ def test_one_customer_is_one_network_however_the_address_is_written(
 @pytest.mark.parametrize("path", ["/v1/password/forgot", "/v1/verify/resend"])
 def test_a_mailbox_is_not_filled_whether_anybody_reads_it_or_not(limited: Service, path: str) -> None:
     ip = network()
-    for email in (limited.user("reader"), address("nobody")):
+    for email in (limited.user("reader"), unique_email("nobody")):
         answers = [caller(limited, ip).post(path, json={"email": email}) for _ in range(5)]
         assert [answer.status_code for answer in answers] == [202] * 3 + [429] * 2
         assert 3590 <= wait_of(answers[-1]) <= 3600
@@ -205,7 +205,7 @@ def test_a_mailbox_is_not_filled_whether_anybody_reads_it_or_not(limited: Servic
 
 
 def test_the_page_shares_its_count_and_says_how_long_to_wait(limited: Service) -> None:
-    ip, email = network(), address("page")
+    ip, email = network(), unique_email("page")
     page = caller(limited, ip)
     assert page.post("/reset", data={"email": email}).status_code == 200
     for _ in range(2):
@@ -235,7 +235,7 @@ def test_bad_links_are_limited_through_either_door(limited: Service, path: str) 
 
 def test_an_address_is_registered_so_often_known_or_not(limited: Service) -> None:
     ip = network()
-    for email in (limited.user("here"), address("new")):
+    for email in (limited.user("here"), unique_email("new")):
         body = {"email": email, "password": PASSWORD}
         answers = [caller(limited, ip).post("/v1/register", json=body) for _ in range(4)]
         assert [answer.status_code for answer in answers] == [202] * 3 + [429]
@@ -278,13 +278,13 @@ async def test_nobody_is_named_in_redis(limited: Service) -> None:
 
 @pytest.mark.anyio
 async def test_a_redis_that_dies_under_load_costs_nobody_an_answer_and_a_guesser_gains_one_budget(
-    tmp_path: Path, places: Places
+    tmp_path: Path, databases: DatabaseFactory
 ) -> None:
     with engines.valkey(tmp_path / "valkey") as valkey:
         redis = Redis.from_url(valkey.url)
         await redis.config_set("appendfsync", "always")
         await redis.aclose()
-        service = Service(tmp_path, places()[0], valkey.url)
+        service = Service(tmp_path, databases()[0], valkey.url)
         service.environ |= {"LATCHKEY_RATE_LIMITS": "on", "LATCHKEY_TRUSTED_PROXIES": "127.0.0.1"}
         victim, owner = service.user("victim"), service.user("owner")
         try:
@@ -299,7 +299,7 @@ async def test_a_redis_that_dies_under_load_costs_nobody_an_answer_and_a_guesser
                         heard[login]["in" if answer.status_code == 200 else code(answer)] += 1
 
             async def hears(login: str, what: str, times: int) -> None:
-                await until(lambda: heard[login][what] >= times, within=100)
+                await wait_until(lambda: heard[login][what] >= times, within=100)
 
             async with asyncio.TaskGroup() as group:
                 group.create_task(go_on(victim, WRONG))

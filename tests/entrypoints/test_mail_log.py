@@ -10,15 +10,15 @@ from structlog.testing import capture_logs
 
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from entrypoints.observability.mail_log import MailLog
-from tests.support.fake_smtp_server import Postbox
-from tests.support.fake_smtp_server import postbox as opened
-from tests.support.service import Service, address, eventually
+from tests.support.fake_smtp_server import FakeSmtpServer
+from tests.support.fake_smtp_server import fake_smtp_server as opened
+from tests.support.service import Service, eventually, unique_email
 
 MAIL = OutboxMail.queued(MailKind.RESET, "ada@example.org", id=UUID(int=7), now=datetime(2026, 3, 1, tzinfo=UTC))
 
 
 @pytest.fixture
-def postbox() -> Iterator[Postbox]:
+def smtp_server() -> Iterator[FakeSmtpServer]:
     with opened() as box:
         yield box
 
@@ -71,16 +71,21 @@ def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
     ]
 
 
-def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(apart: Service, postbox: Postbox) -> None:
-    apart.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{postbox.port}"
-    del apart.environ["LATCHKEY_MAIL_DIR"]
-    apart.start_api()
-    client, emails = apart.client(), [apart.user(address(f"later{number}")) for number in range(3)]
-    refused = apart.user(address("refused"))
-    postbox.answers["refused"] = f"550 <{refused}> unknown"
+def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(
+    isolated_service: Service, smtp_server: FakeSmtpServer
+) -> None:
+    isolated_service.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_server.port}"
+    del isolated_service.environ["LATCHKEY_MAIL_DIR"]
+    isolated_service.start_api()
+    client, emails = (
+        isolated_service.client(),
+        [isolated_service.user(unique_email(f"later{number}")) for number in range(3)],
+    )
+    refused = isolated_service.user(unique_email("refused"))
+    smtp_server.answers["refused"] = f"550 <{refused}> unknown"
     client.post("/v1/password/forgot", json={"email": refused})
-    postbox.close()
-    worker = apart.start_worker()
+    smtp_server.close()
+    worker = isolated_service.start_worker()
 
     def told(event: str) -> list[str]:
         return [line for line in worker.log.read_text().splitlines() if event in line]
@@ -88,8 +93,8 @@ def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(apart: Serv
     for email in emails:
         client.post("/v1/password/forgot", json={"email": email})
     eventually(lambda: told("mail_delayed"))
-    postbox.open()
-    eventually(lambda: all(postbox.mails(email) for email in emails))
+    smtp_server.open()
+    eventually(lambda: all(smtp_server.mails(email) for email in emails))
     eventually(lambda: told("mail_delivery_resumed") and told("mail_parked"))
     assert worker.stop() == 0
     assert len(told("mail_parked")) == 1

@@ -10,8 +10,8 @@ import httpx
 import pytest
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import Places, migrate
-from tests.support.service import PASSWORD, Client, Service, address, code, eventually
+from tests.entrypoints.conftest import DatabaseFactory, migrate
+from tests.support.service import PASSWORD, Client, Service, code, eventually, unique_email
 from tests.support.sweeping import fetch
 
 LATER = "the password that comes later"
@@ -41,7 +41,7 @@ def test_a_username_that_cannot_be_had_is_refused_with_its_field(service: Servic
     taken = name()
     service.user("holder", username=taken)
     member, unproven = service.member(), service.client()
-    email = address("unproven")
+    email = unique_email("unproven")
     unproven.post("/v1/register", json={"email": email, "password": PASSWORD})
     unproven.log_in(email)
     for client in (member, unproven):
@@ -105,7 +105,7 @@ def test_an_account_is_deleted_with_everything_that_spoke_for_it(service: Servic
 
 
 def test_whoever_has_the_address_later_finds_nothing_of_it(service: Service) -> None:
-    taken, email = name(), address("again")
+    taken, email = name(), unique_email("again")
     old = service.client().log_in(service.user(email, username=taken))
     assert delete(old).status_code == 204
     new = service.client()
@@ -138,7 +138,7 @@ def test_a_deletion_with_the_password_is_undone_from_the_mailbox(service: Servic
 
 def test_an_account_that_was_moved_and_deleted_is_undone_from_the_former_mailbox(service: Service) -> None:
     thief = service.member()
-    email, loot, owner = thief.email, address("thief"), service.client()
+    email, loot, owner = thief.email, unique_email("thief"), service.client()
     user = thief.get("/v1/me").json()
     assert thief.post("/v1/email/change", json={"new_email": loot, "password": PASSWORD}).status_code == 202
     assert thief.post("/v1/email/confirm", json={"token": service.token(loot)}).status_code == 200
@@ -162,11 +162,11 @@ def test_a_wrong_password_or_none_deletes_nothing(service: Service) -> None:
     assert member.get("/v1/me").status_code == 200
 
 
-def test_the_last_admin_stays_and_one_among_others_may_go(apart: Service) -> None:
-    apart.start_api()
-    first = apart.admin()
+def test_the_last_admin_stays_and_one_among_others_may_go(isolated_service: Service) -> None:
+    isolated_service.start_api()
+    first = isolated_service.admin()
     assert code(delete(first)) == "last_admin"
-    second = apart.admin()
+    second = isolated_service.admin()
     assert delete(second).status_code == 204
     assert code(delete(first)) == "last_admin"
     assert first.get("/v1/me").status_code == 200
@@ -208,7 +208,7 @@ async def test_nothing_survives_the_end_of_an_account_that_it_races(service: Ser
 def test_everything_that_is_kept_is_a_file_to_take_away(service: Service) -> None:
     member = service.member()
     member.post("/v1/password/forgot", json={"email": member.email})
-    new_email = address("new")
+    new_email = unique_email("new")
     member.post("/v1/email/change", json={"new_email": new_email, "password": PASSWORD})
     links = [service.token(member.email, 1), service.token(member.email, 2), service.token(new_email)]
     other = service.client().log_in(member.email)
@@ -246,15 +246,15 @@ def test_the_document_is_what_openapi_says(service: Service) -> None:
 
 
 @pytest.fixture(scope="module")
-def storied(running: Service) -> Iterator[Client]:
+def storied(shared_service: Service) -> Iterator[Client]:
     """Somebody to whom a lot has happened."""
-    client = Client(running).log_in(running.user("storied"))
+    client = Client(shared_service).log_in(shared_service.user("storied"))
     happened = """
         INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
         SELECT gen_random_uuid(), 'logged_in', $1, now(), '192.0.2.7', repeat('Mozilla ', 30), ''
         FROM generate_series(1, 20000)
     """
-    asyncio.run(fetch(running, happened, UUID(client.get("/v1/me").json()["id"])))
+    asyncio.run(fetch(shared_service, happened, UUID(client.get("/v1/me").json()["id"])))
     yield client
     client.close()
 
@@ -274,11 +274,11 @@ def test_a_caller_who_hangs_up_takes_nothing_down(service: Service, storied: Cli
     assert storied.get("/health/ready").json() == {"status": "ok"}
 
 
-def test_an_outage_is_answered_or_breaks_the_document_off(places: Places, tmp_path: Path) -> None:
+def test_an_outage_is_answered_or_breaks_the_document_off(databases: DatabaseFactory, tmp_path: Path) -> None:
     """A document that is cut short never looks whole."""
     with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
         migrate(postgres.url)
-        made = Service(tmp_path, postgres.url, places()[1], processes=1)
+        made = Service(tmp_path, postgres.url, databases()[1], processes=1)
         try:
             made.start_api()
             client = made.member()

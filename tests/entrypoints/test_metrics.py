@@ -26,9 +26,9 @@ from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
 from entrypoints.observability.metrics import BUCKETS, Metrics
 from entrypoints.settings import load
-from tests.support.hash_gate import Gate
+from tests.support.hash_gate import HashGate
 from tests.support.in_process import inside
-from tests.support.service import PASSWORD, Service, address, code, eventually, free_port
+from tests.support.service import PASSWORD, Service, code, eventually, free_port, unique_email
 
 Samples = dict[tuple[str, ...], float]
 
@@ -113,25 +113,25 @@ def test_refusals_are_counted_by_code_and_logins_by_outcome(service: Service) ->
     }
 
 
-def test_mails_wait_until_a_worker_comes(apart: Service) -> None:
-    apart.start_api()
+def test_mails_wait_until_a_worker_comes(isolated_service: Service) -> None:
+    isolated_service.start_api()
     names = ("latchkey_outbox_pending", "latchkey_outbox_parked", "latchkey_outbox_lag_seconds")
     oldest = "latchkey_outbox_oldest_age_seconds"
-    assert [scrape(apart)[name,] for name in (*names, oldest)] == [0, 0, 0, 0]
+    assert [scrape(isolated_service)[name,] for name in (*names, oldest)] == [0, 0, 0, 0]
     for _ in range(3):
-        apart.client().post("/v1/password/forgot", json={"email": address("waiting")})
-    owed, parked, overdue = (scrape(apart)[name,] for name in names)
+        isolated_service.client().post("/v1/password/forgot", json={"email": unique_email("waiting")})
+    owed, parked, overdue = (scrape(isolated_service)[name,] for name in names)
     assert (owed, parked) == (3, 0)
     assert 0 < overdue < 60
-    assert 0 < scrape(apart)[oldest,] < 60
-    apart.start_worker()
-    eventually(lambda: scrape(apart)["latchkey_outbox_pending",] == 0)
-    assert scrape(apart)["latchkey_outbox_lag_seconds",] == scrape(apart)[oldest,] == 0
+    assert 0 < scrape(isolated_service)[oldest,] < 60
+    isolated_service.start_worker()
+    eventually(lambda: scrape(isolated_service)["latchkey_outbox_pending",] == 0)
+    assert scrape(isolated_service)["latchkey_outbox_lag_seconds",] == scrape(isolated_service)[oldest,] == 0
 
 
 @pytest.mark.anyio
 async def test_passwords_that_are_hashed_or_wait_for_it_are_seen(service: Service) -> None:
-    gate = Gate()
+    gate = HashGate()
 
     def build(container: Container) -> ASGIApp:
         container.hasher.override(providers.Object(gate.hasher(threads=2)))
@@ -144,7 +144,7 @@ async def test_passwords_that_are_hashed_or_wait_for_it_are_seen(service: Servic
             return [found["latchkey_password_hashes", state] for state in ("running", "waiting")]
 
         assert await hashes() == [0, 0]
-        login = {"login": address(), "password": PASSWORD}
+        login = {"login": unique_email(), "password": PASSWORD}
         logins = [asyncio.create_task(client.post("/v1/login", json=login)) for _ in range(5)]
         await gate.begun()
         await gate.begun()
@@ -192,19 +192,19 @@ def siblings(parent: int, folder: Path) -> set[int] | None:
     return found if len(found) == 2 else None
 
 
-def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(apart: Service) -> None:
-    apart.environ |= {"LATCHKEY_PROCESSES": "2", "TMPDIR": str(apart.folder)}
-    api = apart.start_api()
-    [folder] = apart.folder.glob("latchkey-*")
+def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(isolated_service: Service) -> None:
+    isolated_service.environ |= {"LATCHKEY_PROCESSES": "2", "TMPDIR": str(isolated_service.folder)}
+    api = isolated_service.start_api()
+    [folder] = isolated_service.folder.glob("latchkey-*")
     assert folder.stat().st_mode & 0o777 == 0o700
 
     def ask(times: int) -> None:
         """Each on a connection of its own, so that both processes have a share."""
         for _ in range(times):
-            httpx.get(f"{apart.url}{KEYS}", timeout=30)
+            httpx.get(f"{isolated_service.url}{KEYS}", timeout=30)
 
     def counts() -> set[float]:
-        return {requests(scrape(apart), "GET", KEYS, 200) for _ in range(12)}
+        return {requests(scrape(isolated_service), "GET", KEYS, 200) for _ in range(12)}
 
     old = eventually(lambda: siblings(api.process.pid, folder), within=120)
     ask(12)
@@ -310,10 +310,10 @@ def test_a_part_that_is_up_is_said_to_be(service: Service) -> None:
     assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 1)
 
 
-def test_without_redis_the_page_says_so(apart: Service) -> None:
-    apart.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    apart.start_api()
-    found = scrape(apart)
+def test_without_redis_the_page_says_so(isolated_service: Service) -> None:
+    isolated_service.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    isolated_service.start_api()
+    found = scrape(isolated_service)
     assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 0)
     assert ("latchkey_outbox_pending",) in found
 

@@ -15,19 +15,19 @@ from entrypoints.http.endpoint import get
 from entrypoints.http.guard import public
 from entrypoints.http.paths import Paths
 from tests.support.in_process import GOOD, REQUEST_ID, carries_all, inside, varies
-from tests.support.service import PASSWORD, Service, address, code, free_port
+from tests.support.service import PASSWORD, Service, code, free_port, unique_email
 from tests.support.sweeping import fetch, raw, statuses
 
 # -- what every answer carries -------------------------------------------------------------------------
 
 
 def test_every_answer_of_the_service_carries_all_security_headers(service: Service) -> None:
-    client, name = service.member(), address("taken").split("@")[0][:32]
-    service.user(address("taken"), username=name)
-    register = {"email": address(), "password": PASSWORD}
+    client, name = service.member(), unique_email("taken").split("@")[0][:32]
+    service.user(unique_email("taken"), username=name)
+    register = {"email": unique_email(), "password": PASSWORD}
     answers = {
         200: client.get("/v1/me"),
-        202: client.post("/v1/verify/resend", json={"email": address()}),
+        202: client.post("/v1/verify/resend", json={"email": unique_email()}),
         400: client.post("/v1/verify", json={"token": "x"}),
         401: client.get("/v1/me", headers={"Authorization": "Bearer x"}),
         403: client.get("/v1/users"),
@@ -511,5 +511,5 @@ async def test_a_request_keeps_the_id_that_a_proxy_of_ours_gave_it(service: Serv
 
 
 @pytest.fixture(scope="module")
-def member(running: Service) -> str:
-    return running.user("behind")
+def member(shared_service: Service) -> str:
+    return shared_service.user("behind")

@@ -3,7 +3,7 @@
 import re
 from email.message import EmailMessage
 
-from tests.support.service import PASSWORD, Client, Service, address
+from tests.support.service import PASSWORD, Client, Service, unique_email
 
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 Version/26.0 Safari/604"
@@ -58,7 +58,7 @@ def test_notice_of_an_ended_session_tells_who_used_the_old_token(service: Servic
 
 
 def test_notices_of_another_address_tell_who_asked_confirmed_and_restored(service: Service) -> None:
-    client, new, mailbox = member(service, LINUX), address("new"), service.client()
+    client, new, mailbox = member(service, LINUX), unique_email("new"), service.client()
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     tells(service.mail(client.email, 1), "Firefox on Linux")
     assert "from Firefox on Linux" in text(service.mail(new))

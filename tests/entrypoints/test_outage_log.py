@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from entrypoints.devserver import engines
-from tests.entrypoints.conftest import Places, migrate
-from tests.support.service import PASSWORD, Service, address, code, eventually
+from tests.entrypoints.conftest import DatabaseFactory, migrate
+from tests.support.service import PASSWORD, Service, code, eventually, unique_email
 
 
-def test_the_api_tells_of_an_outage_of_the_database(places: Places, tmp_path: Path) -> None:
-    _, redis_url = places()
+def test_the_api_tells_of_an_outage_of_the_database(databases: DatabaseFactory, tmp_path: Path) -> None:
+    _, redis_url = databases()
     with engines.postgres(tmp_path / "postgres", durable=False) as postgres:
         migrate(postgres.url)
         service = Service(tmp_path, postgres.url, redis_url, processes=1)
@@ -22,7 +22,7 @@ def test_the_api_tells_of_an_outage_of_the_database(places: Places, tmp_path: Pa
             assert told("database_") == []
             postgres.kill()
             for _ in range(5):
-                answer = client.post("/v1/login", json={"login": address(), "password": PASSWORD})
+                answer = client.post("/v1/login", json={"login": unique_email(), "password": PASSWORD})
                 assert code(answer) == "unavailable"
             eventually(lambda: len(told("code=unavailable")) == 5)
             assert all("[error" in line for line in told("code=unavailable"))

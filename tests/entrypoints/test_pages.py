@@ -15,8 +15,8 @@ from entrypoints.devserver.mail_catcher import Mailbox
 from entrypoints.release import release
 from entrypoints.settings import load
 from tests.support.browser import Browser
-from tests.support.service import PASSWORD, Service, address, code
-from tests.support.sweeping import FORM, holdings
+from tests.support.service import PASSWORD, Service, code, unique_email
+from tests.support.sweeping import FORM, stored_rows
 
 NEW_PASSWORD = "a long walk to the lighthouse"
 LINK = re.compile(r"http://[^\s\"<>]+token=[^\s\"<>]+")
@@ -54,7 +54,7 @@ def steps(page: str) -> list[str]:
 
 
 def registered(service: Service) -> str:
-    email = address("page")
+    email = unique_email("page")
     service.client().post("/v1/register", json={"email": email, "password": PASSWORD})
     return email
 
@@ -67,10 +67,10 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
     client = service.client()
     client.post("/v1/password/forgot", json={"email": email})
     service.mail(email, 2)
-    mover, new = service.member(), address("new")
+    mover, new = service.member(), unique_email("new")
     mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     links = [link(service, email, 1), link(service, email, 2), link(service, new), link(service, mover.email)]
-    before = holdings(service)
+    before = stored_rows(service)
     for url in links:
         for method in ("GET", "HEAD", "GET", "OPTIONS"):
             answer = client.request(method, url + "&utm_source=mail&utm_source=twice")
@@ -79,7 +79,7 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
             assert (method == "GET") == bool(answer.content)
         for method in ("PUT", "PATCH", "DELETE"):
             assert code(client.request(method, url)) == "method_not_allowed"
-    assert holdings(service) == before
+    assert stored_rows(service) == before
     assert client.post("/v1/verify", json={"token": service.token(email, 1)}).status_code in {200, 400}
 
 
@@ -112,7 +112,7 @@ def test_page_that_asks_for_an_address_keeps_it_as_text_after_an_error(service: 
 
 def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
     client = service.client()
-    mover, new = service.member(), address("new")
+    mover, new = service.member(), unique_email("new")
     mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     mover.post("/v1/password/forgot", json={"email": mover.email})
     reset = client.get(link(service, mover.email, 2))
@@ -142,7 +142,7 @@ def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
 
 def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
     client = service.client()
-    before = holdings(service)
+    before = stored_rows(service)
     for path in ("/verify", "/reset", "/email"):
         for token in ("", "x", "x" * 3000, "é.é", "a.b.c"):
             page = client.post(path, data={"token": token})
@@ -162,7 +162,7 @@ def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
             assert "<script>" not in page.text
     missing = client.get("/dev/mail/none.eml", headers={"Accept": "text/html"})
     assert (missing.status_code, steps(missing.text)) == (404, ["Back to Latchkey"])
-    assert holdings(service) == before
+    assert stored_rows(service) == before
 
 
 def test_dead_link_is_answered_by_a_form_for_a_new_one(service: Service) -> None:
@@ -205,7 +205,7 @@ def test_new_link_is_promised_alike_to_every_address(service: Service) -> None:
     client, waiting, verified = service.client(), registered(service), service.user("verified")
     service.mail(waiting)
     for path in ("/verify", "/reset"):
-        asked = [client.post(path, data={"email": who}) for who in (waiting, verified, address("unknown"))]
+        asked = [client.post(path, data={"email": who}) for who in (waiting, verified, unique_email("unknown"))]
         assert {page.status_code for page in asked} == {200}
         assert len({page.text for page in asked}) == 1
         assert "Check your mailbox" in asked[0].text
@@ -239,7 +239,7 @@ def test_reset_page_suits_password_managers_and_assistive_technology(service: Se
 
 
 def test_page_about_an_address_says_what_its_link_would_do(service: Service) -> None:
-    client, new = service.member(), address("new")
+    client, new = service.member(), unique_email("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     words = {
         link(service, new): "Use this e-mail address?",
@@ -259,12 +259,12 @@ def test_page_about_an_address_says_what_its_link_would_do(service: Service) -> 
     assert client.get("/v1/me").json()["email"] == client.email
 
 
-def test_pages_lead_on_below_the_path_of_the_public_url(apart: Service) -> None:
+def test_pages_lead_on_below_the_path_of_the_public_url(isolated_service: Service) -> None:
     """A proxy takes the path away; people may ask for the first page with or without a slash at its end."""
     outside = "https://example.org/accounts"
-    apart.environ["LATCHKEY_PUBLIC_URL"] = outside
-    apart.start_api()
-    client = apart.client()
+    isolated_service.environ["LATCHKEY_PUBLIC_URL"] = outside
+    isolated_service.start_api()
+    client = isolated_service.client()
     for asked in (
         "",
         "/",
@@ -330,16 +330,19 @@ def test_site_answers_what_browsers_and_password_managers_ask_for(service: Servi
         assert client.head(path).content == b""
 
 
-def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(apart: Service) -> None:
+def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(isolated_service: Service) -> None:
     name, back = 'Ada "&" <b>Söhne</b>', "https://app.example.org/#/home"
-    apart.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
-    apart.start_api()
-    apart.start_worker()
-    client, email = apart.client(), registered(apart)
+    isolated_service.environ |= {"LATCHKEY_NAME": name, "LATCHKEY_PRODUCT_URL": back}
+    isolated_service.start_api()
+    isolated_service.start_worker()
+    client, email = isolated_service.client(), registered(isolated_service)
     pages = [
         client.get(path) for path in ("/", "/reset", "/verify?token=x", "/docs", "/dev/mail", "/problems/not_found")
     ]
-    pages += [client.post("/verify", data={"token": apart.token(email)}), client.post("/email", data={"token": "x"})]
+    pages += [
+        client.post("/verify", data={"token": isolated_service.token(email)}),
+        client.post("/email", data={"token": "x"}),
+    ]
     pages += [client.post("/reset", data={"email": email})]
     for page in pages:
         assert f'<p class="mark">{escape(name)}</p>' in page.text
@@ -347,7 +350,7 @@ def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(apart
         assert f"· {escape(name)}</title>" in page.text
     for page in pages[-3:]:
         assert f'href="{escape(back)}"' in page.text
-    mail = apart.mail(email)
+    mail = isolated_service.mail(email)
     assert mail["subject"] == f"Verify your e-mail address for {name}"
     [sender] = mail["from"].addresses
     assert sender.display_name == name
@@ -360,10 +363,10 @@ def test_pages_and_mails_carry_the_name_of_the_product_and_lead_back_to_it(apart
     assert refused.json()["errors"][0]["code"] == "context"
 
 
-def test_page_says_how_many_seconds_to_wait_and_offers_to_try_again(apart: Service) -> None:
-    apart.environ["LATCHKEY_RATE_LIMITS"] = "on"
-    apart.start_api()
-    client = apart.client()
+def test_page_says_how_many_seconds_to_wait_and_offers_to_try_again(isolated_service: Service) -> None:
+    isolated_service.environ["LATCHKEY_RATE_LIMITS"] = "on"
+    isolated_service.start_api()
+    client = isolated_service.client()
     junk = [client.post("/verify", data={"token": f"x{number}"}) for number in range(30)]
     asked = [client.post("/reset", data={"email": "ada@example.org"}) for _ in range(30)]
     for page, retry in ((junk[-1], "./verify?token=x29"), (asked[-1], "./reset")):
@@ -403,7 +406,7 @@ def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: 
 
 
 def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Service, browser: Browser) -> None:
-    client, new = service.member(), address("new")
+    client, new = service.member(), unique_email("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     browser.driver.get(link(service, new))
     assert "Use this e-mail address?" in browser.text()

@@ -41,8 +41,8 @@ async def with_paths(service: Service, **more: str) -> AsyncIterator[tuple[httpx
 
 
 @pytest.fixture(scope="module")
-def admin(running: Service) -> Iterator[Client]:
-    with closing(Client(running).log_in(running.user("admin", role=Role.ADMIN))) as client:
+def admin(shared_service: Service) -> Iterator[Client]:
+    with closing(Client(shared_service).log_in(shared_service.user("admin", role=Role.ADMIN))) as client:
         yield client
 
 

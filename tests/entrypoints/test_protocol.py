@@ -21,7 +21,7 @@ from uvicorn import Config, Server
 
 from entrypoints.http import connections, protocol
 from entrypoints.http.draining import DrainingHttpProtocol
-from tests.entrypoints.conftest import Places
+from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.service import ROOT, Service, eventually, free_port
 
 MIB = 2**20
@@ -48,8 +48,8 @@ ENDLESS = {
 
 
 @pytest.fixture(scope="module")
-def api(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    made = Service(tmp_path_factory.mktemp("protocol"), *places(), processes=1)
+def api(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    made = Service(tmp_path_factory.mktemp("protocol"), *databases(), processes=1)
     try:
         made.start_api()
         yield made
@@ -284,36 +284,39 @@ def test_requests_of_a_client_that_does_not_read_wait(api: Service) -> None:
 # -- connections ---------------------------------------------------------------------------------------
 
 
-def test_silent_connections_leave_files_for_others(apart: Service) -> None:
+def test_silent_connections_leave_files_for_others(isolated_service: Service) -> None:
     """They are more than the soft limit allowed at the start."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(256, hard), hard))
     try:
-        api = apart.start_api()
+        api = isolated_service.start_api()
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     try:
         assert psutil.Process(api.process.pid).rlimit(psutil.RLIMIT_NOFILE) == (hard, hard)
-        before = resident(apart)
+        before = resident(isolated_service)
         with ExitStack() as silent:
             for _ in range(1100):
-                silent.enter_context(connect(apart))
-            assert all(answered(apart) for _ in range(10))
-            assert resident(apart) < before + 40
+                silent.enter_context(connect(isolated_service))
+            assert all(answered(isolated_service) for _ in range(10))
+            assert resident(isolated_service) < before + 40
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def test_silent_connections_leave_files_where_the_hard_limit_is_low(apart: Service) -> None:
+def test_silent_connections_leave_files_where_the_hard_limit_is_low(isolated_service: Service) -> None:
     program = ["sh", "-c", 'ulimit -n 256 && exec "$0" -m entrypoints.api', sys.executable]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **apart.environ}) as api, ExitStack() as silent:
+    with (
+        subprocess.Popen(program, cwd=ROOT, env={**os.environ, **isolated_service.environ}) as api,
+        ExitStack() as silent,
+    ):
         try:
-            eventually(lambda: reachable(apart) and answered(apart), within=60)
+            eventually(lambda: reachable(isolated_service) and answered(isolated_service), within=60)
             for _ in range(1100):
-                silent.enter_context(connect(apart))
-            assert all(answered(apart) for _ in range(10))
+                silent.enter_context(connect(isolated_service))
+            assert all(answered(isolated_service) for _ in range(10))
             assert psutil.Process(api.pid).num_fds() < 200
         finally:
             api.kill()

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from domain.role import Role
-from tests.support.proxies import Answer, Heard, Listener, Proxy, caddy, nginx
-from tests.support.service import PASSWORD, Client, Service, address, free_port
+from tests.support.proxies import Answer, Listener, Proxy, ReceivedRequest, caddy, nginx
+from tests.support.service import PASSWORD, Client, Service, free_port, unique_email
 
 KINDS: dict[str, Callable[..., AbstractContextManager[Proxy]]] = {"nginx": nginx, "caddy": caddy}
 SAID = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
@@ -16,21 +16,21 @@ SAID = ("x-auth-user", "x-auth-role", "x-auth-session", "x-auth-verified")
 
 @pytest.fixture(scope="module", params=KINDS)
 def either(
-    request: pytest.FixtureRequest, running: Service, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, shared_service: Service, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Proxy]:
-    with KINDS[request.param](tmp_path_factory.mktemp("proxy"), latchkey=running.port) as started:
+    with KINDS[request.param](tmp_path_factory.mktemp("proxy"), latchkey=shared_service.port) as started:
         yield started
 
 
 @pytest.fixture(scope="module")
-def member(running: Service) -> Iterator[Client]:
-    with closing(Client(running).log_in(running.user("member"))) as client:
+def member(shared_service: Service) -> Iterator[Client]:
+    with closing(Client(shared_service).log_in(shared_service.user("member"))) as client:
         yield client
 
 
 @pytest.fixture(scope="module")
-def moderator(running: Service) -> Iterator[Client]:
-    with closing(Client(running).log_in(running.user("moderator", role=Role.MODERATOR))) as client:
+def moderator(shared_service: Service) -> Iterator[Client]:
+    with closing(Client(shared_service).log_in(shared_service.user("moderator", role=Role.MODERATOR))) as client:
         yield client
 
 
@@ -44,7 +44,7 @@ def bearer(client: Client) -> tuple[str, str]:
     return "Authorization", client.headers["authorization"]
 
 
-def heard(proxy: Proxy, answer: Answer) -> Heard:
+def heard(proxy: Proxy, answer: Answer) -> ReceivedRequest:
     """The one request that came through."""
     assert (answer.status, answer.body) == (200, b"ok"), proxy.log.read_text()
     [found] = proxy.upstream.heard
@@ -122,7 +122,7 @@ def test_a_body_comes_through_as_it_is(member: Client, proxy: Proxy, size: int, 
 
 
 def test_who_has_not_proven_their_address_stays_out_until_they_have(service: Service, proxy: Proxy) -> None:
-    email, client = address("unproven"), service.client()
+    email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
     kept_out(proxy, proxy.ask(headers=[bearer(client)]), 403)
@@ -182,14 +182,16 @@ def test_what_only_looks_like_a_preflight_needs_a_token(member: Client, proxy: P
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(apart: Service, tmp_path: Path, kind: str) -> None:
-    apart.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
-    apart.start_api()
+def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(
+    isolated_service: Service, tmp_path: Path, kind: str
+) -> None:
+    isolated_service.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
+    isolated_service.start_api()
     (folder := tmp_path / "proxy").mkdir()
-    unproven = apart.client()
-    unproven.post("/v1/register", json={"email": (email := address("unproven")), "password": PASSWORD})
+    unproven = isolated_service.client()
+    unproven.post("/v1/register", json={"email": (email := unique_email("unproven")), "password": PASSWORD})
     unproven.log_in(email)
-    with KINDS[kind](folder, latchkey=apart.port) as proxy:
+    with KINDS[kind](folder, latchkey=isolated_service.port) as proxy:
         for headers, status in (([], 401), ([("Authorization", "Bearer x")], 401), ([bearer(unproven)], 403)):
             answer = proxy.ask(headers=[("Origin", PAGE), *headers])
             assert (answer.status, answer.headers["access-control-allow-origin"]) == (status, PAGE)
@@ -199,7 +201,7 @@ def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(apart: Service, tmp
                 assert answer.status == status
                 assert "access-control-allow-origin" not in answer.headers
         proxy.upstream.headers = {"Access-Control-Allow-Origin": "https://of-the-service.example"}
-        answer = proxy.ask(headers=[("Origin", PAGE), bearer(apart.member())])
+        answer = proxy.ask(headers=[("Origin", PAGE), bearer(isolated_service.member())])
         assert answer.status == 200
         assert answer.headers["access-control-allow-origin"] == "https://of-the-service.example"
 
@@ -208,8 +210,8 @@ def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(apart: Service, tmp
 
 
 @pytest.fixture(scope="module")
-def started_site(running: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
-    with nginx(tmp_path_factory.mktemp("nginx"), latchkey=running.port) as started:
+def started_site(shared_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Proxy]:
+    with nginx(tmp_path_factory.mktemp("nginx"), latchkey=shared_service.port) as started:
         yield started
 
 

@@ -21,7 +21,7 @@ from tests.support.sweeping import fetch
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class Attic(Leftovers):
+class FakeExpiredRows(Leftovers):
     """Two rows of each kind, of which the first cannot be reached the first time."""
 
     def __init__(self) -> None:
@@ -37,33 +37,38 @@ class Attic(Leftovers):
         return Cleared(1, lowest(NOW) if after is None else None)
 
 
-def purge_worker(attic: Attic, *, pass_pause: float = 3600) -> PurgeWorker:
-    purge = KeepHouse(leftovers=attic, clock=lambda: NOW)
+def purge_worker(expired_rows: FakeExpiredRows, *, pass_pause: float = 3600) -> PurgeWorker:
+    purge = KeepHouse(leftovers=expired_rows, clock=lambda: NOW)
     return PurgeWorker(purge, batch_pause=0, pass_pause=pass_pause, error_pause=0)
 
 
 @pytest.mark.anyio
 async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> None:
-    attic = Attic()
-    worker = purge_worker(attic)
+    expired_rows = FakeExpiredRows()
+    worker = purge_worker(expired_rows)
     with anyio.fail_after(60):
         working = asyncio.create_task(worker.work())
-        await attic.rounds.wait()
+        await expired_rows.rounds.wait()
         worker.stop()
         await working
     first, *others = Leftover
     failed = [(first, lowest(NOW))] * 2
     once = [(first, None), (first, lowest(NOW))]
-    assert attic.asked == [once[0], *failed, once[1], *((kind, at) for kind in others for at in (None, lowest(NOW)))]
+    assert expired_rows.asked == [
+        once[0],
+        *failed,
+        once[1],
+        *((kind, at) for kind in others for at in (None, lowest(NOW))),
+    ]
 
 
 @pytest.mark.anyio
 async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
-    attic = Attic()
-    worker = purge_worker(attic)
+    expired_rows = FakeExpiredRows()
+    worker = purge_worker(expired_rows)
     with anyio.fail_after(60):
         working = asyncio.create_task(worker.work())
-        await attic.rounds.wait()
+        await expired_rows.rounds.wait()
         await asyncio.sleep(0)  # it rests for an hour now
         assert not working.done()
         worker.stop()
@@ -72,16 +77,16 @@ async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
 
 @pytest.mark.anyio
 async def test_after_a_rest_it_begins_anew() -> None:
-    attic = Attic()
-    worker = purge_worker(attic, pass_pause=0)
+    expired_rows = FakeExpiredRows()
+    worker = purge_worker(expired_rows, pass_pause=0)
     with anyio.fail_after(60):
         working = asyncio.create_task(worker.work())
         for _ in range(3):
-            await attic.rounds.wait()
-            attic.rounds.clear()
+            await expired_rows.rounds.wait()
+            expired_rows.rounds.clear()
         worker.stop()
         await working
-    assert attic.asked.count((next(iter(Leftover)), None)) >= 3
+    assert expired_rows.asked.count((next(iter(Leftover)), None)) >= 3
 
 
 def test_endings_are_kept_much_longer_than_any_token_lives() -> None:
@@ -104,16 +109,16 @@ OLD_EVENT = """
 OLD_CLAIM = "INSERT INTO users (id, email, password_hash, created_at) SELECT $1, 'c@example.org', '', $2"
 
 
-def test_a_worker_clears_away_what_is_over_and_nothing_else(apart: Service) -> None:
-    apart.start_api()
-    member = apart.member()
-    claimant = apart.client()
+def test_a_worker_clears_away_what_is_over_and_nothing_else(isolated_service: Service) -> None:
+    isolated_service.start_api()
+    member = isolated_service.member()
+    claimant = isolated_service.client()
     claimant.post("/v1/register", json={"email": "claim@example.org", "password": PASSWORD})
     old = datetime.now(UTC) - timedelta(days=500)
     user_id = UUID(member.get("/v1/me").json()["id"])
 
     def ask(question: str, *values: object) -> list[object]:
-        return asyncio.run(fetch(apart, question, *values))
+        return asyncio.run(fetch(isolated_service, question, *values))
 
     def at(number: int) -> UUID:
         return UUID(int=lowest(old).int + number)
@@ -129,10 +134,10 @@ def test_a_worker_clears_away_what_is_over_and_nothing_else(apart: Service) -> N
         table: len(ask(f"SELECT id FROM {table} WHERE id > $1", lowest(old + timedelta(days=1)))) for table in tables
     }
 
-    workers = [apart.start_worker() for _ in range(2)]
+    workers = [isolated_service.start_worker() for _ in range(2)]
     eventually(lambda: not ask(everything, lowest(old + timedelta(days=1))), within=120)
     assert {table: len(ask(f"SELECT id FROM {table}")) for table in tables} == young
     assert [worker.stop() for worker in workers] == [0, 0]
-    said = apart.folder.joinpath("worker.log").read_text()
+    said = isolated_service.folder.joinpath("worker.log").read_text()
     assert "purge_failed" not in said
     assert member.get("/v1/me").status_code == 200

@@ -102,10 +102,10 @@ async def test_one_of_forty_parallel_resets_with_one_link_succeeds(service: Serv
         assert old.status_code == 401
 
 
-async def test_of_the_last_two_admins_who_resign_at_once_one_stays(apart: Service) -> None:
-    apart.start_api()
-    async with strangers(apart) as client:
-        one, other = apart.admin(), apart.admin()
+async def test_of_the_last_two_admins_who_resign_at_once_one_stays(isolated_service: Service) -> None:
+    isolated_service.start_api()
+    async with strangers(isolated_service) as client:
+        one, other = isolated_service.admin(), isolated_service.admin()
         answers = await asyncio.gather(
             *(
                 client.patch(

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 
 from adapters.tokens.key_files import make_key
-from tests.entrypoints.conftest import Places
+from tests.entrypoints.conftest import DatabaseFactory
 from tests.support.rolling import Api, Fleet, Load, signer
-from tests.support.service import PASSWORD, Service, address, code, eventually
+from tests.support.service import PASSWORD, Service, code, eventually, unique_email
 
 DELAY = 2
 OLD, NEW = "0ld-3f9c1e7a5b2d8046e9c3a7f1b5d2e8c4", "n3w-8c4e2d5b1f7a3c9e6408d2b5a7e1c9f3"
 
 
 @pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory, places: Places) -> Iterator[Service]:
+def shared(tmp_path_factory: pytest.TempPathFactory, databases: DatabaseFactory) -> Iterator[Service]:
     """Processes that have yet to start, with one key."""
-    made = Service(tmp_path_factory.mktemp("rotation"), *places())
+    made = Service(tmp_path_factory.mktemp("rotation"), *databases())
     keys = made.folder / "keys"
     make_key(keys)
     made.environ |= {"LATCHKEY_SIGNING_KEYS": str(keys), "LATCHKEY_KEY_DELAY": str(DELAY)}
@@ -139,16 +139,16 @@ def rotated_beside(service: Service, broken: Path) -> str:
     return kid
 
 
-def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> None:
-    apart.environ["LATCHKEY_SECRET_KEY"] = OLD
-    worker = apart.start_worker()
-    people = [apart.user("someone") for _ in range(4)]
-    new = address("new")
-    with Fleet(apart) as fleet:
-        used, unused = (pair_of(fleet.apis[0], apart.user("resting")) for _ in range(2))
+def test_a_secret_is_replaced_under_load_and_nobody_notices(isolated_service: Service) -> None:
+    isolated_service.environ["LATCHKEY_SECRET_KEY"] = OLD
+    worker = isolated_service.start_worker()
+    people = [isolated_service.user("someone") for _ in range(4)]
+    new = unique_email("new")
+    with Fleet(isolated_service) as fleet:
+        used, unused = (pair_of(fleet.apis[0], isolated_service.user("resting")) for _ in range(2))
         registered = {"email": new, "password": PASSWORD}
         assert fleet.apis[0].client.post("/v1/register", json=registered).status_code == 202
-        link = apart.token(new)
+        link = isolated_service.token(new)
         worker.stop()
         with Load(fleet, people) as load:
             fleet.replace_each(LATCHKEY_SECRET_KEY=f"{OLD},{NEW}")
@@ -158,8 +158,8 @@ def test_a_secret_is_replaced_under_load_and_nobody_notices(apart: Service) -> N
         # Tokens signed before stay valid, and each use is signed by the new secret.
         used = renewed(fleet.apis[0], used)
         assert fleet.apis[1].client.post("/v1/verify", json={"token": link}).status_code == 200
-    apart.environ["LATCHKEY_SECRET_KEY"] = NEW
-    with Fleet(apart, size=1) as fleet:
+    isolated_service.environ["LATCHKEY_SECRET_KEY"] = NEW
+    with Fleet(isolated_service, size=1) as fleet:
         [api] = fleet.apis
         used = renewed(api, used)
         assert api.get("/v1/me", used["access_token"]).status_code == 200

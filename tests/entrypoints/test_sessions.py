@@ -7,8 +7,8 @@ from uuid import UUID, uuid4
 import jwt
 import pytest
 
-from tests.entrypoints.conftest import Places
-from tests.support.service import PASSWORD, Client, Service, address, code
+from tests.entrypoints.conftest import DatabaseFactory
+from tests.support.service import PASSWORD, Client, Service, code, unique_email
 from tests.support.sweeping import fetch
 
 
@@ -76,7 +76,7 @@ def test_another_users_session_is_not_found_like_one_that_does_not_exist(service
 
 
 def test_a_caller_whose_address_is_unproven_sees_and_ends_sessions_too(service: Service) -> None:
-    email = address("unproven")
+    email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
@@ -90,9 +90,9 @@ def test_a_caller_whose_address_is_unproven_sees_and_ends_sessions_too(service: 
 
 
 @pytest.fixture(scope="module")
-def brief(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def brief(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service with room for two sessions a user, which last 100 seconds unused and 150 in all."""
-    made = Service(tmp_path_factory.mktemp("brief"), *places(), processes=1)
+    made = Service(tmp_path_factory.mktemp("brief"), *databases(), processes=1)
     made.environ |= {
         "LATCHKEY_REFRESH_TTL": "100",
         "LATCHKEY_SESSION_TTL": "150",

@@ -100,10 +100,10 @@ def test_in_production_verifiers_elsewhere_get_a_minute_to_learn_a_key(productio
 def test_what_make_run_has_started_is_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
     url = development.pop("LATCHKEY_DATABASE_URL")
     assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
-    running = tmp_path / "data" / "running.json"
-    running.write_text(f'{{"LATCHKEY_DATABASE_URL": "{url}"}}')
+    shared_service = tmp_path / "data" / "running.json"
+    shared_service.write_text(f'{{"LATCHKEY_DATABASE_URL": "{url}"}}')
     assert load(development).database_url == url
-    running.write_text("half a fi")
+    shared_service.write_text("half a fi")
     assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
 
 

@@ -22,7 +22,7 @@ from tests.support.documents import block
 from tests.support.forging import CLAIMS, forged, segment, signing
 from tests.support.key_files import load_keys
 from tests.support.proxies import Listener
-from tests.support.service import PASSWORD, Client, Service, address, eventually, free_port
+from tests.support.service import PASSWORD, Client, Service, eventually, free_port, unique_email
 
 
 class Notes(httpx.Client):
@@ -62,8 +62,8 @@ def program(folder: Path, latchkey: str) -> Iterator[Notes]:
 
 
 @pytest.fixture(scope="module")
-def notes(running: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
-    with program(tmp_path_factory.mktemp("notes"), running.url) as client:
+def notes(shared_service: Service, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Notes]:
+    with program(tmp_path_factory.mktemp("notes"), shared_service.url) as client:
         yield client
 
 
@@ -85,7 +85,7 @@ def test_who_is_logged_in_is_let_in_by_either_check(service: Service, notes: Not
 
 
 def test_who_has_not_proven_their_address_is_known_but_not_welcome(service: Service, notes: Notes) -> None:
-    email, client = address("unproven"), service.client()
+    email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
     assert notes.read(token).status_code == 200
@@ -210,15 +210,15 @@ def test_nothing_but_a_yes_is_a_yes(tmp_path: Path) -> None:
 # -- what changes over there ---------------------------------------------------------------------------
 
 
-def test_a_new_key_is_taken_up_and_an_outage_is_lived_through(apart: Service, tmp_path: Path) -> None:
-    apart.environ["LATCHKEY_KEY_DELAY"] = "1"
-    api = apart.start_api()
-    with program(tmp_path, apart.url) as notes:
-        client = apart.member()
+def test_a_new_key_is_taken_up_and_an_outage_is_lived_through(isolated_service: Service, tmp_path: Path) -> None:
+    isolated_service.environ["LATCHKEY_KEY_DELAY"] = "1"
+    api = isolated_service.start_api()
+    with program(tmp_path, isolated_service.url) as notes:
+        client = isolated_service.member()
         old = client.pair["access_token"]
         assert notes.read(old).status_code == 200
 
-        make_key(load(apart.environ).signing_keys)
+        make_key(load(isolated_service.environ).signing_keys)
 
         def renewed() -> str | None:
             client.take(client.renew())

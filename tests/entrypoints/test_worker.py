@@ -4,56 +4,60 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fake_smtp_server import Postbox
-from tests.support.fake_smtp_server import postbox as opened
-from tests.support.service import PASSWORD, Service, address, eventually, free_port
+from tests.support.fake_smtp_server import FakeSmtpServer
+from tests.support.fake_smtp_server import fake_smtp_server as opened
+from tests.support.service import PASSWORD, Service, eventually, free_port, unique_email
 
 
 @pytest.fixture
-def postbox() -> Iterator[Postbox]:
+def smtp_server() -> Iterator[FakeSmtpServer]:
     with opened() as box:
         yield box
 
 
 @pytest.fixture
-def mailing(apart: Service, postbox: Postbox) -> Service:
+def stack_with_mail(isolated_service: Service, smtp_server: FakeSmtpServer) -> Service:
     """A service whose mail goes by SMTP; no worker runs yet."""
-    apart.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{postbox.port}"
-    del apart.environ["LATCHKEY_MAIL_DIR"]
-    apart.start_api()
-    return apart
+    isolated_service.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_server.port}"
+    del isolated_service.environ["LATCHKEY_MAIL_DIR"]
+    isolated_service.start_api()
+    return isolated_service
 
 
-def test_mail_waits_for_a_worker_and_arrives_without_any_nudge(mailing: Service, postbox: Postbox) -> None:
-    email = address("patient")
-    mailing.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
-    mailing.client().post("/v1/register", json={"email": email, "password": PASSWORD})
-    mailing.start_worker()  # which finds no Redis, and so hears of nothing
-    eventually(lambda: postbox.mails(email))
-    assert len(postbox.mails(email)) == 1
+def test_mail_waits_for_a_worker_and_arrives_without_any_nudge(
+    stack_with_mail: Service, smtp_server: FakeSmtpServer
+) -> None:
+    email = unique_email("patient")
+    stack_with_mail.environ["LATCHKEY_REDIS_URL"] = f"redis://127.0.0.1:{free_port()}/0"
+    stack_with_mail.client().post("/v1/register", json={"email": email, "password": PASSWORD})
+    stack_with_mail.start_worker()  # which finds no Redis, and so hears of nothing
+    eventually(lambda: smtp_server.mails(email))
+    assert len(smtp_server.mails(email)) == 1
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends(mailing: Service, postbox: Postbox) -> None:
-    worker = mailing.start_worker()
-    client = mailing.client()
-    emails = [address(f"some{number}") for number in range(10)]
+def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends(
+    stack_with_mail: Service, smtp_server: FakeSmtpServer
+) -> None:
+    worker = stack_with_mail.start_worker()
+    client = stack_with_mail.client()
+    emails = [unique_email(f"some{number}") for number in range(10)]
     for email in emails:
-        client.post("/v1/password/forgot", json={"email": mailing.user(email)})
-    eventually(lambda: postbox.asked)
+        client.post("/v1/password/forgot", json={"email": stack_with_mail.user(email)})
+    eventually(lambda: smtp_server.attempted)
     assert worker.stop() == 0
-    sent = {email for email in emails if postbox.mails(email)}
-    mailing.start_worker()
-    eventually(lambda: all(postbox.mails(email) for email in emails))
-    assert all(len(postbox.mails(email)) == 1 for email in emails)
+    sent = {email for email in emails if smtp_server.mails(email)}
+    stack_with_mail.start_worker()
+    eventually(lambda: all(smtp_server.mails(email) for email in emails))
+    assert all(len(smtp_server.mails(email)) == 1 for email in emails)
     assert sent
 
 
-def test_no_mail_goes_to_an_address_that_nobody_has(mailing: Service, postbox: Postbox) -> None:
-    mailing.start_worker()
-    nobody, member = address("nobody"), mailing.user("member")
-    client = mailing.client()
+def test_no_mail_goes_to_an_address_that_nobody_has(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
+    stack_with_mail.start_worker()
+    nobody, member = unique_email("nobody"), stack_with_mail.user("member")
+    client = stack_with_mail.client()
     client.post("/v1/password/forgot", json={"email": nobody})
     client.post("/v1/verify/resend", json={"email": nobody})
     client.post("/v1/password/forgot", json={"email": member})
-    eventually(lambda: postbox.mails(member))
-    assert postbox.mails(nobody) == []
+    eventually(lambda: smtp_server.mails(member))
+    assert smtp_server.mails(nobody) == []

@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.fault_stack import Stack, standing
+from tests.support.fault_stack import Stack, fault_stack
 
 
 @pytest.fixture(scope="module")
-def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def module_stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """Two API processes and no worker yet, with the SETTINGS of the module, if it has any."""
-    with standing(tmp_path_factory.mktemp("house")) as stack:
+    with fault_stack(tmp_path_factory.mktemp("stack")) as stack:
         stack.service.environ |= getattr(request.module, "SETTINGS", {})
         stack.add_api()
         stack.add_api()
@@ -19,16 +19,16 @@ def house(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 
 @pytest.fixture
-def stack(house: Stack) -> Iterator[Stack]:
-    house.wait()
-    yield house
-    house.service.close_clients()
+def stack(module_stack: Stack) -> Iterator[Stack]:
+    module_stack.wait()
+    yield module_stack
+    module_stack.service.close_clients()
 
 
 @pytest.fixture
-def mailing(stack: Stack) -> Iterator[Stack]:
+def stack_with_mail(stack: Stack) -> Iterator[Stack]:
     """Two workers, and a postbox that behaves again afterwards."""
     while len(stack.workers) < 2:
         stack.add_worker()
     yield stack
-    stack.box.behave()
+    stack.smtp.reset()

@@ -13,12 +13,12 @@ RIGHT, WRONG = 0, 1
 
 
 @pytest.fixture(scope="module")
-def skew(house: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def skew(module_stack: Stack, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """How wrong the clock of the second process is; it reads this all the time."""
     file = tmp_path_factory.mktemp("clock") / "skew"
     file.write_text("0")
-    house.apis.pop().stop()
-    house.add_api("tests.support.skewed_api", SKEW=str(file)).wait()
+    module_stack.apis.pop().stop()
+    module_stack.add_api("tests.support.skewed_api", SKEW=str(file)).wait()
     return file
 
 

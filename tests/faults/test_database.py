@@ -13,8 +13,8 @@ import pytest
 from adapters.postgres.fair_share import OF_A_SITE
 from domain.role import Role
 from tests.support.fault_stack import Stack
-from tests.support.fault_users import Person, passed
-from tests.support.service import PASSWORD, address, code, eventually, grows
+from tests.support.fault_users import LoadUser, passed
+from tests.support.service import PASSWORD, code, eventually, unique_email, wait_for_growth
 
 TOLD, HEALED = 2.0, 5.0
 """Seconds within which an outage is answered, and within which the service is back after the database is."""
@@ -62,7 +62,7 @@ def test_an_outage_is_told_within_two_seconds_and_over_by_itself(
         member.renew,
         lambda: member.get("/v1/me"),
         lambda: member.post("/v1/logout"),
-        lambda: member.post("/v1/register", json={"email": address(), "password": PASSWORD}),
+        lambda: member.post("/v1/register", json={"email": unique_email(), "password": PASSWORD}),
         lambda: member.post("/v1/password/forgot", json={"email": email}),
         lambda: member.get("/health/ready"),
     ]
@@ -164,7 +164,7 @@ def uncommitted(stack: Stack, state: str) -> Iterator[None]:
 
 @pytest.mark.parametrize("state", ["53100", "40001", "40P01"], ids=["disk full", "not serialisable", "deadlock"])
 def test_what_is_not_committed_has_not_happened_and_may_be_tried_again(stack: Stack, state: str) -> None:
-    email, fresh = stack.service.user("banned"), address("fresh")
+    email, fresh = stack.service.user("banned"), unique_email("fresh")
     admin = stack.client().log_in(stack.service.user("admin", role=Role.ADMIN))
     member, other = stack.client().log_in(email), stack.client(1).log_in(email)
     user = member.get("/v1/me").json()["id"]
@@ -191,9 +191,9 @@ def test_what_is_not_committed_has_not_happened_and_may_be_tried_again(stack: St
 
 
 def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) -> None:
-    people, over = [Person(stack) for _ in range(4)], threading.Event()
+    people, over = [LoadUser(stack) for _ in range(4)], threading.Event()
 
-    def live(person: Person) -> int:
+    def live(person: LoadUser) -> int:
         rounds = 0
         while not over.is_set():
             person.live()
@@ -204,7 +204,7 @@ def test_a_database_that_is_killed_under_load_breaks_no_promise(stack: Stack) ->
         lives = [pool.submit(live, person) for person in people]
         try:
             for _ in range(4):
-                grows(lambda: sum(len(person.over) for person in people), by=12)
+                wait_for_growth(lambda: sum(len(person.over) for person in people), by=12)
                 stack.postgres.kill()
                 stack.postgres.start()
         finally:

@@ -66,7 +66,7 @@ async def stay(api: Api, token: str, whose: str, over: asyncio.Event, answers: C
 async def test_callers_who_hang_up_disturb_nobody(stack: Stack) -> None:
     for api in [stack.apis.pop(), stack.apis.pop()]:
         api.stop()
-        stack.add_api(**stack.past_the_wires)
+        stack.add_api(**stack.direct_urls)
     stack.wait()
     emails = [stack.service.user(f"caller{number}") for number in range(8)]
     tokens = {email: stack.client(0).log_in(email).pair["access_token"] for email in emails}

@@ -8,7 +8,7 @@ import httpx
 
 from adapters.redis.dramatiq_queue import QUEUE
 from tests.support.fault_stack import Stack
-from tests.support.service import PASSWORD, address, eventually
+from tests.support.service import PASSWORD, eventually, unique_email
 
 RELAYED = 30.0
 """Seconds within which a mail arrives that nobody was told of."""
@@ -27,7 +27,7 @@ def commits_held(stack: Stack) -> Iterator[None]:
         " DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION hold_commit()"
     )
     try:
-        with stack.held("SELECT pg_advisory_xact_lock(1)"):
+        with stack.lock_held("SELECT pg_advisory_xact_lock(1)"):
             yield
     finally:
         eventually(lambda: stack.waiting("COMMIT") == 0)
@@ -52,7 +52,7 @@ def rows(stack: Stack, emails: list[str]) -> tuple[list[str], list[str]]:
 def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail(stack: Stack) -> None:
     committed: list[str] = []
     for number in (0, 1, 0, 1):
-        emails = [address("committed") for _ in range(6)]
+        emails = [unique_email("committed") for _ in range(6)]
         api = stack.apis[number].wait()
         with ThreadPoolExecutor(len(emails)) as crowd:
             with commits_held(stack):
@@ -69,26 +69,26 @@ def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail
 
     stack.add_worker()
     stack.add_worker()
-    eventually(lambda: set(committed) <= set(stack.box.seen()), within=RELAYED)
-    eventually(lambda: stack.owed() == 0)
-    assert {stack.box.seen()[email] for email in committed} == {1}
+    eventually(lambda: set(committed) <= set(stack.smtp.seen()), within=RELAYED)
+    eventually(lambda: stack.pending_mails() == 0)
+    assert {stack.smtp.seen()[email] for email in committed} == {1}
     stack.stop_workers()
 
 
-def test_an_api_that_is_killed_before_it_commits_has_done_nothing(mailing: Stack) -> None:
-    emails = [address("uncommitted") for _ in range(4)]
+def test_an_api_that_is_killed_before_it_commits_has_done_nothing(stack_with_mail: Stack) -> None:
+    emails = [unique_email("uncommitted") for _ in range(4)]
     with ThreadPoolExecutor(len(emails)) as crowd:
-        with mailing.locked("mails"):
-            answers = [crowd.submit(register, mailing.client(), email) for email in emails]
-            eventually(lambda: mailing.waiting("INSERT INTO mails") >= 2)
-            mailing.apis[0].kill()
+        with stack_with_mail.locked("mails"):
+            answers = [crowd.submit(register, stack_with_mail.client(), email) for email in emails]
+            eventually(lambda: stack_with_mail.waiting("INSERT INTO mails") >= 2)
+            stack_with_mail.apis[0].kill()
         assert {answer.result() for answer in answers} <= {None, 503}
-    eventually(lambda: mailing.waiting("INSERT INTO mails") == 0)
-    assert rows(mailing, emails) == ([], [])
-    mailing.apis[0].start()
+    eventually(lambda: stack_with_mail.waiting("INSERT INTO mails") == 0)
+    assert rows(stack_with_mail, emails) == ([], [])
+    stack_with_mail.apis[0].start()
 
-    other = mailing.client(1)
+    other = stack_with_mail.client(1)
     assert {register(other, email) for email in emails} == {202}
-    eventually(lambda: set(emails) <= set(mailing.box.seen()), within=RELAYED)
-    assert rows(mailing, emails) == (sorted(emails), sorted(emails))
-    assert {mailing.box.seen()[email] for email in emails} == {1}
+    eventually(lambda: set(emails) <= set(stack_with_mail.smtp.seen()), within=RELAYED)
+    assert rows(stack_with_mail, emails) == (sorted(emails), sorted(emails))
+    assert {stack_with_mail.smtp.seen()[email] for email in emails} == {1}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from tests.support.fault_stack import Stack
-from tests.support.service import PASSWORD, address, eventually, token_in
+from tests.support.service import PASSWORD, eventually, token_in, unique_email
 from tests.support.smtp_servers import DRIP
 
 LEASE_OVER = 90.0
@@ -35,59 +35,59 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def scene(house: Stack) -> Iterator[Scene]:
+def scene(module_stack: Stack) -> Iterator[Scene]:
     """A worker is killed while it sends two letters, and the two that take over meet a server that drips at ten."""
-    box, client = house.box, house.client()
+    smtp, client = module_stack.smtp, module_stack.client()
     told = Scene(
-        house,
-        address("before"),
-        address("after"),
-        [address(f"drip{number}") for number in range(10)],
-        [address(f"healthy{number}") for number in range(40)],
+        module_stack,
+        unique_email("before"),
+        unique_email("after"),
+        [unique_email(f"drip{number}") for number in range(10)],
+        [unique_email(f"healthy{number}") for number in range(40)],
     )
-    box.holding = True
-    house.add_worker()
+    smtp.holding = True
+    module_stack.add_worker()
     for email in (told.before, told.after):
         assert client.post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
-    eventually(lambda: {told.before, told.after} <= box.asked)
-    house.kill_worker()
+    eventually(lambda: {told.before, told.after} <= smtp.attempted)
+    module_stack.kill_worker()
     killed = time.monotonic()
-    assert (box.seen()[told.before], box.seen()[told.after]) == (0, 1)
+    assert (smtp.seen()[told.before], smtp.seen()[told.after]) == (0, 1)
 
-    box.holding, box.answers = False, {"drip": DRIP}
-    house.add_worker()
-    house.add_worker()
-    house.owe(*told.dripping)
-    eventually(lambda: set(told.dripping) <= box.asked)
+    smtp.holding, smtp.answers = False, {"drip": DRIP}
+    module_stack.add_worker()
+    module_stack.add_worker()
+    module_stack.queue_mails(*told.dripping)
+    eventually(lambda: set(told.dripping) <= smtp.attempted)
     began = time.monotonic()
-    house.owe(*told.healthy)
-    eventually(lambda: set(told.healthy) <= set(box.seen()), within=PATIENCE)
+    module_stack.queue_mails(*told.healthy)
+    eventually(lambda: set(told.healthy) <= set(smtp.seen()), within=PATIENCE)
     took = time.monotonic() - began
     assert told.noted() == {""}, "they waited until the dripping was over"
     eventually(lambda: "" not in told.noted(), within=PATIENCE + 10)
     told.notes = told.noted()
-    box.behave()
-    eventually(lambda: box.seen()[told.before] and box.seen()[told.after] == 2, within=LEASE_OVER)
+    smtp.reset()
+    eventually(lambda: smtp.seen()[told.before] and smtp.seen()[told.after] == 2, within=LEASE_OVER)
     print(f"healthy letters took {took:.1f} s, those of the dead worker {time.monotonic() - killed:.1f} s")
     # Their ends were not answered, so they may have arrived: the next attempt would be a quarter of an hour away.
-    house.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", told.dripping)
-    eventually(lambda: house.owed() == 0)
+    module_stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL AND recipient = ANY($1)", told.dripping)
+    eventually(lambda: module_stack.pending_mails() == 0)
     yield told
-    house.stop_workers()
+    module_stack.stop_workers()
 
 
 def test_a_worker_that_is_killed_before_or_after_sending_loses_no_mail(scene: Scene) -> None:
-    box = scene.stack.box
-    assert (box.seen()[scene.before], box.seen()[scene.after]) == (1, 2)
-    first, second = box.mails(scene.after)
+    smtp = scene.stack.smtp
+    assert (smtp.seen()[scene.before], smtp.seen()[scene.after]) == (1, 2)
+    first, second = smtp.mails(scene.after)
     assert first["message-id"] == second["message-id"]
     assert first.as_bytes() == second.as_bytes()
-    assert [scene.stack.fate(email) for email in (scene.before, scene.after)] == [("sent", "")] * 2
+    assert [scene.stack.mail_status(email) for email in (scene.before, scene.after)] == [("sent", "")] * 2
 
 
 def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
     client = scene.stack.client(1)
-    (token,) = {token_in(mail) for mail in scene.stack.box.mails(scene.after)}
+    (token,) = {token_in(mail) for mail in scene.stack.smtp.mails(scene.after)}
     assert [client.post("/v1/verify", json={"token": token}).status_code for _ in range(2)] == [200, 200]
     verified = "SELECT count(*) FROM events JOIN users ON users.id = user_id WHERE email = $1 AND action = 'verified'"
     assert scene.stack.sql(verified, scene.after)[0][0] == 1
@@ -95,5 +95,5 @@ def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
 
 def test_letters_at_which_a_server_drips_are_left_and_tried_again(scene: Scene) -> None:
     assert scene.notes == {"The mail was sent, but the server did not confirm that it accepted it."}
-    assert {scene.stack.fate(email) for email in scene.dripping} == {("sent", "")}
-    assert {scene.stack.box.seen()[email] for email in scene.dripping + scene.healthy} == {1}
+    assert {scene.stack.mail_status(email) for email in scene.dripping} == {("sent", "")}
+    assert {scene.stack.smtp.seen()[email] for email in scene.dripping + scene.healthy} == {1}

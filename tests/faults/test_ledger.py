@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from entrypoints.worker.outbox_worker import CONCURRENCY
 from tests.support.fault_stack import Stack
-from tests.support.fault_users import Person, passed
+from tests.support.fault_users import LoadUser, passed
 from tests.support.service import eventually, token_in
 
 SECONDS = int(os.environ.get("LEDGER_SECONDS", "120"))
@@ -19,7 +19,7 @@ PEOPLE = 6
 SETTINGS = {"LATCHKEY_ACCESS_TTL": "3600"}
 
 
-class Customer(Person):
+class LedgerUser(LoadUser):
     """One who follows links as well; `proven` are addresses whose link was followed, `resets` what was answered."""
 
     def __init__(self, stack: Stack) -> None:
@@ -30,7 +30,7 @@ class Customer(Person):
     def live(self) -> None:
         super().live()
         for fresh in random.sample(self.registered, min(3, len(self.registered))):
-            if fresh not in self.proven and (mails := self.stack.box.mails(fresh)):
+            if fresh not in self.proven and (mails := self.stack.smtp.mails(fresh)):
                 passed(self.insist("/v1/verify", token=token_in(mails[0])))
                 self.proven.append(fresh)
                 break
@@ -39,10 +39,10 @@ class Customer(Person):
 
     def reset_password(self) -> None:
         """By a link that is used twice at once, for two passwords: at most one of them counts."""
-        before = len(self.stack.box.mails(self.email))
+        before = len(self.stack.smtp.mails(self.email))
         self.insist("/v1/password/forgot", email=self.email)
         give_up = time.monotonic() + 5
-        while len(letters := self.stack.box.mails(self.email)) == before:
+        while len(letters := self.stack.smtp.mails(self.email)) == before:
             if time.monotonic() > give_up:
                 return
             time.sleep(0.1)
@@ -72,7 +72,7 @@ class Customer(Person):
             [row] = self.stack.sql("SELECT verified_at FROM users WHERE email = $1", fresh)
             assert row["verified_at"] is not None, fresh
         for fresh in self.registered:
-            assert self.stack.box.mails(fresh), f"no letter for {fresh}"
+            assert self.stack.smtp.mails(fresh), f"no letter for {fresh}"
 
 
 class Chaos:
@@ -113,9 +113,9 @@ class Chaos:
         self.stack.valkey.start()
 
     def smtp(self) -> None:
-        self.stack.box.close()
+        self.stack.smtp.close()
         time.sleep(2)
-        self.stack.box.open()
+        self.stack.smtp.open()
 
     def wire(self) -> None:
         wire = random.choice((self.stack.to_postgres, self.stack.to_redis))
@@ -124,11 +124,15 @@ class Chaos:
         self.stack.mend(wire)
 
 
-def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(mailing: Stack) -> None:
-    mailing.box.pace = 0.02
-    people, chaos, over = [Customer(mailing) for _ in range(PEOPLE)], Chaos(mailing), threading.Event()
+def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(stack_with_mail: Stack) -> None:
+    stack_with_mail.smtp.pace = 0.02
+    people, chaos, over = (
+        [LedgerUser(stack_with_mail) for _ in range(PEOPLE)],
+        Chaos(stack_with_mail),
+        threading.Event(),
+    )
 
-    def live(person: Customer) -> None:
+    def live(person: LedgerUser) -> None:
         while not over.is_set():
             person.live()
 
@@ -143,15 +147,15 @@ def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(mailing: Stack)
             over.set()
         for life in lives:
             life.result()
-    mailing.wait()
+    stack_with_mail.wait()
 
     # What the dead held is due when their leases end. Those who live have finished by then, and the leases end now.
     time.sleep(12)
-    mailing.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
-    eventually(lambda: mailing.owed() == 0, within=60)
+    stack_with_mail.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
+    eventually(lambda: stack_with_mail.pending_mails() == 0, within=60)
     for person in people:
         person.audit()
-    copies = mailing.box.copies()
+    copies = stack_with_mail.smtp.copies()
     deaths = chaos.kills["worker"] + chaos.kills["postgres"] + chaos.kills["wire"] + chaos.kills["smtp"]
     assert max(copies.values()) <= 1 + deaths
     assert copies.total() - len(copies) <= CONCURRENCY * deaths

@@ -7,15 +7,15 @@ from itertools import cycle
 
 from entrypoints.worker.outbox_worker import CONCURRENCY
 from tests.support.fault_stack import Stack
-from tests.support.service import PASSWORD, address, eventually, token_in
+from tests.support.service import PASSWORD, eventually, token_in, unique_email
 
 PEOPLE, KILLS = 300, 8
 
 
-def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(mailing: Stack) -> None:
-    emails = [address("restless") for _ in range(PEOPLE)]
-    clients = [mailing.client(number) for number in (0, 1)]
-    mailing.box.pace = 0.05  # so that death meets them at it
+def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(stack_with_mail: Stack) -> None:
+    emails = [unique_email("restless") for _ in range(PEOPLE)]
+    clients = [stack_with_mail.client(number) for number in (0, 1)]
+    stack_with_mail.smtp.pace = 0.05  # so that death meets them at it
     ways = cycle([signal.SIGKILL, signal.SIGTERM])
 
     def register(number: int) -> int:
@@ -23,43 +23,45 @@ def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(ma
         return clients[number % 2].post("/v1/register", json=body).status_code
 
     def came(many: int) -> bool:
-        return sum(mailing.box.seen().values()) >= many
+        return sum(stack_with_mail.smtp.seen().values()) >= many
 
     with ThreadPoolExecutor(4) as crowd:
         answers = [crowd.submit(register, number) for number in range(PEOPLE)]
         for kill in range(1, KILLS + 1):
             eventually(partial(came, kill * PEOPLE // (KILLS + 2)), within=60)
-            worker = mailing.workers.pop(0)
+            worker = stack_with_mail.workers.pop(0)
             worker.process.send_signal(next(ways))
-            mailing.add_worker()
+            stack_with_mail.add_worker()
             worker.process.wait()
         assert {answer.result() for answer in answers} == {202}
 
     # What the dead held is due when their leases end. They end now.
-    eventually(lambda: mailing.sql("SELECT count(*) FROM mails WHERE outcome IS NULL AND attempts = 0")[0][0] == 0)
-    mailing.box.pace = 0.0
-    mailing.stop_workers()
-    orphans = mailing.owed()
-    mailing.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
-    mailing.add_worker()
-    mailing.add_worker()
-    eventually(lambda: mailing.owed() == 0)
+    eventually(
+        lambda: stack_with_mail.sql("SELECT count(*) FROM mails WHERE outcome IS NULL AND attempts = 0")[0][0] == 0
+    )
+    stack_with_mail.smtp.pace = 0.0
+    stack_with_mail.stop_workers()
+    orphans = stack_with_mail.pending_mails()
+    stack_with_mail.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
+    stack_with_mail.add_worker()
+    stack_with_mail.add_worker()
+    eventually(lambda: stack_with_mail.pending_mails() == 0)
 
-    taken = mailing.box.seen()
-    assert len(mailing.sql("SELECT id FROM users WHERE email = ANY($1)", emails)) == PEOPLE
+    taken = stack_with_mail.smtp.seen()
+    assert len(stack_with_mail.sql("SELECT id FROM users WHERE email = ANY($1)", emails)) == PEOPLE
     assert set(taken) == set(emails)
     # A death may meet as many letters as a worker sends at a time; who is asked to stop finishes them.
     assert PEOPLE <= taken.total() <= PEOPLE + CONCURRENCY * KILLS // 2
     print(f"{PEOPLE} registered, {taken.total()} letters, {orphans} orphans")
     twice = [email for email in emails if taken[email] > 1]
     assert all(taken[email] <= 1 + KILLS // 2 for email in twice)
-    assert all(len({mail.as_bytes() for mail in mailing.box.mails(email)}) == 1 for email in twice)
-    assert len(mailing.box.copies()) == PEOPLE
+    assert all(len({mail.as_bytes() for mail in stack_with_mail.smtp.mails(email)}) == 1 for email in twice)
+    assert len(stack_with_mail.smtp.copies()) == PEOPLE
 
     proven = (
         "SELECT count(*) FROM events JOIN users ON users.id = user_id WHERE email = ANY($1) AND action = 'verified'"
     )
     for email in emails:
-        for mail in mailing.box.mails(email):
+        for mail in stack_with_mail.smtp.mails(email):
             assert clients[0].post("/v1/verify", json={"token": token_in(mail)}).status_code == 200
-    assert mailing.sql(proven, emails)[0][0] == PEOPLE
+    assert stack_with_mail.sql(proven, emails)[0][0] == PEOPLE

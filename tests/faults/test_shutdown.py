@@ -20,7 +20,7 @@ import pytest
 from tests.support.fault_stack import Api, Stack
 from tests.support.programs import program
 from tests.support.proxies import listening
-from tests.support.service import PASSWORD, address, eventually, free_port, grows
+from tests.support.service import PASSWORD, eventually, free_port, unique_email, wait_for_growth
 
 SLOW, QUICK = 2, 10
 DRAIN_SECONDS = 3
@@ -122,7 +122,7 @@ def _request(email: str | None) -> tuple[str, str, str]:
     if email is None:
         return random.choice([("GET", "/v1/forward-auth", ""), ("POST", "/v1/logout", "")])
     if random.random() < 0.3:
-        return "POST", "/v1/register", json.dumps({"email": address(), "password": PASSWORD})
+        return "POST", "/v1/register", json.dumps({"email": unique_email(), "password": PASSWORD})
     return "POST", "/v1/login", json.dumps({"login": email, "password": PASSWORD})
 
 
@@ -147,12 +147,12 @@ def test_rolling_restart_behind_nginx_shows_no_error(stack: Stack, tmp_path: Pat
         parts.callback(over.set)
         calls = [crowd.submit(client, balancer.port, email) for email in emails]
         for api in apis:
-            grows(lambda: answers["200"], by=5)
-            grows(lambda: answers["401"], by=200)
+            wait_for_growth(lambda: answers["200"], by=5)
+            wait_for_growth(lambda: answers["401"], by=200)
             assert api.part.stop(signal.SIGTERM) in {0, -signal.SIGTERM}
             api.start().wait()
             eventually(lambda: balancer.used == apis)
-        grows(lambda: answers["401"], by=200)
+        wait_for_growth(lambda: answers["401"], by=200)
         over.set()
         for one in calls:
             one.result()

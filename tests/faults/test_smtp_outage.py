@@ -9,7 +9,7 @@ from statistics import median
 import httpx
 
 from tests.support.fault_stack import Stack
-from tests.support.service import PASSWORD, address, eventually, token_in
+from tests.support.service import PASSWORD, eventually, token_in, unique_email
 
 PEOPLE = 30
 AT_MOST = 300.0
@@ -53,21 +53,23 @@ def rows(stack: Stack, recipients: list[str]) -> list[tuple[str, str | None, int
     return [tuple(row) for row in stack.sql(counted, recipients)]
 
 
-def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_links_are_over(mailing: Stack) -> None:
-    known = mailing.service.user("known")
-    usual, usually = asked_for(mailing, [address("usual") for _ in range(PEOPLE)], known)
-    eventually(lambda: mailing.owed() == 0, within=DRAINED)
-    mailing.sql("DELETE FROM mails")
+def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_links_are_over(
+    stack_with_mail: Stack,
+) -> None:
+    known = stack_with_mail.service.user("known")
+    usual, usually = asked_for(stack_with_mail, [unique_email("usual") for _ in range(PEOPLE)], known)
+    eventually(lambda: stack_with_mail.pending_mails() == 0, within=DRAINED)
+    stack_with_mail.sql("DELETE FROM mails")
 
-    mailing.box.close()
-    emails = [address("patient") for _ in range(PEOPLE)]
-    answers, took = asked_for(mailing, emails, known)
+    stack_with_mail.smtp.close()
+    emails = [unique_email("patient") for _ in range(PEOPLE)]
+    answers, took = asked_for(stack_with_mail, emails, known)
     assert answers == usual
     print(f"p50 {median(usually):.3f} s, without SMTP {median(took):.3f} s; most {usually[-1]:.3f}, {took[-1]:.3f} s")
     assert median(took) < 2 * median(usually) + 0.1
-    assert mailing.owed() == 10 * PEOPLE
+    assert stack_with_mail.pending_mails() == 10 * PEOPLE
 
-    mailing.sql(
+    stack_with_mail.sql(
         "UPDATE mails SET attempts = 12, created_at = created_at - interval '1 hour',"
         " due_at = due_at - interval '1 hour'"
     )
@@ -75,26 +77,28 @@ def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_li
     # within a minute is being tried still, and would be sent twice if its lease were cut short below.
     over = "due_at > now() + interval '1 minute'"
     tried = f"SELECT bool_and(attempts = 13 AND {over} AND starts_with(note, 'SMTP connecting'))"
-    eventually(lambda: mailing.sql(f"{tried} FROM mails WHERE outcome IS NULL")[0][0])
-    ((longest,),) = mailing.sql("SELECT max(extract(epoch FROM due_at - now())) FROM mails WHERE outcome IS NULL")
+    eventually(lambda: stack_with_mail.sql(f"{tried} FROM mails WHERE outcome IS NULL")[0][0])
+    ((longest,),) = stack_with_mail.sql(
+        "SELECT max(extract(epoch FROM due_at - now())) FROM mails WHERE outcome IS NULL"
+    )
     assert longest <= AT_MOST
 
-    mailing.box.open()
-    mailing.sql("UPDATE mails SET due_at = due_at - $1 * interval '1 second'", AT_MOST)
+    stack_with_mail.smtp.open()
+    stack_with_mail.sql("UPDATE mails SET due_at = due_at - $1 * interval '1 second'", AT_MOST)
     began = time.monotonic()
-    eventually(lambda: mailing.owed() == 0, within=DRAINED)
+    eventually(lambda: stack_with_mail.pending_mails() == 0, within=DRAINED)
     print(f"{10 * PEOPLE} mails settled in {time.monotonic() - began:.1f} s")
-    assert rows(mailing, [*emails, known]) == [
+    assert rows(stack_with_mail, [*emails, known]) == [
         ("already_registered", "sent", PEOPLE),
         ("reset", "dropped", 4 * PEOPLE),
         ("verify", "sent", 5 * PEOPLE),
     ]
-    assert set(mailing.box.copies().values()) == {1}
-    assert [mailing.box.seen()[email] for email in emails] == [5] * PEOPLE
+    assert set(stack_with_mail.smtp.copies().values()) == {1}
+    assert [stack_with_mail.smtp.seen()[email] for email in emails] == [5] * PEOPLE
 
-    client = mailing.client()
+    client = stack_with_mail.client()
     for email in emails[:3]:
-        for mail in mailing.box.mails(email):
+        for mail in stack_with_mail.smtp.mails(email):
             assert client.post("/v1/verify", json={"token": token_in(mail)}).status_code == 200
     assert client.post("/v1/password/forgot", json={"email": emails[0]}).status_code == 202
-    eventually(lambda: mailing.box.seen()[emails[0]] == 6)
+    eventually(lambda: stack_with_mail.smtp.seen()[emails[0]] == 6)

@@ -6,9 +6,9 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 
 from tests.support.certificates import Authority
-from tests.support.fake_smtp_server import postbox
+from tests.support.fake_smtp_server import fake_smtp_server
 from tests.support.fault_stack import Stack
-from tests.support.service import address, eventually
+from tests.support.service import eventually, unique_email
 from tests.support.smtp_servers import Script, scripted
 
 
@@ -19,13 +19,13 @@ def authority(tmp_path: Path) -> Authority:
 
 def noted(stack: Stack, emails: list[str], word: str) -> bool:
     """Every one of them waits, and the operator can read why."""
-    fates = [stack.fate(email) for email in emails]
+    fates = [stack.mail_status(email) for email in emails]
     return all(outcome is None and word in note for outcome, note in fates)
 
 
 def test_letters_wait_for_a_server_that_shows_what_it_should(stack: Stack, authority: Authority) -> None:
-    emails = [address("secret") for _ in range(10)]
-    stack.owe(*emails)
+    emails = [unique_email("secret") for _ in range(10)]
+    stack.queue_mails(*emails)
     with start_blocking_portal() as portal:
         with portal.wrap_async_context_manager(scripted(EHLO="250-hello\r\n250 AUTH PLAIN")) as stripped:
             assert isinstance(stripped, Script)
@@ -36,17 +36,17 @@ def test_letters_wait_for_a_server_that_shows_what_it_should(stack: Stack, autho
         assert {line.split()[0] for line in stripped.heard} == {"EHLO"}
         assert stripped.letters == []
 
-    with postbox(starttls=authority.server("127.0.0.1")) as box:
-        url = f"smtp://127.0.0.1:{box.port}?tls=starttls"
+    with fake_smtp_server(starttls=authority.server("127.0.0.1")) as smtp:
+        url = f"smtp://127.0.0.1:{smtp.port}?tls=starttls"
         stack.sql("UPDATE mails SET due_at = now()")
         stack.add_worker(LATCHKEY_SMTP_URL=url)  # which has never heard of that authority
         eventually(lambda: noted(stack, emails, "CERTIFICATE_VERIFY_FAILED"))
         stack.stop_workers()
-        assert box.asked == set()
+        assert smtp.attempted == set()
 
         stack.sql("UPDATE mails SET due_at = now()")
         stack.add_worker(LATCHKEY_SMTP_URL=url, **authority.trusting)
-        eventually(lambda: all(stack.fate(email) == ("sent", "") for email in emails))
+        eventually(lambda: all(stack.mail_status(email) == ("sent", "") for email in emails))
         stack.stop_workers()
-        assert [box.seen()[email] for email in emails] == [1] * len(emails)
-    assert stack.box.asked == set()
+        assert [smtp.seen()[email] for email in emails] == [1] * len(emails)
+    assert stack.smtp.attempted == set()

@@ -4,7 +4,7 @@ import time
 
 from entrypoints.worker.outbox_worker import CONCURRENCY, SHUTDOWN_GRACE
 from tests.support.fault_stack import Stack
-from tests.support.service import address, eventually
+from tests.support.service import eventually, unique_email
 from tests.support.smtp_servers import STALL
 
 SOON = 20.0
@@ -19,45 +19,47 @@ def held(stack: Stack) -> int:
     return number
 
 
-def owe(stack: Stack, who: str, number: int) -> list[str]:
-    emails = [address(who) for _ in range(number)]
-    stack.owe(*emails)
+def queue_mails(stack: Stack, who: str, number: int) -> list[str]:
+    emails = [unique_email(who) for _ in range(number)]
+    stack.queue_mails(*emails)
     return emails
 
 
 def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(stack: Stack) -> None:
-    emails = owe(stack, "slow", 1000)
-    stack.box.pace = 0.02
+    emails = queue_mails(stack, "slow", 1000)
+    stack.smtp.pace = 0.02
     stack.add_worker()
     eventually(lambda: held(stack) > 6 * CONCURRENCY)  # it was fast, and takes more than it can send at once
-    stack.box.pace = 1.0
+    stack.smtp.pace = 1.0
     eventually(lambda: held(stack) > 2 * CONCURRENCY)
-    taken = len(stack.box.taken)
+    taken = len(stack.smtp.accepted)
     stack.stop_workers()
-    assert len(stack.box.taken) - taken <= CONCURRENCY, "it has begun others after it was told to stop"
-    stack.box.behave()
+    assert len(stack.smtp.accepted) - taken <= CONCURRENCY, "it has begun others after it was told to stop"
+    stack.smtp.reset()
     stack.add_worker()
-    eventually(lambda: stack.owed() == 0, within=SOON)
-    assert [stack.box.seen()[email] for email in emails] == [1] * len(emails)
+    eventually(lambda: stack.pending_mails() == 0, within=SOON)
+    assert [stack.smtp.seen()[email] for email in emails] == [1] * len(emails)
     stack.stop_workers()
 
 
 def test_it_is_handed_on_where_the_server_stalls_as_well(stack: Stack) -> None:
-    stack.box.answers = {"stalled": STALL}
-    emails = owe(stack, "quick", 150) + owe(stack, "stalled", 150)
+    stack.smtp.answers = {"stalled": STALL}
+    emails = queue_mails(stack, "quick", 150) + queue_mails(stack, "stalled", 150)
     stack.add_worker()
-    eventually(lambda: len([email for email in list(stack.box.asked) if email.startswith("stalled")]) == CONCURRENCY)
+    eventually(
+        lambda: len([email for email in list(stack.smtp.attempted) if email.startswith("stalled")]) == CONCURRENCY
+    )
     assert held(stack) > CONCURRENCY
     began = time.monotonic()
     stack.stop_workers()
     assert time.monotonic() - began < SHUTDOWN_GRACE + 5
     assert held(stack) <= CONCURRENCY, "what was not begun is held until its lease ends"
     # Of those that were begun nobody knows whether the server has them; they wait for the end of their leases.
-    stack.box.behave()
+    stack.smtp.reset()
     begun = held(stack)
     stack.add_worker()
-    eventually(lambda: stack.owed() <= begun, within=SOON)
+    eventually(lambda: stack.pending_mails() <= begun, within=SOON)
     stack.sql("UPDATE mails SET due_at = now() WHERE outcome IS NULL")
-    eventually(lambda: stack.owed() == 0, within=SOON)
-    assert [stack.box.seen()[email] for email in emails] == [1] * len(emails)
+    eventually(lambda: stack.pending_mails() == 0, within=SOON)
+    assert [stack.smtp.seen()[email] for email in emails] == [1] * len(emails)
     stack.stop_workers()

@@ -16,10 +16,10 @@ import pytest
 
 from adapters.tokens.key_files import make_key
 from entrypoints.devserver import engines
-from tests.support.migrations import REVISIONS, house_with
+from tests.support.migrations import REVISIONS, tree_with
 from tests.support.releases import HEAD, Release, migrate, unpacked
 from tests.support.rolling import Api, Fleet, Load, bearer
-from tests.support.service import PASSWORD, ROOT, Part, address, eventually, token_in
+from tests.support.service import PASSWORD, ROOT, ServiceProcess, eventually, token_in, unique_email
 
 # One table a migration: who renews a session has sessions and then users, and a migration that holds both waits for
 # those who wait for it. `tests/test_migration_locks.py` refuses one that does.
@@ -61,7 +61,7 @@ def the_release_before(folder: Path) -> tuple[Path, str, Path]:
 
 def the_release_after(folder: Path) -> tuple[Path, str, Path]:
     """This code on a newer schema than it knows: a stand-in for any next release that only adds."""
-    return ROOT, REVISIONS[-1], house_with(folder / "next", **ADDS)
+    return ROOT, REVISIONS[-1], tree_with(folder / "next", **ADDS)
 
 
 @pytest.fixture(params=[the_release_before, the_release_after])
@@ -126,10 +126,10 @@ class Kept:
 
     @classmethod
     def by(cls, api: Api, rollout: Rollout, email: str) -> "Kept":
-        newcomer = address("newcomer")
+        newcomer = unique_email("newcomer")
         assert asked(api, "/v1/register", email=newcomer, password=PASSWORD).status_code == 202
         welcome = rollout.mail(newcomer, 1)
-        forgetful = address("forgetful")
+        forgetful = unique_email("forgetful")
         assert asked(api, "/v1/register", email=forgetful, password=PASSWORD).status_code == 202
         assert asked(api, "/v1/verify", token=rollout.mail(forgetful, 1)).status_code == 200
         assert asked(api, "/v1/password/forgot", email=forgetful).status_code == 202
@@ -185,7 +185,7 @@ def beside(release: Release) -> Iterator[Api]:
         api.stop()
 
 
-def relieved(old: Part, release: Release) -> Part:
+def relieved(old: ServiceProcess, release: Release) -> ServiceProcess:
     """The new worker is there before the old one goes."""
     new = release.start_worker()
     eventually(lambda: "worker_started" in new.log.read_text())

@@ -10,26 +10,26 @@ from domain.tokens import AccessToken, TokenPair
 from entrypoints.container import Container, close
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, Service
-from tests.support.statement_recorder import Overheard, OverheardDatabase
+from tests.support.statement_recorder import RecordingDatabase, StatementRecorder
 
 CLIENT_INFO = ClientInfo(ip="203.0.113.7", user_agent="Lynx")
 
 
-class House:
+class AppUnderTest:
     """The real parts, in this process."""
 
     def __init__(self, container: Container) -> None:
         self.container = container
         self.begin: UnitOfWorkFactory = container.begin()
-        self.overheard = Overheard(container.database())
+        self.recorder = StatementRecorder(container.database())
 
-    async def trips(self, verb: Awaitable[Any]) -> str:
+    async def statements_of(self, verb: Awaitable[Any]) -> str:
         """What is sent; each transaction is two more, for its BEGIN and its COMMIT."""
-        self.overheard.taken()
-        before = self.overheard.transactions
+        self.recorder.take()
+        before = self.recorder.transactions
         await verb
-        said = [statement.split()[0] for statement, _ in self.overheard.taken()]
-        return f"{' '.join(said)} ({self.overheard.transactions - before})"
+        said = [statement.split()[0] for statement, _ in self.recorder.take()]
+        return f"{' '.join(said)} ({self.recorder.transactions - before})"
 
     async def log_in(self, email: str) -> TokenPair:
         pair: TokenPair = await self.container.login()(login=email, password=PASSWORD, client_info=CLIENT_INFO)
@@ -41,12 +41,12 @@ class House:
 
 
 @asynccontextmanager
-async def opened(service: Service) -> AsyncIterator[House]:
+async def open_app(service: Service) -> AsyncIterator[AppUnderTest]:
     settings = load(service.environ)
     container = Container(settings=settings)
-    container.database.override(OverheardDatabase(settings.database_url))
+    container.database.override(RecordingDatabase(settings.database_url))
     try:
-        found = House(container)
+        found = AppUnderTest(container)
         await container.blocklist().renew()
         yield found
     finally:

@@ -12,7 +12,7 @@ from redis.asyncio import Redis
 from adapters.redis.blocklist import RedisBlocklist
 from adapters.revocations import BlocklistPrimary, RevocationStore
 from domain.session import ENDED
-from tests.support.stage import LATER, NOW, until
+from tests.support.store_harness import LATER, NOW, wait_until
 
 HORIZON = timedelta(minutes=11)
 
@@ -99,4 +99,4 @@ async def gone(redis: "Redis", key: str) -> None:
     async def is_gone() -> bool:
         return not await redis.exists(key)
 
-    await until(is_gone, within=10)
+    await wait_until(is_gone, within=10)

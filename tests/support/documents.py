@@ -21,7 +21,7 @@ def block(language: str) -> str:
     return code
 
 
-def with_places(text: str, places: dict[str, str]) -> str:
+def with_real_values(text: str, places: dict[str, str]) -> str:
     """The text with its example places replaced; each has to be there."""
     for example, place in places.items():
         assert example in text, example

@@ -16,7 +16,7 @@ from tests.support.service import free_port
 from tests.support.smtp_servers import DRIP, DROP, STALL
 
 
-class Speaker(SMTP):
+class TrackedSmtp(SMTP):
     """Its `wires` are those of every connection, and what they became by STARTTLS."""
 
     def __init__(self, wires: list[asyncio.WriteTransport], *given: Any, **options: Any) -> None:
@@ -28,7 +28,7 @@ class Speaker(SMTP):
         super().connection_made(transport)
 
 
-class Door(Controller):
+class AbortingController(Controller):
     """Controller's own stop leaves open whatever is connected."""
 
     def __init__(self, *given: Any, **options: Any) -> None:
@@ -36,7 +36,7 @@ class Door(Controller):
         self._wires: list[asyncio.WriteTransport] = []
 
     def factory(self) -> SMTP:
-        return Speaker(self._wires, self.handler, **self.SMTP_kwargs)
+        return TrackedSmtp(self._wires, self.handler, **self.SMTP_kwargs)
 
     def stop(self, no_assert: bool = False) -> None:
         asyncio.run_coroutine_threadsafe(self._hang_up(), self.loop).result()
@@ -54,7 +54,7 @@ class Door(Controller):
             await asyncio.sleep(0)
 
 
-class Postbox:
+class FakeSmtpServer:
     """`answers` are said to letters for a recipient instead of "250": by the beginning of the address. One may also
     be a misbehaviour: DROP takes the letter and hangs up, STALL says nothing, DRIP a byte now and then. `pace` is how
     long it thinks about each, in seconds; one that begins with "slow" is thought about for `slowness`. `mail_from` is
@@ -63,8 +63,8 @@ class Postbox:
     """
 
     def __init__(self, starttls: ssl.SSLContext | None = None) -> None:
-        self.taken: list[tuple[str, bytes]] = []
-        self.asked: set[str] = set()
+        self.accepted: list[tuple[str, bytes]] = []
+        self.attempted: set[str] = set()
         self.answers: dict[str, str] = {}
         self.pace = 0.0
         self.slowness = 0.0
@@ -72,12 +72,12 @@ class Postbox:
         self.holding = False
         self.port = free_port()
         self._starttls = starttls
-        self._door: Door | None = None
+        self._controller: AbortingController | None = None
 
-    def behave(self) -> None:
+    def reset(self) -> None:
         """From now on, and even if it is not open."""
         self.answers, self.pace, self.slowness, self.mail_from, self.holding = {}, 0.0, 0.0, "", False
-        if self._door is None:
+        if self._controller is None:
             self.open()
 
     async def handle_MAIL(
@@ -93,8 +93,8 @@ class Postbox:
         assert isinstance(envelope.content, bytes)
         answer = next((said for begin, said in self.answers.items() if recipient.startswith(begin)), None)
         if answer in {None, DROP} and not (self.holding and recipient.startswith("before")):
-            self.taken.append((recipient, envelope.content))
-        self.asked.add(recipient)
+            self.accepted.append((recipient, envelope.content))
+        self.attempted.add(recipient)
         pace = self.slowness if self.slowness and recipient.startswith("slow") else self.pace
         await asyncio.sleep(3600 if self.holding else pace)
         wire = cast(asyncio.WriteTransport, server.transport)
@@ -108,36 +108,37 @@ class Postbox:
 
     def open(self) -> None:
         secret = self._starttls is not None
-        self._door = Door(
+        self._controller = AbortingController(
             self, hostname="127.0.0.1", port=self.port, tls_context=self._starttls, require_starttls=secret
         )
-        self._door.start()
+        self._controller.start()
 
     def close(self) -> None:
         """As a server that is down: connections are refused."""
-        if self._door is not None:
-            self._door.stop()
-            self._door = None
+        if self._controller is not None:
+            self._controller.stop()
+            self._controller = None
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """Every letter to somebody, oldest first."""
-        found = [content for to, content in list(self.taken) if to == recipient]
+        found = [content for to, content in list(self.accepted) if to == recipient]
         return [message_from_bytes(content, policy=policy.default) for content in found]
 
     def seen(self) -> Counter[str]:
         """How many letters were taken for each recipient."""
-        return Counter(to for to, _ in list(self.taken))
+        return Counter(to for to, _ in list(self.accepted))
 
     def copies(self) -> Counter[str]:
         """How often each letter was taken, by its Message-ID."""
         return Counter(
-            str(message_from_bytes(content, policy=policy.default)["message-id"]) for _, content in list(self.taken)
+            str(message_from_bytes(content, policy=policy.default)["message-id"])
+            for _, content in list(self.accepted)
         )
 
 
 @contextmanager
-def postbox(starttls: ssl.SSLContext | None = None) -> Iterator[Postbox]:
-    box = Postbox(starttls)
+def fake_smtp_server(starttls: ssl.SSLContext | None = None) -> Iterator[FakeSmtpServer]:
+    box = FakeSmtpServer(starttls)
     box.open()
     try:
         yield box

@@ -14,8 +14,8 @@ from redis import Redis
 
 from entrypoints.devserver import engines
 from tests.entrypoints.conftest import migrate
-from tests.support.fake_smtp_server import Postbox, postbox
-from tests.support.service import Client, Part, Service, eventually, free_port
+from tests.support.fake_smtp_server import FakeSmtpServer, fake_smtp_server
+from tests.support.service import Client, Service, ServiceProcess, eventually, free_port
 from tests.support.tcp_proxy import Proxy, proxy
 
 
@@ -28,14 +28,14 @@ class Api:
         self.url = f"http://127.0.0.1:{self.port}"
         self._service = service
         self._environ = environ | {"LATCHKEY_PORT": str(self.port)}
-        self.part = self._started()
+        self.part = self._start_process()
         self.client = httpx.Client(base_url=self.url, timeout=30)
 
-    def _started(self) -> Part:
+    def _start_process(self) -> ServiceProcess:
         return self._service.start(self._module, **self._environ)
 
     def start(self) -> "Api":
-        self.part = self._started()
+        self.part = self._start_process()
         return self
 
     def stop(self) -> None:
@@ -68,22 +68,22 @@ class Stack:
         portal: BlockingPortal,
         postgres: engines.Postgres,
         valkey: engines.Valkey,
-        box: Postbox,
+        smtp: FakeSmtpServer,
         wires: tuple[Proxy, Proxy],
     ) -> None:
-        self.postgres, self.valkey, self.box, self._portal = postgres, valkey, box, portal
+        self.postgres, self.valkey, self.smtp, self._portal = postgres, valkey, smtp, portal
         self.to_postgres, self.to_redis = wires
         self.service = Service(folder, self.to_postgres.url, self.to_redis.url, processes=1)
         self.service.environ |= {
-            "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{box.port}",
+            "LATCHKEY_SMTP_URL": f"smtp://127.0.0.1:{smtp.port}",
             "LATCHKEY_PUBLIC_URL": "http://accounts.example.org",
         }
         del self.service.environ["LATCHKEY_MAIL_DIR"]
         self.apis: list[Api] = []
-        self.workers: list[Part] = []
+        self.workers: list[ServiceProcess] = []
 
     @property
-    def past_the_wires(self) -> dict[str, str]:
+    def direct_urls(self) -> dict[str, str]:
         """For a process that is to be quick rather than cut off."""
         return {"LATCHKEY_DATABASE_URL": self.postgres.url, "LATCHKEY_REDIS_URL": self.valkey.url}
 
@@ -91,7 +91,7 @@ class Stack:
         self.apis.append(Api(self.service, environ, module))
         return self.apis[-1]
 
-    def add_worker(self, **environ: str) -> Part:
+    def add_worker(self, **environ: str) -> ServiceProcess:
         self.workers.append(self.service.start("entrypoints.worker", **environ))
         return self.workers[-1]
 
@@ -117,28 +117,28 @@ class Stack:
         for api in self.apis:
             api.wait(within=within)
 
-    def sql(self, statement: str, *given: Any) -> list[asyncpg.Record]:
+    def sql(self, statement: str, *parameters: Any) -> list[asyncpg.Record]:
         """Asked straight of the database, past the wire."""
-        found: list[asyncpg.Record] = self._portal.call(self._sql, statement, given)
-        return found
+        rows: list[asyncpg.Record] = self._portal.call(self._sql, statement, parameters)
+        return rows
 
-    async def _sql(self, statement: str, given: tuple[Any, ...]) -> list[asyncpg.Record]:
+    async def _sql(self, statement: str, parameters: tuple[Any, ...]) -> list[asyncpg.Record]:
         # Also where the database is told to take no writes.
         writing = {"default_transaction_read_only": "off"}
         connection = await asyncpg.connect(self.postgres.url, server_settings=writing)
         try:
-            return list(await connection.fetch(statement, *given))
+            return list(await connection.fetch(statement, *parameters))
         finally:
             await connection.close()
 
     @contextmanager
     def locked(self, table: str) -> Iterator[None]:
         """Whoever wants to write to the table, or read it, waits until the block is left."""
-        with self.held(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
+        with self.lock_held(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE"):
             yield
 
     @contextmanager
-    def held(self, lock: str) -> Iterator[None]:
+    def lock_held(self, lock: str) -> Iterator[None]:
         """What the statement takes is given back when the block is left."""
         holder = self._portal.call(asyncpg.connect, self.postgres.url)
         self._portal.call(holder.execute, f"BEGIN; {lock}")
@@ -155,7 +155,7 @@ class Stack:
 
     # -- mail ------------------------------------------------------------------------------------------
 
-    def owe(self, *recipients: str, kind: str = "session_stolen", created_at: str = "now") -> None:
+    def queue_mails(self, *recipients: str, kind: str = "session_stolen", created_at: str = "now") -> None:
         """Mails as rows that nobody is told of; a worker may look at any moment."""
         self.sql(
             "INSERT INTO mails (id, kind, recipient, created_at, due_at, attempts, note)"
@@ -165,12 +165,12 @@ class Stack:
             created_at,
         )
 
-    def fate(self, recipient: str) -> tuple[str | None, str]:
+    def mail_status(self, recipient: str) -> tuple[str | None, str]:
         """The outcome of the only mail to somebody, and what is noted about it."""
         ((outcome, note),) = self.sql("SELECT outcome, note FROM mails WHERE recipient = $1", recipient)
         return outcome, note
 
-    def owed(self) -> int:
+    def pending_mails(self) -> int:
         number: int = self.sql("SELECT count(*) FROM mails WHERE outcome IS NULL")[0][0]
         return number
 
@@ -186,18 +186,18 @@ class Stack:
 
 
 @contextmanager
-def standing(folder: Path) -> Iterator[Stack]:
+def fault_stack(folder: Path) -> Iterator[Stack]:
     """The engines, the postbox and the wires; API processes and workers are added by whoever uses it."""
     with ExitStack() as parts:
         postgres = parts.enter_context(engines.postgres(folder / "pg", durable=False))
         valkey = parts.enter_context(engines.valkey(folder / "valkey"))
-        box = parts.enter_context(postbox())
+        smtp = parts.enter_context(fake_smtp_server())
         portal = parts.enter_context(start_blocking_portal())
         wires = tuple(
             parts.enter_context(portal.wrap_async_context_manager(proxy(url))) for url in (postgres.url, valkey.url)
         )
         migrate(postgres.url)
-        stack = Stack(folder, portal, postgres, valkey, box, (wires[0], wires[1]))
+        stack = Stack(folder, portal, postgres, valkey, smtp, (wires[0], wires[1]))
         try:
             yield stack
         finally:

@@ -7,10 +7,10 @@ import httpx
 
 from tests.support.fault_stack import Stack
 from tests.support.rolling import bearer
-from tests.support.service import PASSWORD, address, code, eventually
+from tests.support.service import PASSWORD, code, eventually, unique_email
 
 
-class Person:
+class LoadUser:
     """Registers others, logs in, refreshes, changes the password and logs out, at any process."""
 
     def __init__(self, stack: Stack) -> None:
@@ -53,7 +53,7 @@ class Person:
         self.log_out()
 
     def register(self) -> None:
-        fresh = address("fresh")
+        fresh = unique_email("fresh")
         if (answer := self.ask("/v1/register", email=fresh, password=PASSWORD)) is not None:
             assert answer.status_code == 202, answer.text
             self.registered.append(fresh)

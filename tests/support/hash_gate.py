@@ -9,7 +9,7 @@ from argon2 import PasswordHasher
 from adapters.passwords.argon2_hasher import Argon2Hasher
 
 
-class Gate(PasswordHasher):
+class HashGate(PasswordHasher):
     """`threads` are those that have worked, one entry a piece of work."""
 
     __slots__ = ("_begun", "free", "hashers", "threads")

@@ -14,7 +14,7 @@ from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
 from domain.limits import RATES, Bucket, Limit, Rate
 from domain.refusals import ErrorCode, Refusal
-from tests.support.stage import NOW
+from tests.support.store_harness import NOW
 
 SECRET = b"0123456789abcdef0123456789abcdef"
 NOBODY = "redis://127.0.0.1:1"
@@ -53,7 +53,7 @@ class Clock:
 
 
 @dataclass
-class Player:
+class LimiterHarness:
     """`limits` as they play, and the clock that they play by."""
 
     limits: Limits

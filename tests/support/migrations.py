@@ -17,7 +17,7 @@ REVISIONS = [
 ]
 
 
-def house_with(root: Path, **planted: str) -> Path:
+def tree_with(root: Path, **planted: str) -> Path:
     """The house, with more migrations: the body of each by its revision, one after another."""
     for part in ("adapters", "application", "domain", "entrypoints", "migrations"):
         shutil.copytree(ROOT / part, root / part, ignore=shutil.ignore_patterns("__pycache__"))

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-from tests.support.documents import block, with_places
+from tests.support.documents import block, with_real_values
 from tests.support.programs import program
 from tests.support.service import eventually, free_port
 
@@ -27,7 +27,7 @@ client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path f; uwsgi_te
 
 
 @dataclass
-class Heard:
+class ReceivedRequest:
     """A request as it arrived."""
 
     method: str
@@ -48,7 +48,7 @@ class Listener:
     """A program that hears everything and answers what it is told to."""
 
     def __init__(self) -> None:
-        self.heard: list[Heard] = []
+        self.heard: list[ReceivedRequest] = []
         self.status, self.body = 200, b"ok"
         self.headers: dict[str, str] = {}
         listener = self
@@ -57,7 +57,9 @@ class Listener:
             protocol_version = "HTTP/1.1"
 
             def _answer(self) -> None:
-                listener.heard.append(Heard(self.command, self.path, self.headers.items(), b"".join(self._body())))
+                listener.heard.append(
+                    ReceivedRequest(self.command, self.path, self.headers.items(), b"".join(self._body()))
+                )
                 self.send_response(listener.status)
                 self.send_header("Content-Length", str(len(listener.body)))
                 for name, value in listener.headers.items():
@@ -138,7 +140,7 @@ class Proxy:
 def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
     command = [program("nginx"), "-p", str(folder), "-c", "nginx.conf", "-e", "stderr"]
     port, upstream = free_port(), Listener()
-    site = with_places(
+    site = with_real_values(
         block("nginx"),
         {"127.0.0.1:8000": f"127.0.0.1:{latchkey}", ":9000": f":{upstream.port}", ":8080": f":{port}"},
     )
@@ -151,7 +153,7 @@ def nginx(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
 def caddy(folder: Path, *, latchkey: int) -> Iterator[Proxy]:
     command = [program("caddy"), "run", "--config", "Caddyfile", "--adapter", "caddyfile"]
     port, upstream = free_port(), Listener()
-    site = with_places(
+    site = with_real_values(
         block("caddyfile"),
         {
             "notes.example.org": f"http://127.0.0.1:{port}",

@@ -10,7 +10,7 @@ from tests.support.world import World
 ALICE = "alice@example.org"
 
 
-async def owe(world: World, kind: MailKind, recipient: str = ALICE, user_id: UUID | None = None) -> OutboxMail:
+async def queue_mail(world: World, kind: MailKind, recipient: str = ALICE, user_id: UUID | None = None) -> OutboxMail:
     mail = OutboxMail.queued(kind, recipient, id=uuid7(), now=world.clock(), user_id=user_id)
     async with world.begin() as work:
         await work.outbox.add(mail)
@@ -28,10 +28,10 @@ async def claim(world: World, email: str = ALICE) -> User:
     return found
 
 
-def kept(world: World, mail: OutboxMail) -> OutboxMail:
+def stored_mail(world: World, mail: OutboxMail) -> OutboxMail:
     return world.store.rows.mails[mail.id]
 
 
-async def fate(world: World, mail: OutboxMail) -> tuple[DeliveryOutcome | None, str]:
+async def mail_status(world: World, mail: OutboxMail) -> tuple[DeliveryOutcome | None, str]:
     assert await world.deliver_mail(only=mail.id) == 1
-    return kept(world, mail).outcome, kept(world, mail).note
+    return stored_mail(world, mail).outcome, stored_mail(world, mail).note

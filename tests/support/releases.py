@@ -18,7 +18,7 @@ import sys
 import tarfile
 from pathlib import Path
 
-from tests.support.service import PASSWORD, ROOT, Part, Service, address
+from tests.support.service import PASSWORD, ROOT, Service, ServiceProcess, unique_email
 
 BEFORE = "0.2.0"
 HEAD = "b4f09a2e6c17"
@@ -45,14 +45,14 @@ class Release(Service):
         super().__init__(folder, database_url, redis_url, processes=1)
         self.root = root
 
-    def start(self, module: str, **environ: str) -> Part:
+    def start(self, module: str, **environ: str) -> ServiceProcess:
         log = self.folder / f"{module.rsplit('.', 1)[-1]}.log"
-        self._parts.append(Part(module, self.environ | environ, log, root=self.root))
+        self._parts.append(ServiceProcess(module, self.environ | environ, log, root=self.root))
         return self._parts[-1]
 
     def person(self, who: str, *options: str) -> str:
         """The address of somebody verified, made by this release's own command line."""
-        email = address(who)
+        email = unique_email(who)
         create = ("users", "create") if self.root == ROOT else ("create-user",)
         done = subprocess.run(
             [sys.executable, "-m", "entrypoints.cli", *create, "--email", email, "--verified", *options],

@@ -44,14 +44,14 @@ def eventually(look: Callable[[], T | None], *, within: float = 30) -> T:
     """What `look` finds, as soon as it finds something."""
     give_up = time.monotonic() + within
     while True:
-        found = look()
-        if found:
-            return found
+        result = look()
+        if result:
+            return result
         assert time.monotonic() < give_up, f"nothing came of it within {within} s"
         time.sleep(0.05)
 
 
-def grows(count: Callable[[], int], *, by: int = 1, within: float = 30) -> None:
+def wait_for_growth(count: Callable[[], int], *, by: int = 1, within: float = 30) -> None:
     """Waits until the count is so much more than it is now."""
     aim = count() + by
     eventually(lambda: count() >= aim, within=within)
@@ -61,12 +61,12 @@ def token_in(mail: EmailMessage) -> str:
     """The token of the link in a mail."""
     body = mail.get_body(("plain",))
     assert body is not None
-    found = _TOKEN.search(body.get_content())
-    assert found is not None, body.get_content()
-    return found[1]
+    match = _TOKEN.search(body.get_content())
+    assert match is not None, body.get_content()
+    return match[1]
 
 
-class Part:
+class ServiceProcess:
     """One process of ours. Its output goes to a file; what is left of it at the end is killed by its id."""
 
     def __init__(self, module: str, environ: Mapping[str, str], log: Path, *, root: Path = ROOT) -> None:
@@ -107,15 +107,15 @@ class Service:
             "LATCHKEY_PROCESSES": str(processes),
             "LATCHKEY_RATE_LIMITS": "off",
         }
-        self._parts: list[Part] = []
+        self._parts: list[ServiceProcess] = []
         self._clients: list[Client] = []
 
-    def start(self, module: str, **environ: str) -> Part:
-        part = Part(module, self.environ | environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
+    def start(self, module: str, **environ: str) -> ServiceProcess:
+        part = ServiceProcess(module, self.environ | environ, self.folder / f"{module.rsplit('.', 1)[-1]}.log")
         self._parts.append(part)
         return part
 
-    def start_api(self) -> Part:
+    def start_api(self) -> ServiceProcess:
         api = self.start("entrypoints.api")
 
         def ready() -> bool:
@@ -131,7 +131,7 @@ class Service:
             raise AssertionError(f"the API did not become ready:\n{api.log.read_text()}") from None
         return api
 
-    def start_worker(self) -> Part:
+    def start_worker(self) -> ServiceProcess:
         return self.start("entrypoints.worker")
 
     def parts(self) -> list[subprocess.Popen[bytes]]:
@@ -166,12 +166,12 @@ class Service:
 
     def mails(self, recipient: str) -> list[EmailMessage]:
         """Every mail that has been sent to somebody, oldest first."""
-        found = []
+        mails = []
         for path in sorted(self.mail_dir.glob("*.eml")):
             mail = message_from_bytes(path.read_bytes(), policy=policy.default)
             if mail["to"] == recipient:
-                found.append(mail)
-        return found
+                mails.append(mail)
+        return mails
 
     def mail(self, recipient: str, number: int = 1) -> EmailMessage:
         """The nth mail to somebody, waited for."""
@@ -202,9 +202,9 @@ class Service:
 
         return self._inside(make)
 
-    def user(self, who: str, *, role: Role = Role.MEMBER, username: str | None = None) -> str:
+    def user(self, name: str, *, role: Role = Role.MEMBER, username: str | None = None) -> str:
         """The address of a fresh verified user with PASSWORD: what the command line makes, without a process."""
-        email = who if "@" in who else address(who)
+        email = name if "@" in name else unique_email(name)
 
         async def make(container: Container) -> None:
             create = container.create_user()
@@ -227,7 +227,7 @@ class Service:
             return elsewhere.submit(asyncio.run, run()).result()
 
 
-def address(who: str = "someone") -> str:
+def unique_email(who: str = "someone") -> str:
     """One that nobody else in this run has."""
     return f"{who}.{uuid4().hex[:12]}@example.org"
 
@@ -277,5 +277,5 @@ def code(answer: httpx.Response) -> str:
         assert answer.headers.get_list("www-authenticate") == [challenge(answer.request, document)]
     if answer.status_code in {429, 503}:
         assert document["retry_after"] == int(answer.headers["retry-after"]) > 0
-    found: str = document["code"]
-    return found
+    value: str = document["code"]
+    return value

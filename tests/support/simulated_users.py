@@ -14,47 +14,47 @@ from domain.outbox import LinkPurpose
 from domain.retention import CLAIM
 from tests.support.fault_stack import Stack
 from tests.support.rolling import bearer
-from tests.support.service import PASSWORD, address, code, eventually, token_in
+from tests.support.service import PASSWORD, code, eventually, token_in, unique_email
 
-ACCESS, IDLE, WHOLE = timedelta(minutes=10), timedelta(days=7), timedelta(days=60)
+ACCESS, IDLE, MAX_AGE = timedelta(minutes=10), timedelta(days=7), timedelta(days=60)
 """How long an access token lives, a session that nobody refreshes, and any session: longer than a claim is kept."""
-BORDER = timedelta(minutes=2)
+MARGIN = timedelta(minutes=2)
 """Nothing is asked of what is about to end, or has just ended."""
 
 
 @dataclass
-class Stay:
+class TrackedSession:
     pair: dict[str, str]
-    born: datetime
+    opened_at: datetime
     renewed: datetime
     over: bool = False
 
 
 @dataclass
 class MailedLink:
-    """`twice` is one that may be followed again while it lives."""
+    """`reusable` is one that may be followed again while it lives."""
 
     path: str
     token: str
     purpose: LinkPurpose
     asked: datetime
-    twice: bool
+    reusable: bool
     dead: bool = False
 
 
-class Dweller:
+class SimulatedUser:
     """Everything that is kept here is tried again and again, until the end."""
 
     def __init__(self, stack: Stack, clock: Callable[[], datetime]) -> None:
         self.stack, self.clock = stack, clock
         self.email = stack.service.user("dweller")
-        self.stays: list[Stay] = []
+        self.sessions: list[TrackedSession] = []
         self.links: list[MailedLink] = []
         self.claims: dict[str, datetime] = {}
         self.claimed: dict[str, str] = {}
         self.quiet: set[str] = set()
-        self.proven = {self.whose(self.email)}
-        self.loyal: Stay | None = None
+        self.proven = {self.user_id_of(self.email)}
+        self.long_lived: TrackedSession | None = None
         self.answers: Counter[int] = Counter()
 
     def live(self) -> None:
@@ -64,22 +64,22 @@ class Dweller:
             self.come_back(email, touched)
         for link in [*self.links[-6:], *random.sample(self.links[:-6], min(3, len(self.links[:-6])))]:
             self.follow(link)
-        for stay in [*self.stays[-4:], *random.sample(self.stays[:-4], min(4, len(self.stays[:-4])))]:
-            self.stay_on(stay)
-        self.be_loyal()
-        self.enter(self.email)
+        for session in [*self.sessions[-4:], *random.sample(self.sessions[:-4], min(4, len(self.sessions[:-4])))]:
+            self.refresh(session)
+        self.refresh_long_lived_session()
+        self.log_in(self.email)
         self.register()
         if random.random() < 0.5:
             self.move()
 
-    def whose(self, email: str) -> UUID:
+    def user_id_of(self, email: str) -> UUID:
         [row] = self.stack.sql("SELECT id FROM users WHERE email = $1", email)
-        found: UUID = row["id"]
-        return found
+        user_id: UUID = row["id"]
+        return user_id
 
-    def ask(self, path: str, stay: Stay | None = None, **body: str) -> httpx.Response:
+    def ask(self, path: str, session: TrackedSession | None = None, **body: str) -> httpx.Response:
         """Where the machine is too busy, again."""
-        headers = {} if stay is None else bearer(stay.pair["access_token"])
+        headers = {} if session is None else bearer(session.pair["access_token"])
 
         def answered() -> httpx.Response | None:
             with self.stack.any() as api:
@@ -97,42 +97,42 @@ class Dweller:
         age = self.clock() - since
         if not still:
             return still
-        return age < life if abs(age - life) > BORDER else None
+        return age < life if abs(age - life) > MARGIN else None
 
     # -- sessions ------------------------------------------------------------------------------------------
 
-    def enter(self, email: str) -> Stay | None:
+    def log_in(self, email: str) -> TrackedSession | None:
         answer = self.ask("/v1/login", login=email, password=PASSWORD)
         if answer.status_code == 401:
             return None
-        self.stays.append(Stay(answer.json(), self.clock(), self.clock()))
-        return self.stays[-1]
+        self.sessions.append(TrackedSession(answer.json(), self.clock(), self.clock()))
+        return self.sessions[-1]
 
-    def stay_on(self, stay: Stay) -> None:
-        self.expect(self.works(not stay.over, stay.renewed, ACCESS), self.ask("/v1/me", stay))
-        alive = self.works(self.works(not stay.over, stay.renewed, IDLE), stay.born, WHOLE)
-        answer = self.ask("/v1/refresh", refresh_token=stay.pair["refresh_token"])
+    def refresh(self, session: TrackedSession) -> None:
+        self.expect(self.works(not session.over, session.renewed, ACCESS), self.ask("/v1/me", session))
+        alive = self.works(self.works(not session.over, session.renewed, IDLE), session.opened_at, MAX_AGE)
+        answer = self.ask("/v1/refresh", refresh_token=session.pair["refresh_token"])
         self.expect(alive, answer)
         if answer.status_code != 200:
-            stay.over = True
+            session.over = True
             return
-        stay.pair, stay.renewed = answer.json(), self.clock()
-        if stay is not self.loyal and random.random() < 0.3:
-            assert self.ask("/v1/logout", stay).status_code == 204
-            stay.over = True
+        session.pair, session.renewed = answer.json(), self.clock()
+        if session is not self.long_lived and random.random() < 0.3:
+            assert self.ask("/v1/logout", session).status_code == 204
+            session.over = True
 
-    def be_loyal(self) -> None:
+    def refresh_long_lived_session(self) -> None:
         """To a claim that is never proven, by one login that is always renewed in time."""
-        if self.loyal is not None and not self.loyal.over:
-            self.stay_on(self.loyal)
+        if self.long_lived is not None and not self.long_lived.over:
+            self.refresh(self.long_lived)
             return
-        fresh = address("loyal")
+        fresh = unique_email("loyal")
         assert self.ask("/v1/register", email=fresh, password=PASSWORD).status_code == 202
-        self.loyal = self.enter(fresh)
+        self.long_lived = self.log_in(fresh)
 
     def expect(self, works: bool | None, answer: httpx.Response) -> None:
-        said = "fine" if answer.status_code == 200 else code(answer)
-        assert works is None or works == (said == "fine"), (answer.request.url.path, works, said)
+        result = "fine" if answer.status_code == 200 else code(answer)
+        assert works is None or works == (result == "fine"), (answer.request.url.path, works, result)
 
     # -- claims and links ----------------------------------------------------------------------------------
 
@@ -140,19 +140,19 @@ class Dweller:
         """The token of the nth letter to somebody."""
 
         def look() -> str | None:
-            letters = [one for one in self.stack.box.mails(recipient) if subject in str(one["subject"])]
+            letters = [one for one in self.stack.smtp.mails(recipient) if subject in str(one["subject"])]
             return token_in(letters[number]) if len(letters) > number else None
 
         return eventually(look, within=60)
 
     def register(self) -> None:
-        fresh, now = address("claim"), self.clock()
+        fresh, now = unique_email("claim"), self.clock()
         assert self.ask("/v1/register", email=fresh, password=PASSWORD).status_code == 202
         self.claims[fresh] = now
         if random.random() < 0.5:
             self.quiet.add(fresh)
         if random.random() < 0.5:
-            self.links.append(MailedLink("/v1/verify", self.letter(fresh, 0), LinkPurpose.VERIFY, now, twice=True))
+            self.links.append(MailedLink("/v1/verify", self.letter(fresh, 0), LinkPurpose.VERIFY, now, reusable=True))
             self.claimed[self.links[-1].token] = fresh
 
     def come_back(self, email: str, touched: datetime) -> None:
@@ -164,31 +164,31 @@ class Dweller:
         if any(self.claimed.get(link.token) == email for link in self.links[-6:]):
             return  # it is left to that
         if kept and near:
-            now, before = self.clock(), len(self.stack.box.mails(email))
+            now, before = self.clock(), len(self.stack.smtp.mails(email))
             assert self.ask("/v1/verify/resend", email=email).status_code == 202
             self.links.append(
-                MailedLink("/v1/verify", self.letter(email, before), LinkPurpose.VERIFY, now, twice=True)
+                MailedLink("/v1/verify", self.letter(email, before), LinkPurpose.VERIFY, now, reusable=True)
             )
             self.claimed[self.links[-1].token] = email
             return
-        stay = self.enter(email)
-        assert stay is not None or not kept, f"{email} is gone after {self.clock() - touched}"
-        if stay is None:
+        session = self.log_in(email)
+        assert session is not None or not kept, f"{email} is gone after {self.clock() - touched}"
+        if session is None:
             del self.claims[email]
         else:
-            self.claims[email] = stay.born
-            self.stay_on(stay)
+            self.claims[email] = session.opened_at
+            self.refresh(session)
 
     def move(self) -> None:
         """To another address and, perhaps, back again."""
-        email, new = self.stack.service.user("mover"), address("new")
-        who, stay = self.whose(email), self.enter(email)
-        assert stay is not None
+        email, new = self.stack.service.user("mover"), unique_email("new")
+        who, session = self.user_id_of(email), self.log_in(email)
+        assert session is not None
         now = self.clock()
-        assert self.ask("/v1/email/change", stay, new_email=new, password=PASSWORD).status_code == 202
+        assert self.ask("/v1/email/change", session, new_email=new, password=PASSWORD).status_code == 202
         confirm, restore = self.letter(new, 0, "Confirm"), self.letter(email, 0, "about to change")
-        self.stays.remove(stay)
-        self.links.append(MailedLink("/v1/email/confirm", restore, LinkPurpose.RESTORE, now, twice=False))
+        self.sessions.remove(session)
+        self.links.append(MailedLink("/v1/email/confirm", restore, LinkPurpose.RESTORE, now, reusable=False))
         if random.random() < 0.5:
             assert self.ask("/v1/email/confirm", token=confirm).status_code == 200
         self.proven.add(who)
@@ -198,9 +198,9 @@ class Dweller:
         answer = self.ask(link.path, token=link.token)
         self.expect(works, answer)
         if answer.status_code == 200:
-            link.dead = not link.twice
+            link.dead = not link.reusable
             if claim := self.claimed.get(link.token):
                 self.claims.pop(claim, None)
-                self.proven.add(self.whose(claim))
+                self.proven.add(self.user_id_of(claim))
         else:
             link.dead = True

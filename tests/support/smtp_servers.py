@@ -70,9 +70,9 @@ class Script:
             if verb in self.awaited:
                 self.awaited[verb].set()
 
-    async def _gone(self, reader: asyncio.StreamReader, patience: float) -> bool:
+    async def _gone(self, reader: asyncio.StreamReader, timeout: float) -> bool:
         try:
-            return await asyncio.wait_for(reader.read(1), patience) == b""
+            return await asyncio.wait_for(reader.read(1), timeout) == b""
         except TimeoutError:
             return False
 

@@ -8,38 +8,38 @@ from adapters.postgres.connection import Connection, Row
 from adapters.postgres.database import Database
 from adapters.postgres.statements import Statement, compiled
 
-Said = tuple[str, tuple[Any, ...]]
+RecordedStatement = tuple[str, tuple[Any, ...]]
 """A statement and its parameters."""
 
 
-class Overheard:
-    """Every statement from now on, until `leave`."""
+class StatementRecorder:
+    """Every statement from now on, until `stop`."""
 
     def __init__(self, database: Database) -> None:
-        assert isinstance(database, OverheardDatabase)
-        self.statements: list[Said] = []
+        assert isinstance(database, RecordingDatabase)
+        self.statements: list[RecordedStatement] = []
         self.transactions = 0
         """How many were committed."""
         self._database = database
         database.listener = self
 
-    def taken(self) -> list[Said]:
+    def take(self) -> list[RecordedStatement]:
         """What was sent since the last time."""
-        taken, self.statements = self.statements, []
-        return taken
+        recorded, self.statements = self.statements, []
+        return recorded
 
-    def leave(self) -> None:
+    def stop(self) -> None:
         self._database.listener = None
 
-    def hear(self, statement: Statement, parameters: dict[str, object]) -> None:
+    def record(self, statement: Statement, parameters: dict[str, object]) -> None:
         sent = compiled(statement)
         self.statements.append((sent.text, tuple(sent.arguments(parameters))))
 
 
-class OverheardDatabase(Database):
-    """The pool, to which `Overheard` can listen."""
+class RecordingDatabase(Database):
+    """The pool, to which `StatementRecorder` can listen."""
 
-    listener: Overheard | None = None
+    listener: StatementRecorder | None = None
 
     @asynccontextmanager
     async def connection(self) -> AsyncIterator[Connection]:
@@ -48,16 +48,16 @@ class OverheardDatabase(Database):
 
 
 class _OverheardConnection(Connection):
-    def __init__(self, connection: Connection, listener: Overheard) -> None:
+    def __init__(self, connection: Connection, listener: StatementRecorder) -> None:
         self._connection = connection
         self._listener = listener
 
     async def fetch(self, statement: Statement, **parameters: object) -> Sequence[Row]:
-        self._listener.hear(statement, parameters)
+        self._listener.record(statement, parameters)
         return await self._connection.fetch(statement, **parameters)
 
     async def execute(self, statement: Statement, **parameters: object) -> int:
-        self._listener.hear(statement, parameters)
+        self._listener.record(statement, parameters)
         return await self._connection.execute(statement, **parameters)
 
     @asynccontextmanager

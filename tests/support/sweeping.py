@@ -217,7 +217,7 @@ def _malformed_forms(call: Call) -> Iterator[tuple[str, bytes]]:
 _DIGEST = "SELECT count(*), md5(coalesce(string_agg(t::text, '|' ORDER BY t::text), '')) FROM {table} t"
 
 
-def holdings(service: Service) -> dict[str, tuple[int, str]]:
+def stored_rows(service: Service) -> dict[str, tuple[int, str]]:
     """For each table how many rows it has and a digest of them, once nothing is under way any more."""
 
     async def look() -> dict[str, tuple[int, str]] | None:
@@ -248,9 +248,9 @@ async def fetch(service: Service, question: str, *values: object) -> list[Any]:
         await connection.close()
 
 
-def raw(service: Service, request: bytes, *, patience: float = 5) -> bytes:
+def raw(service: Service, request: bytes, *, timeout: float = 5) -> bytes:
     """What comes back for bytes as they are, until the other side closes or falls silent."""
-    with socket.create_connection(("127.0.0.1", service.port), timeout=patience) as connection:
+    with socket.create_connection(("127.0.0.1", service.port), timeout=timeout) as connection:
         answer = b""
         try:
             connection.sendall(request)
@@ -268,5 +268,5 @@ def statuses(answer: bytes) -> list[int]:
     ]
 
 
-def asked(answer: httpx.Response) -> str:
+def request_line(answer: httpx.Response) -> str:
     return f"{answer.request.method} {answer.request.url.raw_path.decode()[:80]}"

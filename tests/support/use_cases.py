@@ -34,7 +34,7 @@ def refused(code: ErrorCode, *, field: str | None = None) -> pytest.RaisesExc[Re
     return pytest.raises(Refusal, check=lambda no: (no.code, no.field) == (code, field))
 
 
-async def verdict(attempt: Awaitable[object]) -> ErrorCode | None:
+async def error_code_of(attempt: Awaitable[object]) -> ErrorCode | None:
     """The code that an attempt is refused with; None where it is not."""
     try:
         await attempt
@@ -43,7 +43,7 @@ async def verdict(attempt: Awaitable[object]) -> ErrorCode | None:
     return None
 
 
-async def at_once(attempts: list[Callable[[], Awaitable[T]]]) -> list[T | Refusal]:
+async def run_concurrently(attempts: list[Callable[[], Awaitable[T]]]) -> list[T | Refusal]:
     """Run all of these side by side: what each gave, or how it was refused."""
     outcomes: list[T | Refusal] = []
 
@@ -79,7 +79,7 @@ def link(world: World, user: User, purpose: LinkPurpose, *, at: datetime | None 
     return world.links.sign(EmailLink(purpose=purpose, subject=user.id, version=version, issued_at=issued_at))
 
 
-async def moving(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
+async def request_email_change(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
     """Ask for another address in the user's name. Of two changes the later one is the newer, however quick."""
     address = world.store.rows.users[user.id].email
     ask = replace(world.change_email, new_id=lambda: next(_ids), limits=NoLimits())
@@ -101,7 +101,7 @@ async def reset_by_mail(world: World, email: str, password: str) -> None:
     await world.reset_password(token=token, new_password=password, confirm_password=password)
 
 
-async def clean_up(world: World) -> None:
+async def purge(world: World) -> None:
     """What the worker does in its quiet hours, once."""
     spot = START
     while True:
@@ -111,11 +111,11 @@ async def clean_up(world: World) -> None:
         spot = following
 
 
-def owed(world: World, kind: MailKind) -> list[OutboxMail]:
+def queued_mails(world: World, kind: MailKind) -> list[OutboxMail]:
     return [mail for mail in world.store.rows.mails.values() if mail.kind is kind]
 
 
-def acts(world: World, user: User) -> list[EventType]:
+def actions_of(world: World, user: User) -> list[EventType]:
     """What happened to a user, oldest first."""
     return [event.action for event in world.store.rows.events.values() if event.user_id == user.id]
 
@@ -124,19 +124,19 @@ def session_of(world: World, pair: TokenPair) -> Session:
     return world.store.rows.sessions[pair.session_id]
 
 
-async def ways_in(world: World, pair: TokenPair) -> tuple[ErrorCode | None, ErrorCode | None]:
+async def token_errors(world: World, pair: TokenPair) -> tuple[ErrorCode | None, ErrorCode | None]:
     """How the access token and the refresh token of a pair are refused; None where one is welcome."""
     return (
-        await verdict(world.authenticate(pair.access_token)),
-        await verdict(world.refresh(refresh_token=pair.refresh_token)),
+        await error_code_of(world.authenticate(pair.access_token)),
+        await error_code_of(world.refresh(refresh_token=pair.refresh_token)),
     )
 
 
-DEAD = (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
+REVOKED = (ErrorCode.TOKEN_REVOKED, ErrorCode.SESSION_ENDED)
 
 
 @dataclass
-class Interrupted(MemoryHasher):
+class InterruptedHasher(MemoryHasher):
     """Something happens once, right after the next password was looked at."""
 
     by: Callable[[], Awaitable[object]] | None

@@ -223,11 +223,11 @@ class World:
         assert made is not None
         return made
 
-    async def enter(self, email: str = "alice@example.org", password: str = PASSWORD) -> TokenPair:
+    async def log_in(self, email: str = "alice@example.org", password: str = PASSWORD) -> TokenPair:
         return await self.login(login=email, password=password)
 
     async def caller(self, email: str = "alice@example.org") -> AccessToken:
-        return await self.authenticate((await self.enter(email)).access_token)
+        return await self.authenticate((await self.log_in(email)).access_token)
 
     async def mailed_token(self, email: str) -> str:
         """Deliver what is owed, and take the token out of the newest letter to that address."""

@@ -7,7 +7,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from tests.support.statement_recorder import Overheard
+from tests.support.statement_recorder import StatementRecorder
 
 
 class _Back(Exception):
@@ -32,12 +32,12 @@ async def explained(
 ) -> tuple[float, float]:
     """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
     second run that comes right after the first, so what they need is in memory."""
-    overheard = Overheard(database)
+    recorder = StatementRecorder(database)
     try:
         await question()
-        asked = overheard.taken()
+        asked = recorder.take()
     finally:
-        overheard.leave()
+        recorder.stop()
     seconds, pages = 0.0, 0.0
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection

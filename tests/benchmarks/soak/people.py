@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from tests.benchmarks.harness.crowd import Caller
-from tests.support.service import PASSWORD, address
+from tests.support.service import PASSWORD, unique_email
 
 EXPECTED = {200, 202, 204}
 BUSY = 503
@@ -74,7 +74,7 @@ class People:
     async def _newcomer(self) -> None:
         while time.monotonic() < self._until:
             caller = Caller(self._url, address=next(self._addresses))
-            await self._ask(caller, "POST", "/v1/register", {"email": address("new"), "password": PASSWORD})
+            await self._ask(caller, "POST", "/v1/register", {"email": unique_email("new"), "password": PASSWORD})
             caller.leave()
             await asyncio.sleep(10 * self._pause)
 

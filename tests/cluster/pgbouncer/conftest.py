@@ -4,16 +4,16 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.entrypoints.conftest import Places, apart, running, service
+from tests.entrypoints.conftest import DatabaseFactory, isolated_service, service, shared_service
 from tests.support.pgbouncer import PgBouncer
 
-__all__ = ["apart", "running", "service"]
+__all__ = ["isolated_service", "service", "shared_service"]
 
 
 class Behind:
-    def __init__(self, places: Places) -> None:
-        self._places = places
-        self.bouncer = PgBouncer(places()[0])
+    def __init__(self, databases: DatabaseFactory) -> None:
+        self._places = databases
+        self.bouncer = PgBouncer(databases()[0])
 
     def __call__(self) -> tuple[str, str]:
         database_url, redis_url = self._places()
@@ -21,12 +21,12 @@ class Behind:
 
 
 @pytest.fixture(scope="session", name="places")
-def places_behind(places: Places) -> Iterator[Behind]:
-    behind = Behind(places)
+def places_behind(databases: DatabaseFactory) -> Iterator[Behind]:
+    behind = Behind(databases)
     yield behind
     behind.bouncer.end()
 
 
 @pytest.fixture
-def bouncer(places: Behind) -> PgBouncer:
-    return places.bouncer
+def bouncer(databases: Behind) -> PgBouncer:
+    return databases.bouncer

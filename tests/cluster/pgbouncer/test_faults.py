@@ -10,7 +10,7 @@ from entrypoints.cli.doctor.database import check_database
 from entrypoints.cli.doctor.findings import State
 from entrypoints.factories import now
 from entrypoints.settings import load as settings_of
-from tests.entrypoints.conftest import Places, migrate
+from tests.entrypoints.conftest import DatabaseFactory, migrate
 from tests.support.cluster_users import Pair, load
 from tests.support.pgbouncer import PgBouncer
 from tests.support.service import Service
@@ -20,8 +20,8 @@ HEALED = 10.0
 
 
 @pytest.fixture(scope="module")
-def pair(places: Places, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
-    service = Service(tmp_path_factory.mktemp("service"), *places(), processes=1)
+def pair(databases: DatabaseFactory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pair]:
+    service = Service(tmp_path_factory.mktemp("service"), *databases(), processes=1)
     service.environ["LATCHKEY_PUBLIC_URL"] = "http://accounts.example.org"  # two ports, one issuer
     try:
         yield Pair(service)

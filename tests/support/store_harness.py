@@ -41,7 +41,7 @@ class Store(Protocol):
 
 
 @dataclass
-class Stage:
+class StoreHarness:
     store: Store
     renewals: Renewals
     revocations: RevocationStore
@@ -71,31 +71,31 @@ class Stage:
         return proof.user
 
     async def session(self, user: User) -> Session:
-        session = opened(user)
+        session = new_session(user)
         async with self.begin() as work:
             assert await work.sessions.open(
-                session, credential_version=user.credential_version, event=login_of(session)
+                session, credential_version=user.credential_version, event=login_event(session)
             )
         return session
 
     async def mail(self, *, due_at: datetime = NOW) -> OutboxMail:
-        mail = owed(due_at=due_at)
+        mail = queued_mail(due_at=due_at)
         async with self.begin() as work:
             await work.outbox.add(mail)
         return mail
 
-    async def kept_user(self, user_id: UUID) -> User | None:
+    async def load_user(self, user_id: UUID) -> User | None:
         async with self.begin() as work:
             return await work.users.by_id(user_id)
 
-    async def kept_session(self, session_id: UUID) -> Session:
+    async def load_session(self, session_id: UUID) -> Session:
         async with self.begin() as work:
             session = await work.sessions.by_id(session_id)
         assert session is not None
         return session
 
 
-class Undo(Exception):
+class Rollback(Exception):
     """Raised inside a work to undo it."""
 
 
@@ -117,7 +117,7 @@ def claim(email: str = "ada@example.org", *, username: str | None = None, role: 
     return User(id=new_id(), email=email, username=username, password_hash="hash", role=role, created_at=NOW)
 
 
-def opened(user: User, *, now: datetime = NOW) -> Session:
+def new_session(user: User, *, now: datetime = NOW) -> Session:
     return Session.opened(
         id=new_id(),
         user_id=user.id,
@@ -127,29 +127,29 @@ def opened(user: User, *, now: datetime = NOW) -> Session:
     )
 
 
-def login_of(session: Session) -> AuditEvent:
+def login_event(session: Session) -> AuditEvent:
     """What is noted of its opening."""
     user_id = session.user_id or new_id()
     return AuditEvent.of(EventType.LOGGED_IN, user_id, id=new_id(), now=session.created_at, by=user_id)
 
 
-def owed(*, due_at: datetime = NOW, user_id: UUID | None = None) -> OutboxMail:
+def queued_mail(*, due_at: datetime = NOW, user_id: UUID | None = None) -> OutboxMail:
     return OutboxMail.queued(MailKind.VERIFY, "ada@example.org", id=new_id(), now=due_at, user_id=user_id)
 
 
-async def until(so: Callable[[], object], *, within: float = 30) -> None:
+async def wait_until(condition: Callable[[], object], *, within: float = 30) -> None:
     """Waits, seconds, for what nobody tells; it may have to be asked for."""
     async with asyncio.timeout(within):
         while True:
-            found = so()
+            found = condition()
             if await found if isawaitable(found) else found:
                 return
             await asyncio.sleep(0.01)
 
 
-async def at_once(doings: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
+async def run_concurrently(calls_to_make: Iterable[Callable[[], Awaitable[T]]]) -> list[T]:
     """What each of them returned, all having started together."""
-    calls = list(doings)
+    calls = list(calls_to_make)
     answers: dict[int, T] = {}
 
     async def run(place: int, call: Callable[[], Awaitable[T]]) -> None:

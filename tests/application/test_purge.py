@@ -10,7 +10,7 @@ from domain.audit import EventType
 from domain.outbox import LinkPurpose
 from domain.retention import Leftover
 from domain.role import Role
-from tests.support.use_cases import ALICE, BOB, acts, claim
+from tests.support.use_cases import ALICE, BOB, actions_of, claim
 from tests.support.world import PASSWORD, World
 
 pytestmark = pytest.mark.anyio
@@ -31,7 +31,7 @@ async def round_of(world: World) -> tuple[int, list[Spot]]:
 async def test_a_purge_removes_nothing_that_is_in_use(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
     await claim(world, BOB, PASSWORD)
-    await world.enter(BOB)
+    await world.log_in(BOB)
     await world.logout(await world.caller())
     await world.deliver_mail(limit=10)
     before = world.store.rows.copy()
@@ -56,7 +56,7 @@ async def test_a_purge_removes_expired_rows(world: World) -> None:
     rows = world.store.rows
     assert {user.email for user in rows.users.values()} == {ALICE, "carol@example.org"}
     assert (rows.sessions, rows.email_changes) == ({}, {})
-    assert acts(world, alice) == []
+    assert actions_of(world, alice) == []
     assert [event.action for event in rows.events.values()] == [EventType.CREATED]
     assert removed > 6
     assert (await round_of(world))[0] == 0
@@ -67,9 +67,9 @@ async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) 
     world.keep_house = replace(world.keep_house, limit=limit)
     await world.user(ALICE)
     for _ in range(6):
-        await world.enter()
+        await world.log_in()
     world.clock.now = world.clock.now.replace(year=2100)
-    await world.enter()
+    await world.log_in()
     removed, spots = await round_of(world)
     assert removed == 6 + 7  # the sessions, and the events of making one user and six logins
     assert len([spot for spot in spots if spot.kind is Leftover.SESSION]) == 7 // limit + 1

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.support.certificates import Authority
-from tests.support.fake_smtp_server import Postbox
+from tests.support.fake_smtp_server import FakeSmtpServer
 from tests.support.smtp_servers import STALL
 
 TIMES, CLIENTS = 50, 6
 
 
-def call(box: Postbox, words: bytes) -> socket.socket:
+def call(smtp: FakeSmtpServer, words: bytes) -> socket.socket:
     """Somebody who has said something and waits for more."""
-    client = socket.create_connection(("127.0.0.1", box.port), 10)
+    client = socket.create_connection(("127.0.0.1", smtp.port), 10)
     client.sendall(words)
     return client
 
@@ -27,13 +27,13 @@ LETTER = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\
 @pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", LETTER, b"EHLO x\r\nSTARTTLS\r\n"])
 def test_who_is_connected_when_it_closes_is_hung_up_on(words: bytes, tmp_path: Path) -> None:
     """50 times, six clients; a socket that is left open is told by the collector, and fails the test."""
-    box = Postbox(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)
-    box.answers = {"stall": STALL}
+    smtp = FakeSmtpServer(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)
+    smtp.answers = {"stall": STALL}
     for _ in range(TIMES):
-        box.open()
-        clients = [call(box, words) for _ in range(CLIENTS)]
+        smtp.open()
+        clients = [call(smtp, words) for _ in range(CLIENTS)]
         clients[0].recv(1)
-        box.close()
+        smtp.close()
         for client in clients:
             with client, suppress(ConnectionResetError):
                 while client.recv(4096):

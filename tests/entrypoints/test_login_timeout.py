@@ -4,9 +4,9 @@ import asyncpg
 import pytest
 
 from domain.refusals import ErrorCode, Refusal
-from tests.support.app_under_test import opened
+from tests.support.app_under_test import open_app
 from tests.support.service import Service
-from tests.support.stage import until
+from tests.support.store_harness import wait_until
 
 pytestmark = pytest.mark.anyio
 
@@ -19,19 +19,19 @@ async def test_a_login_that_waited_too_long_has_opened_no_session(service: Servi
     email = service.user("member")
     database = await asyncpg.connect(service.environ["LATCHKEY_DATABASE_URL"])
     try:
-        async with opened(service) as house:
+        async with open_app(service) as app:
             before = await database.fetch(OF_THEM, email)
             held = database.transaction()
             await held.start()
             await database.execute("SELECT FROM users WHERE email = $1 FOR UPDATE", email)
             with pytest.raises(Refusal) as refused:
-                await house.log_in(email)
+                await app.log_in(email)
             assert refused.value.code is ErrorCode.UNAVAILABLE
             await held.rollback()
-            await until(lambda: nobody_waits(database))
+            await wait_until(lambda: nobody_waits(database))
             assert await database.fetch(OF_THEM, email) == before
             assert await database.fetchval(SESSIONS, email) == 0
-            await house.log_in(email)
+            await app.log_in(email)
             assert await database.fetchval(SESSIONS, email) == 1
     finally:
         await database.close()

@@ -9,50 +9,50 @@ import pytest
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome, OutboxMail
 from domain.session import EndReason
-from tests.support.stage import LATER, NOW, Stage, new_id, opened, owed
+from tests.support.store_harness import LATER, NOW, StoreHarness, new_id, new_session, queued_mail
 
 pytestmark = pytest.mark.anyio
 
 ADA, BOB = "ada@example.org", "bob@example.org"
 
 
-async def test_sessions_come_a_page_at_a_time_also_those_that_are_over(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user(BOB)
-    sessions = [await stage.session(user) for _ in range(5)]
-    await stage.session(other)
-    async with stage.begin() as work:
+async def test_sessions_come_a_page_at_a_time_also_those_that_are_over(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user(BOB)
+    sessions = [await harness.session(user) for _ in range(5)]
+    await harness.session(other)
+    async with harness.begin() as work:
         await work.sessions.end(sessions[2].id, now=LATER, reason=EndReason.LOGOUT)
     sessions[2] = sessions[2].ended(now=LATER, reason=EndReason.LOGOUT)
     newest_first = sessions[::-1]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.sessions.page(user.id, limit=9, after=None)) == newest_first
         assert list(await work.sessions.page(user.id, limit=2, after=None)) == newest_first[:2]
         assert list(await work.sessions.page(user.id, limit=2, after=newest_first[1].id)) == newest_first[2:4]
         assert list(await work.sessions.page(user.id, limit=2, after=newest_first[4].id)) == []
-        assert list(await work.sessions.page(opened(user).id, limit=2, after=None)) == []
+        assert list(await work.sessions.page(new_session(user).id, limit=2, after=None)) == []
 
 
-async def test_those_that_are_alive_are_neither_ended_nor_expired_nor_others(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user(BOB)
-    sessions = [await stage.session(user) for _ in range(3)]
-    await stage.session(other)
-    async with stage.begin() as work:
+async def test_those_that_are_alive_are_neither_ended_nor_expired_nor_others(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user(BOB)
+    sessions = [await harness.session(user) for _ in range(3)]
+    await harness.session(other)
+    async with harness.begin() as work:
         await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
     end = sessions[0].expires_at
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.sessions.alive(user.id, now=LATER)) == [sessions[2], sessions[0]]
         just_before = end - timedelta(microseconds=1)
         assert list(await work.sessions.alive(user.id, now=just_before)) == [sessions[2], sessions[0]]
         assert list(await work.sessions.alive(user.id, now=end)) == []
 
 
-async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: Stage) -> None:
-    ada = await stage.user(ADA)
-    claim = await stage.user("claim@example.org", proven=False)
+async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(harness: StoreHarness) -> None:
+    ada = await harness.user(ADA)
+    claim = await harness.user("claim@example.org", proven=False)
 
     async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> OutboxMail:
-        mail = replace(owed(due_at=NOW + late), recipient=recipient, user_id=user_id)
-        async with stage.begin() as work:
+        mail = replace(queued_mail(due_at=NOW + late), recipient=recipient, user_id=user_id)
+        async with harness.begin() as work:
             await work.outbox.add(mail)
         return mail
 
@@ -68,7 +68,7 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: 
     own = await mailed(claim.email, user_id=claim.id)
     await mailed(claim.email)
     newest_first = theirs[::-1]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.outbox.page(ada, limit=9, after=None)) == newest_first
         assert list(await work.outbox.page(ada, limit=3, after=None)) == newest_first[:3]
         assert list(await work.outbox.page(ada, limit=3, after=newest_first[0].id)) == newest_first[1:]
@@ -76,14 +76,14 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(stage: 
         assert list(await work.outbox.page(claim, limit=9, after=None)) == [own]
 
 
-async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage: Stage) -> None:
-    user = await stage.user()
-    mail = replace(owed(), user_id=user.id)
-    async with stage.begin() as work:
+async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(harness: StoreHarness) -> None:
+    user = await harness.user()
+    mail = replace(queued_mail(), user_id=user.id)
+    async with harness.begin() as work:
         await work.outbox.add(mail)
         [leased] = await work.outbox.lease(now=NOW, hold=timedelta(), limit=1)
         await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER, note="full")
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         [kept] = await work.outbox.page(user, limit=9, after=None)
         assert (kept.outcome, kept.settled_at) == (DeliveryOutcome.PARKED, LATER)
         assert await work.outbox.redrive(mail.id, now=LATER)
@@ -91,8 +91,8 @@ async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(stage:
         assert (kept.outcome, kept.settled_at) == (None, None)
 
 
-async def test_changes_of_address_are_the_users_own_newest_first(stage: Stage) -> None:
-    user, other = await stage.user(), await stage.user(BOB)
+async def test_changes_of_address_are_the_users_own_newest_first(harness: StoreHarness) -> None:
+    user, other = await harness.user(), await harness.user(BOB)
     changes = [
         EmailChange(
             id=new_id(),
@@ -104,9 +104,9 @@ async def test_changes_of_address_are_the_users_own_newest_first(stage: Stage) -
         )
         for one in (user, other, user)
     ]
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         for change in changes:
             await work.email_changes.add(change)
-    async with stage.begin() as work:
+    async with harness.begin() as work:
         assert list(await work.email_changes.by_user(user.id)) == [changes[2], changes[0]]
         assert list(await work.email_changes.by_user(new_id())) == []

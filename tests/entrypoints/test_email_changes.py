@@ -5,8 +5,8 @@ from collections import Counter
 
 import httpx
 
-from tests.support.service import PASSWORD, Client, Service, address, code, eventually
-from tests.support.sweeping import holdings
+from tests.support.service import PASSWORD, Client, Service, code, eventually, unique_email
+from tests.support.sweeping import stored_rows
 
 NEW_PASSWORD = "something else that is long"
 
@@ -32,7 +32,7 @@ def confirmation(service: Service, recipient: str) -> str:
 
 
 def test_a_person_moves_to_another_address_and_stays_logged_in(service: Service) -> None:
-    client, new = service.member(), address("new")
+    client, new = service.member(), unique_email("new")
     old = client.email
     answer = ask(client, new.upper())
     assert (answer.status_code, answer.json()) == (202, {"status": "verification_sent"})
@@ -59,7 +59,7 @@ def test_a_person_moves_to_another_address_and_stays_logged_in(service: Service)
 def test_the_owner_takes_the_account_back_from_a_thief(service: Service) -> None:
     owner = service.member()
     thief = service.client().log_in(owner.email)
-    loot = address("thief")
+    loot = unique_email("thief")
     ask(thief, loot)
     assert confirm(thief, service.token(loot)).status_code == 200
     change = {"current_password": PASSWORD, "new_password": NEW_PASSWORD}
@@ -86,9 +86,9 @@ def test_the_owner_takes_the_account_back_from_a_thief(service: Service) -> None
 
 def test_the_answer_does_not_tell_whether_somebody_has_the_address(service: Service) -> None:
     client = service.member()
-    claimed = address("claimed")
+    claimed = unique_email("claimed")
     client.post("/v1/register", json={"email": claimed, "password": PASSWORD})
-    answers = [ask(client, new) for new in (service.user("taken"), claimed, address("free"))]
+    answers = [ask(client, new) for new in (service.user("taken"), claimed, unique_email("free"))]
     varying = {"x-request-id", "date"}
     seen = {
         (answer.status_code, answer.content, frozenset(name for name in answer.headers if name not in varying))
@@ -100,21 +100,21 @@ def test_the_answer_does_not_tell_whether_somebody_has_the_address(service: Serv
 
 def test_what_is_refused_changes_nothing(service: Service) -> None:
     client = service.member()
-    before = holdings(service)
-    assert code(ask(client, address(), "not the password at all")) == "invalid_credentials"
+    before = stored_rows(service)
+    assert code(ask(client, unique_email(), "not the password at all")) == "invalid_credentials"
     for new in ("nonsense", "a@example.org,b@example.org", client.email, client.email.upper()):
         answer = ask(client, new)
         assert code(answer) == "email_invalid"
         assert [error["field"] for error in answer.json()["errors"]] == ["new_email"]
     assert ask(client, client.email).json()["errors"][0]["code"] == "unchanged"
-    assert code(ask(service.client(), address())) == "token_missing"
+    assert code(ask(service.client(), unique_email())) == "token_missing"
     for token in ("", "x", "a.b", "a.b.c", client.pair["access_token"], client.pair["refresh_token"]):
         assert code(confirm(client, token)) == "link_invalid"
-    assert holdings(service) == before
+    assert stored_rows(service) == before
 
 
 def test_each_link_is_taken_by_one_call_only(service: Service) -> None:
-    email = address("links")
+    email = unique_email("links")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     verify = service.token(email)
@@ -122,7 +122,7 @@ def test_each_link_is_taken_by_one_call_only(service: Service) -> None:
     client.post("/v1/verify", json={"token": verify})
     client.post("/v1/password/forgot", json={"email": email})
     assert code(confirm(client, service.token(email, 2))) == "link_invalid"
-    new = address("new")
+    new = unique_email("new")
     ask(client.log_in(email), new)
     for token in (service.token(new), service.token(email, 3)):
         assert code(client.post("/v1/verify", json={"token": token})) == "link_invalid"
@@ -132,7 +132,7 @@ def test_each_link_is_taken_by_one_call_only(service: Service) -> None:
 
 
 def test_an_account_that_is_deleted_leaves_no_link_and_no_claim(service: Service) -> None:
-    client, new = service.member(), address("new")
+    client, new = service.member(), unique_email("new")
     ask(client, new)
     tokens = [service.token(new), service.token(client.email)]
     user_id = client.get("/v1/me").json()["id"]
@@ -167,7 +167,7 @@ def test_two_users_swap_their_addresses_at_once(service: Service) -> None:
 
 
 def test_forty_who_confirm_one_change_at_once_confirm_it_once(service: Service) -> None:
-    client, new = service.member(), address("new")
+    client, new = service.member(), unique_email("new")
     ask(client, new)
     answers = asyncio.run(_at_once(service, [service.token(new)] * 40))
     assert Counter(answer.status_code for answer in answers) == {200: 40}

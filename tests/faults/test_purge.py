@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.fault_stack import Stack, standing
+from tests.support.fault_stack import Stack, fault_stack
 from tests.support.service import eventually
-from tests.support.simulated_users import ACCESS, WHOLE, Dweller
+from tests.support.simulated_users import ACCESS, MAX_AGE, SimulatedUser
 
 PEOPLE = 4
 MINUTES, HOURS, DAYS = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
@@ -44,10 +44,10 @@ def time(tmp_path: Path) -> Time:
 
 
 @pytest.fixture
-def old_house(time: Time, tmp_path: Path) -> Iterator[Stack]:
+def old_stack(time: Time, tmp_path: Path) -> Iterator[Stack]:
     """Two API processes and two workers that never rest, all of the same time."""
-    with standing(tmp_path) as stack:
-        stack.service.environ |= {"SKEW": str(time.file), "LATCHKEY_SESSION_TTL": str(int(WHOLE.total_seconds()))}
+    with fault_stack(tmp_path) as stack:
+        stack.service.environ |= {"SKEW": str(time.file), "LATCHKEY_SESSION_TTL": str(int(MAX_AGE.total_seconds()))}
         for _ in range(2):
             stack.add_api("tests.support.skewed_api")
             stack.workers.append(stack.service.start("tests.support.aggressive_purge_worker"))
@@ -67,29 +67,29 @@ def left(stack: Stack) -> dict[str, int]:
     return counted | {"claims": stack.sql("SELECT count(*) FROM users WHERE verified_at IS NULL")[0][0]}
 
 
-def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_house: Stack, time: Time) -> None:
+def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_stack: Stack, time: Time) -> None:
     """Ten weeks, in 14 rounds of four people; Redis is emptied again and again."""
-    people = [Dweller(old_house, time) for _ in range(PEOPLE)]
+    people = [SimulatedUser(old_stack, time) for _ in range(PEOPLE)]
     with ThreadPoolExecutor(PEOPLE) as crowd:
         for number, much in enumerate(WEEKS):
             if much < ACCESS or number % 3 == 0:
-                old_house.redis().flushall()
-            weeks_go_by(old_house, time, much)
+                old_stack.redis().flushall()
+            weeks_go_by(old_stack, time, much)
             for life in [crowd.submit(person.live) for person in people]:
                 life.result()
-    eventually(lambda: old_house.owed() == 0)
+    eventually(lambda: old_stack.pending_mails() == 0)
 
-    weeks_go_by(old_house, time, 500 * DAYS)
-    eventually(lambda: not any(left(old_house).values()), within=60)
+    weeks_go_by(old_stack, time, 500 * DAYS)
+    eventually(lambda: not any(left(old_stack).values()), within=60)
     for person in people:
         for link in person.links:
             person.follow(link)
-        for stay in random.sample(person.stays, 10):
-            person.stay_on(stay)
-        assert len(old_house.sql("SELECT 1 FROM users WHERE id = ANY($1)", person.proven)) == len(person.proven)
-        assert person.enter(person.email) is not None
-    assert [worker.stop() for worker in old_house.workers] == [0, 0]
-    said = old_house.service.folder.joinpath("aggressive_purge_worker.log").read_text()
+        for stay in random.sample(person.sessions, 10):
+            person.refresh(stay)
+        assert len(old_stack.sql("SELECT 1 FROM users WHERE id = ANY($1)", person.proven)) == len(person.proven)
+        assert person.log_in(person.email) is not None
+    assert [worker.stop() for worker in old_stack.workers] == [0, 0]
+    said = old_stack.service.folder.joinpath("aggressive_purge_worker.log").read_text()
     assert "purge_failed" not in said, said
-    kept = sum(len(person.stays) + len(person.links) for person in people)
+    kept = sum(len(person.sessions) + len(person.links) for person in people)
     print(f"answers {dict(sum((person.answers for person in people), Counter[int]()))}, {kept} sessions and links")

@@ -1,0 +1,485 @@
+"""What is over goes, what is not stays: whoever looks, however many, and whatever happens at the same moment."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from itertools import count
+from uuid import UUID
+
+import anyio
+import pytest
+from sqlalchemy import insert, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from adapters.memory.expired_rows import MemoryLeftovers
+from adapters.memory.revocations import MemoryRevocationStore
+from adapters.memory.session_renewals import MemoryRenewals
+from adapters.memory.unit_of_work import MemoryStore
+from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.revocations import PostgresRevocationStore
+from adapters.postgres.rows import row_of_session
+from adapters.postgres.session_renewals import PostgresRenewals
+from adapters.postgres.tables import sessions
+from adapters.postgres.unit_of_work import PostgresStore
+from adapters.uuid7 import lowest
+from application.ports import Leftovers
+from domain import retention
+from domain.audit import AuditEvent, EventType
+from domain.client_info import UNKNOWN_CLIENT
+from domain.email_change import EmailChange
+from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
+from domain.retention import Leftover
+from domain.session import ENDED, EndReason, Session
+from domain.user import Provenance, User
+from tests.contracts.conftest import PassBy
+from tests.support.sql import sql_engine, waited_for
+from tests.support.store_harness import (
+    LIFETIMES,
+    NOW,
+    SpyingBlocklist,
+    StoreHarness,
+    login_event,
+    new_session,
+    run_concurrently,
+)
+from tests.support.world import StoppedClock
+
+pytestmark = pytest.mark.anyio
+
+MOMENT, HOUR, DAY = timedelta(microseconds=1), timedelta(hours=1), timedelta(days=1)
+AGES = timedelta(days=500)
+_numbers = count(1)
+
+
+@dataclass
+class RetentionHarness(StoreHarness):
+    leftovers: Leftovers
+
+
+@pytest.fixture(params=["memory", "postgres"])
+def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> RetentionHarness:
+    blocklist = SpyingBlocklist()
+    if request.param == "postgres":
+        database = request.getfixturevalue("database")
+        postgres = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
+        return RetentionHarness(
+            postgres,
+            PostgresRenewals(database),
+            PostgresRevocationStore(database),
+            blocklist,
+            [],
+            PostgresLeftovers(database),
+        )
+    memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
+    return RetentionHarness(
+        memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, [], MemoryLeftovers(memory)
+    )
+
+
+def made(at: datetime) -> UUID:
+    """An id from that time."""
+    return UUID(int=lowest(at).int + next(_numbers))
+
+
+async def cleared(harness: RetentionHarness, kind: Leftover, *, now: datetime = NOW) -> int:
+    found = await harness.leftovers.clear(kind, now=now, after=None, limit=1000)
+    assert found.last is None
+    return found.removed
+
+
+# -- sessions ---------------------------------------------------------------------------------------------
+
+
+async def session(
+    harness: RetentionHarness, user: User, *, at: datetime = NOW - AGES, expires_at: datetime = NOW + DAY
+) -> Session:
+    entered = replace(new_session(user, now=at), id=made(at), expires_at=expires_at)
+    async with harness.begin() as work:
+        assert await work.sessions.open(
+            entered, credential_version=user.credential_version, event=login_event(entered)
+        )
+    return entered
+
+
+async def ended(harness: RetentionHarness, one: Session, at: datetime, *, said: bool = True) -> Session:
+    async with harness.begin() as work:
+        await work.sessions.end(one.id, now=at, reason=EndReason.LOGOUT)
+    if said:
+        await harness.revocations.mark_published({one.id: ENDED})
+    return one
+
+
+async def left(harness: RetentionHarness, sessions: list[Session]) -> list[Session]:
+    async with harness.begin() as work:
+        return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
+
+
+async def test_sessions_go_a_day_after_they_have_ended_or_expired(harness: RetentionHarness, pass_by: PassBy) -> None:
+    user = await harness.user()
+    edge = NOW - retention.SESSION
+    staying = [
+        await session(harness, user),
+        await session(harness, user, expires_at=edge),
+        await ended(harness, await session(harness, user), edge),
+        await ended(harness, await session(harness, user, expires_at=edge - DAY), NOW - HOUR),
+    ]
+    going = [
+        await session(harness, user, expires_at=edge - MOMENT),
+        await ended(harness, await session(harness, user), edge - MOMENT),
+    ]
+    await pass_by(2 * DAY)
+    assert await cleared(harness, Leftover.SESSION) == len(going)
+    assert await left(harness, [*staying, *going]) == staying
+    assert await harness.revocations.min_generations([one.id for one in going]) == {}
+    assert await cleared(harness, Leftover.SESSION) == 0
+
+
+async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(
+    harness: RetentionHarness, pass_by: PassBy
+) -> None:
+    user = await harness.user()
+    unsaid = await ended(harness, await session(harness, user), NOW - AGES, said=False)
+    await pass_by(AGES)
+    assert await cleared(harness, Leftover.SESSION) == 0
+    assert await harness.revocations.pending() == {unsaid.id: ENDED}
+    await harness.revocations.mark_published({unsaid.id: ENDED})
+    assert await cleared(harness, Leftover.SESSION) == 1
+
+
+async def test_no_floor_is_forgotten_that_was_raised_lately_by_any_clock(
+    harness: RetentionHarness, pass_by: PassBy
+) -> None:
+    user = await harness.user()
+    expired = await session(harness, user, expires_at=NOW - 2 * DAY)
+    async with harness.begin() as work:
+        await work.sessions.revoke_access_tokens(user.id)
+    await harness.revocations.mark_published(await harness.revocations.pending())
+    await pass_by(DAY - HOUR)
+    assert await cleared(harness, Leftover.SESSION) == 0
+    assert await cleared(harness, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
+    await pass_by(2 * HOUR)
+    assert await cleared(harness, Leftover.SESSION) == 1
+    assert await left(harness, [expired]) == []
+
+
+async def test_sessions_that_have_lost_their_user_go_like_others(harness: RetentionHarness, pass_by: PassBy) -> None:
+    user = await harness.user()
+    nameless = await session(harness, user)
+    async with harness.begin() as work:
+        await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
+        await work.users.remove(user.id, now=NOW)
+    await harness.revocations.mark_published({nameless.id: ENDED})
+    await pass_by(2 * DAY)
+    assert await cleared(harness, Leftover.SESSION) == 0
+    assert await cleared(harness, Leftover.SESSION, now=NOW + 2 * DAY) == 1
+
+
+async def test_a_walk_goes_on_where_it_was_left_and_ends_where_nothing_can_be_old(harness: RetentionHarness) -> None:
+    user = await harness.user()
+    over = [
+        await session(harness, user, at=NOW - timedelta(days=20 - day), expires_at=NOW - 2 * DAY) for day in range(5)
+    ]
+    alive = await session(harness, user, at=NOW - timedelta(days=17, hours=1))
+    young = await session(harness, user, at=NOW - HOUR, expires_at=NOW - 2 * DAY)
+    everybody = sorted([*over, alive], key=lambda one: one.id)
+    after, removed = None, []
+    for start in (0, 2, 4, 6):
+        found = await harness.leftovers.clear(Leftover.SESSION, now=NOW, after=after, limit=2)
+        batch = everybody[start : start + 2]
+        assert found.last == (batch[-1].id if batch else None)
+        after = found.last
+        removed.append(found.removed)
+    assert removed == [2, 1, 2, 0]
+    assert await left(harness, [*everybody, young]) == [alive, young]
+
+
+async def test_a_session_that_is_renewed_at_that_moment_stays(harness: RetentionHarness) -> None:
+    user = await harness.user()
+    for _ in range(30):
+        alive = await session(harness, user, at=NOW - DAY - HOUR, expires_at=NOW + MOMENT)
+        gone = await session(harness, user, expires_at=NOW - 2 * DAY)
+
+        async def renew(alive: Session = alive) -> object:
+            return await harness.renewals.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
+
+        async def clear() -> object:
+            return await cleared(harness, Leftover.SESSION)
+
+        renewed, removed, again = await run_concurrently([renew, clear, clear])
+        assert renewed is not None
+        assert {removed, again} == {0, 1}
+        assert await left(harness, [alive, gone]) == [alive]
+
+
+async def test_many_who_clear_at_once_remove_each_row_once(harness: RetentionHarness) -> None:
+    user = await harness.user()
+    over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
+    alive = await session(harness, user)
+    removed = await run_concurrently([lambda: cleared(harness, Leftover.SESSION)] * 5)
+    assert sum(removed) == len(over)
+    assert await left(harness, [*over, alive]) == [alive]
+
+
+# -- mails ------------------------------------------------------------------------------------------------
+
+
+async def mailed(harness: RetentionHarness, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
+    """To somebody who can be asked afterwards what is kept about them."""
+    mail = OutboxMail.queued(
+        MailKind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1)
+    )
+    async with harness.begin() as work:
+        await work.outbox.add(mail)
+        if outcome is not None:
+            [leased] = await work.outbox.lease(now=NOW - AGES, hold=AGES, limit=1, only=mail.id)
+            await work.outbox.record_outcome(leased, outcome, now=at)
+    return mail
+
+
+async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(harness: RetentionHarness) -> None:
+    edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
+    staying = [
+        await mailed(harness, NOW, None),
+        await mailed(harness, edge, DeliveryOutcome.SENT),
+        await mailed(harness, edge, DeliveryOutcome.DROPPED),
+        await mailed(harness, parked, DeliveryOutcome.PARKED),
+    ]
+    for at, outcome in (
+        (edge - MOMENT, DeliveryOutcome.SENT),
+        (edge - MOMENT, DeliveryOutcome.DROPPED),
+        (parked - MOMENT, DeliveryOutcome.PARKED),
+    ):
+        await mailed(harness, at, outcome)
+    assert await cleared(harness, Leftover.MAIL) == 3
+    reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
+    async with harness.begin() as work:
+        kept = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
+    assert kept == {mail.id for mail in staying}
+
+
+# -- arrivals ---------------------------------------------------------------------------------------------
+
+
+async def test_that_an_address_was_brought_is_known_for_as_long_as_it_may_be_brought_again(
+    harness: RetentionHarness,
+) -> None:
+    edge = NOW - retention.ARRIVAL
+    users = [
+        User(
+            id=made(at), email=f"{number}@example.org", username=None, password_hash="", verified=True, created_at=at
+        )
+        for number, at in enumerate((NOW - AGES, edge, NOW))
+    ]
+    async with harness.begin() as work:
+        assert len(await work.users.bulk_insert(users, now=NOW)) == 3
+    assert await cleared(harness, Leftover.ARRIVAL) == 1
+    async with harness.begin() as work:
+        assert await work.users.previously_imported([user.email for user in users]) == {
+            users[1].email,
+            users[2].email,
+        }
+
+
+# -- claims -----------------------------------------------------------------------------------------------
+
+
+async def claimed(
+    harness: RetentionHarness,
+    email: str = "ada@example.org",
+    *,
+    at: datetime = NOW - AGES,
+    provenance: Provenance = Provenance.SELF,
+) -> User:
+    user = User.registered(id=made(at), email=email, username=None, password_hash="hash", now=at)
+    user = replace(user, provenance=provenance)
+    async with harness.begin() as work:
+        await work.users.add(user)
+        await work.events.add(AuditEvent.of(EventType.REGISTERED, user.id, id=made(at), now=at))
+    return user
+
+
+async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place(harness: RetentionHarness) -> None:
+    user = await claimed(harness)
+    old = await ended(harness, await session(harness, user), NOW - retention.CLAIM)
+    expired = await session(harness, user, expires_at=NOW - MOMENT)
+    assert await cleared(harness, Leftover.CLAIM) == 1
+    assert await harness.load_user(user.id) is None
+    assert await cleared(harness, Leftover.DELETED_USER) > 0
+    for one in (old, expired):
+        kept = await harness.load_session(one.id)
+        assert (kept.user_id, kept.client_info) == (None, UNKNOWN_CLIENT)
+    async with harness.begin() as work:
+        events = await work.events.page(user.id, limit=9, after=None)
+    assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}
+
+
+async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(harness: RetentionHarness) -> None:
+    edge = NOW - retention.CLAIM
+    young = await claimed(harness, at=edge)
+    used, idle = await claimed(harness), await claimed(harness)
+    async with harness.begin() as work:
+        for user, at in ((used, edge), (idle, edge - MOMENT)):
+            await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=made(at), now=at))
+    assert await cleared(harness, Leftover.CLAIM) == 1
+    assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
+
+
+async def test_who_is_logged_in_is_proven_or_is_banned_stays(harness: RetentionHarness) -> None:
+    logged_in, banned = await claimed(harness), await claimed(harness)
+    await session(harness, logged_in, expires_at=NOW + MOMENT)
+    proven = await claimed(harness, "proven@example.org")
+    async with harness.begin() as work:
+        await work.users.verify_email(proven.id, credential_version=1, now=NOW)
+        await work.users.set_disabled(banned.id, True, now=NOW - AGES)
+    assert await cleared(harness, Leftover.CLAIM) == 0
+
+
+@pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
+async def test_created_and_imported_users_stay_though_their_events_go(
+    harness: RetentionHarness, provenance: Provenance
+) -> None:
+    user = await claimed(harness, provenance=provenance)
+    assert await cleared(harness, Leftover.EVENT) == 1
+    assert await cleared(harness, Leftover.CLAIM) == 0
+    assert await harness.load_user(user.id) == user
+
+
+async def test_displaced_users_stay_though_their_events_go(harness: RetentionHarness) -> None:
+    user = await claimed(harness, "lost@example.org")
+    change = await moved(harness, user, NOW - AGES)
+    async with harness.begin() as work:
+        displaced = await work.users.evict_from_email(user.id, to=change.new_email)
+        await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
+    assert await cleared(harness, Leftover.EVENT) == 2
+    assert [await cleared(harness, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
+    assert await harness.load_user(user.id) == displaced
+
+
+async def test_who_may_still_hold_a_link_stays(harness: RetentionHarness) -> None:
+    asking, idle = await claimed(harness, "asking@example.org"), await claimed(harness, "idle@example.org")
+    async with harness.begin() as work:
+        for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(at), now=at))
+    assert await cleared(harness, Leftover.CLAIM) == 1
+    assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
+
+
+async def test_a_login_at_that_moment_finds_the_claim_or_nothing(harness: RetentionHarness) -> None:
+    for number in range(40):
+        user = await claimed(harness, f"login{number}@example.org")
+        entering = new_session(user)
+
+        async def enter(user: User = user, entering: Session = entering) -> object:
+            async with harness.begin() as work:
+                return await work.sessions.open(entering, credential_version=1, event=login_event(entering))
+
+        async def clear() -> object:
+            return await cleared(harness, Leftover.CLAIM)
+
+        doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
+        entered = (await run_concurrently(doings))[number % 2]
+        assert (await harness.load_user(user.id) is None) == (entered is None)
+        assert entered is None or (await harness.load_session(entering.id)).user_id == user.id
+        async with harness.begin() as work:
+            await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL)
+
+
+async def test_a_link_that_is_used_at_that_moment_proves_the_claim(harness: RetentionHarness) -> None:
+    for number in range(30):
+        user = await claimed(harness, f"link{number}@example.org")
+        async with harness.begin() as work:
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(NOW), now=NOW))
+
+        async def prove(user: User = user) -> object:
+            async with harness.begin() as work:
+                return await work.users.verify_email(user.id, credential_version=1, now=NOW)
+
+        async def clear() -> object:
+            return await cleared(harness, Leftover.CLAIM)
+
+        _, proof, _ = await run_concurrently([clear, prove, clear])
+        assert proof is not None
+        assert await harness.load_user(user.id) == replace(user, verified=True)
+
+
+# -- changes of address, and events -----------------------------------------------------------------------
+
+
+async def moved(harness: RetentionHarness, user: User, at: datetime) -> EmailChange:
+    change = EmailChange(
+        id=made(at),
+        user_id=user.id,
+        old_email=user.email,
+        new_email="new@example.org",
+        credential_version=1,
+        asked_at=at,
+    )
+    async with harness.begin() as work:
+        await work.email_changes.add(change)
+    return change
+
+
+async def test_changes_of_address_go_unless_their_account_is_on_its_way(harness: RetentionHarness) -> None:
+    user = await harness.user()
+    displaced = await claimed(harness, "displaced@example.org")
+    edge = NOW - retention.ADDRESS_CHANGE
+    young, _ = await moved(harness, user, edge), await moved(harness, user, edge - timedelta(milliseconds=1))
+    theirs = await moved(harness, displaced, NOW - AGES)
+    assert await cleared(harness, Leftover.ADDRESS_CHANGE) == 1
+    async with harness.begin() as work:
+        assert list(await work.email_changes.by_user(user.id)) == [young]
+        assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
+
+
+async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(harness: RetentionHarness) -> None:
+    user, edge = await harness.user(), NOW - retention.EVENT
+    young = AuditEvent.of(EventType.CREATED, user.id, id=made(edge), now=edge)
+    at = edge - timedelta(milliseconds=1)
+    async with harness.begin() as work:
+        await work.events.add(young)
+        for subject in (user.id, made(NOW)):
+            for action in (EventType.LOGGED_IN, EventType.CREATED):
+                await work.events.add(AuditEvent.of(action, subject, id=made(at), now=at))
+    assert await cleared(harness, Leftover.EVENT) == 4
+    async with harness.begin() as work:
+        assert list(await work.events.page(user.id, limit=9, after=None)) == [young]
+
+
+# -- in nobody's way --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
+    made = sql_engine(migrated)
+    yield made
+    await made.dispose()
+
+
+@pytest.mark.parametrize("harness", ["postgres"], indirect=True)
+async def test_what_somebody_holds_is_passed_over_without_waiting(
+    harness: RetentionHarness, other_engine: AsyncEngine
+) -> None:
+    user, claims = await harness.user(), [await claimed(harness, f"claim{number}@example.org") for number in range(3)]
+    over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(3)]
+    async with other_engine.begin() as holding:
+        for table, id in (("sessions", over[1].id), ("users", claims[1].id)):
+            await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
+        with anyio.fail_after(30):
+            assert [await cleared(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [2, 2]
+    assert await left(harness, over) == [over[1]]
+    assert [await cleared(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [1, 1]
+
+
+@pytest.mark.parametrize("harness", ["postgres"], indirect=True)
+async def test_a_login_between_a_look_at_a_claim_and_its_removal_is_seen(
+    harness: RetentionHarness, other_engine: AsyncEngine
+) -> None:
+    user, idle = await claimed(harness), await claimed(harness)
+    async with other_engine.begin() as connection:
+        await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # readers pass, lockers wait
+        clearing = asyncio.create_task(harness.leftovers.clear(Leftover.CLAIM, now=NOW, after=None, limit=10))
+        await waited_for(other_engine, connection)
+        await connection.execute(insert(sessions).values(row_of_session(new_session(user))))
+    assert (await clearing).removed == 1
+    assert [await harness.load_user(one.id) for one in (user, idle)] == [user, None]

@@ -1,0 +1,30 @@
+"""What the SMTP server took while the database was away is known when that is back, so nobody sends it again."""
+
+import time
+
+from tests.support.fault_stack import Stack
+from tests.support.service import eventually, unique_email
+
+AWAY = 4.0
+"""Seconds: more than a worker waits to note what became of a letter."""
+
+TOLD = 20.0
+"""Seconds in which it is noted afterwards: less than is left of a lease."""
+
+SENT = "SELECT count(*) FROM mails WHERE recipient = ANY($1) AND outcome = 'sent'"
+
+
+def test_forty_letters_of_two_workers_go_out_once_though_the_database_is_away_for_four_seconds(
+    stack_with_mail: Stack,
+) -> None:
+    smtp, emails = stack_with_mail.smtp, [unique_email("letter") for _ in range(40)]
+    smtp.pace = 1.0
+    stack_with_mail.queue_mails(*emails)
+    eventually(lambda: len(smtp.accepted) >= 12)
+    with stack_with_mail.locked("mails"):
+        time.sleep(AWAY)
+    taken = list(smtp.seen())
+    smtp.reset()
+    eventually(lambda: stack_with_mail.sql(SENT, taken)[0][0] == len(taken), within=TOLD)
+    eventually(lambda: stack_with_mail.pending_mails() == 0, within=90)
+    assert smtp.seen() == dict.fromkeys(emails, 1)
