@@ -320,12 +320,12 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("check", "packages"), [rule[:2] for rule in RULES])
-def test_the_house_keeps_the_rule(check: Check, packages: tuple[str, ...]) -> None:
+def test_source_keeps_the_rule(check: Check, packages: tuple[str, ...]) -> None:
     assert offences(check, *packages) == []
 
 
 @pytest.mark.parametrize(("check", "guilty"), [(rule[0], guilty) for rule in RULES for guilty in rule[2]])
-def test_the_rule_sees_what_breaks_it(check: Check, guilty: tuple[str, str]) -> None:
+def test_rule_detects_a_violation(check: Check, guilty: tuple[str, str]) -> None:
     name, text = guilty
     assert check(name, ast.parse(text)) != []
 
@@ -342,7 +342,7 @@ def packages_in(root: Path) -> set[str]:
     }
 
 
-def test_the_top_of_the_house_is_what_it_was_planned_to_be(tmp_path: Path) -> None:
+def test_top_level_packages_are_the_planned_ones(tmp_path: Path) -> None:
     assert packages_in(ROOT) == {*HOUSE, "migrations", "tests"}
     (tmp_path / "infrastructure").mkdir()
     (tmp_path / "infrastructure" / "db.py").touch()
@@ -358,7 +358,7 @@ def too_long(root: Path) -> list[str]:
     return [name for name, path in files.items() if len(path.read_text().splitlines()) > LONGEST]
 
 
-def test_no_file_is_longer_than_one_can_read(tmp_path: Path) -> None:
+def test_no_file_is_too_long(tmp_path: Path) -> None:
     assert too_long(ROOT) == []
     (tmp_path / "domain").mkdir()
     (tmp_path / "domain" / "user.py").write_text("pass\n" * (LONGEST + 1))
@@ -407,7 +407,7 @@ def copied(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_import_contract_is_kept_and_planted_against() -> None:
+def test_every_import_contract_is_kept_and_tested() -> None:
     kept = verdicts(ROOT)
     assert set(kept.values()) == {"KEPT"}
     assert [contract for contract in kept if not contract.startswith(tuple(PLANTED))] == []
@@ -423,7 +423,7 @@ def test_the_contract_between_adapters_names_every_package() -> None:
 
 
 @pytest.mark.parametrize("contract", PLANTED)
-def test_an_import_contract_sees_what_breaks_it(contract: str, copied: Path) -> None:
+def test_import_contract_detects_a_violation(contract: str, copied: Path) -> None:
     name, line = PLANTED[contract]
     with (copied / name).open("a") as file:
         file.write(f"\n{line}\n")

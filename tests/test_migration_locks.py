@@ -169,7 +169,7 @@ def findings(url: str, *planted: Migration, contracts: bool = False) -> list[str
     return asyncio.run(run())
 
 
-def test_migrations_are_in_nobodys_way(used: str) -> None:
+def test_migrations_lock_no_table_for_long(used: str) -> None:
     assert findings(used) == []
 
 
@@ -262,9 +262,9 @@ def good() -> None:
         op.create_index("ix_users_planted", "users", ["planted"], postgresql_concurrently=True)
 
 
-def test_what_is_done_as_it_should_be_is_fine(used: str) -> None:
+def test_good_migration_passes(used: str) -> None:
     assert findings(used, good) == []
 
 
-def test_what_no_release_reads_any_more_may_go(used: str) -> None:
+def test_unused_column_may_be_dropped(used: str) -> None:
     assert findings(used, lambda: op.drop_column("users", "disabled_at"), contracts=True) == []

@@ -120,7 +120,7 @@ def test_every_revision_goes_up_down_and_up_again(fresh: str) -> None:
     assert shape(fresh) == []
 
 
-def test_the_migrated_schema_is_the_one_that_the_code_expects(fresh: str) -> None:
+def test_migrated_schema_matches_the_code(fresh: str) -> None:
     migrate(fresh, "upgrade", "head")
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
@@ -135,7 +135,7 @@ def test_the_migrated_schema_is_the_one_that_the_code_expects(fresh: str) -> Non
     ],
     ids=lambda it: next(iter(it)) if isinstance(it, dict) else "",
 )
-def test_a_database_that_cannot_be_used_is_told_in_one_line(
+def test_unusable_database_is_reported_in_one_line(
     postgres: engines.Postgres, wrong: dict[str, Any], said: str
 ) -> None:
     url = make_url(postgres.url).set(**wrong)
@@ -147,9 +147,7 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
 
 
 @pytest.mark.parametrize("path", ["public", "accounts"])
-def test_a_role_that_does_not_own_the_database_is_told_what_to_do(
-    postgres: engines.Postgres, fresh: str, path: str
-) -> None:
+def test_role_that_does_not_own_the_database_gets_advice(postgres: engines.Postgres, fresh: str, path: str) -> None:
     async def prepare(connection: "asyncpg.Connection") -> None:
         await connection.execute('DROP ROLE IF EXISTS "A tenant"; CREATE ROLE "A tenant" LOGIN PASSWORD \'secret\'')
         await connection.execute(f"ALTER DATABASE migrating SET search_path = {path}")
@@ -170,7 +168,7 @@ def test_a_role_that_does_not_own_the_database_is_told_what_to_do(
     on(fresh, lambda connection: connection.execute(f'ALTER DATABASE migrating OWNER TO "{owner}"'))
 
 
-def test_a_role_that_does_not_own_the_tables_is_told_what_to_do(postgres: engines.Postgres, fresh: str) -> None:
+def test_role_that_does_not_own_the_tables_gets_advice(postgres: engines.Postgres, fresh: str) -> None:
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
     on(
         fresh,
@@ -187,7 +185,7 @@ def test_a_role_that_does_not_own_the_tables_is_told_what_to_do(postgres: engine
     assert f"its tables belong to {owner}. Run `make migrate` with a LATCHKEY_DATABASE_URL of {owner}." in said
 
 
-def test_a_database_that_takes_no_writes_is_told_as_such(fresh: str) -> None:
+def test_read_only_database_is_reported(fresh: str) -> None:
     on(
         fresh,
         lambda connection: connection.execute("ALTER DATABASE migrating SET default_transaction_read_only = on"),
@@ -197,7 +195,7 @@ def test_a_database_that_takes_no_writes_is_told_as_such(fresh: str) -> None:
     assert line.startswith("The migration failed: the database does not accept writes.")
 
 
-def test_a_setting_that_is_wrong_is_told_in_one_line() -> None:
+def test_wrong_setting_is_reported_in_one_line() -> None:
     done = alembic("mysql://127.0.0.1/accounts", "upgrade", "head")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.splitlines() == ["LATCHKEY_DATABASE_URL: not a PostgreSQL URL"]
@@ -215,7 +213,7 @@ def test_the_schema_serves_the_release_before(fresh: str) -> None:
     assert serves(fresh)[-1] == head()
 
 
-def test_upgrading_what_is_up_to_date_changes_nothing(fresh: str) -> None:
+def test_upgrade_of_a_current_database_changes_nothing(fresh: str) -> None:
     migrate(fresh, "upgrade", "head")
     once = shape(fresh)
     migrate(fresh, "upgrade", "head")
@@ -239,7 +237,7 @@ def test_the_statements_can_be_printed_instead_and_do_the_same(fresh: str) -> No
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
-def test_provenance_is_taken_from_events_and_unknown_in_later_rows(fresh: str) -> None:
+def test_provenance_is_derived_from_events_and_unknown_in_later_rows(fresh: str) -> None:
     """With more events than a batch of the migration. Rows that 0.2.0 inserts afterwards have none."""
     migrate(fresh, "upgrade", "91c4be07d2a6")
 
@@ -275,7 +273,7 @@ def test_provenance_is_taken_from_events_and_unknown_in_later_rows(fresh: str) -
 # -- others who are there at the same time ----------------------------------------------------------------
 
 
-def test_deployments_that_migrate_at_once_all_succeed(fresh: str) -> None:
+def test_concurrent_migrations_all_succeed(fresh: str) -> None:
     async def at_once() -> list[int | None]:
         runs = [await upgrading(fresh) for _ in range(3)]
         return [await run.wait() for run in runs]
@@ -305,7 +303,7 @@ def test_a_deployment_waits_for_another_for_longer_than_for_a_lock(fresh: str) -
     assert on(fresh, hold) == 0
 
 
-def test_a_migration_that_cannot_have_its_lock_gives_up_and_leaves_nothing(fresh: str, tmp_path: Path) -> None:
+def test_migration_without_its_lock_gives_up_and_changes_nothing(fresh: str, tmp_path: Path) -> None:
     migrate(fresh, "upgrade", "head")
     before = shape(fresh)
     root = tree_with(
@@ -335,7 +333,7 @@ def downgrade(): ...
     assert shape(fresh) != before
 
 
-def test_an_index_that_was_given_up_half_built_is_built_anew(fresh: str) -> None:
+def test_half_built_index_is_rebuilt(fresh: str) -> None:
     """Here by a statement timeout of the role; a killed deployment leaves the same behind."""
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
 
@@ -356,7 +354,7 @@ def test_an_index_that_was_given_up_half_built_is_built_anew(fresh: str) -> None
     assert "No new upgrade operations detected" in migrate(fresh, "check")
 
 
-def test_indexes_are_built_while_another_deployment_waits_and_somebody_writes(fresh: str) -> None:
+def test_indexes_are_built_during_writes_and_another_migration(fresh: str) -> None:
     """Who waits for a turn must not be waited for: neither of the two would ever end."""
     migrate(fresh, "upgrade", "7c1d0e5a94b2")
 
@@ -453,7 +451,7 @@ def test_a_schema_at_the_head_is_fine(fresh: str) -> None:
     assert insisted(fresh) == ""
 
 
-def test_a_database_without_a_schema_is_told_from_one_with_another(fresh: str) -> None:
+def test_missing_schema_is_distinguished_from_another_one(fresh: str) -> None:
     missing = f"The database has no schema yet, this version needs {head()}. Run `make migrate`."
     assert insisted(fresh) == missing
     migrate(fresh, "upgrade", "head")
@@ -468,7 +466,7 @@ def test_a_database_without_a_schema_is_told_from_one_with_another(fresh: str) -
     assert insisted(fresh) == missing
 
 
-def test_a_migration_says_where_it_came_from_and_where_it_went(fresh: str) -> None:
+def test_migration_logs_the_revisions(fresh: str) -> None:
     last, before = REVISIONS[-1], REVISIONS[-2]
     assert migrate(fresh, "upgrade", "head") == f"The schema was absent and is {last} now.\n"
     assert migrate(fresh, "upgrade", "head") == f"The schema is {last}: nothing to do.\n"
@@ -486,7 +484,7 @@ def downgrade(): ...
 """
 
 
-def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -> None:
+def test_newer_schema_is_accepted_if_it_serves_this_release(fresh: str, tmp_path: Path) -> None:
     """A process of the release before may be started again while the next one is rolled out, and after it."""
     newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
@@ -508,7 +506,7 @@ def test_a_newer_schema_is_fine_for_whom_it_serves(fresh: str, tmp_path: Path) -
     assert insisted(fresh) == ""
 
 
-def test_a_newer_schema_that_does_not_say_whom_it_serves_is_refused(fresh: str, tmp_path: Path) -> None:
+def test_newer_schema_that_names_no_release_is_refused(fresh: str, tmp_path: Path) -> None:
     newer = tree_with(tmp_path / "newer", adds=ADDS)
     assert alembic(fresh, "upgrade", "head", root=newer).returncode == 0
     # Somebody has set it by hand: what is said of another schema is not said of this one.
@@ -541,7 +539,7 @@ def test_a_schema_of_two_names_is_refused_whichever_comes_first(fresh: str, name
     ],
     ids=["emptied", "renamed", "nameless"],
 )
-def test_a_spoilt_alembic_version_is_told_in_a_line(fresh: str, spoilt: str, why: str) -> None:
+def test_invalid_alembic_version_is_reported_in_one_line(fresh: str, spoilt: str, why: str) -> None:
     migrate(fresh, "upgrade", "head")
     on(fresh, lambda connection: connection.execute(spoilt))
     assert "Run `make migrate`." in insisted(fresh)
@@ -551,7 +549,7 @@ def test_a_spoilt_alembic_version_is_told_in_a_line(fresh: str, spoilt: str, why
     assert "--purge" in done.stderr
 
 
-def test_an_older_schema_is_refused_even_where_it_is_said_to_serve_us(fresh: str) -> None:
+def test_older_schema_is_refused_even_if_marked_as_serving(fresh: str) -> None:
     migrate(fresh, "upgrade", REVISIONS[-2])
     said = f"COMMENT ON TABLE alembic_version IS '{head()} {REVISIONS[-2]}'"
     on(fresh, lambda connection: connection.execute(said))
@@ -572,19 +570,19 @@ def test_a_database_that_does_not_answer_is_named_without_its_password(timeout: 
     assert "hunter2" not in said
 
 
-def test_a_database_that_does_not_let_us_in_is_not_one_without_a_schema(postgres: engines.Postgres) -> None:
+def test_refused_connection_is_not_a_missing_schema(postgres: engines.Postgres) -> None:
     assert insisted(postgres.url.replace("@", "x@")).endswith('password authentication failed for user "latchkey"')
     assert insisted(postgres.url_of("nowhere")).endswith('database "nowhere" does not exist')
 
 
-def test_a_database_that_says_nothing_is_given_up() -> None:
+def test_silent_database_times_out() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         said = insisted(f"postgresql://latchkey:hunter2@127.0.0.1:{port}/latchkey")
     assert said == f"The database at 127.0.0.1:{port} cannot be used, see LATCHKEY_DATABASE_URL: it does not answer"
 
 
-def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
+def test_late_database_is_waited_for(tmp_path: Path) -> None:
     with engines.postgres(tmp_path / "late", durable=False) as late:
         migrate(late.url, "upgrade", "head")
         late.kill()
@@ -602,7 +600,7 @@ def test_a_database_that_answers_late_is_waited_for(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("part", ["api", "worker"])
-def test_no_part_starts_on_a_schema_that_it_does_not_know(fresh: str, part: str, tmp_path: Path) -> None:
+def test_no_process_starts_on_an_unknown_schema(fresh: str, part: str, tmp_path: Path) -> None:
     environ = {
         **os.environ,
         "LATCHKEY_ENV": "development",

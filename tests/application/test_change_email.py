@@ -28,7 +28,7 @@ pytestmark = pytest.mark.anyio
 NEW = "alice@example.net"
 
 
-async def test_a_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World) -> None:
+async def test_link_goes_to_the_new_address_and_a_notice_to_the_old(world: World) -> None:
     user = await world.user(ALICE)
     pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)

@@ -73,6 +73,6 @@ async def test_a_removed_client_is_refused_at_once(world: World) -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "x" * 65, "a\nb", "a\tb", "\x1b[31m", "\u202e"])
-async def test_a_name_can_be_printed_on_one_line(world: World, name: str) -> None:
+async def test_client_name_must_fit_on_one_line(world: World, name: str) -> None:
     assert await error_code_of(world.add_client(name=name)) is ErrorCode.MALFORMED
     assert await world.list_clients() == []

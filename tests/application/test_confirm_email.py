@@ -100,7 +100,7 @@ async def test_a_resent_link_does_not_extend_the_change(world: World) -> None:
         await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))
 
 
-async def test_of_several_changes_only_the_newest_can_be_confirmed(world: World) -> None:
+async def test_only_the_newest_of_several_changes_can_be_confirmed(world: World) -> None:
     user = await world.user(ALICE)
     changes = [await request_email_change(world, user, f"alice{number}@example.net") for number in range(3)]
     tokens = [change_link(world, change, LinkPurpose.EMAIL) for change in changes]
@@ -337,7 +337,7 @@ async def test_a_displaced_user_can_verify_by_a_verification_link(world: World) 
         await world.confirm_email(token=bobs_link)
 
 
-async def test_a_displaced_user_who_registered_keeps_the_role_at_verification(world: World) -> None:
+async def test_evicted_user_who_registered_keeps_the_role_at_verification(world: World) -> None:
     alice = await world.user(ALICE)
     bob = await world.verify(token=link(world, await claim(world, BOB, PASSWORD), LinkPurpose.VERIFY))
     await world.grant_role(email=BOB, role=Role.MODERATOR)

@@ -69,7 +69,7 @@ async def test_account_sessions_and_links_end_at_once(world: World) -> None:
     }
 
 
-async def test_a_wrong_password_deletes_nothing(world: World) -> None:
+async def test_wrong_password_deletes_nothing(world: World) -> None:
     await world.user(ALICE)
     caller = await world.caller()
     before = world.store.rows.copy()
@@ -323,7 +323,7 @@ async def test_a_deleted_user_is_not_found_and_address_and_name_are_free(world: 
     assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_a_deletion_cannot_be_undone_once_another_user_verified_the_address(world: World) -> None:
+async def test_deletion_cannot_be_undone_once_another_user_verified_the_address(world: World) -> None:
     user, token = await deleted(world)
     await claim(world, ALICE, OTHER_PASSWORD)
     newcomer = await world.verify(token=await world.mailed_token(ALICE))
@@ -368,7 +368,7 @@ async def test_the_owner_recovers_an_account_that_a_thief_moved_and_deleted(worl
     assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is None
 
 
-async def test_a_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: World) -> None:
+async def test_thief_who_undoes_their_own_deletion_gets_no_reset_link(world: World) -> None:
     user = await world.user(ALICE)
     change = await request_email_change(world, user, "thief@example.net")
     await world.confirm_email(token=change_link(world, change, LinkPurpose.EMAIL))

@@ -152,5 +152,5 @@ async def test_a_late_worker_cannot_change_a_mail_leased_by_another(world: World
     assert (stored_mail(world, mail).outcome, stored_mail(world, mail).note) == (DeliveryOutcome.SENT, "")
 
 
-async def test_a_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:
+async def test_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:
     assert world.deliver_mail.patience < world.deliver_mail.lease <= timedelta(seconds=80)

@@ -455,7 +455,7 @@ async def test_a_network_registers_two_hundred_an_hour(world: World) -> None:
     await register(world, ALICE, client_info=THERE)
 
 
-async def test_an_address_is_registered_three_times_an_hour_whether_it_is_known_or_not(world: World) -> None:
+async def test_address_is_registered_three_times_an_hour_known_or_not(world: World) -> None:
     await world.user(ALICE)
     for email in (ALICE, BOB):
         for _ in range(3):
@@ -802,7 +802,7 @@ async def test_after_twenty_invalid_links_a_network_has_to_wait_but_no_other(
 
 
 @pytest.mark.parametrize(("use", "purpose"), LINKS)
-async def test_one_link_may_be_used_60_times_an_hour_from_all_networks(
+async def test_link_may_be_used_60_times_an_hour_from_all_networks(
     world: World, use: Callable[..., Awaitable[object]], purpose: LinkPurpose
 ) -> None:
     """What a link does is not free, though it is done once."""

@@ -189,7 +189,7 @@ async def test_a_concurrent_change_during_the_password_check_wins(
     assert len(alive) == (meanwhile is _change)
 
 
-async def test_a_better_hash_of_the_old_password_never_replaces_a_new_password(world: World) -> None:
+async def test_rehash_of_the_old_password_does_not_replace_a_new_one(world: World) -> None:
     old = (await world.hasher.hash(PASSWORD)).replace("memory$", "old$")
     user = await world.create_user(email=ALICE, role=Role.MEMBER, verified=True, password_hash=old)
     assert user is not None
@@ -218,7 +218,7 @@ async def test_passwords_do_not_expire(world: World) -> None:
 # -- several unverified users of one address ---------------------------------------------------------------
 
 
-async def test_each_of_several_unverified_users_of_an_address_logs_in_for_one_hash(world: World) -> None:
+async def test_rivals_for_an_address_each_log_in_for_one_hash(world: World) -> None:
     """A stranger who registers the address, too, does not keep the first user out, nor the other way round."""
     passwords = [f"{PASSWORD} number {n}" for n in range(5)]
     rivals = [await claim(world, ALICE, password) for password in passwords]

@@ -32,7 +32,7 @@ async def test_a_logout_ends_every_generation_of_the_session(world: World) -> No
     assert [await token_errors(world, pair) for pair in (first, second)] == [REVOKED, REVOKED]
 
 
-async def test_a_logout_everywhere_ends_every_session_of_the_user(world: World) -> None:
+async def test_logout_everywhere_ends_every_session_of_the_user(world: World) -> None:
     await world.user(ALICE)
     await world.user(BOB)
     pairs = [await world.log_in(ALICE) for _ in range(3)]
@@ -46,7 +46,7 @@ async def test_a_logout_everywhere_ends_every_session_of_the_user(world: World) 
     assert await world.log_in(ALICE)
 
 
-async def test_the_first_reason_for_an_end_is_kept(world: World) -> None:
+async def test_first_end_reason_is_stored(world: World) -> None:
     await world.user(ALICE)
     pair = await world.log_in(ALICE)
     caller = await world.authenticate(pair.access_token)

@@ -25,7 +25,7 @@ class InMemory(Theft):
         pass
 
 
-def test_the_owner_of_the_mailbox_recovers_from_whatever_a_thief_does() -> None:
+def test_owner_of_the_mailbox_recovers_from_a_thief() -> None:
     run_state_machine_as_test(InMemory, settings=settings(max_examples=150, stateful_step_count=25, deadline=None))
 
 

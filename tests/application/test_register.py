@@ -74,7 +74,7 @@ async def test_a_username_of_a_verified_user_is_refused_for_any_address(world: W
         (ALICE, "queenqueen 12345", "queen", ErrorCode.PASSWORD_WEAK, "password"),
     ],
 )
-async def test_bad_input_is_refused_before_anything_is_hashed(
+async def test_bad_input_is_refused_before_hashing(
     world: World, email: str, password: str, username: str | None, code: ErrorCode, field: str
 ) -> None:
     with refused(code, field=field):

@@ -161,7 +161,7 @@ async def test_a_link_works_for_half_an_hour(world: World, seconds: int, code: E
     assert await error_code_of(reset(world, token)) is code
 
 
-async def test_a_link_for_verifying_resets_nothing(world: World) -> None:
+async def test_verification_link_cannot_reset(world: World) -> None:
     user = await world.user(ALICE)
     with refused(ErrorCode.LINK_INVALID):
         await reset(world, link(world, user, LinkPurpose.VERIFY))
@@ -228,7 +228,7 @@ async def test_a_reset_link_survives_any_number_of_password_changes(world: World
     assert await error_code_of(world.log_in(ALICE, "yet another fine passphrase")) is None
 
 
-async def test_a_newer_reset_link_ends_an_older_one(world: World) -> None:
+async def test_newer_reset_link_invalidates_an_older_one(world: World) -> None:
     await world.user(ALICE)
     tokens = []
     for _ in range(2):
@@ -256,7 +256,7 @@ async def test_a_resent_reset_link_is_the_same_and_stays_valid(world: World) -> 
     await reset(world, token)
 
 
-async def test_a_late_mail_with_an_older_reset_link_is_not_sent(world: World) -> None:
+async def test_late_mail_with_an_older_reset_link_is_not_sent(world: World) -> None:
     await world.user(ALICE)
     await world.ask_for_reset(email=ALICE)
     world.mailer.trouble = MailDelayed("later")
@@ -355,7 +355,7 @@ async def test_a_concurrent_change_while_hashing_wins(
     assert await error_code_of(world.log_in(ALICE, OTHER_PASSWORD)) is ErrorCode.INVALID_CREDENTIALS
 
 
-async def test_a_reset_wins_over_a_password_change_that_happens_meanwhile(world: World) -> None:
+async def test_reset_wins_over_a_concurrent_password_change(world: World) -> None:
     user = await world.user(ALICE)
     token = link(world, user, LinkPurpose.RESET)
     slow = replace(world.reset_password, hasher=InterruptedHasher(by=lambda: _change(world, user)))

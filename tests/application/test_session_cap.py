@@ -74,7 +74,7 @@ async def test_a_lowered_cap_applies_from_the_next_login(world: World) -> None:
     assert actions_of(world, alice).count(EventType.SESSION_EVICTED) == 3
 
 
-async def test_a_new_password_leaves_one_session(world: World) -> None:
+async def test_password_change_leaves_one_session(world: World) -> None:
     alice = await world.user(ALICE)
     pairs = await entered(world, 3)
     caller = await world.authenticate(pairs[-1].access_token)

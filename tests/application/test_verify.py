@@ -63,9 +63,7 @@ async def test_every_other_unverified_user_is_removed_with_their_sessions(world:
 
 
 @pytest.mark.parametrize("followed", [0, 1], ids=["the first mail", "the second mail"])
-async def test_verifying_a_contested_address_ends_every_password_and_mails_a_reset(
-    world: World, followed: int
-) -> None:
+async def test_verifying_a_contested_address_drops_passwords_and_mails_a_reset(world: World, followed: int) -> None:
     """The owner of the mailbox cannot tell whose registration a mail is about."""
     passwords = [PASSWORD, OTHER_PASSWORD]
     claims = [await claim(world, ALICE, password) for password in passwords]
@@ -103,7 +101,7 @@ async def test_verifying_keeps_a_password_registered_twice(world: World, followe
     assert queued_mails(world, MailKind.PASSWORD_NEEDED) == []
 
 
-async def test_a_login_while_a_contested_address_is_verified_leaves_no_session(world: World) -> None:
+async def test_login_during_a_contested_verification_leaves_no_session(world: World) -> None:
     await claim(world, ALICE, OTHER_PASSWORD)
     token = link(world, await claim(world, ALICE, PASSWORD), LinkPurpose.VERIFY)
 

@@ -40,7 +40,7 @@ def test_openapi_python_client_walks_the_journey(run: Run, document: Path, tmp_p
     assert run(PYTHON, "generated_client.py", tmp_path / "packages", folder=HERE / "python").split() == ["ok"]
 
 
-def test_schemathesis_finds_nothing(service: Service, run: Run) -> None:
+def test_schemathesis_finds_no_problem(service: Service, run: Run) -> None:
     """Every check, for an admin, and for a program that introspects; without the calls that would end the session."""
     document = f"{service.url}/openapi.json"
     options = ("run", document, "--checks", "all", "--max-examples", "20", "--seed", "1")

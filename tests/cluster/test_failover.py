@@ -77,7 +77,7 @@ def counts_exactly(pair: OnFleet) -> None:
     assert heard["rate_limited"] >= 20 - heard["overloaded"]
 
 
-def test_a_logout_at_one_process_is_in_force_at_the_other_and_limits_are_exact_over_both(pair: OnFleet) -> None:
+def test_logout_is_in_force_and_limits_are_exact_across_processes(pair: OnFleet) -> None:
     email = pair.service.user("member")
     for number in range(10):
         here, there = pair.apis[number % 2], 1 - number % 2
@@ -91,7 +91,7 @@ def test_a_logout_at_one_process_is_in_force_at_the_other_and_limits_are_exact_o
 
 
 @pytest.mark.anyio
-async def test_the_doctor_finds_nothing_wrong(pair: OnFleet) -> None:
+async def test_doctor_finds_no_problem(pair: OnFleet) -> None:
     found = [it async for it in check_redis(settings_of(pair.service.environ), now)]
     assert len(found) > 2
     assert [str(it) for it in found if it.state is not State.OK] == []
@@ -110,7 +110,7 @@ def nudged(nudge: DramatiqNudge, broker: RedisBroker) -> None:
     eventually(heard)
 
 
-def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody(pair: OnFleet) -> None:
+def test_killed_master_that_returns_with_old_data_revives_no_session(pair: OnFleet) -> None:
     fleet = pair.fleet
     nudge, broker = DramatiqNudge(fleet.url), make_broker(fleet.url, deadline=2.0)
     nudged(nudge, broker)
@@ -135,7 +135,7 @@ def test_a_master_that_is_killed_and_comes_back_with_its_old_data_revives_nobody
     broker.client.close()
 
 
-def test_a_master_that_is_stopped_and_goes_on_as_if_nothing_had_been_revives_nobody(pair: OnFleet) -> None:
+def test_paused_master_that_resumes_revives_no_session(pair: OnFleet) -> None:
     fleet = pair.fleet
     with load(pair) as people:
         people.go_on(20)

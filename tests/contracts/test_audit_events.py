@@ -30,7 +30,7 @@ def client(name: str = "billing") -> Client:
 
 
 @pytest.mark.parametrize("action", EventType)
-async def test_an_event_comes_back_as_it_was(harness: StoreHarness, action: EventType) -> None:
+async def test_event_is_stored_unchanged(harness: StoreHarness, action: EventType) -> None:
     told = event(action=action)
     async with harness.begin() as work:
         await work.events.add(told)
@@ -38,7 +38,7 @@ async def test_an_event_comes_back_as_it_was(harness: StoreHarness, action: Even
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == [told]
 
 
-async def test_events_of_a_newer_release_are_left_out(database: Database, engine: AsyncEngine) -> None:
+async def test_events_of_a_newer_release_are_omitted(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     user_id = new_id()
     known = [event(user_id), event(user_id)]
@@ -52,7 +52,7 @@ async def test_events_of_a_newer_release_are_left_out(database: Database, engine
         assert list(await work.events.page(user_id, limit=2, after=None)) == known[::-1]
 
 
-async def test_events_of_one_user_come_newest_first_a_page_at_a_time(harness: StoreHarness) -> None:
+async def test_events_of_one_user_are_paged_newest_first(harness: StoreHarness) -> None:
     user_id = new_id()
     told = [event(user_id) for _ in range(5)]
     async with harness.begin() as work:
@@ -67,7 +67,7 @@ async def test_events_of_one_user_come_newest_first_a_page_at_a_time(harness: St
         assert list(await work.events.page(new_id(), limit=2, after=None)) == []
 
 
-async def test_a_work_that_is_undone_has_told_nothing(harness: StoreHarness) -> None:
+async def test_rolled_back_work_stores_no_event(harness: StoreHarness) -> None:
     told, made = event(), client()
 
     async def spoilt() -> None:

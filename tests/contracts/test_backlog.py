@@ -23,7 +23,7 @@ def backlog(database: Database, *, after: timedelta = NOTHING) -> PostgresBacklo
     return PostgresBacklog(database, clock=lambda: NOW + after)
 
 
-async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(database: Database) -> None:
+async def test_mails_are_pending_until_they_are_settled_and_some_are_parked(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     assert await backlog(database, after=MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
     async with store.begin() as work:
@@ -38,7 +38,7 @@ async def test_mails_are_owed_until_they_are_settled_and_some_are_given_up(datab
     assert await backlog(database, after=timedelta(seconds=30)).look() == Backlog(2, 1, NOTHING, NOTHING)
 
 
-async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database) -> None:
+async def test_leased_mail_is_not_overdue(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.outbox.add(queued_mail())
@@ -46,7 +46,7 @@ async def test_a_mail_that_somebody_is_sending_is_not_overdue(database: Database
     assert await backlog(database, after=MINUTE / 2).look() == Backlog(1, 0, NOTHING, MINUTE / 2)
 
 
-async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(database: Database) -> None:
+async def test_postponed_mail_ages_until_it_is_settled(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     async with store.begin() as work:
         await work.outbox.add(queued_mail())
@@ -58,14 +58,14 @@ async def test_however_often_a_mail_is_put_off_it_grows_old_until_it_is_settled(
     assert await backlog(database, after=2 * MINUTE).look() == Backlog(0, 0, NOTHING, NOTHING)
 
 
-async def test_however_many_look_one_asks(database: Database) -> None:
+async def test_concurrent_reads_share_one_query(database: Database) -> None:
     recorder = StatementRecorder(database)
     asked = backlog(database)
     assert await run_concurrently([asked.look] * 50) == [Backlog(0, 0, NOTHING, NOTHING)] * 50
     assert 0 < len(recorder.take()) <= 2
 
 
-async def test_a_database_that_is_gone_is_an_outage() -> None:
+async def test_unavailable_database_is_an_outage() -> None:
     gone = Database("postgresql://nobody:hunter2@127.0.0.1:1/none")
     with pytest.raises(Refusal) as refused:
         await backlog(gone).look()

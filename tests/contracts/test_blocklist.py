@@ -480,7 +480,7 @@ async def test_a_publication_without_an_answer_waits_for_the_lease_to_expire(
             wire.mend()
 
 
-async def test_revocations_of_a_cut_off_process_are_in_force_everywhere(
+async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
     database: Database, valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     floors = PostgresRevocationStore(database)

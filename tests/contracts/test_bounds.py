@@ -81,34 +81,33 @@ BOUNDS: dict[str, list[float]] = {
 
 EXERCISED = {
     "PostgreSQL, for a request or one task of a worker": [
-        "contracts/test_outages.py::test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole",
-        "contracts/test_outages.py::test_a_work_has_its_time_altogether_however_many_statements_it_is",
-        "contracts/test_outages.py::test_a_caller_waits_for_the_database_once_however_many_works_it_takes",
-        "contracts/test_outages.py::test_the_server_ends_a_transaction_in_which_nothing_happens",
-        "faults/test_database.py::test_twenty_who_have_to_ask_twice_are_told_in_time_as_well",
-        "faults/test_database.py::test_an_outage_is_told_within_two_seconds_and_over_by_itself",
+        "contracts/test_outages.py::test_statement_timeout_is_an_outage_and_keeps_the_pool_whole",
+        "contracts/test_outages.py::test_deadline_covers_all_statements_of_a_work",
+        "contracts/test_outages.py::test_deadline_covers_all_works_of_a_request",
+        "contracts/test_outages.py::test_server_ends_an_idle_transaction",
+        "faults/test_database.py::test_requests_with_two_queries_are_answered_in_time",
+        "faults/test_database.py::test_database_outage_is_answered_within_two_seconds_and_heals",
     ],
     "connections to PostgreSQL": [
-        "contracts/test_outages.py::test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers",
-        "faults/test_database.py"
-        "::test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_no_connection_behind",
+        "contracts/test_outages.py::test_exhausted_pool_is_an_outage_without_further_effect",
+        "faults/test_database.py::test_busy_database_is_answered_in_time_and_leaks_no_connection",
     ],
     "a command to Redis": [
         "contracts/test_blocklist.py::test_a_silent_redis_is_untrusted_until_it_answers",
         "contracts/test_blocklist.py::test_a_publication_without_an_answer_waits_for_the_lease_to_expire",
         "contracts/test_redis_rate_limiter.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
-        "contracts/test_redis_rate_limiter.py::test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it",
+        "contracts/test_redis_rate_limiter.py::test_silent_redis_costs_one_timeout",
     ],
     "hashing": [
         "contracts/test_hasher_under_load.py::test_sixty_four_wait_for_each_thread_and_the_next_is_refused",
-        "contracts/test_hasher_under_load.py::test_who_waits_too_long_is_refused_and_costs_nothing",
+        "contracts/test_hasher_under_load.py::test_caller_who_waits_too_long_is_refused_without_a_hash",
         "contracts/test_hasher_under_load.py::test_hashes_run_on_few_threads_that_step_back",
     ],
     "a request": [
-        "entrypoints/test_bad_input.py::test_a_body_of_more_than_32_kib_is_too_large_however_it_is_sent",
+        "entrypoints/test_bad_input.py::test_body_over_32_kib_is_too_large_however_it_is_sent",
         "entrypoints/test_bad_input.py::test_a_body_of_just_32_kib_is_read",
-        "entrypoints/test_bad_input.py::test_a_head_of_20_kb_is_too_large_wherever_it_is_long",
-        "entrypoints/test_protocol.py::test_an_endless_request_is_refused_as_it_arrives",
+        "entrypoints/test_bad_input.py::test_head_of_20_kb_is_too_large_in_every_part",
+        "entrypoints/test_protocol.py::test_endless_request_is_refused_early",
     ],
     "a connection": [
         "entrypoints/test_protocol.py::test_a_client_that_does_not_go_on_is_dropped",
@@ -117,27 +116,27 @@ EXERCISED = {
         "entrypoints/test_protocol.py::test_many_clients_cannot_take_all_connections",
     ],
     "sending a mail": [
-        "contracts/test_smtp_trouble.py::test_a_server_that_takes_for_ever_is_left_at_the_deadline",
-        "faults/test_smtp_answers.py::test_a_server_that_takes_its_time_gets_each_letter_once_and_holds_up_no_other",
+        "contracts/test_smtp_trouble.py::test_slow_server_ends_at_the_deadline",
+        "faults/test_smtp_answers.py::test_slow_server_gets_each_mail_once_and_delays_no_other",
         "application/test_deliver_mail_leases.py::test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends",
-        "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_due_again_later_and_later",
-        "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
+        "application/test_deliver_mail_trouble.py::test_delayed_mail_is_retried_with_growing_intervals",
+        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall",
     ],
     "notifications to workers": [
-        "contracts/test_dramatiq_queue.py::test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped",
+        "contracts/test_dramatiq_queue.py::test_silent_redis_delays_nothing_and_excess_is_dropped",
         "entrypoints/test_worker.py::test_mail_waits_for_a_worker_and_arrives_without_any_nudge",
     ],
     "shutdown": [
         "faults/test_shutdown.py::test_rolling_restart_behind_nginx_shows_no_error",
         "faults/test_shutdown.py::test_a_long_queue_is_served_first",
-        "faults/test_shutdown.py::test_a_connection_that_says_nothing_is_not_waited_for",
-        "faults/test_stopped_workers.py::test_it_is_handed_on_where_the_server_stalls_as_well",
+        "faults/test_shutdown.py::test_silent_connection_does_not_delay_the_stop",
+        "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall",
     ],
 }
 
 
 @pytest.mark.parametrize("what", BOUNDS)
-def test_the_table_says_what_the_code_goes_by(what: str) -> None:
+def test_documented_bounds_match_the_code(what: str) -> None:
     assert table()[what] == BOUNDS[what]
 
 
@@ -148,7 +147,7 @@ def test_every_row_is_held_and_exercised() -> None:
         assert f"def {name}(" in ROOT.joinpath("tests", path).read_text(), test
 
 
-def test_what_is_named_is_what_is_used() -> None:
+def test_bounds_named_in_tests_are_used() -> None:
     assert default(PostgresStore, "deadline") == deadline.DEADLINE
     assert default(RedisBlocklist, "deadline") == default(RedisRateLimiter, "deadline") == clients.COMMAND_TIMEOUT
     assert inspect.signature(dramatiq_queue.make_broker).parameters["deadline"].default == clients.COMMAND_TIMEOUT

@@ -28,13 +28,13 @@ def test_a_breached_password_is_found(tmp_path: Path, name: str, end: str, line:
 @pytest.mark.parametrize(
     "line", [f"{SUFFIX}:0", SUFFIX, f"{SUFFIX}:", f"{SUFFIX[:-1]}:3", f"{SUFFIX}0:3", "", "\x00\xff"]
 )
-def test_padding_and_nonsense_find_nothing(tmp_path: Path, line: str) -> None:
+def test_padding_and_invalid_lines_match_nothing(tmp_path: Path, line: str) -> None:
     (tmp_path / PREFIX).write_text("\n".join([*OTHERS, line]), encoding="latin-1")
     assert not BreachedPasswords(tmp_path)(PASSWORD)
 
 
 @pytest.mark.parametrize("made", ["nothing", "a folder", "no folder at all"])
-def test_what_cannot_be_read_is_logged_once_and_accepted(
+def test_unreadable_file_is_logged_once_and_the_password_accepted(
     tmp_path: Path, made: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     if made == "a folder":

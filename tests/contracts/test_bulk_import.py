@@ -41,7 +41,7 @@ async def everybody(harness: StoreHarness) -> list[User]:
         return [found.user for found in await work.users.page(query="", role=None, limit=1000, after=None)]
 
 
-async def test_those_who_come_in_are_as_they_say(harness: StoreHarness) -> None:
+async def test_imported_users_keep_their_fields(harness: StoreHarness) -> None:
     users = [
         imported_user("a@example.org", username="Ada"),
         replace(imported_user("b@example.org", verified=False), disabled=True, role=Role.MODERATOR),
@@ -60,7 +60,7 @@ async def test_many_come_in_at_once(harness: StoreHarness) -> None:
     assert await importing(harness, *(replace(user, id=new_id()) for user in users))() == []
 
 
-async def test_an_address_belongs_to_its_verified_user_or_to_an_imported_claim(harness: StoreHarness) -> None:
+async def test_address_belongs_to_its_verified_or_imported_user(harness: StoreHarness) -> None:
     own = await harness.user("own@example.org")
     await harness.user("claimed@example.org", proven=False)
     imported, waiting = imported_user("imported@example.org"), imported_user("waiting@example.org", verified=False)
@@ -75,7 +75,7 @@ async def test_an_address_belongs_to_its_verified_user_or_to_an_imported_claim(h
     assert await owners_of(harness) == {}
 
 
-async def test_a_verified_user_speaks_for_an_address_before_an_imported_claim(harness: StoreHarness) -> None:
+async def test_verified_user_owns_an_address_before_an_imported_one(harness: StoreHarness) -> None:
     async with harness.begin() as work:
         proven = await work.users.bulk_insert([imported_user()], now=NOW)
     late = imported_user(verified=False)
@@ -84,14 +84,14 @@ async def test_a_verified_user_speaks_for_an_address_before_an_imported_claim(ha
     assert await owners_of(harness, ADA) == {ADA: proven[0]}
 
 
-async def test_a_verified_address_stays_as_it_is(harness: StoreHarness) -> None:
+async def test_verified_address_is_unchanged_by_an_import(harness: StoreHarness) -> None:
     holder = await harness.user(username="ada")
     assert await importing(harness, imported_user(username="new"))() == []
     assert await importing(harness, imported_user(verified=False))() == []
     assert await everybody(harness) == [holder]
 
 
-async def test_a_claim_of_the_same_import_is_not_made_twice(harness: StoreHarness) -> None:
+async def test_unverified_user_of_the_same_import_is_not_added_twice(harness: StoreHarness) -> None:
     first = imported_user(verified=False)
     await importing(harness, first)()
     assert await importing(harness, imported_user(verified=False))() == []
@@ -99,7 +99,7 @@ async def test_a_claim_of_the_same_import_is_not_made_twice(harness: StoreHarnes
 
 
 @pytest.mark.parametrize("verified", [True, False])
-async def test_who_was_brought_and_has_left_is_not_brought_again(harness: StoreHarness, verified: bool) -> None:
+async def test_imported_user_who_left_is_not_imported_again(harness: StoreHarness, verified: bool) -> None:
     [came] = await importing(harness, imported_user(verified=verified))()
     await harness.user("own@example.org")
     async with harness.begin() as work:
@@ -114,14 +114,14 @@ async def test_who_was_brought_and_has_left_is_not_brought_again(harness: StoreH
         assert ADA not in {user.email for user in await everybody(harness)}
 
 
-async def test_a_strangers_claim_keeps_nobody_out(harness: StoreHarness) -> None:
+async def test_unverified_user_does_not_block_an_import(harness: StoreHarness) -> None:
     squatter = await harness.user(username="ada", proven=False)
     waiting = imported_user(username="ada", verified=False)
     assert await importing(harness, waiting)() == [waiting]
     assert await everybody(harness) == [squatter, waiting]
 
 
-async def test_a_verified_newcomer_takes_the_place_of_every_claim(harness: StoreHarness) -> None:
+async def test_verified_import_replaces_every_unverified_user(harness: StoreHarness) -> None:
     squatter = await harness.user(username="squatter", proven=False)
     planted = await harness.session(squatter)
     await importing(harness, imported_user(verified=False))()
@@ -134,7 +134,7 @@ async def test_a_verified_newcomer_takes_the_place_of_every_claim(harness: Store
     assert harness.blocklist.revoked == {planted.id: ENDED}
 
 
-async def test_a_username_that_somebody_verified_has_is_given_up(harness: StoreHarness) -> None:
+async def test_verified_username_is_dropped_from_an_import(harness: StoreHarness) -> None:
     holder = await harness.user("holder@example.org", username="ada")
     users = [
         imported_user("a@example.org", username="ADA"),
@@ -159,7 +159,7 @@ async def test_a_username_that_somebody_verified_has_is_given_up(harness: StoreH
 # -- at the same moment -----------------------------------------------------------------------------------
 
 
-async def test_the_same_people_brought_many_times_at_once_come_in_once(harness: StoreHarness) -> None:
+async def test_concurrent_imports_of_the_same_users_add_each_once(harness: StoreHarness) -> None:
     def batch() -> list[User]:
         numbers = [*range(40)]
         return [
@@ -177,7 +177,7 @@ async def test_the_same_people_brought_many_times_at_once_come_in_once(harness: 
     assert all(user.username for user in await everybody(harness))
 
 
-async def test_who_proves_an_address_while_it_is_admitted_shares_it_with_nobody(harness: StoreHarness) -> None:
+async def test_address_verified_during_an_import_has_one_owner(harness: StoreHarness) -> None:
     for number in range(20):
         rival = await harness.user(f"user{number}@example.org", username=f"rival{number}", proven=False)
         arrived = imported_user(rival.email, username=f"new{number}")
@@ -192,7 +192,7 @@ async def test_who_proves_an_address_while_it_is_admitted_shares_it_with_nobody(
         assert [user for user in await everybody(harness) if user.email == rival.email] == came
 
 
-async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(harness: StoreHarness) -> None:
+async def test_import_does_not_undo_a_verification_after_its_check(harness: StoreHarness) -> None:
     rival = await harness.user(proven=False)
     admitted: list[Sequence[User]] = []
 
@@ -208,7 +208,7 @@ async def test_who_has_looked_before_an_address_was_proven_does_not_undo_it(harn
     assert await everybody(harness) == [proof.user]
 
 
-async def test_who_proves_a_username_while_it_is_admitted_shares_it_with_nobody(harness: StoreHarness) -> None:
+async def test_username_verified_during_an_import_has_one_owner(harness: StoreHarness) -> None:
     for number in range(20):
         rival = await harness.user(f"rival{number}@example.org", username=f"name{number}", proven=False)
         arrived = imported_user(f"new{number}@example.org", username=f"NAME{number}")
@@ -229,7 +229,7 @@ async def test_who_proves_a_username_while_it_is_admitted_shares_it_with_nobody(
 # -- undoing ----------------------------------------------------------------------------------------------
 
 
-async def test_an_exception_leaves_nobody_in_and_nobody_out(harness: StoreHarness) -> None:
+async def test_exception_undoes_an_import(harness: StoreHarness) -> None:
     squatter = await harness.user(proven=False)
     session = await harness.session(squatter)
 

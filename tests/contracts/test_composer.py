@@ -98,7 +98,7 @@ def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind:
 
 
 @pytest.mark.parametrize("agent", [*HOSTILE, "<b>Firefox/1.0</b> {{7*7}} Linux", "\u202eFirefox/ Windows"])
-def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agent: str) -> None:
+def test_mail_never_shows_a_raw_user_agent(composer: Composer, agent: str) -> None:
     client_info = ClientInfo(ip="203.0.113.7", user_agent=agent)
     letter = composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=client_info), None)
     usual = composer.compose(
@@ -110,7 +110,7 @@ def test_letter_never_shows_a_user_agent_as_it_was_sent(composer: Composer, agen
         assert "Device: " in body
 
 
-def test_letter_says_that_a_device_is_unknown_only_where_there_was_one(composer: Composer) -> None:
+def test_mail_says_unknown_device_only_if_there_was_a_request(composer: Composer) -> None:
     for body in bodies(
         composer.compose(replace(mail(MailKind.PASSWORD_CHANGED), client_info=ClientInfo(ip="::1")), None)
     ):
@@ -133,7 +133,7 @@ NAMES = [
 
 @pytest.mark.parametrize("kind", MailKind)
 @pytest.mark.parametrize("name", NAMES, ids=range(len(NAMES)))
-def test_name_of_the_product_stays_text_in_every_letter(kind: MailKind, name: str) -> None:
+def test_product_name_stays_text_in_every_mail(kind: MailKind, name: str) -> None:
     letter = JinjaComposer(ORIGIN, product=name).compose(mail(kind), SEALED if kind.purpose else None)
     usual = JinjaComposer(ORIGIN, product="Paper").compose(mail(kind), SEALED if kind.purpose else None)
     page, plain = Reader(letter.html), Reader(usual.html)
@@ -180,7 +180,7 @@ def test_the_same_mail_gives_the_same_letter(composer: Composer, kind: MailKind)
 
 
 @pytest.mark.parametrize("kind", PAGES)
-def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer, kind: MailKind) -> None:
+def test_both_bodies_have_the_link_and_its_lifetime(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     link = f"{ORIGIN}/{PAGES[kind]}?token={SEALED}"
     page = Reader(letter.html)
@@ -194,7 +194,7 @@ def test_both_bodies_carry_the_link_and_say_how_long_it_lives(composer: Composer
         assert COMFORT.get(kind, "nothing will happen") in body
 
 
-def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_works(composer: Composer) -> None:
+def test_mail_about_a_delayed_reset_says_until_when(composer: Composer) -> None:
     letter = composer.compose(replace(mail(MailKind.RESET_WAITS), until=ASKED + timedelta(days=7)), None)
     for body in bodies(letter):
         assert "Until 30 November 2026 at 01:04 UTC" in body
@@ -203,12 +203,12 @@ def test_letter_about_a_reset_that_waits_tells_until_when_and_that_the_password_
         assert "token=" not in body
 
 
-def test_letter_that_asks_to_confirm_tells_that_the_former_address_can_undo(composer: Composer) -> None:
+def test_confirmation_mail_says_that_the_old_address_can_undo(composer: Composer) -> None:
     for body in bodies(compose(composer, MailKind.CONFIRM_EMAIL)):
         assert "The owner of the previous address can undo the change for 7 days." in body
 
 
-def test_who_took_an_account_back_is_not_told_that_the_password_stays(composer: Composer) -> None:
+def test_restored_account_mail_does_not_say_that_the_password_stays(composer: Composer) -> None:
     letter = compose(composer, MailKind.EMAIL_RESTORED)
     for body in (" ".join(letter.text.split()), " ".join(Reader(letter.html).words)):
         assert "is its e-mail address again" in body
@@ -243,7 +243,7 @@ def test_text_and_page_say_the_same(composer: Composer, kind: MailKind) -> None:
 
 @pytest.mark.parametrize("kind", MailKind)
 @pytest.mark.parametrize("hostile", HOSTILE)
-def test_hostile_text_stays_text(composer: Composer, kind: MailKind, hostile: str) -> None:
+def test_hostile_text_is_escaped(composer: Composer, kind: MailKind, hostile: str) -> None:
     letter, harmless = compose(composer, kind, hostile), compose(composer, kind)
     page, usual = Reader(letter.html), Reader(harmless.html)
     assert hostile in letter.text
@@ -254,7 +254,7 @@ def test_hostile_text_stays_text(composer: Composer, kind: MailKind, hostile: st
 
 
 @pytest.mark.parametrize("link", ['"><script>', "a&b=c#d?e", "a b\r\nc", "{{7*7}}", "\u2028"])
-def test_a_hostile_link_stays_one_parameter(composer: Composer, link: str) -> None:
+def test_hostile_link_stays_one_parameter(composer: Composer, link: str) -> None:
     letter = compose(composer, MailKind.VERIFY, link=link)
     (address,) = set(Reader(letter.html).links)
     assert re.fullmatch(re.escape(f"{ORIGIN}/verify?token=") + r"[A-Za-z0-9%._~-]+", address)
@@ -262,7 +262,7 @@ def test_a_hostile_link_stays_one_parameter(composer: Composer, link: str) -> No
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: MailKind) -> None:
+def test_mail_fetches_runs_and_tracks_nothing(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     page = Reader(letter.html)
     assert not page.tags & {"img", "script", "link", "iframe", "object", "embed", "form", "video", "base", "svg"}
@@ -287,5 +287,5 @@ def test_nothing_is_fetched_run_or_counted(composer: Composer, kind: MailKind) -
         (timedelta(minutes=1), "1 minute"),
     ],
 )
-def test_lifetimes_are_format_duration(lifetime: timedelta, words: str) -> None:
+def test_lifetimes_are_formatted(lifetime: timedelta, words: str) -> None:
     assert format_duration(lifetime) == words

@@ -42,7 +42,7 @@ async def odd_database(odd: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def test_what_statements_rely_on_is_stated(odd_database: Database) -> None:
+async def test_connection_states_the_settings_that_statements_rely_on(odd_database: Database) -> None:
     async with odd_database.connection() as connection:
         settings = {
             name: await connection.fetch_value(text(f"SHOW {name}")) for name in (*DEFAULTS, "transaction_isolation")
@@ -67,7 +67,7 @@ async def test_a_transaction_states_its_level_also_where_a_session_cannot(odd: s
         await database.close()
 
 
-async def test_many_who_change_one_row_at_once_all_succeed(odd_database: Database) -> None:
+async def test_concurrent_updates_of_one_row_all_succeed(odd_database: Database) -> None:
     async with odd_database.connection() as connection:
         await connection.execute(text("CREATE TABLE counted (number int)"))
         await connection.execute(text("INSERT INTO counted VALUES (0)"))

@@ -71,7 +71,7 @@ async def test_values_of_a_statement_and_parameters_go_to_their_places(database:
             await connection.fetch(statement)
 
 
-async def test_what_a_statement_returns_and_changes(database: Database) -> None:
+async def test_statement_returns_rows_and_counts(database: Database) -> None:
     async with database.connection() as connection:
         assert await connection.execute(text("CREATE TEMPORARY TABLE numbers (number int)")) == 0
         some = text("INSERT INTO numbers SELECT generate_series(1, :most)")
@@ -110,7 +110,7 @@ async def test_callers_wait_while_all_are_in_use(few: Database) -> None:
     await all_returned(few, pool_size=FEW)
 
 
-async def test_a_caller_that_returns_one_and_takes_another_does_not_overtake(few: Database) -> None:
+async def test_caller_that_returns_a_connection_does_not_overtake(few: Database) -> None:
     rounds, waiting = 0, True
 
     async def greedy() -> None:
@@ -153,7 +153,7 @@ async def test_callers_are_served_in_their_order(few: Database) -> None:
 
 
 @pytest.mark.parametrize("statement", [CompiledStatement(select(func.pg_sleep(5.0))), select(func.pg_sleep(5.0))])
-async def test_a_caller_that_is_cancelled_leaves_no_connection_behind(few: Database, statement: Statement) -> None:
+async def test_cancelled_caller_leaks_no_connection(few: Database, statement: Statement) -> None:
     async def use() -> None:
         async with few.connection() as connection:
             await connection.fetch(statement)
@@ -169,7 +169,7 @@ async def test_a_caller_that_is_cancelled_leaves_no_connection_behind(few: Datab
         assert await backend(connection)
 
 
-async def test_it_can_be_used_again_after_it_was_closed_in_another_event_loop(migrated: str) -> None:
+async def test_closed_pool_can_be_used_in_another_event_loop(migrated: str) -> None:
     database = Database(migrated, pool_size=1)
 
     async def use() -> None:
@@ -214,7 +214,7 @@ async def stuck_in_a_savepoint(connection: Connection) -> None:
 
 
 @pytest.mark.parametrize("work", [asleep, asleep_within, idle_within, stuck_while_it_is_undone, stuck_in_a_savepoint])
-async def test_a_connection_that_was_given_up_in_the_middle_is_not_lent_again(
+async def test_abandoned_connection_is_not_lent_again(
     narrow: Database, work: Callable[[Connection], Awaitable[None]]
 ) -> None:
     async with narrow.connection() as connection:
@@ -229,7 +229,7 @@ async def test_a_connection_that_was_given_up_in_the_middle_is_not_lent_again(
 
 
 @pytest.mark.parametrize("error", [Rollback, asyncio.CancelledError])
-async def test_a_transaction_that_was_given_up_is_undone(narrow: Database, error: type[BaseException]) -> None:
+async def test_abandoned_transaction_is_rolled_back(narrow: Database, error: type[BaseException]) -> None:
     async def give_up() -> None:
         async with narrow.transaction() as connection:
             await connection.execute(text("INSERT INTO seats (server) VALUES ('nobody')"))
@@ -276,7 +276,7 @@ async def test_an_error_that_was_ignored_is_no_success(narrow: Database) -> None
             assert await backend(connection)
 
 
-async def test_a_savepoint_undoes_its_block_and_nothing_else(database: Database) -> None:
+async def test_savepoint_undoes_its_block_only(database: Database) -> None:
     async with database.connection() as connection:
         await connection.execute(text("CREATE TEMPORARY TABLE numbers (number int)"))
         async with connection.transaction():
@@ -290,7 +290,7 @@ async def test_a_savepoint_undoes_its_block_and_nothing_else(database: Database)
         assert await connection.fetch_column(text("SELECT number FROM numbers ORDER BY number")) == [1, 3]
 
 
-async def test_a_connection_in_the_middle_of_a_transaction_is_given_up(narrow: Database) -> None:
+async def test_connection_inside_a_transaction_is_discarded(narrow: Database) -> None:
     async with narrow.connection() as connection:
         theirs = await backend(connection)
         await connection.execute(text("BEGIN"))
@@ -301,7 +301,7 @@ async def test_a_connection_in_the_middle_of_a_transaction_is_given_up(narrow: D
     assert await next_backend(narrow) != theirs
 
 
-async def test_one_that_the_server_has_closed_is_not_lent(narrow: Database, database: Database) -> None:
+async def test_connection_closed_by_the_server_is_not_lent(narrow: Database, database: Database) -> None:
     async with narrow.connection() as connection:
         theirs = await backend(connection)
     async with database.connection() as other:
@@ -351,9 +351,7 @@ async def test_an_expired_connection_to_a_stuck_server_is_closed_at_the_deadline
     await database.close()
 
 
-async def test_after_a_server_was_lost_between_two_statements_no_open_connection_is_used_again(
-    migrated: str, engine: AsyncEngine
-) -> None:
+async def test_lost_server_between_statements_expires_all_connections(migrated: str, engine: AsyncEngine) -> None:
     database = Database(migrated, pool_size=2)
 
     async def lose_the_server() -> None:

@@ -29,7 +29,7 @@ def test_a_documented_option_of_libpq_is_taken(options: str) -> None:
     assert not {*arguments} - {"dsn", "server_settings", "ssl"}
 
 
-def test_what_an_option_means() -> None:
+def test_options_are_translated_to_the_driver() -> None:
     def arguments(options: str) -> dict[str, object]:
         return driver_url(f"{URL}?{options}")[1]
 
@@ -81,7 +81,7 @@ def test_several_hosts_are_several(hosts: str, expected: tuple[list[str], list[i
         ("mysql://db.example/accounts", "not a PostgreSQL URL"),
     ],
 )
-def test_anything_else_is_named_in_one_line_without_the_password(url: str, why: str) -> None:
+def test_unknown_option_is_named_without_the_password(url: str, why: str) -> None:
     with pytest.raises(ValueError, match=why) as refused:
         driver_url(url)
     assert "hunter2" not in str(refused.value)

@@ -57,7 +57,7 @@ async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
 # -- gone at once -----------------------------------------------------------------------------------------
 
 
-async def test_a_deleted_user_is_found_by_nothing(harness: StoreHarness) -> None:
+async def test_no_query_finds_a_deleted_user(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", role=Role.ADMIN)
     await remove(harness, user)
     async with harness.begin() as work:
@@ -73,7 +73,7 @@ async def test_a_deleted_user_is_found_by_nothing(harness: StoreHarness) -> None
             assert list(await work.users.page(query=query, role=role, limit=9, after=None)) == []
 
 
-async def test_nothing_changes_a_deleted_user(harness: StoreHarness) -> None:
+async def test_deleted_user_cannot_be_changed(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
     await remove(harness, user)
     async with harness.begin() as work:
@@ -127,7 +127,7 @@ async def test_an_exception_undoes_a_deletion_and_its_undoing(harness: StoreHarn
 # -- and back ---------------------------------------------------------------------------------------------
 
 
-async def test_a_deletion_says_what_its_undoing_needs(harness: StoreHarness) -> None:
+async def test_deletion_stores_what_undoing_needs(harness: StoreHarness) -> None:
     proven, claim = await harness.user(), await harness.user("bob@example.org", proven=False)
     await remove(harness, proven)
     await remove(harness, claim, undoable=False)
@@ -141,7 +141,7 @@ async def test_a_deletion_says_what_its_undoing_needs(harness: StoreHarness) -> 
         assert await work.users.deletion(new_id()) is None
 
 
-async def test_who_comes_back_is_unverified_without_a_password_and_keeps_the_history(harness: StoreHarness) -> None:
+async def test_restored_user_is_unverified_without_a_password_and_keeps_history(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", role=Role.MODERATOR)
     session = await harness.session(user)
     await remove(harness, user)
@@ -165,14 +165,14 @@ async def test_an_expired_or_final_deletion_cannot_be_undone(harness: StoreHarne
         assert await work.users.restore(new_id(), email=ADA, now=NOW) is None
 
 
-async def test_of_many_who_undo_one_deletion_at_once_one_does(harness: StoreHarness) -> None:
+async def test_of_many_concurrent_undos_one_succeeds(harness: StoreHarness) -> None:
     user = await harness.user()
     await remove(harness, user)
     found = await run_concurrently([lambda: back(harness, user)] * 10)
     assert len([one for one in found if one is not None]) == 1
 
 
-async def test_undoing_and_verifying_the_address_at_once_leave_one_holder(harness: StoreHarness) -> None:
+async def test_concurrent_undo_and_verification_leave_one_owner(harness: StoreHarness) -> None:
     for number in range(20):
         address = f"contested{number}@example.org"
         user = await harness.user(address)
@@ -250,7 +250,7 @@ async def test_a_history_is_cleaned_in_portions_to_its_end(
     assert await cleaned(leftovers) == [0]
 
 
-async def test_what_can_be_undone_is_not_cleaned(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, leftovers: Leftovers) -> None:
     user = await harness.user()
     await lived(harness, user, times=2)
     await remove(harness, user)
@@ -260,7 +260,7 @@ async def test_what_can_be_undone_is_not_cleaned(harness: StoreHarness, leftover
     assert await back(harness, user) is not None
 
 
-async def test_the_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: Leftovers) -> None:
     user = await harness.user()
     admin = AuditEvent.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
     async with harness.begin() as work:
@@ -271,9 +271,7 @@ async def test_the_ip_address_of_the_deleting_admin_stays(harness: StoreHarness,
         assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
 
 
-async def test_mails_to_who_has_the_address_since_and_owed_ones_stay(
-    harness: StoreHarness, leftovers: Leftovers
-) -> None:
+async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarness, leftovers: Leftovers) -> None:
     user = await harness.user()
     await remove(harness, user, undoable=False)
     async with harness.begin() as work:
@@ -330,9 +328,7 @@ LONG = (
 )
 
 
-async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_portions(
-    database: Database, engine: AsyncEngine
-) -> None:
+async def test_long_history_is_hidden_at_once_and_purged_in_batches(database: Database, engine: AsyncEngine) -> None:
     """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
@@ -362,7 +358,7 @@ async def test_a_user_with_a_long_history_is_deleted_at_once_and_cleaned_in_port
 # -- found by the address that was lost ----------------------------------------------------------------------
 
 
-async def test_the_latest_deletion_of_an_address_that_can_be_undone_is_found(harness: StoreHarness) -> None:
+async def test_latest_undoable_deletion_of_an_address_is_found(harness: StoreHarness) -> None:
     first = await harness.user()
     await remove(harness, first)
     final = await harness.user()

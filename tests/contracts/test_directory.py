@@ -26,7 +26,7 @@ def directory(harness: StoreHarness, request: pytest.FixtureRequest) -> Director
     return PostgresDirectory(request.getfixturevalue("database"))
 
 
-async def test_a_user_is_found_whole_and_nobody_else(harness: StoreHarness, directory: Directory) -> None:
+async def test_user_is_found_with_all_fields(harness: StoreHarness, directory: Directory) -> None:
     ada = await harness.user(username="ada")
     bob = await harness.user("bob@example.org", proven=False, role=Role.ADMIN)
     assert await directory.user(ada.id) == await harness.load_user(ada.id) == ada
@@ -34,7 +34,7 @@ async def test_a_user_is_found_whole_and_nobody_else(harness: StoreHarness, dire
     assert await directory.user(new_id()) is None
 
 
-async def test_it_sees_what_was_done_before_it_was_asked(harness: StoreHarness, directory: Directory) -> None:
+async def test_lookup_sees_earlier_commits(harness: StoreHarness, directory: Directory) -> None:
     user = await harness.user()
     for name in ("ada", "countess", "ada"):
         async with harness.begin() as work:
@@ -47,28 +47,28 @@ async def test_it_sees_what_was_done_before_it_was_asked(harness: StoreHarness, 
     assert await directory.user(user.id) is None
 
 
-async def test_many_who_ask_at_once_each_hear_of_their_own(harness: StoreHarness, directory: Directory) -> None:
+async def test_concurrent_lookups_each_get_their_own_user(harness: StoreHarness, directory: Directory) -> None:
     users = [await harness.user(f"user{number}@example.org") for number in range(30)]
     asked = [user for user in users for _ in range(5)]
     found = await run_concurrently(partial(directory.user, user.id) for user in asked)
     assert found == asked
 
 
-async def test_they_share_a_statement(database: Database) -> None:
+async def test_concurrent_lookups_share_a_statement(database: Database) -> None:
     directory = PostgresDirectory(database)
     recorder = StatementRecorder(database)
     await asyncio.gather(*(directory.user(new_id()) for _ in range(50)))
     assert len(recorder.take()) == 1
 
 
-async def test_a_database_that_is_gone_is_a_refusal() -> None:
+async def test_unavailable_database_is_a_refusal() -> None:
     async with database_at("postgresql://nobody@127.0.0.1:1/nowhere") as nowhere:
         with pytest.raises(Refusal) as refusal:
             await PostgresDirectory(nowhere).user(new_id())
     assert refusal.value.code is ErrorCode.UNAVAILABLE
 
 
-async def test_a_name_leads_to_its_verified_user_or_to_all_who_registered_it(
+async def test_name_finds_its_verified_user_or_all_unverified_ones(
     harness: StoreHarness, directory: Directory
 ) -> None:
     rivals = [await harness.user(username="Ada", proven=False) for _ in range(3)]
@@ -79,8 +79,6 @@ async def test_a_name_leads_to_its_verified_user_or_to_all_who_registered_it(
     assert list(await directory.candidates("bob@example.org")) == list(await directory.candidates("bob")) == []
 
 
-async def test_of_very_many_who_registered_a_name_the_first_and_the_last_are_found(
-    harness: StoreHarness, directory: Directory
-) -> None:
+async def test_of_very_many_rivals_the_first_and_last_are_found(harness: StoreHarness, directory: Directory) -> None:
     rivals = [await harness.user(proven=False) for _ in range(103)]
     assert list(await directory.candidates("ada@example.org")) == rivals[:50] + rivals[-50:]

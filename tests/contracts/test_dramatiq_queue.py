@@ -28,7 +28,7 @@ async def test_only_ids_stand_in_redis(redis: Redis, valkey: Valkey) -> None:
     assert "@" not in messages
 
 
-def test_nobody_there_is_nobody_s_trouble(caplog: pytest.LogCaptureFixture) -> None:
+def test_unreachable_redis_is_logged_only(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         nudge = DramatiqNudge(f"redis://127.0.0.1:{closed.getsockname()[1]}/0")
@@ -37,7 +37,7 @@ def test_nobody_there_is_nobody_s_trouble(caplog: pytest.LogCaptureFixture) -> N
     assert len(caplog.records) == 1
 
 
-def test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped() -> None:
+def test_silent_redis_delays_nothing_and_excess_is_dropped() -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()
@@ -47,7 +47,7 @@ def test_a_deaf_redis_holds_nobody_up_and_what_is_too_much_is_dropped() -> None:
         nudge.close()
 
 
-def test_a_worker_takes_a_silent_redis_for_one_that_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+def test_worker_treats_a_silent_redis_as_disconnected(caplog: pytest.LogCaptureFixture) -> None:
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen()

@@ -60,7 +60,7 @@ def moving(harness: StoreHarness, user: User, email: str) -> Callable[[], Awaita
 # -- changes ----------------------------------------------------------------------------------------------
 
 
-async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(harness: StoreHarness) -> None:
+async def test_change_is_stored_as_added_and_updated(harness: StoreHarness) -> None:
     change = await added(harness, change_of(await harness.user()))
     assert await kept(harness, change) == change
     later = replace(change, confirmed_at=LATER, closed_at=LATER + timedelta(hours=1), credential_version=7)
@@ -73,7 +73,7 @@ async def test_a_change_comes_back_as_it_was_added_and_as_it_was_kept(harness: S
         assert await work.email_changes.by_id(stranger.id) is None
 
 
-async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_of_it(harness: StoreHarness) -> None:
+async def test_newest_change_is_the_last_one_asked_for(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     async with harness.begin() as work:
         assert await work.email_changes.newest(user.id) is None
@@ -84,7 +84,7 @@ async def test_the_newest_change_is_the_last_that_was_asked_for_whatever_became_
         assert await work.email_changes.newest(user.id) == newest
 
 
-async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(harness: StoreHarness) -> None:
+async def test_changes_are_closed_by_credential_version(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     changes = [await added(harness, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
     closed = await added(harness, replace(change_of(user), credential_version=9, closed_at=NOW))
@@ -96,7 +96,7 @@ async def test_changes_are_closed_by_the_version_that_they_were_asked_for_at(har
     assert [await kept(harness, closed), await kept(harness, theirs)] == [closed, theirs]
 
 
-async def test_changes_are_closed_by_the_address_that_they_lead_back_to(harness: StoreHarness) -> None:
+async def test_changes_are_closed_by_the_address_they_lead_back_to(harness: StoreHarness) -> None:
     user = await harness.user()
     here, there = change_of(user), replace(change_of(user), old_email="older@example.org")
     for change in (here, there):
@@ -107,7 +107,7 @@ async def test_changes_are_closed_by_the_address_that_they_lead_back_to(harness:
     assert await kept(harness, there) == there
 
 
-async def test_only_what_was_not_confirmed_is_forgotten(harness: StoreHarness) -> None:
+async def test_only_unconfirmed_changes_are_deleted(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     waiting = await added(harness, change_of(user))
     done = await added(harness, replace(change_of(user), confirmed_at=NOW))
@@ -120,7 +120,7 @@ async def test_only_what_was_not_confirmed_is_forgotten(harness: StoreHarness) -
 # -- holding ----------------------------------------------------------------------------------------------
 
 
-async def test_the_user_and_everybody_of_the_address_are_held_in_order(harness: StoreHarness) -> None:
+async def test_lock_takes_the_user_and_all_of_the_address_in_order(harness: StoreHarness) -> None:
     claims = [await harness.user("new@example.org", proven=False) for _ in range(2)]
     user = await harness.user()
     await harness.user("bob@example.org", role=Role.ADMIN)
@@ -147,7 +147,7 @@ async def test_lock_includes_all_admins_if_one_is_an_admin(harness: StoreHarness
         assert await work.users.lock(admins[0].id, email="nobody@example.org", with_admins=True) == admins
 
 
-async def test_who_is_held_does_not_change_until_the_work_is_done(harness: StoreHarness) -> None:
+async def test_locked_user_does_not_change_until_the_end(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     held, seen = anyio.Event(), list[User | None]()
 
@@ -172,7 +172,7 @@ async def test_who_is_held_does_not_change_until_the_work_is_done(harness: Store
 # -- moving -----------------------------------------------------------------------------------------------
 
 
-async def test_moving_proves_the_address_and_counts_the_version_on(harness: StoreHarness) -> None:
+async def test_move_verifies_the_address_and_increases_the_version(harness: StoreHarness) -> None:
     for proven in (True, False):
         user = await harness.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
         moved = await moving(harness, user, f"new-{proven}@example.org".lower())()
@@ -181,7 +181,7 @@ async def test_moving_proves_the_address_and_counts_the_version_on(harness: Stor
     assert await moving(harness, claim(), "other@example.org")() is None
 
 
-async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(harness: StoreHarness) -> None:
+async def test_move_removes_unverified_users_and_ends_their_sessions(harness: StoreHarness) -> None:
     squatter = await harness.user("new@example.org", proven=False)
     planted = await harness.session(squatter)
     own = await harness.user("ada@example.org", proven=False)
@@ -196,7 +196,7 @@ async def test_moving_removes_the_claims_to_the_address_and_ends_their_sessions(
     assert await harness.load_user(own.id) == own
 
 
-async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(harness: StoreHarness) -> None:
+async def test_unverified_user_that_was_not_locked_is_superseded(harness: StoreHarness) -> None:
     """Whoever comes to the address too late to be held still stands there, beside a proof."""
     late, user = await harness.user("new@example.org", proven=False), await harness.user()
     async with harness.begin() as work:
@@ -207,13 +207,13 @@ async def test_a_claim_that_nobody_held_is_passed_by_and_worth_nothing(harness: 
     assert await harness.load_user(late.id) == late
 
 
-async def test_nobody_moves_to_an_address_that_somebody_has_proven(harness: StoreHarness) -> None:
+async def test_move_to_a_verified_address_is_refused(harness: StoreHarness) -> None:
     holder, user = await harness.user("new@example.org"), await harness.user()
     assert await moving(harness, user, "new@example.org")() is None
     assert [await harness.load_user(one.id) for one in (holder, user)] == [holder, user]
 
 
-async def test_a_username_that_was_taken_is_given_up_in_moving(harness: StoreHarness) -> None:
+async def test_move_drops_a_taken_username(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", proven=False)
     await harness.user("bob@example.org", username="ADA")
     assert await moving(harness, user, "new@example.org")() == replace(
@@ -221,7 +221,7 @@ async def test_a_username_that_was_taken_is_given_up_in_moving(harness: StoreHar
     )
 
 
-async def test_of_many_who_move_to_one_address_at_once_one_gets_there(harness: StoreHarness) -> None:
+async def test_of_many_concurrent_moves_to_one_address_one_succeeds(harness: StoreHarness) -> None:
     for number in range(5):
         users = [await harness.user(f"mover{number}-{place}@example.org") for place in range(12)]
         address = f"new{number}@example.org"
@@ -232,7 +232,7 @@ async def test_of_many_who_move_to_one_address_at_once_one_gets_there(harness: S
             assert await work.users.by_email(address) == moved[0]
 
 
-async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_index(harness: StoreHarness) -> None:
+async def test_concurrent_verification_is_stopped_by_the_unique_index(harness: StoreHarness) -> None:
     """Neither sees the other's row before it is too late to hold it."""
 
     def factories(user: User) -> Callable[[], Awaitable[User | None]]:
@@ -254,7 +254,7 @@ async def test_who_is_made_and_proven_while_another_moves_there_is_met_by_the_in
         assert [one for one in answers if one is not None] == [holder]
 
 
-async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(harness: StoreHarness) -> None:
+async def test_evicted_user_is_unverified_and_keeps_sessions(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", role=Role.ADMIN)
     session = await harness.session(user)
     async with harness.begin() as work:
@@ -269,7 +269,7 @@ async def test_somebody_displaced_is_a_claim_and_keeps_their_sessions(harness: S
     await harness.user(user.email, username="ada")
 
 
-async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(harness: StoreHarness) -> None:
+async def test_evicted_user_is_not_removed_when_another_verifies(harness: StoreHarness) -> None:
     for way in ("prove", "move"):
         address = f"{way}@example.org"
         user = await harness.user(f"{way}.former@example.org")
@@ -290,7 +290,7 @@ async def test_somebody_displaced_is_not_removed_by_whoever_proves_the_address(h
         assert await moving(harness, user, address)() is None
 
 
-async def test_a_session_opened_while_its_user_is_superseded_by_a_move_does_not_live_on(
+async def test_session_opened_during_a_superseding_move_ends(
     harness: StoreHarness,
 ) -> None:
     for number in range(30):

@@ -130,7 +130,7 @@ def won(outcome: object) -> bool:
     ("roles", "rounds"),
     [((Role.MEMBER, Role.MEMBER), 60), ((Role.ADMIN, Role.MEMBER), 15), ((Role.ADMIN, Role.ADMIN), 15)],
 )
-async def test_two_who_swap_at_once_both_get_there(town: Town, roles: tuple[Role, Role], rounds: int) -> None:
+async def test_concurrent_swap_succeeds_for_both(town: Town, roles: tuple[Role, Role], rounds: int) -> None:
     await town.harness.user("root@example.org", role=Role.ADMIN)
     for number in range(rounds):
         emails = [f"left{number}@example.org", f"right{number}@example.org"]
@@ -175,7 +175,7 @@ async def test_a_swap_and_an_admin_do_not_deadlock(town: Town) -> None:
         assert [user.email for user in found] == [admin.email, member.email]
 
 
-async def test_three_in_a_circle_are_refused_and_nobody_loses_an_address(town: Town) -> None:
+async def test_cycle_of_three_is_refused_and_loses_no_address(town: Town) -> None:
     for number in range(20):
         people = [await town.harness.user(f"round{number}-{place}@example.org") for place in range(3)]
         changes = [await town.asked(user, people[place - 1].email) for place, user in enumerate(people)]
@@ -184,7 +184,7 @@ async def test_three_in_a_circle_are_refused_and_nobody_loses_an_address(town: T
         assert await town.kept(*people) == people
 
 
-async def test_a_swap_that_is_taken_back_while_it_happens_loses_nobody(town: Town) -> None:
+async def test_swap_restored_during_confirmation_loses_no_user(town: Town) -> None:
     for number in range(25):
         left, right = [await town.harness.user(f"{side}{number}@example.org") for side in ("left", "right")]
         changes = [await town.asked(left, right.email), await town.asked(right, left.email)]
@@ -201,7 +201,7 @@ async def test_a_swap_that_is_taken_back_while_it_happens_loses_nobody(town: Tow
 # -- one link, many hands ---------------------------------------------------------------------------------
 
 
-async def test_forty_who_confirm_at_once_confirm_once(town: Town) -> None:
+async def test_forty_concurrent_confirmations_confirm_once(town: Town) -> None:
     user = await town.harness.user()
     change = await town.asked(user, "new@example.org")
     answers = await outcomes(*[town.confirming(change)] * 40)
@@ -209,7 +209,7 @@ async def test_forty_who_confirm_at_once_confirm_once(town: Town) -> None:
     assert await town.counted(user) == {"email_changed": 1, "mail email_changed": 1}
 
 
-async def test_of_forty_who_restore_at_once_one_does(town: Town) -> None:
+async def test_of_forty_concurrent_restores_one_succeeds(town: Town) -> None:
     user = await town.harness.user()
     change = await town.asked(user, "new@example.org")
     assert won(*await outcomes(town.confirming(change)))
@@ -219,7 +219,7 @@ async def test_of_forty_who_restore_at_once_one_does(town: Town) -> None:
     assert (counted["email_restored"], counted["mail email_restored"]) == (1, 1)
 
 
-async def test_of_two_changes_that_are_confirmed_at_once_the_newer_wins(town: Town) -> None:
+async def test_newer_of_two_concurrently_confirmed_changes_wins(town: Town) -> None:
     for number in range(15):
         user = await town.harness.user(f"user{number}@example.org")
         older, newer = [await town.asked(user, f"new{number}-{place}@example.org") for place in range(2)]
@@ -231,7 +231,7 @@ async def test_of_two_changes_that_are_confirmed_at_once_the_newer_wins(town: To
 
 
 @pytest.mark.parametrize("order", ["confirm first", "verify first", "at once"])
-async def test_either_the_change_or_the_claim_gets_the_address(town: Town, order: str) -> None:
+async def test_either_the_change_or_the_registration_gets_the_address(town: Town, order: str) -> None:
     for number in range(25 if order == "at once" else 3):
         address = f"new{number}@example.org"
         user = await town.harness.user(f"user{number}@example.org")
@@ -254,7 +254,7 @@ async def test_either_the_change_or_the_claim_gets_the_address(town: Town, order
         assert confirmed or (found is not None and found.verified)
 
 
-async def test_of_many_who_want_one_address_one_gets_it(town: Town) -> None:
+async def test_of_many_concurrent_owners_one_gets_the_address(town: Town) -> None:
     for number in range(10):
         address = f"new{number}@example.org"
         users = [await town.harness.user(f"user{number}-{place}@example.org") for place in range(6)]
@@ -264,7 +264,7 @@ async def test_of_many_who_want_one_address_one_gets_it(town: Town) -> None:
         assert sum(map(won, answers)) == 1
 
 
-async def test_a_claim_that_is_made_meanwhile_is_worth_nothing(town: Town) -> None:
+async def test_registration_during_a_move_is_superseded(town: Town) -> None:
     for number in range(15):
         address = f"new{number}@example.org"
         user, late = await town.harness.user(f"user{number}@example.org"), claim(address)
@@ -278,7 +278,7 @@ async def test_a_claim_that_is_made_meanwhile_is_worth_nothing(town: Town) -> No
         assert not any(map(won, await outcomes(town.verifying(late))))
 
 
-async def test_an_old_address_goes_back_or_to_whoever_proves_it(town: Town) -> None:
+async def test_old_address_is_restored_or_verified_by_another(town: Town) -> None:
     for number in range(15):
         user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
@@ -310,7 +310,7 @@ async def test_either_the_address_or_the_password_changes(town: Town) -> None:
         assert (kept.email, kept.password_hash, kept.credential_version) == (*expected, 2)
 
 
-async def test_what_is_taken_back_while_it_is_confirmed_stays_taken_back(town: Town) -> None:
+async def test_change_restored_during_confirmation_stays_restored(town: Town) -> None:
     for number in range(25):
         user = await town.harness.user(f"user{number}@example.org")
         session = await town.harness.session(user)
@@ -324,7 +324,7 @@ async def test_what_is_taken_back_while_it_is_confirmed_stays_taken_back(town: T
 
 
 @pytest.mark.parametrize("way", ["refresh", "login"])
-async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: str) -> None:
+async def test_no_session_survives_a_concurrent_restore(town: Town, way: str) -> None:
     for number in range(25):
         user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")
@@ -345,7 +345,7 @@ async def test_no_session_survives_a_restoring_that_it_races(town: Town, way: st
         assert (kept is None) == (way == "login" and not entered)
 
 
-async def test_an_account_that_is_removed_while_it_moves_is_gone(town: Town) -> None:
+async def test_account_removed_during_a_move_is_gone(town: Town) -> None:
     for number in range(15):
         user = await town.harness.user(f"user{number}@example.org")
         change = await town.asked(user, f"new{number}@example.org")

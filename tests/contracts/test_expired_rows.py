@@ -115,7 +115,7 @@ async def left(harness: RetentionHarness, sessions: list[Session]) -> list[Sessi
         return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
 
 
-async def test_sessions_go_a_day_after_they_have_ended_or_expired(harness: RetentionHarness, pass_by: PassBy) -> None:
+async def test_sessions_are_purged_a_day_after_their_end(harness: RetentionHarness, pass_by: PassBy) -> None:
     user = await harness.user()
     edge = NOW - retention.SESSION
     staying = [
@@ -135,9 +135,7 @@ async def test_sessions_go_a_day_after_they_have_ended_or_expired(harness: Reten
     assert await cleared(harness, Leftover.SESSION) == 0
 
 
-async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(
-    harness: RetentionHarness, pass_by: PassBy
-) -> None:
+async def test_session_with_a_pending_revocation_is_not_purged(harness: RetentionHarness, pass_by: PassBy) -> None:
     user = await harness.user()
     unsaid = await ended(harness, await session(harness, user), NOW - AGES, said=False)
     await pass_by(AGES)
@@ -147,7 +145,7 @@ async def test_no_ending_is_forgotten_that_nobody_has_seen_in_force(
     assert await cleared(harness, Leftover.SESSION) == 1
 
 
-async def test_no_floor_is_forgotten_that_was_raised_lately_by_any_clock(
+async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
     harness: RetentionHarness, pass_by: PassBy
 ) -> None:
     user = await harness.user()
@@ -175,7 +173,7 @@ async def test_sessions_that_have_lost_their_user_go_like_others(harness: Retent
     assert await cleared(harness, Leftover.SESSION, now=NOW + 2 * DAY) == 1
 
 
-async def test_a_walk_goes_on_where_it_was_left_and_ends_where_nothing_can_be_old(harness: RetentionHarness) -> None:
+async def test_purge_continues_at_its_cursor_and_ends_at_the_retention_limit(harness: RetentionHarness) -> None:
     user = await harness.user()
     over = [
         await session(harness, user, at=NOW - timedelta(days=20 - day), expires_at=NOW - 2 * DAY) for day in range(5)
@@ -194,7 +192,7 @@ async def test_a_walk_goes_on_where_it_was_left_and_ends_where_nothing_can_be_ol
     assert await left(harness, [*everybody, young]) == [alive, young]
 
 
-async def test_a_session_that_is_renewed_at_that_moment_stays(harness: RetentionHarness) -> None:
+async def test_session_refreshed_during_a_purge_stays(harness: RetentionHarness) -> None:
     user = await harness.user()
     for _ in range(30):
         alive = await session(harness, user, at=NOW - DAY - HOUR, expires_at=NOW + MOMENT)
@@ -212,7 +210,7 @@ async def test_a_session_that_is_renewed_at_that_moment_stays(harness: Retention
         assert await left(harness, [alive, gone]) == [alive]
 
 
-async def test_many_who_clear_at_once_remove_each_row_once(harness: RetentionHarness) -> None:
+async def test_concurrent_purges_remove_each_row_once(harness: RetentionHarness) -> None:
     user = await harness.user()
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
     alive = await session(harness, user)
@@ -237,7 +235,7 @@ async def mailed(harness: RetentionHarness, at: datetime, outcome: DeliveryOutco
     return mail
 
 
-async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(harness: RetentionHarness) -> None:
+async def test_settled_mails_are_purged_and_parked_ones_later(harness: RetentionHarness) -> None:
     edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
     staying = [
         await mailed(harness, NOW, None),
@@ -261,7 +259,7 @@ async def test_mails_go_some_time_after_they_were_settled_and_parked_ones_later(
 # -- arrivals ---------------------------------------------------------------------------------------------
 
 
-async def test_that_an_address_was_brought_is_known_for_as_long_as_it_may_be_brought_again(
+async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     harness: RetentionHarness,
 ) -> None:
     edge = NOW - retention.ARRIVAL
@@ -299,7 +297,7 @@ async def claimed(
     return user
 
 
-async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place(harness: RetentionHarness) -> None:
+async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: RetentionHarness) -> None:
     user = await claimed(harness)
     old = await ended(harness, await session(harness, user), NOW - retention.CLAIM)
     expired = await session(harness, user, expires_at=NOW - MOMENT)
@@ -314,7 +312,7 @@ async def test_a_claim_that_nobody_cares_about_goes_and_its_traces_tell_no_place
     assert {event.action for event in events} == {EventType.REGISTERED, EventType.LOGGED_IN}
 
 
-async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(harness: RetentionHarness) -> None:
+async def test_recent_activity_keeps_an_unverified_user(harness: RetentionHarness) -> None:
     edge = NOW - retention.CLAIM
     young = await claimed(harness, at=edge)
     used, idle = await claimed(harness), await claimed(harness)
@@ -325,7 +323,7 @@ async def test_a_claim_is_as_young_as_the_last_thing_that_happened_to_it(harness
     assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
 
-async def test_who_is_logged_in_is_proven_or_is_banned_stays(harness: RetentionHarness) -> None:
+async def test_logged_in_verified_or_disabled_user_stays(harness: RetentionHarness) -> None:
     logged_in, banned = await claimed(harness), await claimed(harness)
     await session(harness, logged_in, expires_at=NOW + MOMENT)
     proven = await claimed(harness, "proven@example.org")
@@ -336,7 +334,7 @@ async def test_who_is_logged_in_is_proven_or_is_banned_stays(harness: RetentionH
 
 
 @pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
-async def test_created_and_imported_users_stay_though_their_events_go(
+async def test_created_and_imported_users_stay_without_events(
     harness: RetentionHarness, provenance: Provenance
 ) -> None:
     user = await claimed(harness, provenance=provenance)
@@ -345,7 +343,7 @@ async def test_created_and_imported_users_stay_though_their_events_go(
     assert await harness.load_user(user.id) == user
 
 
-async def test_displaced_users_stay_though_their_events_go(harness: RetentionHarness) -> None:
+async def test_evicted_users_stay_without_events(harness: RetentionHarness) -> None:
     user = await claimed(harness, "lost@example.org")
     change = await moved(harness, user, NOW - AGES)
     async with harness.begin() as work:
@@ -356,7 +354,7 @@ async def test_displaced_users_stay_though_their_events_go(harness: RetentionHar
     assert await harness.load_user(user.id) == displaced
 
 
-async def test_who_may_still_hold_a_link_stays(harness: RetentionHarness) -> None:
+async def test_user_with_a_recent_link_stays(harness: RetentionHarness) -> None:
     asking, idle = await claimed(harness, "asking@example.org"), await claimed(harness, "idle@example.org")
     async with harness.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
@@ -365,7 +363,7 @@ async def test_who_may_still_hold_a_link_stays(harness: RetentionHarness) -> Non
     assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
 
 
-async def test_a_login_at_that_moment_finds_the_claim_or_nothing(harness: RetentionHarness) -> None:
+async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHarness) -> None:
     for number in range(40):
         user = await claimed(harness, f"login{number}@example.org")
         entering = new_session(user)
@@ -385,7 +383,7 @@ async def test_a_login_at_that_moment_finds_the_claim_or_nothing(harness: Retent
             await work.sessions.end_all(user.id, now=NOW, reason=EndReason.LOGOUT_ALL)
 
 
-async def test_a_link_that_is_used_at_that_moment_proves_the_claim(harness: RetentionHarness) -> None:
+async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarness) -> None:
     for number in range(30):
         user = await claimed(harness, f"link{number}@example.org")
         async with harness.begin() as work:
@@ -432,7 +430,7 @@ async def test_changes_of_address_go_unless_their_account_is_on_its_way(harness:
         assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
 
 
-async def test_events_go_after_a_year_and_a_bit_also_those_of_the_gone(harness: RetentionHarness) -> None:
+async def test_events_are_purged_after_their_retention_period(harness: RetentionHarness) -> None:
     user, edge = await harness.user(), NOW - retention.EVENT
     young = AuditEvent.of(EventType.CREATED, user.id, id=made(edge), now=edge)
     at = edge - timedelta(milliseconds=1)
@@ -457,9 +455,7 @@ async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
-async def test_what_somebody_holds_is_passed_over_without_waiting(
-    harness: RetentionHarness, other_engine: AsyncEngine
-) -> None:
+async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness, other_engine: AsyncEngine) -> None:
     user, claims = await harness.user(), [await claimed(harness, f"claim{number}@example.org") for number in range(3)]
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(3)]
     async with other_engine.begin() as holding:
@@ -472,7 +468,7 @@ async def test_what_somebody_holds_is_passed_over_without_waiting(
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
-async def test_a_login_between_a_look_at_a_claim_and_its_removal_is_seen(
+async def test_login_between_check_and_removal_keeps_the_user(
     harness: RetentionHarness, other_engine: AsyncEngine
 ) -> None:
     user, idle = await claimed(harness), await claimed(harness)

@@ -74,7 +74,7 @@ FairShares.TestCase.settings = settings(max_examples=200, stateful_step_count=40
 
 
 @given(keys=st.lists(st.sampled_from("abc")))
-def test_a_fair_queue_serves_the_items_of_one_key_in_their_order(keys: list[str]) -> None:
+def test_fair_queue_serves_the_items_of_one_key_in_order(keys: list[str]) -> None:
     queue, served = FairQueue[int](), dict.fromkeys("abc", -1)
     for number, key in enumerate(keys):
         queue.push(key, number)
@@ -86,7 +86,7 @@ def test_a_fair_queue_serves_the_items_of_one_key_in_their_order(keys: list[str]
     assert queue.pop() is None
 
 
-def test_a_full_fair_queue_drops_nothing_if_no_key_has_more_than_the_newcomer() -> None:
+def test_full_fair_queue_drops_only_from_larger_keys() -> None:
     queue = FairQueue[int]()
     for number, key in enumerate("aabb"):
         queue.push(key, number)

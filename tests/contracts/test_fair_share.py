@@ -47,7 +47,7 @@ class Works:
             await self.go_on.wait()
 
 
-async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -> None:
+async def test_work_of_one_user_uses_one_connection(store: PostgresStore) -> None:
     works, user = Works(store), uuid4()
     own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL_SIZE)]
     await wait_until(lambda: works.begun)
@@ -59,7 +59,7 @@ async def test_the_works_of_one_user_take_one_connection(store: PostgresStore) -
     assert len(works.begun) == 2 * POOL_SIZE + 1
 
 
-async def test_the_works_of_one_site_take_half_of_the_connections(store: PostgresStore) -> None:
+async def test_work_of_one_site_uses_half_of_the_connections(store: PostgresStore) -> None:
     works = Works(store)
     own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL_SIZE)]
     await wait_until(lambda: len(works.begun) == POOL_SIZE // 2)
@@ -70,7 +70,7 @@ async def test_the_works_of_one_site_take_half_of_the_connections(store: Postgre
     await asyncio.gather(*own, *others)
 
 
-async def test_whose_own_works_take_too_long_is_refused_and_no_outage_is_told(
+async def test_slow_work_of_the_same_user_is_refused_without_an_outage(
     store: PostgresStore, caplog: pytest.LogCaptureFixture
 ) -> None:
     works, user = Works(store), uuid4()

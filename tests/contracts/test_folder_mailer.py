@@ -24,7 +24,7 @@ async def test_a_folder_that_cannot_be_written_delays(tmp_path: Path) -> None:
         await FolderMailer(tmp_path / "file", mail_from=FROM).send(LETTER)
 
 
-async def test_a_copy_is_made_after_sending_and_its_failure_delays_nothing(
+async def test_copy_is_written_after_sending_and_its_failure_delays_nothing(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").write_text("in the way")
@@ -37,7 +37,7 @@ async def test_a_copy_is_made_after_sending_and_its_failure_delays_nothing(
     assert not (tmp_path / "copy").exists()
 
 
-def test_the_letters_of_a_round_are_copied_and_go_one_way_to_a_server(tmp_path: Path) -> None:
+def test_mails_of_a_session_are_copied_and_sent_over_one_connection(tmp_path: Path) -> None:
     async def heard() -> list[str]:
         async with scripted() as server:
             smtp = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{server.port}"), mail_from=FROM)

@@ -71,7 +71,7 @@ async def test_a_published_hash_fits_its_password_alone(hasher: Argon2Hasher, ve
 
 
 @pytest.mark.parametrize("vector", WEAK, ids=str)
-async def test_a_weak_hash_fits_only_inside_one_of_ours(hasher: Argon2Hasher, vector: Vector) -> None:
+async def test_weak_hash_verifies_only_when_wrapped(hasher: Argon2Hasher, vector: Vector) -> None:
     assert not hasher.can_verify(vector.row)
     assert await hasher.verify(vector.password, vector.row) == WRONG
     [wrapped] = await hasher.import_hashes([vector.row])
@@ -84,13 +84,13 @@ async def test_a_weak_hash_fits_only_inside_one_of_ours(hasher: Argon2Hasher, ve
     assert await hasher.import_hashes([wrapped]) == [wrapped]
 
 
-async def test_ours_with_django_s_name_before_it_becomes_ours(hasher: Argon2Hasher) -> None:
+async def test_django_argon2_prefix_is_removed(hasher: Argon2Hasher) -> None:
     kept = OURS.hash("x")
     assert await hasher.verify("x", kept) == FITS
     assert await hasher.verify("x", f"argon2{kept}") == OUTDATED
 
 
-async def test_a_wrapped_hash_says_what_it_is_made_of(hasher: Argon2Hasher) -> None:
+async def test_wrapped_hash_names_its_parts(hasher: Argon2Hasher) -> None:
     [bare, salted] = await hasher.import_hashes(
         ["5f4dcc3b5aa765d61d8327deb882cf99", "$1$ssssssss$YgmLTApYTv12qgTwBoj8i/"]
     )
@@ -98,7 +98,7 @@ async def test_a_wrapped_hash_says_what_it_is_made_of(hasher: Argon2Hasher) -> N
     assert str(salted).startswith("$wrapped$$1$ssssssss$argon2id$v=19$m=64,t=1,p=1$")
 
 
-async def test_what_is_adopted_keeps_its_place(hasher: Argon2Hasher) -> None:
+async def test_imported_hashes_keep_their_order(hasher: Argon2Hasher) -> None:
     weak, strong, ours = "5f4dcc3b5aa765d61d8327deb882cf99", pbkdf2("x"), OURS.hash("x")
     adopted = await hasher.import_hashes([weak, strong, "", "plain text", weak, "!", "!AbCd", ours, weak])
     assert [text is not None and text.startswith("$wrapped$") for text in adopted] == [
@@ -128,7 +128,7 @@ async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPat
 # -- which bytes they hashed ------------------------------------------------------------------------------
 
 
-async def test_others_hashed_what_was_typed_and_ours_are_composed(hasher: Argon2Hasher) -> None:
+async def test_foreign_hash_verifies_the_typed_password_and_ours_nfc(hasher: Argon2Hasher) -> None:
     assert normalize("NFC", NFD) == NFC
     for make in (pbkdf2, lambda text: f"argon2{OURS.hash(text)}"):  # the second as Django writes it
         assert (await hasher.verify(NFC, make(NFC))).fits
@@ -148,7 +148,7 @@ async def test_better_auth_hashed_the_compatible_form(hasher: Argon2Hasher) -> N
 
 
 @pytest.mark.parametrize("password", [NFC, NFD, "e\u0301" * 64, "a\u0301\u0323", "\u212b" * 20])
-async def test_a_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judged: list[str], password: str) -> None:
+async def test_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judged: list[str], password: str) -> None:
     ours = OURS.hash("x")
     for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
         judged.clear()
@@ -161,9 +161,7 @@ async def test_a_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judge
 
 
 @pytest.mark.parametrize("row", [pbkdf2("secret"), *(vector.row for vector in STRONG if vector.password == "test")])
-async def test_a_password_that_nobody_had_costs_a_hash_of_ours(
-    hasher: Argon2Hasher, judged: list[str], row: str
-) -> None:
+async def test_wrong_password_costs_one_of_our_hashes(hasher: Argon2Hasher, judged: list[str], row: str) -> None:
     """HMAC takes a secret with NULs behind it for the secret."""
     for password in ("secret\0", "test\0", "\0", "x" * 2049):
         judged.clear()
@@ -270,7 +268,7 @@ MALFORMED = [
 
 
 @pytest.mark.parametrize("row", [*DEAR, *MALFORMED])
-async def test_what_is_too_dear_or_malformed_never_fits_and_costs_a_hash_of_ours(
+async def test_expensive_or_malformed_hash_never_matches_and_costs_one_hash(
     hasher: Argon2Hasher, judged: list[str], row: str
 ) -> None:
     assert not hasher.can_verify(row)
@@ -281,7 +279,7 @@ async def test_what_is_too_dear_or_malformed_never_fits_and_costs_a_hash_of_ours
         assert judged == [hasher.decoy]
 
 
-async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher, judged: list[str]) -> None:
+async def test_cost_limits_are_exact(hasher: Argon2Hasher, judged: list[str]) -> None:
     assert all(map(hasher.can_verify, BEARABLE))
     assert await hasher.verify("x", f"$scrypt$ln=16,r=8,p=1${SALT64}${TAG64[:43]}") == WRONG
     assert judged == []  # 64 MiB were there for it
@@ -292,6 +290,6 @@ async def test_the_bounds_are_where_they_are_said_to_be(hasher: Argon2Hasher, ju
 @given(
     vector=some.sampled_from([*STRONG, *WEAK]), at=some.integers(0, 200), much=some.integers(0, 3), new=some.text()
 )
-def test_no_row_whatever_is_more_than_unknown(vector: Vector, at: int, much: int, new: str) -> None:
+def test_arbitrary_hash_is_at_most_unknown(vector: Vector, at: int, much: int, new: str) -> None:
     kept = StoredHash.parse(vector.row[:at] + new + vector.row[at + much :])
     assert kept is None or kept.argon2 is not None or kept.tag

@@ -44,7 +44,7 @@ async def test_a_password_fits_its_own_hash_only(hasher: Argon2Hasher) -> None:
         assert await hasher.verify(wrong, kept) == WRONG
 
 
-async def test_hashes_with_one_salt_are_told_apart_by_one_computation(hasher: Argon2Hasher) -> None:
+async def test_hashes_with_one_salt_are_compared_with_one_computation(hasher: Argon2Hasher) -> None:
     first = await hasher.hash("the first password")
     others = [await hasher.hash(f"password {number}", like=first) for number in range(20)]
     alone = await hasher.hash("on its own")
@@ -61,7 +61,7 @@ async def test_hashes_with_one_salt_are_told_apart_by_one_computation(hasher: Ar
     assert await hasher.verify("password 3", others[3]) == FITS
 
 
-async def test_one_hash_is_computed_however_many_there_are(
+async def test_one_hash_is_computed_for_any_number_of_candidates(
     hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     computed: list[str] = []
@@ -101,7 +101,7 @@ async def test_every_character_counts(hasher: Argon2Hasher) -> None:
     assert await hasher.verify("\U0001f511" * 127, kept) == WRONG
 
 
-async def test_the_default_is_what_owasp_asks_for() -> None:
+async def test_default_cost_is_what_owasp_recommends() -> None:
     hasher = Argon2Hasher(threads=1)
     try:
         assert (await hasher.hash("x")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
@@ -111,7 +111,7 @@ async def test_the_default_is_what_owasp_asks_for() -> None:
         hasher.close()
 
 
-async def test_old_hashes_fit_and_ask_for_a_new_one(hasher: Argon2Hasher) -> None:
+async def test_outdated_hashes_match_and_are_replaced(hasher: Argon2Hasher) -> None:
     others = [PasswordHasher(memory_cost=32, time_cost=1, parallelism=1), PasswordHasher(1, 128, 1, type=Type.I)]
     for other in others:
         assert await hasher.verify("secret", other.hash("secret")) == OUTDATED
@@ -127,7 +127,7 @@ async def test_old_hashes_fit_and_ask_for_a_new_one(hasher: Argon2Hasher) -> Non
 
 
 @pytest.mark.parametrize("password", ["secret", "", "\ud800", "a\udfffb", "\0", "e\u0301" * 50_000, "x" * 1_000_000])
-async def test_nothing_fits_a_hash_that_is_none(hasher: Argon2Hasher, password: str) -> None:
+async def test_invalid_hash_matches_no_password(hasher: Argon2Hasher, password: str) -> None:
     good = await hasher.hash("another one")
     crypted = bcrypt.hashpw(b"another one", bcrypt.gensalt(4)).decode()
     broken = [
@@ -161,7 +161,7 @@ async def test_nothing_fits_a_hash_that_is_none(hasher: Argon2Hasher, password: 
         assert await hasher.verify(password, kept) == WRONG
 
 
-async def test_a_password_that_is_not_unicode_stays_itself(hasher: Argon2Hasher) -> None:
+async def test_password_that_is_not_unicode_is_kept(hasher: Argon2Hasher) -> None:
     kept = await hasher.hash("\ud800 lone surrogate")
     assert await hasher.verify("\ud800 lone surrogate", kept) == FITS
     assert (
@@ -169,9 +169,7 @@ async def test_a_password_that_is_not_unicode_stays_itself(hasher: Argon2Hasher)
     )
 
 
-async def test_what_cannot_be_judged_costs_a_whole_hash(
-    hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_unverifiable_hash_costs_a_full_hash(hasher: Argon2Hasher, monkeypatch: pytest.MonkeyPatch) -> None:
     judged: list[str] = []
     real = PasswordHasher.verify
 
@@ -187,7 +185,7 @@ async def test_what_cannot_be_judged_costs_a_whole_hash(
         assert judged[-1] == hasher.decoy
 
 
-def test_knows_what_it_can_judge_at_a_bearable_price() -> None:
+def test_hasher_reports_what_it_can_verify_at_an_affordable_cost() -> None:
     hasher = Argon2Hasher(threads=1, memory=64, passes=1)
     salted = "$c29tZXNhbHRzb21lc2FsdA$" + "A" * 43
     known = [hasher.decoy, bcrypt.hashpw(b"x", bcrypt.gensalt(4)).decode(), "$argon2i$m=65536,t=3,p=4" + salted]

@@ -47,7 +47,7 @@ async def overloaded(asked: asyncio.Task[Verdict]) -> bool:
     return (refused.value.code, refused.value.retry_after) == (ErrorCode.OVERLOADED, 1)
 
 
-async def test_who_waits_too_long_is_refused_and_costs_nothing(gate: HashGate) -> None:
+async def test_caller_who_waits_too_long_is_refused_without_a_hash(gate: HashGate) -> None:
     hasher = gate.hasher(deadline=0.05)
     first = ask(hasher)
     await gate.begun()
@@ -123,7 +123,7 @@ async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: Ha
     assert await asyncio.gather(working, crowd[0], *others) == [WRONG] * 5
 
 
-async def test_all_networks_of_one_site_take_turns_as_one(gate: HashGate) -> None:
+async def test_networks_of_one_site_share_a_turn(gate: HashGate) -> None:
     hasher, done = gate.hasher(), list[str]()
     working = ask(hasher)
     await gate.begun()
@@ -136,7 +136,7 @@ async def test_all_networks_of_one_site_take_turns_as_one(gate: HashGate) -> Non
     assert "198.51.100.1" in done[:5]
 
 
-async def test_a_caller_who_hung_up_leaves_the_queue(gate: HashGate) -> None:
+async def test_disconnected_caller_leaves_the_queue(gate: HashGate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
     await gate.begun()
@@ -179,14 +179,14 @@ SCRYPT = "$scrypt$ln=%d,r=8,p=1$c2FsdA$" + "A" * 43
         ("0" * 32 + ":" + "0" * 128, False),
     ],
 )
-def test_a_hash_of_another_system_has_its_price(password_hash: str | None, expensive: bool) -> None:
+def test_expensive_foreign_hashes_are_recognized(password_hash: str | None, expensive: bool) -> None:
     hasher = Argon2Hasher(threads=1)
     assert password_hash in {None, "nonsense"} or hasher.can_verify(password_hash or "")
     assert hasher.is_expensive(password_hash) is expensive
     hasher.close()
 
 
-async def test_our_own_hashes_are_never_expensive_whatever_they_are_set_to() -> None:
+async def test_own_hashes_are_never_expensive() -> None:
     hasher = Argon2Hasher(threads=1, memory=2**17, passes=8)
     own = hasher._ours + "c29tZXNhbHQ$" + "A" * 43
     assert hasher.can_verify(own)
@@ -220,7 +220,7 @@ async def test_expensive_imported_hashes_do_not_delay_other_logins(
         assert set(slow) == {19}
 
 
-async def test_callers_who_leave_give_their_place_back(gate: HashGate) -> None:
+async def test_cancelled_callers_free_their_place(gate: HashGate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
     await gate.begun()
@@ -275,7 +275,7 @@ async def test_hashes_run_on_few_threads_that_step_back(gate: HashGate) -> None:
         assert os.getpriority(os.PRIO_PROCESS, threading.get_native_id()) < 10
 
 
-async def test_closing_finishes_what_has_begun_and_refuses_the_rest(gate: HashGate) -> None:
+async def test_closing_finishes_started_jobs_and_refuses_the_rest(gate: HashGate) -> None:
     hasher = gate.hasher()
     working = ask(hasher)
     await gate.begun()
@@ -289,7 +289,7 @@ async def test_closing_finishes_what_has_begun_and_refuses_the_rest(gate: HashGa
     assert await overloaded(ask(hasher))
 
 
-async def test_sixty_four_at_once_never_take_each_others_answer() -> None:
+async def test_sixty_four_concurrent_callers_get_their_own_result() -> None:
     hasher = Argon2Hasher(threads=4, deadline=60, memory=64, passes=1)
     kept = await asyncio.gather(*(hasher.hash(f"password {n}") for n in range(64)))
     assert len(set(kept)) == 64

@@ -174,7 +174,7 @@ async def test_pages_are_turned_by_index(probe: PlanProbe) -> None:
     assert by_index(await probe.plans())
 
 
-async def test_users_are_proven_and_changed_by_index(probe: PlanProbe) -> None:
+async def test_users_are_verified_and_changed_by_index(probe: PlanProbe) -> None:
     user = await user_of(probe, 7)
     claimed = replace(user, id=UUID(int=7), verified=False)
     async with probe.store.begin() as work:
@@ -228,7 +228,7 @@ async def test_sessions_are_opened_moved_and_ended_by_index(probe: PlanProbe) ->
     assert by_index(await probe.plans())
 
 
-async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(probe: PlanProbe) -> None:
+async def test_ended_sessions_are_not_read_for_active_ones(probe: PlanProbe) -> None:
     async with probe.engine.begin() as connection:
         await connection.execute(text("UPDATE sessions SET user_id = md5('user7')::uuid WHERE ended_at IS NOT NULL"))
     async with probe.engine.connect() as connection:
@@ -247,7 +247,7 @@ async def test_sessions_that_are_over_are_not_read_where_those_alive_are_meant(p
     assert all("ix_sessions_alive" in plan for plan in plans), plans
 
 
-async def test_floors_are_found_by_index(probe: PlanProbe) -> None:
+async def test_min_generations_are_read_by_index(probe: PlanProbe) -> None:
     session = await session_of(probe, 7)
     probe.recorder.take()
     assert await probe.floors.min_generations([session]) == {session: 0}
@@ -347,7 +347,7 @@ async def test_the_backlog_is_counted_by_index(probe: PlanProbe) -> None:
     assert by_index(await probe.plans())
 
 
-async def test_what_is_kept_about_somebody_is_found_by_index(probe: PlanProbe) -> None:
+async def test_history_of_a_user_is_read_by_index(probe: PlanProbe) -> None:
     user = await user_of(probe, 7)
     async with probe.store.begin() as work:
         for after in (None, UUID(int=1 << 127)):
@@ -360,7 +360,7 @@ async def test_what_is_kept_about_somebody_is_found_by_index(probe: PlanProbe) -
     assert by_index(await probe.plans())
 
 
-async def test_what_is_left_of_deleted_users_is_found_by_index(probe: PlanProbe) -> None:
+async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> None:
     async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE events"))
@@ -374,7 +374,7 @@ async def test_what_is_left_of_deleted_users_is_found_by_index(probe: PlanProbe)
     assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read from start to end
 
 
-async def test_what_is_over_is_met_on_a_walk_along_the_primary_key(probe: PlanProbe) -> None:
+async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
     leftovers = PostgresLeftovers(probe.database)
     async with probe.engine.begin() as connection:
         for statement in OLD:

@@ -18,7 +18,7 @@ from tests.support.forging import AT, CLAIMS, HEADER, ISSUER, NOW, SID, claiming
 UNVERIFIED: Any = {"verify_signature": False}
 
 
-def test_a_token_says_this_and_nothing_else() -> None:
+def test_access_token_has_exactly_these_claims() -> None:
     token = codec().decode(forged())
     sub, sid = UUID(CLAIMS["sub"]), UUID(SID)
     end = NOW + timedelta(minutes=10)
@@ -83,7 +83,7 @@ def test_audience_has_to_hold_the_issuer_and_names_alone(aud: object) -> None:
     assert claiming(aud=aud) is ErrorCode.TOKEN_INVALID
 
 
-def test_audience_lists_the_issuer_and_whatever_is_set() -> None:
+def test_audience_lists_the_issuer_and_configured_names() -> None:
     token = codec().decode(forged())
 
     def aud(*names: str) -> object:
@@ -112,7 +112,7 @@ def test_times_are_exact() -> None:
     assert claiming(nbf=AT + 60) is claiming(nbf="x") is ErrorCode.TOKEN_INVALID
 
 
-def test_generations_are_those_of_a_session_that_lives() -> None:
+def test_generation_must_be_valid() -> None:
     for gen, expected in (
         (1, None),
         (ENDED - 1, None),
@@ -123,7 +123,7 @@ def test_generations_are_those_of_a_session_that_lives() -> None:
     assert claiming(gen=8) is claiming(gen=True, jti=f"{SID}.True") is ErrorCode.TOKEN_INVALID
 
 
-def test_claims_are_one_json_object() -> None:
+def test_claims_must_be_one_json_object() -> None:
     text = json.dumps(CLAIMS)
     twice = [text[:-1] + f', "{name}": {json.dumps(value)}}}' for name, value in CLAIMS.items()]
     nested = ["[" * 700 + "]" * 700, f"[{text}]", "null", "7", '""', "", text + text, text[:-1], "\ufeff" + text]

@@ -70,7 +70,7 @@ def test_a_signature_fits_the_algorithm_and_the_key(private: PrivateKey) -> None
             assert code(forged(header=header, sign=signing(private))) is (None if fits else ErrorCode.TOKEN_INVALID)
 
 
-def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
+def test_rs256_signs_with_pkcs1_v15() -> None:
     header = {"alg": "RS256", "kid": KEYS[2].kid, "typ": "at+jwt"}
     pss = padding.PSS(padding.MGF1(SHA256()), padding.PSS.DIGEST_LENGTH)
     for scheme, digest, fits in (
@@ -97,7 +97,7 @@ def test_rsa_signs_as_rs256_says_and_not_otherwise() -> None:
     )
 
 
-def test_a_header_says_nothing_more() -> None:
+def test_header_has_no_other_members() -> None:
     stranger = ed25519.Ed25519PrivateKey.generate()
     own = SigningKey.of(stranger)
     extras = {

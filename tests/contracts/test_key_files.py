@@ -26,7 +26,7 @@ ED, P256 = ed25519.Ed25519PrivateKey.generate(), ec.generate_private_key(ec.SECP
 RSA = rsa.generate_private_key(65537, 2048)
 
 
-def test_a_file_is_one_key(tmp_path: Path) -> None:
+def test_key_file_holds_one_key(tmp_path: Path) -> None:
     for name, key, form, alg in (
         ("ed.pem", ED, PrivateFormat.PKCS8, "EdDSA"),
         ("ec.pem", P256, PrivateFormat.PKCS8, "ES256"),
@@ -78,7 +78,7 @@ def test_the_half_that_signs_counts(tmp_path: Path) -> None:
     assert key.private is not None
 
 
-def test_nothing_secret_is_in_a_repr() -> None:
+def test_repr_shows_no_secret() -> None:
     assert "key" not in repr(SigningKey.of(ED)).replace("SigningKey", "").lower()
 
 
@@ -101,7 +101,7 @@ SHORT = rsa.generate_private_key(65537, 1024)
         lambda pem: b"".join(b"    " + line + b" \n" for line in pem.splitlines()),
     ],
 )
-def test_text_around_a_key_is_passed_over(tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
+def test_text_around_a_key_is_ignored(tmp_path: Path, changed: Callable[[bytes], bytes]) -> None:
     for key in (P256, ED, RSA):
         for pem in (private_pem(key), public_pem(key)):
             [it] = read_keys(put(tmp_path, "key.pem", changed(pem))).values()
@@ -124,7 +124,7 @@ def test_text_around_a_key_is_passed_over(tmp_path: Path, changed: Callable[[byt
         ("genpkey -algorithm RSA -pkeyopt rsa_keygen_bits:4096", "RS256"),
     ],
 )
-def test_keys_that_openssl_makes_sign(tmp_path: Path, command: str, alg: str) -> None:
+def test_openssl_keys_can_sign(tmp_path: Path, command: str, alg: str) -> None:
     made = subprocess.run(["openssl", *command.split()], capture_output=True, check=True).stdout
     [key] = load_keys(put(tmp_path, "key.pem", made))
     assert key.alg == alg
@@ -167,7 +167,7 @@ def test_an_unusable_file_is_named_and_not_quoted(tmp_path: Path, pem: bytes) ->
         assert not any(line and line in str(error.value) for line in pem.decode().splitlines())
 
 
-def test_somebody_has_to_sign(tmp_path: Path) -> None:
+def test_a_private_key_is_required(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="no private key"):
         load_keys(tmp_path)
     with pytest.raises(ValueError, match=r"gone\.pem: cannot be read"):
@@ -189,7 +189,7 @@ def test_a_new_key_is_private_whole_and_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("alg", Algorithm)
-def test_a_new_key_keeps_the_algorithm_unless_another_is_given(tmp_path: Path, alg: Algorithm) -> None:
+def test_new_key_keeps_the_algorithm_unless_another_is_chosen(tmp_path: Path, alg: Algorithm) -> None:
     def algorithms() -> list[Algorithm]:
         return [key.alg for key in load_keys(tmp_path)]
 
@@ -207,7 +207,7 @@ def test_a_new_key_keeps_the_algorithm_unless_another_is_given(tmp_path: Path, a
             (tmp_path / name).unlink()
 
 
-def test_a_new_rsa_key_is_as_long_as_the_one_before(tmp_path: Path) -> None:
+def test_new_rsa_key_has_the_previous_size(tmp_path: Path) -> None:
     put(tmp_path, "2026-01.pem", private_pem(rsa.generate_private_key(65537, 3072)))
     for algorithm in (None, Algorithm.RS256):
         make_key(tmp_path, algorithm)
@@ -220,7 +220,7 @@ def held_private(folder: Path) -> list[SigningKey]:
     return [it.key for it in key_entries(read_keys(folder).values()) if it.key.private]
 
 
-def test_a_new_key_is_the_first_whatever_the_clock_says(tmp_path: Path) -> None:
+def test_new_key_is_newest_whatever_the_clock_says(tmp_path: Path) -> None:
     put(tmp_path, "2990-06.pem", private_pem(P256))
     for _ in range(3):
         made = make_key(tmp_path)
@@ -234,7 +234,7 @@ def test_a_new_key_belongs_to_whom_the_last_belonged(tmp_path: Path) -> None:
     assert (made.st_uid, made.st_gid, stat.S_IMODE(made.st_mode)) == (*owner, 0o600)
 
 
-def test_what_is_unchanged_is_not_read_again(tmp_path: Path) -> None:
+def test_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     put(tmp_path, "a.pem", private_pem(ED))
     put(tmp_path, "b.pem", b"")
     (tmp_path / "c.pem").mkdir()
@@ -268,7 +268,7 @@ ODD: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("odd", ODD)
-def test_an_odd_file_is_its_own_problem_and_is_never_opened(tmp_path: Path, odd: str) -> None:
+def test_odd_file_is_reported_and_never_opened(tmp_path: Path, odd: str) -> None:
     put(tmp_path, "good.pem", private_pem(P256))
     file = tmp_path / "odd.pem"
     ODD[odd](file)

@@ -89,7 +89,7 @@ def process(folder: Path) -> Process:
     return Process(folder)
 
 
-def test_a_new_key_verifies_at_once_and_signs_later(folder: Path, process: Process) -> None:
+def test_new_key_verifies_at_once_and_signs_later(folder: Path, process: Process) -> None:
     before = process.codec.encode(TOKEN)
     assert process.shown() == [kid(A)]
     put(folder, "b.pem", private_pem(B))
@@ -102,7 +102,7 @@ def test_a_new_key_verifies_at_once_and_signs_later(folder: Path, process: Proce
     assert process.codec.decode(before) == TOKEN
 
 
-def test_nothing_new_is_the_same_object(folder: Path, process: Process) -> None:
+def test_unchanged_keys_are_the_same_object(folder: Path, process: Process) -> None:
     now = process.keys.current()
     process.reload(after=DELAY)
     assert process.keys.current() is now
@@ -145,7 +145,7 @@ def test_after_a_leak_there_is_no_waiting(folder: Path, process: Process) -> Non
     assert process.signs(C)
 
 
-def test_the_signing_key_can_be_left_to_verify(folder: Path, process: Process) -> None:
+def test_private_half_of_a_signing_key_can_be_removed(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B), age=OLD + 1)
     put(folder, "a.pem", public_pem(A), age=OLD)
     process.reload()
@@ -192,7 +192,7 @@ def test_a_process_starts_with_a_key_that_others_know(tmp_path: Path, ages: dict
     assert process.signs(keys[max(ages)])
 
 
-def test_times_of_files_never_decide_which_key_signs(tmp_path: Path) -> None:
+def test_file_times_never_choose_the_signing_key(tmp_path: Path) -> None:
     """Kubelet, git, a copy or a restore write all files again, with whatever times."""
     for name, key in (("2026-01.pem", A), ("2026-06.pem", B)):
         put(tmp_path, name, private_pem(key), age=OLD)
@@ -208,7 +208,7 @@ def test_times_of_files_never_decide_which_key_signs(tmp_path: Path) -> None:
         assert other.signs(B)
 
 
-def test_whoever_starts_needs_usable_files(folder: Path) -> None:
+def test_start_requires_usable_files(folder: Path) -> None:
     put(folder, "b.pem", b"")
     with pytest.raises(ValueError, match=r"b\.pem: not one PEM key"):
         Process(folder)
@@ -217,7 +217,7 @@ def test_whoever_starts_needs_usable_files(folder: Path) -> None:
 # -- unknown keys -----------------------------------------------------------------------------------------
 
 
-def test_a_token_of_an_unknown_key_is_refused_without_a_look(folder: Path, process: Process) -> None:
+def test_token_of_an_unknown_key_is_refused_without_reading_files(folder: Path, process: Process) -> None:
     """Whoever is asked to verify stands on the event loop, and must not wait for a disk."""
     put(folder, "b.pem", private_pem(B))
     process.ticks += 3600
@@ -253,7 +253,7 @@ TROUBLES: dict[str, Callable[[Path], object]] = {
 
 
 @pytest.mark.parametrize("trouble", TROUBLES)
-def test_trouble_changes_nothing_and_is_named_once(
+def test_unreadable_keys_change_nothing_and_are_logged_once(
     tmp_path: Path, trouble: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "keys"
@@ -276,7 +276,7 @@ def test_trouble_changes_nothing_and_is_named_once(
     assert [record.levelname for record in caplog.records[1:]] == ["WARNING", "WARNING"]
 
 
-def test_a_folder_that_may_not_be_read_is_no_empty_one(
+def test_unreadable_folder_is_not_an_empty_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     tmp_path.chmod(0o755)
@@ -303,7 +303,7 @@ def unprivileged() -> Iterator[None]:
         os.seteuid(me)
 
 
-def test_trouble_with_one_file_does_not_keep_a_leaked_key_alive(folder: Path) -> None:
+def test_unreadable_file_does_not_keep_a_leaked_key_valid(folder: Path) -> None:
     put(folder, "B.pem", private_pem(B), age=OLD)
     process = Process(folder)
     put(folder, "a.pem", HALF)
@@ -320,7 +320,7 @@ def test_trouble_with_one_file_does_not_keep_a_leaked_key_alive(folder: Path) ->
     assert (process.signs(C), process.shown()) == (True, [kid(C), kid(A)])
 
 
-def test_new_trouble_is_named_too(folder: Path, process: Process, caplog: pytest.LogCaptureFixture) -> None:
+def test_another_problem_is_logged_again(folder: Path, process: Process, caplog: pytest.LogCaptureFixture) -> None:
     for name in ("b.pem", "c.pem"):
         put(folder, name, b"")
         process.reload()
@@ -330,7 +330,7 @@ def test_new_trouble_is_named_too(folder: Path, process: Process, caplog: pytest
 
 
 @pytest.mark.parametrize("odd", ["a ring of links", "a pipe"])
-def test_an_odd_file_does_not_keep_a_leaked_key_alive(folder: Path, odd: str) -> None:
+def test_odd_file_does_not_keep_a_leaked_key_valid(folder: Path, odd: str) -> None:
     put(folder, "b.pem", private_pem(B), age=OLD + 1)
     process = Process(folder)
     {"a ring of links": lambda file: file.symlink_to(file), "a pipe": os.mkfifo}[odd](folder / "z.pem")
@@ -339,7 +339,7 @@ def test_an_odd_file_does_not_keep_a_leaked_key_alive(folder: Path, odd: str) ->
     assert (process.signs(A), process.verifies(B)) == (True, False)
 
 
-def test_a_mount_that_hangs_holds_up_nobody_else(folder: Path, process: Process) -> None:
+def test_hanging_mount_does_not_block_the_event_loop(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B))
     process.mount.clear()
     process.asked.clear()

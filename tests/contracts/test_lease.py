@@ -290,7 +290,7 @@ SCENARIOS = {
 
 
 @pytest.mark.parametrize("guard", SCENARIOS)
-def test_a_rare_history_is_safe_and_violates_without_its_guard(guard: str) -> None:
+def test_rare_history_is_safe_and_violates_without_its_guard(guard: str) -> None:
     def history(world: Simulation) -> None:
         SCENARIOS[guard](world)
         world.check()
@@ -313,7 +313,7 @@ def observed(state: LeaseState, expires_in: int) -> object:
     return advance(state, Observed("a1", b"a1:1", expires_in), now=0)[1]
 
 
-def test_a_lease_is_renewed_after_half_of_it_and_if_the_clock_was_set_back() -> None:
+def test_lease_is_renewed_after_half_of_it_and_after_a_clock_set_back() -> None:
     trusting = replace(LeaseState(TIMING), trusted=b"a1:1", primary=BlocklistPrimary("a1", 1))
     assert observed(trusting, 501) == observed(trusting, LEASE) == Stop()
     assert observed(trusting, 500) == observed(trusting, LEASE + 1) == ReadClock()

@@ -46,7 +46,7 @@ async def limiter(
 
 
 @pytest.mark.parametrize("limit", Limit)
-async def test_exactly_as_many_pass_as_the_table_says(limiter: LimiterHarness, limit: Limit) -> None:
+async def test_limit_admits_its_exact_number(limiter: LimiterHarness, limit: Limit) -> None:
     bucket = Bucket(limit, ("somebody",))
     times = min(rate.times for rate in RATES[limit])
     for _ in range(times):
@@ -56,7 +56,7 @@ async def test_exactly_as_many_pass_as_the_table_says(limiter: LimiterHarness, l
 
 
 @pytest.mark.parametrize("limit", Limit)
-async def test_after_the_wait_that_was_said_one_is_welcome_and_a_second_earlier_is_not(
+async def test_attempt_passes_after_the_stated_wait_and_not_a_second_earlier(
     limiter: LimiterHarness, limit: Limit
 ) -> None:
     bucket = Bucket(limit, ("somebody",))
@@ -76,7 +76,7 @@ async def test_after_the_wait_that_was_said_one_is_welcome_and_a_second_earlier_
     assert (await limiter.refuses(bucket)).retry_after == (later if rate.times > 1 else rate.per).total_seconds()
 
 
-async def test_of_two_rates_each_holds(limiter: LimiterHarness) -> None:
+async def test_both_rates_of_a_limit_hold(limiter: LimiterHarness) -> None:
     for _ in range(3):
         await limiter.passes(MAIL)
     assert (await limiter.refuses(MAIL)).retry_after == 3600
@@ -101,7 +101,7 @@ async def test_an_attempt_counts_in_every_bucket_or_in_none(limiter: LimiterHarn
     assert (await limiter.room(NETWORK), await limiter.room(MAIL)) == (49, 2)
 
 
-async def test_of_several_full_buckets_the_one_that_takes_longest_is_waited_for(limiter: LimiterHarness) -> None:
+async def test_longest_wait_of_several_full_buckets_is_reported(limiter: LimiterHarness) -> None:
     for _ in range(3):
         await limiter.passes(MAIL)
     await limiter.wait(MINUTE)
@@ -116,7 +116,7 @@ async def test_of_several_full_buckets_the_one_that_takes_longest_is_waited_for(
     await limiter.passes(LOGIN, MAIL)
 
 
-async def test_a_refund_gives_back_one_attempt_and_no_other(limiter: LimiterHarness) -> None:
+async def test_refund_returns_one_attempt(limiter: LimiterHarness) -> None:
     first = await limiter.passes(LOGIN, NETWORK)
     for _ in range(9):
         await limiter.passes(LOGIN, NETWORK)
@@ -130,7 +130,7 @@ async def test_a_refund_gives_back_one_attempt_and_no_other(limiter: LimiterHarn
     await limiter.refuses(LOGIN, NETWORK)
 
 
-async def test_to_forget_is_to_begin_anew_in_that_bucket_alone(limiter: LimiterHarness) -> None:
+async def test_reset_clears_one_bucket(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(LOGIN, NETWORK)
     await limiter.limits.forget(LOGIN)
@@ -138,7 +138,7 @@ async def test_to_forget_is_to_begin_anew_in_that_bucket_alone(limiter: LimiterH
     assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (10, 40)
 
 
-async def test_going_on_while_one_is_refused_costs_nothing(limiter: LimiterHarness) -> None:
+async def test_refused_attempts_are_not_counted(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(LOGIN)
     await limiter.wait(4 * MINUTE)
@@ -148,7 +148,7 @@ async def test_going_on_while_one_is_refused_costs_nothing(limiter: LimiterHarne
     assert await limiter.room(LOGIN) == 10
 
 
-async def test_a_clock_that_is_set_back_begins_anew(limiter: LimiterHarness) -> None:
+async def test_clock_set_back_starts_afresh(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(LOGIN)
     await limiter.wait(timedelta(hours=-1))
@@ -158,7 +158,7 @@ async def test_a_clock_that_is_set_back_begins_anew(limiter: LimiterHarness) -> 
     assert await limiter.room(LOGIN) == 10
 
 
-async def test_of_200_at_once_exactly_as_many_pass_as_may(limiter: LimiterHarness) -> None:
+async def test_of_200_concurrent_attempts_the_limit_passes(limiter: LimiterHarness) -> None:
     async def attempt() -> bool:
         try:
             return bool(await limiter.limits.spend(NETWORK, LOGIN))
@@ -178,14 +178,14 @@ async def test_buckets_that_are_written_alike_are_not_the_same(limiter: LimiterH
 
 
 @pytest.mark.parametrize("name", ["", "\0", "\ud800", "\udfff\ud800", "ä" * 254, "\n\r"])
-async def test_whatever_is_written_is_counted(limiter: LimiterHarness, name: str) -> None:
+async def test_any_text_can_be_a_bucket(limiter: LimiterHarness, name: str) -> None:
     bucket = Bucket(Limit.LOGIN, (name, ""))
     for _ in range(RATES[Limit.LOGIN][0].times):
         await limiter.passes(bucket)
     assert (await limiter.refuses(bucket)).reason == Limit.LOGIN
 
 
-async def test_all_addresses_of_one_customer_share_a_bucket(limiter: LimiterHarness) -> None:
+async def test_addresses_of_one_site_share_a_bucket(limiter: LimiterHarness) -> None:
     for number in range(10):
         for ip in (f"2001:db8:1:2:{number:x}::{number:x}", "203.0.113.7", "::ffff:203.0.113.7"):
             if (number % 2 == 0) is (ip != "203.0.113.7") or ip.startswith("2001"):
@@ -263,14 +263,14 @@ async def follows_the_model(limiter: LimiterHarness, steps: list[tuple[str, obje
 
 @given(steps=STEPS)
 @settings(max_examples=150)
-def test_a_process_counts_as_the_model_does(steps: list[tuple[str, object]]) -> None:
+def test_memory_limiter_follows_the_model(steps: list[tuple[str, object]]) -> None:
     clock = Clock()
     asyncio.run(follows_the_model(LimiterHarness(MemoryRateLimiter(clock=clock, rates=RULES), clock), steps))
 
 
 @given(steps=STEPS)
 @settings(max_examples=60)
-def test_redis_counts_as_the_model_does(valkey: engines.Valkey, steps: list[tuple[str, object]]) -> None:
+def test_redis_limiter_follows_the_model(valkey: engines.Valkey, steps: list[tuple[str, object]]) -> None:
     async def run() -> None:
         client = Redis.from_url(valkey.url)
         await client.flushall()
@@ -296,12 +296,12 @@ class _Broken(MemoryRateLimiter):
 
 
 @pytest.mark.parametrize(("processes", "passing"), [(1, 10), (2, 5), (3, 3), (10, 1), (99, 1)])
-async def test_processes_share_a_limit_and_each_has_one_at_the_least(processes: int, passing: int) -> None:
+async def test_processes_share_a_limit_with_at_least_one_each(processes: int, passing: int) -> None:
     clock = Clock()
     assert await LimiterHarness(MemoryRateLimiter(clock=clock, processes=processes), clock).room(LOGIN) == passing
 
 
-async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_lately() -> None:
+async def test_memory_limiter_drops_the_least_recently_used_buckets() -> None:
     clock = Clock()
     limits = MemoryRateLimiter(clock=clock, most=100)
     limiter = LimiterHarness(limits, clock)
@@ -316,7 +316,7 @@ async def test_a_process_remembers_so_many_attempts_and_forgets_who_came_least_l
     assert limits.stored <= 100
 
 
-async def test_what_is_over_is_not_remembered() -> None:
+async def test_expired_attempts_are_dropped() -> None:
     clock = Clock()
     limits = MemoryRateLimiter(clock=clock)
     limiter = LimiterHarness(limits, clock)
@@ -335,7 +335,7 @@ async def test_what_is_over_is_not_remembered() -> None:
 # -- nobody counts ----------------------------------------------------------------------------------------
 
 
-async def test_without_limits_everything_passes() -> None:
+async def test_disabled_limits_admit_everything() -> None:
     limits = NoLimits()
     for _ in range(1000):
         receipt = await limits.spend(LOGIN, NETWORK)

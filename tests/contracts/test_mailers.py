@@ -82,7 +82,7 @@ def parsed(content: bytes) -> EmailMessage:
 
 
 @pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
-async def test_a_letter_arrives_as_it_was_written(box: Box, letter: RenderedMail) -> None:
+async def test_mail_arrives_unchanged(box: Box, letter: RenderedMail) -> None:
     await box.mailer.send(letter)
     (content,) = box.received()
     message = parsed(content)
@@ -117,7 +117,7 @@ async def test_a_second_send_is_the_same_letter(box: Box) -> None:
     assert len(set(box.received())) == 1
 
 
-async def test_letters_of_a_round_arrive_as_if_each_were_alone(box: Box) -> None:
+async def test_mails_of_a_session_arrive_as_if_sent_alone(box: Box) -> None:
     other = replace(LETTER, id=UUID(int=1))
     async with box.mailer.session() as mailer:
         await mailer.send(other)
@@ -129,7 +129,7 @@ async def test_letters_of_a_round_arrive_as_if_each_were_alone(box: Box) -> None
 
 
 @pytest.mark.parametrize("recipient", NOT_ONE_ADDRESS)
-async def test_anything_but_one_bare_address_is_refused_before_anything_is_sent(box: Box, recipient: str) -> None:
+async def test_recipient_must_be_one_bare_address(box: Box, recipient: str) -> None:
     with pytest.raises(MailRefused) as refused:
         await box.mailer.send(replace(LETTER, recipient=recipient))
     assert "token" not in str(refused.value)
@@ -168,6 +168,6 @@ def test_a_sender_is_an_address_with_or_without_a_name(mail_from: str) -> None:
 @pytest.mark.parametrize(
     "mail_from", ["", "X", "a@b.c, d@e.f", "X <a@b.c>\r\nBcc: d@e.f", "<a b@c.d>", "X <a@b.c", "a@b.c>"]
 )
-def test_a_sender_that_is_not_one_address_is_named(mail_from: str) -> None:
+def test_sender_must_be_one_address(mail_from: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_MAIL_FROM"):
         parse_sender(mail_from)

@@ -72,7 +72,7 @@ def own_postgres(tmp_path: Path) -> Iterator[engines.Postgres]:
         yield started
 
 
-async def test_a_database_that_is_killed_refuses_at_once_and_serves_again_when_it_is_back(
+async def test_killed_database_refuses_at_once_and_recovers(
     own_postgres: engines.Postgres,
 ) -> None:
     async with database_at(own_postgres.url) as database:
@@ -122,7 +122,7 @@ def _is_outage(error: BaseException) -> bool:
     return isinstance(error, Refusal) and error.code is ErrorCode.UNAVAILABLE
 
 
-async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
+async def test_restart_costs_at_most_one_caller_a_dead_connection(
     own_postgres: engines.Postgres,
 ) -> None:
     async with database_at(own_postgres.url) as database:
@@ -140,7 +140,7 @@ async def test_after_a_restart_no_more_than_one_caller_meets_a_dead_connection(
 
 
 @pytest.mark.parametrize("moment", ["before it asks", "while it waits", "before it is done"])
-async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_nothing(
+async def test_database_killed_during_work_is_a_refusal_without_publication(
     own_postgres: engines.Postgres, moment: str
 ) -> None:
     async with database_at(own_postgres.url) as database:
@@ -166,7 +166,7 @@ async def test_a_work_whose_database_is_killed_under_it_is_refused_and_says_noth
         await all_returned(database)
 
 
-async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_back(
+async def test_revocation_store_refuses_without_a_database_and_recovers(
     own_postgres: engines.Postgres,
 ) -> None:
     async with database_at(own_postgres.url) as database:
@@ -191,7 +191,7 @@ async def test_floors_without_a_database_are_refused_and_known_again_when_it_is_
 # -- who hears of it -----------------------------------------------------------------------------------
 
 
-async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
+async def test_outage_is_logged_at_its_begin_and_end(
     own_postgres: engines.Postgres, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch(quiet=0))
@@ -228,7 +228,7 @@ async def test_an_outage_is_told_when_it_begins_and_when_it_is_over(
     assert own_postgres.password not in caplog.text
 
 
-async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_none(
+async def test_partial_outage_is_logged_once_and_conflicts_are_none(
     database: Database, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch(quiet=60))
@@ -245,7 +245,7 @@ async def test_an_outage_that_spares_some_is_told_once_and_who_lost_a_race_is_no
 # -- a database that is there, but --------------------------------------------------------------------------
 
 
-async def test_nobody_at_the_port_is_an_outage(migrated: str) -> None:
+async def test_refused_connection_is_an_outage(migrated: str) -> None:
     wrong = migrated.rsplit(":", 1)[0] + ":1/latchkey"
     async with database_at(wrong) as database:
         await refused(run(harness_on(database), "SELECT 1"))
@@ -260,7 +260,7 @@ async def test_a_database_that_does_not_let_us_in_is_an_outage(migrated: str, ch
         await refused(run(harness_on(database), "SELECT 1"))
 
 
-async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_whole(migrated: str) -> None:
+async def test_statement_timeout_is_an_outage_and_keeps_the_pool_whole(migrated: str) -> None:
     async with database_at(migrated, pool_size=2, deadline=0.3) as database:
         harness = harness_on(database)
         for _ in range(3):
@@ -272,7 +272,7 @@ async def test_a_statement_that_takes_too_long_is_an_outage_and_leaves_the_pool_
         await all_returned(database, pool_size=2)
 
 
-async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_answered(
+async def test_statement_timeout_is_no_outage_while_others_are_answered(
     migrated: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch())
@@ -289,7 +289,7 @@ async def test_a_statement_that_takes_too_long_is_no_outage_where_others_are_ans
     assert [it.message for it in caplog.records] == ["statement_timed_out"]
 
 
-async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migrated: str) -> None:
+async def test_deadline_covers_all_statements_of_a_work(migrated: str) -> None:
     async with database_at(migrated) as database:
         store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
         harness = StoreHarness(
@@ -299,7 +299,7 @@ async def test_a_work_has_its_time_altogether_however_many_statements_it_is(migr
         await run(harness, "SELECT 1")
 
 
-async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(database: Database) -> None:
+async def test_deadline_covers_all_works_of_a_request(database: Database) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
         store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
@@ -317,7 +317,7 @@ async def test_a_caller_waits_for_the_database_once_however_many_works_it_takes(
     await run(harness, "SELECT 1")
 
 
-async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: str) -> None:
+async def test_server_ends_an_idle_transaction(migrated: str) -> None:
     lock = text("SELECT pg_advisory_xact_lock(1)")
     async with database_at(migrated, deadline=0.6) as database, database_at(migrated, deadline=60) as other:
 
@@ -331,7 +331,7 @@ async def test_the_server_ends_a_transaction_in_which_nothing_happens(migrated: 
         assert is_failover(ended.value)
 
 
-async def test_a_pool_without_a_free_place_is_an_outage_and_nothing_else_suffers(migrated: str) -> None:
+async def test_exhausted_pool_is_an_outage_without_further_effect(migrated: str) -> None:
     async with database_at(migrated, pool_size=1, deadline=0.3) as database:
         harness = harness_on(database)
         async with harness.begin() as work:
@@ -353,7 +353,7 @@ async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.
                 await refused(run(harness, "SELECT 2"))
 
 
-async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(database: Database) -> None:
+async def test_of_two_deadlocked_works_one_is_refused(database: Database) -> None:
     harness = harness_on(database)
     users = [await harness.user(f"dead{number}@example.org") for number in range(2)]
     both_in = asyncio.Barrier(2)
@@ -371,7 +371,7 @@ async def test_of_two_works_in_a_deadlock_one_is_refused_and_the_other_done(data
     assert len({user.password_hash for user in kept if user is not None}) == 1
 
 
-async def test_a_database_that_only_reads_is_an_outage_for_whoever_writes(database: Database) -> None:
+async def test_read_only_database_is_an_outage_for_writers(database: Database) -> None:
     harness = harness_on(database)
 
     async def write() -> None:
@@ -402,7 +402,7 @@ async def test_a_connection_that_an_operator_ends_is_an_outage(database: Databas
 # -- what is no outage ------------------------------------------------------------------------------------
 
 
-async def test_our_own_mistakes_are_not_excused_as_outages(database: Database) -> None:
+async def test_programming_errors_are_not_outages(database: Database) -> None:
     harness = harness_on(database)
     user = await harness.user()
 
@@ -429,7 +429,7 @@ async def test_our_own_mistakes_are_not_excused_as_outages(database: Database) -
     await run(harness, "SELECT 1")
 
 
-async def test_what_is_raised_by_whoever_works_passes_as_it_is(database: Database) -> None:
+async def test_exceptions_of_the_work_pass_unchanged(database: Database) -> None:
     harness = harness_on(database)
 
     async def undone() -> None:

@@ -66,7 +66,7 @@ async def parked(harness: StoreHarness, limit: int = 10) -> list[OutboxMail]:
 # -- owing and leasing ------------------------------------------------------------------------------------
 
 
-async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(harness: StoreHarness) -> None:
+async def test_leased_mail_is_the_queued_one_with_another_due_time(harness: StoreHarness) -> None:
     client_info = ClientInfo(ip="2001:db8::1", user_agent="Firefox/140.0 \u00fc")
     mail = OutboxMail.queued(
         MailKind.RESET, "ada@example.org", id=new_id(), now=NOW, user_id=new_id(), client_info=client_info
@@ -76,7 +76,7 @@ async def test_a_mail_is_leased_as_it_was_owed_but_for_when_it_is_due(harness: S
     assert await leasing(harness)() == [replace(mail, due_at=NOW + LEASE, attempts=1)]
 
 
-async def test_workers_hear_of_a_mail_once_the_work_is_done_and_not_before(harness: StoreHarness) -> None:
+async def test_workers_are_notified_after_the_commit(harness: StoreHarness) -> None:
     first, second = queued_mail(), queued_mail()
     async with harness.begin() as work:
         await work.outbox.add(first)
@@ -85,13 +85,13 @@ async def test_workers_hear_of_a_mail_once_the_work_is_done_and_not_before(harne
     assert harness.nudged == [first.id, second.id]
 
 
-async def test_nothing_is_leased_before_it_is_due(harness: StoreHarness) -> None:
+async def test_mail_is_not_leased_before_it_is_due(harness: StoreHarness) -> None:
     mail = await harness.mail(due_at=LATER)
     assert await leasing(harness, now=LATER - timedelta(microseconds=1))() == []
     assert [found.id for found in await leasing(harness, now=LATER)()] == [mail.id]
 
 
-async def test_what_has_been_due_longest_is_leased_first(harness: StoreHarness) -> None:
+async def test_most_overdue_mail_is_leased_first(harness: StoreHarness) -> None:
     late, early, latest = [await harness.mail(due_at=NOW + timedelta(seconds=second)) for second in (2, 1, 3)]
     batches = [[mail.id for mail in await leasing(harness, now=LATER, limit=limit)()] for limit in (1, 1, 5)]
     assert batches == [[early.id], [late.id], [latest.id]]
@@ -112,14 +112,14 @@ async def order(harness: StoreHarness, mails: int) -> list[UUID]:
     return [(await leased(harness, now=NOW + timedelta(hours=3))).id for _ in range(mails)]
 
 
-async def test_a_network_that_asks_for_many_mails_lets_those_of_others_go_first(harness: StoreHarness) -> None:
+async def test_network_with_many_mails_lets_others_go_first(harness: StoreHarness) -> None:
     crowd = [asked(MailKind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
     others = [asked(MailKind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)]
     await owe(harness, *crowd, *others)
     assert await order(harness, 33) == [mail.id for mail in (*crowd[:3], *others, *crowd[3:])]
 
 
-async def test_what_a_person_waits_for_is_sent_before_notices(harness: StoreHarness) -> None:
+async def test_requested_mails_are_sent_before_notices(harness: StoreHarness) -> None:
     notices = [asked(kind, "203.0.113.7") for kind in MailKind if not kind.is_awaited]
     awaited = [asked(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in MailKind if kind.is_awaited]
     await owe(harness, *notices, *awaited)
@@ -155,13 +155,13 @@ async def test_mails_without_a_requesting_network_are_not_delayed(harness: Store
     assert (await order(harness, 6))[:5] == [mail.id for mail in mails]
 
 
-async def test_a_worker_gets_no_more_than_it_asked_for(harness: StoreHarness) -> None:
+async def test_lease_respects_its_limit(harness: StoreHarness) -> None:
     for _ in range(7):
         await harness.mail()
     assert [len(await leasing(harness, limit=3)()) for _ in range(4)] == [3, 3, 1, 0]
 
 
-async def test_one_mail_can_be_asked_for(harness: StoreHarness) -> None:
+async def test_one_mail_can_be_leased_by_id(harness: StoreHarness) -> None:
     mail, other = await harness.mail(), await harness.mail()
     assert await leasing(harness, only=new_id())() == []
     assert [found.id for found in await leasing(harness, only=other.id)()] == [other.id]
@@ -187,7 +187,7 @@ async def test_no_two_workers_get_the_same_mail(harness: StoreHarness) -> None:
     assert sorted(got) == [mail.id for mail in mails]
 
 
-async def test_of_many_workers_that_heard_of_one_mail_one_gets_it(harness: StoreHarness) -> None:
+async def test_of_many_workers_one_leases_a_mail(harness: StoreHarness) -> None:
     for _ in range(10):
         mail = await harness.mail()
         batches = await run_concurrently([leasing(harness, limit=1, only=mail.id)] * 10)
@@ -208,7 +208,7 @@ async def test_mail_of_an_earlier_release_tells_no_place(database: Database, eng
     assert mail.client_info == UNKNOWN_CLIENT
 
 
-async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Database) -> None:
+async def test_worker_skips_mails_that_another_is_leasing(database: Database) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
         store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
@@ -226,13 +226,13 @@ async def test_a_worker_does_not_wait_for_what_another_is_taking(database: Datab
 
 
 @pytest.mark.parametrize("outcome", list(DeliveryOutcome))
-async def test_a_settled_mail_is_never_leased_again(harness: StoreHarness, outcome: DeliveryOutcome) -> None:
+async def test_settled_mail_is_never_leased_again(harness: StoreHarness, outcome: DeliveryOutcome) -> None:
     await harness.mail()
     await settle(harness, await leased(harness), outcome)
     assert await leasing(harness, now=NOW + timedelta(days=30))() == []
 
 
-async def test_a_postponed_mail_is_due_when_it_was_postponed_to(harness: StoreHarness) -> None:
+async def test_postponed_mail_is_due_at_the_new_time(harness: StoreHarness) -> None:
     await harness.mail()
     await postpone(harness, await leased(harness), LATER, "the server is busy")
     assert await leasing(harness, now=LATER - timedelta(microseconds=1))() == []
@@ -240,7 +240,7 @@ async def test_a_postponed_mail_is_due_when_it_was_postponed_to(harness: StoreHa
     assert (mail.attempts, mail.note) == (2, "the server is busy")
 
 
-async def test_a_late_worker_changes_nothing_about_a_mail_that_another_has_taken(harness: StoreHarness) -> None:
+async def test_late_worker_changes_nothing_about_a_mail_leased_by_another(harness: StoreHarness) -> None:
     await harness.mail()
     late = await leased(harness)
     holder = await leased(harness, now=NOW + LEASE)
@@ -252,7 +252,7 @@ async def test_a_late_worker_changes_nothing_about_a_mail_that_another_has_taken
     assert again == replace(holder, due_at=NOW + 3 * LEASE, attempts=3)
 
 
-async def test_a_late_worker_changes_nothing_about_a_mail_that_is_settled(harness: StoreHarness) -> None:
+async def test_late_worker_changes_nothing_about_a_settled_mail(harness: StoreHarness) -> None:
     await harness.mail()
     mail = await leased(harness)
     await settle(harness, mail, DeliveryOutcome.PARKED, "refused")
@@ -261,13 +261,13 @@ async def test_a_late_worker_changes_nothing_about_a_mail_that_is_settled(harnes
     assert [found.note for found in await parked(harness)] == ["refused"]
 
 
-async def test_settling_what_was_never_owed_changes_nothing(harness: StoreHarness) -> None:
+async def test_settling_an_unknown_mail_changes_nothing(harness: StoreHarness) -> None:
     await settle(harness, replace(queued_mail(), attempts=1), DeliveryOutcome.PARKED)
     await postpone(harness, replace(queued_mail(), attempts=1), NOW)
     assert await parked(harness) == await leasing(harness)() == []
 
 
-async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it(harness: StoreHarness) -> None:
+async def test_concurrent_settling_and_leasing_have_one_winner(harness: StoreHarness) -> None:
     for _ in range(30):
         await harness.mail()
         holder = await leased(harness)
@@ -290,7 +290,7 @@ async def test_whoever_settles_and_whoever_takes_over_at_once_never_both_have_it
 # -- parking and redriving --------------------------------------------------------------------------------
 
 
-async def test_parked_mails_are_listed_oldest_first_and_no_more_than_asked_for(harness: StoreHarness) -> None:
+async def test_parked_mails_are_listed_oldest_first_up_to_the_limit(harness: StoreHarness) -> None:
     mails = [await harness.mail() for _ in range(4)]
     for mail in reversed(await leasing(harness)()):
         await settle(
@@ -305,7 +305,7 @@ async def test_parked_mails_are_listed_oldest_first_and_no_more_than_asked_for(h
     ]
 
 
-async def test_a_redriven_mail_is_due_as_if_it_were_new_and_workers_hear_of_it(harness: StoreHarness) -> None:
+async def test_redriven_mail_is_due_at_once_and_notified(harness: StoreHarness) -> None:
     mail = await harness.mail()
     await settle(harness, await leased(harness), DeliveryOutcome.PARKED)
     harness.nudged.clear()
@@ -339,7 +339,7 @@ async def test_only_a_parked_mail_is_redriven_and_only_once(harness: StoreHarnes
 # -- undoing ----------------------------------------------------------------------------------------------
 
 
-async def test_an_exception_undoes_every_change_to_mails_and_nobody_is_nudged(harness: StoreHarness) -> None:
+async def test_exception_undoes_changes_to_mails_without_notification(harness: StoreHarness) -> None:
     for _ in range(4):
         await harness.mail()
     due, held, given, over = await leasing(harness)()

@@ -53,7 +53,7 @@ async def recorded(engine: AsyncEngine, user_id: UUID) -> tuple[str | None, obje
 
 
 @pytest.mark.parametrize("action", ROWS)
-async def test_verification_knows_and_records_the_provenance(
+async def test_verification_records_the_provenance(
     store: PostgresStore, engine: AsyncEngine, action: EventType
 ) -> None:
     user_id = await inserted_by_old_release(engine, action)
@@ -65,7 +65,7 @@ async def test_verification_knows_and_records_the_provenance(
     assert await recorded(engine, user_id) == ROWS[action]
 
 
-async def test_import_knows_who_was_imported(store: PostgresStore, engine: AsyncEngine) -> None:
+async def test_import_recognizes_imported_users(store: PostgresStore, engine: AsyncEngine) -> None:
     for action in ROWS:
         await inserted_by_old_release(engine, action)
     async with store.begin() as work:

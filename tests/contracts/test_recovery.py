@@ -10,7 +10,7 @@ from tests.support.recovery import Theft
 from tests.support.world import World
 
 
-def test_the_owner_of_the_mailbox_recovers_over_postgresql(migrated: str) -> None:
+def test_owner_of_the_mailbox_recovers_over_postgresql(migrated: str) -> None:
     class InPostgres(Theft):
         database: Database
 

@@ -51,7 +51,7 @@ class Counter(MemoryRateLimiter):
 # -- what is kept -----------------------------------------------------------------------------------------
 
 
-async def test_who_is_counted_stands_nowhere_and_everything_expires(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_redis_holds_no_identity_and_everything_expires(valkey: engines.Valkey, redis: "Redis") -> None:
     async with counting(valkey.url) as limits:
         for limit in Limit:
             receipt = await limits.spend(Bucket(limit, (ADA, "203.0.113.77", "2001:db8:1:2::/64")))
@@ -69,9 +69,7 @@ async def test_who_is_counted_stands_nowhere_and_everything_expires(valkey: engi
             assert re.fullmatch(rb"[0-9a-f]{16}", mark)
 
 
-async def test_a_key_tells_nothing_without_the_secret_and_its_change_begins_anew(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_keys_need_the_secret_and_changing_it_starts_afresh(valkey: engines.Valkey, redis: "Redis") -> None:
     for secret in (SECRET, SECRET[::-1]):
         async with counting(valkey.url, secret=secret) as limits:
             assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
@@ -79,7 +77,7 @@ async def test_a_key_tells_nothing_without_the_secret_and_its_change_begins_anew
     assert len(await redis.keys(KEYS)) == 2
 
 
-async def test_a_bucket_keeps_no_more_than_it_may_need(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_bucket_stores_no_more_than_needed(valkey: engines.Valkey, redis: "Redis") -> None:
     bucket, clock = Bucket(Limit.MAIL, (ADA,)), Clock()
     async with clock.stopped(redis), counting(valkey.url) as limits:
         for _ in range(12):
@@ -113,9 +111,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-async def test_of_200_at_once_in_two_processes_exactly_as_many_pass_as_may(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_of_200_attempts_in_two_processes_the_limit_passes(valkey: engines.Valkey, redis: "Redis") -> None:
     pipe = asyncio.subprocess.PIPE
     command = [sys.executable, "-c", SCRIPT, valkey.url]
     both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe) for _ in range(2)]
@@ -137,7 +133,7 @@ async def test_hundreds_of_callers_share_round_trips_and_one_connection(
         assert len(await redis.client_list()) == 2
 
 
-async def test_a_thousand_callers_that_leave_at_random_disturb_nobody(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_cancelled_callers_disturb_no_other(valkey: engines.Valkey, redis: "Redis") -> None:
     dice = random.Random(7)
     counter = Counter()
     async with counting(valkey.url, fallback=counter) as limits:
@@ -161,7 +157,7 @@ async def test_a_thousand_callers_that_leave_at_random_disturb_nobody(valkey: en
         assert counter.asked == 0
 
 
-async def test_who_leaves_before_the_answer_has_spent_all_the_same(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_caller_cancelled_before_the_answer_is_counted(valkey: engines.Valkey, redis: "Redis") -> None:
     async with counting(valkey.url) as limits:
         for _ in range(10):
             leaving = asyncio.create_task(limits.spend(LOGIN))
@@ -183,7 +179,7 @@ async def fills(limits: Limits, times: int) -> None:
     assert (await limiter.refuses(LOGIN, NETWORK)).reason == Limit.LOGIN
 
 
-async def test_while_redis_is_gone_the_process_counts_its_part(caplog: pytest.LogCaptureFixture) -> None:
+async def test_process_counts_its_share_while_redis_is_down(caplog: pytest.LogCaptureFixture) -> None:
     counter = Counter(processes=2)
     with caplog.at_level(logging.WARNING):
         async with counting(NOBODY, fallback=counter, pause=0.0) as limits:
@@ -197,7 +193,7 @@ async def test_while_redis_is_gone_the_process_counts_its_part(caplog: pytest.Lo
     assert "rate_limits_per_process" in caplog.text
 
 
-async def test_a_redis_that_is_killed_is_stood_in_for_and_heals_with_what_it_knew(
+async def test_killed_redis_is_replaced_by_memory_and_recovers(
     own_valkey: engines.Valkey, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = Redis.from_url(own_valkey.url)
@@ -238,7 +234,7 @@ async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines
         assert await LimiterHarness(counter, Clock()).room(LOGIN) == 10
 
 
-async def test_a_redis_that_is_emptied_begins_anew(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_emptied_redis_starts_afresh(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = Counter()
     async with counting(valkey.url, fallback=counter) as limits:
         await fills(limits, 10)
@@ -248,9 +244,7 @@ async def test_a_redis_that_is_emptied_begins_anew(valkey: engines.Valkey, redis
     assert counter.asked == 0
 
 
-async def test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = Counter()
     async with (
         proxy(valkey.url) as wire,
@@ -273,9 +267,7 @@ async def test_a_silent_redis_costs_one_deadline_and_then_nobody_waits_for_it(
         assert counter.asked == asked + 100
 
 
-async def test_whoever_came_while_redis_failed_others_does_not_wait_for_it_as_well(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_waiting_callers_share_the_timeout_of_a_failing_redis(valkey: engines.Valkey, redis: "Redis") -> None:
     async with proxy(valkey.url) as wire, counting(wire.url, deadline=0.5, pause=30.0) as limits:
         await limits.spend(LOGIN)
         wire.cut()
@@ -287,9 +279,7 @@ async def test_whoever_came_while_redis_failed_others_does_not_wait_for_it_as_we
         assert all(other.done() for other in others)
 
 
-async def test_while_one_looks_whether_redis_speaks_again_nobody_else_waits(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_probe_of_a_silent_redis_delays_no_other(valkey: engines.Valkey, redis: "Redis") -> None:
     async with proxy(valkey.url) as wire, counting(wire.url, pause=30.0) as limits:
         wire.cut()
         limits._down = True
@@ -304,9 +294,7 @@ async def test_while_one_looks_whether_redis_speaks_again_nobody_else_waits(
         assert not limits._down
 
 
-async def test_a_silent_redis_that_speaks_again_counts_again_by_itself(
-    valkey: engines.Valkey, redis: "Redis"
-) -> None:
+async def test_silent_redis_is_used_again_after_recovery(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = Counter()
     async with proxy(valkey.url) as wire, counting(wire.url, fallback=counter, deadline=1.0) as limits:
         wire.cut()
@@ -329,7 +317,7 @@ async def test_a_redis_that_stands_still_is_stood_in_for(valkey: engines.Valkey,
 
 
 @pytest.mark.parametrize("trouble", ["full", "a replica", "another kind", "wrong password"])
-async def test_whatever_redis_refuses_the_process_counts(
+async def test_error_of_redis_falls_back_to_memory(
     own_valkey: engines.Valkey, valkey: engines.Valkey, trouble: str
 ) -> None:
     client = Redis.from_url(own_valkey.url)
@@ -353,7 +341,7 @@ async def test_whatever_redis_refuses_the_process_counts(
     await client.aclose()
 
 
-async def test_what_is_said_about_trouble_names_nobody(
+async def test_logs_about_redis_contain_no_identity(
     valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
     async with counting(valkey.url) as limits:

@@ -59,7 +59,7 @@ async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
         assert moved == (None if cannot else (session.advanced(now=LATER, lifetimes=LIFETIMES), user))
 
 
-async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(rows: StoreHarness) -> None:
+async def test_refresh_with_another_generation_gets_nothing(rows: StoreHarness) -> None:
     session = await rows.session(await rows.user())
     await renewed(rows, session)
     before, now, ahead = await asyncio.gather(*(renewed(rows, session, generation) for generation in (1, 2, 9)))
@@ -69,7 +69,9 @@ async def test_who_asks_for_another_generation_of_the_same_session_gets_nothing(
 
 
 @pytest.mark.parametrize("ended", [False, True])
-async def test_nobody_waits_for_another_s_session(rows: StoreHarness, engine: AsyncEngine, ended: bool) -> None:
+async def test_refresh_does_not_wait_for_another_session(
+    rows: StoreHarness, engine: AsyncEngine, ended: bool
+) -> None:
     user = await rows.user()
     held, free, later = [await rows.session(user) for _ in range(3)]
     async with engine.begin() as connection:
@@ -86,7 +88,9 @@ async def test_nobody_waits_for_another_s_session(rows: StoreHarness, engine: As
     assert (await waiting is None) == ended
 
 
-async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: StoreHarness, engine: AsyncEngine) -> None:
+async def test_refresh_that_waited_for_a_role_change_has_the_new_role(
+    rows: StoreHarness, engine: AsyncEngine
+) -> None:
     user = await rows.user(role=Role.ADMIN)
     session = await rows.session(user)
     async with engine.begin() as connection:
@@ -99,7 +103,7 @@ async def test_who_waited_for_a_change_of_role_has_the_new_one(rows: StoreHarnes
     assert (moved[0].generation, moved[1].role) == (2, Role.MEMBER)
 
 
-async def test_what_a_server_wakes_up_to_is_not_done_any_more(
+async def test_stalled_server_does_not_execute_expired_refreshes(
     rows: StoreHarness, database: Database, engine: AsyncEngine
 ) -> None:
     """Else whoever was told that it is away, and asks again after the grace, would have been robbed."""
@@ -132,9 +136,7 @@ async def test_what_a_server_wakes_up_to_is_not_done_any_more(
     assert (await rows.load_session(session.id)).generation == 1
 
 
-async def test_many_who_wait_for_one_session_leave_connections_for_others(
-    rows: StoreHarness, engine: AsyncEngine
-) -> None:
+async def test_waits_for_one_session_leave_connections_for_others(rows: StoreHarness, engine: AsyncEngine) -> None:
     user = await rows.user()
     held, free = await rows.session(user), await rows.session(user)
     async with engine.begin() as connection:
@@ -147,7 +149,7 @@ async def test_many_who_wait_for_one_session_leave_connections_for_others(
     assert {one and one[0].generation for one in await asyncio.gather(*waiting)} == {2, None}
 
 
-async def test_who_leaves_takes_nobody_s_renewal_along(rows: StoreHarness) -> None:
+async def test_cancelled_refresh_cancels_no_other(rows: StoreHarness) -> None:
     user = await rows.user()
     leaving, staying = await rows.session(user), await rows.session(user)
     calls = [asyncio.create_task(renewed(rows, session)) for session in (leaving, staying)]

@@ -59,7 +59,7 @@ async def test_only_the_living_of_the_same_user_count(harness: StoreHarness) -> 
 
 
 @pytest.mark.parametrize("most", [1, FEW])
-async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(harness: StoreHarness, most: int) -> None:
+async def test_twenty_concurrent_logins_respect_the_cap(harness: StoreHarness, most: int) -> None:
     user = await harness.user()
     sessions = [new_session(user, now=NOW + timedelta(milliseconds=number)) for number in range(20)]
     entered = await run_concurrently(partial(enter, harness, session, most=most) for session in sessions)
@@ -69,7 +69,7 @@ async def test_of_twenty_who_log_in_at_once_exactly_so_many_are_alive(harness: S
     assert {harness.blocklist.revoked[session] for session in evicted} == {ENDED}
 
 
-async def test_what_is_ended_by_its_owner_meanwhile_is_not_ended_again(harness: StoreHarness) -> None:
+async def test_session_ended_by_its_owner_is_not_evicted(harness: StoreHarness) -> None:
     user = await harness.user()
     first, second = new_session(user), new_session(user, now=LATER)
     await enter(harness, first)
@@ -79,7 +79,7 @@ async def test_what_is_ended_by_its_owner_meanwhile_is_not_ended_again(harness: 
     assert (await harness.load_session(first.id)).end_reason is EndReason.LOGOUT
 
 
-async def test_the_one_that_has_come_stays_however_late_its_clock_says_it_is(harness: StoreHarness) -> None:
+async def test_newest_login_stays_whatever_its_clock_says(harness: StoreHarness) -> None:
     user = await harness.user()
     ahead, behind = new_session(user, now=LATER), new_session(user)
     await enter(harness, ahead, most=1)
@@ -87,7 +87,7 @@ async def test_the_one_that_has_come_stays_however_late_its_clock_says_it_is(har
     assert await alive(harness, user) == [behind]
 
 
-async def test_a_login_that_is_undone_has_ended_nobodys_session(harness: StoreHarness) -> None:
+async def test_rolled_back_login_evicts_no_session(harness: StoreHarness) -> None:
     user = await harness.user()
     first, second = new_session(user), new_session(user, now=LATER)
     await enter(harness, first)

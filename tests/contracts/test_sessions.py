@@ -96,7 +96,7 @@ async def noted(harness: StoreHarness, user: User) -> list[AuditEvent]:
 # -- opening ----------------------------------------------------------------------------------------------
 
 
-async def test_a_session_comes_back_as_it_was_opened(harness: StoreHarness) -> None:
+async def test_session_is_stored_unchanged(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", role=Role.MODERATOR)
     session = replace(
         new_session(user),
@@ -109,12 +109,12 @@ async def test_a_session_comes_back_as_it_was_opened(harness: StoreHarness) -> N
     assert await kept(harness, new_session(user)) is None
 
 
-async def test_a_claim_may_have_a_session(harness: StoreHarness) -> None:
+async def test_unverified_user_may_have_a_session(harness: StoreHarness) -> None:
     user = await harness.user(proven=False)
     assert await entering(harness, new_session(user))() == user
 
 
-async def test_nothing_opens_under_old_credentials_a_ban_or_without_a_user(harness: StoreHarness) -> None:
+async def test_session_does_not_open_with_old_credentials_or_a_disabled_user(harness: StoreHarness) -> None:
     user = await harness.user()
     banned = await harness.user("banned@example.org")
     async with harness.begin() as work:
@@ -133,7 +133,7 @@ async def test_nothing_opens_under_old_credentials_a_ban_or_without_a_user(harne
         assert await noted(harness, someone) == []
 
 
-async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_time(harness: StoreHarness) -> None:
+async def test_no_login_survives_a_concurrent_password_change_or_ban(harness: StoreHarness) -> None:
     for number in range(ROUNDS):
         user = await harness.user(f"login{number}@example.org")
         sessions = [new_session(user) for _ in range(3)]
@@ -157,7 +157,7 @@ async def test_no_login_outlives_a_new_password_or_a_ban_that_came_at_the_same_t
 # -- advancing --------------------------------------------------------------------------------------------
 
 
-async def test_a_session_advances_as_the_domain_says(harness: StoreHarness) -> None:
+async def test_refresh_follows_the_domain_rules(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
     session = await harness.session(user)
     for now in (NOW + timedelta(days=6), NOW + timedelta(days=12, microseconds=7), NOW + timedelta(days=18)):
@@ -168,7 +168,7 @@ async def test_a_session_advances_as_the_domain_says(harness: StoreHarness) -> N
 
 
 @pytest.mark.parametrize("days", [0, 22, 23, 24, 29])
-async def test_a_session_never_outlives_its_absolute_end(harness: StoreHarness, days: int) -> None:
+async def test_session_never_outlives_its_absolute_end(harness: StoreHarness, days: int) -> None:
     lifetimes = Lifetimes(refresh=timedelta(days=30), session=timedelta(days=30, microseconds=1))
     user = await harness.user()
     session = new_session(user)
@@ -181,9 +181,7 @@ async def test_a_session_never_outlives_its_absolute_end(harness: StoreHarness, 
 
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
-async def test_a_day_has_24_hours_whatever_clock_the_server_lives_by(
-    migrated: str, engine: AsyncEngine, zone: str
-) -> None:
+async def test_day_has_24_hours_in_any_server_time_zone(migrated: str, engine: AsyncEngine, zone: str) -> None:
     """In New York the thirty days after 1 March 2026 are an hour short."""
     admin, database = engine, engine.url.database
     async with admin.connect() as connection:
@@ -219,7 +217,7 @@ async def test_a_session_advances_from_its_own_generation_only(harness: StoreHar
     assert await kept(harness, session) == session
 
 
-async def test_a_session_that_is_over_does_not_advance(harness: StoreHarness) -> None:
+async def test_ended_session_does_not_advance(harness: StoreHarness) -> None:
     user = await harness.user()
     expired, ended = await harness.session(user), await harness.session(user)
     await ending(harness, ended)()
@@ -236,7 +234,7 @@ async def test_a_session_without_a_user_does_not_advance(harness: StoreHarness) 
     assert await advancing(harness, session)() is None
 
 
-async def test_twenty_who_renew_at_once_move_one_generation(harness: StoreHarness) -> None:
+async def test_twenty_concurrent_refreshes_advance_one_generation(harness: StoreHarness) -> None:
     session = await harness.session(await harness.user())
     moved = [answer for answer in await run_concurrently([advancing(harness, session)] * 20) if answer is not None]
     assert {session.generation for session, _ in moved} == {2}
@@ -261,7 +259,7 @@ async def test_no_renewal_survives_an_ending_that_came_at_the_same_time(harness:
         assert harness.blocklist.revoked[session.id] == ENDED
 
 
-async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(harness: StoreHarness) -> None:
+async def test_valid_generation_has_no_old_role(harness: StoreHarness) -> None:
     for number in range(ROUNDS):
         user = await harness.user(f"demoted{number}@example.org", role=Role.ADMIN)
         session = await harness.session(user)
@@ -285,7 +283,7 @@ async def test_no_generation_that_is_still_welcome_was_issued_with_the_old_role(
         assert harness.blocklist.revoked[session.id] == min_generation
 
 
-async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_token(harness: StoreHarness) -> None:
+async def test_login_during_a_role_change_has_the_new_role_or_is_revoked(harness: StoreHarness) -> None:
     for number in range(ROUNDS):
         user = await harness.user(f"entering{number}@example.org", role=Role.ADMIN)
         session = new_session(user)
@@ -304,7 +302,7 @@ async def test_a_login_during_a_change_of_role_has_the_new_role_or_an_outdated_t
 # -- ending -----------------------------------------------------------------------------------------------
 
 
-async def test_an_ending_keeps_its_time_and_reason(harness: StoreHarness) -> None:
+async def test_ended_session_keeps_its_time_and_reason(harness: StoreHarness) -> None:
     session = await harness.session(await harness.user())
     assert await ending(harness, session, EndReason.REFRESH_REUSED)()
     over = session.ended(now=LATER, reason=EndReason.REFRESH_REUSED)
@@ -313,13 +311,13 @@ async def test_an_ending_keeps_its_time_and_reason(harness: StoreHarness) -> Non
     assert await kept(harness, session) == over
 
 
-async def test_of_many_who_end_a_session_at_once_one_did_and_all_are_in_force(harness: StoreHarness) -> None:
+async def test_of_many_concurrent_ends_one_counts_and_all_are_in_force(harness: StoreHarness) -> None:
     session = await harness.session(await harness.user())
     assert sorted(await run_concurrently([ending(harness, session)] * 10)) == [False] * 9 + [True]
     assert harness.blocklist.published == [{session.id: ENDED}] * 10
 
 
-async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(harness: StoreHarness) -> None:
+async def test_login_and_logout_events_are_stored_once(harness: StoreHarness) -> None:
     user = await harness.user()
     session = new_session(user)
     entry, exits = (
@@ -343,13 +341,13 @@ async def test_what_is_noted_of_an_opening_and_an_ending_is_noted_once(harness: 
     assert harness.blocklist.revoked == {session.id: ENDED}
 
 
-async def test_ending_what_does_not_exist_ends_nothing_but_is_put_in_force(harness: StoreHarness) -> None:
+async def test_ending_an_unknown_session_is_published(harness: StoreHarness) -> None:
     session = new_session(await harness.user())
     assert not await ending(harness, session)()
     assert harness.blocklist.revoked == {session.id: ENDED}
 
 
-async def test_ending_all_ends_the_living_sessions_of_one_user(harness: StoreHarness) -> None:
+async def test_end_all_ends_the_active_sessions_of_one_user(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     sessions = [await harness.session(user) for _ in range(3)]
     theirs = await harness.session(other)
@@ -361,7 +359,7 @@ async def test_ending_all_ends_the_living_sessions_of_one_user(harness: StoreHar
     assert await ending_all(harness, claim())() == 0
 
 
-async def test_ending_all_also_waits_for_endings_that_nobody_has_seen_in_force(harness: StoreHarness) -> None:
+async def test_end_all_waits_for_pending_revocations(harness: StoreHarness) -> None:
     """Another process may have ended one a moment ago, and not have told anybody yet."""
     user = await harness.user()
     before, alive = await harness.session(user), await harness.session(user)
@@ -377,7 +375,7 @@ async def test_ending_all_also_waits_for_endings_that_nobody_has_seen_in_force(h
     assert harness.blocklist.published == []
 
 
-async def test_outdating_raises_the_floors_above_what_was_issued(harness: StoreHarness) -> None:
+async def test_revoking_access_tokens_raises_min_generation(harness: StoreHarness) -> None:
     user = await harness.user()
     young, old, over = [await harness.session(user) for _ in range(3)]
     await advancing(harness, old)()
@@ -392,7 +390,7 @@ async def test_outdating_raises_the_floors_above_what_was_issued(harness: StoreH
     assert (moved[0].generation, moved[0].min_generation) == (2, 2)
 
 
-async def test_outdating_and_ending_at_once_never_bring_a_session_back(harness: StoreHarness) -> None:
+async def test_revoking_tokens_never_revives_an_ended_session(harness: StoreHarness) -> None:
     user = await harness.user()
     for _ in range(20):
         sessions = [await harness.session(user) for _ in range(3)]
@@ -412,7 +410,7 @@ async def test_outdating_and_ending_at_once_never_bring_a_session_back(harness: 
 # -- putting in force, and undoing ------------------------------------------------------------------------
 
 
-async def test_an_ending_is_in_force_when_the_work_has_been_left_and_not_before(harness: StoreHarness) -> None:
+async def test_ended_session_is_in_force_after_the_commit(harness: StoreHarness) -> None:
     session = await harness.session(await harness.user())
     async with harness.begin() as work:
         await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
@@ -422,7 +420,7 @@ async def test_an_ending_is_in_force_when_the_work_has_been_left_and_not_before(
     assert await harness.revocations.pending() == {session.id: ENDED}
 
 
-async def test_an_exception_undoes_every_change_to_sessions_and_puts_nothing_in_force(harness: StoreHarness) -> None:
+async def test_exception_undoes_changes_to_sessions_and_publishes_nothing(harness: StoreHarness) -> None:
     user = await harness.user()
     sessions = [await harness.session(user) for _ in range(3)]
     added = new_session(user)
@@ -472,9 +470,7 @@ async def opened_from(harness: StoreHarness, user: User, ip: str) -> Session:
         ("2001:db8:1:2:3::4", "2001:db8:1:2:ffff::", "2001:db8:1:3:3::4"),
     ],
 )
-async def test_somebody_is_known_where_a_session_of_theirs_is_alive(
-    harness: StoreHarness, ip: str, same: str, other: str
-) -> None:
+async def test_active_session_makes_a_network_known(harness: StoreHarness, ip: str, same: str, other: str) -> None:
     user = await harness.user(username="Ada.L")
     for login in ("ada@example.org", "ada.l", "ADA.L"):
         assert not await known(harness, login, ip)
@@ -489,12 +485,12 @@ async def test_somebody_is_known_where_a_session_of_theirs_is_alive(
     assert not await known(harness, "ada@example.org", ip)
 
 
-async def test_a_session_from_nowhere_makes_nobody_known(harness: StoreHarness) -> None:
+async def test_session_without_an_address_makes_no_network_known(harness: StoreHarness) -> None:
     await opened_from(harness, await harness.user(), "")
     assert not await known(harness, "ada@example.org", "203.0.113.7")
 
 
-async def test_of_those_who_share_a_name_the_one_who_would_log_in_is_known(harness: StoreHarness) -> None:
+async def test_among_rivals_the_one_who_would_log_in_is_known(harness: StoreHarness) -> None:
     first, second = await harness.user(proven=False), await harness.user(proven=False)
     await opened_from(harness, first, "203.0.113.7")
     await opened_from(harness, second, "203.0.113.8")
@@ -504,7 +500,7 @@ async def test_of_those_who_share_a_name_the_one_who_would_log_in_is_known(harne
     assert [await known(harness, first.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [True, False]
 
 
-async def test_only_the_newest_fifty_sessions_make_somebody_known(harness: StoreHarness) -> None:
+async def test_only_the_newest_fifty_sessions_make_a_network_known(harness: StoreHarness) -> None:
     user = await harness.user()
     await opened_from(harness, user, "203.0.113.7")
     for _ in range(49):

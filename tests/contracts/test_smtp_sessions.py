@@ -38,7 +38,7 @@ async def sent(server: Script, letters: list[RenderedMail]) -> None:
             await line.send(letter)
 
 
-async def test_the_letters_of_a_round_go_over_one_connection_each_to_its_recipient() -> None:
+async def test_mails_of_a_session_share_a_connection() -> None:
     async with scripted() as server:
         await sent(server, LETTERS[:2])
     assert server.heard == [
@@ -54,7 +54,7 @@ async def test_the_letters_of_a_round_go_over_one_connection_each_to_its_recipie
     assert arrived(server) == [letter.id for letter in LETTERS[:2]]
 
 
-async def test_a_round_without_letters_goes_nowhere() -> None:
+async def test_session_without_mails_does_not_connect() -> None:
     async with scripted() as server:
         await sent(server, [])
         await asyncio.sleep(0)
@@ -86,7 +86,7 @@ async def test_a_server_that_hangs_up_after_each_letter_gets_each_once(end: str)
 
 
 @pytest.mark.parametrize("answer", ["421 closing", "450 later", "550 no", DROP])
-async def test_what_a_new_connection_is_told_is_the_answer(answer: str) -> None:
+async def test_refusal_of_a_new_connection_is_the_result(answer: str) -> None:
     async with scripted(MAIL=answer) as server, mailer(server).session() as line:
         for letter in LETTERS[:2]:
             with pytest.raises((MailDelayed, MailRefused), match="MAIL"):
@@ -96,9 +96,7 @@ async def test_what_a_new_connection_is_told_is_the_answer(answer: str) -> None:
 
 @pytest.mark.parametrize("stage", ["RCPT", "DATA", "END"])
 @pytest.mark.parametrize("answer", ["421 closing", "450 later", "550 no", DROP])
-async def test_a_letter_is_not_repeated_once_its_recipient_was_named_and_the_next_begins_anew(
-    stage: str, answer: str
-) -> None:
+async def test_mail_is_not_repeated_after_its_recipient_was_named(stage: str, answer: str) -> None:
     async with scripted() as server, mailer(server).session() as line:
         await line.send(LETTERS[0])
         server.answers[stage.replace("END", ".")] = answer
@@ -116,7 +114,7 @@ async def test_a_letter_is_not_repeated_once_its_recipient_was_named_and_the_nex
     ]
 
 
-async def test_a_letter_that_may_not_be_sent_is_passed_over() -> None:
+async def test_unsendable_mail_is_skipped() -> None:
     async with scripted() as server, mailer(server).session() as line:
         await line.send(LETTERS[0])
         with pytest.raises(MailRefused):
@@ -127,7 +125,7 @@ async def test_a_letter_that_may_not_be_sent_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("way", [STALL, DRIP])
-async def test_who_takes_for_ever_over_a_letter_is_left_at_its_deadline_and_the_next_goes_on(way: str) -> None:
+async def test_slow_mail_ends_at_its_deadline_and_the_next_continues(way: str) -> None:
     async with scripted() as server:
         server.most, server.enough = 1, way
         with anyio.fail_after(20):

@@ -65,9 +65,7 @@ async def test_a_certificate_with_a_flaw_delays(authority: Authority, tmp_path: 
     ],
     ids=["stripped", "stripped, with login", "old", "refused", "pretended", "dropped"],
 )
-async def test_a_lost_starttls_is_never_made_up_for_in_plain_text(
-    authority: Authority, answers: dict[str, str]
-) -> None:
+async def test_missing_starttls_never_falls_back_to_plain_text(authority: Authority, answers: dict[str, str]) -> None:
     async with scripted(**answers) as server:
         url = f"smtp://ada:secret@localhost:{server.port}?tls=starttls"
         with pytest.raises(MailDelayed) as delayed:
@@ -101,7 +99,7 @@ async def test_a_lost_starttls_is_never_made_up_for_in_plain_text(
         ),
     ],
 )
-def test_what_an_url_means(url: str, expected: SmtpServer) -> None:
+def test_smtp_url_is_parsed(url: str, expected: SmtpServer) -> None:
     assert parse_smtp_url(url) == expected
     assert expected.password is None or expected.password not in repr(parse_smtp_url(url))
 

@@ -22,7 +22,7 @@ NAMED = ENVELOPE[1:]
 """Where a server knows the recipient."""
 
 
-async def test_the_wire_holds_one_recipient_and_nothing_else() -> None:
+async def test_wire_shows_one_recipient_and_nothing_else() -> None:
     async with scripted() as server:
         await mailer(server).send(LETTER)
     assert server.heard == [
@@ -91,7 +91,7 @@ async def test_a_no_to_the_recipient_refuses(stage: str, answer: str) -> None:
         "550 4.2.2 full for now",
     ],
 )
-async def test_a_no_to_the_sender_or_a_trouble_of_the_server_delays(stage: str, answer: str) -> None:
+async def test_refused_sender_or_server_error_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed, match=answer[:3]) as delayed:
             await mailer(server).send(LETTER)
@@ -138,7 +138,7 @@ def test_a_server_has_the_times_of_the_standard() -> None:
 
 
 @pytest.mark.parametrize(("stage", "sent"), [("MAIL", False), ("DATA", False), ("END", True)])
-async def test_the_sender_hears_that_a_letter_is_still_being_sent(stage: str, sent: bool) -> None:
+async def test_sender_is_called_while_a_mail_is_being_sent(stage: str, sent: bool) -> None:
     heard: list[bool] = []
 
     async def still_sending(sent: bool) -> None:
@@ -173,7 +173,7 @@ async def test_a_send_that_is_cancelled_says_whether_the_letter_was_sent(stage: 
 
 @pytest.mark.parametrize("stage", ENVELOPE)
 @pytest.mark.parametrize("answer", ["421 closing", "450 busy", "451 later", "452 full", "nonsense", DROP])
-async def test_anything_else_delays(stage: str, answer: str) -> None:
+async def test_any_other_error_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed):
             await mailer(server).send(LETTER)
@@ -195,7 +195,7 @@ async def test_wrong_settings_of_ours_do_not_park_letters(answer: str) -> None:
             await mailer(server).send(LETTER)
 
 
-async def test_nobody_there_delays() -> None:
+async def test_refused_connection_delays() -> None:
     async with scripted() as server:
         pass
     with pytest.raises(MailDelayed, match="connecting"):
@@ -203,7 +203,7 @@ async def test_nobody_there_delays() -> None:
 
 
 @pytest.mark.parametrize("answer", [DROP, "500 no good-bye", "nonsense"])
-async def test_what_has_been_taken_is_sent_whatever_the_good_bye(answer: str) -> None:
+async def test_accepted_mail_is_sent_whatever_quit_answers(answer: str) -> None:
     async with scripted(QUIT=answer) as server:
         await mailer(server).send(LETTER)
     assert len(server.letters) == 1
@@ -211,7 +211,7 @@ async def test_what_has_been_taken_is_sent_whatever_the_good_bye(answer: str) ->
 
 @pytest.mark.parametrize("stage", ["HI", "EHLO", *ENVELOPE])
 @pytest.mark.parametrize("way", [STALL, DRIP])
-async def test_a_server_that_takes_for_ever_is_left_at_the_deadline(stage: str, way: str) -> None:
+async def test_slow_server_ends_at_the_deadline(stage: str, way: str) -> None:
     async with scripted(**{stage: way}) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="no answer in time"):
             await mailer(server, timeouts=all_in(0.3)).send(LETTER)
@@ -238,7 +238,7 @@ async def test_a_cancelled_send_hangs_up() -> None:
 
 
 @pytest.mark.parametrize("stage", ENVELOPE)
-async def test_what_a_server_quotes_is_not_repeated(stage: str) -> None:
+async def test_quoted_text_of_a_server_is_redacted(stage: str) -> None:
     link = "https://id.example.org/verify?token=" + "x" * 200
     async with scripted(**{stage: f"550 5.7.1 Spam: \x1b[31m {link} ({link[:40]}) token={'x' * 20}"}) as server:
         with pytest.raises(MailDelayed, match=r"550 5\.7\.1 Spam:") as refused:

@@ -54,7 +54,7 @@ async def test_a_work_that_is_done_has_happened_entirely(harness: StoreHarness) 
     assert await traces(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_a_work_sees_what_it_has_done_itself(harness: StoreHarness) -> None:
+async def test_work_sees_its_own_changes(harness: StoreHarness) -> None:
     user = claim()
     async with harness.begin() as work:
         await work.users.add(user)
@@ -64,7 +64,7 @@ async def test_a_work_sees_what_it_has_done_itself(harness: StoreHarness) -> Non
         assert await work.sessions.by_id(session.id) == session
 
 
-async def test_nobody_sees_a_work_that_is_not_done(harness: StoreHarness) -> None:
+async def test_uncommitted_work_is_invisible(harness: StoreHarness) -> None:
     user = await harness.user()
     session = await harness.session(user)
     async with harness.begin() as work:
@@ -76,9 +76,7 @@ async def test_nobody_sees_a_work_that_is_not_done(harness: StoreHarness) -> Non
 
 
 @pytest.mark.parametrize("error", [Rollback, OSError, KeyError, anyio.EndOfStream])
-async def test_any_exception_undoes_a_work_entirely_and_nothing_is_said(
-    harness: StoreHarness, error: type[Exception]
-) -> None:
+async def test_exception_undoes_a_work_and_publishes_nothing(harness: StoreHarness, error: type[Exception]) -> None:
     user = claim("all@example.org")
 
     async def spoilt() -> None:
@@ -108,7 +106,7 @@ async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(harness: Stor
     assert await traces(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_a_work_without_endings_or_mails_says_nothing(harness: StoreHarness) -> None:
+async def test_work_without_revocations_or_mails_publishes_nothing(harness: StoreHarness) -> None:
     user = await harness.user()
     await harness.session(user)
     async with harness.begin() as work:
@@ -117,7 +115,7 @@ async def test_a_work_without_endings_or_mails_says_nothing(harness: StoreHarnes
     assert (harness.blocklist.published, harness.nudged) == ([], [])
 
 
-async def test_works_that_meet_lose_none_of_what_they_did(harness: StoreHarness) -> None:
+async def test_concurrent_works_lose_no_change(harness: StoreHarness) -> None:
     def register(number: int) -> Callable[[], Awaitable[None]]:
         async def add() -> None:
             async with harness.begin() as work:

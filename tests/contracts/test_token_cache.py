@@ -66,7 +66,7 @@ def test_a_token_that_is_remembered_expires_to_the_second() -> None:
     assert moved.code() is None
 
 
-def test_a_token_that_is_remembered_comes_from_the_future_once_the_clock_is_set_back() -> None:
+def test_cached_token_is_not_yet_valid_once_the_clock_is_set_back() -> None:
     moved = Moved()
     assert moved.code() is None
     moved.now = NOW - 31 * SECOND
@@ -130,7 +130,7 @@ def test_a_cached_token_is_in_no_repr() -> None:
     assert TEXT not in repr(vars(moved.codec))
 
 
-def test_two_codecs_share_nothing() -> None:
+def test_codecs_share_no_cache() -> None:
     moved = Moved()
     moved.codec.decode(TEXT)
     assert code(TEXT, issuer="https://another.example.org") is ErrorCode.TOKEN_INVALID

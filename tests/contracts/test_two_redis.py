@@ -88,7 +88,7 @@ async def untrusted(blocklist: RedisBlocklist) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_of_two_servers_the_later_one_is_trusted(
+async def test_later_of_two_servers_is_trusted(
     store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis", other_redis: "Redis"
 ) -> None:
     await trusted(old)
@@ -183,7 +183,7 @@ async def test_a_replicated_lease_is_untrusted(
     assert await old.min_generations([session]) is None, "the same server in another epoch"
 
 
-async def test_a_demoted_server_is_promoted_again_if_it_is_alone(
+async def test_demoted_server_is_promoted_again_if_it_is_alone(
     store: FakeRevocationStore, old: RedisBlocklist, new: RedisBlocklist, redis: "Redis"
 ) -> None:
     await trusted(old)

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.anyio
 ADA, BOB = "ada@example.org", "bob@example.org"
 
 
-async def test_sessions_come_a_page_at_a_time_also_those_that_are_over(harness: StoreHarness) -> None:
+async def test_sessions_are_paged_including_ended_ones(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user(BOB)
     sessions = [await harness.session(user) for _ in range(5)]
     await harness.session(other)
@@ -76,7 +76,7 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(harness
         assert list(await work.outbox.page(claim, limit=9, after=None)) == [own]
 
 
-async def test_a_mail_tells_when_and_how_it_ended_until_it_is_tried_again(harness: StoreHarness) -> None:
+async def test_mail_shows_when_and_how_it_ended_until_it_is_redriven(harness: StoreHarness) -> None:
     user = await harness.user()
     mail = replace(queued_mail(), user_id=user.id)
     async with harness.begin() as work:

@@ -19,7 +19,7 @@ def renaming(harness: StoreHarness, user: User, name: str | None) -> Callable[[]
     return rename
 
 
-async def test_a_new_name_is_kept_and_the_old_one_is_free(harness: StoreHarness) -> None:
+async def test_new_username_is_stored_and_the_old_one_is_free(harness: StoreHarness) -> None:
     user, other = await harness.user(username="ada"), await harness.user("bob@example.org")
     for name in ("Countess", "COUNTESS", None, "ada"):
         assert await renaming(harness, user, name)() == replace(user, username=name)
@@ -28,7 +28,7 @@ async def test_a_new_name_is_kept_and_the_old_one_is_free(harness: StoreHarness)
     assert await renaming(harness, other, "ADA")() == replace(other, username="ADA")
 
 
-async def test_a_name_that_somebody_proven_has_is_refused_and_nothing_else_is_lost(harness: StoreHarness) -> None:
+async def test_verified_username_is_refused_and_the_work_continues(harness: StoreHarness) -> None:
     await harness.user(username="ada")
     other = await harness.user("bob@example.org", username="bob")
     async with harness.begin() as work:
@@ -38,11 +38,11 @@ async def test_a_name_that_somebody_proven_has_is_refused_and_nothing_else_is_lo
     assert await harness.load_user(added.id) == added
 
 
-async def test_nobody_is_renamed_who_is_not_there(harness: StoreHarness) -> None:
+async def test_unknown_user_cannot_be_renamed(harness: StoreHarness) -> None:
     assert await renaming(harness, claim(), "ada")() is None
 
 
-async def test_any_number_of_claims_may_share_a_name(harness: StoreHarness) -> None:
+async def test_unverified_users_may_share_a_username(harness: StoreHarness) -> None:
     claims = [await harness.user(f"claim{number}@example.org", proven=False) for number in range(3)]
     renamed = await run_concurrently(renaming(harness, user, "ada") for user in claims)
     assert [user and user.username for user in renamed] == ["ada"] * 3
@@ -50,7 +50,7 @@ async def test_any_number_of_claims_may_share_a_name(harness: StoreHarness) -> N
     assert await renaming(harness, holder, "Ada")() == replace(holder, username="Ada")
 
 
-async def test_of_twenty_who_take_one_name_at_once_one_has_it(harness: StoreHarness) -> None:
+async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(harness: StoreHarness) -> None:
     users = [await harness.user(f"user{number}@example.org", username=f"user{number}") for number in range(20)]
     renamed = await run_concurrently(
         renaming(harness, user, ("ada", "ADA")[place % 2]) for place, user in enumerate(users)

@@ -51,7 +51,7 @@ def entering(harness: StoreHarness, session: Session) -> Callable[[], Awaitable[
 # -- finding ----------------------------------------------------------------------------------------------
 
 
-async def test_a_user_comes_back_as_it_was_added(harness: StoreHarness) -> None:
+async def test_user_is_stored_unchanged(harness: StoreHarness) -> None:
     user = replace(claim("a@example.org", username="Ada", role=Role.ADMIN), credential_version=7)
     async with harness.begin() as work:
         await work.users.add(user)
@@ -61,7 +61,7 @@ async def test_a_user_comes_back_as_it_was_added(harness: StoreHarness) -> None:
         assert await work.users.by_username("aDA") == user
 
 
-async def test_nobody_is_found_under_an_id_an_address_or_a_name_that_nobody_has(harness: StoreHarness) -> None:
+async def test_unknown_id_address_or_name_finds_no_user(harness: StoreHarness) -> None:
     await harness.user(username=None)
     async with harness.begin() as work:
         assert await work.users.by_id(new_id()) is None
@@ -69,7 +69,7 @@ async def test_nobody_is_found_under_an_id_an_address_or_a_name_that_nobody_has(
         assert [await work.users.by_username(name) for name in ("eve", "", "%", "ada@example.org")] == [None] * 4
 
 
-async def test_the_newest_claim_speaks_for_an_address_until_one_is_proven(harness: StoreHarness) -> None:
+async def test_newest_unverified_user_owns_an_address_until_verification(harness: StoreHarness) -> None:
     older = await harness.user(username="ada", proven=False)
     newer = await harness.user(username="ADA", proven=False)
     async with harness.begin() as work:
@@ -82,7 +82,7 @@ async def test_the_newest_claim_speaks_for_an_address_until_one_is_proven(harnes
         assert await work.users.by_username("ada") == proven
 
 
-async def test_many_addresses_are_looked_up_as_one_is(harness: StoreHarness) -> None:
+async def test_addresses_are_looked_up_in_bulk_like_one(harness: StoreHarness) -> None:
     emails = [f"user{number}@example.org" for number in range(5)]
     for email in emails[:4]:
         for proven in (False, email == emails[0], False, email == emails[1]):
@@ -99,7 +99,7 @@ async def test_many_addresses_are_looked_up_as_one_is(harness: StoreHarness) -> 
 # -- proving ----------------------------------------------------------------------------------------------
 
 
-async def test_proving_keeps_everything_else_about_the_user(harness: StoreHarness) -> None:
+async def test_verification_keeps_all_other_fields(harness: StoreHarness) -> None:
     user = await harness.user(username="Ada", role=Role.MODERATOR, proven=False)
     assert await proving(harness, user)() == replace(user, verified=True)
     assert await harness.load_user(user.id) == replace(user, verified=True)
@@ -110,14 +110,14 @@ async def test_proving_twice_is_proving_once(harness: StoreHarness) -> None:
     assert await run_concurrently([proving(harness, user)] * 5) == [user] * 5
 
 
-async def test_nobody_proves_with_credentials_that_have_changed_or_without_a_user(harness: StoreHarness) -> None:
+async def test_verification_needs_current_credentials_and_a_user(harness: StoreHarness) -> None:
     user = await harness.user(proven=False)
     assert await proving(harness, replace(user, credential_version=2))() is None
     assert await proving(harness, claim())() is None
     assert await harness.load_user(user.id) == user
 
 
-async def test_an_address_that_somebody_has_proven_cannot_be_proven_by_another(harness: StoreHarness) -> None:
+async def test_verified_address_cannot_be_verified_by_another(harness: StoreHarness) -> None:
     holder = await harness.user()
     late = await harness.user(proven=False)
     assert await proving(harness, late)() is None
@@ -125,7 +125,7 @@ async def test_an_address_that_somebody_has_proven_cannot_be_proven_by_another(h
     assert await harness.load_user(late.id) == late
 
 
-async def test_proving_removes_the_other_claims_and_ends_their_sessions(harness: StoreHarness) -> None:
+async def test_verification_removes_rivals_and_ends_their_sessions(harness: StoreHarness) -> None:
     squatter = await harness.user(username="squatter", proven=False)
     planted = await harness.session(squatter)
     neighbour = await harness.user("bob@example.org", proven=False)
@@ -151,7 +151,7 @@ async def test_an_address_is_contested_by_those_with_another_password_hash(harne
     assert proof.contested is (other != user.password_hash)
 
 
-async def test_many_rivals_who_prove_one_address_at_once_leave_exactly_one(harness: StoreHarness) -> None:
+async def test_concurrent_verifications_of_one_address_have_one_winner(harness: StoreHarness) -> None:
     for number in range(5):
         address = f"contested{number}@example.org"
         rivals = [await harness.user(address, username=f"rival{number}-{rival}", proven=False) for rival in range(12)]
@@ -166,7 +166,7 @@ async def test_many_rivals_who_prove_one_address_at_once_leave_exactly_one(harne
         assert sorted(session.ended_at is None for session in kept) == [False] * 11 + [True]
 
 
-async def test_rivals_who_are_made_and_proven_in_one_work_leave_exactly_one(harness: StoreHarness) -> None:
+async def test_verifications_of_new_rivals_have_one_winner(harness: StoreHarness) -> None:
     """Neither sees the other's row before it is too late to lock it."""
 
     def factories(user: User) -> Callable[[], Awaitable[User | None]]:
@@ -190,7 +190,7 @@ async def test_rivals_who_are_made_and_proven_in_one_work_leave_exactly_one(harn
         assert holder.username == f"maker{number}"
 
 
-async def test_a_claim_added_while_another_is_proven_is_worth_nothing(harness: StoreHarness) -> None:
+async def test_user_added_during_a_verification_is_superseded(harness: StoreHarness) -> None:
     for number in range(10):
         address = f"late{number}@example.org"
         first = await harness.user(address, proven=False)
@@ -207,13 +207,13 @@ async def test_a_claim_added_while_another_is_proven_is_worth_nothing(harness: S
         assert [user for user in answers if user is not None] == [holder]
 
 
-async def test_a_username_goes_to_whoever_is_proven_first_and_the_others_go_without(harness: StoreHarness) -> None:
+async def test_username_goes_to_the_first_verified_user(harness: StoreHarness) -> None:
     await harness.user("first@example.org", username="Ada")
     second = await harness.user("second@example.org", username="aDA", proven=False)
     assert await proving(harness, second)() == replace(second, verified=True, username=None)
 
 
-async def test_of_those_proven_at_once_under_one_username_one_keeps_it(harness: StoreHarness) -> None:
+async def test_concurrent_verifications_of_one_username_have_one_owner(harness: StoreHarness) -> None:
     for number in range(5):
         namesakes = [
             await harness.user(f"{place}-{number}@example.org", username=f"{name}{number}", proven=False)
@@ -258,7 +258,7 @@ async def test_a_new_password_counts_the_version_on(harness: StoreHarness) -> No
     assert await changing_password(harness, claim(), "nobody")() is None
 
 
-async def test_of_forty_new_passwords_at_once_one_wins(harness: StoreHarness) -> None:
+async def test_of_forty_concurrent_password_changes_one_wins(harness: StoreHarness) -> None:
     user = await harness.user()
     answers = await run_concurrently(changing_password(harness, user, f"new{number}") for number in range(40))
     won = [answer for answer in answers if answer is not None]
@@ -266,7 +266,7 @@ async def test_of_forty_new_passwords_at_once_one_wins(harness: StoreHarness) ->
     assert await harness.load_user(user.id) == won[0]
 
 
-async def test_a_better_hash_is_kept_unless_the_password_has_changed(harness: StoreHarness) -> None:
+async def test_rehash_is_stored_unless_the_password_has_changed(harness: StoreHarness) -> None:
     user = await harness.user()
     async with harness.begin() as work:
         await work.users.rehash(user.id, old="another hash", new="worse")
@@ -275,7 +275,7 @@ async def test_a_better_hash_is_kept_unless_the_password_has_changed(harness: St
     assert await harness.load_user(user.id) == replace(user, password_hash="better")
 
 
-async def test_a_better_hash_never_undoes_a_new_password(harness: StoreHarness) -> None:
+async def test_rehash_never_undoes_a_new_password(harness: StoreHarness) -> None:
     for number in range(20):
         user = await harness.user(f"rehash{number}@example.org")
 
@@ -312,7 +312,7 @@ async def test_active_admins_are_verified_and_not_disabled(harness: StoreHarness
         assert await work.users.active_admin_ids() == [admins[0].id, admins[2].id]
 
 
-async def test_admins_who_would_remove_each_other_do_not_both_go(harness: StoreHarness) -> None:
+async def test_two_admins_cannot_remove_each_other(harness: StoreHarness) -> None:
     for number in range(10):
         pair = [await harness.user(f"{side}{number}@example.org", role=Role.ADMIN) for side in ("left", "right")]
 
@@ -344,7 +344,7 @@ async def hash_for(harness: StoreHarness, email: str, username: str | None = Non
         return await work.users.unverified_hash(email, username)
 
 
-async def test_the_rival_hash_is_that_of_the_first_unverified_user_of_address_or_name(harness: StoreHarness) -> None:
+async def test_rival_hash_is_of_the_first_unverified_user(harness: StoreHarness) -> None:
     assert await hash_for(harness, "ada@example.org", "ada") is None
     others = [
         replace(claim(email, username=name), password_hash=f"hash {number}")
@@ -363,7 +363,7 @@ async def test_the_rival_hash_is_that_of_the_first_unverified_user_of_address_or
     assert await hash_for(harness, "ada@example.org") is None
 
 
-async def test_those_who_register_one_address_at_once_see_one_another(harness: StoreHarness) -> None:
+async def test_concurrent_registrations_of_one_address_see_each_other(harness: StoreHarness) -> None:
     def registering(number: int) -> Callable[[], Awaitable[str | None]]:
         async def register() -> str | None:
             async with harness.begin() as work:
@@ -381,7 +381,7 @@ async def test_those_who_register_one_address_at_once_see_one_another(harness: S
 # -- removing ---------------------------------------------------------------------------------------------
 
 
-async def test_removing_a_user_keeps_its_sessions_ended(harness: StoreHarness) -> None:
+async def test_removed_user_has_ended_sessions(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
     session = await harness.session(user)
     async with harness.begin() as work:
@@ -403,7 +403,7 @@ async def test_an_address_is_free_again_once_its_holder_is_removed(harness: Stor
     assert (await harness.user(username="ada")).username == "ada"
 
 
-async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(harness: StoreHarness) -> None:
+async def test_login_during_a_removal_leaves_no_session(harness: StoreHarness) -> None:
     for number in range(60):
         user = await harness.user(f"leaving{number}@example.org")
         session = new_session(user)
@@ -421,7 +421,7 @@ async def test_a_login_during_the_removal_of_its_user_leaves_no_session_alive(ha
         assert kept is None or kept.ended_at is not None
 
 
-async def test_an_admin_who_comes_while_others_are_held_is_not_waited_for(database: Database) -> None:
+async def test_new_admin_is_not_waited_for_while_others_are_locked(database: Database) -> None:
     """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
@@ -482,7 +482,7 @@ async def test_pages_follow_each_other_in_the_order_of_ids(harness: StoreHarness
     assert await page(harness, limit=0) == []
 
 
-async def test_a_query_is_the_beginning_of_an_address_or_a_username_whatever_its_case(harness: StoreHarness) -> None:
+async def test_query_matches_the_start_of_address_or_username_in_any_case(harness: StoreHarness) -> None:
     ada = await harness.user("ada@example.org", username="Countess")
     bob = await harness.user("bob@example.org", username="ADAM")
     await harness.user("nada@example.org")
@@ -493,7 +493,7 @@ async def test_a_query_is_the_beginning_of_an_address_or_a_username_whatever_its
 
 
 @pytest.mark.parametrize("sign", ["%", "_", "\\", "\\\\", "%%", "[a]", "'", "*", "?"])
-async def test_signs_that_mean_something_to_a_search_mean_themselves(harness: StoreHarness, sign: str) -> None:
+async def test_wildcards_in_a_query_are_literal(harness: StoreHarness, sign: str) -> None:
     await harness.user("plain@example.org", username="plain")
     odd = await harness.user(f"x{sign}y@example.org")
     odder = await harness.user(f"{sign}z@example.org")
@@ -503,7 +503,7 @@ async def test_signs_that_mean_something_to_a_search_mean_themselves(harness: St
     assert await page(harness, f"plai{sign}") == []
 
 
-async def test_a_page_can_be_of_one_role_within_a_query_and_behind_a_cursor(harness: StoreHarness) -> None:
+async def test_page_can_be_filtered_by_role_query_and_cursor(harness: StoreHarness) -> None:
     moderators = [await harness.user(f"m{number}@example.org", role=Role.MODERATOR) for number in range(4)]
     await harness.user("m9@example.org")
     assert await page(harness, role=Role.MODERATOR) == moderators

@@ -13,7 +13,7 @@ def test_ids_come_in_the_order_of_their_making_even_within_a_millisecond() -> No
     assert len({one.int >> 80 for one in made}) < len(made) / 10
 
 
-def test_ids_are_what_rfc_9562_calls_version_7_and_hold_the_time() -> None:
+def test_ids_are_rfc_9562_version_7_and_hold_the_time() -> None:
     before = time.time_ns() // 1_000_000
     made = uuid7()
     after = time.time_ns() // 1_000_000
@@ -21,7 +21,7 @@ def test_ids_are_what_rfc_9562_calls_version_7_and_hold_the_time() -> None:
     assert before <= made.int >> 80 <= after
 
 
-def test_threads_that_make_many_at_once_share_none() -> None:
+def test_threads_never_make_the_same_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = [one for some in pool.map(lambda _: [uuid7() for _ in range(5_000)], range(8)) for one in some]
     assert len(set(made)) == len(made)

@@ -40,7 +40,7 @@ def test_a_refused_link_request_leaves_a_link_valid_for_ten_more_minutes() -> No
             assert rate.per + timedelta(minutes=10) <= purpose.lifetime
 
 
-def test_a_password_is_changed_successfully_three_times_an_hour_and_five_a_day() -> None:
+def test_password_changes_are_limited_to_three_an_hour_and_five_a_day() -> None:
     assert RATES[Limit.PASSWORD_CHANGE] == (Rate(3, timedelta(hours=1)), Rate(5, timedelta(days=1)))
 
 

@@ -43,7 +43,7 @@ def test_a_session_starts_at_generation_one_with_all_generations_valid() -> None
     assert session.expires_at == NOW + timedelta(days=7)
 
 
-def test_a_session_never_outlives_its_absolute_lifetime_even_unused() -> None:
+def test_session_never_outlives_its_absolute_lifetime() -> None:
     assert opened(Lifetimes(session=timedelta(days=1))).expires_at == NOW + timedelta(days=1)
 
 

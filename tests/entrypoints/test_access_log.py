@@ -26,7 +26,7 @@ class Out(io.BytesIO):
         self.flushes += 1
 
 
-async def test_a_line_has_what_the_other_lines_have() -> None:
+async def test_access_log_line_has_the_common_fields() -> None:
     log = JsonAccessLog(out := Out())
     log(AccessLogEntry("0123456789abcdef", "GET", "/v1/me", 200, 1.5, "203.0.113.7"))
     await asyncio.sleep(0)
@@ -51,7 +51,7 @@ async def test_a_line_has_what_the_other_lines_have() -> None:
     ("status", "code", "level"),
     [(503, "unavailable", "error"), (401, "token_expired", "info"), (500, "internal", "error"), (None, None, "info")],
 )
-async def test_what_went_wrong_is_in_the_line(status: int | None, code: str | None, level: str) -> None:
+async def test_access_log_line_has_the_error(status: int | None, code: str | None, level: str) -> None:
     line = AccessLogEntry("0123456789abcdef", "GET", "/v1/me", status, 1.5, "203.0.113.7", code or UNSET)
     log = JsonAccessLog(out := Out())
     log(line)
@@ -64,7 +64,7 @@ async def test_what_went_wrong_is_in_the_line(status: int | None, code: str | No
         assert ("code" in told) is (code is not None)
 
 
-async def test_lines_of_one_moment_are_written_at_once_and_none_is_lost() -> None:
+async def test_lines_of_one_moment_are_written_together() -> None:
     log = JsonAccessLog(out := Out())
     for turn in range(3):
         for number in range(100):

@@ -29,7 +29,7 @@ print(gc.isenabled(), *{{"aiosmtplib", "aiosmtpd", "alembic", "zxcvbn"}} & set(s
 
 
 @pytest.mark.parametrize("module", ["entrypoints.api, entrypoints.http.app", "entrypoints.worker.__main__"])
-def test_what_others_need_is_not_loaded_and_garbage_is_collected_afterwards(module: str) -> None:
+def test_unneeded_modules_are_not_loaded_and_gc_runs_afterwards(module: str) -> None:
     program = [sys.executable, "-c", LOADED.format(module=module)]
     assert subprocess.run(program, cwd=ROOT, capture_output=True, text=True, check=True).stdout == "True\n"
 
@@ -49,7 +49,7 @@ def test_a_process_that_is_slow_to_start_is_not_taken_for_dead(isolated_service:
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_port_that_is_taken_is_told_before_anything_starts(isolated_service: Service, processes: str) -> None:
+def test_used_port_is_reported_before_the_start(isolated_service: Service, processes: str) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         api = isolated_service.start("entrypoints.api", LATCHKEY_PORT=str(port), LATCHKEY_PROCESSES=processes)
@@ -89,9 +89,7 @@ def test_service_links_are_ignored_and_named_once(isolated_service: Service, pro
 
 @pytest.mark.parametrize("processes", ["1", "2"])
 @pytest.mark.parametrize("env", ["development", "production"])
-def test_a_full_disk_under_the_log_does_not_keep_the_api_from_serving(
-    isolated_service: Service, env: str, processes: str
-) -> None:
+def test_full_disk_under_the_log_does_not_stop_the_api(isolated_service: Service, env: str, processes: str) -> None:
     isolated_service.environ |= {"LATCHKEY_ENV": env, "LATCHKEY_PROCESSES": processes, "LATCHKEY_UNKNOWN": "x"}
     if env == "production":
         make_key(isolated_service.folder / "keys")
@@ -110,7 +108,7 @@ def test_a_full_disk_under_the_log_does_not_keep_the_api_from_serving(
         assert isolated_service.client().get("/v1/me").status_code == 401
 
 
-def test_a_full_disk_under_the_log_does_not_keep_the_worker_from_sending(isolated_service: Service) -> None:
+def test_full_disk_under_the_log_does_not_stop_the_worker(isolated_service: Service) -> None:
     isolated_service.folder.joinpath("worker.log").symlink_to("/dev/full")
     isolated_service.start_api()
     isolated_service.start_worker()
@@ -119,7 +117,7 @@ def test_a_full_disk_under_the_log_does_not_keep_the_worker_from_sending(isolate
     assert isolated_service.mail(email)
 
 
-def test_a_closed_stdout_does_not_keep_the_api_from_serving(isolated_service: Service) -> None:
+def test_closed_stdout_does_not_stop_the_api(isolated_service: Service) -> None:
     program = ["sh", "-c", 'exec "$0" -m entrypoints.api >&-', sys.executable]
     with subprocess.Popen(program, cwd=ROOT, env={**os.environ, **isolated_service.environ}) as api:
         try:
@@ -136,7 +134,7 @@ def answers(service: Service) -> bool:
         return False
 
 
-def test_connections_that_linger_keep_nobody_from_the_port(isolated_service: Service) -> None:
+def test_lingering_connections_do_not_block_the_port(isolated_service: Service) -> None:
     with (
         socket.create_server(("127.0.0.1", isolated_service.port)) as before,
         socket.create_connection(("127.0.0.1", isolated_service.port)) as client,
@@ -161,7 +159,7 @@ sys.meta_path.insert(0, Impatient())
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("module", ["entrypoints.api", "entrypoints.worker"])
-def test_who_is_told_to_leave_while_still_loading_leaves_and_says_nothing(
+def test_process_stopped_while_loading_exits_silently(
     isolated_service: Service, module: str, number: signal.Signals
 ) -> None:
     (isolated_service.folder / "sitecustomize.py").write_text(IMPATIENT)
@@ -173,7 +171,7 @@ def test_who_is_told_to_leave_while_still_loading_leaves_and_says_nothing(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_who_is_told_to_leave_before_the_application_is_there_does_not_wait_for_it(
+def test_process_stopped_before_the_app_exists_exits_at_once(
     isolated_service: Service, number: signal.Signals
 ) -> None:
     (isolated_service.folder / "sitecustomize.py").write_text(IMPATIENT)
@@ -205,7 +203,7 @@ def test_readiness_fails_before_the_listener_closes(isolated_service: Service, p
 
 
 @pytest.mark.parametrize("processes", ["1", "2"])
-def test_a_process_leaves_by_itself_after_draining(isolated_service: Service, processes: str) -> None:
+def test_process_exits_after_draining(isolated_service: Service, processes: str) -> None:
     isolated_service.environ |= {"LATCHKEY_PROCESSES": processes, "LATCHKEY_DRAIN_SECONDS": "1"}
     api = isolated_service.start_api()
     before = time.monotonic()

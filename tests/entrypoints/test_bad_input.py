@@ -84,7 +84,7 @@ def sweep(prepared: Sweep) -> Iterator[Sweep]:
     assert prepared.nobody.get("/health/ready").status_code == 200
 
 
-def test_a_malformed_body_is_malformed_on_every_call_that_takes_one(sweep: Sweep) -> None:
+def test_malformed_body_is_refused_by_every_call(sweep: Sweep) -> None:
     assert len(sweep.takers) >= 9
     for call in sweep.takers:
         bodies = list(malformed_bodies(call))
@@ -102,7 +102,7 @@ def errors_of(answer: httpx.Response) -> list[tuple[str, str]]:
     return said
 
 
-def test_what_is_wrong_is_named_as_the_caller_knows_it(sweep: Sweep) -> None:
+def test_bad_fields_have_the_names_that_clients_know(sweep: Sweep) -> None:
     login, form, roles = "/v1/login", {"Content-Type": FORM}, "must be one of member, moderator, admin"
     required = [("login", "is required"), ("password", "is required")]
     surrogate, user = "The body contains invalid Unicode: a lone surrogate.", f"/v1/users/{sweep.member_id}"
@@ -168,7 +168,7 @@ def test_a_problem_names_at_most_32_fields(sweep: Sweep) -> None:
     assert len(errors_of(answer)) == 32
 
 
-def test_no_refusal_speaks_of_python_s_types(sweep: Sweep) -> None:
+def test_refusals_do_not_mention_python_types(sweep: Sweep) -> None:
     for call in sweep.takers:
         for what, body in malformed_bodies(call):
             answer = sweep.send(call, body)
@@ -188,7 +188,7 @@ def test_every_bad_field_of_a_registration_is_named(sweep: Sweep) -> None:
     assert [error["field"] for error in answer.json()["errors"]] == ["username", "password"]
 
 
-def test_a_body_of_more_than_32_kib_is_too_large_however_it_is_sent(sweep: Sweep) -> None:
+def test_body_over_32_kib_is_too_large_however_it_is_sent(sweep: Sweep) -> None:
     for call in sweep.takers:
         body = call.encoded()
         body += b" " * (33 * 1024 - len(body))
@@ -216,7 +216,7 @@ NOT_JSON: list[list[str]] = [
 ]
 
 
-def test_a_body_is_taken_only_where_it_is_called_what_it_is(sweep: Sweep) -> None:
+def test_body_needs_the_right_content_type(sweep: Sweep) -> None:
     for call in sweep.takers:
         client = sweep.client(call)
         others = [types for types in NOT_JSON if types != [FORM]] if call.form else NOT_JSON
@@ -231,7 +231,7 @@ def test_a_body_is_taken_only_where_it_is_called_what_it_is(sweep: Sweep) -> Non
             assert answer.json()["detail"] == f"Send {call.media}."
 
 
-def test_json_may_be_called_so_in_every_way_that_means_it(sweep: Sweep) -> None:
+def test_json_media_type_is_accepted_in_every_valid_form(sweep: Sweep) -> None:
     for said in (
         *("application/json; charset=utf-8", "Application/JSON", 'application/json;charset="UTF-8"'),
         *(
@@ -245,7 +245,7 @@ def test_json_may_be_called_so_in_every_way_that_means_it(sweep: Sweep) -> None:
         sweep.expect(answer, 401, "token_invalid", said)
 
 
-def test_a_form_is_taken_by_the_pages_and_by_nothing_else(sweep: Sweep) -> None:
+def test_forms_are_accepted_by_pages_only(sweep: Sweep) -> None:
     for page in ("/verify", "/reset"):
         for said in ("application/json", "text/plain", "multipart/form-data; boundary=x", ""):
             answer = sweep.nobody.post(page, content=b'{"token": "x"}', headers={"Content-Type": said})
@@ -257,7 +257,7 @@ def test_a_form_is_taken_by_the_pages_and_by_nothing_else(sweep: Sweep) -> None:
             assert 400 <= answer.status_code < 500, (page, body[:20], answer.text)
 
 
-def test_a_query_that_is_not_asked_for_is_malformed(sweep: Sweep) -> None:
+def test_unknown_query_parameter_is_malformed(sweep: Sweep) -> None:
     for call in sweep.calls:
         body = None if call.fields is None else call.encoded()
         queries = ["unknown=1", "access_token=x", "callback=f", "_method=DELETE", "unknown", "=", "limit=1&limit=1"]
@@ -265,7 +265,7 @@ def test_a_query_that_is_not_asked_for_is_malformed(sweep: Sweep) -> None:
             sweep.expect(sweep.send(call, body, query), 400, "malformed", query)
 
 
-def test_a_list_is_asked_for_in_one_way_only(sweep: Sweep) -> None:
+def test_list_parameters_have_one_valid_form(sweep: Sweep) -> None:
     limits = ["0", "201", "-1", "x", "\u0663", "", "9" * 24, "1_0", "%201", "1.5", "0x10", "NaN", "true"]
     cursors = ["", "%ff", "../../x", "AAAA", "A" * 65, "A" * 21 + "B", "A" * 22 + "==", "*"]
     queries = [f"limit={said}" for said in limits] + [f"cursor={said}" for said in cursors]
@@ -275,13 +275,13 @@ def test_a_list_is_asked_for_in_one_way_only(sweep: Sweep) -> None:
         sweep.expect(sweep.admin.get(f"/v1/users?{query}"), 400, "malformed", query)
 
 
-def test_what_is_looked_for_is_looked_for_literally(sweep: Sweep) -> None:
+def test_query_is_literal(sweep: Sweep) -> None:
     for query in ("'%20OR%201=1--", "%25", "_", "\\", "%5c", "%5c%25", "%E2%80%AE", "ı", "*", "%EF%BB%BF"):
         answer = sweep.admin.get(f"/v1/users?query={query}")
         assert (answer.status_code, answer.json()) == (200, {"items": [], "next_cursor": None}), query
 
 
-def test_an_id_has_one_spelling(sweep: Sweep) -> None:
+def test_id_has_one_valid_form(sweep: Sweep) -> None:
     plain = sweep.member_id
     assert sweep.admin.get(f"/v1/users/{plain}").status_code == 200
     spellings = ["x", "0", "-1", "null", "me", "../x", "%2e%2e%2f", "%2e%2e", "..%2f..%2fhealth", "%", "%zz"]
@@ -348,14 +348,14 @@ def test_a_path_that_is_no_text_or_hides_a_slash_is_malformed(sweep: Sweep) -> N
             sweep.expect(sweep.admin.request(method, path), 400, "malformed", method)
 
 
-def test_no_spelling_of_a_path_leads_around_the_guard(sweep: Sweep) -> None:
+def test_no_form_of_a_path_bypasses_the_guard(sweep: Sweep) -> None:
     paths = ["//v1/users", "/v1//users", "/v1/%75sers", "/v1/users/", "/./v1/users", "/x/../v1/users", "/v1/users%3f"]
     for path in [*paths, "/v1/users#x", "/v1/users%23", "/%76%31/users", "///v1/users//"]:
         answer = raw(sweep.service, f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         assert statuses(answer) in ([400], [401], [404]), path
 
 
-def test_every_method_that_a_route_lacks_is_refused_with_those_it_has(sweep: Sweep) -> None:
+def test_unsupported_method_is_405_with_the_allowed_ones(sweep: Sweep) -> None:
     routes = {path: set(methods) for path, methods in PAGES.items()}
     for call in sweep.calls:
         routes.setdefault(call.at(sweep.member_id), set()).add(call.method)
@@ -394,7 +394,7 @@ def test_no_header_stands_in_for_a_token(sweep: Sweep) -> None:
         sweep.expect(sweep.nobody.get("/v1/users", headers={name: value}), 401, "token_missing", name)
 
 
-def test_ranges_and_encodings_that_are_asked_for_change_nothing(sweep: Sweep) -> None:
+def test_range_and_encoding_headers_change_nothing(sweep: Sweep) -> None:
     client = sweep.nobody
     for path in ("/openapi.json", "/.well-known/jwks.json", "/docs"):
         plain = client.get(path)
@@ -409,7 +409,7 @@ def test_ranges_and_encodings_that_are_asked_for_change_nothing(sweep: Sweep) ->
             assert answer.headers["content-type"] == plain.headers["content-type"]
 
 
-def test_a_call_that_needs_a_caller_asks_for_one_before_it_looks_at_the_body(sweep: Sweep) -> None:
+def test_token_is_checked_before_the_body(sweep: Sweep) -> None:
     guarded = [call for call in sweep.calls if call.caller or call.client]
     assert {call.path for call in guarded if call.mutates} >= {
         "/v1/logout",
@@ -524,7 +524,7 @@ def authorizations(access: str, refresh: str, link: str) -> Iterator[str]:
         yield secrets.token_bytes(40).decode("latin-1")
 
 
-def test_no_authorization_but_the_right_one_lets_anybody_in(service: Service) -> None:
+def test_only_a_valid_authorization_is_accepted(service: Service) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     tokens = client.pair["access_token"], client.pair["refresh_token"], service.token(client.email)
@@ -610,7 +610,7 @@ def test_every_token_works_in_its_own_place_only(service: Service) -> None:
     assert client.renew().status_code == 200
 
 
-def test_a_reset_is_about_whoever_the_link_is_about(sweep: Sweep) -> None:
+def test_reset_concerns_the_user_of_the_link(sweep: Sweep) -> None:
     for victim in ({"user_id": sweep.member_id}, {"email": "victim@example.org"}):
         body = {name: SAMPLES[name] for name in ("token", "new_password", "confirm_password")}
         sweep.expect(sweep.nobody.post("/v1/password/reset", json={**body, **victim}), 400, "malformed", victim)
@@ -694,7 +694,7 @@ def test_a_request_that_breaks_the_protocol_is_refused_or_dropped(sweep: Sweep) 
         assert len(found) <= 1, f"{what}: a second request has been smuggled in"
 
 
-def test_a_head_of_20_kb_is_too_large_wherever_it_is_long(sweep: Sweep) -> None:
+def test_head_of_20_kb_is_too_large_in_every_part(sweep: Sweep) -> None:
     long = "x" * 20_000
     for path in (f"/{long}", f"/health/live?{long}"):
         sweep.expect(sweep.nobody.get(path), 414, "too_large", path[:20])

@@ -88,7 +88,7 @@ def test_no_source_names_a_code_outside_of_the_catalogue() -> None:
     assert len(found) > 20
 
 
-def test_every_promised_code_is_raised_somewhere() -> None:
+def test_every_code_is_raised_somewhere() -> None:
     """By its name, or through the function of `domain/refusals.py` that makes its refusal."""
     makers = {
         node.name: ast.unparse(node)
@@ -117,7 +117,7 @@ def application(service: Service) -> Iterator[Litestar]:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("path", "handler"), [("/docs", docs.docs_page), ("/openapi.json", docs.openapi)])
-async def test_what_is_told_of_the_calls_is_made_once(
+async def test_description_of_the_calls_is_built_once(
     application: Litestar, path: str, handler: HTTPRouteHandler
 ) -> None:
     """Whoever asks again and again must not slow the others down."""
@@ -130,7 +130,7 @@ def test_the_page_of_calls_says_how_a_token_is_sent(service: Service) -> None:
     assert "Authorization: Bearer" in service.client().get("/docs").text
 
 
-def test_every_route_is_described_with_what_it_asks_for(service: Service, application: Litestar) -> None:
+def test_every_route_is_documented_with_its_requirements(service: Service, application: Litestar) -> None:
     schema = service.client().get("/openapi.json").json()
     assert schema["openapi"].startswith("3.1.")
     assert schema["info"]["title"] == "Latchkey"
@@ -174,7 +174,7 @@ def test_every_route_is_described_with_what_it_asks_for(service: Service, applic
                 assert list(said["content"]) == ["application/problem+json"]
 
 
-def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_starting() -> None:
+def test_handler_without_an_access_policy_stops_the_start() -> None:
     @get("/open")
     async def open_to_all() -> None: ...
 
@@ -194,7 +194,7 @@ def test_a_handler_that_does_not_say_who_may_call_it_keeps_the_application_from_
     require_policies(Litestar([fine], openapi_config=None))
 
 
-def test_a_handler_that_writes_and_has_no_budget_keeps_the_application_from_starting() -> None:
+def test_writing_handler_without_a_budget_stops_the_start() -> None:
     @post("/writes", guards=[authenticated()])
     async def writes() -> None: ...
 
@@ -211,7 +211,7 @@ def test_a_handler_that_writes_and_has_no_budget_keeps_the_application_from_star
     require_policies(Litestar([fine], openapi_config=None))
 
 
-def test_the_published_keys_are_all_that_anybody_needs_to_check_a_token(service: Service) -> None:
+def test_published_keys_suffice_to_verify_a_token(service: Service) -> None:
     client = service.member()
     document = client.get("/.well-known/jwks.json").json()
     for key in document["keys"]:
@@ -331,7 +331,7 @@ def production(isolated_service: Service) -> Service:
     return isolated_service
 
 
-def test_no_secret_is_logged_kept_in_redis_or_answered(production: Service) -> None:
+def test_no_secret_is_logged_stored_in_redis_or_returned(production: Service) -> None:
     spy = Eavesdropper(production)
     spy.secret(production.environ["LATCHKEY_SECRET_KEY"])
     for pem in Path(production.environ["LATCHKEY_SIGNING_KEYS"]).iterdir():
@@ -371,7 +371,7 @@ def _value(redis: Redis, key: str) -> object:
     return read[str(redis.type(key))]()
 
 
-def test_whatever_is_sent_every_event_is_one_line_of_json(production: Service) -> None:
+def test_every_log_event_is_one_line_of_json(production: Service) -> None:
     client = production.client()
     for evil in ("\x1b[31mred", "\r\nforged: line", "\n{}", "\u2028{}", "\x85{}", '"}\n{"', "%0d%0a{}", "\x00"):
         quoted = httpx.QueryParams({"x": evil})

@@ -25,7 +25,7 @@ def ask(service: Service, question: str, *values: object) -> list[Any]:
     return asyncio.run(fetch(service, question, *values))
 
 
-def test_an_admin_is_made_from_nothing_and_can_govern(service: Service) -> None:
+def test_operator_creates_the_first_admin(service: Service) -> None:
     email = unique_email("root")
     made = service.cli(
         "users", "create", "--email", email.upper(), "--role", "admin", "--verified", stdin=f"{PASSWORD}\n"
@@ -57,7 +57,7 @@ def test_migrate_reads_its_environment_from_a_file(service: Service, tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_who_names_no_database_is_told_whose_it_is(service: Service, tmp_path: Path) -> None:
+def test_command_without_a_database_names_the_one_of_make_run(service: Service, tmp_path: Path) -> None:
     engines = {name: service.environ[name] for name in ("LATCHKEY_DATABASE_URL", "LATCHKEY_REDIS_URL")}
     (tmp_path / "running.json").write_text(json.dumps(engines))
     email = unique_email("local")
@@ -98,7 +98,7 @@ def test_commands_refuse_the_development_database_with_production_settings(name:
     ],
     ids=str,
 )
-def test_half_an_environment_is_not_completed_by_what_make_run_has(
+def test_partial_environment_is_not_completed_from_make_run(
     service: Service,
     tmp_path: Path,
     given: tuple[str, ...],
@@ -134,7 +134,7 @@ def test_engines_of_make_run_may_be_named_by_hand(service: Service, tmp_path: Pa
         assert cli({**here, name: value}, "users", "find").returncode == 0
 
 
-def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: Path) -> None:
+def test_key_of_another_installation_is_not_created_locally(tmp_path: Path) -> None:
     for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_DATABASE_URL"):
         refused = cli({name: "postgresql://127.0.0.1/accounts"}, "keys", "rotate")
         assert (refused.returncode, refused.stdout) == (1, "")
@@ -146,7 +146,7 @@ def test_nobody_makes_a_laptop_a_key_that_another_installation_needs(tmp_path: P
 
 
 @pytest.mark.parametrize("command", ["mail list", "sessions list --email ada@example.org", "clients"])
-def test_a_database_that_nobody_has_migrated_is_named(isolated_service: Service, command: str) -> None:
+def test_unmigrated_database_is_reported(isolated_service: Service, command: str) -> None:
     ask(isolated_service, "DROP SCHEMA public CASCADE")
     ask(isolated_service, "CREATE SCHEMA public")
     refused = isolated_service.cli(*command.split())
@@ -212,7 +212,7 @@ def piped(service: Service, *arguments: str, stdin: bytes) -> subprocess.Complet
     ],
 )
 @pytest.mark.parametrize("locale", ["C.UTF-8", "POSIX"])
-def test_a_password_from_a_pipe_is_the_one_that_is_typed_later(
+def test_password_from_a_pipe_works_at_login(
     service: Service, stdin: bytes, password: str, locale: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("LC_ALL", locale)
@@ -251,7 +251,7 @@ def test_a_password_that_cannot_be_typed_is_refused(service: Service, stdin: byt
     assert ask(service, "SELECT 1 FROM users WHERE email = $1", email) == []
 
 
-def test_a_name_on_the_command_line_is_what_was_meant(service: Service) -> None:
+def test_command_line_name_is_taken_literally(service: Service) -> None:
     email = unique_email("pasted")
     for name in (f"\ufeff{email}", f" {email} ", f"{email}\n"):
         assert service.cli("users", "create", "--email", name, "--verified", stdin=PASSWORD).returncode in {0, 1}
@@ -281,7 +281,7 @@ def test_an_unverified_user_gets_a_mail_with_a_link(service: Service) -> None:
     client.log_in(name)
 
 
-def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Service) -> None:
+def test_bcrypt_hash_is_imported_and_replaced_at_the_first_login(service: Service) -> None:
     email = unique_email("moved")
     planted = bcrypt.hashpw(b"secret", bcrypt.gensalt(4)).decode()
     assert planted.startswith("$2b$")
@@ -305,7 +305,7 @@ def test_a_bcrypt_hash_is_taken_over_and_replaced_at_the_first_login(service: Se
     ],
     ids=str,
 )
-def test_what_cannot_be_made_is_refused_with_a_reason(
+def test_impossible_user_is_refused_with_a_reason(
     service: Service, arguments: list[str], stdin: str, status: int, said: str
 ) -> None:
     refused = service.cli("users", "create", *arguments, stdin=stdin)
@@ -325,7 +325,7 @@ def test_a_granted_role_is_in_force_at_the_next_request(service: Service) -> Non
     assert client.get("/v1/users").status_code == 200
 
 
-def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) -> None:
+def test_role_for_an_unverified_user_is_refused_with_advice(service: Service) -> None:
     email = unique_email("claim")
     assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
     refused = service.cli("users", "grant", "--email", email, "--role", "moderator")
@@ -336,7 +336,7 @@ def test_a_role_for_the_unproven_is_refused_with_what_to_do(service: Service) ->
     assert "users create --verified" in line
 
 
-def test_the_last_admin_stays_even_for_the_operator(isolated_service: Service) -> None:
+def test_operator_cannot_remove_the_last_admin(isolated_service: Service) -> None:
     email = "only@example.org"
     isolated_service.user(email, role=Role.ADMIN)
     unproven = isolated_service.cli(
@@ -348,7 +348,7 @@ def test_the_last_admin_stays_even_for_the_operator(isolated_service: Service) -
     assert "last_admin" in refused.stderr
 
 
-def test_mails_that_were_given_up_are_listed_and_tried_again(service: Service) -> None:
+def test_parked_mails_are_listed_and_redriven(service: Service) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     service.mail(client.email)
@@ -377,7 +377,7 @@ def test_mails_that_were_given_up_are_listed_and_tried_again(service: Service) -
         ("mails redrive --help", "`mail redrive`"),
     ],
 )
-def test_a_command_of_before_exits_2_and_names_the_new_one(old: str, new: str) -> None:
+def test_renamed_command_exits_2_and_names_the_new_one(old: str, new: str) -> None:
     refused = cli({}, *old.split())
     assert (refused.returncode, refused.stdout) == (2, "")
     [line] = refused.stderr.splitlines()
@@ -467,7 +467,7 @@ def test_the_last_admin_is_neither_disabled_nor_deleted(isolated_service: Servic
         assert refused.stderr.startswith("last_admin: ")
 
 
-def test_several_unverified_users_of_an_address_are_told_apart_by_id(service: Service) -> None:
+def test_unverified_users_of_an_address_are_distinguished_by_id(service: Service) -> None:
     email = unique_email("claimed")
     for _ in range(2):
         assert service.client().post("/v1/register", json={"email": email, "password": PASSWORD}).status_code == 202
@@ -479,7 +479,7 @@ def test_several_unverified_users_of_an_address_are_told_apart_by_id(service: Se
     assert service.cli("users", "delete", email).stdout == f"{email} ({second['id']}) is deleted\n"
 
 
-def test_a_search_that_finds_more_than_it_shows_says_so(service: Service) -> None:
+def test_truncated_search_says_so(service: Service) -> None:
     prefix = f"many{uuid4().hex[:8]}"
     for number in range(3):
         service.user(f"{prefix}{number}@example.org")
@@ -489,7 +489,7 @@ def test_a_search_that_finds_more_than_it_shows_says_so(service: Service) -> Non
     assert service.cli("users", "find", prefix, "--limit", "3").stderr == ""
 
 
-def test_a_terminal_is_asked_before_a_user_is_deleted(service: Service) -> None:
+def test_deletion_asks_for_confirmation_on_a_terminal(service: Service) -> None:
     email = service.user("keeper")
     command = [sys.executable, "-m", "entrypoints.cli", "users", "delete", email]
     for answer, left in ((b"\n", 1), (b"n\n", 1), (b"y\n", 0)):
@@ -518,7 +518,7 @@ def test_an_unverified_admin_is_created_with_a_warning(service: Service) -> None
         assert json.loads(made.stdout)["role"] == quiet[1]
 
 
-def test_what_a_client_sent_moves_no_cursor(service: Service) -> None:
+def test_client_text_moves_no_cursor(service: Service) -> None:
     email = service.user("painter")
     agent = "\x9b2J\u202eevil"
     client = service.client()

@@ -27,7 +27,7 @@ def commands(group: click.Group = latchkey, path: str = "latchkey") -> Iterator[
 
 
 @pytest.mark.parametrize(("path", "command"), [*commands()], ids=lambda it: it if isinstance(it, str) else "")
-def test_each_command_shows_examples_that_it_understands(path: str, command: click.Command) -> None:
+def test_each_command_has_valid_examples(path: str, command: click.Command) -> None:
     assert isinstance(command, Command)
     assert command.examples
     with click.Context(command, info_name=path) as ctx:
@@ -37,7 +37,7 @@ def test_each_command_shows_examples_that_it_understands(path: str, command: cli
         command.make_context(path, shlex.split(example))
 
 
-def test_the_help_names_what_there_is() -> None:
+def test_help_lists_existing_commands() -> None:
     assert tuple(Algorithm) == ALGORITHMS
     assert f" {', '.join(COLUMNS)}." in " ".join((import_users.help or "").split())
 

@@ -121,9 +121,7 @@ async def doctor(environ: Mapping[str, str]) -> tuple[int | None, list[str]]:
     return process.returncode, said.decode().splitlines()
 
 
-async def test_where_nothing_is_wrong_every_part_is_fine(
-    environ: dict[str, str], tmp_path: Path, service: Service
-) -> None:
+async def test_healthy_service_has_no_findings(environ: dict[str, str], tmp_path: Path, service: Service) -> None:
     with engines.postgres(tmp_path / "own") as durable:
         migrate(durable.url)
         async with honest() as inbox:
@@ -170,7 +168,7 @@ async def test_settings_that_cannot_be_read_are_named(environ: dict[str, str]) -
     assert SECRET not in " ".join(lines)
 
 
-async def test_settings_are_read_as_by_the_command_that_will_be_run(environ: dict[str, str]) -> None:
+async def test_settings_are_read_as_by_the_service(environ: dict[str, str]) -> None:
     del environ["LATCHKEY_ENV"]
     _, lines = await doctor(environ)
     missing = "LATCHKEY_PUBLIC_URL: must be set"
@@ -180,7 +178,7 @@ async def test_settings_are_read_as_by_the_command_that_will_be_run(environ: dic
     assert missing not in " ".join(lines)
 
 
-async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_every_check_runs_and_no_secret_is_shown(environ: dict[str, str], tmp_path: Path) -> None:
     nowhere = f"nobody:{SECRET}@127.0.0.1:{free_port()}"
     settings = load(
         {
@@ -203,7 +201,7 @@ async def test_no_part_hides_another_and_no_secret_is_said(environ: dict[str, st
     assert len(text.splitlines()) == len(found)
 
 
-def test_whatever_a_server_says_a_finding_is_one_line() -> None:
+def test_finding_is_one_line_whatever_a_server_answers() -> None:
     assert str(Finding.error("redis", "a\r\nok \x1b[31m\u2028b\x85c")) == "wrong    redis       a  ok  [31m b c"
 
 
@@ -237,7 +235,7 @@ PRODUCTION = {
     ],
     ids=str,
 )
-async def test_settings_that_are_weak_or_mean_nothing(
+async def test_weak_and_unknown_settings_are_reported(
     environ: dict[str, str], also: dict[str, str], state: State, said: str
 ) -> None:
     keys = str(load(environ).signing_keys)
@@ -290,7 +288,7 @@ async def test_a_database_without_the_right_schema(environ: dict[str, str]) -> N
     assert saying(await database(environ), "make migrate").text.startswith("there is no schema")
 
 
-async def test_a_database_that_forgets_or_takes_nothing(environ: dict[str, str]) -> None:
+async def test_database_that_loses_or_refuses_writes_is_reported(environ: dict[str, str]) -> None:
     assert saying(await database(environ), "fsync is off").state is State.ERROR  # as the tests' own engine is set
     for mode, state in (("off", State.ERROR), ("local", State.ERROR), ("remote_write", State.ERROR)):
         await execute(environ, f"ALTER DATABASE DATABASE_NAME SET synchronous_commit = {mode}")
@@ -421,7 +419,7 @@ async def test_a_redis_that_evicts(environ: dict[str, str], own_valkey: engines.
         ("~latchkey:* +@all", ["MGET", "EVAL", "EVALSHA"]),
     ],
 )
-async def test_a_redis_where_we_may_not_do_what_we_have_to(
+async def test_redis_without_needed_permissions_is_reported(
     environ: dict[str, str], own_valkey: engines.Valkey, rights: str, refused: list[str]
 ) -> None:
     async with Redis.from_url(own_valkey.url) as client:
@@ -459,7 +457,7 @@ async def test_clocks_that_differ(
         assert "NTP" in found.text
 
 
-def test_what_the_wire_takes_is_no_difference() -> None:
+def test_network_latency_is_no_clock_difference() -> None:
     asked = datetime(2026, 3, 1, 12, tzinfo=UTC)
     for seconds in (0, 20, 40):
         found = compare_clocks(
@@ -483,7 +481,7 @@ async def test_revocations_that_the_database_has_lost(environ: dict[str, str], o
 # -- mail ----------------------------------------------------------------------------------------------
 
 
-async def test_a_mail_server_that_would_take_nothing(environ: dict[str, str], tmp_path: Path) -> None:
+async def test_unreachable_mail_server_is_reported(environ: dict[str, str], tmp_path: Path) -> None:
     [found] = await smtp(environ, f"smtp://127.0.0.1:{free_port()}")
     assert (found.state, found.part) == (State.ERROR, "smtp")
     async with scripted(EHLO="250 hello") as server:
@@ -592,7 +590,7 @@ async def test_a_machine_that_is_slow() -> None:
     assert "(m=19456,t=2,p=1)" in found.text
 
 
-def test_what_is_proposed_can_be_done() -> None:
+def test_proposed_hash_cost_is_affordable() -> None:
     def proposed(milliseconds: float, cost: Cost = DEFAULT, *, compilable: bool = False) -> list[str]:
         findings = judge_hashing(milliseconds / 1000, cost, cores=4, compilable=compilable)
         assert all(it.state is State.OK for it in findings)
@@ -614,6 +612,6 @@ def test_what_is_proposed_can_be_done() -> None:
     assert [(it.state, "`make native`" in it.text) for it in slow] == [(State.WARNING, True)]
 
 
-def test_a_library_that_was_compiled_here_is_told_from_a_wheel() -> None:
+def test_compiled_library_is_distinguished_from_a_wheel() -> None:
     assert is_prebuilt("Tag: cp310-abi3-manylinux_2_26_x86_64\nTag: cp310-abi3-manylinux_2_28_x86_64")
     assert not is_prebuilt("Tag: cp310-abi3-linux_x86_64")

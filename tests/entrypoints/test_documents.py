@@ -77,7 +77,7 @@ def test_the_guide_and_openapi_describe_the_same_calls(service: Service) -> None
         assert guide[call] == told, call
 
 
-def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path: Path) -> None:
+def test_environment_file_suits_shells_systemd_and_containers(tmp_path: Path) -> None:
     """Each line is `NAME=value` as it is meant: nothing is quoted, expanded or exported."""
     text = OPERATIONS.read_text()
     lines = text[text.index("(umask 077; cat") :].split("\nmkdir ", 1)[0]
@@ -100,7 +100,7 @@ def test_the_environment_file_is_one_for_shells_systemd_and_containers(tmp_path:
     assert settings.public_url == "https://accounts.example.org"
 
 
-def test_the_first_journey_and_a_client_of_a_service_work_as_written(service: Service, tmp_path: Path) -> None:
+def test_first_journey_and_service_client_work_as_written(service: Service, tmp_path: Path) -> None:
     register, journey, admin = blocks(ROOT / "README.md")
     [client] = [it for it in blocks(INTEGRATING) if "clients add" in it]
     databases = {

@@ -31,7 +31,7 @@ def confirmation(service: Service, recipient: str) -> str:
     return eventually(look)
 
 
-def test_a_person_moves_to_another_address_and_stays_logged_in(service: Service) -> None:
+def test_user_changes_the_address_and_stays_logged_in(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     old = client.email
     answer = ask(client, new.upper())
@@ -56,7 +56,7 @@ def test_a_person_moves_to_another_address_and_stays_logged_in(service: Service)
     assert told[:4] == ["logged_in", "email_changed", "email_change_asked", "logged_in"]
 
 
-def test_the_owner_takes_the_account_back_from_a_thief(service: Service) -> None:
+def test_owner_takes_the_account_back_from_a_thief(service: Service) -> None:
     owner = service.member()
     thief = service.client().log_in(owner.email)
     loot = unique_email("thief")
@@ -84,7 +84,7 @@ def test_the_owner_takes_the_account_back_from_a_thief(service: Service) -> None
     owner.log_in(owner.email, NEW_PASSWORD)
 
 
-def test_the_answer_does_not_tell_whether_somebody_has_the_address(service: Service) -> None:
+def test_response_does_not_reveal_whether_an_address_is_used(service: Service) -> None:
     client = service.member()
     claimed = unique_email("claimed")
     client.post("/v1/register", json={"email": claimed, "password": PASSWORD})
@@ -98,7 +98,7 @@ def test_the_answer_does_not_tell_whether_somebody_has_the_address(service: Serv
     assert answers[0].status_code == 202
 
 
-def test_what_is_refused_changes_nothing(service: Service) -> None:
+def test_refused_change_changes_nothing(service: Service) -> None:
     client = service.member()
     before = stored_rows(service)
     assert code(ask(client, unique_email(), "not the password at all")) == "invalid_credentials"
@@ -113,7 +113,7 @@ def test_what_is_refused_changes_nothing(service: Service) -> None:
     assert stored_rows(service) == before
 
 
-def test_each_link_is_taken_by_one_call_only(service: Service) -> None:
+def test_each_link_works_on_one_route_only(service: Service) -> None:
     email = unique_email("links")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -131,7 +131,7 @@ def test_each_link_is_taken_by_one_call_only(service: Service) -> None:
     assert client.get("/v1/me").json()["email"] == email
 
 
-def test_an_account_that_is_deleted_leaves_no_link_and_no_claim(service: Service) -> None:
+def test_deleted_account_leaves_no_valid_link(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     ask(client, new)
     tokens = [service.token(new), service.token(client.email)]
@@ -166,7 +166,7 @@ def test_two_users_swap_their_addresses_at_once(service: Service) -> None:
             service.client().log_in(new)
 
 
-def test_forty_who_confirm_one_change_at_once_confirm_it_once(service: Service) -> None:
+def test_forty_concurrent_confirmations_confirm_once(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     ask(client, new)
     answers = asyncio.run(_at_once(service, [service.token(new)] * 40))

@@ -64,7 +64,7 @@ def redis(tmp_path: Path) -> Iterator[Valkey]:
         yield engine
 
 
-def test_postgres_is_the_one_that_production_expects(database: Postgres) -> None:
+def test_postgres_has_the_version_of_production(database: Postgres) -> None:
     assert int(str(ask(database.url, "SHOW server_version_num"))) // 10_000 == 18
     assert ask(database.url, "SHOW timezone") == "UTC"
     assert ask(database.url, "SHOW server_encoding") == "UTF8"
@@ -77,7 +77,7 @@ def test_postgres_wants_the_password(database: Postgres) -> None:
     assert (database.folder / "password").stat().st_mode & 0o777 == 0o600
 
 
-def test_postgres_keeps_what_was_committed_before_a_crash(database: Postgres) -> None:
+def test_postgres_keeps_commits_after_a_crash(database: Postgres) -> None:
     url = database.url
     ask(url, "CREATE TABLE kept AS SELECT 42 AS answer")
     database.kill()
@@ -88,7 +88,7 @@ def test_postgres_keeps_what_was_committed_before_a_crash(database: Postgres) ->
     assert ask(url, "SELECT answer FROM kept") == 42
 
 
-def test_postgres_starts_whoever_has_inherited_the_number_of_a_crashed_one(database: Postgres) -> None:
+def test_postgres_starts_if_its_old_pid_is_reused(database: Postgres) -> None:
     database.kill()
     stale = database.folder / "cluster" / "postmaster.pid"
     lines = stale.read_text().splitlines()
@@ -108,7 +108,7 @@ def test_postgres_stops_in_good_order_under_an_open_connection(database: Postgre
     assert nothing_left(database.folder, 0.5)
 
 
-def test_valkey_keeps_what_it_was_given_through_stop_and_crash(redis: Valkey) -> None:
+def test_valkey_keeps_data_through_stop_and_crash(redis: Valkey) -> None:
     url = redis.url
     with Redis.from_url(url) as client:
         client.set("kept", "1")
@@ -133,7 +133,7 @@ def test_valkey_wants_the_password_and_does_not_show_it(redis: Valkey) -> None:
     assert redis.password not in " ".join(psutil.Process(redis.pid).cmdline())
 
 
-def test_a_folder_belongs_to_one_process(redis: Valkey) -> None:
+def test_folder_is_locked_by_one_process(redis: Valkey) -> None:
     with pytest.raises(AlreadyLocked):
         Valkey(redis.folder).start()
     assert redis.alive()

@@ -8,7 +8,7 @@ def actions(page: dict[str, list[dict[str, str]]]) -> list[str]:
     return [event["action"] for event in page["items"]]
 
 
-def test_an_owner_reads_what_happened_newest_first(service: Service) -> None:
+def test_owner_reads_events_newest_first(service: Service) -> None:
     email = unique_email("owner")
     client = service.client()
     client.headers["User-Agent"] = "Lynx/2"
@@ -25,7 +25,7 @@ def test_an_owner_reads_what_happened_newest_first(service: Service) -> None:
     assert page["next_cursor"] is None
 
 
-def test_it_says_where_a_used_refresh_token_came_from(service: Service) -> None:
+def test_event_shows_the_origin_of_a_reused_token(service: Service) -> None:
     client, thief = service.member(), service.client()
     stolen = client.pair["refresh_token"]
     for _ in range(2):
@@ -50,7 +50,7 @@ def test_pages_follow_their_cursors(service: Service) -> None:
         assert code(member.get("/v1/me/events", params={"cursor": bad})) == "malformed"
 
 
-def test_moderators_read_of_anybody_also_of_the_deleted(service: Service) -> None:
+def test_moderators_read_events_of_all_users_including_deleted(service: Service) -> None:
     admin, member = service.admin(), service.member()
     moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
     user_id = member.get("/v1/me").json()["id"]

@@ -74,7 +74,7 @@ async def test_right_passwords_from_three_networks_take_no_login_from_the_others
     assert Counter(attack.result() for attack in attacks) == {503: 45, 200: 9}
 
 
-async def test_a_caller_who_hangs_up_while_waiting_costs_no_hash(
+async def test_disconnected_waiting_caller_costs_no_hash(
     gate: HashGate, gated: tuple[Gated, httpx.AsyncClient]
 ) -> None:
     build, client = gated

@@ -37,7 +37,7 @@ def test_a_caller_passes_with_their_role_and_those_below(service: Service, held:
             assert (answer.status_code, code(answer)) == (403, "role_required")
 
 
-def test_who_has_not_proven_their_address_passes_only_where_no_role_is_asked_for(service: Service) -> None:
+def test_unverified_caller_passes_only_without_a_required_role(service: Service) -> None:
     email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -89,7 +89,7 @@ QUESTIONS += [
 ]
 
 
-def test_a_question_that_is_not_understood_is_never_answered_with_yes(service: Service) -> None:
+def test_invalid_forward_auth_query_is_never_accepted(service: Service) -> None:
     admin = service.admin()
     for question in QUESTIONS:
         answer = admin.get(f"{ASK}?{question}")
@@ -97,7 +97,7 @@ def test_a_question_that_is_not_understood_is_never_answered_with_yes(service: S
         assert code(answer) == "malformed"
 
 
-def test_nobody_passes_without_a_welcome_token_whatever_is_asked(service: Service) -> None:
+def test_forward_auth_refuses_without_a_valid_token(service: Service) -> None:
     client = service.member()
     tokens = {"token_missing": None, "token_invalid": f"Bearer {client.pair['refresh_token']}"}
     client.get(ASK)
@@ -110,7 +110,7 @@ def test_nobody_passes_without_a_welcome_token_whatever_is_asked(service: Servic
             assert not {name for name in answer.headers if name.startswith("x-auth-")}
 
 
-def test_a_role_that_was_taken_is_gone_at_the_next_question(service: Service) -> None:
+def test_revoked_role_is_refused_at_the_next_request(service: Service) -> None:
     moderator = service.client().log_in(service.user("moderator", role=Role.MODERATOR))
     said(moderator.get(ASK, params={"role": "moderator"}))
     user_id = moderator.get("/v1/me").json()["id"]

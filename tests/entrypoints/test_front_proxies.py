@@ -92,7 +92,7 @@ def front(
         service.stop()
 
 
-def test_a_caller_is_known_by_the_address_that_the_proxy_saw(front: Front) -> None:
+def test_caller_has_the_address_that_the_proxy_saw(front: Front) -> None:
     email = front.service.user(unique_email("behind"))
     body = json.dumps({"login": email, "password": PASSWORD}).encode()
     for forged in ("203.0.113.9", "127.0.0.1", "203.0.113.9, 127.0.0.1"):
@@ -118,7 +118,7 @@ def test_a_caller_is_known_by_the_address_that_the_proxy_saw(front: Front) -> No
         "/metrics/x",
     ],
 )
-def test_metrics_stay_private(front: Front, path: str) -> None:
+def test_metrics_are_private(front: Front, path: str) -> None:
     for method in ("GET", "HEAD"):
         status, _, body = front.ask(method, path)
         assert status == 404

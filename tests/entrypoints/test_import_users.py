@@ -33,9 +33,7 @@ def written(folder: Path, rows: Iterable[Mapping[str, object]], name: str = "use
     return str(path)
 
 
-def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours(
-    service: Service, tmp_path: Path
-) -> None:
+def test_imported_user_keeps_the_password_and_gets_our_hash(service: Service, tmp_path: Path) -> None:
     vectors = [vector for vector in (*STRONG, *WEAK) if vector.password]
     emails = [unique_email("moved") for _ in vectors]
     rows = [
@@ -58,9 +56,7 @@ def test_whoever_comes_from_elsewhere_keeps_the_password_and_gets_a_hash_of_ours
     assert code(wrong) == "invalid_credentials"
 
 
-def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
-    service: Service, tmp_path: Path
-) -> None:
+def test_refused_rows_are_listed_with_their_line(service: Service, tmp_path: Path) -> None:
     holder, guest, boss = unique_email("holder"), unique_email("guest"), unique_email("boss")
     taken = holder.split("@")[0].replace("holder", "name")
     service.user(holder, username=taken)
@@ -100,7 +96,7 @@ def test_what_cannot_come_in_is_listed_with_its_line_and_nothing_else_is_lost(
     assert row["role"] == Role.ADMIN
 
 
-def test_a_byte_order_mark_in_front_of_a_file_means_nothing(service: Service, tmp_path: Path) -> None:
+def test_byte_order_mark_is_ignored(service: Service, tmp_path: Path) -> None:
     for name, text in (("users.csv", "email,verified\r\n{},true\r\n"), ("users.jsonl", '{{"email": "{}"}}\r\n')):
         email = unique_email("marked")
         (tmp_path / name).write_text("\ufeff" + text.format(email), encoding="utf-8")
@@ -117,7 +113,7 @@ MANY = 8_000
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_ended_in_the_middle_and_run_again_it_brings_everybody_once(
+def test_interrupted_and_repeated_import_adds_each_user_once(
     isolated_service: Service, tmp_path: Path, how: signal.Signals
 ) -> None:
     rows = ({"email": f"u{n}@example.org", "password_hash": DJANGO, "verified": n % 2 > 0} for n in range(MANY))
@@ -160,7 +156,7 @@ def test_an_import_that_has_to_stop_says_how_to_go_on(isolated_service: Service,
     assert "hunter2" not in done.stderr
 
 
-def test_a_file_that_is_none_is_refused_in_one_line(isolated_service: Service, tmp_path: Path) -> None:
+def test_invalid_file_is_refused_in_one_line(isolated_service: Service, tmp_path: Path) -> None:
     csv = tmp_path / "users.csv"
     csv.write_text("mail\na@example.org\n")
     lines = written(tmp_path, [{"email": "a@example.org"}])
@@ -175,7 +171,7 @@ def test_a_file_that_is_none_is_refused_in_one_line(isolated_service: Service, t
         assert refused.stderr.count("\n") == 1
 
 
-def test_who_watches_sees_a_bar(isolated_service: Service, tmp_path: Path) -> None:
+def test_terminal_shows_a_progress_bar(isolated_service: Service, tmp_path: Path) -> None:
     rows = [{"email": f"u{n}@example.org"} for n in range(1200)] + [{"email": "nobody"}]
     command = [sys.executable, "-m", "entrypoints.cli", "users", "import", written(tmp_path, rows)]
     ours, theirs = pty.openpty()

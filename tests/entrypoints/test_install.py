@@ -75,7 +75,7 @@ def test_a_log_gets_lines_and_no_spinner(environment: Path) -> None:
     subprocess.run(imported, check=True)
 
 
-def test_a_terminal_sees_how_far_it_has_come(environment: Path) -> None:
+def test_terminal_shows_the_progress(environment: Path) -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(ours, "rb", buffering=0) as watched:
         done = subprocess.run(

@@ -47,7 +47,7 @@ def claims(token: str) -> dict[str, object]:
 # -- asking --------------------------------------------------------------------------------------------
 
 
-def test_a_welcome_token_is_told_with_all_that_it_says(service: Service, program: Program) -> None:
+def test_valid_token_is_described_completely(service: Service, program: Program) -> None:
     name = unique_email("mona").split("@")[0]
     client = service.client().log_in(service.user("mona", role=Role.MODERATOR, username=name))
     token = client.pair["access_token"]
@@ -68,14 +68,14 @@ def test_a_welcome_token_is_told_with_all_that_it_says(service: Service, program
         assert program.about(token, token_type_hint=hint) == said
 
 
-def test_who_has_no_username_is_told_without(service: Service, program: Program) -> None:
+def test_user_without_a_username_has_no_username_member(service: Service, program: Program) -> None:
     said = program.about(service.member().pair["access_token"])
     assert isinstance(said, dict)
     assert said["active"] is True
     assert "username" not in said
 
 
-def test_who_has_proven_their_address_meanwhile_is_told_so(service: Service, program: Program) -> None:
+def test_verification_after_the_token_was_issued_is_shown(service: Service, program: Program) -> None:
     email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
@@ -86,7 +86,7 @@ def test_who_has_proven_their_address_meanwhile_is_told_so(service: Service, pro
     assert program.about(token) == {**before, "verified": True}
 
 
-def test_of_everything_else_nothing_is_told(service: Service, program: Program) -> None:
+def test_any_other_token_is_only_inactive(service: Service, program: Program) -> None:
     client = service.member()
     token, refresh = client.pair["access_token"], client.pair["refresh_token"]
     client.post("/v1/password/forgot", json={"email": client.email})
@@ -117,7 +117,7 @@ def test_after_logout_every_process_says_no_at_the_very_next_question(service: S
 
 @pytest.mark.parametrize("kind", ["access_token", "refresh_token"])
 @pytest.mark.parametrize("hint", [{}, {"token_type_hint": "access_token"}, {"token_type_hint": "refresh_token"}])
-def test_either_token_ends_its_session_everywhere(
+def test_either_token_ends_its_session_in_every_process(
     service: Service, program: Program, kind: str, hint: dict[str, str]
 ) -> None:
     email = service.user("member")
@@ -137,7 +137,7 @@ def test_either_token_ends_its_session_everywhere(
     assert last["detail"].startswith("by client ")
 
 
-def test_what_is_no_token_is_answered_like_one(service: Service, program: Program) -> None:
+def test_invalid_token_is_answered_like_a_valid_one(service: Service, program: Program) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     link = service.token(client.email)
@@ -181,7 +181,7 @@ def strangers(client_id: str, secret: str) -> Iterator[list[str]]:
     yield [right, "Bearer x"]
 
 
-def test_nobody_but_a_client_is_told_anything(service: Service, program: Program) -> None:
+def test_only_a_client_gets_an_answer(service: Service, program: Program) -> None:
     [auth] = [service.program()]
     request = next(auth.auth_flow(httpx.Request("GET", service.url)))
     pair = base64.b64decode(request.headers["authorization"][6:]).decode()
@@ -345,7 +345,7 @@ def test_an_operator_makes_lists_and_removes_programs(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_while_nothing_can_be_known_nothing_is_said(service: Service) -> None:
+async def test_unavailable_stores_give_no_answer(service: Service) -> None:
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     token = service.member().pair["access_token"]
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:

@@ -5,7 +5,7 @@ from tests.support.service import PASSWORD, Service, code, unique_email
 NEW_PASSWORD = "something else that is long"
 
 
-def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service: Service) -> None:
+def test_user_registers_verifies_logs_in_logs_out_and_recovers(service: Service) -> None:
     email = unique_email("alice")
     name = email.split("@")[0]
     client = service.client()
@@ -54,7 +54,7 @@ def test_a_person_registers_verifies_logs_in_stays_logs_out_and_recovers(service
     assert "password" in service.mail(email, 3)["subject"].lower()
 
 
-def test_a_known_address_is_answered_like_an_unknown_one_and_its_owner_is_told(service: Service) -> None:
+def test_known_address_gets_the_same_answer_and_its_owner_a_notice(service: Service) -> None:
     member = service.member()
     known = member.post("/v1/register", json={"email": member.email, "password": "an intruder's own password"})
     unknown = member.post("/v1/register", json={"email": unique_email(), "password": "an intruder's own password"})
@@ -69,7 +69,7 @@ def test_a_known_address_is_answered_like_an_unknown_one_and_its_owner_is_told(s
     assert code(member.post("/v1/login", json=login)) == "invalid_credentials"
 
 
-def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(service: Service) -> None:
+def test_first_verification_wins_over_the_squatter(service: Service) -> None:
     email = unique_email("victim")
     squatter, owner = service.client(), service.client()
     squatter.post("/v1/register", json={"email": email, "password": "planted by the squatter"})
@@ -89,7 +89,7 @@ def test_whoever_proves_the_address_wins_and_the_squatter_loses_everything(servi
     owner.log_in(email)
 
 
-def test_resetting_an_unverified_claim_proves_the_address(service: Service) -> None:
+def test_reset_of_an_unverified_user_verifies_the_address(service: Service) -> None:
     email = unique_email("claim")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": "planted by somebody else"})
@@ -107,7 +107,7 @@ def test_resetting_an_unverified_claim_proves_the_address(service: Service) -> N
     assert client.log_in(email).get("/v1/me").json()["verified"] is True
 
 
-def test_a_verification_can_be_asked_for_again(service: Service) -> None:
+def test_verification_can_be_resent(service: Service) -> None:
     email = unique_email("again")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -118,7 +118,7 @@ def test_a_verification_can_be_asked_for_again(service: Service) -> None:
     assert client.post("/v1/verify", json={"token": service.token(email, 2)}).status_code == 200
 
 
-def test_a_login_works_unverified_but_nothing_that_asks_for_a_role_does(service: Service) -> None:
+def test_unverified_user_logs_in_but_has_no_role(service: Service) -> None:
     email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -151,7 +151,7 @@ def test_changing_the_password_renews_this_session_and_ends_the_others(service: 
     assert "password" in service.mail(here.email)["subject"].lower()
 
 
-def test_logging_out_everywhere_ends_every_session(service: Service) -> None:
+def test_logout_everywhere_ends_every_session(service: Service) -> None:
     here = service.member()
     there = service.client().log_in(here.email)
     assert here.post("/v1/logout/all").status_code == 204
@@ -160,7 +160,7 @@ def test_logging_out_everywhere_ends_every_session(service: Service) -> None:
         assert code(client.renew()) == "session_ended"
 
 
-def test_a_stolen_refresh_token_ends_the_session_and_its_owner_is_told(service: Service) -> None:
+def test_reused_refresh_token_ends_the_session_with_a_notice(service: Service) -> None:
     client = service.member()
     first = client.pair["refresh_token"]
     client.take(client.renew())
@@ -171,7 +171,7 @@ def test_a_stolen_refresh_token_ends_the_session_and_its_owner_is_told(service: 
     service.mail(client.email)
 
 
-def test_a_role_is_in_force_when_it_has_been_granted_and_gone_when_it_is_taken(service: Service) -> None:
+def test_role_changes_are_in_force_at_once(service: Service) -> None:
     admin, member = service.admin(), service.member()
     member_id = member.get("/v1/me").json()["id"]
     assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
@@ -189,7 +189,7 @@ def test_a_role_is_in_force_when_it_has_been_granted_and_gone_when_it_is_taken(s
     assert code(member.get(f"/v1/users/{member_id}")) == "role_required"
 
 
-def test_a_ban_is_in_force_at_once_and_an_end_to_it_revives_nothing(service: Service) -> None:
+def test_ban_is_in_force_at_once_and_its_end_revives_nothing(service: Service) -> None:
     admin, member = service.admin(), service.member()
     member_id = member.get("/v1/me").json()["id"]
     assert admin.patch(f"/v1/users/{member_id}", json={"disabled": True}).json()["disabled"] is True
@@ -204,7 +204,7 @@ def test_a_ban_is_in_force_at_once_and_an_end_to_it_revives_nothing(service: Ser
     member.log_in(member.email)
 
 
-def test_a_deleted_user_is_gone_with_everything_that_spoke_for_them(service: Service) -> None:
+def test_deleted_user_leaves_no_valid_token_or_link(service: Service) -> None:
     admin, member = service.admin(), service.member()
     member_id = member.get("/v1/me").json()["id"]
     member.post("/v1/password/forgot", json={"email": member.email})

@@ -61,7 +61,7 @@ def at(seconds: float) -> str:
     return f"{NOW + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}"
 
 
-def test_a_token_outlives_its_key_by_no_means() -> None:
+def test_token_never_outlives_its_key() -> None:
     assert LONGEST_ACCESS + LONGEST_KEY_DELAY + timedelta(minutes=5) <= MAY_GO_AFTER
 
 
@@ -88,7 +88,7 @@ def test_a_key_no_longer_signs_once_there_are_two_newer_ones(
     assert {KID[kid]: (NOW - at).total_seconds() for kid, at in superseded(keys).items()} == followed
 
 
-def test_what_each_key_does(folder: Folder) -> None:
+def test_key_list_says_what_each_key_does(folder: Folder) -> None:
     folder.put("a", DEAD + 500)
     folder.put("b", DEAD)
     folder.put("c", 100)
@@ -118,13 +118,13 @@ def test_a_key_that_only_verifies_is_not_ours_to_judge(folder: Folder) -> None:
     assert folder.left() == "a b c d new"
 
 
-def test_the_oldest_signs_where_none_is_known_everywhere(folder: Folder) -> None:
+def test_oldest_key_signs_if_none_is_known_everywhere(folder: Folder) -> None:
     folder.put("a", 20)
     folder.put("b", 10)
     assert folder.listed() == [("b", f"verifies, signs from {at(50)}"), ("a", "signs")]
 
 
-def test_a_rotation_makes_a_key_and_removes_what_is_dead(folder: Folder) -> None:
+def test_rotation_adds_a_key_and_removes_expired_ones(folder: Folder) -> None:
     folder.put("a", 3 * DEAD)
     folder.put("a", 3 * DEAD, public=True)
     folder.put("b", 2 * DEAD)
@@ -139,7 +139,7 @@ def test_a_rotation_makes_a_key_and_removes_what_is_dead(folder: Folder) -> None
     assert folder.left() == "b c d new"
 
 
-def test_a_key_whose_tokens_may_live_is_kept(folder: Folder) -> None:
+def test_key_with_valid_tokens_is_kept(folder: Folder) -> None:
     folder.put("a", 3 * DEAD)
     folder.put("b", 2 * DEAD)
     folder.put("c", DEAD - 0.001)
@@ -147,7 +147,7 @@ def test_a_key_whose_tokens_may_live_is_kept(folder: Folder) -> None:
     assert folder.left() == "a b c d new"
 
 
-def test_a_key_that_was_made_long_ago_and_put_there_now_has_followed_nobody_yet(folder: Folder) -> None:
+def test_old_key_file_added_now_supersedes_no_key_yet(folder: Folder) -> None:
     """Its time of writing is old, that of its coming is not."""
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp() + 3 * DEAD)
@@ -157,7 +157,7 @@ def test_a_key_that_was_made_long_ago_and_put_there_now_has_followed_nobody_yet(
     assert folder.left() == "a b c new"
 
 
-def test_a_clock_that_is_ahead_of_that_of_the_files_removes_nothing(folder: Folder) -> None:
+def test_clock_ahead_of_the_files_removes_nothing(folder: Folder) -> None:
     now = datetime.now(UTC)
     folder.put("a", AT - now.timestamp())
     folder.put("b", AT - now.timestamp() - 1)
@@ -166,7 +166,7 @@ def test_a_clock_that_is_ahead_of_that_of_the_files_removes_nothing(folder: Fold
     assert folder.left() == "a b c new"
 
 
-def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
+def test_file_without_a_key_is_named_and_kept(folder: Folder, capsys: pytest.CaptureFixture[str]) -> None:
     broken = put(folder.path, "broken.pem", b"")
     folder.put("a", 100)
     folder.put("d", 0, public=True)
@@ -177,7 +177,7 @@ def test_what_is_no_key_is_named_and_left(folder: Folder, capsys: pytest.Capture
     assert broken.exists()
 
 
-def test_rotations_at_once_do_no_harm(folder: Folder) -> None:
+def test_concurrent_rotations_are_safe(folder: Folder) -> None:
     for at in range(100):
         dead = private_pem(Ed25519PrivateKey.generate())
         put(folder.path, f"Dead{at}.pem", dead, age=3 * DEAD)
@@ -307,7 +307,7 @@ README = {
 
 
 @pytest.mark.parametrize("environ", [README, {"LATCHKEY_ENV": ""}, {"LATCHKEY_ENV": "production"}], ids=len)
-def test_keys_tell_what_production_does(tmp_path: Path, cli: Cli, environ: dict[str, str]) -> None:
+def test_key_commands_read_the_production_settings(tmp_path: Path, cli: Cli, environ: dict[str, str]) -> None:
     """A new key waits there for a minute."""
     old, pem = new_pem(Algorithm.ES256)
     (tmp_path / "2026-01.pem").write_bytes(pem)

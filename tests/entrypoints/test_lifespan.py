@@ -10,7 +10,7 @@ from entrypoints.http.lifespan import repeat
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_task_goes_on_after_an_unexpected_error() -> None:
+async def test_task_continues_after_an_unexpected_error() -> None:
     runs = 0
 
     async def act() -> None:

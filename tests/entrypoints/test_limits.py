@@ -75,7 +75,7 @@ def wait_of(answer: httpx.Response) -> int:
 
 
 @pytest.mark.anyio
-async def test_of_forty_guesses_at_once_two_processes_look_at_ten(limited: Service) -> None:
+async def test_of_forty_guesses_at_two_processes_ten_are_checked(limited: Service) -> None:
     email, ip = limited.user("victim"), network()
     async with strangers(limited, ip) as client:
         body = {"login": email, "password": WRONG}
@@ -87,7 +87,7 @@ async def test_of_forty_guesses_at_once_two_processes_look_at_ten(limited: Servi
     assert all(0 < wait_of(answer) <= 300 for answer in answers if answer.status_code == 429)
 
 
-def test_the_known_and_the_unknown_are_answered_alike_to_the_byte(limited: Service) -> None:
+def test_known_and_unknown_logins_get_identical_responses(limited: Service) -> None:
     stories = []
     for email in (limited.user("known"), unique_email("unknown")):
         client = caller(limited, network())
@@ -108,7 +108,7 @@ def test_the_known_and_the_unknown_are_answered_alike_to_the_byte(limited: Servi
     assert stories[0] == stories[1]
 
 
-def test_the_owner_gets_in_from_elsewhere_and_a_session_goes_on(limited: Service) -> None:
+def test_owner_logs_in_from_another_network_during_guessing(limited: Service) -> None:
     email, ip = limited.user("owner"), network()
     inside = caller(limited, ip).log_in(email)
     fill(caller(limited, ip), email)
@@ -130,7 +130,7 @@ def test_changing_the_password_is_no_easier_place_to_guess(limited: Service) -> 
     caller(limited, network()).log_in(email)
 
 
-def test_whoever_resets_the_password_gets_in_where_it_was_guessed(limited: Service) -> None:
+def test_password_reset_clears_the_login_limits(limited: Service) -> None:
     email, ip = limited.user("robbed"), network()
     client = caller(limited, ip)
     fill(client, email)
@@ -151,7 +151,7 @@ def mumble(client: httpx.Client, email: str, said: str) -> httpx.Response:
     return client.post("/v1/login", json=body, headers=headers)
 
 
-def test_a_thousand_forged_addresses_from_one_peer_are_one_network(limited: Service) -> None:
+def test_forged_addresses_from_one_peer_are_one_network(limited: Service) -> None:
     """127.0.0.2 is nobody's proxy."""
     email, codes = limited.user("forged"), Counter[str]()
     transport = httpx.HTTPTransport(local_address="127.0.0.2")
@@ -164,7 +164,7 @@ def test_a_thousand_forged_addresses_from_one_peer_are_one_network(limited: Serv
     assert codes == {"invalid_credentials": 10, "rate_limited": 990 + len(JUNK)}
 
 
-def test_what_a_proxy_says_that_is_no_address_opens_nothing(limited: Service) -> None:
+def test_invalid_address_from_a_proxy_bypasses_no_limit(limited: Service) -> None:
     """It counts as the proxy itself, whoever it is."""
     email, client = limited.user("mumbled"), limited.client()
     codes = Counter(code(mumble(client, email, junk)) for junk in JUNK)
@@ -180,9 +180,7 @@ def test_what_a_proxy_says_that_is_no_address_opens_nothing(limited: Service) ->
         lambda n: f"10.%d.%d.9,::ffff:198.19.{n}.1",
     ],
 )
-def test_one_customer_is_one_network_however_the_address_is_written(
-    limited: Service, form: Callable[[int], str]
-) -> None:
+def test_site_is_one_network_however_the_address_is_written(limited: Service, form: Callable[[int], str]) -> None:
     email, customer, codes = limited.user("customer"), form(next(_numbers)), Counter[str]()
     client = limited.client()
     for number in range(12):
@@ -195,7 +193,7 @@ def test_one_customer_is_one_network_however_the_address_is_written(
 
 
 @pytest.mark.parametrize("path", ["/v1/password/forgot", "/v1/verify/resend"])
-def test_a_mailbox_is_not_filled_whether_anybody_reads_it_or_not(limited: Service, path: str) -> None:
+def test_mails_to_a_mailbox_are_limited_known_or_not(limited: Service, path: str) -> None:
     ip = network()
     for email in (limited.user("reader"), unique_email("nobody")):
         answers = [caller(limited, ip).post(path, json={"email": email}) for _ in range(5)]
@@ -218,7 +216,7 @@ def test_the_page_shares_its_count_and_says_how_long_to_wait(limited: Service) -
 
 
 @pytest.mark.parametrize("path", ["/verify", "/reset", "/email"])
-def test_bad_links_are_limited_through_either_door(limited: Service, path: str) -> None:
+def test_bad_links_share_a_limit_over_page_and_api(limited: Service, path: str) -> None:
     client = caller(limited, network())
     call = {"/verify": "/v1/verify", "/reset": "/v1/password/reset", "/email": "/v1/email/confirm"}[path]
     body = {"token": "nonsense"}
@@ -233,7 +231,7 @@ def test_bad_links_are_limited_through_either_door(limited: Service, path: str) 
     assert code(caller(limited, network()).post(call, json=body | passwords)) == "link_invalid"
 
 
-def test_an_address_is_registered_so_often_known_or_not(limited: Service) -> None:
+def test_registrations_of_an_address_are_limited_known_or_not(limited: Service) -> None:
     ip = network()
     for email in (limited.user("here"), unique_email("new")):
         body = {"email": email, "password": PASSWORD}
@@ -242,7 +240,7 @@ def test_an_address_is_registered_so_often_known_or_not(limited: Service) -> Non
         assert 3590 <= wait_of(answers[-1]) <= 3600
 
 
-def test_openapi_says_where_one_may_be_asked_to_wait(limited: Service) -> None:
+def test_openapi_documents_rate_limits(limited: Service) -> None:
     schema = limited.client().get("/openapi.json").json()
     said = {
         f"{call.method} {call.path.removeprefix('/v1')}"
@@ -263,7 +261,7 @@ def test_openapi_says_where_one_may_be_asked_to_wait(limited: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_nobody_is_named_in_redis(limited: Service) -> None:
+async def test_redis_holds_no_names(limited: Service) -> None:
     ip, email = network(), limited.user("nameless", username=f"nameless{next(_numbers)}")
     fill(caller(limited, ip), email)
     caller(limited, ip).post("/v1/password/forgot", json={"email": email})
@@ -277,9 +275,7 @@ async def test_nobody_is_named_in_redis(limited: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_redis_that_dies_under_load_costs_nobody_an_answer_and_a_guesser_gains_one_budget(
-    tmp_path: Path, databases: DatabaseFactory
-) -> None:
+async def test_redis_crash_costs_no_response_and_one_extra_budget(tmp_path: Path, databases: DatabaseFactory) -> None:
     with engines.valkey(tmp_path / "valkey") as valkey:
         redis = Redis.from_url(valkey.url)
         await redis.config_set("appendfsync", "always")

@@ -37,7 +37,7 @@ def slow(container: Container) -> ASGIApp:
     return around
 
 
-async def test_who_takes_an_export_piece_by_piece_waits_for_each(service: Service) -> None:
+async def test_slow_export_has_a_deadline_for_each_page(service: Service) -> None:
     member = service.member()
     engine = sql_engine(service.environ["LATCHKEY_DATABASE_URL"])
     async with engine.begin() as connection:

@@ -46,7 +46,7 @@ def catcher(tmp_path: Path) -> Iterator[Catcher]:
     assert process.returncode == 0
 
 
-def test_a_mail_is_kept_as_it_came(catcher: Catcher) -> None:
+def test_mail_is_stored_unchanged(catcher: Catcher) -> None:
     mail = "Subject: Grüße\r\n\r\n.a dot\r\n..two\r\nlast\r\n".encode()
     catcher.deliver(["one@example.org", "two@example.org"], mail)
     assert catcher.mails() == [b"X-Envelope-To: one@example.org, two@example.org\r\n" + mail]

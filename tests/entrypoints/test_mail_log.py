@@ -23,7 +23,7 @@ def smtp_server() -> Iterator[FakeSmtpServer]:
         yield box
 
 
-def test_an_outage_is_two_lines_however_many_letters_it_delays() -> None:
+def test_outage_is_two_log_lines_for_any_number_of_mails() -> None:
     tell = MailLog()
     with capture_logs() as lines:
         tell(MAIL, DeliveryOutcome.SENT, "")
@@ -57,7 +57,7 @@ def test_a_server_that_turns_us_away_is_an_error_even_among_delays() -> None:
     assert lines[1]["note"] == "SMTP MAIL: 550 5.7.60 not as this sender"
 
 
-def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
+def test_parked_mail_is_logged_without_addresses() -> None:
     tell = MailLog()
     with capture_logs() as lines:
         tell(MAIL, DeliveryOutcome.PARKED, "SMTP RCPT: 550 <ada@example.org> ada unknown")
@@ -71,9 +71,7 @@ def test_every_letter_that_is_given_up_is_named_but_nobody_else() -> None:
     ]
 
 
-def test_a_worker_tells_of_a_mail_server_that_is_gone_and_comes_back(
-    isolated_service: Service, smtp_server: FakeSmtpServer
-) -> None:
+def test_worker_logs_a_mail_server_outage_and_its_end(isolated_service: Service, smtp_server: FakeSmtpServer) -> None:
     isolated_service.environ["LATCHKEY_SMTP_URL"] = f"smtp://127.0.0.1:{smtp_server.port}"
     del isolated_service.environ["LATCHKEY_MAIL_DIR"]
     isolated_service.start_api()

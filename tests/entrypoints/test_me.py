@@ -25,7 +25,7 @@ def name() -> str:
 # -- another name --------------------------------------------------------------------------------------
 
 
-def test_a_username_is_taken_changed_and_given_up(service: Service) -> None:
+def test_username_is_set_changed_and_removed(service: Service) -> None:
     member = service.member()
     before, first, second = member.get("/v1/me").json(), name(), name()
     for wanted in (first, first, first.upper(), second, None):
@@ -57,7 +57,7 @@ def test_a_username_that_cannot_be_had_is_refused_with_its_field(service: Servic
 
 
 @pytest.mark.parametrize("field", ["role", "verified", "email", "id", "disabled", "password", "created_at"])
-def test_nothing_else_about_oneself_can_be_set(service: Service, field: str) -> None:
+def test_other_fields_of_the_caller_cannot_be_changed(service: Service, field: str) -> None:
     member = service.member()
     before = member.get("/v1/me").json()
     for value in ("admin", True, None):
@@ -68,7 +68,7 @@ def test_nothing_else_about_oneself_can_be_set(service: Service, field: str) -> 
 
 
 @pytest.mark.anyio
-async def test_of_twenty_who_want_one_name_at_once_one_gets_it(service: Service) -> None:
+async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(service: Service) -> None:
     wanted = name()
     members = [service.client().log_in(service.user(f"rival{number}")) for number in range(20)]
     async with httpx.AsyncClient(base_url=service.url, timeout=30) as client:
@@ -87,7 +87,7 @@ def delete(client: httpx.Client, password: str = PASSWORD) -> httpx.Response:
     return client.request("DELETE", "/v1/me", json={"password": password})
 
 
-def test_an_account_is_deleted_with_everything_that_spoke_for_it(service: Service) -> None:
+def test_deleted_account_leaves_no_valid_token_or_link(service: Service) -> None:
     here = service.member()
     there = service.client().log_in(here.email)
     here.post("/v1/password/forgot", json={"email": here.email})
@@ -104,7 +104,7 @@ def test_an_account_is_deleted_with_everything_that_spoke_for_it(service: Servic
     assert code(delete(here)) == "token_revoked"
 
 
-def test_whoever_has_the_address_later_finds_nothing_of_it(service: Service) -> None:
+def test_next_owner_of_the_address_finds_nothing(service: Service) -> None:
     taken, email = name(), unique_email("again")
     old = service.client().log_in(service.user(email, username=taken))
     assert delete(old).status_code == 204
@@ -136,7 +136,7 @@ def test_a_deletion_with_the_password_is_undone_from_the_mailbox(service: Servic
     assert code(thief.get("/v1/me")) == "token_revoked"
 
 
-def test_an_account_that_was_moved_and_deleted_is_undone_from_the_former_mailbox(service: Service) -> None:
+def test_moved_and_deleted_account_is_restored_from_the_old_mailbox(service: Service) -> None:
     thief = service.member()
     email, loot, owner = thief.email, unique_email("thief"), service.client()
     user = thief.get("/v1/me").json()
@@ -149,7 +149,7 @@ def test_an_account_that_was_moved_and_deleted_is_undone_from_the_former_mailbox
     assert code(thief.post("/v1/email/confirm", json={"token": service.token(loot, 2)})) == "link_invalid"
 
 
-def test_a_wrong_password_or_none_deletes_nothing(service: Service) -> None:
+def test_wrong_or_missing_password_deletes_nothing(service: Service) -> None:
     member = service.member()
     answer = delete(member, "not the right password")
     assert code(answer) == "invalid_credentials"
@@ -162,7 +162,7 @@ def test_a_wrong_password_or_none_deletes_nothing(service: Service) -> None:
     assert member.get("/v1/me").status_code == 200
 
 
-def test_the_last_admin_stays_and_one_among_others_may_go(isolated_service: Service) -> None:
+def test_last_admin_cannot_leave_and_one_of_several_can(isolated_service: Service) -> None:
     isolated_service.start_api()
     first = isolated_service.admin()
     assert code(delete(first)) == "last_admin"
@@ -173,7 +173,7 @@ def test_the_last_admin_stays_and_one_among_others_may_go(isolated_service: Serv
 
 
 @pytest.mark.anyio
-async def test_nothing_survives_the_end_of_an_account_that_it_races(service: Service) -> None:
+async def test_deletion_leaves_nothing_that_races_it(service: Service) -> None:
     """Logins, renewals and a reset by link on the way: each fails, or is over when the end has been answered."""
     for _ in range(6):
         member = service.member()
@@ -205,7 +205,7 @@ async def test_nothing_survives_the_end_of_an_account_that_it_races(service: Ser
 # -- what is kept --------------------------------------------------------------------------------------
 
 
-def test_everything_that_is_kept_is_a_file_to_take_away(service: Service) -> None:
+def test_export_contains_all_stored_data(service: Service) -> None:
     member = service.member()
     member.post("/v1/password/forgot", json={"email": member.email})
     new_email = unique_email("new")
@@ -234,7 +234,7 @@ def test_everything_that_is_kept_is_a_file_to_take_away(service: Service) -> Non
     assert not [secret for secret in (*secrets, rows[0]["password_hash"]) if secret in answer.text]
 
 
-def test_the_document_is_what_openapi_says(service: Service) -> None:
+def test_export_matches_openapi(service: Service) -> None:
     client = service.member()
     schema = client.get("/openapi.json").json()["components"]["schemas"]
     client.post("/v1/password/forgot", json={"email": client.email})
@@ -259,14 +259,14 @@ def storied(shared_service: Service) -> Iterator[Client]:
     client.close()
 
 
-def test_a_long_story_is_told_whole(storied: Client) -> None:
+def test_long_export_is_complete(storied: Client) -> None:
     found = storied.get("/v1/me/export").json()["events"]
     ids = [event["id"] for event in found]
     assert len(ids) > 20000
     assert ids == sorted(set(ids), reverse=True)
 
 
-def test_a_caller_who_hangs_up_takes_nothing_down(service: Service, storied: Client) -> None:
+def test_disconnected_client_of_an_export_breaks_nothing(service: Service, storied: Client) -> None:
     for _ in range(20):
         with storied.stream("GET", "/v1/me/export") as answer:
             next(answer.iter_raw())

@@ -13,7 +13,7 @@ from tests.support.service import PASSWORD, Service, code
 METADATA = "/.well-known/oauth-authorization-server"
 
 
-def test_metadata_names_what_there_is(service: Service) -> None:
+def test_metadata_lists_existing_endpoints(service: Service) -> None:
     client = service.client()
     answer = client.get(METADATA)
     assert (answer.status_code, answer.headers["content-type"]) == (200, "application/json")

@@ -130,7 +130,7 @@ def test_mails_wait_until_a_worker_comes(isolated_service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_passwords_that_are_hashed_or_wait_for_it_are_seen(service: Service) -> None:
+async def test_running_and_waiting_hashes_are_shown(service: Service) -> None:
     gate = HashGate()
 
     def build(container: Container) -> ASGIApp:
@@ -192,7 +192,7 @@ def siblings(parent: int, folder: Path) -> set[int] | None:
     return found if len(found) == 2 else None
 
 
-def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(isolated_service: Service) -> None:
+def test_one_scrape_covers_all_processes_including_dead_ones(isolated_service: Service) -> None:
     isolated_service.environ |= {"LATCHKEY_PROCESSES": "2", "TMPDIR": str(isolated_service.folder)}
     api = isolated_service.start_api()
     [folder] = isolated_service.folder.glob("latchkey-*")
@@ -229,7 +229,7 @@ def test_one_scrape_shows_what_all_processes_have_answered_the_dead_ones_too(iso
 # -- what is never shown -------------------------------------------------------------------------------
 
 
-def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service: Service) -> None:
+def test_arbitrary_requests_add_no_series_and_no_personal_data(service: Service) -> None:
     client = service.member()
     user_id = client.get("/v1/me").json()["id"]
 
@@ -276,7 +276,7 @@ def test_whatever_is_asked_there_are_no_more_series_and_nothing_personal(service
 # -- how it is asked and told --------------------------------------------------------------------------
 
 
-def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -> None:
+def test_metrics_have_two_formats_and_no_parameters(service: Service) -> None:
     client = service.client()
     read: Callable[[str], Iterable[Metric]] = read_openmetrics  # untyped where it comes from
     for accept in (
@@ -305,7 +305,7 @@ def test_the_page_speaks_two_formats_and_takes_no_parameters(service: Service) -
 # -- what is down --------------------------------------------------------------------------------------
 
 
-def test_a_part_that_is_up_is_said_to_be(service: Service) -> None:
+def test_healthy_dependency_is_up(service: Service) -> None:
     found = scrape(service)
     assert (found["latchkey_dependency_up", "database"], found["latchkey_dependency_up", "redis"]) == (1, 1)
 
@@ -319,7 +319,7 @@ def test_without_redis_the_page_says_so(isolated_service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_without_the_database_nobody_says_that_no_mail_waits(service: Service) -> None:
+async def test_outbox_metrics_are_absent_without_the_database(service: Service) -> None:
     nowhere = f"postgresql://nobody:hunter2hunter2@127.0.0.1:{free_port()}/none"
     async with inside(service, LATCHKEY_DATABASE_URL=nowhere) as client:
         found = samples(await client.get("/metrics"))
@@ -329,7 +329,7 @@ async def test_without_the_database_nobody_says_that_no_mail_waits(service: Serv
 
 
 @pytest.mark.anyio
-async def test_whoever_is_deaf_is_not_waited_for(service: Service) -> None:
+async def test_silent_dependency_does_not_delay_the_page(service: Service) -> None:
     async def never(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await deaf.wait()
         writer.close()
@@ -354,7 +354,7 @@ TOKEN = "0123456789abcdef-._~+/=="
 
 
 @pytest.mark.anyio
-async def test_metrics_ask_for_their_token_where_one_is_set(service: Service) -> None:
+async def test_metrics_require_their_token_if_set(service: Service) -> None:
     member = service.member().headers["authorization"]
     async with inside(service, LATCHKEY_METRICS_TOKEN=TOKEN) as client:
         for said, status, name in (

@@ -52,7 +52,7 @@ def test_every_answer_of_the_service_carries_all_security_headers(service: Servi
     assert len(ids) == len(answers)
 
 
-def test_a_page_may_use_its_own_style_and_nothing_else(service: Service) -> None:
+def test_page_may_use_only_its_own_style(service: Service) -> None:
     client = service.client()
     for path in ("/verify?token=x", "/reset?token=x", "/problems/malformed", "/docs", "/dev/mail"):
         for method in ("GET", "HEAD"):
@@ -101,7 +101,7 @@ def _breaking(container: Container) -> ASGIApp:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/raises", "/unserializable", "/middleware"])
-async def test_what_goes_wrong_inside_is_logged_once_and_told_to_nobody(service: Service, path: str) -> None:
+async def test_internal_error_is_logged_once_and_not_revealed(service: Service, path: str) -> None:
     async with inside(service, build=_breaking) as client:
         with capture_logs() as lines:
             answer = await client.get(path)
@@ -210,7 +210,7 @@ async def test_options_from_another_origin_are_refused_with_a_document(service: 
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origins", ["", GOOD])
-async def test_a_preflight_for_what_is_public_allows_any_origin(service: Service, origins: str) -> None:
+async def test_preflight_for_public_documents_allows_any_origin(service: Service, origins: str) -> None:
     async with inside(
         service, LATCHKEY_CORS_ORIGINS=origins, LATCHKEY_PUBLIC_URL="https://host.example/accounts"
     ) as client:
@@ -232,7 +232,7 @@ async def test_a_preflight_for_what_is_public_allows_any_origin(service: Service
 
 
 @pytest.mark.anyio
-async def test_a_page_elsewhere_may_read_every_refusal(service: Service) -> None:
+async def test_page_of_an_allowed_origin_reads_every_refusal(service: Service) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=GOOD, LATCHKEY_ALLOWED_HOSTS="127.0.0.1") as client:
         for status, answer in {
             400: await client.get("/v1/me?x=1", headers={"Origin": GOOD, "Host": "evil.example"}),
@@ -253,7 +253,7 @@ async def test_a_page_elsewhere_may_read_every_refusal(service: Service) -> None
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("origins", ["", GOOD])
-async def test_a_proxy_that_hands_its_caller_s_method_on_hears_no_yes(service: Service, origins: str) -> None:
+async def test_proxied_options_request_is_never_allowed(service: Service, origins: str) -> None:
     async with inside(service, LATCHKEY_CORS_ORIGINS=origins) as client:
         for headers in ({}, {"Origin": GOOD}, {"Origin": GOOD, "Access-Control-Request-Method": "GET"}):
             for path in ("/v1/forward-auth", "/v1/forward-auth?role=admin"):
@@ -275,7 +275,7 @@ def test_no_origin_is_allowed_where_none_is_set(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Service) -> None:
+async def test_service_with_host_names_refuses_others(service: Service) -> None:
     hosts = "accounts.good.example, [2001:db8::1], 192.0.2.1, LocalHost"
     async with inside(service, LATCHKEY_ALLOWED_HOSTS=hosts) as client:
 
@@ -314,7 +314,7 @@ async def test_a_service_with_names_goes_by_them_and_by_no_other(service: Servic
 
 
 @pytest.mark.anyio
-async def test_health_answers_whatever_the_host_is(service: Service) -> None:
+async def test_health_ignores_the_host(service: Service) -> None:
     async with inside(service, LATCHKEY_ALLOWED_HOSTS="accounts.good.example") as client:
         for host in ("10.42.0.17:8000", "[fd00::17]:8000", "latchkey.default.svc", "localhost"):
             for path in ("/health/live", "/health/ready"):
@@ -351,7 +351,7 @@ async def test_pages_answer_only_own_hosts_in_development(service: Service) -> N
             assert (await client.get("/v1/me", headers={"Host": host})).status_code == status, host
 
 
-def test_a_request_says_once_whom_it_is_for(service: Service) -> None:
+def test_request_must_have_one_host(service: Service) -> None:
     for hosts, expected in (
         (b"Host: x\r\n", 200),
         (b"Host: x\r\nHost: x\r\n", 400),
@@ -478,7 +478,7 @@ async def test_a_forwarded_address_that_cannot_be_read_is_logged_once(service: S
     assert warning["entry"] == ascii(("unknown\x1b[31m" + "x" * 200)[:64])
 
 
-def test_nobody_is_a_proxy_unless_it_is_set(service: Service) -> None:
+def test_no_peer_is_a_trusted_proxy_by_default(service: Service) -> None:
     client = service.client()
     client.headers["X-Forwarded-For"] = "198.51.100.1"
     client.headers["X-Request-ID"] = "chosen-by-the-caller"
@@ -487,7 +487,7 @@ def test_nobody_is_a_proxy_unless_it_is_set(service: Service) -> None:
 
 
 @pytest.mark.anyio
-async def test_a_request_keeps_the_id_that_a_proxy_of_ours_gave_it(service: Service) -> None:
+async def test_request_id_of_a_trusted_proxy_is_kept(service: Service) -> None:
     for peer, said, kept in (
         ("10.0.0.1", "a.proxy_made-THIS.1", True),
         ("10.0.0.1", "12345678", True),

@@ -26,14 +26,14 @@ def member(service: Service, agent: str) -> Client:
     return client
 
 
-def test_notice_of_a_changed_password_tells_who_changed_it(service: Service) -> None:
+def test_notice_of_a_changed_password_names_the_device(service: Service) -> None:
     client = member(service, LINUX)
     change = {"current_password": PASSWORD, "new_password": "another quite fine passphrase"}
     assert client.post("/v1/password/change", json=change).status_code == 200
     tells(service.mail(client.email), "Firefox on Linux")
 
 
-def test_notice_of_a_reset_password_tells_who_followed_the_link(service: Service) -> None:
+def test_notice_of_a_reset_password_names_the_device(service: Service) -> None:
     client, other = member(service, LINUX), service.client()
     client.post("/v1/password/forgot", json={"email": client.email})
     assert "from Firefox on Linux, IP address 127.0.0.1." in text(service.mail(client.email))
@@ -44,7 +44,7 @@ def test_notice_of_a_reset_password_tells_who_followed_the_link(service: Service
     tells(service.mail(client.email, 2), "Safari on iPhone")
 
 
-def test_notice_of_an_ended_session_tells_who_used_the_old_token(service: Service) -> None:
+def test_notice_of_an_ended_session_names_the_device(service: Service) -> None:
     client = member(service, LINUX)
     old = client.pair["refresh_token"]
     client.take(client.renew())
@@ -57,7 +57,7 @@ def test_notice_of_an_ended_session_tells_who_used_the_old_token(service: Servic
     assert "presented" not in text(mail)
 
 
-def test_notices_of_another_address_tell_who_asked_confirmed_and_restored(service: Service) -> None:
+def test_notices_of_an_address_change_name_each_device(service: Service) -> None:
     client, new, mailbox = member(service, LINUX), unique_email("new"), service.client()
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     tells(service.mail(client.email, 1), "Firefox on Linux")
@@ -70,14 +70,14 @@ def test_notices_of_another_address_tell_who_asked_confirmed_and_restored(servic
     tells(service.mail(client.email, 3), "unknown")
 
 
-def test_notice_of_a_second_registration_tells_who_tried(service: Service) -> None:
+def test_notice_of_a_second_registration_names_the_device(service: Service) -> None:
     email, client = service.user("known"), service.client()
     client.headers["User-Agent"] = LINUX
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     tells(service.mail(email), "Firefox on Linux")
 
 
-def test_notice_of_a_deletion_tells_the_place_of_its_owner_but_not_of_an_admin(service: Service) -> None:
+def test_notice_of_a_deletion_hides_the_address_of_an_admin(service: Service) -> None:
     client = member(service, LINUX)
     assert client.request("DELETE", "/v1/me", json={"password": PASSWORD}).status_code == 204
     tells(service.mail(client.email), "Firefox on Linux")

@@ -50,7 +50,7 @@ def test_openapi_document_is_valid(openapi: dict[str, Any]) -> None:
     prance.ResolvingParser(spec_string=json.dumps(openapi), backend="openapi-spec-validator")
 
 
-def test_openapi_operation_ids_stay(openapi: dict[str, Any]) -> None:
+def test_openapi_operation_ids_are_stable(openapi: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, operation in operations(openapi)]
     assert len(ids) == len(set(ids))
     assert set(ids) >= OPERATIONS

@@ -62,7 +62,7 @@ def registered(service: Service) -> str:
 # -- over HTTP -----------------------------------------------------------------------------------------
 
 
-def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> None:
+def test_viewing_a_link_changes_nothing(service: Service) -> None:
     email = registered(service)
     client = service.client()
     client.post("/v1/password/forgot", json={"email": email})
@@ -83,7 +83,7 @@ def test_looking_at_a_link_changes_nothing_however_often(service: Service) -> No
     assert client.post("/v1/verify", json={"token": service.token(email, 1)}).status_code in {200, 400}
 
 
-def test_page_never_repeats_a_token_that_is_not_genuine(service: Service) -> None:
+def test_page_never_repeats_an_invalid_token(service: Service) -> None:
     client = service.client()
     for path in ("/verify", "/reset", "/email"):
         plain = client.get(path, params={"token": "x"}).text
@@ -96,7 +96,7 @@ def test_page_never_repeats_a_token_that_is_not_genuine(service: Service) -> Non
             assert client.post(path, data=form).text == plain
 
 
-def test_page_that_asks_for_an_address_keeps_it_as_text_after_an_error(service: Service) -> None:
+def test_form_keeps_the_address_as_text_after_an_error(service: Service) -> None:
     client = service.client()
     for path in ("/verify", "/reset"):
         plain = client.post(path, data={"email": "x"}).text
@@ -110,7 +110,7 @@ def test_page_that_asks_for_an_address_keeps_it_as_text_after_an_error(service: 
             assert page.text.replace(found[0], found[0].replace(f'"{found[1]}"', '"x"')) == plain
 
 
-def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
+def test_page_runs_only_its_own_script(service: Service) -> None:
     client = service.client()
     mover, new = service.member(), unique_email("new")
     mover.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
@@ -140,7 +140,7 @@ def test_page_runs_nothing_but_its_own_script(service: Service) -> None:
         assert bool(re.search("script-src 'sha256-[A-Za-z0-9+/]{43}=';", policy)) == has_script
 
 
-def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
+def test_refusal_of_a_page_is_a_page(service: Service) -> None:
     client = service.client()
     before = stored_rows(service)
     for path in ("/verify", "/reset", "/email"):
@@ -165,7 +165,7 @@ def test_what_a_page_refuses_is_said_in_a_page(service: Service) -> None:
     assert stored_rows(service) == before
 
 
-def test_dead_link_is_answered_by_a_form_for_a_new_one(service: Service) -> None:
+def test_invalid_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
     """Also where it is only looked at; and a used one shows no form for a password any more."""
     client, email = service.client(), registered(service)
     client.post("/v1/password/forgot", json={"email": email})
@@ -181,7 +181,7 @@ def test_dead_link_is_answered_by_a_form_for_a_new_one(service: Service) -> None
     assert 'action="./verify"' in client.get("/verify?token=x").text
 
 
-def test_expired_link_says_so_and_leads_on(service: Service) -> None:
+def test_expired_link_leads_to_a_form_for_a_new_one(service: Service) -> None:
     client = service.client()
     links = Container(settings=load(service.environ)).links()
     email = registered(service)
@@ -238,7 +238,7 @@ def test_reset_page_suits_password_managers_and_assistive_technology(service: Se
     assert email not in client.post("/reset", data={"token": token + "x", **wrong}).text
 
 
-def test_page_about_an_address_says_what_its_link_would_do(service: Service) -> None:
+def test_page_of_an_email_link_says_what_it_will_do(service: Service) -> None:
     client, new = service.member(), unique_email("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     words = {
@@ -288,7 +288,7 @@ def test_pages_lead_on_below_the_path_of_the_public_url(isolated_service: Servic
     assert urljoin(f"{outside}/.well-known/change-password", redirect.headers["location"]) == f"{outside}/reset"
 
 
-def test_browser_that_asks_for_what_is_not_there_is_shown_a_page(service: Service) -> None:
+def test_browser_gets_a_page_for_an_unknown_path(service: Service) -> None:
     client = service.client()
     for method, path, status in (("GET", "/nothing/here", 404), ("PUT", "/reset", 405)):
         page = client.request(method, path, headers={"Accept": "text/html,*/*;q=0.8"})
@@ -300,7 +300,7 @@ def test_browser_that_asks_for_what_is_not_there_is_shown_a_page(service: Servic
     assert code(client.get("/v1/nothing", headers={"Accept": "text/html"})) == "not_found"
 
 
-def test_first_page_says_what_this_is_and_leads_on(service: Service) -> None:
+def test_home_page_names_the_service_and_links_on(service: Service) -> None:
     client = service.client()
     page = client.get("/", headers={"Accept": "text/html,application/xhtml+xml,*/*;q=0.8"})
     assert page.headers["content-type"] == "text/html; charset=utf-8"
@@ -316,7 +316,7 @@ def test_first_page_says_what_this_is_and_leads_on(service: Service) -> None:
     assert about == {"name": "Latchkey", "version": release(), "docs": "docs", "openapi": "openapi.json"}
 
 
-def test_site_answers_what_browsers_and_password_managers_ask_for(service: Service) -> None:
+def test_site_serves_icon_robots_and_well_known_paths(service: Service) -> None:
     client = service.client()
     found = client.get("/.well-known/change-password")
     assert (found.status_code, found.headers["location"]) == (302, "../reset")
@@ -387,7 +387,7 @@ def focused(browser: Browser) -> str | None:
     return browser.driver.switch_to.active_element.get_attribute("name")
 
 
-def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: Browser) -> None:
+def test_browser_verifies_an_address(service: Service, browser: Browser) -> None:
     email = registered(service)
     url = link(service, email)
     client = service.client().log_in(email)
@@ -405,7 +405,7 @@ def test_somebody_follows_the_link_looks_and_presses(service: Service, browser: 
     assert "Your e-mail address is verified" in browser.text()
 
 
-def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Service, browser: Browser) -> None:
+def test_browser_changes_and_restores_an_address(service: Service, browser: Browser) -> None:
     client, new = service.member(), unique_email("new")
     client.post("/v1/email/change", json={"new_email": new, "password": PASSWORD})
     browser.driver.get(link(service, new))
@@ -434,7 +434,7 @@ def test_somebody_takes_another_address_and_takes_the_old_one_back(service: Serv
     assert client.log_in(client.email, NEW_PASSWORD).get("/v1/me").json()["email"] == client.email
 
 
-def test_dead_link_leads_to_a_new_one(service: Service, browser: Browser) -> None:
+def test_browser_requests_a_new_link(service: Service, browser: Browser) -> None:
     email = registered(service)
     service.mail(email)
     browser.driver.get(f"{service.url}/verify?token=dead")
@@ -449,7 +449,7 @@ def test_dead_link_leads_to_a_new_one(service: Service, browser: Browser) -> Non
     assert "Your e-mail address is verified" in browser.text()
 
 
-def test_somebody_sets_a_new_password_at_the_third_attempt(service: Service, browser: Browser) -> None:
+def test_browser_resets_a_password_after_two_errors(service: Service, browser: Browser) -> None:
     client = service.member()
     client.post("/v1/password/forgot", json={"email": client.email})
     url = link(service, client.email)
@@ -520,7 +520,7 @@ def test_reset_page_works_without_script(service: Service, browser: Browser) -> 
         browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
-def test_page_that_asks_for_an_address_shows_what_was_wrong_with_it(service: Service, browser: Browser) -> None:
+def test_form_shows_what_is_wrong_with_an_address(service: Service, browser: Browser) -> None:
     browser.driver.get(f"{service.url}/reset")
     browser.fill(email="ada@localhost")
     browser.press()
@@ -543,7 +543,7 @@ def test_first_page_is_readable(service: Service, browser: Browser) -> None:
     assert browser.driver.current_url == f"{service.url}/dev/mail"
 
 
-def test_somebody_without_a_link_asks_for_one(service: Service, browser: Browser) -> None:
+def test_browser_requests_a_link_without_having_one(service: Service, browser: Browser) -> None:
     email = service.user("forgetful")
     browser.driver.get(f"{service.url}/reset")
     assert "Forgot your password?" in browser.text()
@@ -557,7 +557,7 @@ def test_somebody_without_a_link_asks_for_one(service: Service, browser: Browser
     assert "Your password is changed" in browser.text()
 
 
-def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, browser: Browser) -> None:
+def test_mailbox_shows_caught_mails_with_working_links(service: Service, browser: Browser) -> None:
     email = registered(service)
     folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox"
     browser.driver.get(f"{service.url}/dev/mail")
@@ -587,7 +587,7 @@ def test_the_mailbox_shows_what_was_caught_and_its_links_work(service: Service, 
     assert "Your e-mail address is verified" in browser.text()
 
 
-def test_mailbox_shows_html_that_can_run_and_load_nothing(service: Service, browser: Browser) -> None:
+def test_mailbox_html_can_neither_run_nor_load_anything(service: Service, browser: Browser) -> None:
     folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox"
     folder.mkdir(exist_ok=True)
     evil = (
@@ -604,7 +604,7 @@ def test_mailbox_shows_html_that_can_run_and_load_nothing(service: Service, brow
     assert "sandbox" in raw.headers["content-security-policy"]
 
 
-def test_the_mailbox_shows_even_what_is_hardly_a_mail(service: Service) -> None:
+def test_mailbox_shows_malformed_mails(service: Service) -> None:
     folder = Path(service.environ["LATCHKEY_DATA_DIR"]) / "mailbox"
     folder.mkdir(exist_ok=True)
     mailbox = Mailbox(folder)

@@ -54,7 +54,7 @@ def at(path: Path, client: Client) -> str:
 
 
 @pytest.mark.anyio
-async def test_head_answers_as_get_without_content(service: Service, admin: Client) -> None:
+async def test_head_equals_get_without_content(service: Service, admin: Client) -> None:
     async with with_paths(service) as (_, paths):
         pass
     readable = [path for path in paths if "GET" in path.methods]
@@ -75,7 +75,7 @@ async def test_head_answers_as_get_without_content(service: Service, admin: Clie
     assert set(path.template for path in paths if "HEAD" in path.methods) == {it.template for it in readable}
 
 
-def test_a_connection_goes_on_after_head(service: Service) -> None:
+def test_connection_continues_after_head(service: Service) -> None:
     asked = b"".join(b"HEAD %s HTTP/1.1\r\nHost: x\r\n\r\n" % path for path in (b"/v1/me", b"/v1/forward-auth"))
     answer = raw(service, asked + b"GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
     assert statuses(answer) == [401, 401, 200]
@@ -101,7 +101,7 @@ async def test_options_and_405_name_the_same_methods(service: Service, admin: Cl
 
 
 @pytest.mark.anyio
-async def test_every_answer_says_that_it_varies_by_origin(service: Service, admin: Client) -> None:
+async def test_every_response_varies_by_origin(service: Service, admin: Client) -> None:
     async with with_paths(service, LATCHKEY_CORS_ORIGINS=GOOD) as (client, paths):
         for path in paths:
             url = at(path, admin)
@@ -138,7 +138,7 @@ def spellings(path: str) -> Iterator[str]:
 
 
 @pytest.mark.anyio
-async def test_every_path_has_one_spelling(service: Service, admin: Client) -> None:
+async def test_every_path_has_one_valid_form(service: Service, admin: Client) -> None:
     """So what a proxy closes is closed."""
     async with with_paths(service) as (_, paths):
         pass
@@ -181,7 +181,7 @@ def lead_under_the_prefix(answer: httpx.Response, url: str) -> None:
 
 
 @pytest.mark.anyio
-async def test_everything_leads_under_the_path_of_the_public_url(service: Service, admin: Client) -> None:
+async def test_all_links_are_below_the_public_path(service: Service, admin: Client) -> None:
     async with with_paths(service, LATCHKEY_PUBLIC_URL=PUBLIC) as (client, paths):
         for path in paths:
             for method in METHODS - {"HEAD", "OPTIONS"}:
@@ -193,7 +193,7 @@ async def test_everything_leads_under_the_path_of_the_public_url(service: Servic
 
 
 @pytest.mark.anyio
-async def test_a_proxy_that_leaves_the_prefix_is_told_to_remove_it(service: Service) -> None:
+async def test_proxy_that_keeps_the_prefix_is_told_to_remove_it(service: Service) -> None:
     async with inside(service, LATCHKEY_PUBLIC_URL=PUBLIC) as client:
         answer = await client.get("/accounts/health/live")
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")

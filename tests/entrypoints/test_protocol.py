@@ -97,7 +97,7 @@ def answered(service: Service) -> bool:
 
 
 @pytest.mark.parametrize("what", ENDLESS)
-def test_an_endless_request_is_refused_as_it_arrives(api: Service, what: str) -> None:
+def test_endless_request_is_refused_early(api: Service, what: str) -> None:
     begin, endless, status = ENDLESS[what]
     assert answered(api)
     before = resident(api)
@@ -142,7 +142,7 @@ def test_a_head_with_too_many_lines_is_refused_once(api: Service) -> None:
     assert "internal_error" not in written
 
 
-def test_what_is_not_http_gets_a_problem_document(api: Service) -> None:
+def test_invalid_http_gets_a_problem_document(api: Service) -> None:
     for request in (b"EHLO x\r\n", HEAD + b"no colon\r\n\r\n", CHUNKED + b"zz\r\n"):
         with connect(api) as connection:
             connection.sendall(request)
@@ -211,7 +211,7 @@ def test_an_offer_behind_a_body_is_ignored(api: Service) -> None:
 
 
 @pytest.mark.parametrize("at", range(4))
-def test_a_body_that_looks_like_headers_stays_a_body(api: Service, at: int) -> None:
+def test_body_that_looks_like_headers_is_a_body(api: Service, at: int) -> None:
     """Also where the end of the head and the body are parsed in one piece, which has 4 KiB."""
     body = b"\nUpgrade:" * ((len(GET) + 1) // 2) + GET.rjust(len(GET) + len(GET) % 2, b"\n")
     head = b"POST /nowhere HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\nX-A: " % len(body)
@@ -458,7 +458,7 @@ def test_a_client_that_does_not_go_on_is_dropped(small: Small, sent: bytes) -> N
         assert small.disconnected.wait(10)
 
 
-def test_a_client_that_goes_on_slowly_is_dropped(small: Small) -> None:
+def test_client_that_sends_slowly_is_dropped(small: Small) -> None:
     """A byte now and then does not buy more time."""
     for begun in (HEAD, BODY, CHUNKED + b"1;"):
         with small.connect(sent=begun) as connection:
@@ -486,7 +486,7 @@ def test_a_client_that_does_not_read_is_dropped(small: Small, request_: bytes) -
         assert len(received(connection)) < 50 * MIB
 
 
-def test_a_client_that_reads_slowly_gets_everything(small: Small) -> None:
+def test_client_that_reads_slowly_gets_everything(small: Small) -> None:
     with small.connect(sent=LAST.replace(b"/health/live", b"/big")) as connection:
         size = 0
         while piece := connection.recv(MIB):

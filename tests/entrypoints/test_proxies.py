@@ -63,14 +63,14 @@ def identity(client: Client, role: Role = Role.MEMBER) -> dict[str, list[str]]:
     return {name: [value] for name, value in zip(SAID, said, strict=True)}
 
 
-def test_without_a_token_nobody_gets_through(member: Client, proxy: Proxy) -> None:
+def test_request_without_a_token_is_refused(member: Client, proxy: Proxy) -> None:
     refresh = member.pair["refresh_token"]
     for headers in ([], [("Authorization", f"Bearer {refresh}")], [("Authorization", "Basic eDp4")]):
         kept_out(proxy, proxy.ask(headers=headers), 401)
         kept_out(proxy, proxy.ask(headers=headers, method="POST", body=b"x"), 401)
 
 
-def test_a_caller_arrives_with_who_they_are_and_without_their_token(
+def test_caller_arrives_with_identity_headers_without_the_token(
     member: Client, moderator: Client, proxy: Proxy
 ) -> None:
     request = heard(proxy, proxy.ask("/notes?a=b&role=admin", [bearer(member)]))
@@ -85,7 +85,7 @@ def test_a_caller_arrives_with_who_they_are_and_without_their_token(
 @pytest.mark.parametrize(
     "spelling", ["X-Auth-", "x-auth-", "X-AUTH-", "X_Auth_", "X-Auth_", "X_Auth-", "X.Auth.", "X-Auth."]
 )
-def test_who_a_client_says_it_is_never_arrives(member: Client, proxy: Proxy, spelling: str) -> None:
+def test_identity_headers_of_clients_never_arrive(member: Client, proxy: Proxy, spelling: str) -> None:
     names = {"User": "root", "Role": "admin", "Session": "x", "Verified": "false"}
     forged = [(f"{spelling}{name}", value) for name, value in names.items()]
     request = heard(proxy, proxy.ask(headers=[*forged, bearer(member), *forged]))
@@ -94,7 +94,7 @@ def test_who_a_client_says_it_is_never_arrives(member: Client, proxy: Proxy, spe
     kept_out(proxy, proxy.ask(headers=forged), 401)
 
 
-def test_a_client_that_calls_a_header_a_matter_of_the_connection_gains_nothing(member: Client, proxy: Proxy) -> None:
+def test_connection_header_cannot_remove_identity_headers(member: Client, proxy: Proxy) -> None:
     for name, value in identity(member).items():
         request = heard(proxy, proxy.ask(headers=[("Connection", name), (name, "forged"), bearer(member)]))
         assert request.header(name) in ([], value)
@@ -114,14 +114,14 @@ def test_after_logout_the_very_next_request_is_refused(service: Service, proxy: 
 
 @pytest.mark.parametrize("size", [0, 7, 40_000, 900_000])
 @pytest.mark.parametrize("chunked", [False, True])
-def test_a_body_comes_through_as_it_is(member: Client, proxy: Proxy, size: int, chunked: bool) -> None:
+def test_body_passes_unchanged(member: Client, proxy: Proxy, size: int, chunked: bool) -> None:
     body = bytes(number % 251 for number in range(size))
     request = heard(proxy, proxy.ask(headers=[bearer(member)], method="POST", body=body, chunked=chunked))
     assert request.method == "POST"
     assert request.body == body
 
 
-def test_who_has_not_proven_their_address_stays_out_until_they_have(service: Service, proxy: Proxy) -> None:
+def test_unverified_user_is_refused_until_verification(service: Service, proxy: Proxy) -> None:
     email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     client.log_in(email)
@@ -167,7 +167,7 @@ def test_a_preflight_reaches_the_service_behind_unauthenticated(proxy: Proxy, pa
     assert answer.headers["access-control-allow-methods"] == "PUT"
 
 
-def test_what_only_looks_like_a_preflight_needs_a_token(member: Client, proxy: Proxy) -> None:
+def test_request_that_resembles_a_preflight_needs_a_token(member: Client, proxy: Proxy) -> None:
     for method, headers in (
         ("OPTIONS", []),
         ("OPTIONS", PREFLIGHT[:1]),
@@ -182,7 +182,7 @@ def test_what_only_looks_like_a_preflight_needs_a_token(member: Client, proxy: P
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_page_elsewhere_can_read_the_refusals_of_the_proxy(
+def test_page_of_another_origin_reads_the_proxys_refusals(
     isolated_service: Service, tmp_path: Path, kind: str
 ) -> None:
     isolated_service.environ["LATCHKEY_CORS_ORIGINS"] = PAGE
@@ -238,7 +238,7 @@ MODERATED += [
 
 
 @pytest.mark.parametrize("path", MODERATED)
-def test_a_place_may_ask_for_a_role_however_it_is_written(
+def test_location_can_require_a_role_in_any_spelling(
     member: Client, moderator: Client, site: Proxy, path: str
 ) -> None:
     kept_out(site, site.ask(path), 401)
@@ -246,7 +246,7 @@ def test_a_place_may_ask_for_a_role_however_it_is_written(
     assert heard(site, site.ask(path, [bearer(moderator)])).header("x-auth-role") == ["moderator"]
 
 
-def test_a_public_place_hears_of_nobody(member: Client, site: Proxy) -> None:
+def test_public_location_gets_no_identity(member: Client, site: Proxy) -> None:
     for headers in ([], [("X-Auth-User", "root"), ("X-Auth-Role", "admin")], [bearer(member)]):
         request = heard(site, site.ask("/public/x", headers))
         assert not any(request.header(name) for name in (*SAID, "authorization"))
@@ -278,9 +278,7 @@ def latchkey() -> Iterator[Listener]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_latchkey_is_asked_by_its_own_name_and_without_the_body(
-    tmp_path: Path, latchkey: Listener, kind: str
-) -> None:
+def test_auth_request_has_latchkeys_host_and_no_body(tmp_path: Path, latchkey: Listener, kind: str) -> None:
     with KINDS[kind](tmp_path, latchkey=latchkey.port) as proxy:
         headers = [("Authorization", "Bearer x"), ("Cookie", "secret"), ("Host", f"127.0.0.1:{proxy.port}")]
         proxy.ask("/secret?secret", headers, method="POST", body=b"secret")
@@ -291,7 +289,7 @@ def test_latchkey_is_asked_by_its_own_name_and_without_the_body(
             assert len(request.headers) == 2
 
 
-def test_whatever_is_no_answer_lets_nobody_through(tmp_path: Path, latchkey: Listener) -> None:
+def test_unexpected_auth_response_lets_no_request_through(tmp_path: Path, latchkey: Listener) -> None:
     with nginx(tmp_path, latchkey=latchkey.port) as proxy:
         assert proxy.ask().status == 200
         proxy.upstream.heard.clear()
@@ -302,12 +300,12 @@ def test_whatever_is_no_answer_lets_nobody_through(tmp_path: Path, latchkey: Lis
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_when_latchkey_is_down_the_door_is_shut(tmp_path: Path, kind: str) -> None:
+def test_unavailable_latchkey_closes_the_proxy(tmp_path: Path, kind: str) -> None:
     with KINDS[kind](tmp_path, latchkey=free_port()) as proxy:
         kept_out(proxy, proxy.ask(headers=[("Authorization", "Bearer x")]), {"nginx": 503, "caddy": 502}[kind])
 
 
-def test_what_the_program_itself_answers_is_left_alone(member: Client, site: Proxy) -> None:
+def test_responses_of_the_upstream_pass_unchanged(member: Client, site: Proxy) -> None:
     for site.upstream.status in (500, 503, 401, 404):
         assert site.ask(headers=[bearer(member)]).status == site.upstream.status
     site.upstream.status = 200

@@ -63,7 +63,7 @@ async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> 
 
 
 @pytest.mark.anyio
-async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
+async def test_pause_ends_at_once_on_stop() -> None:
     expired_rows = FakeExpiredRows()
     worker = purge_worker(expired_rows)
     with anyio.fail_after(60):
@@ -76,7 +76,7 @@ async def test_a_rest_ends_at_once_when_the_process_stops() -> None:
 
 
 @pytest.mark.anyio
-async def test_after_a_rest_it_begins_anew() -> None:
+async def test_purge_starts_again_after_a_pause() -> None:
     expired_rows = FakeExpiredRows()
     worker = purge_worker(expired_rows, pass_pause=0)
     with anyio.fail_after(60):
@@ -89,7 +89,7 @@ async def test_after_a_rest_it_begins_anew() -> None:
     assert expired_rows.asked.count((next(iter(Leftover)), None)) >= 3
 
 
-def test_endings_are_kept_much_longer_than_any_token_lives() -> None:
+def test_ended_sessions_are_kept_longer_than_any_token() -> None:
     assert retention.SESSION > 10 * LONGEST_ACCESS
 
 
@@ -109,7 +109,7 @@ OLD_EVENT = """
 OLD_CLAIM = "INSERT INTO users (id, email, password_hash, created_at) SELECT $1, 'c@example.org', '', $2"
 
 
-def test_a_worker_clears_away_what_is_over_and_nothing_else(isolated_service: Service) -> None:
+def test_worker_purges_expired_rows_only(isolated_service: Service) -> None:
     isolated_service.start_api()
     member = isolated_service.member()
     claimant = isolated_service.client()

@@ -24,7 +24,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-async def test_twenty_who_refresh_one_token_at_once_get_one_successor(service: Service) -> None:
+async def test_twenty_concurrent_refreshes_get_one_successor(service: Service) -> None:
     member = service.member()
     refresh_token = member.pair["refresh_token"]
     async with strangers(service) as client:
@@ -55,7 +55,7 @@ async def test_after_a_logout_no_process_accepts_the_token_once(service: Service
     assert accepted == 0
 
 
-async def test_nothing_survives_a_logout_that_races_a_refresh(service: Service) -> None:
+async def test_logout_that_races_a_refresh_leaves_nothing_valid(service: Service) -> None:
     member = service.member()
     outcomes: Counter[int] = Counter()
     async with strangers(service) as client:
@@ -76,7 +76,7 @@ async def test_nothing_survives_a_logout_that_races_a_refresh(service: Service) 
     assert set(outcomes) <= {200, 401}
 
 
-async def test_one_of_forty_parallel_resets_with_one_link_succeeds(service: Service) -> None:
+async def test_one_of_forty_concurrent_resets_succeeds(service: Service) -> None:
     member = service.member()
     member.post("/v1/password/forgot", json={"email": member.email})
     token = service.token(member.email)
@@ -102,7 +102,7 @@ async def test_one_of_forty_parallel_resets_with_one_link_succeeds(service: Serv
         assert old.status_code == 401
 
 
-async def test_of_the_last_two_admins_who_resign_at_once_one_stays(isolated_service: Service) -> None:
+async def test_of_two_admins_who_resign_concurrently_one_remains(isolated_service: Service) -> None:
     isolated_service.start_api()
     async with strangers(isolated_service) as client:
         one, other = isolated_service.admin(), isolated_service.admin()

@@ -69,7 +69,7 @@ def shows(api: Api, kids: list[str]) -> bool:
     return shown(api) == kids
 
 
-def test_keys_are_rotated_under_load_and_nobody_notices(shared: Service, keys: Path, fleet: Fleet) -> None:
+def test_key_rotation_under_load_is_not_noticed(shared: Service, keys: Path, fleet: Fleet) -> None:
     people = [shared.user("someone") for _ in range(4)]
     witnesses = [pair_of(api, shared.user("witness")) for api in fleet.apis]
     kids = shown(fleet.apis[0])
@@ -99,7 +99,7 @@ def test_keys_are_rotated_under_load_and_nobody_notices(shared: Service, keys: P
     assert not any(line in logged for file in keys.iterdir() for line in file.read_text().splitlines())
 
 
-def test_a_token_lives_as_long_as_its_key(shared: Service, keys: Path, fleet: Fleet) -> None:
+def test_token_is_valid_as_long_as_its_key(shared: Service, keys: Path, fleet: Fleet) -> None:
     pair = pair_of(fleet.apis[0], shared.user("member"))
     old, new = shown(fleet.apis[0]), rotated(shared)
     for api in fleet.apis:
@@ -117,7 +117,7 @@ def test_a_token_lives_as_long_as_its_key(shared: Service, keys: Path, fleet: Fl
             assert other.get("/v1/me", fresh["access_token"]).status_code == 200
 
 
-def test_a_broken_file_stops_nobody(shared: Service, keys: Path, fleet: Fleet) -> None:
+def test_broken_key_file_stops_no_process(shared: Service, keys: Path, fleet: Fleet) -> None:
     member, broken = shared.user("member"), keys / "broken.pem"
     broken.write_text("-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2Vw\n")
     log = shared.folder / "api.log"
@@ -139,7 +139,7 @@ def rotated_beside(service: Service, broken: Path) -> str:
     return kid
 
 
-def test_a_secret_is_replaced_under_load_and_nobody_notices(isolated_service: Service) -> None:
+def test_secret_rotation_under_load_is_not_noticed(isolated_service: Service) -> None:
     isolated_service.environ["LATCHKEY_SECRET_KEY"] = OLD
     worker = isolated_service.start_worker()
     people = [isolated_service.user("someone") for _ in range(4)]

@@ -21,9 +21,7 @@ async def app(service: Service) -> AsyncIterator[AppUnderTest]:
         yield found
 
 
-async def test_who_is_calling_costs_the_database_nothing_and_who_they_are_one_question(
-    app: AppUnderTest, service: Service
-) -> None:
+async def test_authenticate_costs_no_query_and_me_one(app: AppUnderTest, service: Service) -> None:
     pair = await app.log_in(service.user("member"))
     authenticate = app.container.authenticate()
     assert await app.statements_of(authenticate(pair.access_token)) == " (0)"
@@ -74,9 +72,7 @@ async def test_there_are_no_more_of_them_for_many_rows(app: AppUnderTest, servic
 
 
 @pytest.mark.parametrize("many", [1, 16])
-async def test_mails_are_leased_and_addressed_together_and_settled_one_by_one(
-    isolated_service: Service, many: int
-) -> None:
+async def test_mails_are_leased_in_bulk_and_settled_one_by_one(isolated_service: Service, many: int) -> None:
     async with open_app(isolated_service) as app:
         async with app.begin() as work:
             for _ in range(many):

@@ -165,7 +165,7 @@ def refusal_of(run: Run) -> str:
     return line
 
 
-def test_nothing_is_left_behind_when_something_is_killed(data: Path, running: list[Run]) -> None:
+def test_killed_process_leaves_nothing_behind(data: Path, running: list[Run]) -> None:
     run = Run(data, free_port())
     running.append(run)
     family = run.until_welcome().family()
@@ -182,7 +182,7 @@ def test_nothing_is_left_behind_when_something_is_killed(data: Path, running: li
     assert any(line.startswith("The worker has ended") for line in again.said)
 
 
-def test_stopping_is_heard_while_starting(data: Path) -> None:
+def test_stop_signal_during_the_start_is_handled(data: Path) -> None:
     run = Run(data, free_port())
     family = eventually(run.family)
     run.process.send_signal(signal.SIGINT)
@@ -209,9 +209,7 @@ def test_a_first_start_that_was_cut_short_is_finished(data: Path, running: list[
         ("192.0.2.1", True),
     ],
 )
-def test_the_banner_warns_who_listens_to_a_network(
-    host: str, warned: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_banner_warns_about_a_network_host(host: str, warned: bool, capsys: pytest.CaptureFixture[str]) -> None:
     print_banner({"LATCHKEY_HOST": host, "LATCHKEY_PORT": "8000", "LATCHKEY_DATA_DIR": ".data"}, mailbox=True)
     printed = capsys.readouterr().out
     assert (f"LATCHKEY_HOST={host}: anyone in your network" in printed) == warned

@@ -12,7 +12,7 @@ from tests.support.service import PASSWORD, Client, Service, code, unique_email
 from tests.support.sweeping import fetch
 
 
-def test_the_own_sessions_are_listed_with_the_one_that_calls_marked(service: Service) -> None:
+def test_own_sessions_are_listed_with_the_current_one_marked(service: Service) -> None:
     phone = service.member()
     laptop = service.client()
     laptop.headers["User-Agent"] = "Mozilla/5.0 (X11; Linux) ünïcode\t\u200b"
@@ -38,7 +38,7 @@ def test_the_own_sessions_are_listed_with_the_one_that_calls_marked(service: Ser
     assert untouched == {**newest, "current": False}
 
 
-def test_an_ended_session_is_over_everywhere_and_the_others_go_on(service: Service) -> None:
+def test_ended_session_is_refused_everywhere_and_others_continue(service: Service) -> None:
     here = service.member()
     there, elsewhere = service.client().log_in(here.email), service.client().log_in(here.email)
     path = f"/v1/sessions/{there.pair['session_id']}"
@@ -63,7 +63,7 @@ def test_ending_the_session_that_calls_is_a_logout(service: Service) -> None:
     assert code(member.renew()) == "session_ended"
 
 
-def test_another_users_session_is_not_found_like_one_that_does_not_exist(service: Service) -> None:
+def test_session_of_another_user_looks_unknown(service: Service) -> None:
     """Not even by an admin, who has another call for that."""
     member, stranger, admin = service.member(), service.member(), service.admin()
     for client in (stranger, admin):
@@ -75,7 +75,7 @@ def test_another_users_session_is_not_found_like_one_that_does_not_exist(service
     assert member.renew().status_code == 200
 
 
-def test_a_caller_whose_address_is_unproven_sees_and_ends_sessions_too(service: Service) -> None:
+def test_unverified_user_lists_and_ends_sessions(service: Service) -> None:
     email = unique_email("unproven")
     client = service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
@@ -123,7 +123,7 @@ def test_a_session_that_is_not_used_ends(brief: Service) -> None:
     assert code(member.renew()) == "token_expired"
 
 
-def test_a_session_ends_however_often_it_is_used(brief: Service) -> None:
+def test_session_ends_at_its_maximum_age_despite_use(brief: Service) -> None:
     member = brief.member()
     for left in (100, 100, 90, 60, 30):
         member.take(member.renew())
@@ -136,7 +136,7 @@ def test_a_session_ends_however_often_it_is_used(brief: Service) -> None:
     assert listed == [other.pair["session_id"]]
 
 
-def test_no_token_outlives_its_session(brief: Service) -> None:
+def test_token_never_outlives_its_session(brief: Service) -> None:
     """An access token lives ten minutes, but a session of 100 seconds is over before."""
     member = brief.member()
     claims = jwt.decode(member.pair["access_token"], options={"verify_signature": False})

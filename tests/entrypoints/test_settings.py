@@ -77,7 +77,7 @@ def complaints(environ: dict[str, str]) -> dict[str, str]:
     return dict(line.split(": ", 1) for line in lines)
 
 
-def test_development_needs_nothing_but_the_engines(development: dict[str, str], tmp_path: Path) -> None:
+def test_development_needs_only_the_engines(development: dict[str, str], tmp_path: Path) -> None:
     settings = load(development)
     assert settings.development
     assert (settings.host, settings.port, settings.processes) == ("127.0.0.1", 8000, 1)
@@ -93,11 +93,11 @@ def test_development_needs_nothing_but_the_engines(development: dict[str, str], 
     assert settings.data_dir == tmp_path / "data"
 
 
-def test_in_production_verifiers_elsewhere_get_a_minute_to_learn_a_key(production: dict[str, str]) -> None:
+def test_default_key_delay_of_production_is_a_minute(production: dict[str, str]) -> None:
     assert load(production).key_delay == timedelta(minutes=1)
 
 
-def test_what_make_run_has_started_is_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
+def test_urls_of_make_run_are_found_in_the_data_folder(development: dict[str, str], tmp_path: Path) -> None:
     url = development.pop("LATCHKEY_DATABASE_URL")
     assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
     shared_service = tmp_path / "data" / "running.json"
@@ -107,7 +107,7 @@ def test_what_make_run_has_started_is_found_in_the_data_folder(development: dict
     assert complaints(development) == {"LATCHKEY_DATABASE_URL": "must be set"}
 
 
-def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(development: dict[str, str]) -> None:
+def test_development_secrets_are_created_once_and_private(development: dict[str, str]) -> None:
     first, second = load(development), load(development)
     assert first == second
     assert len(first.secret_keys[0]) >= 32
@@ -116,7 +116,7 @@ def test_the_secrets_of_development_are_made_once_and_are_their_owners_alone(dev
         assert path.stat().st_mode & 0o077 == 0, path
 
 
-def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str, str]) -> None:
+def test_concurrent_processes_agree_on_the_secrets(development: dict[str, str]) -> None:
     script = (
         "import sys; from entrypoints.settings import load; from tests.support.key_files import load_keys\n"
         "print('ready', flush=True); sys.stdin.readline(); s = load()\n"
@@ -146,7 +146,7 @@ def test_processes_that_start_at_once_agree_on_the_secrets(development: dict[str
     assert sorted(path.name for path in Path(development["LATCHKEY_DATA_DIR"]).iterdir()) == ["keys", "secret_key"]
 
 
-def test_production_takes_everything_from_the_environment(production: dict[str, str]) -> None:
+def test_production_reads_everything_from_the_environment(production: dict[str, str]) -> None:
     settings = load(production | {"LATCHKEY_SECRET_KEY": f"{GOOD}, {GOOD[::-1]}"})
     assert not settings.development
     assert settings.secret_keys == (GOOD.encode(), GOOD[::-1].encode())
@@ -155,7 +155,7 @@ def test_production_takes_everything_from_the_environment(production: dict[str, 
     assert not settings.data_dir.exists()
 
 
-def test_production_is_what_nobody_says_otherwise(production: dict[str, str]) -> None:
+def test_production_is_the_default(production: dict[str, str]) -> None:
     del production["LATCHKEY_ENV"]
     assert load(production).env == "production"
     assert load(production, default_env="development").env == "development"
@@ -164,7 +164,7 @@ def test_production_is_what_nobody_says_otherwise(production: dict[str, str]) ->
     }
 
 
-def test_production_names_everything_that_is_missing_at_once() -> None:
+def test_production_names_every_missing_setting_at_once() -> None:
     for environ in ({}, {"LATCHKEY_SECRET_KEY": "", "LATCHKEY_DATABASE_URL": ""}):
         assert complaints({"LATCHKEY_ENV": "production", **environ}) == dict.fromkeys(
             (
@@ -189,7 +189,7 @@ def test_mail_comes_from_the_public_name_unless_something_else_is_set(production
         assert load(production | {"LATCHKEY_PUBLIC_URL": url}).mail_from == f"no-reply@{host}"
 
 
-def test_product_is_named_and_linked_as_it_is_set(production: dict[str, str]) -> None:
+def test_product_name_and_url_follow_the_settings(production: dict[str, str]) -> None:
     plain = load(production)
     assert (plain.name, plain.product_url, plain.link_url) == ("Latchkey", None, None)
     for name in ('Ada "&" Sons', "<b>Paper</b>", "Gro\u0308\u00dfe", "\U0001f511 Paper", "x" * 100, "{product}"):
@@ -243,7 +243,7 @@ def test_password_may_not_be_made_of_the_name_of_the_product(production: dict[st
     assert rules.accept("latchkey-2026-!!xy") == "latchkey-2026-!!xy"
 
 
-def test_only_who_sends_mail_needs_a_server_for_it(production: dict[str, str], tmp_path: Path) -> None:
+def test_only_the_worker_needs_a_mail_server(production: dict[str, str], tmp_path: Path) -> None:
     del production["LATCHKEY_SMTP_URL"]
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL: must be set"):
         Container(settings=load(production)).mailer()
@@ -288,7 +288,7 @@ def test_a_secret_that_can_be_guessed_is_refused(production: dict[str, str], wea
     assert weak not in said["LATCHKEY_SECRET_KEY"] or len(weak) < 3
 
 
-def test_a_random_secret_is_never_taken_for_another(production: dict[str, str]) -> None:
+def test_random_secret_is_never_called_weak(production: dict[str, str]) -> None:
     for make in (
         secrets.token_hex,
         secrets.token_urlsafe,
@@ -302,7 +302,7 @@ def test_a_random_secret_is_never_taken_for_another(production: dict[str, str]) 
 @pytest.mark.parametrize(
     "wide", ["0.0.0.0/0", "0.0.0.0/1,128.0.0.0/1", "10.0.0.0/7", "::/0", "2000::/3", "2a00::/11"]
 )
-def test_production_trusts_nobody_in_particular_to_be_a_proxy(
+def test_production_refuses_a_wide_range_of_proxies(
     production: dict[str, str], development: dict[str, str], wide: str
 ) -> None:
     said = complaints(production | {"LATCHKEY_TRUSTED_PROXIES": f"192.0.2.1,{wide}"})
@@ -484,7 +484,7 @@ def test_nonsense_is_refused_by_its_name(production: dict[str, str], name: str, 
         assert set(complaints(production | {f"LATCHKEY_{name}": value})) == {f"LATCHKEY_{name}"}, value
 
 
-def test_everything_that_is_wrong_is_said_at_once(production: dict[str, str]) -> None:
+def test_all_wrong_settings_are_reported_at_once(production: dict[str, str]) -> None:
     wrong = {
         "LATCHKEY_PORT": "x",
         "LATCHKEY_SECRET_KEY": "short",
@@ -494,7 +494,7 @@ def test_everything_that_is_wrong_is_said_at_once(production: dict[str, str]) ->
     assert set(complaints(production | wrong)) == set(wrong)
 
 
-def test_what_can_be_set_is_set(production: dict[str, str], tmp_path: Path) -> None:
+def test_every_setting_is_read(production: dict[str, str], tmp_path: Path) -> None:
     settings = load(
         production
         | {
@@ -559,7 +559,7 @@ def test_a_key_that_cannot_sign_is_refused_by_its_file(production: dict[str, str
     assert "LATCHKEY_SIGNING_KEYS" in complaints(production | {"LATCHKEY_SIGNING_KEYS": str(tmp_path / "none")})
 
 
-def test_development_signs_with_es256_and_keeps_the_key_it_has(development: dict[str, str], tmp_path: Path) -> None:
+def test_development_signs_with_es256_and_keeps_its_key(development: dict[str, str], tmp_path: Path) -> None:
     [made] = load_keys(load(development).signing_keys)
     assert made.alg == "ES256"
     keys = tmp_path / "data" / "keys"
@@ -608,16 +608,14 @@ def test_any_setting_may_be_read_from_a_file(production: dict[str, str], tmp_pat
     assert load(mixed) == settings
 
 
-def test_one_newline_at_the_end_of_a_file_is_dropped_and_nothing_else(
-    production: dict[str, str], tmp_path: Path
-) -> None:
+def test_one_trailing_newline_of_a_file_is_stripped(production: dict[str, str], tmp_path: Path) -> None:
     for text, kept in ((f"{GOOD} x\n", f"{GOOD} x"), (f"\ufeff{GOOD}", GOOD)):
         (tmp_path / "secret").write_text(text)
         environ = {**production, "LATCHKEY_SECRET_KEY": "", "LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")}
         assert load(environ).secret_keys == (kept.encode(),)
 
 
-def test_a_setting_and_its_file_at_once_are_refused(production: dict[str, str], tmp_path: Path) -> None:
+def test_setting_and_its_file_together_are_refused(production: dict[str, str], tmp_path: Path) -> None:
     (tmp_path / "secret").write_text(GOOD)
     said = complaints(production | {"LATCHKEY_SECRET_KEY_FILE": str(tmp_path / "secret")})
     assert said == {"LATCHKEY_SECRET_KEY": "is set, and LATCHKEY_SECRET_KEY_FILE as well: set one of them"}
@@ -681,7 +679,7 @@ def test_a_file_for_no_setting_is_named(development: dict[str, str], tmp_path: P
     assert load(environ).unknown == ("LATCHKEY_ACESS_TTL_FILE",)
 
 
-def test_nothing_secret_stands_in_any_representation(production: dict[str, str]) -> None:
+def test_repr_shows_no_secret(production: dict[str, str]) -> None:
     settings = load(production)
     container = Container(settings=settings)
     parts: list[object] = [settings, container, container.settings(), container.access_codec()]
@@ -748,7 +746,7 @@ def test_limits_are_on_unless_a_developer_says_off(production: dict[str, str], d
     }
 
 
-def test_settings_are_one_thing_that_nobody_changes(development: dict[str, str]) -> None:
+def test_settings_are_immutable(development: dict[str, str]) -> None:
     settings = load(development)
     frozen: Any = settings
     with pytest.raises(AttributeError):
@@ -800,7 +798,7 @@ def test_a_host_may_be_an_address_or_a_name(production: dict[str, str], text: st
 
 
 @pytest.mark.parametrize("cost", ["m=47104,t=1,p=1", "m=12288,t=3,p=1", "m=7168,t=5,p=1"])
-def test_a_hash_costs_what_is_set_and_can_be_verified_again(development: dict[str, str], cost: str) -> None:
+def test_hash_cost_follows_the_setting(development: dict[str, str], cost: str) -> None:
     hasher = Container(settings=load(development | {"LATCHKEY_ARGON2": cost})).hasher()
     before = Container(settings=load(development)).hasher()
     try:
@@ -843,7 +841,7 @@ def test_origins_may_have_any_scheme(production: dict[str, str]) -> None:
         assert settings.cors_origins == (origin,)
 
 
-def test_a_port_that_the_scheme_implies_is_left_out_of_an_origin(production: dict[str, str]) -> None:
+def test_implied_port_is_removed_from_an_origin(production: dict[str, str]) -> None:
     said = "https://a.example:443,http://b.example:80,https://c.example:80,app://d:443"
     settings = load({**production, "LATCHKEY_CORS_ORIGINS": said})
     assert settings.cors_origins == ("https://a.example", "http://b.example", "https://c.example:80", "app://d:443")

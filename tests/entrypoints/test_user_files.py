@@ -59,7 +59,7 @@ def test_a_line_says_all_there_is_to_say() -> None:
     ]
 
 
-def test_empty_lines_and_a_byte_order_mark_are_passed_over() -> None:
+def test_empty_lines_and_a_byte_order_mark_are_skipped() -> None:
     found = lines(b'\xef\xbb\xbf{"email": "a"}', b"", b" \t\r", b'{"email": "b"}\r', b"")
     assert found == [ImportRow(line=1, email="a"), ImportRow(line=4, email="b")]
     assert lines() == []
@@ -91,14 +91,14 @@ def test_empty_lines_and_a_byte_order_mark_are_passed_over() -> None:
     ],
     ids=lambda value: value[:40],
 )
-def test_a_bad_line_is_told_and_the_next_is_read(text: bytes, why: str) -> None:
+def test_bad_line_is_reported_and_the_next_is_read(text: bytes, why: str) -> None:
     before, found, after = lines(b'{"email": "a"}', text, b'{"email": "b"}')
     assert (before, after) == (ImportRow(line=1, email="a"), ImportRow(line=3, email="b"))
     assert found.line == 2
     assert why in reason(found)
 
 
-def test_a_line_that_never_ends_fills_no_memory() -> None:
+def test_endless_line_fills_no_memory() -> None:
     class Endless(BytesIO):
         most = 0
 
@@ -152,7 +152,7 @@ def test_a_first_row_that_names_no_columns_is_refused(head: str) -> None:
     ],
     ids=lambda value: value[:40],
 )
-def test_a_bad_row_is_told_and_the_next_is_read(text: str, why: str) -> None:
+def test_bad_row_is_reported_and_the_next_is_read(text: str, why: str) -> None:
     before, found, after = cells(f"email,role,verified\na,,\n{text}\nb,,\n")
     assert (before, after) == (ImportRow(line=2, email="a"), ImportRow(line=4, email="b"))
     assert found.line == 3
@@ -167,14 +167,14 @@ def test_lines_are_counted_where_cells_have_several() -> None:
     assert found[2] == ImportRow(line=6, email="e")
 
 
-def test_a_quote_that_is_never_closed_swallows_no_row_in_silence() -> None:
+def test_unclosed_quote_is_reported() -> None:
     [first, lost] = cells('email\na\n"b\nc\nd\n')
     assert first == ImportRow(line=2, email="a")
     assert lost.line == 3
     assert "from here to line 5" in reason(lost)
 
 
-def test_what_is_no_utf8_is_no_end() -> None:
+def test_invalid_utf8_ends_no_import() -> None:
     [bad, good] = read_cells(BytesIO(b"email\na\xff\nb\n"))
     assert isinstance(bad, ImportRow)
     assert not bad.email.isascii()
@@ -219,13 +219,13 @@ def test_parameters_that_lack_something_are_refused(missing: str) -> None:
 
 
 @pytest.mark.parametrize("created_at", ["soon", "9" * 30])
-def test_times_that_firebase_does_not_write_are_told(created_at: str) -> None:
+def test_invalid_firebase_times_are_reported(created_at: str) -> None:
     text = f'{{"email": "a", "createdAt": "{created_at}"}}'.encode()
     [found] = read_lines(BytesIO(text), from_firebase(PARAMETERS))
     assert reason(found)
 
 
-def test_a_field_that_nobody_reads_may_be_anything_but_endless() -> None:
+def test_unknown_field_may_hold_any_json_of_limited_depth() -> None:
     for deep in (b"[" * 30_000 + b"]" * 30_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000):
         [found] = read_lines(BytesIO(b'{"email": "a", "x": ' + deep + b"}"), from_better_auth)
         assert "recursion" in reason(found)
@@ -233,7 +233,7 @@ def test_a_field_that_nobody_reads_may_be_anything_but_endless() -> None:
     assert found == ImportRow(line=1, email="a")
 
 
-def test_what_is_wrong_is_told_in_signs_that_do_nothing() -> None:
+def test_reported_text_is_printable() -> None:
     [found] = read_lines(BytesIO(b'{"email": "a", "\\u001b[2Jx\\u202e\\u00e9": 1}'), from_json)
     assert "\x1b" in reason(found)
     assert printable(reason(found)) == r"Object contains unknown field `\x1b[2Jx\u202e\u00e9`.".replace(
@@ -259,7 +259,7 @@ def test_better_auths_rows_are_understood() -> None:
 
 
 @given(some.binary(max_size=200))
-def test_whatever_bytes_there_are_they_are_read_to_their_end(text: bytes) -> None:
+def test_arbitrary_bytes_are_read_to_their_end(text: bytes) -> None:
     for read in (from_json, from_better_auth, from_firebase(PARAMETERS)):
         assert all(isinstance(found, ImportRow | ImportIssue) for found in read_lines(BytesIO(text), read))
     assert all(

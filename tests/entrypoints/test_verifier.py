@@ -71,7 +71,7 @@ def refused(answer: httpx.Response) -> bool:
     return (answer.status_code, answer.headers.get("www-authenticate")) == (401, "Bearer")
 
 
-def test_who_is_logged_in_is_let_in_by_either_check(service: Service, notes: Notes) -> None:
+def test_logged_in_user_passes_both_checks(service: Service, notes: Notes) -> None:
     client = service.member()
     token = client.pair["access_token"]
     answer = notes.read(token)
@@ -84,7 +84,7 @@ def test_who_is_logged_in_is_let_in_by_either_check(service: Service, notes: Not
         assert refused(notes.get("/notes", headers={"Authorization": said}))
 
 
-def test_who_has_not_proven_their_address_is_known_but_not_welcome(service: Service, notes: Notes) -> None:
+def test_unverified_user_is_authenticated_but_not_allowed(service: Service, notes: Notes) -> None:
     email, client = unique_email("unproven"), service.client()
     client.post("/v1/register", json={"email": email, "password": PASSWORD})
     token = client.log_in(email).pair["access_token"]
@@ -94,9 +94,7 @@ def test_who_has_not_proven_their_address_is_known_but_not_welcome(service: Serv
     assert notes.burn(token).status_code == 200
 
 
-def test_after_logout_the_check_by_key_says_yes_until_the_token_expires_and_the_question_says_no(
-    service: Service, notes: Notes
-) -> None:
+def test_offline_check_accepts_until_expiry_and_introspection_refuses(service: Service, notes: Notes) -> None:
     client = service.member()
     token = client.pair["access_token"]
     client.post("/v1/logout")
@@ -169,7 +167,7 @@ def forgeries(service: Service, client: Client) -> Iterator[tuple[str, str]]:
     )
 
 
-def test_what_is_no_token_of_latchkey_lets_nobody_in(service: Service, notes: Notes) -> None:
+def test_forged_token_is_refused(service: Service, notes: Notes) -> None:
     tokens = list(forgeries(service, service.member()))
     assert notes.read(tokens[0][1]).status_code == 200  # so that what follows is refused for what is wrong with it
     for what, token in tokens[1:]:
@@ -178,7 +176,7 @@ def test_what_is_no_token_of_latchkey_lets_nobody_in(service: Service, notes: No
         assert refused(notes.burn(token)), what
 
 
-def test_tokens_with_invented_keys_do_not_make_it_ask_without_end(service: Service, notes: Notes) -> None:
+def test_unknown_keys_cause_few_requests(service: Service, notes: Notes) -> None:
     def asked() -> int:
         return (service.folder / "api.log").read_text().count("/.well-known/jwks.json")
 
@@ -190,7 +188,7 @@ def test_tokens_with_invented_keys_do_not_make_it_ask_without_end(service: Servi
     assert asked() - before <= time.monotonic() - began + 2
 
 
-def test_nothing_but_a_yes_is_a_yes(tmp_path: Path) -> None:
+def test_only_active_true_is_accepted(tmp_path: Path) -> None:
     private = Ed25519PrivateKey.generate()
     key, latchkey = SigningKey.of(private), Listener()
     latchkey.body = json.dumps({"keys": [key.jwk]}).encode()

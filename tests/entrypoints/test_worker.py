@@ -35,9 +35,7 @@ def test_mail_waits_for_a_worker_and_arrives_without_any_nudge(
     assert len(smtp_server.mails(email)) == 1
 
 
-def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends(
-    stack_with_mail: Service, smtp_server: FakeSmtpServer
-) -> None:
+def test_stopped_worker_finishes_what_it_sends(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
     worker = stack_with_mail.start_worker()
     client = stack_with_mail.client()
     emails = [unique_email(f"some{number}") for number in range(10)]
@@ -52,7 +50,7 @@ def test_a_worker_that_is_asked_to_stop_finishes_what_it_sends(
     assert sent
 
 
-def test_no_mail_goes_to_an_address_that_nobody_has(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
+def test_unknown_address_gets_no_mail(stack_with_mail: Service, smtp_server: FakeSmtpServer) -> None:
     stack_with_mail.start_worker()
     nobody, member = unique_email("nobody"), stack_with_mail.user("member")
     client = stack_with_mail.client()

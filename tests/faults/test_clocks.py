@@ -29,7 +29,7 @@ def me(stack: Stack, number: int, visitor: Client) -> str:
 
 
 @pytest.mark.parametrize("seconds", [20, -20])
-def test_half_a_minute_is_nothing(stack: Stack, skew: Path, seconds: int) -> None:
+def test_half_a_minute_of_skew_is_tolerated(stack: Stack, skew: Path, seconds: int) -> None:
     skew.write_text(str(seconds))
     visitor = stack.client(WRONG).log_in(stack.service.user("visitor"))
     for number in (RIGHT, WRONG, RIGHT):
@@ -38,7 +38,7 @@ def test_half_a_minute_is_nothing(stack: Stack, skew: Path, seconds: int) -> Non
         assert 0 < int(visitor.pair["expires_in"]) <= 600
 
 
-def test_five_minutes_ahead_is_the_future_elsewhere_and_costs_a_refresh(stack: Stack, skew: Path) -> None:
+def test_clock_five_minutes_ahead_costs_one_refresh(stack: Stack, skew: Path) -> None:
     skew.write_text("300")
     email = stack.service.user("ahead")
     visitor = stack.client(WRONG).log_in(email)
@@ -49,7 +49,7 @@ def test_five_minutes_ahead_is_the_future_elsewhere_and_costs_a_refresh(stack: S
     assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("token_revoked", "token_revoked")
 
 
-def test_eleven_minutes_behind_is_expired_elsewhere_and_costs_a_refresh(stack: Stack, skew: Path) -> None:
+def test_clock_eleven_minutes_behind_costs_one_refresh(stack: Stack, skew: Path) -> None:
     skew.write_text("-660")
     visitor = stack.client(WRONG).log_in(stack.service.user("behind"))
     assert (me(stack, WRONG, visitor), me(stack, RIGHT, visitor)) == ("", "token_expired")
@@ -61,9 +61,7 @@ def test_eleven_minutes_behind_is_expired_elsewhere_and_costs_a_refresh(stack: S
 
 
 @pytest.mark.parametrize("seconds", [-7200, 7200])
-def test_what_is_revoked_stays_so_when_redis_is_emptied_however_wrong_a_clock_is(
-    stack: Stack, skew: Path, seconds: int
-) -> None:
+def test_revocations_survive_an_emptied_redis_with_a_wrong_clock(stack: Stack, skew: Path, seconds: int) -> None:
     """Ten times, for either process may be the one that vouches for what Redis holds."""
     skew.write_text("0")
     gone, banned = (stack.client(RIGHT).log_in(stack.service.user(name)) for name in ("gone", "banned"))
@@ -80,7 +78,7 @@ def test_what_is_revoked_stays_so_when_redis_is_emptied_however_wrong_a_clock_is
             assert (me(stack, RIGHT, gone), me(stack, RIGHT, banned)) == ("token_revoked", "token_revoked")
 
 
-def test_a_clock_that_is_set_back_by_an_hour_revives_nobody_and_locks_nobody_out(stack: Stack, skew: Path) -> None:
+def test_clock_set_back_an_hour_revives_and_locks_out_no_session(stack: Stack, skew: Path) -> None:
     skew.write_text("0")
     email = stack.service.user("back")
     gone, visitor = stack.client(WRONG).log_in(email), stack.client(WRONG).log_in(email)
@@ -105,7 +103,7 @@ def test_a_clock_that_is_set_back_by_an_hour_revives_nobody_and_locks_nobody_out
 
 
 @pytest.mark.parametrize("seconds", [-20, 20])
-def test_the_grace_of_a_refresh_is_judged_by_one_clock(stack: Stack, skew: Path, seconds: int) -> None:
+def test_refresh_grace_is_judged_by_one_clock(stack: Stack, skew: Path, seconds: int) -> None:
     skew.write_text(str(seconds))
     visitor = stack.client(RIGHT).log_in(stack.service.user("twice"))
     for first, second in ((RIGHT, WRONG), (WRONG, RIGHT)):
@@ -126,7 +124,7 @@ def test_a_clock_that_is_ahead_makes_no_grace_longer(stack: Stack, skew: Path) -
     assert code(stack.client(RIGHT).renew(token)) == "refresh_reused"
 
 
-def test_a_mail_asked_of_a_process_whose_clock_is_ahead_does_not_wait(stack: Stack, skew: Path) -> None:
+def test_mail_from_a_process_with_a_fast_clock_is_not_delayed(stack: Stack, skew: Path) -> None:
     email = stack.service.user("soon")
     skew.write_text("20")
     assert stack.client(WRONG).post("/v1/password/forgot", json={"email": email}).status_code == 202

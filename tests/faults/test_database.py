@@ -52,7 +52,7 @@ def refused(ask: Callable[[], httpx.Response]) -> None:
 
 
 @pytest.mark.parametrize("outage", [killed, swallowed, locked])
-def test_an_outage_is_told_within_two_seconds_and_over_by_itself(
+def test_database_outage_is_answered_within_two_seconds_and_heals(
     stack: Stack, outage: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
     email = stack.service.user("member")
@@ -78,7 +78,7 @@ def test_an_outage_is_told_within_two_seconds_and_over_by_itself(
     assert member.post("/v1/logout").status_code == 204
 
 
-def test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_no_connection_behind(
+def test_busy_database_is_answered_in_time_and_leaks_no_connection(
     stack: Stack,
 ) -> None:
     emails = [stack.service.user("waiting") for _ in range(3)]
@@ -97,7 +97,7 @@ def test_sixty_at_once_who_wait_for_a_busy_database_are_told_in_time_and_leave_n
     eventually(lambda: stack.sql(busy)[0][0] == 0, within=5)
 
 
-def test_twenty_who_have_to_ask_twice_are_told_in_time_as_well(stack: Stack) -> None:
+def test_requests_with_two_queries_are_answered_in_time(stack: Stack) -> None:
     """The share of the address is taken: a caller who gets a connection in the end has waited enough."""
     email = stack.service.user("member")
     member = stack.client().log_in(email)
@@ -122,7 +122,7 @@ def readonly(stack: Stack) -> Iterator[None]:
     stack.sql(f'ALTER DATABASE "{name}" RESET default_transaction_read_only')
 
 
-def test_twenty_at_once_who_met_a_database_that_takes_no_writes_leave_no_connection_to_it_behind(
+def test_read_only_database_leaves_no_stale_connection(
     stack: Stack,
 ) -> None:
     email = stack.service.user("member")
@@ -163,7 +163,7 @@ def uncommitted(stack: Stack, state: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("state", ["53100", "40001", "40P01"], ids=["disk full", "not serialisable", "deadlock"])
-def test_what_is_not_committed_has_not_happened_and_may_be_tried_again(stack: Stack, state: str) -> None:
+def test_uncommitted_request_has_no_effect_and_can_be_retried(stack: Stack, state: str) -> None:
     email, fresh = stack.service.user("banned"), unique_email("fresh")
     admin = stack.client().log_in(stack.service.user("admin", role=Role.ADMIN))
     member, other = stack.client().log_in(email), stack.client(1).log_in(email)

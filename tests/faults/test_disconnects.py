@@ -63,7 +63,7 @@ async def stay(api: Api, token: str, whose: str, over: asyncio.Event, answers: C
     writer.close()
 
 
-async def test_callers_who_hang_up_disturb_nobody(stack: Stack) -> None:
+async def test_disconnecting_callers_disturb_no_other(stack: Stack) -> None:
     for api in [stack.apis.pop(), stack.apis.pop()]:
         api.stop()
         stack.add_api(**stack.direct_urls)

@@ -25,7 +25,7 @@ LETTER = b"EHLO x\r\nMAIL FROM:<a@example.org>\r\nRCPT TO:<stall@example.org>\r\
 
 
 @pytest.mark.parametrize("words", [b"", b"EHLO x\r\n", LETTER, b"EHLO x\r\nSTARTTLS\r\n"])
-def test_who_is_connected_when_it_closes_is_hung_up_on(words: bytes, tmp_path: Path) -> None:
+def test_closing_aborts_every_connection(words: bytes, tmp_path: Path) -> None:
     """50 times, six clients; a socket that is left open is told by the collector, and fails the test."""
     smtp = FakeSmtpServer(Authority(tmp_path).server("127.0.0.1") if b"STARTTLS" in words else None)
     smtp.answers = {"stall": STALL}

@@ -49,7 +49,7 @@ def rows(stack: Stack, emails: list[str]) -> tuple[list[str], list[str]]:
     return [email for (email,) in users], [recipient for (recipient,) in mails]
 
 
-def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail(stack: Stack) -> None:
+def test_api_killed_between_commit_and_nudge_loses_no_mail(stack: Stack) -> None:
     committed: list[str] = []
     for number in (0, 1, 0, 1):
         emails = [unique_email("committed") for _ in range(6)]
@@ -75,7 +75,7 @@ def test_an_api_that_is_killed_between_commit_and_nudge_four_times_loses_no_mail
     stack.stop_workers()
 
 
-def test_an_api_that_is_killed_before_it_commits_has_done_nothing(stack_with_mail: Stack) -> None:
+def test_api_killed_before_the_commit_has_no_effect(stack_with_mail: Stack) -> None:
     emails = [unique_email("uncommitted") for _ in range(4)]
     with ThreadPoolExecutor(len(emails)) as crowd:
         with stack_with_mail.locked("mails"):

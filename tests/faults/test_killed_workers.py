@@ -85,7 +85,7 @@ def test_a_worker_that_is_killed_before_or_after_sending_loses_no_mail(scene: Sc
     assert [scene.stack.mail_status(email) for email in (scene.before, scene.after)] == [("sent", "")] * 2
 
 
-def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
+def test_link_delivered_twice_verifies_once(scene: Scene) -> None:
     client = scene.stack.client(1)
     (token,) = {token_in(mail) for mail in scene.stack.smtp.mails(scene.after)}
     assert [client.post("/v1/verify", json={"token": token}).status_code for _ in range(2)] == [200, 200]
@@ -93,7 +93,7 @@ def test_the_link_that_arrived_twice_proves_once(scene: Scene) -> None:
     assert scene.stack.sql(verified, scene.after)[0][0] == 1
 
 
-def test_letters_at_which_a_server_drips_are_left_and_tried_again(scene: Scene) -> None:
+def test_mails_at_a_dripping_server_are_retried(scene: Scene) -> None:
     assert scene.notes == {"The mail was sent, but the server did not confirm that it accepted it."}
     assert {scene.stack.mail_status(email) for email in scene.dripping} == {("sent", "")}
     assert {scene.stack.smtp.seen()[email] for email in scene.dripping + scene.healthy} == {1}

@@ -124,7 +124,7 @@ class Chaos:
         self.stack.mend(wire)
 
 
-def test_nothing_promised_is_lost_and_nothing_revoked_comes_back(stack_with_mail: Stack) -> None:
+def test_nothing_promised_is_lost_and_nothing_revoked_revives(stack_with_mail: Stack) -> None:
     stack_with_mail.smtp.pace = 0.02
     people, chaos, over = (
         [LedgerUser(stack_with_mail) for _ in range(PEOPLE)],

@@ -20,7 +20,7 @@ def unheard(stack: Stack) -> int:
     return int(stack.redis().hlen(f"latchkey:{QUEUE}.msgs"))
 
 
-def test_a_nudge_that_is_delivered_five_times_and_to_two_workers_sends_one_mail(stack_with_mail: Stack) -> None:
+def test_nudge_delivered_five_times_sends_one_mail(stack_with_mail: Stack) -> None:
     emails = [unique_email("often") for _ in range(40)]
     stack_with_mail.smtp.pace = 0.2  # so that the second comes while the first is at it
     stack_with_mail.queue_mails(*emails)
@@ -43,7 +43,7 @@ def ask(client: httpx.Client, email: str) -> int:
     return client.post("/v1/password/forgot", json={"email": email}).status_code
 
 
-def test_mails_that_are_asked_for_while_redis_is_dead_arrive_and_nudges_are_heard_again(
+def test_mails_queued_during_a_redis_outage_arrive(
     stack_with_mail: Stack,
 ) -> None:
     emails = [stack_with_mail.service.user("unheard") for _ in range(4)]

@@ -67,7 +67,7 @@ def left(stack: Stack) -> dict[str, int]:
     return counted | {"claims": stack.sql("SELECT count(*) FROM users WHERE verified_at IS NULL")[0][0]}
 
 
-def test_nothing_that_is_valid_goes_and_nothing_that_is_over_comes_back(old_stack: Stack, time: Time) -> None:
+def test_purge_removes_no_valid_row_and_revives_nothing(old_stack: Stack, time: Time) -> None:
     """Ten weeks, in 14 rounds of four people; Redis is emptied again and again."""
     people = [SimulatedUser(old_stack, time) for _ in range(PEOPLE)]
     with ThreadPoolExecutor(PEOPLE) as crowd:

@@ -73,7 +73,7 @@ def restored(stack: Stack) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("trouble", [killed, swallowed, emptied, stuck, full, restored])
-def test_everybody_is_served_and_nobody_comes_back(
+def test_redis_fault_is_not_noticed_and_revives_no_session(
     stack: Stack, trouble: Callable[[Stack], AbstractContextManager[None]]
 ) -> None:
     emails = [stack.service.user("visitor") for _ in range(5)]
@@ -118,7 +118,7 @@ def test_everybody_is_served_and_nobody_comes_back(
     assert quantiles(load.seconds, n=100)[98] < TOLD
 
 
-def test_an_emptied_redis_is_noticed_even_by_whoever_asks_nothing(stack: Stack) -> None:
+def test_emptied_redis_is_noticed_without_requests(stack: Stack) -> None:
     """The first question after it is about a session that ended long ago, and nobody has asked since."""
     member = stack.client().log_in(stack.service.user("quiet"))
     token = bearer(member.pair["access_token"])

@@ -12,7 +12,7 @@ from tests.support.service import PASSWORD, eventually, token_in, unique_email
 PEOPLE, KILLS = 300, 8
 
 
-def test_three_hundred_registrations_over_eight_deaths_of_workers_lose_nobody(stack_with_mail: Stack) -> None:
+def test_three_hundred_registrations_survive_eight_worker_deaths(stack_with_mail: Stack) -> None:
     emails = [unique_email("restless") for _ in range(PEOPLE)]
     clients = [stack_with_mail.client(number) for number in (0, 1)]
     stack_with_mail.smtp.pace = 0.05  # so that death meets them at it

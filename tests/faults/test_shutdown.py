@@ -159,7 +159,7 @@ def test_rolling_restart_behind_nginx_shows_no_error(stack: Stack, tmp_path: Pat
     assert set(answers) <= {"200", "202", "401", "overloaded"}, answers
 
 
-def test_kept_connections_are_told_to_close_while_a_process_drains(stack: Stack) -> None:
+def test_draining_process_closes_kept_alive_connections(stack: Stack) -> None:
     api = Api(stack.service, {"LATCHKEY_DRAIN_SECONDS": "300"}).wait()
     with ExitStack() as lines:
         kept = [lines.enter_context(closing(HTTPConnection("127.0.0.1", api.port, timeout=30))) for _ in range(3)]
@@ -180,7 +180,7 @@ def _closes(line: HTTPConnection) -> bool:
     return answer.will_close
 
 
-def test_a_connection_that_says_nothing_is_not_waited_for(stack: Stack) -> None:
+def test_silent_connection_does_not_delay_the_stop(stack: Stack) -> None:
     """Nor one that has begun a request and does not go on."""
     api = Api(stack.service, {}).wait()
     there = ("127.0.0.1", api.port)

@@ -34,7 +34,7 @@ def listed(stack: Stack) -> dict[str, str]:
     return {mail["recipient"]: mail["id"] for mail in json.loads(found.stdout)}
 
 
-def test_a_no_for_now_waits_a_no_for_ever_is_parked_and_redriven_and_others_pass_both(stack_with_mail: Stack) -> None:
+def test_smtp_4xx_waits_5xx_parks_and_other_mails_pass(stack_with_mail: Stack) -> None:
     smtp = stack_with_mail.smtp
     smtp.answers = dict(ANSWERS)
     troubled = {who: [unique_email(who) for _ in range(3)] for who in ANSWERS}
@@ -78,7 +78,7 @@ def test_a_no_for_now_waits_a_no_for_ever_is_parked_and_redriven_and_others_pass
     assert all(len({mail.as_bytes() for mail in smtp.mails(email)}) == 1 for email in troubled["dropped"])
 
 
-def test_a_server_that_takes_its_time_gets_each_letter_once_and_holds_up_no_other(stack_with_mail: Stack) -> None:
+def test_slow_server_gets_each_mail_once_and_delays_no_other(stack_with_mail: Stack) -> None:
     stack_with_mail.smtp.slowness = 35.0  # more than a lease has left when the last letter of a share is begun
     slow = [unique_email("slow") for _ in range(20)]
     stack_with_mail.queue_mails(*slow)
@@ -91,7 +91,7 @@ def test_a_server_that_takes_its_time_gets_each_letter_once_and_holds_up_no_othe
     assert {stack_with_mail.smtp.seen()[email] for email in (*slow, *healthy)} == {1}
 
 
-def test_a_sender_that_is_refused_costs_no_letter_and_the_operator_hears_of_it(stack_with_mail: Stack) -> None:
+def test_refused_sender_loses_no_mail_and_is_logged(stack_with_mail: Stack) -> None:
     stack_with_mail.smtp.mail_from = "550 5.7.60 client may not send as this sender"
     emails = [unique_email("patient") for _ in range(20)]
     stack_with_mail.queue_mails(*emails)
@@ -107,7 +107,7 @@ def test_a_sender_that_is_refused_costs_no_letter_and_the_operator_hears_of_it(s
     assert {stack_with_mail.smtp.seen()[email] for email in emails} == {1}
 
 
-def test_poison_ends_parked_others_flow_and_whoever_watches_sees_it(stack_with_mail: Stack) -> None:
+def test_undeliverable_mail_is_parked_and_visible(stack_with_mail: Stack) -> None:
     before = figure(stack_with_mail, "latchkey_outbox_parked")
     forged = ["a\r\nBcc: b@example.org", "a@example.org, b@example.org", "ünï@example.org", "", "x" * 3000]
     stack_with_mail.queue_mails(*forged)

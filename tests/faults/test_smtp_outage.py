@@ -53,7 +53,7 @@ def rows(stack: Stack, recipients: list[str]) -> list[tuple[str, str | None, int
     return [tuple(row) for row in stack.sql(counted, recipients)]
 
 
-def test_after_an_hour_without_smtp_three_hundred_mails_are_sent_unless_their_links_are_over(
+def test_three_hundred_mails_are_sent_after_an_hour_without_smtp(
     stack_with_mail: Stack,
 ) -> None:
     known = stack_with_mail.service.user("known")

@@ -23,7 +23,7 @@ def noted(stack: Stack, emails: list[str], word: str) -> bool:
     return all(outcome is None and word in note for outcome, note in fates)
 
 
-def test_letters_wait_for_a_server_that_shows_what_it_should(stack: Stack, authority: Authority) -> None:
+def test_mails_wait_for_a_server_with_a_valid_certificate(stack: Stack, authority: Authority) -> None:
     emails = [unique_email("secret") for _ in range(10)]
     stack.queue_mails(*emails)
     with start_blocking_portal() as portal:

@@ -25,7 +25,7 @@ def queue_mails(stack: Stack, who: str, number: int) -> list[str]:
     return emails
 
 
-def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(stack: Stack) -> None:
+def test_mails_of_a_stopped_worker_are_sent_by_another(stack: Stack) -> None:
     emails = queue_mails(stack, "slow", 1000)
     stack.smtp.pace = 0.02
     stack.add_worker()
@@ -42,7 +42,7 @@ def test_what_a_stopped_worker_had_not_begun_is_sent_by_another_within_seconds(s
     stack.stop_workers()
 
 
-def test_it_is_handed_on_where_the_server_stalls_as_well(stack: Stack) -> None:
+def test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall(stack: Stack) -> None:
     stack.smtp.answers = {"stalled": STALL}
     emails = queue_mails(stack, "quick", 150) + queue_mails(stack, "stalled", 150)
     stack.add_worker()

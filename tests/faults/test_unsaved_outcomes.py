@@ -14,7 +14,7 @@ TOLD = 20.0
 SENT = "SELECT count(*) FROM mails WHERE recipient = ANY($1) AND outcome = 'sent'"
 
 
-def test_forty_letters_of_two_workers_go_out_once_though_the_database_is_away_for_four_seconds(
+def test_mails_are_sent_once_despite_a_database_outage(
     stack_with_mail: Stack,
 ) -> None:
     smtp, emails = stack_with_mail.smtp, [unique_email("letter") for _ in range(40)]

@@ -193,7 +193,7 @@ def relieved(old: ServiceProcess, release: Release) -> ServiceProcess:
     return new
 
 
-def test_a_release_is_rolled_out_and_back_and_nobody_notices(rollout: Rollout) -> None:
+def test_rollout_and_rollback_are_not_noticed(rollout: Rollout) -> None:
     before, after = rollout.before, rollout.after
     people = [before.person("someone") for _ in range(4)]
     email, resting = before.person("member"), before.person("resting")

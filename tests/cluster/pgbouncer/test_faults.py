@@ -57,7 +57,7 @@ def robbed(bouncer: PgBouncer) -> None:
 
 
 @pytest.mark.parametrize("fault", [told, reconnected, robbed, paused, killed])
-def test_what_happens_to_pgbouncer_is_503_at_worst_and_loses_and_revives_nothing(
+def test_pgbouncer_faults_cause_503_and_lose_and_revive_nothing(
     pair: Pair, bouncer: PgBouncer, fault: Callable[[PgBouncer], None]
 ) -> None:
     with load(pair) as people:
@@ -69,7 +69,7 @@ def test_what_happens_to_pgbouncer_is_503_at_worst_and_loses_and_revives_nothing
         people.go_on(20)
 
 
-def test_migrations_go_through_it_two_at_once(bouncer: PgBouncer) -> None:
+def test_two_migrations_run_concurrently_through_pgbouncer(bouncer: PgBouncer) -> None:
     url = bouncer.empty_database()
     with ThreadPoolExecutor(2) as deployments:
         for deployment in [deployments.submit(migrate, url) for _ in range(2)]:
@@ -77,7 +77,7 @@ def test_migrations_go_through_it_two_at_once(bouncer: PgBouncer) -> None:
 
 
 @pytest.mark.anyio
-async def test_the_doctor_says_what_pgbouncer_does_not_pass_on(pair: Pair) -> None:
+async def test_doctor_reports_parameters_that_pgbouncer_drops(pair: Pair) -> None:
     found = [it async for it in check_database(settings_of(pair.service.environ), now)]
     assert [it.state for it in found if "statement_timeout" in str(it)] == [State.WARNING]
     assert not [it for it in found if it.state is State.ERROR and "fsync" not in str(it)]
