@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks.harness.machine import code, described
-from tests.benchmarks.harness.table import ROWS, drawn, read
+from tests.benchmarks.harness.machine import code_version, describe_machine
+from tests.benchmarks.harness.table import ROWS, format_table, read
 
 HERE = Path(__file__).parent
 
@@ -20,7 +20,7 @@ def main() -> int:
     if unknown := set(only) - set(modules):
         print(f"ONLY: there is no {', '.join(sorted(unknown))}, but {', '.join(modules)}", file=sys.stderr)
         return 2
-    machine, measured, broken = described(), code(), []
+    machine, measured, broken = describe_machine(), code_version(), []
     print(machine, flush=True)
     with TemporaryDirectory() as folder:
         rows = Path(folder) / "rows"
@@ -31,8 +31,8 @@ def main() -> int:
             if subprocess.call(command, env={**os.environ, ROWS: str(rows)}):
                 broken.append(module)
             print(f"    ({time.monotonic() - began:.0f} s)", flush=True)
-        print(f"\n{machine}\n\n{drawn(read(rows))}")
-    if (now := code()) != measured:
+        print(f"\n{machine}\n\n{format_table(read(rows))}")
+    if (now := code_version()) != measured:
         print(f"the code was {measured} and is {now}: parts of the table are another's", file=sys.stderr)
     for module in broken:
         print(f"{module} broke", file=sys.stderr)

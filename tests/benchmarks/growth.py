@@ -29,16 +29,16 @@ from domain.role import Role
 from domain.session import EndReason, Lifetimes, Session
 from domain.tokens import AccessToken
 from entrypoints.devserver import engines
-from tests.benchmarks.harness.explained import explained, rolled_back
-from tests.benchmarks.harness.house import resident
+from tests.benchmarks.harness.explain import explain_statements, rolling_back
+from tests.benchmarks.harness.rig import resident_mib
 from tests.benchmarks.harness.table import report
 from tests.entrypoints.conftest import migrate
 from tests.support.sql import sql_engine
 from tests.support.statement_recorder import RecordingDatabase
 
 FEW, MANY, EACH = 10_000, 1_000_000, 3
-ROUNDS, TIMES, TOLD = 3, 150, 25
-NONE = "the floors not published yet"
+ROUNDS, TIMES, EXPLAINED = 3, 150, 25
+PENDING = "the floors not published yet"
 """Of which there are none as a rule."""
 LIFETIMES = Lifetimes()
 
@@ -59,7 +59,7 @@ FROM users CROSS JOIN LATERAL (SELECT substr(email, 5, strpos(email, '@') - 5)::
 CROSS JOIN LATERAL (SELECT CASE WHEN n <= 1000 AND :turn = 1 THEN now()
                                 WHEN n % 10 = :turn THEN now() - interval '1 day' END AS over) ended
 """
-SOME = """
+SAMPLE = """
 SELECT sessions.id AS session, users.id AS user, email, username FROM users JOIN sessions ON user_id = users.id
 WHERE email = ANY(SELECT 'user' || 2 * (1000 + n * :step) || '@example.org' FROM generate_series(1, :some) n)
 AND ended_at IS NULL AND verified_at IS NOT NULL ORDER BY random()
@@ -67,71 +67,71 @@ AND ended_at IS NULL AND verified_at IS NOT NULL ORDER BY random()
 
 
 @dataclass(frozen=True, slots=True)
-class Somebody:
+class SampleUser:
     session: UUID
     user: UUID
     email: str
     username: str
 
 
-Ask = Callable[[Somebody], Awaitable[object]]
+Query = Callable[[SampleUser], Awaitable[object]]
 
 
-async def _back(engine: AsyncEngine, who: Somebody) -> None:
+async def _reset_generation(engine: AsyncEngine, user: SampleUser) -> None:
     """To where the session stood, unheard by whoever listens to the engine."""
     async with engine.connect() as connection:
         driver = (await connection.get_raw_connection()).driver_connection
         assert driver is not None
-        await driver.execute("UPDATE sessions SET generation = 1 WHERE id = $1", who.session)
+        await driver.execute("UPDATE sessions SET generation = 1 WHERE id = $1", user.session)
 
 
-def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dict[str, Ask]:
+def queries(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dict[str, Query]:
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
-    begin = store.begin if keep else rolled_back(store.begin)
-    floors, me = PostgresRevocationStore(database), ShowMe(directory=PostgresDirectory(database))
+    begin = store.begin if keep else rolling_back(store.begin)
+    revocations, me = PostgresRevocationStore(database), ShowMe(directory=PostgresDirectory(database))
     renewals = PostgresRenewals(database)
 
     def now() -> datetime:
         return datetime.now(UTC)
 
-    async def by_address(who: Somebody) -> object:
+    async def by_address(sample: SampleUser) -> object:
         async with begin() as work:
-            return await work.users.by_email(who.email)
+            return await work.users.by_email(sample.email)
 
-    async def by_username(who: Somebody) -> object:
+    async def by_username(sample: SampleUser) -> object:
         async with begin() as work:
-            return await work.users.by_username(who.username)
+            return await work.users.by_username(sample.username)
 
-    async def at_home(who: Somebody) -> object:
+    async def in_known_network(sample: SampleUser) -> object:
         async with begin() as work:
-            return await work.sessions.has_session_in_network(who.email, "203.0.113.0/24", now=now())
+            return await work.sessions.has_session_in_network(sample.email, "203.0.113.0/24", now=now())
 
-    async def opened(who: Somebody) -> object:
-        session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
+    async def open_session(sample: SampleUser) -> object:
+        session = Session.opened(id=uuid7(), user_id=sample.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = AuditEvent.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = AuditEvent.of(EventType.LOGGED_IN, sample.user, id=uuid7(), now=now(), by=sample.user)
             user = await work.sessions.open(session, credential_version=1, event=event)
             await work.sessions.evict_oldest(session, most=LIFETIMES.sessions)
             return user
 
-    async def evicting(who: Somebody) -> object:
-        session = Session.opened(id=uuid7(), user_id=who.user, now=now(), lifetimes=LIFETIMES)
+    async def evict_sessions(sample: SampleUser) -> object:
+        session = Session.opened(id=uuid7(), user_id=sample.user, now=now(), lifetimes=LIFETIMES)
         async with begin() as work:
-            event = AuditEvent.of(EventType.LOGGED_IN, who.user, id=uuid7(), now=now(), by=who.user)
+            event = AuditEvent.of(EventType.LOGGED_IN, sample.user, id=uuid7(), now=now(), by=sample.user)
             await work.sessions.open(session, credential_version=1, event=event)
             return await work.sessions.evict_oldest(session, most=1)
 
-    async def refreshed(who: Somebody) -> object:
-        moved = await renewals.advance(who.session, generation=1, now=now(), lifetimes=LIFETIMES)
+    async def refresh(sample: SampleUser) -> object:
+        moved = await renewals.advance(sample.session, generation=1, now=now(), lifetimes=LIFETIMES)
         if not keep:
-            await _back(engine, who)
+            await _reset_generation(engine, sample)
         return moved
 
-    async def shown(who: Somebody) -> object:
+    async def show_me(sample: SampleUser) -> object:
         token = AccessToken(
-            user_id=who.user,
-            session_id=who.session,
+            user_id=sample.user,
+            session_id=sample.session,
             generation=1,
             role=Role.MEMBER,
             verified=True,
@@ -140,35 +140,35 @@ def asking(database: Database, engine: AsyncEngine, *, keep: bool = True) -> dic
         )
         return await me(token)
 
-    async def ended(who: Somebody) -> object:
+    async def end_session(sample: SampleUser) -> object:
         async with begin() as work:
-            return await work.sessions.end(who.session, now=now(), reason=EndReason.LOGOUT)
+            return await work.sessions.end(sample.session, now=now(), reason=EndReason.LOGOUT)
 
     return {
         "login: a user by address": by_address,
         "login: a user by username": by_username,
-        "login: is somebody at home": at_home,
-        "login: a session is opened": opened,
-        "me": shown,
-        "refresh": refreshed,
-        "the floor of a session": lambda who: floors.min_generations([who.session]),
-        "the floors raised lately": lambda _: floors.revoked(within=timedelta(hours=1)),
-        NONE: lambda _: floors.pending(),
-        "logout": ended,
-        "login: sessions are evicted": evicting,
+        "login: is the network known": in_known_network,
+        "login: opening a session": open_session,
+        "me": show_me,
+        "refresh": refresh,
+        "minimum generation of a session": lambda sample: revocations.min_generations([sample.session]),
+        "recent revocations": lambda _: revocations.revoked(within=timedelta(hours=1)),
+        PENDING: lambda _: revocations.pending(),
+        "logout": end_session,
+        "login: sessions are evicted": evict_sessions,
     }
 
 
 @dataclass(frozen=True, slots=True)
-class Filled:
+class FilledDatabase:
     """`people` are those who will be asked about, in any order."""
 
     database: Database
     engine: AsyncEngine
-    people: list[Somebody]
+    people: list[SampleUser]
 
 
-async def filled(url: str, users: int) -> Filled:
+async def fill(url: str, users: int) -> FilledDatabase:
     engine = sql_engine(url)
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
@@ -178,73 +178,78 @@ async def filled(url: str, users: int) -> Filled:
         await connection.execute(text("VACUUM ANALYZE users, sessions, events"))
         await connection.execute(text("CHECKPOINT"))
         step = (users // 2 - 1100) // (ROUNDS * TIMES)
-        rows = await connection.execute(text(SOME), {"step": step, "some": ROUNDS * TIMES})
-        people = [Somebody(row.session, row.user, row.email, row.username) for row in rows]
-    return Filled(RecordingDatabase(url, deadline=600), engine, people)
+        rows = await connection.execute(text(SAMPLE), {"step": step, "some": ROUNDS * TIMES})
+        people = [SampleUser(row.session, row.user, row.email, row.username) for row in rows]
+    return FilledDatabase(RecordingDatabase(url, deadline=600), engine, people)
 
 
-async def timed(few: Filled, many: Filled) -> None:
-    houses = [(asking(it.database, it.engine), it.people) for it in (few, many)]
-    for name in houses[0][0]:
+async def compare_latency(few: FilledDatabase, many: FilledDatabase) -> None:
+    databases = [(queries(database.database, database.engine), database.people) for database in (few, many)]
+    for name in databases[0][0]:
         medians: tuple[list[float], list[float]] = ([], [])
         for turn in range(ROUNDS):
             times: tuple[list[float], list[float]] = ([], [])
             for number in range(turn * TIMES, (turn + 1) * TIMES):
                 # In turns, so that whatever else the machine does disturbs both.
-                for found, (asks, people) in zip(times, houses, strict=True):
+                for durations, (asks, people) in zip(times, databases, strict=True):
                     began = time.perf_counter()
                     answer = await asks[name](people[number])
-                    found.append((time.perf_counter() - began) * 1000)
-                    assert answer or name == NONE, f"{name}: {answer}"
-            for one, found in zip(medians, times, strict=True):
-                one.append(statistics.median(found))
+                    durations.append((time.perf_counter() - began) * 1000)
+                    assert answer or name == PENDING, f"{name}: {answer}"
+            for medians_of_database, durations in zip(medians, times, strict=True):
+                medians_of_database.append(statistics.median(durations))
         report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5, note="as a caller sees it")
-    for it in (few, many):
-        await it.database.close()
-        await it.engine.dispose()
+    for database in (few, many):
+        await database.database.close()
+        await database.engine.dispose()
 
 
-async def told(few: Filled, many: Filled) -> None:
+async def compare_execution_time(few: FilledDatabase, many: FilledDatabase) -> None:
     """The same by PostgreSQL's own account."""
-    houses = [(it, asking(it.database, it.engine, keep=False), it.people) for it in (few, many)]
-    for name in houses[0][1]:
+    databases = [
+        (database, queries(database.database, database.engine, keep=False), database.people)
+        for database in (few, many)
+    ]
+    for name in databases[0][1]:
         medians: tuple[list[float], list[float]] = ([], [])
         pages: tuple[list[float], list[float]] = ([], [])
         for turn in range(ROUNDS):
             times: tuple[list[float], list[float]] = ([], [])
-            for who in range(turn * TOLD, (turn + 1) * TOLD):
-                for found, read, (it, asks, people) in zip(times, pages, houses, strict=True):
-                    milliseconds, blocks = await explained(it.database, it.engine, partial(asks[name], people[who]))
-                    found.append(milliseconds)
+            for index in range(turn * EXPLAINED, (turn + 1) * EXPLAINED):
+                for durations, read, (database, asks, people) in zip(times, pages, databases, strict=True):
+                    milliseconds, blocks = await explain_statements(
+                        database.database, database.engine, partial(asks[name], people[index])
+                    )
+                    durations.append(milliseconds)
                     read.append(blocks)
-            for one, found in zip(medians, times, strict=True):
-                one.append(statistics.median(found))
+            for medians_of_database, durations in zip(medians, times, strict=True):
+                medians_of_database.append(statistics.median(durations))
         note = f"in PostgreSQL alone; {statistics.median(pages[1]):.0f} pages, and {statistics.median(pages[0]):.0f}"
         report(f"growth: {name}", medians[1], "ms", against=medians[0], most=1.5, note=note)
 
 
 async def measure(urls: list[str]) -> None:
     began = time.perf_counter()
-    few, many = [await filled(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
+    few, many = [await fill(url, users) for url, users in zip(urls, (FEW, MANY), strict=True)]
     note = f"{MANY:,} users and {MANY * EACH:,} sessions, and {FEW:,} and {FEW * EACH:,}"
-    report("growth: both are made", [time.perf_counter() - began], "s", note=note)
-    await told(few, many)
-    await timed(few, many)
+    report("growth: filling both databases", [time.perf_counter() - began], "s", note=note)
+    await compare_execution_time(few, many)
+    await compare_latency(few, many)
 
 
 def main() -> None:
-    with TemporaryDirectory(prefix="latchkey-bench-") as name, ExitStack() as running:
+    with TemporaryDirectory(prefix="latchkey-bench-") as name, ExitStack() as stack:
         folder, urls = Path(name), []
         for size in ("few", "many"):
-            postgres = running.enter_context(engines.postgres(folder / size, durable=False))
+            postgres = stack.enter_context(engines.postgres(folder / size, durable=False))
             migrate(postgres.url)
             urls.append(postgres.url)
         asyncio.run(measure(urls))
         few, many = [
-            resident(folder / f"api{n}", url, running.enter_context(engines.valkey(folder / f"valkey{n}")).url)
+            resident_mib(folder / f"api{n}", url, stack.enter_context(engines.valkey(folder / f"valkey{n}")).url)
             for n, url in enumerate(urls)
         ]
-        report("growth: an API process", [many], "MiB", against=[few], most=1.1, note="started anew on each")
+        report("growth: memory of an API process", [many], "MiB", against=[few], most=1.1, note="started on each")
 
 
 if __name__ == "__main__":

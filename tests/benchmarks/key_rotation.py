@@ -64,14 +64,14 @@ def cost(folder: Path) -> None:
     _compare("a token is encoded", lambda: before.encode(token), lambda: after.encode(token))
     _compare("a token of an unknown key is refused", refused(before), refused(after))
     look = statistics.median(_times(keys.reload))
-    report("a look at the folder of three keys", [look], "µs", note="once a second")
+    report("reading a folder of three keys", [look], "µs", note="once a second")
 
 
 def _compare(name: str, one: Callable[[], object], other: Callable[[], object]) -> None:
     """In turns, so that whatever else the machine does disturbs both."""
     both = [(_time(one), _time(other)) for _ in range(ROUNDS)]
     medians = [statistics.median(times) for times in zip(*both, strict=True)]
-    report(name, [medians[1]], "µs", against=[medians[0]], note="to keys for good")
+    report(name, [medians[1]], "µs", against=[medians[0]], note="relative to fixed keys")
 
 
 def _time(act: Callable[[], object]) -> float:

@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.benchmarks.harness.crowd import Caller, percentile
-from tests.benchmarks.harness.house import house
+from tests.benchmarks.harness.rig import bench_rig
 from tests.benchmarks.harness.table import report
 from tests.support.service import PASSWORD
 
@@ -20,52 +20,54 @@ async def logged_in(url: str, emails: list[str]) -> list[str]:
     async def go_on() -> None:
         caller = Caller(url)
         for email in waiting:
-            status, body = await caller.ask("POST", "/v1/login", {"login": email, "password": PASSWORD})
+            status, body = await caller.request("POST", "/v1/login", {"login": email, "password": PASSWORD})
             assert status == 200, body
             tokens.append(json.loads(body)["access_token"])
-        caller.leave()
+        caller.close()
 
     await asyncio.gather(*(go_on() for _ in range(AT_ONCE)))
     return tokens
 
 
-async def left(urls: list[str], tokens: list[str]) -> tuple[list[float], list[float], int]:
+async def log_out(urls: list[str], tokens: list[str]) -> tuple[list[float], list[float], int]:
     """Milliseconds until the answer, until all processes have refused the token, and how often one has not."""
     callers = [Caller(url) for url in urls]
     answered, refused, let_in = list[float](), list[float](), 0
     for token, leaving in zip(tokens, itertools.cycle(callers), strict=False):
-        welcome = [await caller.ask("GET", "/v1/forward-auth", token=token) for caller in callers]
+        welcome = [await caller.request("GET", "/v1/forward-auth", token=token) for caller in callers]
         assert [status for status, _ in welcome] == [200] * len(callers)
-        began = time.perf_counter()
-        status, body = await leaving.ask("POST", "/v1/logout", token=token)
-        answered.append((time.perf_counter() - began) * 1000)
+        started_at = time.perf_counter()
+        status, body = await leaving.request("POST", "/v1/logout", token=token)
+        answered.append((time.perf_counter() - started_at) * 1000)
         assert status == 204, body
-        asked = await asyncio.gather(*(caller.ask("GET", "/v1/forward-auth", token=token) for caller in callers))
-        refused.append((time.perf_counter() - began) * 1000)
-        let_in += sum(status != 401 for status, _ in asked)
+        responses = await asyncio.gather(
+            *(caller.request("GET", "/v1/forward-auth", token=token) for caller in callers)
+        )
+        refused.append((time.perf_counter() - started_at) * 1000)
+        let_in += sum(status != 401 for status, _ in responses)
     for caller in callers:
-        caller.leave()
+        caller.close()
     return answered, refused, let_in
 
 
 def main() -> None:
-    with house() as made:
-        urls = [made.service().url for _ in range(2)]
-        emails = made.people("leaving", TIMES)
-        found = [asyncio.run(left(urls, asyncio.run(logged_in(urls[0], emails)))) for _ in range(ROUNDS)]
+    with bench_rig() as rig:
+        urls = [rig.service().url for _ in range(2)]
+        emails = rig.add_users("leaving", TIMES)
+        results = [asyncio.run(log_out(urls, asyncio.run(logged_in(urls[0], emails)))) for _ in range(ROUNDS)]
     middle, p99, refused = (
         [percentile(times, share) for times in column]
         for column, share in (
-            ([answered for answered, _, _ in found], 0.5),
-            ([answered for answered, _, _ in found], 0.99),
-            ([until for _, until, _ in found], 0.99),
+            ([answered for answered, _, _ in results], 0.5),
+            ([answered for answered, _, _ in results], 0.99),
+            ([until for _, until, _ in results], 0.99),
         )
     )
     note = f"{TIMES} a round, one by one, at two processes in turns"
-    report("a logout, median", middle, "ms", note=note)
-    report("a logout, p99", p99, "ms", most=10)
-    report("a logout and both processes' refusals, p99", refused, "ms")
-    report("let in by either after logout", [float(let_in) for _, _, let_in in found], "times", most=0)
+    report("logout, median", middle, "ms", note=note)
+    report("logout, p99", p99, "ms", most=10)
+    report("logout until both processes refuse, p99", refused, "ms")
+    report("requests accepted after logout", [float(let_in) for _, _, let_in in results], "times", most=0)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ import asyncpg
 import uvloop
 
 from tests.benchmarks.harness.crowd import Act, Caller, Crowd, crowd
-from tests.benchmarks.harness.house import House, house
+from tests.benchmarks.harness.rig import BenchRig, bench_rig
 from tests.benchmarks.harness.table import report
 from tests.support.service import PASSWORD
 
@@ -54,13 +54,13 @@ SESSIONS = 40
 """Of each client, in turn: one alone would be told to keep its pace."""
 
 
-def renewing(pairs: Sequence[dict[str, str]]) -> Act:
+def refresh_acts(pairs: Sequence[dict[str, str]]) -> Act:
     """One client, who keeps what it is given."""
     turns = itertools.cycle(pairs)
 
     async def renew(caller: Caller) -> int:
         pair = next(turns)
-        status, body = await caller.ask("POST", "/v1/refresh", {"refresh_token": pair["refresh_token"]})
+        status, body = await caller.request("POST", "/v1/refresh", {"refresh_token": pair["refresh_token"]})
         if status == 200:
             pair.update(json.loads(body))
         return status
@@ -69,42 +69,42 @@ def renewing(pairs: Sequence[dict[str, str]]) -> Act:
 
 
 async def pairs(url: str, emails: list[str]) -> list[dict[str, str]]:
-    caller, found = Caller(url), list[dict[str, str]]()
+    caller, result = Caller(url), list[dict[str, str]]()
     for email in emails:
-        status, body = await caller.ask("POST", "/v1/login", {"login": email, "password": PASSWORD})
+        status, body = await caller.request("POST", "/v1/login", {"login": email, "password": PASSWORD})
         assert status == 200, body
-        found.append(json.loads(body))
-    caller.leave()
-    return found
+        result.append(json.loads(body))
+    caller.close()
+    return result
 
 
-def measure(made: House, url: str) -> None:
-    found = uvloop.run(pairs(url, made.people("renewing", CLIENTS) * SESSIONS))
-    acts = [renewing(found[number::CLIENTS]) for number in range(CLIENTS)]
-    made.people("raw", CLIENTS)
-    ids = [row["id"] for row in made.run(lambda database: database.fetch(SESSION))]
+def measure(rig: BenchRig, url: str) -> None:
+    session_pairs = uvloop.run(pairs(url, rig.add_users("renewing", CLIENTS) * SESSIONS))
+    acts = [refresh_acts(session_pairs[number::CLIENTS]) for number in range(CLIENTS)]
+    rig.add_users("raw", CLIENTS)
+    ids = [row["id"] for row in rig.run(lambda database: database.fetch(SESSION))]
     generations = dict.fromkeys(ids, 1)
-    fsync = made.run(lambda database: database.fetchval("SHOW fsync"))
-    raw, ours = list[float](), list[Crowd]()
+    fsync = rig.run(lambda database: database.fetchval("SHOW fsync"))
+    raw, crowds = list[float](), list[Crowd]()
     turns: tuple[Callable[[], None], ...] = (
-        lambda: raw.append(uvloop.run(by_asyncpg(made.database_url, ids, generations))),
-        lambda: ours.append(uvloop.run(crowd(url, acts, seconds=SECONDS))),
+        lambda: raw.append(uvloop.run(by_asyncpg(rig.database_url, ids, generations))),
+        lambda: crowds.append(uvloop.run(crowd(url, acts, seconds=SECONDS))),
     )
     for _, turn in itertools.product(range(1 + ROUNDS), turns):
         turn()
-    raw, ours = raw[1:], ours[1:]  # the first only warms
-    noes = "; ".join(found.noes for found in ours if found.noes)
-    note = f"{CLIENTS} clients; asking took {max(found.load for found in ours):.0%} of a core" + (
+    raw, crowds = raw[1:], crowds[1:]  # the first only warms
+    noes = "; ".join(session_pairs.failures for session_pairs in crowds if session_pairs.failures)
+    note = f"{CLIENTS} clients; asking took {max(session_pairs.load for session_pairs in crowds):.0%} of a core" + (
         noes and f"; {noes}"
     )
-    report("the UPDATE by asyncpg alone", raw, "/s", note=f"{CLIENTS} connections, fsync {fsync}")
-    report("refreshes", [found.rate for found in ours], "/s", against=raw, least=0.25, note=note)
-    report("refreshes, p99", [found.p99 for found in ours], "ms")
+    report("asyncpg alone: the same UPDATE", raw, "/s", note=f"{CLIENTS} connections, fsync {fsync}")
+    report("refreshes", [session_pairs.rate for session_pairs in crowds], "/s", against=raw, least=0.25, note=note)
+    report("refreshes, p99", [session_pairs.p99 for session_pairs in crowds], "ms")
 
 
 def main() -> None:
-    with house() as made:
-        measure(made, made.service().url)
+    with bench_rig() as rig:
+        measure(rig, rig.service().url)
 
 
 if __name__ == "__main__":

@@ -7,57 +7,60 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from tests.benchmarks.harness.house import house, reference
 from tests.benchmarks.harness.machine import NO_REFERENCES, NO_WRK, REFERENCES, has_wrk
-from tests.benchmarks.harness.table import lacking, report
-from tests.benchmarks.harness.wrk import Load, in_turns, wrk
+from tests.benchmarks.harness.rig import bench_rig, reference
+from tests.benchmarks.harness.table import report, report_missing
+from tests.benchmarks.harness.wrk import Load, token_script, wrk
 from tests.support.service import PASSWORD, Client, unique_email
 
 ROUNDS, PEOPLE = 3, 64
-OF_BARE, OF_THEIRS = "to the bare handler at the same connections", "to fastapi-users' current user, 16 connections"
+RATIO_TO_BARE, RATIO_TO_REFERENCE = (
+    "to the bare handler at the same connections",
+    "to fastapi-users' current user, 16 connections",
+)
 
 
-def measure(url: str, everybody: Path, bare: str, theirs: tuple[str, str] | None) -> None:
-    """`everybody` asks in turns; `theirs` is the address of fastapi-users' route, and a token for it."""
-    asked: dict[str, tuple[str, str | Path, int]] = {
-        "bare 16": (bare, everybody, 16),
-        "forward-auth 16": (f"{url}/v1/forward-auth", everybody, 16),
-        "me 16": (f"{url}/v1/me", everybody, 16),
-        "bare 64": (bare, everybody, 64),
-        "forward-auth 64": (f"{url}/v1/forward-auth", everybody, 64),
-        "me 64": (f"{url}/v1/me", everybody, 64),
+def measure(url: str, tokens: Path, bare: str, reference_target: tuple[str, str] | None) -> None:
+    """`tokens` asks in turns; `reference_target` is the address of fastapi-users' route, and a token for it."""
+    targets: dict[str, tuple[str, str | Path, int]] = {
+        "bare 16": (bare, tokens, 16),
+        "forward-auth 16": (f"{url}/v1/forward-auth", tokens, 16),
+        "me 16": (f"{url}/v1/me", tokens, 16),
+        "bare 64": (bare, tokens, 64),
+        "forward-auth 64": (f"{url}/v1/forward-auth", tokens, 64),
+        "me 64": (f"{url}/v1/me", tokens, 64),
     }
-    if theirs is not None:
-        asked["fastapi-users 16"] = (*theirs, 16)
-    found: dict[str, list[Load]] = {name: [] for name in asked}
-    for where, by, connections in asked.values():
+    if reference_target is not None:
+        targets["fastapi-users 16"] = (*reference_target, 16)
+    results: dict[str, list[Load]] = {name: [] for name in targets}
+    for where, by, connections in targets.values():
         wrk(where, by, connections=connections, seconds=1)  # warm
     for _ in range(ROUNDS):
-        for name, (where, by, connections) in asked.items():
-            found[name].append(wrk(where, by, connections=connections))
-    rate = {name: [load.rate for load in loads] for name, loads in found.items()}
-    p99 = {name: [load.p99 for load in loads] for name, loads in found.items()}
+        for name, (where, by, connections) in targets.items():
+            results[name].append(wrk(where, by, connections=connections))
+    rate = {name: [load.rate for load in loads] for name, loads in results.items()}
+    p99 = {name: [load.p99 for load in loads] for name, loads in results.items()}
     for connections in (16, 64):
         bare_one, at = f"bare {connections}", f"at {connections}"
         report(f"bare handler {at}", rate[bare_one], "/s")
         report(f"bare handler {at}, p99", p99[bare_one], "ms")
         for what, least in (("forward-auth", 0.85), ("me", 0.50)):
             name = f"{what} {connections}"
-            report(f"{what} {at}", rate[name], "/s", against=rate[bare_one], least=least, note=OF_BARE)
+            report(f"{what} {at}", rate[name], "/s", against=rate[bare_one], least=least, note=RATIO_TO_BARE)
             most = 2.0 if what == "forward-auth" else None
             report(f"{what} {at}, p99", p99[name], "ms", against=p99[bare_one], most=most)
-    if theirs is None:
-        lacking("against fastapi-users", NO_REFERENCES)
+    if reference_target is None:
+        report_missing("against fastapi-users", NO_REFERENCES)
         return
     peer = "fastapi-users 16"
     report("fastapi-users, current user", rate[peer], "/s")
     report("fastapi-users, current user, p99", p99[peer], "ms")
     for what, least in (("forward-auth", 12), ("me", 6)):
         name = f"{what} 16"
-        report(f"{what} to fastapi-users", rate[name], "/s", against=rate[peer], least=least, note=OF_THEIRS)
+        report(f"{what} to fastapi-users", rate[name], "/s", against=rate[peer], least=least, note=RATIO_TO_REFERENCE)
 
 
-def insist_that_logout_counts(client: Client) -> None:
+def require_effective_logout(client: Client) -> None:
     """The token that was just measured, and no other, is refused as soon as its session is over."""
     assert client.get("/v1/forward-auth").status_code == 200
     assert client.post("/v1/logout").status_code == 204
@@ -77,23 +80,21 @@ def registered(url: str) -> str:
 
 def main() -> None:
     if not has_wrk():
-        lacking("requests", NO_WRK)
+        report_missing("requests", NO_WRK)
         return
-    with ExitStack() as running:
-        made = running.enter_context(house())
-        service = made.service()
-        clients = [service.client().log_in(email) for email in made.people("asking", PEOPLE)]
-        folder = Path(running.enter_context(TemporaryDirectory()))
-        everybody = in_turns([client.pair["access_token"] for client in clients], folder)
-        bare = running.enter_context(reference(sys.executable, "bare"))
-        theirs = None
+    with ExitStack() as stack:
+        rig = stack.enter_context(bench_rig())
+        service = rig.service()
+        clients = [service.client().log_in(email) for email in rig.add_users("asking", PEOPLE)]
+        folder = Path(stack.enter_context(TemporaryDirectory()))
+        tokens = token_script([client.pair["access_token"] for client in clients], folder)
+        bare = stack.enter_context(reference(sys.executable, "bare"))
+        reference_target = None
         if REFERENCES.exists():
-            url = running.enter_context(
-                reference(str(REFERENCES), "fastapi_users_app", DATABASE_URL=made.database_url)
-            )
-            theirs = f"{url}/current", registered(url)
-        measure(service.url, everybody, bare, theirs)
-        insist_that_logout_counts(clients[0])
+            url = stack.enter_context(reference(str(REFERENCES), "fastapi_users_app", DATABASE_URL=rig.database_url))
+            reference_target = f"{url}/current", registered(url)
+        measure(service.url, tokens, bare, reference_target)
+        require_effective_logout(clients[0])
 
 
 if __name__ == "__main__":

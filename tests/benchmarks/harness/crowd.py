@@ -19,7 +19,7 @@ class Caller:
         self._from = f"X-Forwarded-For: {address}\r\n" if address else ""
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def ask(
+    async def request(
         self, method: str, path: str, body: dict[str, Any] | bytes | None = None, *, token: str = ""
     ) -> tuple[int, bytes]:
         """Status and body of the answer; bytes are sent as a form. Raises OSError or EOFError if cut off."""
@@ -29,8 +29,8 @@ class Caller:
         kind = "application/x-www-form-urlencoded" if isinstance(body, bytes) else "application/json"
         sent = json.dumps(body).encode() if isinstance(body, dict) else body or b""
         bearer = f"Authorization: Bearer {token}\r\n" if token else ""
-        said = f"Content-Type: {kind}\r\nContent-Length: {len(sent)}\r\n" if body is not None else ""
-        head = f"{method} {path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n{self._from}{bearer}{said}\r\n"
+        content_headers = f"Content-Type: {kind}\r\nContent-Length: {len(sent)}\r\n" if body is not None else ""
+        head = f"{method} {path} HTTP/1.1\r\nHost: {self._place.netloc}\r\n{self._from}{bearer}{content_headers}\r\n"
         writer.write(head.encode() + sent)
         try:
             answer = await reader.readuntil(b"\r\n\r\n")
@@ -38,13 +38,13 @@ class Caller:
             length = next((int(line[15:]) for line in lines if line.startswith(b"content-length:")), 0)
             content = await reader.readexactly(length)
         except (OSError, EOFError):
-            self.leave()
+            self.close()
             raise
         if b"connection: close" in lines:
-            self.leave()
+            self.close()
         return int(answer[9:12]), content
 
-    def leave(self) -> None:
+    def close(self) -> None:
         if self._streams is not None:
             self._streams[1].close()
             self._streams = None
@@ -74,10 +74,10 @@ class Crowd:
         return percentile(self.times, 0.99)
 
     @property
-    def noes(self) -> str:
+    def failures(self) -> str:
         """The answers that were none, in words; nothing if there were none."""
-        noes = {status: times for status, times in self.answers.items() if not 200 <= status < 300}
-        return ", ".join(f"{times} × {status}" for status, times in sorted(noes.items()))
+        failures = {status: times for status, times in self.answers.items() if not 200 <= status < 300}
+        return ", ".join(f"{times} × {status}" for status, times in sorted(failures.items()))
 
 
 def percentile(times: Sequence[float], share: float) -> float:
@@ -90,20 +90,20 @@ Act = Callable[[Caller], Awaitable[int]]
 
 async def crowd(url: str, acts: Sequence[Act], *, seconds: float) -> Crowd:
     """Each act by a caller of its own, again and again, all at the same time."""
-    found = Crowd(seconds)
-    began, worked = time.perf_counter(), time.process_time()
+    result = Crowd(seconds)
+    started_at, worked = time.perf_counter(), time.process_time()
 
     async def go_on(act: Act) -> None:
         caller = Caller(url)
-        while (asked := time.perf_counter()) < began + seconds:
+        while (sent_at := time.perf_counter()) < started_at + seconds:
             status = await act(caller)
             answered = time.perf_counter()
-            found.answers[status] += 1
+            result.answers[status] += 1
             if 200 <= status < 300:
-                found.times.append((answered - asked) * 1000)
-                found.in_time += answered <= began + seconds
-        caller.leave()
+                result.times.append((answered - sent_at) * 1000)
+                result.in_time += answered <= started_at + seconds
+        caller.close()
 
     await asyncio.gather(*map(go_on, acts))
-    found.load = (time.process_time() - worked) / (time.perf_counter() - began)
-    return found
+    result.load = (time.process_time() - worked) / (time.perf_counter() - started_at)
+    return result

@@ -14,8 +14,17 @@ CORES = os.cpu_count() or 1
 NO_WRK = "wrk is not installed (Debian: apt install wrk)"
 NO_REFERENCES = "no .venv-bench, which `make bench` makes"
 
-_OURS = ("litestar", "uvicorn", "uvloop", "httptools", "asyncpg", "sqlalchemy", "redis", "argon2-cffi-bindings")
-_THEIRS = (
+_OWN_PACKAGES = (
+    "litestar",
+    "uvicorn",
+    "uvloop",
+    "httptools",
+    "asyncpg",
+    "sqlalchemy",
+    "redis",
+    "argon2-cffi-bindings",
+)
+_REFERENCE_PACKAGES = (
     "import importlib.metadata as m; print(*(f'{p} {m.version(p)}' for p in ('fastapi-users', 'fastapi')), sep=', ')"
 )
 
@@ -24,21 +33,21 @@ def has_wrk() -> bool:
     return shutil.which("wrk") is not None
 
 
-def code() -> str:
+def code_version() -> str:
     """The commit that is measured, `-dirty` where something has been changed since."""
-    return _said(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
+    return _output_of(["git", "-C", str(ROOT), "describe", "--always", "--dirty"])
 
 
-def described() -> str:
+def describe_machine() -> str:
     """Cores, interpreter and versions, in a few lines."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     load = ", ".join(f"{value:.2f}" for value in os.getloadavg())
     lines = [
         f"{CORES} cores, {memory:.0f} GiB, {_processor()}, {platform.system()} {platform.release()}; load {load}",
-        f"{code()}; Python {platform.python_version()} ({platform.python_compiler()})",
-        ", ".join(f"{name} {version(name)}" for name in _OURS),
-        _theirs(),
-        NO_WRK if not has_wrk() else f"load by {_said(['wrk', '-v']).split(' Copyright')[0]}, on the same cores",
+        f"{code_version()}; Python {platform.python_version()} ({platform.python_compiler()})",
+        ", ".join(f"{name} {version(name)}" for name in _OWN_PACKAGES),
+        _reference_versions(),
+        NO_WRK if not has_wrk() else f"load by {_output_of(['wrk', '-v']).split(' Copyright')[0]}, on the same cores",
     ]
     return "\n".join(lines)
 
@@ -51,10 +60,10 @@ def _processor() -> str:
     return next((line.partition(": ")[2] for line in lines if line.startswith("model name")), platform.machine())
 
 
-def _theirs() -> str:
-    return _said([str(REFERENCES), "-c", _THEIRS]) if REFERENCES.exists() else NO_REFERENCES
+def _reference_versions() -> str:
+    return _output_of([str(REFERENCES), "-c", _REFERENCE_PACKAGES]) if REFERENCES.exists() else NO_REFERENCES
 
 
-def _said(command: list[str]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    return next(iter((done.stdout or done.stderr).splitlines()), "")
+def _output_of(command: list[str]) -> str:
+    process = subprocess.run(command, capture_output=True, text=True, check=False)
+    return next(iter((process.stdout or process.stderr).splitlines()), "")

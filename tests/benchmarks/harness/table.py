@@ -17,7 +17,7 @@ class Row:
     measured: str
     ratio: str = ""
     aim: str = ""
-    met: bool | None = None
+    within_aim: bool | None = None
     """None where nothing is aimed at, or where it cannot be said here."""
     note: str = ""
 
@@ -35,9 +35,11 @@ def report(
 ) -> None:
     """A figure of several rounds. The aim is for its median, or for that of its ratios to what was measured `against`
     in the same rounds. Where it is not `sure`, as the note says, nothing is said of the aim being met."""
-    ratios = [ours / theirs if theirs else float("inf") for ours, theirs in zip(measured, against, strict=False)]
+    ratios = [
+        own / reference if reference else float("inf") for own, reference in zip(measured, against, strict=False)
+    ]
     judged = statistics.median(ratios or measured)
-    met = (least is None or judged >= least) and (most is None or judged <= most)
+    within_aim = (least is None or judged >= least) and (most is None or judged <= most)
     sign, bound = ("≥", least) if least is not None else ("≤", most)
     aim = "" if bound is None else f"{sign} {number(bound)} {'×' if ratios else unit}".rstrip()
     row = Row(
@@ -45,13 +47,13 @@ def report(
         measured=f"{spread(measured)} {unit}".rstrip(),
         ratio=spread(ratios) if ratios else "",
         aim=aim,
-        met=met if aim and sure else None,
+        within_aim=within_aim if aim and sure else None,
         note=note,
     )
     write(row)
 
 
-def lacking(figure: str, why: str) -> None:
+def report_missing(figure: str, why: str) -> None:
     """A figure that could not be measured here."""
     write(Row(figure=figure, measured="not run", note=why))
 
@@ -82,7 +84,7 @@ def read(path: Path) -> list[Row]:
     return [Row(**json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
-def drawn(rows: Sequence[Row]) -> str:
+def format_table(rows: Sequence[Row]) -> str:
     """The table, in columns as wide as they have to be."""
     lines = [("figure", "measured", "ratio", "aim", "met", ""), *map(_cells, rows)]
     widths = [max(len(line[column]) for line in lines) for column in range(5)]
@@ -93,5 +95,5 @@ def drawn(rows: Sequence[Row]) -> str:
 
 
 def _cells(row: Row) -> tuple[str, str, str, str, str, str]:
-    met = {True: "yes", False: "NO", None: "-" if row.aim else ""}[row.met]
-    return row.figure, row.measured, row.ratio, row.aim, met, row.note
+    verdict = {True: "yes", False: "NO", None: "-" if row.aim else ""}[row.within_aim]
+    return row.figure, row.measured, row.ratio, row.aim, verdict, row.note

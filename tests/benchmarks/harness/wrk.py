@@ -22,7 +22,7 @@ end
 """
 
 
-class NotAllWell(Exception):
+class BadResponses(Exception):
     """Something else than a 200 was among the answers, so what was measured is not what was meant."""
 
 
@@ -34,11 +34,11 @@ class Load:
     """Milliseconds; infinite where nobody was answered."""
 
 
-def in_turns(tokens: Sequence[str], folder: Path) -> Path:
+def token_script(tokens: Sequence[str], folder: Path) -> Path:
     """A script for wrk by which everybody asks in turn; takes the place of a token."""
-    said = ", ".join(f'"Bearer {token}"' for token in tokens)
+    tokens_in_lua = ", ".join(f'"Bearer {token}"' for token in tokens)
     script = folder / "in_turns.lua"
-    script.write_text(f"local said, turn = {{{said}}}, 0\n{_REQUEST}")
+    script.write_text(f"local said, turn = {{{tokens_in_lua}}}, 0\n{_REQUEST}")
     return script
 
 
@@ -60,9 +60,9 @@ def started(
 
 def finished(process: subprocess.Popen[str]) -> Load:
     """Raises NotAllWell."""
-    said, _ = process.communicate()
-    rate, p99, bad = _RATE.search(said), _P99.search(said), _BAD.search(said)
+    output, _ = process.communicate()
+    rate, p99, bad = _RATE.search(output), _P99.search(output), _BAD.search(output)
     if process.returncode or bad or rate is None or p99 is None:
-        raise NotAllWell(said)
+        raise BadResponses(output)
     milliseconds = float(p99[1]) * _MILLISECONDS[p99[2]]
     return Load(float(rate[1]), milliseconds if float(rate[1]) else float("inf"))

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.benchmarks.harness.house import house
 from tests.benchmarks.harness.machine import NO_WRK, REFERENCES, ROOT, has_wrk
+from tests.benchmarks.harness.rig import bench_rig
 from tests.benchmarks.harness.wrk import finished, started, wrk
 
 SECONDS, RATE, TOP = 8, 250, 25
@@ -18,7 +18,7 @@ PY_SPY = REFERENCES.with_name("py-spy")
 IDLE = {"_worker (concurrent/futures/thread.py)", "Condition.wait (threading.py)"}
 """Where threads are that have nothing to do, which py-spy cannot always tell."""
 _LINE = re.compile(r":\d+\)$")
-KEPT = ROOT / ".profile"
+PROFILES = ROOT / ".profile"
 
 
 def record(pid: int, kind: str, file: Path) -> None:
@@ -66,19 +66,19 @@ def main() -> int:
     if not has_wrk():
         print(NO_WRK, file=sys.stderr)
         return 1
-    KEPT.mkdir(exist_ok=True)
-    graph = KEPT / f"{call.strip('/').replace('/', '-')}.svg"
-    with house() as made, TemporaryDirectory() as folder:
-        service = made.service()
-        client = service.client().log_in(made.people("asking", 1)[0])
+    PROFILES.mkdir(exist_ok=True)
+    graph = PROFILES / f"{call.strip('/').replace('/', '-')}.svg"
+    with bench_rig() as rig, TemporaryDirectory() as folder:
+        service = rig.service()
+        client = service.client().log_in(rig.add_users("asking", 1)[0])
         if (status := client.get(call).status_code) != 200:
             print(f"CALL: GET {call} is answered with {status}, and not with 200 to anybody", file=sys.stderr)
             return 2
-        asked, token, raw = f"{service.url}{call}", client.pair["access_token"], Path(folder) / "raw"
+        url, token, raw = f"{service.url}{call}", client.pair["access_token"], Path(folder) / "raw"
         pid = service.parts()[0].pid
-        alone = wrk(asked, token)
+        alone = wrk(url, token)
         for kind, file in (("raw", raw), ("flamegraph", graph)):
-            load = started(asked, token, seconds=SECONDS + 2)
+            load = started(url, token, seconds=SECONDS + 2)
             try:
                 record(pid, kind, file)
             except subprocess.CalledProcessError as error:

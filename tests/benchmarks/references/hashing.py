@@ -13,9 +13,9 @@ MEMORY, PASSES, LANES = 19_456, 2, 1
 def verified(seconds: float) -> int:
     """How many passwords one thread verifies in that time."""
     argon2 = PasswordHasher(memory_cost=MEMORY, time_cost=PASSES, parallelism=LANES)
-    kept, times, until = argon2.hash("a perfectly fine passphrase"), 0, time.perf_counter() + seconds
+    stored_hash, times, until = argon2.hash("a perfectly fine passphrase"), 0, time.perf_counter() + seconds
     while time.perf_counter() < until:
-        argon2.verify(kept, "a perfectly fine passphrase")
+        argon2.verify(stored_hash, "a perfectly fine passphrase")
         times += 1
     return times
 

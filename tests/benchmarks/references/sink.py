@@ -27,8 +27,8 @@ class Sink(asyncio.Protocol):
         self._heard += data
         while True:
             end = b"\r\n.\r\n" if self._taking else b"\r\n"
-            line, found, rest = self._heard.partition(end)
-            if not found:
+            line, separator, rest = self._heard.partition(end)
+            if not separator:
                 return
             self._heard = rest
             if self._taking:

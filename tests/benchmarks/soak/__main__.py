@@ -11,19 +11,19 @@ from dataclasses import dataclass
 import psutil
 
 from tests.benchmarks.harness.crowd import percentile
-from tests.benchmarks.harness.house import house
-from tests.benchmarks.harness.machine import ROOT, described
-from tests.benchmarks.soak.people import Notes, People
+from tests.benchmarks.harness.machine import ROOT, describe_machine
+from tests.benchmarks.harness.rig import bench_rig
+from tests.benchmarks.soak.users import Notes, SoakUsers
 from tests.support.service import free_port
 
-SECONDS, LOOKS = 600, 10
+SECONDS, SAMPLES = 600, 10
 MEMBERS, NEWCOMERS, PAUSE = 24, 1, 0.05
 MORE_MEMORY, MORE_DESCRIPTORS, MORE_TIME = 1.10, 1.20, 1.50
 """How much it may be in the end, times what it was at the second look."""
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class Sample:
     memory: dict[str, float]
     """MiB by process."""
     descriptors: dict[str, int]
@@ -31,9 +31,9 @@ class Look:
     rate: float
 
 
-def looked(processes: dict[str, psutil.Process], notes: Notes, seconds: float) -> Look:
+def take_sample(processes: dict[str, psutil.Process], notes: Notes, seconds: float) -> Sample:
     times = [milliseconds for found in notes.times.values() for milliseconds in found]
-    return Look(
+    return Sample(
         {name: process.memory_info().rss / 2**20 for name, process in processes.items()},
         {name: process.num_fds() for name, process in processes.items()},
         percentile(times, 0.99),
@@ -41,7 +41,7 @@ def looked(processes: dict[str, psutil.Process], notes: Notes, seconds: float) -
     )
 
 
-def said(look: Look, seconds: float, notes: Notes) -> str:
+def print_sample(look: Sample, seconds: float, notes: Notes) -> str:
     memory = ", ".join(f"{name} {size:.0f}" for name, size in look.memory.items())
     descriptors = ", ".join(str(number) for number in look.descriptors.values())
     calls = ", ".join(f"{call} {percentile(times, 0.99):.0f}" for call, times in sorted(notes.times.items()))
@@ -52,22 +52,24 @@ def said(look: Look, seconds: float, notes: Notes) -> str:
     )
 
 
-async def watched(people: People, processes: dict[str, psutil.Process], seconds: float) -> tuple[list[Look], Notes]:
+async def observe(
+    people: SoakUsers, processes: dict[str, psutil.Process], seconds: float
+) -> tuple[list[Sample], Notes]:
     """Every look, and all that was odd."""
-    looks, all_of_it, began = list[Look](), Notes(), time.monotonic()
+    looks, all_of_it, began = list[Sample](), Notes(), time.monotonic()
     coming = asyncio.create_task(people.come(members=MEMBERS, newcomers=NEWCOMERS))
-    for number in range(1, LOOKS + 1):
-        await asyncio.sleep(max(0.0, began + number * seconds / LOOKS - time.monotonic()))
+    for number in range(1, SAMPLES + 1):
+        await asyncio.sleep(max(0.0, began + number * seconds / SAMPLES - time.monotonic()))
         notes, people.notes = people.notes, Notes()
-        looks.append(looked(processes, notes, seconds / LOOKS))
-        print(said(looks[-1], time.monotonic() - began, notes), flush=True)
+        looks.append(take_sample(processes, notes, seconds / SAMPLES))
+        print(print_sample(looks[-1], time.monotonic() - began, notes), flush=True)
         all_of_it.odd.update(notes.odd)
         all_of_it.busy += notes.busy
     await coming
     return looks, all_of_it
 
 
-def judged(looks: list[Look], notes: Notes) -> int:
+def problems_of(looks: list[Sample], notes: Notes) -> int:
     """Of the last three looks against the second: the first still fills caches and pools."""
     early, late = looks[1], looks[-3:]
     grown = [
@@ -92,13 +94,13 @@ def _grew(what: str, unit: str, before: float, later: list[float], most: float) 
 
 def main() -> int:
     seconds = float(sys.argv[1]) if len(sys.argv) > 1 else SECONDS
-    print(described(), flush=True)
-    with house() as made:
+    print(describe_machine(), flush=True)
+    with bench_rig() as rig:
         port = free_port()
         command = [sys.executable, "-m", "tests.benchmarks.references.sink", str(port), "/dev/null"]
         sink = subprocess.Popen(command, cwd=ROOT)
         try:
-            service = made.service(
+            service = rig.service(
                 processes=2,
                 LATCHKEY_SMTP_URL=f"smtp://127.0.0.1:{port}",
                 LATCHKEY_TRUSTED_PROXIES="127.0.0.1/32",
@@ -108,12 +110,14 @@ def main() -> int:
             of_api = psutil.Process(service.parts()[0].pid).children()
             apis = [child for child in of_api if "resource_tracker" not in " ".join(child.cmdline())]
             processes = {f"api {number}": child for number, child in enumerate(apis, 1)} | {"worker": worker}
-            people = People(service.url, made.people("soaked", 256), pause=PAUSE, until=time.monotonic() + seconds)
-            looks, notes = asyncio.run(watched(people, processes, seconds))
+            people = SoakUsers(
+                service.url, rig.add_users("soaked", 256), pause=PAUSE, until=time.monotonic() + seconds
+            )
+            looks, notes = asyncio.run(observe(people, processes, seconds))
         finally:
             sink.terminate()
             sink.wait(20)
-    return judged(looks, notes)
+    return problems_of(looks, notes)
 
 
 if __name__ == "__main__":

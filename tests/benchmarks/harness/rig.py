@@ -29,14 +29,14 @@ SERVER = ["-m", "uvicorn", "--host", "127.0.0.1", "--loop", "uvloop", "--http", 
 SERVER += ["--log-level", "warning", "--ws", "none", "--no-server-header", "--no-proxy-headers"]
 """As our own runs: `entrypoints/api.py`."""
 
-PEOPLE = """
+INSERT_USERS = """
 INSERT INTO users (id, email, password_hash, role, verified_at, created_at, provenance)
 SELECT uuidv7(), $1 || n || '@example.org', $2, 'member', now(), now(), 'self' FROM generate_series(1, $3::integer) n
 """
 
 
 @dataclass(frozen=True, slots=True)
-class House:
+class BenchRig:
     """Its services share everything but their port."""
 
     folder: Path
@@ -48,37 +48,39 @@ class House:
         """One more, started; any further one is the same service on another port."""
         folder = self.folder / f"service{len(self.services)}"
         folder.mkdir()
-        made = Service(folder, self.database_url, self.redis_url, processes=processes)
-        made.environ |= self._settings() | environ
-        self.services.append(made)
-        made.start_api()
-        return made
+        service = Service(folder, self.database_url, self.redis_url, processes=processes)
+        service.environ |= self._settings() | environ
+        self.services.append(service)
+        service.start_api()
+        return service
 
-    def people(self, name: str, many: int) -> list[str]:
+    def add_users(self, name: str, many: int) -> list[str]:
         """Addresses of verified users, whose password is PASSWORD."""
         # One hash for all: it is verified anew whenever one of them logs in.
-        self.run(lambda database: database.execute(PEOPLE, name, PasswordHasher(2, 19_456, 1).hash(PASSWORD), many))
+        self.run(
+            lambda database: database.execute(INSERT_USERS, name, PasswordHasher(2, 19_456, 1).hash(PASSWORD), many)
+        )
         return [f"{name}{number}@example.org" for number in range(1, many + 1)]
 
     def run(self, act: Callable[[asyncpg.Connection], Awaitable[T]]) -> T:
         """Something by SQL."""
 
-        async def acting() -> T:
+        async def connected() -> T:
             connection = await asyncpg.connect(self.database_url)
             try:
                 return await act(connection)
             finally:
                 await connection.close()
 
-        return asyncio.run(acting())
+        return asyncio.run(connected())
 
     def _settings(self) -> dict[str, str]:
         if self.services:
-            kept = self.services[0].environ
-            return {name: kept[name] for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS")} | FIXED
+            first = self.services[0].environ
+            return {name: first[name] for name in ("LATCHKEY_SECRET_KEY", "LATCHKEY_SIGNING_KEYS")} | FIXED
         make_key(self.folder / "keys")
-        kept = {"LATCHKEY_SECRET_KEY": secrets.token_hex(32), "LATCHKEY_SIGNING_KEYS": str(self.folder / "keys")}
-        return kept | FIXED
+        first = {"LATCHKEY_SECRET_KEY": secrets.token_hex(32), "LATCHKEY_SIGNING_KEYS": str(self.folder / "keys")}
+        return first | FIXED
 
 
 FIXED = {
@@ -90,16 +92,16 @@ FIXED = {
 
 
 @contextmanager
-def house() -> Iterator[House]:
+def bench_rig() -> Iterator[BenchRig]:
     with TemporaryDirectory(prefix="latchkey-bench-") as name:
         folder = Path(name)
         with engines.postgres(folder / "pg") as postgres, engines.valkey(folder / "valkey") as valkey:
             migrate(postgres.url)
-            made = House(folder, postgres.url, valkey.url, [])
+            rig = BenchRig(folder, postgres.url, valkey.url, [])
             try:
-                yield made
+                yield rig
             finally:
-                for service in made.services:
+                for service in rig.services:
                     service.close_clients()
                     service.stop()
 
@@ -112,16 +114,16 @@ def reference(python: str, app: str, **environ: str) -> Iterator[str]:
     process = subprocess.Popen(command, cwd=ROOT, env={**os.environ, **environ})
     try:
         url = f"http://127.0.0.1:{port}"
-        _wait_for(url, process)
+        _wait_until_ready(url, process)
         yield url
     finally:
         process.terminate()
         process.wait(20)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
-    give_up = time.monotonic() + 60
-    while time.monotonic() < give_up:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
         if process.poll() is not None:
             raise RuntimeError(f"a reference ended with {process.returncode}")
         with suppress(httpx.TransportError):
@@ -131,7 +133,7 @@ def _wait_for(url: str, process: subprocess.Popen[bytes]) -> None:
     raise RuntimeError("a reference does not answer")
 
 
-def resident(folder: Path, database_url: str, redis_url: str) -> float:
+def resident_mib(folder: Path, database_url: str, redis_url: str) -> float:
     """MiB of an API process that has let some people in."""
     folder.mkdir()
     service = Service(folder, database_url, redis_url, processes=1)

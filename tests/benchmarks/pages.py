@@ -37,12 +37,12 @@ EVENTS = """
 INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
 SELECT uuidv7(), 'logged_in', id, now(), '203.0.113.7', 'Lynx', '' FROM users
 """
-OFTEN = """
+EVENTS_OF_BUSY_USER = """
 INSERT INTO events (id, action, user_id, created_at, ip, user_agent, detail)
 SELECT uuidv7(), 'logged_in', id, now(), '203.0.113.7', 'Lynx', '' FROM users, generate_series(1, 10000)
 WHERE email = 'user1@example.org'
 """
-BUSY = "SELECT id FROM users WHERE email = 'user1@example.org'"
+SELECT_BUSY_USER = "SELECT id FROM users WHERE email = 'user1@example.org'"
 
 Page = Callable[[], Awaitable[object]]
 
@@ -51,7 +51,7 @@ async def pages(database: Database) -> dict[str, Page]:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     users, events = ListUsers(begin=store.begin), ListEvents(begin=store.begin)
     async with database.connection() as connection:
-        busy: UUID = await connection.fetch_value(text(BUSY))
+        busy: UUID = await connection.fetch_value(text(SELECT_BUSY_USER))
     middle = UUID(int=busy.int + (1 << 82))
 
     async def deep() -> object:
@@ -68,27 +68,30 @@ async def pages(database: Database) -> dict[str, Page]:
         "a prefix that all have, and a role": lambda: users(query="user", role=Role.MODERATOR),
         "a username that half have": lambda: users(query="name"),
         "one address": lambda: users(query="user77777@example.org"),
-        "nobody": lambda: users(query="zebra"),
+        "no match": lambda: users(query="zebra"),
         "ten pages of a prefix": deep,
         "the events of a busy user": lambda: events(busy),
         "the events of a user behind a cursor": lambda: events(busy, after=middle),
     }
 
 
-async def timed(few: str, many: str) -> dict[str, tuple[float, float]]:
+async def compare(few: str, many: str) -> dict[str, tuple[float, float]]:
     """The medians of each, in milliseconds, of both taken in turns: whatever else the machine does disturbs both."""
     databases = [Database(url, deadline=600) for url in (few, many)]
-    asked = [await pages(database) for database in databases]
-    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in asked[0]}
+    queries = [await pages(database) for database in databases]
+    times: dict[str, tuple[list[float], list[float]]] = {name: ([], []) for name in queries[0]}
     for _ in range(ROUNDS):
         for name, both in times.items():
-            for found, house in zip(both, asked, strict=True):
+            for durations, queries_of_database in zip(both, queries, strict=True):
                 began = time.perf_counter()
-                await house[name]()
-                found.append((time.perf_counter() - began) * 1000)
+                await queries_of_database[name]()
+                durations.append((time.perf_counter() - began) * 1000)
     for database in databases:
         await database.close()
-    return {name: (statistics.median(one), statistics.median(other)) for name, (one, other) in times.items()}
+    return {
+        name: (statistics.median(few_durations), statistics.median(many_durations))
+        for name, (few_durations, many_durations) in times.items()
+    }
 
 
 async def fill(url: str, users: int) -> None:
@@ -96,7 +99,7 @@ async def fill(url: str, users: int) -> None:
     async with engine.connect() as connection:
         await connection.execution_options(isolation_level="AUTOCOMMIT")
         await connection.execute(text(USERS), {"many": users})
-        await connection.execute(text(OFTEN))
+        await connection.execute(text(EVENTS_OF_BUSY_USER))
         await connection.execute(text(EVENTS))
         for table in ("users", "events"):
             await connection.execute(text(f"VACUUM ANALYZE {table}"))
@@ -106,20 +109,27 @@ async def measure(urls: list[str]) -> None:
     for url, users in zip(urls, (FEW, MANY), strict=True):
         await fill(url, users)
     print(f"{'':38}{FEW:>12,}{MANY:>12,}{'ratio':>8}")
-    worst, found = "", await timed(*urls)
-    for name, (time_of_few, time_of_many) in found.items():
+    worst, medians = "", await compare(*urls)
+    for name, (time_of_few, time_of_many) in medians.items():
         print(f"{name:38}{time_of_few:>9.2f} ms{time_of_many:>9.2f} ms{time_of_many / time_of_few:>8.2f}")
-        if not worst or time_of_many / time_of_few > found[worst][1] / found[worst][0]:
+        if not worst or time_of_many / time_of_few > medians[worst][1] / medians[worst][0]:
             worst = name
-    note = f"to {FEW:,}; of {len(found)} this grows most: {worst}"
-    report(f"a page among {MANY:,} users", [found[worst][1]], "ms", against=[found[worst][0]], most=3, note=note)
+    note = f"to {FEW:,}; of {len(medians)} this grows most: {worst}"
+    report(
+        f"slowest page among {MANY:,} users",
+        [medians[worst][1]],
+        "ms",
+        against=[medians[worst][0]],
+        most=3,
+        note=note,
+    )
 
 
 def main() -> None:
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         urls = []
         for name in ("few", "many"):
-            postgres = running.enter_context(engines.postgres(Path(folder) / name, durable=False))
+            postgres = stack.enter_context(engines.postgres(Path(folder) / name, durable=False))
             migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
             subprocess.run(migrate, env={**os.environ, "LATCHKEY_DATABASE_URL": postgres.url}, check=True)
             urls.append(postgres.url)

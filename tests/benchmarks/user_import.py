@@ -33,7 +33,7 @@ def write(path: Path, rows: int, password_hash: str) -> None:
             file.write(json.dumps(row) + "\n")
 
 
-def take_over(path: Path, url: str) -> float:
+def run_import(path: Path, url: str) -> float:
     """Rows a second, the start of the process included."""
     environ = {
         **os.environ,
@@ -58,30 +58,37 @@ async def emptied(url: str) -> None:
 async def copied(url: str) -> float:
     """Rows a second of COPY: what the import has left behind, into the same tables with the same indexes."""
     connection = await asyncpg.connect(url)
-    kept = {table: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES}
+    rows_by_table = {
+        table: [tuple(row) for row in await connection.fetch(f"SELECT * FROM {table}")] for table in TABLES
+    }
     await connection.execute(f"TRUNCATE {', '.join(TABLES)} CASCADE")
     began = time.perf_counter()
     async with connection.transaction():
-        for table, rows in kept.items():
+        for table, rows in rows_by_table.items():
             await connection.copy_records_to_table(table, records=rows)
     took = time.perf_counter() - began
     await connection.close()
-    return len(kept["users"]) / took
+    return len(rows_by_table["users"]) / took
 
 
 def measure(url: str, folder: Path) -> None:
     strong, weak = folder / "strong.jsonl", folder / "weak.jsonl"
     write(strong, ROWS, "pbkdf2_sha256$10000$kjVJaVz6qsnJ$5yPHw3rwJGECpUf70daLGhOrQ5+AMxIJdz1c3bqK1Rs=")
     write(weak, WEAK, md5(b"secret", usedforsecurity=False).hexdigest())
-    found: dict[str, list[float]] = {"COPY": [], "import": [], "import again": [], "import of weak hashes": []}
+    rates_by_name: dict[str, list[float]] = {
+        "COPY": [],
+        "import": [],
+        "import again": [],
+        "import of weak hashes": [],
+    }
     for _ in range(ROUNDS):
         asyncio.run(emptied(url))
-        found["import"].append(take_over(strong, url))
-        found["import again"].append(take_over(strong, url))
-        found["COPY"].append(asyncio.run(copied(url)))
+        rates_by_name["import"].append(run_import(strong, url))
+        rates_by_name["import again"].append(run_import(strong, url))
+        rates_by_name["COPY"].append(asyncio.run(copied(url)))
         asyncio.run(emptied(url))
-        found["import of weak hashes"].append(take_over(weak, url))
-    for name, rates in found.items():
+        rates_by_name["import of weak hashes"].append(run_import(weak, url))
+    for name, rates in rates_by_name.items():
         report(f"{name}, rows", rates, "/s", least=5000 if name == "import" else None)
 
 

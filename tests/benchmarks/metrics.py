@@ -1,4 +1,4 @@
-"""What counting costs a request, and what a scrape costs: `python -m tests.benchmarks.counting`.
+"""What counting costs a request, and what a scrape costs: `python -m tests.benchmarks.metrics`.
 
 In processor time and in many short turns, so that what else the machine does counts for little.
 """
@@ -27,7 +27,7 @@ def cost(metrics: Metrics) -> float:
     return statistics.median(microseconds(metrics) for _ in range(TURNS))
 
 
-def counted() -> Metrics:
+def requests_of() -> Metrics:
     metrics = Metrics(CALLS)
     for method, route in CALLS:
         for status in list(STATUSES)[::4]:
@@ -41,17 +41,19 @@ def scrape(metrics: Metrics, note: str) -> None:
     began = time.thread_time()
     text = exposition(metrics, {"database": True, "redis": True}, None, openmetrics=False)
     spent = (time.thread_time() - began) * 1000
-    report("a scrape", [spent], "ms", note=f"{len(text.splitlines())} lines, {note}")
+    report("metrics: a scrape", [spent], "ms", note=f"{len(text.splitlines())} lines, {note}")
 
 
 def main() -> None:
-    alone = counted()
-    report("counting a request", [cost(alone)], "µs", note="processor time, one process")
+    alone = requests_of()
+    report("metrics: counting a request", [cost(alone)], "µs", note="processor time, one process")
     scrape(alone, "one process")
     with tempfile.TemporaryDirectory() as folder:
         os.environ[MULTIPROCESS_DIR] = folder
-        several = [counted() for _ in range(PROCESSES)]
-        report("counting a request", [cost(several[-1])], "µs", note="processor time, one of several processes")
+        several = [requests_of() for _ in range(PROCESSES)]
+        report(
+            "metrics: counting a request", [cost(several[-1])], "µs", note="processor time, one of several processes"
+        )
         scrape(several[-1], f"{PROCESSES} processes")
 
 

@@ -35,7 +35,7 @@ class Notes:
             self.odd[f"{call} {status}"] += 1
 
 
-class People:
+class SoakUsers:
     """`pause` is how long each thinks between two calls, in seconds, on average."""
 
     def __init__(self, url: str, emails: list[str], *, pause: float, until: float) -> None:
@@ -57,7 +57,7 @@ class People:
             status, body = await self._ask(caller, "POST", "/v1/login", credentials)
             if status == 200:
                 await self._session(caller, json.loads(body))
-            caller.leave()
+            caller.close()
 
     async def _session(self, caller: Caller, pair: dict[str, str]) -> None:
         for number in range(1, random.randrange(20, 60)):
@@ -75,7 +75,7 @@ class People:
         while time.monotonic() < self._until:
             caller = Caller(self._url, address=next(self._addresses))
             await self._ask(caller, "POST", "/v1/register", {"email": unique_email("new"), "password": PASSWORD})
-            caller.leave()
+            caller.close()
             await asyncio.sleep(10 * self._pause)
 
     async def _ask(
@@ -83,7 +83,7 @@ class People:
     ) -> tuple[int, bytes]:
         began = time.perf_counter()
         try:
-            status, content = await caller.ask(method, path, body, token=token)
+            status, content = await caller.request(method, path, body, token=token)
         except (OSError, EOFError):
             status, content = 0, b""  # cut off
         self.notes.answered(path.removeprefix("/v1/"), status, (time.perf_counter() - began) * 1000)

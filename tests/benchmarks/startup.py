@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 import httpx
 import psutil
 
-from tests.benchmarks.harness.house import house
 from tests.benchmarks.harness.machine import ROOT, has_wrk
+from tests.benchmarks.harness.rig import bench_rig
 from tests.benchmarks.harness.table import report
 from tests.benchmarks.harness.wrk import wrk
 from tests.support.service import PASSWORD, Service, free_port
@@ -39,7 +39,7 @@ def until_ready(port: int, start: Callable[[], subprocess.Popen[bytes]]) -> tupl
     raise TimeoutError("never ready")
 
 
-def whole_house(folder: Path) -> float:
+def first_start(folder: Path) -> float:
     """Seconds of `make run` on an empty folder, in what is installed already."""
     port = free_port()
     environ = {"LATCHKEY_DATA_DIR": str(folder), "LATCHKEY_PORT": str(port)}
@@ -55,7 +55,7 @@ def whole_house(folder: Path) -> float:
     return took
 
 
-def api_alone(service: Service) -> float:
+def api_start(service: Service) -> float:
     """Seconds of one API process whose engines run."""
     port = free_port()
     took, process = until_ready(port, lambda: service.start("entrypoints.api", LATCHKEY_PORT=str(port)).process)
@@ -65,11 +65,11 @@ def api_alone(service: Service) -> float:
 
 
 def importing() -> float:
-    done = subprocess.run([sys.executable, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, check=True)
-    return float(done.stdout)
+    process = subprocess.run([sys.executable, "-c", IMPORTING], cwd=ROOT, capture_output=True, text=True, check=True)
+    return float(process.stdout)
 
 
-def resident(service: Service) -> tuple[float, float]:
+def resident_mib(service: Service) -> tuple[float, float]:
     """MiB of an API process as it has started, and after each kind of load."""
     process = psutil.Process(service.start_api().process.pid)
     before = process.memory_info().rss / 2**20
@@ -92,21 +92,21 @@ def resident(service: Service) -> tuple[float, float]:
 
 def main() -> None:
     first, alone, imported, memory = list[float](), list[float](), list[float](), list[tuple[float, float]]()
-    with house() as made, TemporaryDirectory(prefix="latchkey-bench-") as folder:
-        service = made.service()
-        service.environ["SOMEBODY"] = made.people("somebody", 1)[0]
+    with bench_rig() as rig, TemporaryDirectory(prefix="latchkey-bench-") as folder:
+        service = rig.service()
+        service.environ["SOMEBODY"] = rig.add_users("somebody", 1)[0]
         service.stop()
         importing()
         for number in range(ROUNDS):
-            first.append(whole_house(Path(folder) / str(number)))
-            alone.append(api_alone(service))
+            first.append(first_start(Path(folder) / str(number)))
+            alone.append(api_start(service))
             imported.append(importing())
-            memory.append(resident(service))
-    report("first start to ready, engines and all", first, "s", most=3, note="by make run, on an empty folder")
-    report("an API process to ready", alone, "s")
-    report("importing the API", imported, "s", most=1)
-    report("an API process, started", [before for before, _ in memory], "MiB", most=110)
-    report("an API process, after load", [after for _, after in memory], "MiB")
+            memory.append(resident_mib(service))
+    report("first `make run` until ready", first, "s", most=3, note="by make run, on an empty folder")
+    report("API process until ready", alone, "s")
+    report("import of the API", imported, "s", most=1)
+    report("memory of an API process after its start", [before for before, _ in memory], "MiB", most=110)
+    report("memory of an API process after load", [after for _, after in memory], "MiB")
 
 
 if __name__ == "__main__":

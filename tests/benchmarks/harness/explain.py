@@ -14,7 +14,7 @@ class _Back(Exception):
     """Nothing of it shall stay."""
 
 
-def rolled_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
+def rolling_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextManager[UnitOfWork]]:
     """The same, but what is done there is undone."""
 
     @asynccontextmanager
@@ -27,7 +27,7 @@ def rolled_back(begin: UnitOfWorkFactory) -> Callable[[], AbstractAsyncContextMa
     return undone
 
 
-async def explained(
+async def explain_statements(
     database: Database, engine: AsyncEngine, question: Callable[[], Awaitable[object]]
 ) -> tuple[float, float]:
     """Milliseconds and pages of all the statements of a question, which must leave nothing behind. They are told by a
