@@ -13,14 +13,6 @@ from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.fields import documented
 from entrypoints.http.problem_types import CATALOGUE
 
-_EXAMPLE_FIELDS: dict[str, str] = {
-    ErrorCode.EMAIL_INVALID: "email",
-    ErrorCode.USERNAME_INVALID: "username",
-    ErrorCode.USERNAME_TAKEN: "username",
-    ErrorCode.PASSWORD_WEAK: "password",
-    ErrorCode.PASSWORD_MISMATCH: "confirm_password",
-}
-_EXAMPLE_WAITS = {429: 60, 503: 2}
 PROBLEM_JSON = "application/problem+json"
 _UNAVAILABLE_RETRY_AFTER = 2
 """Seconds after which to try again what is unavailable."""
@@ -156,8 +148,22 @@ def _default_headers(status: int) -> dict[str, str]:
     return {}
 
 
+_EXAMPLE_ERRORS = {
+    ErrorCode.EMAIL_INVALID: FieldProblem("email", "email_invalid", "This is not a valid e-mail address."),
+    ErrorCode.USERNAME_INVALID: FieldProblem(
+        "username", "username_invalid", "This username is reserved. Choose another."
+    ),
+    ErrorCode.USERNAME_TAKEN: FieldProblem("username", "username_taken", "This username is already taken."),
+    ErrorCode.PASSWORD_WEAK: FieldProblem("password", "too_short", "A password must have at least 15 characters."),
+    ErrorCode.PASSWORD_MISMATCH: FieldProblem(
+        "confirm_password", "password_mismatch", "The two passwords do not match."
+    ),
+}
+_EXAMPLE_WAITS = {429: 60, 503: _UNAVAILABLE_RETRY_AFTER}
+
+
 def example(code: str) -> Problem:
-    """A problem document of that code, for the OpenAPI document."""
-    field = _EXAMPLE_FIELDS.get(code)
-    errors = [FieldProblem(field, code, f"{CATALOGUE[code].title}.")] if field else ()
-    return problem(code, errors=errors, retry_after=_EXAMPLE_WAITS.get(CATALOGUE[code].status))
+    """A problem document of that code, for the OpenAPI document and the page of the problem."""
+    errors = [error for name, error in _EXAMPLE_ERRORS.items() if name == code]
+    detail = errors[0].message if errors else ""
+    return problem(code, detail, errors, retry_after=_EXAMPLE_WAITS.get(CATALOGUE[code].status))
