@@ -5,7 +5,6 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar.di import NamedDependency
-from litestar.params import FromPath
 from msgspec import Struct
 
 from application.administration.list_events import ListEvents
@@ -15,7 +14,17 @@ from domain.role import Role
 from domain.tokens import AccessToken
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import get
-from entrypoints.http.fields import Cursor, IpAddress, Limit, NextCursor, Timestamp, UserAgent, UserId, documented
+from entrypoints.http.fields import (
+    Cursor,
+    IpAddress,
+    Limit,
+    NextCursor,
+    Timestamp,
+    UserAgent,
+    UserId,
+    UserIdInPath,
+    documented,
+)
 from entrypoints.http.guard import authenticated, requires_role
 from entrypoints.http.request import AnyRequest, caller_of
 
@@ -79,7 +88,7 @@ async def my_events(
     errors=["not_found"],
 )
 async def events_of_user(
-    user_id: FromPath[UUID],
+    user_id: UserIdInPath,
     request: AnyRequest,
     list_events: NamedDependency[ListEvents],
     limit: Limit = 50,

@@ -5,7 +5,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar.di import NamedDependency
-from litestar.params import FromPath, JSONBody
+from litestar.params import JSONBody
 from msgspec import Struct
 
 from application.sessions.end_session import EndSession
@@ -17,7 +17,16 @@ from application.sessions.refresh import Refresh
 from domain.limits import Limit
 from domain.session import Session
 from entrypoints.http.endpoint import delete, get, post
-from entrypoints.http.fields import IpAddress, Password, RefreshToken, SessionId, Timestamp, UserAgent, documented
+from entrypoints.http.fields import (
+    IpAddress,
+    Password,
+    RefreshToken,
+    SessionId,
+    SessionIdInPath,
+    Timestamp,
+    UserAgent,
+    documented,
+)
 from entrypoints.http.fields import Login as LoginName
 from entrypoints.http.guard import authenticated, public
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
@@ -141,7 +150,7 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
     errors=["not_found"],
 )
 async def end_my_session(
-    session_id: FromPath[UUID], request: AnyRequest, end_session: NamedDependency[EndSession]
+    session_id: SessionIdInPath, request: AnyRequest, end_session: NamedDependency[EndSession]
 ) -> None:
     """End one session of the caller. Its tokens stop working before the response is sent."""
     await end_session(caller_of(request), session_id, client_info=client_info_of(request))

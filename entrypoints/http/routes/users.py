@@ -1,10 +1,9 @@
 """User administration, for moderators and admins."""
 
 from typing import Annotated
-from uuid import UUID
 
 from litestar.di import NamedDependency
-from litestar.params import FromPath, FromQuery, JSONBody, QueryParameter
+from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
 from application.administration.change_user import ChangeUser
@@ -17,7 +16,7 @@ from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
 from entrypoints.http.endpoint import delete, get, patch, post
-from entrypoints.http.fields import Cursor, Limit, NextCursor, documented
+from entrypoints.http.fields import Cursor, Limit, NextCursor, UserIdInPath, documented
 from entrypoints.http.guard import requires_role
 from entrypoints.http.request import AnyRequest, caller_of, client_info_of
 from entrypoints.http.schemas import UserResponse
@@ -64,7 +63,7 @@ async def browse(
     policy=requires_role(Role.MODERATOR),
     errors=["not_found"],
 )
-async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) -> UserResponse:
+async def show(user_id: UserIdInPath, show_user: NamedDependency[ShowUser]) -> UserResponse:
     """One user by id."""
     return UserResponse.of(await show_user(user_id))
 
@@ -78,7 +77,7 @@ async def show(user_id: FromPath[UUID], show_user: NamedDependency[ShowUser]) ->
     errors=["forbidden", "not_found", "last_admin"],
 )
 async def change(
-    user_id: FromPath[UUID],
+    user_id: UserIdInPath,
     data: JSONBody[ChangeUserBody],
     request: AnyRequest,
     change_user: NamedDependency[ChangeUser],
@@ -105,7 +104,7 @@ async def change(
     status_code=204,
     errors=["forbidden", "not_found"],
 )
-async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
+async def log_out(user_id: UserIdInPath, request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
     """End all sessions of a user."""
     await end_sessions(caller_of(request), user_id, client_info=client_info_of(request))
 
@@ -118,7 +117,7 @@ async def log_out(user_id: FromPath[UUID], request: AnyRequest, end_sessions: Na
     policy=requires_role(Role.ADMIN, budget=limits.Limit.ADMINISTER),
     errors=["forbidden", "not_found", "last_admin"],
 )
-async def remove(user_id: FromPath[UUID], request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
+async def remove(user_id: UserIdInPath, request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:
     """Delete a user permanently, with all sessions and links."""
     await delete_user(caller_of(request), user_id, client_info=client_info_of(request))
 
