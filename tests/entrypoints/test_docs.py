@@ -30,7 +30,7 @@ def articles(service: Service) -> dict[str, str]:
 
 
 def examples(article: str) -> list[str]:
-    return [unescape(text) for text in re.findall(r"<pre>(.*?)</pre>", article, re.DOTALL)]
+    return [unescape(text) for text in re.findall(r'<pre class="example">(.*?)</pre>', article, re.DOTALL)]
 
 
 # -- over HTTP -----------------------------------------------------------------------------------------

@@ -16,20 +16,19 @@ Node = Mapping[str, Any]
 """A part of the OpenAPI document."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Field:
     """A parameter, or a field of a body."""
 
     name: str
-    place: str
     required: bool
     description: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`auth` is `bearer`, `basic` or empty. `body` is an example, and `answer` the first line, the headers and the
-    body of one. `errors` are codes by status."""
+    """`auth` is `bearer`, `basic` or empty. `fields` are by place: path, query or body. `body` is an example, and
+    `answer` the status, the headers and the body of one. `errors` are codes by status."""
 
     id: str
     method: str
@@ -38,12 +37,17 @@ class Call:
     description: str
     auth: str
     access: str
-    fields: list[Field]
+    fields: dict[str, list[Field]]
     media_type: str
     body: str
     curl: str
     answer: str
     errors: dict[str, list[str]]
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names of what goes into the URL."""
+        return [field.name for place in ("path", "query") for field in self.fields.get(place, [])]
 
     @property
     def name(self) -> str:
@@ -68,7 +72,6 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
     content: Node = operation.get("requestBody", {}).get("content", {})
     media_type = next(iter(content), "")
     body = content.get(media_type, {})
-    shape = _resolved(document, body.get("schema", {}))
     sample = _example(document, body) if content else None
     auth = "".join(scheme for one in operation["security"] for scheme in one)
     return Call(
@@ -79,10 +82,7 @@ def _call(document: Node, path: str, method: str, operation: Node) -> Call:
         description=operation["description"],
         auth=auth,
         access=_access(auth, operation.get("x-required-role")),
-        fields=[
-            *_parameters(document, operation),
-            *_fields(document, shape, "form" if media_type == FORM else "JSON"),
-        ],
+        fields=_fields(document, operation, _resolved(document, body.get("schema", {}))),
         media_type=media_type,
         body=_encoded(sample, media_type),
         curl=_curl(document["servers"][0]["url"], method.upper(), path, auth, media_type, sample),
@@ -100,27 +100,17 @@ def _access(auth: str, role: str | None) -> str:
         return "client id and secret (HTTP Basic)"
     if not auth:
         return "public"
-    return "access token" if role is None else f"access token of a verified user with the role {role} or higher"
+    return "access token" if role is None else f"access token of a verified user whose role is at least {role}"
 
 
-def _parameters(document: Node, operation: Node) -> Iterator[Field]:
+def _fields(document: Node, operation: Node, shape: Node) -> dict[str, list[Field]]:
+    places: dict[str, list[Field]] = {"path": [], "query": [], "body": []}
     for found in operation.get("parameters", []):
-        yield Field(
-            name=found["name"],
-            place=found["in"],
-            required=found["required"],
-            description=found.get("description") or _description(document, found["schema"]),
-        )
-
-
-def _fields(document: Node, shape: Node, place: str) -> Iterator[Field]:
+        description = found.get("description") or _description(document, found["schema"])
+        places[found["in"]].append(Field(found["name"], found["required"], description))
     for name, schema in shape.get("properties", {}).items():
-        yield Field(
-            name=name,
-            place=place,
-            required=name in shape.get("required", []),
-            description=_description(document, schema),
-        )
+        places["body"].append(Field(name, name in shape.get("required", []), _description(document, schema)))
+    return {place: fields for place, fields in places.items() if fields}
 
 
 def _description(document: Node, schema: Node) -> str:

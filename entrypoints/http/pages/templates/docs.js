@@ -47,7 +47,7 @@ async function show(answer, output) {
   const text = await answer.text();
   const shown = /^(x-|retry-after|www-authenticate|allow|content-type)/;
   const lines = [...answer.headers].filter(([name]) => shown.test(name)).map(([name, value]) => `${name}: ${value}`);
-  output.replaceChildren(make("pre", {}, [`${answer.status} ${answer.statusText}`, ...lines, "", readable(text)].join("\n")));
+  output.replaceChildren(make("pre", { className: "example" }, [`${answer.status} ${answer.statusText}`, ...lines, "", readable(text)].join("\n")));
   const [, code] = text.match(/"code":"([a-z_]+)"/) ?? [];
   if (!answer.ok && code) {
     output.append(make("p", {}, "What this means: ", make("a", { href: `${root}problems/${code}` }, code)));
