@@ -222,6 +222,40 @@ def modules_share_by_support(name: str, tree: ast.Module) -> list[str]:
 
 INNER = ("domain", "application")
 EVERYWHERE = (*HOUSE, "migrations")
+
+
+def no_private_names_of_others(name: str, tree: ast.Module) -> list[str]:
+    """What a library marks as private may change in any release. `install.py` runs where pip alone is installed."""
+    found = [module for module in imports(tree) if re.search(r"(^|\.)_[a-z]", module)]
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and re.match("_[a-z]", node.attr) and name_of(node.value) not in OWN:
+            found.append(ast.unparse(node))
+        if isinstance(node, ast.ClassDef):
+            found += [f"{node.name}: {attribute}" for attribute in sorted(used_in(node) - defined_in(node))]
+    return [it for it in found if (name, it) != ("entrypoints/install.py", "pip._vendor.packaging.requirements")]
+
+
+OWN = {"self", "cls"}
+
+
+def used_in(cls: ast.ClassDef) -> set[str]:
+    """Private attributes of its own that a class reads."""
+    nodes = (node for node in ast.walk(cls) if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load))
+    return {it.attr for it in nodes if re.match("_[a-z]", it.attr) and name_of(it.value) in OWN}
+
+
+def defined_in(cls: ast.ClassDef) -> set[str]:
+    """Attributes that a class defines in its body or assigns."""
+    names = set()
+    for node in ast.walk(cls):
+        match node:
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
+                names.add(name)
+            case ast.Attribute(attr=name, ctx=ast.Store()) | ast.Name(id=name, ctx=ast.Store()):
+                names.add(name)
+    return names
+
+
 RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
     # A check, where it holds, and files that it has to find guilty: their names and texts.
     (
@@ -300,6 +334,15 @@ RULES: list[tuple[Check, tuple[str, ...], list[tuple[str, str]]]] = [
                 ("domain/a.py", f"class User{end}: ...")
                 for end in ("Service", "Impl", "Port", "Manager", "UseCase", "DTO")
             ),
+        ],
+    ),
+    (
+        no_private_names_of_others,
+        HOUSE,
+        [
+            ("adapters/bad.py", "from asyncpg._private import name"),
+            ("adapters/bad.py", "pool._queue.get_nowait()"),
+            ("adapters/bad.py", "class A(Request):\n    def form(self):\n        return self._connection_state.form"),
         ],
     ),
     (

@@ -125,7 +125,9 @@ class BoundedHttpProtocol(HttpToolsProtocol):
             end = data.find(b"\r\n\r\n", start, start + _PIECE) + 4
             end = min(end if end > start else start + _PIECE, len(data))
             self._size += end - start
-            self._unset_keepalive_if_required()
+            if self.timeout_keep_alive_task is not None:
+                self.timeout_keep_alive_task.cancel()
+                self.timeout_keep_alive_task = None
             self._feed(data[start:end])
             start = end
             if self._is_too_large() and not self._refused:

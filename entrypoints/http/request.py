@@ -10,6 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.datastructures import FormMultiDict
 from litestar.exceptions import ClientException, InternalServerException
 from litestar.types import HTTPScope, WebSocketScope
+from litestar.utils.scope.state import ScopeState
 
 from domain.client import Client
 from domain.client_info import ClientInfo
@@ -69,7 +70,7 @@ class StrictRequest(AnyRequest):
         if any("\0" in text for pair in pairs for text in pair):
             raise Refusal(ErrorCode.MALFORMED, "The form must not contain NUL characters.")
         # The framework uses this instead of its own, less strict parser.
-        self._connection_state.form = _unique_fields(pairs)
+        ScopeState.from_scope(self.scope).form = _unique_fields(pairs)
         return await super().form()
 
     def _require_media_type(self, media_type: str) -> None:
