@@ -38,11 +38,15 @@ _UNUSABLE = "!"
 """Django, like Unix, stores a hash that begins so for a user without a password."""
 
 
+_SALT_SIZE, _TAG_SIZE = 16, 32
+"""Bytes."""
+
+
 class Argon2Hasher(Hasher):
     """For asyncio. `threads` hashes run at a time, at a low priority, so that the event loop keeps its share of the
     CPU. Callers take turns by the network they come from, so that none can delay the others. A job that has not
     started after `deadline` seconds is cancelled and refused as `overloaded`, and so is a job when `queue` jobs wait.
-    `memory` is in KiB, `salt_size` and `tag_size` are in bytes.
+    `memory` is in KiB.
 
     Expensive hashes of other systems verify on separate threads at the lowest priority: guesses at such accounts
     must not delay other logins.
@@ -57,14 +61,12 @@ class Argon2Hasher(Hasher):
         memory: int = 19_456,
         passes: int = 2,
         lanes: int = 1,
-        salt_size: int = 16,
-        tag_size: int = 32,
     ) -> None:
         self._argon2 = PasswordHasher(
-            memory_cost=memory, time_cost=passes, parallelism=lanes, salt_len=salt_size, hash_len=tag_size
+            memory_cost=memory, time_cost=passes, parallelism=lanes, salt_len=_SALT_SIZE, hash_len=_TAG_SIZE
         )
         # A hash with a random tag: no password matches, and verifying costs the usual time.
-        salt, tag = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (salt_size, tag_size))
+        salt, tag = (base64.b64encode(os.urandom(size)).rstrip(b"=").decode() for size in (_SALT_SIZE, _TAG_SIZE))
         self.decoy = f"$argon2id$v=19$m={memory},t={passes},p={lanes}${salt}${tag}"
         self._ours = self.decoy.rpartition("$")[0].rpartition("$")[0] + "$"
         self._threads = threads
