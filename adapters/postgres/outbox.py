@@ -79,8 +79,8 @@ class PostgresOutbox(Outbox):
     async def lease(
         self, *, hold: timedelta, limit: int, only: UUID | None = None, now: datetime | None = None
     ) -> Sequence[OutboxMail]:
-        lease = _LEASE if only is None else _LEASE_ONE
-        leased = await self._connection.fetch(lease, now=now, hold=hold, most=limit, only=only)
+        statement, named = (_LEASE, {}) if only is None else (_LEASE_ONE, {"only": only})
+        leased = await self._connection.fetch(statement, now=now, hold=hold, most=limit, **named)
         return sorted((mail_of(row) for row in leased), key=lambda mail: mail.id)
 
     async def record_outcome(

@@ -21,8 +21,10 @@ class CompiledStatement:
         self._values = {name: compiled.params[name] for name in self._names if name not in required}
 
     def arguments(self, parameters: Mapping[str, object]) -> Sequence[object]:
-        """In the order of the placeholders. Raises KeyError where one is missing."""
+        """The values in the order of the placeholders. Raises KeyError if one is missing or unknown."""
         values = {**self._values, **parameters}
+        if unknown := values.keys() - self._names:
+            raise KeyError(*unknown)
         return [values[name] for name in self._names]
 
 
