@@ -22,7 +22,7 @@ OPERATIONS = {
     *("requestPasswordReset", "resetPassword", "changePassword", "requestEmailChange", "confirmEmailChange"),
     *("listUsers", "getUser", "updateUser", "deleteUser", "logOutUser", "listUserEvents"),
     *("forwardAuth", "introspectToken", "revokeToken"),
-    *("getLiveness", "getReadiness", "getJwks", "getMetrics"),
+    *("getLiveness", "getReadiness", "getJwks", "getServerMetadata", "getMetrics"),
 }
 """Names of functions in clients that others have generated: never rename one."""
 
@@ -53,7 +53,7 @@ def test_openapi_document_is_valid(openapi: dict[str, Any]) -> None:
 def test_openapi_operation_ids_are_stable(openapi: dict[str, Any]) -> None:
     ids = [operation["operationId"] for _, operation in operations(openapi)]
     assert len(ids) == len(set(ids))
-    assert set(ids) >= OPERATIONS
+    assert set(ids) == OPERATIONS
 
 
 def test_openapi_operations_have_summary_tag_and_security(openapi: dict[str, Any]) -> None:
