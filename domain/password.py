@@ -24,7 +24,7 @@ _RUNS = (
 _STEPS = frozenset(step for run in _RUNS for a, b in pairwise(run) for step in (a + b, b + a))
 _WORD = re.compile(r"[^\W\d_].{8,}[^\W\d_]", re.DOTALL)
 _LEFT_OVER = 6
-"""Letters that must remain of a password after well-known words about its owner are removed."""
+"""The least number of letters in a password that contains words about its owner, without these words."""
 
 _DETAILS = {
     "common": "This password is too common, or is a common password with something added. Choose another.",

@@ -48,7 +48,7 @@ ARRIVAL = timedelta(days=400)
 
 CLAIM = timedelta(days=30)
 """After the last event of an unverified user without a live session. Users whom an operator created, imported or
-disabled stay, and so do users who were displaced from their former address."""
+disabled are not purged, nor are users who were displaced from a verified address."""
 
 LINK = max(purpose.lifetime for purpose in LinkPurpose)
 """An unverified user stays for this time after a mail to their address: its link may still verify the user."""

@@ -54,8 +54,8 @@ def _migrate(connection: Connection) -> None:
 
 def _went(before: str | None, now: str | None) -> str:
     if before == now:
-        return f"The schema is {now}: nothing to do."
-    return f"The schema was {before or 'absent'} and is {now or 'absent'} now."
+        return f"The schema is at revision {now or 'base'}: nothing to do."
+    return f"Migrated the schema from revision {before or 'base'} to {now or 'base'}."
 
 
 def _be_brief(connection: Connection) -> None:
@@ -109,8 +109,10 @@ async def _online() -> None:
             schema = await _schema(database)
             asked = getattr(context.config.cmd_opts, "cmd", (None,))[0]
             if schema.newer and asked is command.upgrade:
-                said = f"The schema {schema.revision} is newer than this version, and serves it: nothing to do."
-                context.config.print_stdout(said)
+                message = (
+                    f"The schema {schema.revision} is newer than this version and compatible with it: nothing to do."
+                )
+                context.config.print_stdout(message)
             else:
                 await connection.run_sync(_migrate)
                 if asked in {command.upgrade, command.downgrade}:

@@ -468,9 +468,9 @@ def test_missing_schema_is_distinguished_from_another_one(fresh: str) -> None:
 
 def test_migration_logs_the_revisions(fresh: str) -> None:
     last, before = REVISIONS[-1], REVISIONS[-2]
-    assert migrate(fresh, "upgrade", "head") == f"The schema was absent and is {last} now.\n"
-    assert migrate(fresh, "upgrade", "head") == f"The schema is {last}: nothing to do.\n"
-    assert migrate(fresh, "downgrade", "-1") == f"The schema was {last} and is {before} now.\n"
+    assert migrate(fresh, "upgrade", "head") == f"Migrated the schema from revision base to {last}.\n"
+    assert migrate(fresh, "upgrade", "head") == f"The schema is at revision {last}: nothing to do.\n"
+    assert migrate(fresh, "downgrade", "-1") == f"Migrated the schema from revision {last} to {before}.\n"
 
 
 ADDS = """
@@ -491,7 +491,9 @@ def test_newer_schema_is_accepted_if_it_serves_this_release(fresh: str, tmp_path
     assert serves(fresh) == [*REVISIONS, "adds"]
     assert insisted(fresh) == ""
     # An old release has nothing to migrate there, and does not fail for it.
-    assert migrate(fresh, "upgrade", "head").endswith("newer than this version, and serves it: nothing to do.\n")
+    assert migrate(fresh, "upgrade", "head").endswith(
+        "newer than this version and compatible with it: nothing to do.\n"
+    )
 
     newest = tree_with(tmp_path / "newest", adds=ADDS, takes_away=TAKES_AWAY)
     assert alembic(fresh, "upgrade", "head", root=newest).returncode == 0

@@ -544,7 +544,7 @@ def test_migrate_brings_an_empty_database_up_to_date(isolated_service: Service) 
     ask(isolated_service, "CREATE SCHEMA public")
     done = isolated_service.cli("migrate")
     assert done.returncode == 0, done.stderr
-    assert "The schema was absent" in done.stdout
+    assert "Migrated the schema from revision base" in done.stdout
     assert isolated_service.cli("users", "find").stdout == "No users found.\n"
 
 

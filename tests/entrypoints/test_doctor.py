@@ -279,7 +279,7 @@ async def test_a_database_that_is_stopped_or_does_not_let_us_in(environ: dict[st
 async def test_a_database_without_the_right_schema(environ: dict[str, str]) -> None:
     await execute(environ, f"COMMENT ON TABLE alembic_version IS '{head()} newer'")
     await execute(environ, "UPDATE alembic_version SET version_num = 'newer'")
-    assert saying(await database(environ), "newer than this version, and serves it").state is State.OK
+    assert saying(await database(environ), "newer than this version and compatible with it").state is State.OK
     await execute(environ, "UPDATE alembic_version SET version_num = 'elsewhere'")
     found = saying(await database(environ), "make migrate")
     assert found.state is State.ERROR

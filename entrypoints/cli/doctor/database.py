@@ -74,7 +74,7 @@ def judge_version(major: int, version: str, where: str) -> Finding:
 async def _schema(connection: Connection) -> Finding:
     schema = await schema_of(connection)
     if schema.newer:
-        return Finding.ok(PART, f"the schema is {schema.revision}, newer than this version, and serves it")
+        return Finding.ok(PART, f"the schema is {schema.revision}, newer than this version and compatible with it")
     if schema.fits:
         return Finding.ok(PART, f"the schema is {schema.revision}, as this version needs it")
     state = "there is no schema" if schema.revision is None else f"the schema is {schema.revision}"
