@@ -1,4 +1,4 @@
-"""The stage in each of its settings: every store plays the same part, and every test asks the same of it."""
+"""Fixtures that run each contract test on the memory store and on the PostgreSQL store."""
 
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
@@ -21,7 +21,7 @@ from application.ports import Leftovers
 from tests.support.store_harness import SpyingBlocklist, StoreHarness
 from tests.support.world import StoppedClock
 
-PassBy = Callable[[timedelta], Awaitable[None]]
+AdvanceTime = Callable[[timedelta], Awaitable[None]]
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -39,7 +39,7 @@ def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> StoreH
 
 @pytest.fixture
 def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> Leftovers:
-    """Of the store of the stage."""
+    """The purge of the same store."""
     if isinstance(harness.store, MemoryStore):
         return MemoryLeftovers(harness.store)
     return PostgresLeftovers(request.getfixturevalue("database"))
@@ -47,20 +47,20 @@ def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> Leftover
 
 @pytest.fixture
 def store_clock() -> StoppedClock:
-    """That of the store in memory."""
+    """The clock of the memory store."""
     return StoppedClock()
 
 
 @pytest.fixture
-def pass_by(harness: StoreHarness, store_clock: StoppedClock, request: pytest.FixtureRequest) -> PassBy:
-    """Lets time pass for the store, as far as floors are concerned, and for nobody else."""
+def advance_time(harness: StoreHarness, store_clock: StoppedClock, request: pytest.FixtureRequest) -> AdvanceTime:
+    """Lets time pass for the revocations in the store, and for nothing else."""
     stored = isinstance(harness.revocations, PostgresRevocationStore)
     engine: AsyncEngine | None = request.getfixturevalue("engine") if stored else None
 
-    async def pass_by(much: timedelta) -> None:
+    async def advance_time(much: timedelta) -> None:
         store_clock.now += much
         if engine is not None:
             async with engine.begin() as connection:
                 await connection.execute(update(sessions).values(revoked_at=sessions.c.revoked_at - much))
 
-    return pass_by
+    return advance_time

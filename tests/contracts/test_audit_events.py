@@ -1,4 +1,4 @@
-"""Events and clients: what is kept comes back as it was, in order, and is undone with the work that told it."""
+"""Events and clients are stored unchanged and in order, and roll back with their unit of work."""
 
 from uuid import UUID
 
@@ -70,14 +70,14 @@ async def test_events_of_one_user_are_paged_newest_first(harness: StoreHarness) 
 async def test_rolled_back_work_stores_no_event(harness: StoreHarness) -> None:
     told, made = event(), client()
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.events.add(told)
             await work.clients.add(made)
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     async with harness.begin() as work:
         assert list(await work.events.page(told.user_id, limit=9, after=None)) == []
         assert list(await work.clients.all()) == []

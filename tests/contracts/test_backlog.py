@@ -1,4 +1,4 @@
-"""How much mail waits, as the outbox has it."""
+"""Size, lag and age of the queue in the outbox."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""Batcher: no answer is older than its call, and a cancelled caller disturbs no other."""
+"""Batcher: no answer is older than its call, and a cancelled call does not affect others."""
 
 import asyncio
 import gc
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.anyio
 
 
 class Counter:
-    """Answers every key with how far a count had come when the question arrived; every question counts."""
+    """Answers every key with the value of `now` at the start of the batch, and records every batch."""
 
     def __init__(self) -> None:
         self.now = 0
@@ -33,7 +33,7 @@ class Counter:
         return answer
 
 
-async def settled() -> None:
+async def run_pending_tasks() -> None:
     for _ in range(5):
         await asyncio.sleep(0)
 
@@ -51,10 +51,10 @@ async def test_a_call_during_a_batch_joins_the_next_one() -> None:
     ask = Batcher(counter)
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
-    await settled()
+    await run_pending_tasks()
     counter.now = 1
     late = [asyncio.create_task(ask([key])) for key in (2, 3)]
-    await settled()
+    await run_pending_tasks()
     counter.now = 2
     counter.gate.set()
     assert await early == {1: 0}
@@ -79,7 +79,7 @@ async def test_no_answer_is_older_than_the_call() -> None:
     assert len(counter.asked) < 1000
 
 
-async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None:
+async def test_an_error_reaches_only_the_callers_of_its_batch() -> None:
     counter = Counter()
     ask = Batcher(counter)
     counter.trouble = OSError("gone")
@@ -89,17 +89,17 @@ async def test_an_error_reaches_every_caller_of_its_batch_and_no_other() -> None
     assert await ask([1]) == {1: 0}
 
 
-async def test_a_cancelled_caller_disturbs_no_other() -> None:
+async def test_a_cancelled_call_does_not_affect_others() -> None:
     counter = Counter()
     ask = Batcher(counter)
     counter.gate.clear()
     first, second = asyncio.create_task(ask([1])), asyncio.create_task(ask([2]))
-    await settled()
+    await run_pending_tasks()
     third, fourth = asyncio.create_task(ask([3])), asyncio.create_task(ask([4]))
-    await settled()
+    await run_pending_tasks()
     first.cancel()
     third.cancel()
-    await settled()
+    await run_pending_tasks()
     assert first.cancelled()
     assert third.cancelled()
     counter.gate.set()
@@ -107,7 +107,7 @@ async def test_a_cancelled_caller_disturbs_no_other() -> None:
     assert 4 in await fourth
 
 
-async def test_a_thousand_random_cancellations_mix_up_no_answer() -> None:
+async def test_random_cancellations_do_not_mix_up_answers() -> None:
     counter = Counter()
     ask = Batcher(counter)
     dice = random.Random(11)
@@ -133,11 +133,11 @@ async def test_an_error_without_a_caller_is_not_reported_as_unhandled() -> None:
     counter.gate.clear()
     counter.trouble = OSError("gone")
     call = asyncio.create_task(ask([1]))
-    await settled()
+    await run_pending_tasks()
     call.cancel()
-    await settled()
+    await run_pending_tasks()
     counter.gate.set()
-    await settled()
+    await run_pending_tasks()
     gc.collect()
     assert unhandled == []
 
@@ -147,9 +147,9 @@ async def test_a_cancelled_batch_cancels_its_callers() -> None:
     ask = Batcher(counter)
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
-    await settled()
+    await run_pending_tasks()
     late = asyncio.create_task(ask([2]))
-    await settled()
+    await run_pending_tasks()
     counter.trouble = asyncio.CancelledError()
     counter.gate.set()
     answers = await asyncio.wait_for(asyncio.gather(early, late, return_exceptions=True), 5)
@@ -171,7 +171,7 @@ async def test_answered_batches_leave_no_references() -> None:
     traces = [weakref.ref(key) for key in keys]
     await asyncio.gather(*(ask([key]) for key in keys))
     del keys
-    await settled()
+    await run_pending_tasks()
     gc.collect()
     assert [trace() for trace in traces] == [None] * 50
     assert asyncio.all_tasks() == others
@@ -183,10 +183,10 @@ async def test_drain_waits_for_batches_in_progress() -> None:
     await ask.drain()
     counter.gate.clear()
     early = asyncio.create_task(ask([1]))
-    await settled()
+    await run_pending_tasks()
     late = asyncio.create_task(ask([2]))
     landing = asyncio.create_task(ask.drain())
-    await settled()
+    await run_pending_tasks()
     assert not landing.done()
     counter.gate.set()
     await landing

@@ -1,4 +1,4 @@
-"""The blocklist on real servers: it may be unable to answer, but its answers are complete, whatever happens to Redis.
+"""The blocklist on real servers: it may be unable to answer, but an answer is always complete.
 
 `test_lease.py` tests its decisions in a simulation."""
 
@@ -49,7 +49,7 @@ async def open_blocklist(
 
 @contextlib.asynccontextmanager
 async def paused_renewal(store: FakeRevocationStore, blocklist: RedisBlocklist) -> AsyncIterator[None]:
-    """A renewal that pauses while it reads the store, and goes on at the dedent."""
+    """Starts a renewal that pauses while it reads the store, until the block ends."""
     reading, store.go_on = asyncio.Event(), asyncio.Event()
     store.reading = reading
     going = asyncio.create_task(blocklist.renew())
@@ -74,7 +74,7 @@ def store() -> FakeRevocationStore:
 async def blocklist(
     redis: "Redis", valkey: engines.Valkey, store: FakeRevocationStore
 ) -> AsyncIterator[RedisBlocklist]:
-    """In an empty Redis, before the first renewal."""
+    """A blocklist on an empty Redis, before the first renewal."""
     async with open_blocklist(valkey.url, store, deadline=1.0) as made:
         yield made
 
@@ -104,14 +104,14 @@ async def test_published_revocations_are_returned_and_nothing_else(any_blocklist
     assert await any_blocklist.min_generations([]) == {}
 
 
-async def test_a_minimum_generation_grows_and_never_falls(any_blocklist: Blocklist) -> None:
+async def test_a_minimum_generation_never_decreases(any_blocklist: Blocklist) -> None:
     session = new_id()
     for floor, stands in ((3, 3), (2, 3), (4, 4), (ENDED, ENDED), (5, ENDED)):
         await any_blocklist.publish({session: floor})
         assert await any_blocklist.min_generations([session]) == {session: stands}
 
 
-async def test_the_highest_of_concurrent_publications_stands(any_blocklist: Blocklist) -> None:
+async def test_the_highest_of_concurrent_publications_is_kept(any_blocklist: Blocklist) -> None:
     session = new_id()
     floors = list(range(1, 60))
     random.Random(3).shuffle(floors)
@@ -167,7 +167,7 @@ async def test_a_session_revoked_further_during_a_renewal_stays_pending(
     assert store.news == {session: ENDED}
 
 
-async def test_entries_live_as_long_as_the_horizon(
+async def test_entries_expire_after_the_horizon(
     valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     async with open_blocklist(valkey.url, store, horizon=timedelta(milliseconds=1500), deadline=1.0) as blocklist:
@@ -210,7 +210,7 @@ async def test_an_emptied_redis_is_untrusted_until_it_is_complete(
     assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-@pytest.mark.parametrize("first", [True, False], ids=["first round", "later round"])
+@pytest.mark.parametrize("first", [True, False], ids=["first renewal", "later renewal"])
 async def test_a_redis_emptied_during_a_renewal_gets_no_lease(
     blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", first: bool
 ) -> None:
@@ -246,7 +246,7 @@ async def test_a_late_renewal_extends_by_a_lease_since_it_read_the_clock(
         assert await blocklist.min_generations([session]) is None
 
 
-async def test_a_lease_prolonged_by_a_clock_set_back_is_renewed(
+async def test_a_lease_of_excessive_length_is_renewed_at_its_usual_length(
     blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis"
 ) -> None:
     await blocklist.renew()
@@ -319,7 +319,7 @@ async def test_a_replica_is_untrusted(
 
 
 @pytest.mark.parametrize("kind", ["list", "word"])
-async def test_entries_that_are_no_numbers_are_untrusted(
+async def test_entries_that_are_not_numbers_are_untrusted(
     blocklist: RedisBlocklist, store: FakeRevocationStore, redis: "Redis", kind: str
 ) -> None:
     await blocklist.renew()
@@ -360,7 +360,7 @@ async def test_a_killed_redis_is_untrusted_until_it_is_complete(
 ) -> None:
     data, copy = own_valkey.folder / "appendonlydir", own_valkey.folder / "copy"
     async with open_blocklist(own_valkey.url, store, lease=600, deadline=1.0) as blocklist:
-        # A lease this long makes the mark itself survive the crash, as it would within a second.
+        # A lease this long survives the crash, as a usual one would within a second.
         await trusted(blocklist)
         client = Redis.from_url(own_valkey.url)
         await client.config_set("appendfsync", "always")
@@ -393,18 +393,18 @@ async def test_a_killed_redis_is_untrusted_until_it_is_complete(
         assert await blocklist.min_generations([session]) == {session: ENDED}
 
 
-async def twin(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
-    """The address of our own, which takes the other's password now."""
+async def with_password_of(own_valkey: engines.Valkey, valkey: engines.Valkey) -> str:
+    """The URL of `own_valkey`, which now accepts the password of `valkey`."""
     client = Redis.from_url(own_valkey.url)
     await client.config_set("requirepass", valkey.password)
     await client.aclose()
     return own_valkey.url.replace(own_valkey.password, valkey.password)
 
 
-async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
+async def test_another_server_at_the_address_is_untrusted_even_with_a_lease(
     own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
-    url = await twin(own_valkey, valkey)
+    url = await with_password_of(own_valkey, valkey)
     async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
         await trusted(blocklist)
         store.end(session := new_id())
@@ -412,7 +412,7 @@ async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
         await store.mark_published({session: ENDED})
         await redis.set(LEASE_KEY, 1)
         wire.point_at(valkey.url)
-        await asyncio.sleep(0.1)  # the line is dead by now, so the next question goes over another
+        await asyncio.sleep(0.1)  # the connection is closed by now, so the next query opens another
         assert await blocklist.min_generations([session]) is None
         await trusted(blocklist)
         assert await blocklist.min_generations([session]) == {session: ENDED}
@@ -421,7 +421,7 @@ async def test_another_server_at_the_address_is_untrusted_in_spite_of_its_lease(
 async def test_a_server_replaced_during_a_renewal_gets_no_lease(
     own_valkey: engines.Valkey, valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
-    url = await twin(own_valkey, valkey)
+    url = await with_password_of(own_valkey, valkey)
     async with proxy(url) as wire, open_blocklist(wire.url, store, deadline=1.0) as blocklist:
         store.end(session := new_id())
         await trusted(blocklist)
@@ -495,7 +495,7 @@ async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
         await trusted(cut_off)
         wire.cut()
 
-        async def revoke_and_ask(delay: float) -> None:
+        async def revoke_and_check(delay: float) -> None:
             session = await harness.session(user)
             await asyncio.sleep(delay)
             async with store.begin() as work:
@@ -505,7 +505,7 @@ async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
                 await asyncio.sleep(0.01)
 
         async with renewing(other):
-            await asyncio.gather(*(revoke_and_ask(number * 0.07) for number in range(20)))
+            await asyncio.gather(*(revoke_and_check(number * 0.07) for number in range(20)))
 
             async def all_are_published() -> bool:
                 return not await floors.pending()
@@ -517,7 +517,7 @@ async def test_revocations_of_a_disconnected_process_are_in_force_everywhere(
 # -- many callers -----------------------------------------------------------------------------------------
 
 
-async def test_hundreds_of_callers_share_batches(blocklist: RedisBlocklist, redis: "Redis") -> None:
+async def test_concurrent_callers_share_batches(blocklist: RedisBlocklist, redis: "Redis") -> None:
     await blocklist.renew()
     await redis.config_resetstat()
     ended = [new_id() for _ in range(100)]
@@ -529,7 +529,7 @@ async def test_hundreds_of_callers_share_batches(blocklist: RedisBlocklist, redi
     assert stats["cmdstat_eval"]["calls"] <= 3
 
 
-async def test_a_thousand_cancelled_callers_mix_up_no_answer(
+async def test_random_cancellations_do_not_mix_up_answers(
     valkey: engines.Valkey, redis: "Redis", store: FakeRevocationStore
 ) -> None:
     dice, floors = random.Random(5), {new_id(): floor for floor in range(1, 200)}
@@ -544,12 +544,12 @@ async def test_a_thousand_cancelled_callers_mix_up_no_answer(
         async def publish(session: UUID) -> None:
             await blocklist.publish({session: floors[session]})
 
-        async def greet(_: UUID) -> None:
+        async def check_health(_: UUID) -> None:
             assert await blocklist.is_healthy()
 
         calls: list[asyncio.Task[None]] = []
         for _ in range(3000):
-            doing = dice.choices((ask, publish, greet), (80, 15, 5))[0]
+            doing = dice.choices((ask, publish, check_health), (80, 15, 5))[0]
             calls.append(asyncio.create_task(doing(dice.choice(sessions))))
             if dice.random() < 0.3:
                 await asyncio.sleep(dice.choice((0, 0, 0.0005)))

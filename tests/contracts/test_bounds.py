@@ -32,7 +32,7 @@ _UNITS = {"minutes": 60, "KiB": 1024}
 
 
 def numbers(row: str) -> list[float]:
-    """In their order, in seconds and bytes."""
+    """The numbers of a row in order, in seconds and bytes."""
     return [
         float(found[0].replace(",", "")) * _UNITS.get(row[found.end() :].split(" ")[1].strip(), 1)
         for found in _NUMBER.finditer(row)
@@ -46,7 +46,7 @@ def table() -> dict[str, list[float]]:
 
 
 def default(made: type, name: str) -> float:
-    """What a constructor takes where it is told nothing, as the container tells it."""
+    """The default of a constructor's parameter, which the container uses."""
     return float(inspect.signature(made).parameters[name].default)
 
 
@@ -60,7 +60,7 @@ LEASE = default(RedisBlocklist, "lease")
 BOUNDS: dict[str, list[float]] = {
     "PostgreSQL, for a request or one task of a worker": [deadline.DEADLINE, 2.0, 10.0, 503],
     "connections to PostgreSQL": [database.POOL_SIZE, 503],
-    # Until the mark has lapsed; then the last try may wait once more for the connection, and once for the answer.
+    # Until the lease has expired; then the last try may wait once more for the connection, and once for the answer.
     "a command to Redis": [clients.COMMAND_TIMEOUT, LEASE + 3 * clients.COMMAND_TIMEOUT],
     "hashing": [argon2_hasher.QUEUE, argon2_hasher.DEADLINE, 503],
     "a request": [BODY_LIMIT, bounds.HEAD_LIMIT, bounds.HEADERS, 413, 414, 431],
@@ -82,8 +82,8 @@ BOUNDS: dict[str, list[float]] = {
 EXERCISED = {
     "PostgreSQL, for a request or one task of a worker": [
         "contracts/test_outages.py::test_statement_timeout_is_an_outage_and_keeps_the_pool_whole",
-        "contracts/test_outages.py::test_deadline_covers_all_statements_of_a_work",
-        "contracts/test_outages.py::test_deadline_covers_all_works_of_a_request",
+        "contracts/test_outages.py::test_a_deadline_covers_all_statements_of_a_unit_of_work",
+        "contracts/test_outages.py::test_a_deadline_covers_all_units_of_work_of_a_request",
         "contracts/test_outages.py::test_server_ends_an_idle_transaction",
         "faults/test_database.py::test_requests_with_two_queries_are_answered_in_time",
         "faults/test_database.py::test_database_outage_is_answered_within_two_seconds_and_heals",
@@ -95,13 +95,13 @@ EXERCISED = {
     "a command to Redis": [
         "contracts/test_blocklist.py::test_a_silent_redis_is_untrusted_until_it_answers",
         "contracts/test_blocklist.py::test_a_publication_without_an_answer_waits_for_the_lease_to_expire",
-        "contracts/test_redis_rate_limiter.py::test_hundreds_of_callers_share_round_trips_and_one_connection",
+        "contracts/test_redis_rate_limiter.py::test_concurrent_callers_share_round_trips_and_one_connection",
         "contracts/test_redis_rate_limiter.py::test_silent_redis_costs_one_timeout",
     ],
     "hashing": [
         "contracts/test_hasher_under_load.py::test_sixty_four_wait_for_each_thread_and_the_next_is_refused",
         "contracts/test_hasher_under_load.py::test_caller_who_waits_too_long_is_refused_without_a_hash",
-        "contracts/test_hasher_under_load.py::test_hashes_run_on_few_threads_that_step_back",
+        "contracts/test_hasher_under_load.py::test_hashes_run_on_few_threads_of_low_priority",
     ],
     "a request": [
         "entrypoints/test_bad_input.py::test_body_over_32_kib_is_too_large_however_it_is_sent",
@@ -140,7 +140,7 @@ def test_documented_bounds_match_the_code(what: str) -> None:
     assert table()[what] == BOUNDS[what]
 
 
-def test_every_row_is_held_and_exercised() -> None:
+def test_every_row_names_a_bound_and_tests_that_exist() -> None:
     assert set(table()) == set(BOUNDS) == set(EXERCISED)
     for test in [test for tests in EXERCISED.values() for test in tests]:
         path, name = test.split("::")
@@ -159,7 +159,7 @@ def test_bounds_named_in_tests_are_used() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_the_server_and_the_pool_know_their_bounds(migrated: str) -> None:
+async def test_the_server_has_the_timeouts_and_the_pool_its_size(migrated: str) -> None:
     pool = database.Database(migrated)
     all_in_use = asyncio.Barrier(database.POOL_SIZE)
     in_use = most = 0

@@ -1,4 +1,4 @@
-"""Range files of breached passwords, as Have I Been Pwned gives them."""
+"""Range files of breached passwords in the format of Have I Been Pwned."""
 
 import hashlib
 import logging

@@ -1,4 +1,4 @@
-"""Bulk import of users: which are added, which were there before, and none twice, whatever happens at that moment."""
+"""Bulk import of users: which are added, which exist already, and that no race adds one twice."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -36,7 +36,7 @@ async def owners_of(harness: StoreHarness, *emails: str) -> dict[str, User]:
         return dict(await work.users.owners_of(emails))
 
 
-async def everybody(harness: StoreHarness) -> list[User]:
+async def all_users(harness: StoreHarness) -> list[User]:
     async with harness.begin() as work:
         return [found.user for found in await work.users.page(query="", role=None, limit=1000, after=None)]
 
@@ -49,14 +49,14 @@ async def test_imported_users_keep_their_fields(harness: StoreHarness) -> None:
         replace(imported_user("d@example.org", username="dora", verified=False), credential_version=3),
     ]
     assert sorted(await importing(harness, *users)(), key=lambda user: user.id) == users
-    assert await everybody(harness) == users
+    assert await all_users(harness) == users
     assert await importing(harness)() == []
 
 
-async def test_many_come_in_at_once(harness: StoreHarness) -> None:
+async def test_a_thousand_users_are_imported_in_one_batch(harness: StoreHarness) -> None:
     users = [imported_user(f"user{number}@example.org", username=f"name{number}") for number in range(1000)]
     assert len(await importing(harness, *users)()) == 1000
-    assert await everybody(harness) == users
+    assert await all_users(harness) == users
     assert await importing(harness, *(replace(user, id=new_id()) for user in users))() == []
 
 
@@ -88,14 +88,14 @@ async def test_verified_address_is_unchanged_by_an_import(harness: StoreHarness)
     holder = await harness.user(username="ada")
     assert await importing(harness, imported_user(username="new"))() == []
     assert await importing(harness, imported_user(verified=False))() == []
-    assert await everybody(harness) == [holder]
+    assert await all_users(harness) == [holder]
 
 
 async def test_unverified_user_of_the_same_import_is_not_added_twice(harness: StoreHarness) -> None:
     first = imported_user(verified=False)
     await importing(harness, first)()
     assert await importing(harness, imported_user(verified=False))() == []
-    assert await everybody(harness) == [first]
+    assert await all_users(harness) == [first]
 
 
 @pytest.mark.parametrize("verified", [True, False])
@@ -111,14 +111,14 @@ async def test_imported_user_who_left_is_not_imported_again(harness: StoreHarnes
         assert await work.users.previously_imported(asked) == {ADA}
     for again in (imported_user(), imported_user(verified=False)):
         assert await importing(harness, again, imported_user(f"{again.id}@example.org"))() != []
-        assert ADA not in {user.email for user in await everybody(harness)}
+        assert ADA not in {user.email for user in await all_users(harness)}
 
 
 async def test_unverified_user_does_not_block_an_import(harness: StoreHarness) -> None:
     squatter = await harness.user(username="ada", proven=False)
     waiting = imported_user(username="ada", verified=False)
     assert await importing(harness, waiting)() == [waiting]
-    assert await everybody(harness) == [squatter, waiting]
+    assert await all_users(harness) == [squatter, waiting]
 
 
 async def test_verified_import_replaces_every_unverified_user(harness: StoreHarness) -> None:
@@ -128,7 +128,7 @@ async def test_verified_import_replaces_every_unverified_user(harness: StoreHarn
     neighbour = await harness.user("bob@example.org", proven=False)
     arrived = imported_user()
     assert await importing(harness, arrived)() == [arrived]
-    assert await everybody(harness) == [neighbour, arrived]
+    assert await all_users(harness) == [neighbour, arrived]
     kept = await harness.load_session(planted.id)
     assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert harness.blocklist.revoked == {planted.id: ENDED}
@@ -153,10 +153,10 @@ async def test_verified_username_is_dropped_from_an_import(harness: StoreHarness
         "e": None,
         "f": None,
     }
-    assert await everybody(harness) == [holder, *sorted(admitted, key=lambda user: user.id)]
+    assert await all_users(harness) == [holder, *sorted(admitted, key=lambda user: user.id)]
 
 
-# -- at the same moment -----------------------------------------------------------------------------------
+# -- races ------------------------------------------------------------------------------------------------
 
 
 async def test_concurrent_imports_of_the_same_users_add_each_once(harness: StoreHarness) -> None:
@@ -173,8 +173,8 @@ async def test_concurrent_imports_of_the_same_users_add_each_once(harness: Store
     )
     assert sum(map(len, admitted)) == 40
     assert len({user.email for users in admitted for user in users}) == 40
-    assert len(await everybody(harness)) == 40
-    assert all(user.username for user in await everybody(harness))
+    assert len(await all_users(harness)) == 40
+    assert all(user.username for user in await all_users(harness))
 
 
 async def test_address_verified_during_an_import_has_one_owner(harness: StoreHarness) -> None:
@@ -189,7 +189,7 @@ async def test_address_verified_during_an_import_has_one_owner(harness: StoreHar
 
         came = [user for users in await run_concurrently([prove, importing(harness, arrived)]) for user in users]
         assert len(came) == 1
-        assert [user for user in await everybody(harness) if user.email == rival.email] == came
+        assert [user for user in await all_users(harness) if user.email == rival.email] == came
 
 
 async def test_import_does_not_undo_a_verification_after_its_check(harness: StoreHarness) -> None:
@@ -202,10 +202,10 @@ async def test_import_does_not_undo_a_verification_after_its_check(harness: Stor
     async with anyio.create_task_group() as group, harness.begin() as work:
         proof = await work.users.verify_email(rival.id, credential_version=1, now=NOW)
         group.start_soon(admit)
-        await anyio.sleep(0.3)  # it has met a claim that is not proven yet, and waits for it
+        await anyio.sleep(0.3)  # the import waits for the row of the user who is still unverified
     assert proof is not None
     assert admitted == [[]]
-    assert await everybody(harness) == [proof.user]
+    assert await all_users(harness) == [proof.user]
 
 
 async def test_username_verified_during_an_import_has_one_owner(harness: StoreHarness) -> None:
@@ -221,27 +221,27 @@ async def test_username_verified_during_an_import_has_one_owner(harness: StoreHa
         came = [user for users in await run_concurrently([prove, importing(harness, arrived)]) for user in users]
         assert [user.verified for user in came] == [True, True]
         assert len([user for user in came if user.username is not None]) == 1
-        assert [user for user in await everybody(harness) if user.email in {rival.email, arrived.email}] == sorted(
+        assert [user for user in await all_users(harness) if user.email in {rival.email, arrived.email}] == sorted(
             came, key=lambda user: user.id
         )
 
 
-# -- undoing ----------------------------------------------------------------------------------------------
+# -- rollback ---------------------------------------------------------------------------------------------
 
 
 async def test_exception_undoes_an_import(harness: StoreHarness) -> None:
     squatter = await harness.user(proven=False)
     session = await harness.session(squatter)
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             users = [imported_user(), imported_user("bob@example.org")]
             assert len(await work.users.bulk_insert(users, now=NOW)) == 2
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
-    assert await everybody(harness) == [squatter]
+        await roll_back()
+    assert await all_users(harness) == [squatter]
     assert (await harness.load_session(session.id)).ended_at is None
     assert harness.blocklist.revoked == {}
     assert len(await importing(harness, imported_user())()) == 1

@@ -1,4 +1,4 @@
-"""What all codecs promise: one text for one thing, nothing else accepted, and no text good for another purpose."""
+"""All codecs: one valid text for each value, and no text is valid for another purpose."""
 
 import string
 import time
@@ -42,7 +42,7 @@ def jwt_codec(*private: object) -> JwtCodec:
 
 @dataclass(frozen=True)
 class SignedText:
-    """A kind of signed text: `make` signs with the newest secret or key, the others as they say."""
+    """A kind of signed text: `make` signs with the newest key, `older` and `foreign` with those."""
 
     thing: object
     code: ErrorCode
@@ -52,21 +52,21 @@ class SignedText:
     foreign: Callable[[], str]
 
 
-def kind_of_link(purpose: LinkPurpose) -> SignedText:
+def link_kind(purpose: LinkPurpose) -> SignedText:
     thing = EmailLink(purpose=purpose, subject=USER, version=3, issued_at=NOW)
     new, old, foreign = (ItsDangerousLinkSigner(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     seals = [lambda s=s: s.sign(thing) for s in (new, old, foreign)]
     return SignedText(thing, ErrorCode.LINK_INVALID, lambda text: new.verify(text, purpose), *seals)
 
 
-def kind_of_refresh() -> SignedText:
+def refresh_kind() -> SignedText:
     new, old, foreign = (ItsDangerousRefreshCodec(secrets=s) for s in ([SECRET, OLDER], [OLDER], [FOREIGN]))
     return SignedText(
         REFRESH, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(REFRESH) for s in (new, old, foreign)]
     )
 
 
-def kind_of_access(*keys: object) -> SignedText:
+def access_kind(*keys: object) -> SignedText:
     new, old, foreign = jwt_codec(*keys), jwt_codec(*keys[1:]), jwt_codec(ed25519.Ed25519PrivateKey.generate())
     return SignedText(
         ACCESS, ErrorCode.TOKEN_INVALID, new.decode, *[lambda s=s: s.encode(ACCESS) for s in (new, old, foreign)]
@@ -74,11 +74,11 @@ def kind_of_access(*keys: object) -> SignedText:
 
 
 KINDS = {
-    "access EdDSA": kind_of_access(ED, P256, RSA),
-    "access ES256": kind_of_access(P256, RSA, ED),
-    "access RS256": kind_of_access(RSA, ED, P256),
-    "refresh": kind_of_refresh(),
-    **{f"link to {purpose}": kind_of_link(purpose) for purpose in LinkPurpose},
+    "access EdDSA": access_kind(ED, P256, RSA),
+    "access ES256": access_kind(P256, RSA, ED),
+    "access RS256": access_kind(RSA, ED, P256),
+    "refresh": refresh_kind(),
+    **{f"link to {purpose}": link_kind(purpose) for purpose in LinkPurpose},
 }
 kinds = pytest.mark.parametrize("kind", KINDS.values(), ids=KINDS.keys())
 
@@ -126,7 +126,7 @@ def test_signed_text_has_one_valid_form(kind: SignedText) -> None:
 
 @kinds
 @pytest.mark.parametrize("other", KINDS)
-def test_no_kind_is_taken_for_another(kind: SignedText, other: str) -> None:
+def test_a_text_of_another_kind_is_refused(kind: SignedText, other: str) -> None:
     text = KINDS[other].make()
     if KINDS[other].thing == kind.thing:
         assert kind.decode(text) == kind.thing
@@ -149,14 +149,14 @@ def test_secret_rotation_in_steps_keeps_neighbours_compatible(codec: Callable[..
             return False
 
     assert [[understands(one, other) for other in steps] for one in steps] == [
-        [True, True, False, False],  # which is why the new secret is not put in front at once
+        [True, True, False, False],  # which is why the new secret is not put first at once
         [True, True, True, True],
         [True, True, True, True],
         [False, False, True, True],
     ]
 
 
-def test_a_long_text_is_not_even_read() -> None:
+def test_a_very_long_text_is_refused_without_decoding() -> None:
     text = "A" * 30_000_000 + ".A"
     for kind in KINDS.values():
         began = time.thread_time()

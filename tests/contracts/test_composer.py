@@ -1,4 +1,4 @@
-"""What every composer promises: hostile text stays text, both bodies say the same, nothing is fetched from afar."""
+"""Mail templates: hostile input stays text, both bodies say the same, and nothing is loaded remotely."""
 
 import re
 from dataclasses import replace
@@ -38,7 +38,7 @@ COMFORT = {
     MailKind.ACCOUNT_CLOSED: "there is nothing to do",
     MailKind.UNDO_INSTEAD: "there is nothing to do",
 }
-"""What a letter says about doing nothing; most were perhaps asked for by a stranger."""
+"""What each mail says about doing nothing; another person may have requested it."""
 BUTTONS = "Verify my e-mail address:|Choose a new password:|Use this address:|This was not me:"
 HOSTILE = [
     '"><img src=x onerror=alert(1)>@example.com',
@@ -87,7 +87,7 @@ def bodies(letter: RenderedMail) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_letter_tells_time_device_and_place_of_the_act(composer: Composer, kind: MailKind) -> None:
+def test_mail_shows_time_device_and_ip_address(composer: Composer, kind: MailKind) -> None:
     client_info = ClientInfo(ip="203.0.113.7", user_agent=LINUX)
     for body in bodies(
         composer.compose(replace(mail(kind), client_info=client_info), SEALED if kind.purpose else None)
@@ -144,13 +144,13 @@ def test_product_name_stays_text_in_every_mail(kind: MailKind, name: str) -> Non
     message = message_from_bytes(message_bytes(letter, Sender(name, "no-reply@example.org")), policy=policy.default)
     assert message["subject"] == letter.subject
     [address] = message["from"].addresses
-    # Python's parser leaves the blanks between encoded words, which nobody sees (RFC 2047, section 6.2).
+    # Python's parser leaves the blanks between encoded words, which are not displayed (RFC 2047, section 6.2).
     assert "".join(address.display_name.split()) == "".join(name.split())
     assert address.addr_spec == "no-reply@example.org"
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_letter_leads_back_to_the_product(kind: MailKind) -> None:
+def test_mail_links_to_the_product(kind: MailKind) -> None:
     composer = JinjaComposer(ORIGIN, product="Paper", product_url="https://app.example.org/#/home")
     letter = composer.compose(mail(kind), SEALED if kind.purpose else None)
     assert "Paper: https://app.example.org/#/home" in letter.text.splitlines()
@@ -166,7 +166,7 @@ def test_letter_leads_back_to_the_product(kind: MailKind) -> None:
         "https://app.example.org/mail?t={token}&for={purpose}",
     ],
 )
-def test_link_leads_to_the_pages_of_the_product(kind: MailKind, template: str) -> None:
+def test_link_follows_the_url_template(kind: MailKind, template: str) -> None:
     assert kind.purpose is not None
     letter = JinjaComposer(ORIGIN, link_url=template).compose(mail(kind), SEALED)
     link = template.replace("{purpose}", kind.purpose).replace("{token}", SEALED)
@@ -175,7 +175,7 @@ def test_link_leads_to_the_pages_of_the_product(kind: MailKind, template: str) -
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_the_same_mail_gives_the_same_letter(composer: Composer, kind: MailKind) -> None:
+def test_composing_twice_gives_the_same_mail(composer: Composer, kind: MailKind) -> None:
     assert compose(composer, kind) == compose(composer, kind)
 
 
@@ -218,7 +218,7 @@ def test_restored_account_mail_does_not_say_that_the_password_stays(composer: Co
 
 
 @pytest.mark.parametrize("kind", [kind for kind in MailKind if kind.purpose is None])
-def test_a_notice_carries_no_token(composer: Composer, kind: MailKind) -> None:
+def test_a_notice_contains_no_token(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     assert "token=" not in letter.text + letter.html
     links = set(Reader(letter.html).links)
@@ -227,13 +227,13 @@ def test_a_notice_carries_no_token(composer: Composer, kind: MailKind) -> None:
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_a_link_too_many_or_too_few_is_an_error(composer: Composer, kind: MailKind) -> None:
+def test_a_missing_or_unexpected_link_is_an_error(composer: Composer, kind: MailKind) -> None:
     with pytest.raises(ValueError, match=kind):
         composer.compose(mail(kind), None if kind.purpose else SEALED)
 
 
 @pytest.mark.parametrize("kind", MailKind)
-def test_text_and_page_say_the_same(composer: Composer, kind: MailKind) -> None:
+def test_text_and_html_bodies_say_the_same(composer: Composer, kind: MailKind) -> None:
     letter = compose(composer, kind)
     seen = " ".join(Reader(letter.html).words)
     for sentence in re.split(r"(?<=[.:?])\s+", " ".join(letter.text.replace("--", "").split())):

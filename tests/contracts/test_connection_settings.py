@@ -1,4 +1,4 @@
-"""Connections state what the statements rely on, whatever a server, a database or a role has set."""
+"""Connections set the session settings that statements rely on, whatever the database's defaults are."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ DEFAULTS = {
 
 @pytest.fixture
 async def odd(postgres: engines.Postgres) -> AsyncIterator[str]:
-    """The address of a database with defaults that nobody expects."""
+    """The URL of a database with unusual defaults."""
     admin = await asyncpg.connect(postgres.url)
     await admin.execute("DROP DATABASE IF EXISTS odd WITH (FORCE)")
     await admin.execute("CREATE DATABASE odd")
@@ -42,7 +42,7 @@ async def odd_database(odd: str) -> AsyncIterator[Database]:
     await database.close()
 
 
-async def test_connection_states_the_settings_that_statements_rely_on(odd_database: Database) -> None:
+async def test_connections_override_defaults_of_the_database(odd_database: Database) -> None:
     async with odd_database.connection() as connection:
         settings = {
             name: await connection.fetch_value(text(f"SHOW {name}")) for name in (*DEFAULTS, "transaction_isolation")
@@ -58,7 +58,7 @@ async def test_connection_states_the_settings_that_statements_rely_on(odd_databa
     }
 
 
-async def test_a_transaction_states_its_level_also_where_a_session_cannot(odd: str) -> None:
+async def test_a_transaction_sets_its_isolation_level_behind_pgbouncer(odd: str) -> None:
     database = Database(f"{odd}?pgbouncer=true")
     try:
         async with database.transaction() as connection:
@@ -72,15 +72,15 @@ async def test_concurrent_updates_of_one_row_all_succeed(odd_database: Database)
         await connection.execute(text("CREATE TABLE counted (number int)"))
         await connection.execute(text("INSERT INTO counted VALUES (0)"))
 
-    async def count() -> None:
+    async def increment_in_transaction() -> None:
         async with odd_database.transaction() as connection:
             await connection.execute(text("SELECT * FROM counted"))
             await connection.execute(text("UPDATE counted SET number = number + 1"))
 
-    async def step() -> None:
+    async def increment() -> None:
         async with odd_database.connection() as connection:
             await connection.execute(text("UPDATE counted SET number = number + 1"))
 
-    await asyncio.gather(*(make() for _ in range(10) for make in (count, step)))
+    await asyncio.gather(*(make() for _ in range(10) for make in (increment_in_transaction, increment)))
     async with odd_database.connection() as connection:
         assert await connection.fetch_value(text("SELECT number FROM counted")) == 20

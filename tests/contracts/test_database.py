@@ -1,4 +1,4 @@
-"""The pool: what is borrowed is returned, in turn, and a connection that was interrupted is never used again."""
+"""The connection pool: callers are served in order, and an interrupted connection is not reused."""
 
 import asyncio
 import os
@@ -42,7 +42,7 @@ async def few(migrated: str) -> AsyncIterator[Database]:
 
 @pytest.fixture
 async def narrow(migrated: str) -> AsyncIterator[Database]:
-    """With one connection, which is lent to the next caller."""
+    """A pool with one connection."""
     database = Database(migrated, pool_size=1)
     yield database
     await database.close()
@@ -61,7 +61,7 @@ async def next_backend(database: Database) -> int:
 # -- statements -------------------------------------------------------------------------------------------
 
 
-async def test_values_of_a_statement_and_parameters_go_to_their_places(database: Database) -> None:
+async def test_values_and_parameters_are_bound_in_order(database: Database) -> None:
     statement = select(bindparam("b", type_=Uuid), text("'it'"), func.left("value", 3), bindparam("a", value=7))
     async with database.connection() as connection:
         row = await connection.fetch_row(statement, b=UUID(int=2))
@@ -82,17 +82,17 @@ async def test_statement_returns_rows_and_counts(database: Database) -> None:
         assert await connection.execute(text("DELETE FROM numbers WHERE number < 3")) == 2
 
 
-# -- borrowing --------------------------------------------------------------------------------------------
+# -- acquiring --------------------------------------------------------------------------------------------
 
 
-async def test_a_connection_is_returned_and_lent_again(few: Database) -> None:
+async def test_a_released_connection_is_reused(few: Database) -> None:
     async with few.connection() as connection:
         first = await backend(connection)
     async with few.connection() as connection:
         assert await backend(connection) == first
 
 
-async def test_callers_wait_while_all_are_in_use(few: Database) -> None:
+async def test_callers_wait_while_all_connections_are_in_use(few: Database) -> None:
     in_use = 0
 
     async def use() -> object:
@@ -131,8 +131,8 @@ async def test_caller_that_returns_a_connection_does_not_overtake(few: Database)
     assert waited <= FEW
 
 
-async def test_callers_are_served_in_their_order(few: Database) -> None:
-    """Also while others come who do not wait."""
+async def test_callers_are_served_in_order(few: Database) -> None:
+    """Also while new callers arrive."""
     served, order = list[int](), list[int]()
 
     async def use(number: int) -> None:
@@ -187,33 +187,35 @@ async def test_closed_pool_can_be_used_in_another_event_loop(migrated: str) -> N
 # -- interrupted ------------------------------------------------------------------------------------------
 
 
-async def asleep(connection: Connection) -> None:
+async def run_sleep(connection: Connection) -> None:
     await connection.fetch(SLEEP, seconds=5)
 
 
-async def asleep_within(connection: Connection) -> None:
+async def sleep_in_transaction(connection: Connection) -> None:
     async with connection.transaction():
-        await asleep(connection)
+        await run_sleep(connection)
 
 
-async def idle_within(connection: Connection) -> None:
+async def idle_in_transaction(connection: Connection) -> None:
     async with connection.transaction():
         await asyncio.sleep(5)
 
 
-async def stuck_while_it_is_undone(connection: Connection) -> None:
+async def freeze_during_rollback(connection: Connection) -> None:
     pid = await backend(connection)
     async with connection.transaction():
         os.kill(pid, signal.SIGSTOP)
         raise Rollback
 
 
-async def stuck_in_a_savepoint(connection: Connection) -> None:
+async def sleep_in_savepoint(connection: Connection) -> None:
     async with connection.transaction(), connection.savepoint():
-        await asleep(connection)
+        await run_sleep(connection)
 
 
-@pytest.mark.parametrize("work", [asleep, asleep_within, idle_within, stuck_while_it_is_undone, stuck_in_a_savepoint])
+@pytest.mark.parametrize(
+    "work", [run_sleep, sleep_in_transaction, idle_in_transaction, freeze_during_rollback, sleep_in_savepoint]
+)
 async def test_abandoned_connection_is_not_lent_again(
     narrow: Database, work: Callable[[Connection], Awaitable[None]]
 ) -> None:
@@ -224,7 +226,7 @@ async def test_abandoned_connection_is_not_lent_again(
                 await asyncio.wait_for(work(connection), 0.2)
         finally:
             with suppress(ProcessLookupError):
-                os.kill(theirs, signal.SIGCONT)  # one that was stopped would outlive its server
+                os.kill(theirs, signal.SIGCONT)  # a stopped process would outlive the server
     assert await next_backend(narrow) != theirs
 
 
@@ -232,7 +234,7 @@ async def test_abandoned_connection_is_not_lent_again(
 async def test_abandoned_transaction_is_rolled_back(narrow: Database, error: type[BaseException]) -> None:
     async def give_up() -> None:
         async with narrow.transaction() as connection:
-            await connection.execute(text("INSERT INTO seats (server) VALUES ('nobody')"))
+            await connection.execute(text("INSERT INTO seats (server) VALUES ('unknown')"))
             raise error
 
     with pytest.raises(error):
@@ -241,7 +243,7 @@ async def test_abandoned_transaction_is_rolled_back(narrow: Database, error: typ
         assert await connection.fetch_value(text("SELECT count(*) FROM seats")) == 0
 
 
-async def test_a_parameter_that_the_driver_refuses_costs_the_connection(narrow: Database) -> None:
+async def test_a_parameter_that_the_driver_refuses_closes_the_connection(narrow: Database) -> None:
     async with narrow.connection() as connection:
         theirs = await backend(connection)
         with pytest.raises(asyncpg.DataError, match="invalid UUID"):
@@ -249,29 +251,29 @@ async def test_a_parameter_that_the_driver_refuses_costs_the_connection(narrow: 
     assert await next_backend(narrow) != theirs
 
 
-async def fail_within(connection: Connection) -> None:
+async def fail_in_transaction(connection: Connection) -> None:
     async with connection.transaction():
         await connection.fetch(FAIL)
 
 
-async def test_an_error_of_the_server_costs_no_connection(narrow: Database) -> None:
+async def test_an_error_of_the_server_keeps_the_connection(narrow: Database) -> None:
     async with narrow.connection() as connection:
         theirs = await backend(connection)
         with pytest.raises(asyncpg.InvalidParameterValueError):
-            await fail_within(connection)
+            await fail_in_transaction(connection)
     assert await next_backend(narrow) == theirs
 
 
-async def ignore_within(connection: Connection) -> None:
+async def ignore_error_in_transaction(connection: Connection) -> None:
     async with connection.transaction():
         with suppress(asyncpg.PostgresError):
             await connection.fetch(FAIL)
 
 
-async def test_an_error_that_was_ignored_is_no_success(narrow: Database) -> None:
+async def test_a_transaction_with_an_ignored_error_does_not_commit(narrow: Database) -> None:
     async with narrow.connection() as connection:
         with pytest.raises(RuntimeError, match="undone"):
-            await ignore_within(connection)
+            await ignore_error_in_transaction(connection)
         async with connection.transaction():
             assert await backend(connection)
 
@@ -297,7 +299,7 @@ async def test_connection_inside_a_transaction_is_discarded(narrow: Database) ->
         with pytest.raises(asyncpg.PostgresError):
             await connection.fetch(FAIL)
         with pytest.raises(asyncpg.InterfaceError):
-            await idle_within(connection)
+            await idle_in_transaction(connection)
     assert await next_backend(narrow) != theirs
 
 
@@ -310,7 +312,7 @@ async def test_connection_closed_by_the_server_is_not_lent(narrow: Database, dat
     assert await next_backend(narrow) != theirs
 
 
-async def test_after_an_answer_of_a_standby_no_open_connection_is_used_again(migrated: str) -> None:
+async def test_an_answer_of_a_standby_expires_all_open_connections(migrated: str) -> None:
     database = Database(migrated, pool_size=2)
 
     async def both() -> set[int]:
@@ -371,7 +373,7 @@ async def test_lost_server_between_statements_expires_all_connections(migrated: 
     await database.close()
 
 
-async def test_many_events_are_one_statement(database: Database) -> None:
+async def test_many_events_are_inserted_by_one_statement(database: Database) -> None:
     recorder = StatementRecorder(database)
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     user = UUID(int=7)

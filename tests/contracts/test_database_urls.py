@@ -1,4 +1,4 @@
-"""What a database's URL may say: libpq's options are followed, or set aside, or named in one line."""
+"""Options of a PostgreSQL URL: libpq's options are followed, ignored, or refused in one line."""
 
 import ssl
 
@@ -23,7 +23,7 @@ URL = "postgresql://ada:hunter2hunter2@db.example/accounts"
         "ssl=require",
     ],
 )
-def test_a_documented_option_of_libpq_is_taken(options: str) -> None:
+def test_a_documented_option_of_libpq_is_accepted(options: str) -> None:
     url, arguments = driver_url(f"{URL}?{options}")
     assert (url.host, url.database, dict(url.query)) == ("db.example", "accounts", {})
     assert not {*arguments} - {"dsn", "server_settings", "ssl"}
@@ -56,7 +56,7 @@ def test_options_are_translated_to_the_driver() -> None:
         ("[::1]:1,b", (["::1", "b"], [1, 5432])),
     ],
 )
-def test_several_hosts_are_several(hosts: str, expected: tuple[list[str], list[int]]) -> None:
+def test_several_hosts_are_parsed(hosts: str, expected: tuple[list[str], list[int]]) -> None:
     url, arguments = driver_url(f"postgresql://ada:a%2Cb@{hosts}/accounts?target_session_attrs=primary")
     assert (arguments["host"], arguments["port"]) == expected
     assert (url.password, url.database) == ("a,b", "accounts")
@@ -89,7 +89,7 @@ def test_unknown_option_is_named_without_the_password(url: str, why: str) -> Non
 
 
 @pytest.mark.anyio
-async def test_a_connection_is_made_with_all_of_them(migrated: str) -> None:
+async def test_a_connection_opens_with_all_options(migrated: str) -> None:
     place, _, name = migrated.removeprefix("postgresql://").rpartition("/")
     credentials, _, host = place.rpartition("@")
     options = (

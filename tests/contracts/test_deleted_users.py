@@ -1,4 +1,4 @@
-"""Users who are deleted: gone at once, back as they were if that is undone in time, and cleaned away in portions."""
+"""Deleted users: hidden at once, restorable until the deadline, and purged in batches."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -37,14 +37,14 @@ async def remove(harness: StoreHarness, user: User, *, undoable: bool = True) ->
         assert await work.users.remove(user.id, now=NOW, until=UNTIL if undoable else None)
 
 
-async def back(harness: StoreHarness, user: User, *, email: str = ADA) -> User | None:
+async def restored_user(harness: StoreHarness, user: User, *, email: str = ADA) -> User | None:
     async with harness.begin() as work:
         await work.users.lock(user.id, email=email)
         return await work.users.restore(user.id, email=email, now=LATER)
 
 
-async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
-    """What each batch of a round has changed."""
+async def purge(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
+    """The number of rows that each batch removed."""
     changed, after = [], None
     while True:
         found = await leftovers.clear(Leftover.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
@@ -54,7 +54,7 @@ async def cleaned(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
             return changed
 
 
-# -- gone at once -----------------------------------------------------------------------------------------
+# -- deletion ---------------------------------------------------------------------------------------------
 
 
 async def test_no_query_finds_a_deleted_user(harness: StoreHarness) -> None:
@@ -89,42 +89,42 @@ async def test_deleted_user_cannot_be_changed(harness: StoreHarness) -> None:
         await work.users.record_reset_links({user.id: LATER})
         await work.users.rehash(user.id, old=NO_PASSWORD, new="new")
     assert await harness.load_user(user.id) is None
-    restored = await back(harness, user)
+    restored = await restored_user(harness, user)
     assert restored is not None
     assert (restored.password_hash, restored.username, restored.role) == (NO_PASSWORD, "ada", Role.MEMBER)
 
 
-async def test_address_and_name_of_a_deleted_user_are_free(harness: StoreHarness) -> None:
+async def test_address_and_username_of_a_deleted_user_can_be_reused(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
     await remove(harness, user)
     other = await harness.user(username="Ada")
     assert (other.verified, other.username) == (True, "Ada")
 
 
-async def test_an_exception_undoes_a_deletion_and_its_undoing(harness: StoreHarness) -> None:
+async def test_a_rollback_undoes_a_deletion_and_a_restore(harness: StoreHarness) -> None:
     user = await harness.user()
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.users.remove(user.id, now=NOW, until=UNTIL)
             raise Rollback
 
-    async def spoilt_back() -> None:
+    async def roll_back_restore() -> None:
         async with harness.begin() as work:
             await work.users.restore(user.id, email=ADA, now=LATER)
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     assert await harness.load_user(user.id) == user
     await remove(harness, user)
     with pytest.raises(Rollback):
-        await spoilt_back()
+        await roll_back_restore()
     assert await harness.load_user(user.id) is None
-    assert await back(harness, user) is not None
+    assert await restored_user(harness, user) is not None
 
 
-# -- and back ---------------------------------------------------------------------------------------------
+# -- restoring --------------------------------------------------------------------------------------------
 
 
 async def test_deletion_stores_what_undoing_needs(harness: StoreHarness) -> None:
@@ -145,7 +145,7 @@ async def test_restored_user_is_unverified_without_a_password_and_keeps_history(
     user = await harness.user(username="ada", role=Role.MODERATOR)
     session = await harness.session(user)
     await remove(harness, user)
-    restored = await back(harness, user)
+    restored = await restored_user(harness, user)
     gone = user.recovered(NO_PASSWORD)
     assert restored == replace(gone, verified=False)
     assert await harness.load_user(user.id) == restored
@@ -168,7 +168,7 @@ async def test_an_expired_or_final_deletion_cannot_be_undone(harness: StoreHarne
 async def test_of_many_concurrent_undos_one_succeeds(harness: StoreHarness) -> None:
     user = await harness.user()
     await remove(harness, user)
-    found = await run_concurrently([lambda: back(harness, user)] * 10)
+    found = await run_concurrently([lambda: restored_user(harness, user)] * 10)
     assert len([one for one in found if one is not None]) == 1
 
 
@@ -205,10 +205,10 @@ async def test_concurrent_undo_and_verification_leave_one_owner(harness: StoreHa
         assert holder.verified
 
 
-# -- cleaned away -----------------------------------------------------------------------------------------
+# -- purge ------------------------------------------------------------------------------------------------
 
 
-async def lived(harness: StoreHarness, user: User, *, times: int) -> None:
+async def add_history(harness: StoreHarness, user: User, *, times: int) -> None:
     async with harness.begin() as work:
         for _ in range(times):
             action = EventType.LOGGED_IN
@@ -221,8 +221,8 @@ async def lived(harness: StoreHarness, user: User, *, times: int) -> None:
         await harness.session(user)
 
 
-async def left_of(harness: StoreHarness, user: User) -> tuple[int, int, int]:
-    """Sessions with the user's name, events with a place, and mails that were given up."""
+async def remaining_of(harness: StoreHarness, user: User) -> tuple[int, int, int]:
+    """The number of sessions, of events with client info, and of parked mails."""
     async with harness.begin() as work:
         sessions = await work.sessions.page(user.id, limit=999, after=None)
         events = await work.events.page(user.id, limit=999, after=None)
@@ -231,33 +231,33 @@ async def left_of(harness: StoreHarness, user: User) -> tuple[int, int, int]:
 
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 1000])
-async def test_a_history_is_cleaned_in_portions_to_its_end(
+async def test_the_history_of_a_deleted_user_is_purged_in_batches(
     harness: StoreHarness, leftovers: Leftovers, limit: int
 ) -> None:
     bob = await harness.user("bob@example.org")
-    await lived(harness, bob, times=2)
+    await add_history(harness, bob, times=2)
     user = await harness.user()
-    await lived(harness, user, times=7)
+    await add_history(harness, user, times=7)
     await remove(harness, user, undoable=False)
-    batches = await cleaned(leftovers, limit=limit)
+    batches = await purge(leftovers, limit=limit)
     assert max(batches) <= 3 * limit + 1
     assert len(batches) >= 7 // limit
-    assert await left_of(harness, user) == (0, 0, 0)
-    assert await left_of(harness, bob) == (2, 2, 2)
+    assert await remaining_of(harness, user) == (0, 0, 0)
+    assert await remaining_of(harness, bob) == (2, 2, 2)
     async with harness.begin() as work:
         assert len(await work.events.page(user.id, limit=99, after=None)) == 14
         assert await work.users.deletion(user.id) is None
-    assert await cleaned(leftovers) == [0]
+    assert await purge(leftovers) == [0]
 
 
 async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, leftovers: Leftovers) -> None:
     user = await harness.user()
-    await lived(harness, user, times=2)
+    await add_history(harness, user, times=2)
     await remove(harness, user)
     found = await leftovers.clear(Leftover.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99)
     assert (found.removed, found.last) == (0, None)
-    assert await left_of(harness, user) == (2, 2, 2)
-    assert await back(harness, user) is not None
+    assert await remaining_of(harness, user) == (2, 2, 2)
+    assert await restored_user(harness, user) is not None
 
 
 async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: Leftovers) -> None:
@@ -266,7 +266,7 @@ async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, lef
     async with harness.begin() as work:
         await work.users.remove(user.id, now=NOW)
         await work.events.add(admin)
-    await cleaned(leftovers)
+    await purge(leftovers)
     async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
 
@@ -281,13 +281,13 @@ async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarne
             await work.outbox.add(mail)
         [leased] = await work.outbox.lease(now=LATER, hold=WEEK, limit=1, only=later.id)
         await work.outbox.record_outcome(leased, DeliveryOutcome.PARKED, now=LATER)
-    await cleaned(leftovers)
+    await purge(leftovers)
     async with harness.begin() as work:
         assert [mail.id for mail in await work.outbox.parked(limit=9)] == [later.id]
         assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
 
 
-async def test_changes_of_address_go_with_their_user(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, leftovers: Leftovers) -> None:
     user, bob = await harness.user(), await harness.user("bob@example.org")
     changes = [
         EmailChange(
@@ -304,19 +304,19 @@ async def test_changes_of_address_go_with_their_user(harness: StoreHarness, left
         for change in changes:
             await work.email_changes.add(change)
     await remove(harness, user, undoable=False)
-    await cleaned(leftovers)
+    await purge(leftovers)
     async with harness.begin() as work:
         assert [await work.email_changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
-async def test_concurrent_cleaners_do_not_block_each_other(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_concurrent_purges_do_not_block_each_other(harness: StoreHarness, leftovers: Leftovers) -> None:
     users = [await harness.user(f"user{number}@example.org") for number in range(5)]
     for user in users:
-        await lived(harness, user, times=3)
+        await add_history(harness, user, times=3)
         await remove(harness, user, undoable=False)
-    await run_concurrently([lambda: cleaned(leftovers, limit=2)] * 4)
-    await cleaned(leftovers)
-    assert [await left_of(harness, user) for user in users] == [(0, 0, 0)] * 5
+    await run_concurrently([lambda: purge(leftovers, limit=2)] * 4)
+    await purge(leftovers)
+    assert [await remaining_of(harness, user) for user in users] == [(0, 0, 0)] * 5
 
 
 LONG = (
@@ -329,7 +329,7 @@ LONG = (
 
 
 async def test_long_history_is_hidden_at_once_and_purged_in_batches(database: Database, engine: AsyncEngine) -> None:
-    """A hundred thousand events and fifty thousand ended sessions: the deletion itself touches none of them."""
+    """A deletion changes none of the 100,000 events and 50,000 ended sessions; the purge does."""
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
     harness = StoreHarness(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
@@ -348,14 +348,14 @@ async def test_long_history_is_hidden_at_once_and_purged_in_batches(database: Da
     )
     async with engine.connect() as connection:
         assert tuple((await connection.execute(count)).one()) == (100_000, 50_001)
-    batches = await cleaned(PostgresLeftovers(database), limit=5000)
+    batches = await purge(PostgresLeftovers(database), limit=5000)
     assert len(batches) >= 20
     assert max(batches) <= 10_001
     async with engine.connect() as connection:
         assert tuple((await connection.execute(count)).one()) == (0, 0)
 
 
-# -- found by the address that was lost ----------------------------------------------------------------------
+# -- lookups by the previous address -------------------------------------------------------------------------
 
 
 async def test_latest_undoable_deletion_of_an_address_is_found(harness: StoreHarness) -> None:
@@ -371,7 +371,7 @@ async def test_latest_undoable_deletion_of_an_address_is_found(harness: StoreHar
         assert await work.users.undoable_deletion("bob@example.org", now=LATER) is None
 
 
-async def test_the_newest_open_change_away_from_an_address_is_found(harness: StoreHarness) -> None:
+async def test_the_newest_undoable_change_from_an_address_is_found(harness: StoreHarness) -> None:
     user = await harness.user()
     asked, moved, closed = (
         EmailChange(

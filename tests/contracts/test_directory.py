@@ -1,4 +1,4 @@
-"""A user, looked up without a unit of work: as they are at a moment after the call."""
+"""Lookups of users without a unit of work are never older than the call."""
 
 import asyncio
 from functools import partial

@@ -1,4 +1,4 @@
-"""Nudges are cheap, may be lost, and tell Redis nothing but ids."""
+"""Notifications to workers are cheap, may be lost, and contain only ids."""
 
 import socket
 import time
@@ -18,7 +18,7 @@ MAILS = [UUID(int=number) for number in range(1, 51)]
 
 
 @pytest.mark.anyio
-async def test_only_ids_stand_in_redis(redis: Redis, valkey: Valkey) -> None:
+async def test_redis_stores_only_ids(redis: Redis, valkey: Valkey) -> None:
     nudge = DramatiqNudge(valkey.url)
     nudge(MAILS)
     await anyio.to_thread.run_sync(nudge.close)

@@ -1,4 +1,4 @@
-"""Changes of address as they are kept, and the users whom they move."""
+"""E-mail changes in the store, and what they change in users."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -37,36 +37,36 @@ def change_of(user: User, new_email: str = "new@example.org") -> EmailChange:
     )
 
 
-async def added(harness: StoreHarness, change: EmailChange) -> EmailChange:
+async def add(harness: StoreHarness, change: EmailChange) -> EmailChange:
     async with harness.begin() as work:
         await work.email_changes.add(change)
     return change
 
 
-async def kept(harness: StoreHarness, change: EmailChange) -> EmailChange | None:
+async def stored(harness: StoreHarness, change: EmailChange) -> EmailChange | None:
     async with harness.begin() as work:
         return await work.email_changes.by_id(change.id)
 
 
-def moving(harness: StoreHarness, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
-    async def move() -> User | None:
+def changing_email(harness: StoreHarness, user: User, email: str) -> Callable[[], Awaitable[User | None]]:
+    async def change_email() -> User | None:
         async with harness.begin() as work:
             others = [one for one in await work.users.lock(user.id, email=email) if one.email == email]
             return await work.users.change_email(user.id, email, over=others, now=NOW)
 
-    return move
+    return change_email
 
 
 # -- changes ----------------------------------------------------------------------------------------------
 
 
 async def test_change_is_stored_as_added_and_updated(harness: StoreHarness) -> None:
-    change = await added(harness, change_of(await harness.user()))
-    assert await kept(harness, change) == change
+    change = await add(harness, change_of(await harness.user()))
+    assert await stored(harness, change) == change
     later = replace(change, confirmed_at=LATER, closed_at=LATER + timedelta(hours=1), credential_version=7)
     async with harness.begin() as work:
         await work.email_changes.update(later)
-    assert await kept(harness, change) == later
+    assert await stored(harness, change) == later
     stranger = change_of(await harness.user("bob@example.org"))
     async with harness.begin() as work:
         await work.email_changes.update(stranger)
@@ -77,47 +77,47 @@ async def test_newest_change_is_the_last_one_asked_for(harness: StoreHarness) ->
     user, other = await harness.user(), await harness.user("bob@example.org")
     async with harness.begin() as work:
         assert await work.email_changes.newest(user.id) is None
-    await added(harness, change_of(user))
-    newest = await added(harness, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
-    await added(harness, change_of(other))
+    await add(harness, change_of(user))
+    newest = await add(harness, replace(change_of(user), confirmed_at=NOW, closed_at=NOW))
+    await add(harness, change_of(other))
     async with harness.begin() as work:
         assert await work.email_changes.newest(user.id) == newest
 
 
 async def test_changes_are_closed_by_credential_version(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
-    changes = [await added(harness, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
-    closed = await added(harness, replace(change_of(user), credential_version=9, closed_at=NOW))
-    theirs = await added(harness, replace(change_of(other), credential_version=9))
+    changes = [await add(harness, replace(change_of(user), credential_version=version)) for version in (1, 2, 2, 3)]
+    closed = await add(harness, replace(change_of(user), credential_version=9, closed_at=NOW))
+    theirs = await add(harness, replace(change_of(other), credential_version=9))
     async with harness.begin() as work:
         await work.email_changes.close(user.id, now=LATER, since=2)
-    found = [await kept(harness, change) for change in changes]
+    found = [await stored(harness, change) for change in changes]
     assert found == [changes[0], *(replace(change, closed_at=LATER) for change in changes[1:])]
-    assert [await kept(harness, closed), await kept(harness, theirs)] == [closed, theirs]
+    assert [await stored(harness, closed), await stored(harness, theirs)] == [closed, theirs]
 
 
 async def test_changes_are_closed_by_the_address_they_lead_back_to(harness: StoreHarness) -> None:
     user = await harness.user()
     here, there = change_of(user), replace(change_of(user), old_email="older@example.org")
     for change in (here, there):
-        await added(harness, change)
+        await add(harness, change)
     async with harness.begin() as work:
         await work.email_changes.close(user.id, now=LATER, back_to=user.email)
-    assert await kept(harness, here) == replace(here, closed_at=LATER)
-    assert await kept(harness, there) == there
+    assert await stored(harness, here) == replace(here, closed_at=LATER)
+    assert await stored(harness, there) == there
 
 
 async def test_only_unconfirmed_changes_are_deleted(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
-    waiting = await added(harness, change_of(user))
-    done = await added(harness, replace(change_of(user), confirmed_at=NOW))
-    theirs = await added(harness, change_of(other))
+    waiting = await add(harness, change_of(user))
+    done = await add(harness, replace(change_of(user), confirmed_at=NOW))
+    theirs = await add(harness, change_of(other))
     async with harness.begin() as work:
         await work.email_changes.delete_unconfirmed(user.id)
-    assert [await kept(harness, change) for change in (waiting, done, theirs)] == [None, done, theirs]
+    assert [await stored(harness, change) for change in (waiting, done, theirs)] == [None, done, theirs]
 
 
-# -- holding ----------------------------------------------------------------------------------------------
+# -- locking ----------------------------------------------------------------------------------------------
 
 
 async def test_lock_takes_the_user_and_all_of_the_address_in_order(harness: StoreHarness) -> None:
@@ -169,16 +169,16 @@ async def test_locked_user_does_not_change_until_the_end(harness: StoreHarness) 
     assert seen == [user, other]
 
 
-# -- moving -----------------------------------------------------------------------------------------------
+# -- changing the address ---------------------------------------------------------------------------------
 
 
 async def test_move_verifies_the_address_and_increases_the_version(harness: StoreHarness) -> None:
     for proven in (True, False):
         user = await harness.user(f"{proven}@example.org".lower(), username=f"ada{proven}", proven=proven)
-        moved = await moving(harness, user, f"new-{proven}@example.org".lower())()
+        moved = await changing_email(harness, user, f"new-{proven}@example.org".lower())()
         assert moved == user.with_email(f"new-{proven}@example.org".lower())
         assert await harness.load_user(user.id) == moved
-    assert await moving(harness, claim(), "other@example.org")() is None
+    assert await changing_email(harness, claim(), "other@example.org")() is None
 
 
 async def test_move_removes_unverified_users_and_ends_their_sessions(harness: StoreHarness) -> None:
@@ -187,17 +187,17 @@ async def test_move_removes_unverified_users_and_ends_their_sessions(harness: St
     own = await harness.user("ada@example.org", proven=False)
     user = await harness.user("bob@example.org")
     session = await harness.session(user)
-    assert await moving(harness, user, "new@example.org")() is not None
+    assert await changing_email(harness, user, "new@example.org")() is not None
     assert await harness.load_user(squatter.id) is None
-    kept = await harness.load_session(planted.id)
-    assert (kept.ended_at, kept.end_reason) == (NOW, EndReason.SUPERSEDED)
+    stored = await harness.load_session(planted.id)
+    assert (stored.ended_at, stored.end_reason) == (NOW, EndReason.SUPERSEDED)
     assert harness.blocklist.revoked == {planted.id: ENDED}
     assert await harness.load_session(session.id) == session
     assert await harness.load_user(own.id) == own
 
 
 async def test_unverified_user_that_was_not_locked_is_superseded(harness: StoreHarness) -> None:
-    """Whoever comes to the address too late to be held still stands there, beside a proof."""
+    """A user who registers the address after the lock remains, unverified."""
     late, user = await harness.user("new@example.org", proven=False), await harness.user()
     async with harness.begin() as work:
         await work.users.lock(user.id)
@@ -209,14 +209,14 @@ async def test_unverified_user_that_was_not_locked_is_superseded(harness: StoreH
 
 async def test_move_to_a_verified_address_is_refused(harness: StoreHarness) -> None:
     holder, user = await harness.user("new@example.org"), await harness.user()
-    assert await moving(harness, user, "new@example.org")() is None
+    assert await changing_email(harness, user, "new@example.org")() is None
     assert [await harness.load_user(one.id) for one in (holder, user)] == [holder, user]
 
 
 async def test_move_drops_a_taken_username(harness: StoreHarness) -> None:
     user = await harness.user(username="ada", proven=False)
     await harness.user("bob@example.org", username="ADA")
-    assert await moving(harness, user, "new@example.org")() == replace(
+    assert await changing_email(harness, user, "new@example.org")() == replace(
         user.with_email("new@example.org"), username=None
     )
 
@@ -225,7 +225,7 @@ async def test_of_many_concurrent_moves_to_one_address_one_succeeds(harness: Sto
     for number in range(5):
         users = [await harness.user(f"mover{number}-{place}@example.org") for place in range(12)]
         address = f"new{number}@example.org"
-        answers = await run_concurrently(moving(harness, user, address) for user in users)
+        answers = await run_concurrently(changing_email(harness, user, address) for user in users)
         moved = [user for user in answers if user is not None]
         assert len(moved) == 1
         async with harness.begin() as work:
@@ -233,22 +233,22 @@ async def test_of_many_concurrent_moves_to_one_address_one_succeeds(harness: Sto
 
 
 async def test_concurrent_verification_is_stopped_by_the_unique_index(harness: StoreHarness) -> None:
-    """Neither sees the other's row before it is too late to hold it."""
+    """Neither transaction sees the row of the other in time to lock it."""
 
-    def factories(user: User) -> Callable[[], Awaitable[User | None]]:
-        async def make() -> User | None:
+    def registering_and_verifying(user: User) -> Callable[[], Awaitable[User | None]]:
+        async def register_and_verify() -> User | None:
             async with harness.begin() as work:
                 await work.users.add(user)
                 await anyio.sleep(0.005)
                 proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
                 return None if proof is None else proof.user
 
-        return make
+        return register_and_verify
 
     for number in range(10):
         address = f"new{number}@example.org"
         user, late = await harness.user(f"mover{number}@example.org"), claim(address)
-        answers = await run_concurrently([moving(harness, user, address), factories(late)])
+        answers = await run_concurrently([changing_email(harness, user, address), registering_and_verifying(late)])
         async with harness.begin() as work:
             holder = await work.users.by_email(address)
         assert [one for one in answers if one is not None] == [holder]
@@ -274,20 +274,20 @@ async def test_evicted_user_is_not_removed_when_another_verifies(harness: StoreH
         address = f"{way}@example.org"
         user = await harness.user(f"{way}.former@example.org")
         session = await harness.session(user)
-        await added(harness, change_of(user, address))
+        await add(harness, change_of(user, address))
         async with harness.begin() as work:
             displaced = await work.users.evict_from_email(user.id, to=address)
         squatter = await harness.user(address, proven=False)
-        await added(harness, change_of(squatter, "elsewhere@example.org"))
+        await add(harness, change_of(squatter, "elsewhere@example.org"))
         if way == "prove":
             winner: User | None = await harness.user(address)
         else:
-            winner = await moving(harness, await harness.user("mover@example.org"), address)()
+            winner = await changing_email(harness, await harness.user("mover@example.org"), address)()
         assert winner is not None
         assert await harness.load_user(user.id) == displaced
         assert await harness.load_session(session.id) == session
         assert await harness.load_user(squatter.id) is None
-        assert await moving(harness, user, address)() is None
+        assert await changing_email(harness, user, address)() is None
 
 
 async def test_session_opened_during_a_superseding_move_ends(
@@ -303,26 +303,26 @@ async def test_session_opened_during_a_superseding_move_ends(
             async with harness.begin() as work:
                 return await work.sessions.open(planted, credential_version=1, event=login_event(planted))
 
-        entered, moved = await run_concurrently([enter, moving(harness, user, address)])
+        entered, moved = await run_concurrently([enter, changing_email(harness, user, address)])
         assert moved is not None
         async with harness.begin() as work:
-            kept = await work.sessions.by_id(planted.id)
-        assert (kept is None) == (entered is None)
-        assert kept is None or kept.ended_at is not None
+            stored = await work.sessions.by_id(planted.id)
+        assert (stored is None) == (entered is None)
+        assert stored is None or stored.ended_at is not None
 
 
-# -- undoing ----------------------------------------------------------------------------------------------
+# -- rollback ---------------------------------------------------------------------------------------------
 
 
-async def test_an_exception_undoes_every_change_of_address(harness: StoreHarness) -> None:
+async def test_a_rollback_undoes_every_email_change(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     squatter = await harness.user("new@example.org", proven=False)
     waiting, done = change_of(user), replace(change_of(user), confirmed_at=NOW)
     for change in (waiting, done):
-        await added(harness, change)
+        await add(harness, change)
     fresh = change_of(user)
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.users.lock(user.id, email="new@example.org")
             await work.email_changes.add(fresh)
@@ -334,7 +334,7 @@ async def test_an_exception_undoes_every_change_of_address(harness: StoreHarness
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
-    assert [await kept(harness, change) for change in (waiting, done, fresh)] == [waiting, done, None]
+        await roll_back()
+    assert [await stored(harness, change) for change in (waiting, done, fresh)] == [waiting, done, None]
     assert [await harness.load_user(one.id) for one in (user, other, squatter)] == [user, other, squatter]
     assert harness.blocklist.published == []

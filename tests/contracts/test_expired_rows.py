@@ -1,4 +1,4 @@
-"""What is over goes, what is not stays: whoever looks, however many, and whatever happens at the same moment."""
+"""The purge removes expired rows and no others, also with concurrent purges and changes."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -32,7 +32,7 @@ from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.retention import Leftover
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
-from tests.contracts.conftest import PassBy
+from tests.contracts.conftest import AdvanceTime
 from tests.support.sql import sql_engine, waited_for
 from tests.support.store_harness import (
     LIFETIMES,
@@ -77,12 +77,12 @@ def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Retent
     )
 
 
-def made(at: datetime) -> UUID:
-    """An id from that time."""
+def id_at(at: datetime) -> UUID:
+    """A new id with this time."""
     return UUID(int=lowest(at).int + next(_numbers))
 
 
-async def cleared(harness: RetentionHarness, kind: Leftover, *, now: datetime = NOW) -> int:
+async def purge(harness: RetentionHarness, kind: Leftover, *, now: datetime = NOW) -> int:
     found = await harness.leftovers.clear(kind, now=now, after=None, limit=1000)
     assert found.last is None
     return found.removed
@@ -94,7 +94,7 @@ async def cleared(harness: RetentionHarness, kind: Leftover, *, now: datetime = 
 async def session(
     harness: RetentionHarness, user: User, *, at: datetime = NOW - AGES, expires_at: datetime = NOW + DAY
 ) -> Session:
-    entered = replace(new_session(user, now=at), id=made(at), expires_at=expires_at)
+    entered = replace(new_session(user, now=at), id=id_at(at), expires_at=expires_at)
     async with harness.begin() as work:
         assert await work.sessions.open(
             entered, credential_version=user.credential_version, event=login_event(entered)
@@ -102,7 +102,7 @@ async def session(
     return entered
 
 
-async def ended(harness: RetentionHarness, one: Session, at: datetime, *, said: bool = True) -> Session:
+async def end_session(harness: RetentionHarness, one: Session, at: datetime, *, said: bool = True) -> Session:
     async with harness.begin() as work:
         await work.sessions.end(one.id, now=at, reason=EndReason.LOGOUT)
     if said:
@@ -110,70 +110,76 @@ async def ended(harness: RetentionHarness, one: Session, at: datetime, *, said: 
     return one
 
 
-async def left(harness: RetentionHarness, sessions: list[Session]) -> list[Session]:
+async def remaining(harness: RetentionHarness, sessions: list[Session]) -> list[Session]:
     async with harness.begin() as work:
         return [one for one in sessions if await work.sessions.by_id(one.id) is not None]
 
 
-async def test_sessions_are_purged_a_day_after_their_end(harness: RetentionHarness, pass_by: PassBy) -> None:
+async def test_sessions_are_purged_a_day_after_their_end(
+    harness: RetentionHarness, advance_time: AdvanceTime
+) -> None:
     user = await harness.user()
     edge = NOW - retention.SESSION
     staying = [
         await session(harness, user),
         await session(harness, user, expires_at=edge),
-        await ended(harness, await session(harness, user), edge),
-        await ended(harness, await session(harness, user, expires_at=edge - DAY), NOW - HOUR),
+        await end_session(harness, await session(harness, user), edge),
+        await end_session(harness, await session(harness, user, expires_at=edge - DAY), NOW - HOUR),
     ]
     going = [
         await session(harness, user, expires_at=edge - MOMENT),
-        await ended(harness, await session(harness, user), edge - MOMENT),
+        await end_session(harness, await session(harness, user), edge - MOMENT),
     ]
-    await pass_by(2 * DAY)
-    assert await cleared(harness, Leftover.SESSION) == len(going)
-    assert await left(harness, [*staying, *going]) == staying
+    await advance_time(2 * DAY)
+    assert await purge(harness, Leftover.SESSION) == len(going)
+    assert await remaining(harness, [*staying, *going]) == staying
     assert await harness.revocations.min_generations([one.id for one in going]) == {}
-    assert await cleared(harness, Leftover.SESSION) == 0
+    assert await purge(harness, Leftover.SESSION) == 0
 
 
-async def test_session_with_a_pending_revocation_is_not_purged(harness: RetentionHarness, pass_by: PassBy) -> None:
+async def test_session_with_a_pending_revocation_is_not_purged(
+    harness: RetentionHarness, advance_time: AdvanceTime
+) -> None:
     user = await harness.user()
-    unsaid = await ended(harness, await session(harness, user), NOW - AGES, said=False)
-    await pass_by(AGES)
-    assert await cleared(harness, Leftover.SESSION) == 0
+    unsaid = await end_session(harness, await session(harness, user), NOW - AGES, said=False)
+    await advance_time(AGES)
+    assert await purge(harness, Leftover.SESSION) == 0
     assert await harness.revocations.pending() == {unsaid.id: ENDED}
     await harness.revocations.mark_published({unsaid.id: ENDED})
-    assert await cleared(harness, Leftover.SESSION) == 1
+    assert await purge(harness, Leftover.SESSION) == 1
 
 
 async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
-    harness: RetentionHarness, pass_by: PassBy
+    harness: RetentionHarness, advance_time: AdvanceTime
 ) -> None:
     user = await harness.user()
     expired = await session(harness, user, expires_at=NOW - 2 * DAY)
     async with harness.begin() as work:
         await work.sessions.revoke_access_tokens(user.id)
     await harness.revocations.mark_published(await harness.revocations.pending())
-    await pass_by(DAY - HOUR)
-    assert await cleared(harness, Leftover.SESSION) == 0
-    assert await cleared(harness, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
-    await pass_by(2 * HOUR)
-    assert await cleared(harness, Leftover.SESSION) == 1
-    assert await left(harness, [expired]) == []
+    await advance_time(DAY - HOUR)
+    assert await purge(harness, Leftover.SESSION) == 0
+    assert await purge(harness, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
+    await advance_time(2 * HOUR)
+    assert await purge(harness, Leftover.SESSION) == 1
+    assert await remaining(harness, [expired]) == []
 
 
-async def test_sessions_that_have_lost_their_user_go_like_others(harness: RetentionHarness, pass_by: PassBy) -> None:
+async def test_sessions_of_deleted_users_are_purged_like_others(
+    harness: RetentionHarness, advance_time: AdvanceTime
+) -> None:
     user = await harness.user()
     nameless = await session(harness, user)
     async with harness.begin() as work:
         await work.sessions.end_all(user.id, now=NOW, reason=EndReason.DELETED)
         await work.users.remove(user.id, now=NOW)
     await harness.revocations.mark_published({nameless.id: ENDED})
-    await pass_by(2 * DAY)
-    assert await cleared(harness, Leftover.SESSION) == 0
-    assert await cleared(harness, Leftover.SESSION, now=NOW + 2 * DAY) == 1
+    await advance_time(2 * DAY)
+    assert await purge(harness, Leftover.SESSION) == 0
+    assert await purge(harness, Leftover.SESSION, now=NOW + 2 * DAY) == 1
 
 
-async def test_purge_continues_at_its_cursor_and_ends_at_the_retention_limit(harness: RetentionHarness) -> None:
+async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(harness: RetentionHarness) -> None:
     user = await harness.user()
     over = [
         await session(harness, user, at=NOW - timedelta(days=20 - day), expires_at=NOW - 2 * DAY) for day in range(5)
@@ -189,10 +195,10 @@ async def test_purge_continues_at_its_cursor_and_ends_at_the_retention_limit(har
         after = found.last
         removed.append(found.removed)
     assert removed == [2, 1, 2, 0]
-    assert await left(harness, [*everybody, young]) == [alive, young]
+    assert await remaining(harness, [*everybody, young]) == [alive, young]
 
 
-async def test_session_refreshed_during_a_purge_stays(harness: RetentionHarness) -> None:
+async def test_a_session_refreshed_during_a_purge_is_kept(harness: RetentionHarness) -> None:
     user = await harness.user()
     for _ in range(30):
         alive = await session(harness, user, at=NOW - DAY - HOUR, expires_at=NOW + MOMENT)
@@ -202,30 +208,30 @@ async def test_session_refreshed_during_a_purge_stays(harness: RetentionHarness)
             return await harness.renewals.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         async def clear() -> object:
-            return await cleared(harness, Leftover.SESSION)
+            return await purge(harness, Leftover.SESSION)
 
         renewed, removed, again = await run_concurrently([renew, clear, clear])
         assert renewed is not None
         assert {removed, again} == {0, 1}
-        assert await left(harness, [alive, gone]) == [alive]
+        assert await remaining(harness, [alive, gone]) == [alive]
 
 
 async def test_concurrent_purges_remove_each_row_once(harness: RetentionHarness) -> None:
     user = await harness.user()
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
     alive = await session(harness, user)
-    removed = await run_concurrently([lambda: cleared(harness, Leftover.SESSION)] * 5)
+    removed = await run_concurrently([lambda: purge(harness, Leftover.SESSION)] * 5)
     assert sum(removed) == len(over)
-    assert await left(harness, [*over, alive]) == [alive]
+    assert await remaining(harness, [*over, alive]) == [alive]
 
 
 # -- mails ------------------------------------------------------------------------------------------------
 
 
-async def mailed(harness: RetentionHarness, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
-    """To somebody who can be asked afterwards what is kept about them."""
+async def add_mail(harness: RetentionHarness, at: datetime, outcome: DeliveryOutcome | None) -> OutboxMail:
+    """Add a mail to a user and settle it with this outcome, if any."""
     mail = OutboxMail.queued(
-        MailKind.RESET, "x@example.org", id=made(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1)
+        MailKind.RESET, "x@example.org", id=id_at(NOW - AGES), now=NOW - AGES, user_id=UUID(int=1)
     )
     async with harness.begin() as work:
         await work.outbox.add(mail)
@@ -238,25 +244,25 @@ async def mailed(harness: RetentionHarness, at: datetime, outcome: DeliveryOutco
 async def test_settled_mails_are_purged_and_parked_ones_later(harness: RetentionHarness) -> None:
     edge, parked = NOW - retention.MAIL, NOW - retention.PARKED_MAIL
     staying = [
-        await mailed(harness, NOW, None),
-        await mailed(harness, edge, DeliveryOutcome.SENT),
-        await mailed(harness, edge, DeliveryOutcome.DROPPED),
-        await mailed(harness, parked, DeliveryOutcome.PARKED),
+        await add_mail(harness, NOW, None),
+        await add_mail(harness, edge, DeliveryOutcome.SENT),
+        await add_mail(harness, edge, DeliveryOutcome.DROPPED),
+        await add_mail(harness, parked, DeliveryOutcome.PARKED),
     ]
     for at, outcome in (
         (edge - MOMENT, DeliveryOutcome.SENT),
         (edge - MOMENT, DeliveryOutcome.DROPPED),
         (parked - MOMENT, DeliveryOutcome.PARKED),
     ):
-        await mailed(harness, at, outcome)
-    assert await cleared(harness, Leftover.MAIL) == 3
+        await add_mail(harness, at, outcome)
+    assert await purge(harness, Leftover.MAIL) == 3
     reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
     async with harness.begin() as work:
         kept = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
     assert kept == {mail.id for mail in staying}
 
 
-# -- arrivals ---------------------------------------------------------------------------------------------
+# -- import digests ---------------------------------------------------------------------------------------
 
 
 async def test_import_digests_are_kept_while_an_import_may_be_repeated(
@@ -265,13 +271,13 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     edge = NOW - retention.ARRIVAL
     users = [
         User(
-            id=made(at), email=f"{number}@example.org", username=None, password_hash="", verified=True, created_at=at
+            id=id_at(at), email=f"{number}@example.org", username=None, password_hash="", verified=True, created_at=at
         )
         for number, at in enumerate((NOW - AGES, edge, NOW))
     ]
     async with harness.begin() as work:
         assert len(await work.users.bulk_insert(users, now=NOW)) == 3
-    assert await cleared(harness, Leftover.ARRIVAL) == 1
+    assert await purge(harness, Leftover.ARRIVAL) == 1
     async with harness.begin() as work:
         assert await work.users.previously_imported([user.email for user in users]) == {
             users[1].email,
@@ -279,31 +285,31 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
         }
 
 
-# -- claims -----------------------------------------------------------------------------------------------
+# -- unverified users -------------------------------------------------------------------------------------
 
 
-async def claimed(
+async def add_unverified_user(
     harness: RetentionHarness,
     email: str = "ada@example.org",
     *,
     at: datetime = NOW - AGES,
     provenance: Provenance = Provenance.SELF,
 ) -> User:
-    user = User.registered(id=made(at), email=email, username=None, password_hash="hash", now=at)
+    user = User.registered(id=id_at(at), email=email, username=None, password_hash="hash", now=at)
     user = replace(user, provenance=provenance)
     async with harness.begin() as work:
         await work.users.add(user)
-        await work.events.add(AuditEvent.of(EventType.REGISTERED, user.id, id=made(at), now=at))
+        await work.events.add(AuditEvent.of(EventType.REGISTERED, user.id, id=id_at(at), now=at))
     return user
 
 
 async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: RetentionHarness) -> None:
-    user = await claimed(harness)
-    old = await ended(harness, await session(harness, user), NOW - retention.CLAIM)
+    user = await add_unverified_user(harness)
+    old = await end_session(harness, await session(harness, user), NOW - retention.CLAIM)
     expired = await session(harness, user, expires_at=NOW - MOMENT)
-    assert await cleared(harness, Leftover.CLAIM) == 1
+    assert await purge(harness, Leftover.CLAIM) == 1
     assert await harness.load_user(user.id) is None
-    assert await cleared(harness, Leftover.DELETED_USER) > 0
+    assert await purge(harness, Leftover.DELETED_USER) > 0
     for one in (old, expired):
         kept = await harness.load_session(one.id)
         assert (kept.user_id, kept.client_info) == (None, UNKNOWN_CLIENT)
@@ -314,58 +320,61 @@ async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: R
 
 async def test_recent_activity_keeps_an_unverified_user(harness: RetentionHarness) -> None:
     edge = NOW - retention.CLAIM
-    young = await claimed(harness, at=edge)
-    used, idle = await claimed(harness), await claimed(harness)
+    young = await add_unverified_user(harness, at=edge)
+    used, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with harness.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
-            await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=made(at), now=at))
-    assert await cleared(harness, Leftover.CLAIM) == 1
+            await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=id_at(at), now=at))
+    assert await purge(harness, Leftover.CLAIM) == 1
     assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
 
-async def test_logged_in_verified_or_disabled_user_stays(harness: RetentionHarness) -> None:
-    logged_in, banned = await claimed(harness), await claimed(harness)
+async def test_logged_in_verified_or_disabled_users_are_kept(harness: RetentionHarness) -> None:
+    logged_in, banned = await add_unverified_user(harness), await add_unverified_user(harness)
     await session(harness, logged_in, expires_at=NOW + MOMENT)
-    proven = await claimed(harness, "proven@example.org")
+    proven = await add_unverified_user(harness, "proven@example.org")
     async with harness.begin() as work:
         await work.users.verify_email(proven.id, credential_version=1, now=NOW)
         await work.users.set_disabled(banned.id, True, now=NOW - AGES)
-    assert await cleared(harness, Leftover.CLAIM) == 0
+    assert await purge(harness, Leftover.CLAIM) == 0
 
 
 @pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
-async def test_created_and_imported_users_stay_without_events(
+async def test_created_and_imported_users_without_events_are_kept(
     harness: RetentionHarness, provenance: Provenance
 ) -> None:
-    user = await claimed(harness, provenance=provenance)
-    assert await cleared(harness, Leftover.EVENT) == 1
-    assert await cleared(harness, Leftover.CLAIM) == 0
+    user = await add_unverified_user(harness, provenance=provenance)
+    assert await purge(harness, Leftover.EVENT) == 1
+    assert await purge(harness, Leftover.CLAIM) == 0
     assert await harness.load_user(user.id) == user
 
 
-async def test_evicted_users_stay_without_events(harness: RetentionHarness) -> None:
-    user = await claimed(harness, "lost@example.org")
-    change = await moved(harness, user, NOW - AGES)
+async def test_evicted_users_without_events_are_kept(harness: RetentionHarness) -> None:
+    user = await add_unverified_user(harness, "lost@example.org")
+    change = await add_email_change(harness, user, NOW - AGES)
     async with harness.begin() as work:
         displaced = await work.users.evict_from_email(user.id, to=change.new_email)
-        await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=made(NOW - AGES), now=NOW - AGES))
-    assert await cleared(harness, Leftover.EVENT) == 2
-    assert [await cleared(harness, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
+        await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=id_at(NOW - AGES), now=NOW - AGES))
+    assert await purge(harness, Leftover.EVENT) == 2
+    assert [await purge(harness, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
     assert await harness.load_user(user.id) == displaced
 
 
-async def test_user_with_a_recent_link_stays(harness: RetentionHarness) -> None:
-    asking, idle = await claimed(harness, "asking@example.org"), await claimed(harness, "idle@example.org")
+async def test_an_unverified_user_with_a_recent_link_is_kept(harness: RetentionHarness) -> None:
+    asking, idle = (
+        await add_unverified_user(harness, "asking@example.org"),
+        await add_unverified_user(harness, "idle@example.org"),
+    )
     async with harness.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
-            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(at), now=at))
-    assert await cleared(harness, Leftover.CLAIM) == 1
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=id_at(at), now=at))
+    assert await purge(harness, Leftover.CLAIM) == 1
     assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
 
 
 async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHarness) -> None:
     for number in range(40):
-        user = await claimed(harness, f"login{number}@example.org")
+        user = await add_unverified_user(harness, f"login{number}@example.org")
         entering = new_session(user)
 
         async def enter(user: User = user, entering: Session = entering) -> object:
@@ -373,7 +382,7 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
                 return await work.sessions.open(entering, credential_version=1, event=login_event(entering))
 
         async def clear() -> object:
-            return await cleared(harness, Leftover.CLAIM)
+            return await purge(harness, Leftover.CLAIM)
 
         doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
         entered = (await run_concurrently(doings))[number % 2]
@@ -385,28 +394,28 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
 
 async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarness) -> None:
     for number in range(30):
-        user = await claimed(harness, f"link{number}@example.org")
+        user = await add_unverified_user(harness, f"link{number}@example.org")
         async with harness.begin() as work:
-            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=made(NOW), now=NOW))
+            await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=id_at(NOW), now=NOW))
 
         async def prove(user: User = user) -> object:
             async with harness.begin() as work:
                 return await work.users.verify_email(user.id, credential_version=1, now=NOW)
 
         async def clear() -> object:
-            return await cleared(harness, Leftover.CLAIM)
+            return await purge(harness, Leftover.CLAIM)
 
         _, proof, _ = await run_concurrently([clear, prove, clear])
         assert proof is not None
         assert await harness.load_user(user.id) == replace(user, verified=True)
 
 
-# -- changes of address, and events -----------------------------------------------------------------------
+# -- e-mail changes and events ----------------------------------------------------------------------------
 
 
-async def moved(harness: RetentionHarness, user: User, at: datetime) -> EmailChange:
+async def add_email_change(harness: RetentionHarness, user: User, at: datetime) -> EmailChange:
     change = EmailChange(
-        id=made(at),
+        id=id_at(at),
         user_id=user.id,
         old_email=user.email,
         new_email="new@example.org",
@@ -418,13 +427,16 @@ async def moved(harness: RetentionHarness, user: User, at: datetime) -> EmailCha
     return change
 
 
-async def test_changes_of_address_go_unless_their_account_is_on_its_way(harness: RetentionHarness) -> None:
+async def test_email_changes_are_purged_unless_their_user_is_evicted(harness: RetentionHarness) -> None:
     user = await harness.user()
-    displaced = await claimed(harness, "displaced@example.org")
+    displaced = await add_unverified_user(harness, "displaced@example.org")
     edge = NOW - retention.ADDRESS_CHANGE
-    young, _ = await moved(harness, user, edge), await moved(harness, user, edge - timedelta(milliseconds=1))
-    theirs = await moved(harness, displaced, NOW - AGES)
-    assert await cleared(harness, Leftover.ADDRESS_CHANGE) == 1
+    young, _ = (
+        await add_email_change(harness, user, edge),
+        await add_email_change(harness, user, edge - timedelta(milliseconds=1)),
+    )
+    theirs = await add_email_change(harness, displaced, NOW - AGES)
+    assert await purge(harness, Leftover.ADDRESS_CHANGE) == 1
     async with harness.begin() as work:
         assert list(await work.email_changes.by_user(user.id)) == [young]
         assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
@@ -432,48 +444,51 @@ async def test_changes_of_address_go_unless_their_account_is_on_its_way(harness:
 
 async def test_events_are_purged_after_their_retention_period(harness: RetentionHarness) -> None:
     user, edge = await harness.user(), NOW - retention.EVENT
-    young = AuditEvent.of(EventType.CREATED, user.id, id=made(edge), now=edge)
+    young = AuditEvent.of(EventType.CREATED, user.id, id=id_at(edge), now=edge)
     at = edge - timedelta(milliseconds=1)
     async with harness.begin() as work:
         await work.events.add(young)
-        for subject in (user.id, made(NOW)):
+        for subject in (user.id, id_at(NOW)):
             for action in (EventType.LOGGED_IN, EventType.CREATED):
-                await work.events.add(AuditEvent.of(action, subject, id=made(at), now=at))
-    assert await cleared(harness, Leftover.EVENT) == 4
+                await work.events.add(AuditEvent.of(action, subject, id=id_at(at), now=at))
+    assert await purge(harness, Leftover.EVENT) == 4
     async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [young]
 
 
-# -- in nobody's way --------------------------------------------------------------------------------------
+# -- concurrency ------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
 async def other_engine(migrated: str) -> AsyncIterator[AsyncEngine]:
-    made = sql_engine(migrated)
-    yield made
-    await made.dispose()
+    id_at = sql_engine(migrated)
+    yield id_at
+    await id_at.dispose()
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
 async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness, other_engine: AsyncEngine) -> None:
-    user, claims = await harness.user(), [await claimed(harness, f"claim{number}@example.org") for number in range(3)]
+    user, claims = (
+        await harness.user(),
+        [await add_unverified_user(harness, f"claim{number}@example.org") for number in range(3)],
+    )
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(3)]
     async with other_engine.begin() as holding:
         for table, id in (("sessions", over[1].id), ("users", claims[1].id)):
             await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
         with anyio.fail_after(30):
-            assert [await cleared(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [2, 2]
-    assert await left(harness, over) == [over[1]]
-    assert [await cleared(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [1, 1]
+            assert [await purge(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [2, 2]
+    assert await remaining(harness, over) == [over[1]]
+    assert [await purge(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [1, 1]
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
 async def test_login_between_check_and_removal_keeps_the_user(
     harness: RetentionHarness, other_engine: AsyncEngine
 ) -> None:
-    user, idle = await claimed(harness), await claimed(harness)
+    user, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with other_engine.begin() as connection:
-        await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # readers pass, lockers wait
+        await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # blocks other row locks, but not reads
         clearing = asyncio.create_task(harness.leftovers.clear(Leftover.CLAIM, now=NOW, after=None, limit=10))
         await waited_for(other_engine, connection)
         await connection.execute(insert(sessions).values(row_of_session(new_session(user))))

@@ -1,4 +1,4 @@
-"""No network can keep the others waiting: what the queue for hashing promises, against every history of pushes."""
+"""The queue for hashing is fair: no network can keep the others waiting, whatever the order of pushes."""
 
 from collections import Counter
 
@@ -13,7 +13,7 @@ HONEST = ["office", "home", "phone"]
 ATTACKERS = ["botnet"]
 
 
-class FairShares(RuleBasedStateMachine):
+class FairQueueMachine(RuleBasedStateMachine):
     """Attackers push as often as they like into a queue with room for eight; honest networks have one item each."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class FairShares(RuleBasedStateMachine):
         self.queue = FairQueue[int]()
         self.waiting: dict[int, str] = {}
         self.passed = {key: Counter[str]() for key in HONEST}
-        """Of each honest network that waits: how often each other was served since it came."""
+        """For each waiting honest network: how often each other network was served since it arrived."""
         self.number = 0
 
     def enter(self, key: str) -> bool:
@@ -30,7 +30,7 @@ class FairShares(RuleBasedStateMachine):
             dropped = self.queue.to_drop_for(key)
             if dropped is None:
                 return False
-            assert self.waiting[dropped] not in HONEST, "an honest network lost its only place"
+            assert self.waiting[dropped] not in HONEST, "an item of an honest network was dropped"
             self.queue.remove(self.waiting.pop(dropped), dropped)
         self.queue.push(key, self.number)
         self.waiting[self.number] = key
@@ -45,7 +45,7 @@ class FairShares(RuleBasedStateMachine):
     def ask(self, key: str) -> None:
         if key not in self.waiting.values():
             self.passed[key] = Counter()
-            assert self.enter(key), "there is always a place for somebody who has none"
+            assert self.enter(key), "a network without an item in the queue was refused"
 
     @precondition(lambda self: self.waiting)
     @rule()
@@ -64,13 +64,13 @@ class FairShares(RuleBasedStateMachine):
         self.queue.remove(self.waiting.pop(item), item)
 
     @invariant()
-    def nothing_is_lost(self) -> None:
+    def queue_holds_every_waiting_item(self) -> None:
         assert sum(map(len, self.queue._waiting.values())) == len(self.waiting) <= ROOM
         assert all(self.queue._waiting.values())
 
 
-test_a_fair_queue_serves_everybody_in_turn = FairShares.TestCase
-FairShares.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
+test_a_fair_queue_serves_keys_in_turn = FairQueueMachine.TestCase
+FairQueueMachine.TestCase.settings = settings(max_examples=200, stateful_step_count=40)
 
 
 @given(keys=st.lists(st.sampled_from("abc")))

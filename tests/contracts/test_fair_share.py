@@ -1,4 +1,4 @@
-"""Connections to the database: one for the works of a user, half of them for a site, and the rest for the others."""
+"""Fair use of connections: one for a user's units of work, half of the pool for a network, the rest for others."""
 
 import asyncio
 import contextvars
@@ -27,8 +27,8 @@ def store(database: Database) -> PostgresStore:
     return PostgresStore(database, blocklist=SpyingBlocklist(), nudge=list[UUID]().extend, deadline=60)
 
 
-class Works:
-    """Works that callers begin, and that last until the test lets them go on."""
+class OpenUnits:
+    """Units of work that stay open until `go_on` is set."""
 
     def __init__(self, store: PostgresStore) -> None:
         self._begin = store.begin
@@ -48,7 +48,7 @@ class Works:
 
 
 async def test_work_of_one_user_uses_one_connection(store: PostgresStore) -> None:
-    works, user = Works(store), uuid4()
+    works, user = OpenUnits(store), uuid4()
     own = [works.start(f"203.0.113.{number}", user) for number in range(2 * POOL_SIZE)]
     await wait_until(lambda: works.begun)
     other = works.start("198.51.100.1", uuid4())
@@ -60,7 +60,7 @@ async def test_work_of_one_user_uses_one_connection(store: PostgresStore) -> Non
 
 
 async def test_work_of_one_site_uses_half_of_the_connections(store: PostgresStore) -> None:
-    works = Works(store)
+    works = OpenUnits(store)
     own = [works.start(f"2001:db8:0:{number:x}::1", uuid4()) for number in range(2 * POOL_SIZE)]
     await wait_until(lambda: len(works.begun) == POOL_SIZE // 2)
     others = [works.start(f"198.51.100.{number}") for number in range(POOL_SIZE // 2)]
@@ -73,7 +73,7 @@ async def test_work_of_one_site_uses_half_of_the_connections(store: PostgresStor
 async def test_slow_work_of_the_same_user_is_refused_without_an_outage(
     store: PostgresStore, caplog: pytest.LogCaptureFixture
 ) -> None:
-    works, user = Works(store), uuid4()
+    works, user = OpenUnits(store), uuid4()
     first = works.start("203.0.113.7", user)
     await wait_until(lambda: works.begun)
     with pytest.raises(Refusal) as caught:
@@ -84,8 +84,8 @@ async def test_slow_work_of_the_same_user_is_refused_without_an_outage(
     await asyncio.gather(first, works.start("203.0.113.7", user))
 
 
-async def test_a_work_that_is_broken_off_gives_its_turn_back(store: PostgresStore) -> None:
-    works, user = Works(store), uuid4()
+async def test_a_cancelled_unit_of_work_releases_its_turn(store: PostgresStore) -> None:
+    works, user = OpenUnits(store), uuid4()
     for _ in range(3):
         first, waiting = works.start("203.0.113.7", user), works.start("203.0.113.7", user)
         await wait_until(lambda: works.begun)

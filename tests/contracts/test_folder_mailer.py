@@ -1,4 +1,4 @@
-"""Letters kept as files, alone or next to sending."""
+"""Mails written to files, instead of sending or as copies."""
 
 import asyncio
 from dataclasses import replace
@@ -18,7 +18,7 @@ from tests.support.smtp_servers import scripted
 pytestmark = pytest.mark.anyio
 
 
-async def test_a_folder_that_cannot_be_written_delays(tmp_path: Path) -> None:
+async def test_an_unwritable_folder_delays_the_mail(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(MailDelayed):
         await FolderMailer(tmp_path / "file", mail_from=FROM).send(LETTER)
@@ -50,7 +50,7 @@ def test_mails_of_a_session_are_copied_and_sent_over_one_connection(tmp_path: Pa
     assert len(list(tmp_path.glob("*.eml"))) == 2
 
 
-def test_names_of_files_follow_the_time_of_writing(tmp_path: Path) -> None:
+def test_files_sort_by_the_time_of_the_mail(tmp_path: Path) -> None:
     mailer = FolderMailer(tmp_path, mail_from=FROM)
     letters = [replace(LETTER, id=UUID(int=9 - n), written_at=datetime(2026, 1, n, tzinfo=UTC)) for n in (1, 2, 3)]
     for letter in reversed(letters):

@@ -1,4 +1,4 @@
-"""Hashes from elsewhere: each format against what its makers published, and nothing but the right password fits."""
+"""Imported password hashes: each format against published vectors, and only the right password matches."""
 
 import hashlib
 import threading
@@ -33,8 +33,8 @@ async def hasher() -> AsyncIterator[Argon2Hasher]:
 
 
 @pytest.fixture
-def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every argon2 that is computed, in order."""
+def verified_hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Every Argon2 hash that is verified, in order."""
     found: list[str] = []
     real = PasswordHasher.verify
 
@@ -46,8 +46,8 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return found
 
 
-def with_another_end(row: str) -> str:
-    """The same settings, another tag."""
+def with_another_tag(row: str) -> str:
+    """The same parameters with another tag."""
     signs = row.rstrip("=")
     return signs[:-8] + ("a" * 8 if signs[-8:] != "a" * 8 else "b" * 8) + row[len(signs) :]
 
@@ -61,13 +61,13 @@ def pbkdf2(password: str, *, rounds: int = 1000) -> str:
 
 
 @pytest.mark.parametrize("vector", STRONG, ids=str)
-async def test_a_published_hash_fits_its_password_alone(hasher: Argon2Hasher, vector: Vector) -> None:
+async def test_a_published_hash_matches_only_its_password(hasher: Argon2Hasher, vector: Vector) -> None:
     assert hasher.can_verify(vector.row)
     assert await hasher.import_hashes([vector.row]) == [vector.row]
     assert await hasher.verify(vector.password, vector.row) == OUTDATED
-    # bcrypt reads 72 bytes, so what is wrong stands in front.
+    # bcrypt reads 72 bytes, so the difference is at the start.
     assert await hasher.verify("x" + vector.password, vector.row) == WRONG
-    assert await hasher.verify(vector.password, with_another_end(vector.row)) == WRONG
+    assert await hasher.verify(vector.password, with_another_tag(vector.row)) == WRONG
 
 
 @pytest.mark.parametrize("vector", WEAK, ids=str)
@@ -109,7 +109,7 @@ async def test_imported_hashes_keep_their_order(hasher: Argon2Hasher) -> None:
     assert await hasher.import_hashes([]) == []
 
 
-async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_wrapping_runs_on_the_hashing_threads(monkeypatch: pytest.MonkeyPatch) -> None:
     threads = set()
     real = PasswordHasher.hash
 
@@ -125,7 +125,7 @@ async def test_wrapping_takes_turns_on_the_threads(monkeypatch: pytest.MonkeyPat
     narrow.close()
 
 
-# -- which bytes they hashed ------------------------------------------------------------------------------
+# -- Unicode normalization --------------------------------------------------------------------------------
 
 
 async def test_foreign_hash_verifies_the_typed_password_and_ours_nfc(hasher: Argon2Hasher) -> None:
@@ -141,43 +141,47 @@ async def test_foreign_hash_verifies_the_typed_password_and_ours_nfc(hasher: Arg
     assert await hasher.verify(NFD, wrapped) == OUTDATED
 
 
-async def test_better_auth_hashed_the_compatible_form(hasher: Argon2Hasher) -> None:
+async def test_hashes_of_better_auth_use_nfkc(hasher: Argon2Hasher) -> None:
     [ligature] = [vector.row for vector in STRONG if vector.password == "\ufb01"]
     assert await hasher.verify("fi", ligature) == OUTDATED
     assert await hasher.verify("f\u0131", ligature) == WRONG
 
 
 @pytest.mark.parametrize("password", [NFC, NFD, "e\u0301" * 64, "a\u0301\u0323", "\u212b" * 20])
-async def test_password_of_any_form_costs_one_hash(hasher: Argon2Hasher, judged: list[str], password: str) -> None:
+async def test_password_of_any_form_costs_one_hash(
+    hasher: Argon2Hasher, verified_hashes: list[str], password: str
+) -> None:
     ours = OURS.hash("x")
     for kept in (None, "", "nonsense", ours, "5f4dcc3b5aa765d61d8327deb882cf99"):
-        judged.clear()
+        verified_hashes.clear()
         assert await hasher.verify(password, kept) == WRONG
-        assert judged == [ours if kept == ours else hasher.decoy]
+        assert verified_hashes == [ours if kept == ours else hasher.decoy]
     [wrapped] = await hasher.import_hashes(["5f4dcc3b5aa765d61d8327deb882cf99"])
-    judged.clear()
+    verified_hashes.clear()
     assert await hasher.verify(password, wrapped) == WRONG
-    assert len(judged) == 1
+    assert len(verified_hashes) == 1
 
 
 @pytest.mark.parametrize("row", [pbkdf2("secret"), *(vector.row for vector in STRONG if vector.password == "test")])
-async def test_wrong_password_costs_one_of_our_hashes(hasher: Argon2Hasher, judged: list[str], row: str) -> None:
-    """HMAC takes a secret with NULs behind it for the secret."""
+async def test_wrong_password_costs_one_of_our_hashes(
+    hasher: Argon2Hasher, verified_hashes: list[str], row: str
+) -> None:
+    """HMAC treats a secret with trailing NULs as the secret."""
     for password in ("secret\0", "test\0", "\0", "x" * 2049):
-        judged.clear()
+        verified_hashes.clear()
         assert await hasher.verify(password, row) == WRONG
-        assert judged == [row if row.startswith("$argon2") else hasher.decoy]
+        assert verified_hashes == [row if row.startswith("$argon2") else hasher.decoy]
 
 
-async def test_no_password_is_no_password(hasher: Argon2Hasher, judged: list[str]) -> None:
+async def test_an_empty_hash_matches_no_password(hasher: Argon2Hasher, verified_hashes: list[str]) -> None:
     for password in ("", "!", "x"):
         for kept in ("", "!", "!AbCdEf", " "):
-            judged.clear()
+            verified_hashes.clear()
             assert await hasher.verify(password, kept) == WRONG
-            assert judged == [hasher.decoy]
+            assert verified_hashes == [hasher.decoy]
 
 
-# -- what is not taken ------------------------------------------------------------------------------------
+# -- refused hashes ---------------------------------------------------------------------------------------
 
 DEAR = [
     f"pbkdf2_sha256$2097153$salt${base64('00' * 32)}",
@@ -241,7 +245,7 @@ MALFORMED = [
     "bcrypt$" + "$2b$04$" + "." * 52,
     "bcrypt_sha256$$$2b$04$" + "." * 53,
     "bcrypt_sha1$$2b$04$" + "." * 53,
-    # Bits that are set where no salt and no tag has any: its library refuses the one, and nothing gives the other.
+    # Unused bits of the salt or the tag are set: libraries refuse the one and never produce the other.
     "$2b$04$" + "." * 21 + "/" + "." * 31,
     "$2b$04$" + "." * 52 + "/",
     "$1$ssssssss$" + "." * 21 + "2",
@@ -269,20 +273,20 @@ MALFORMED = [
 
 @pytest.mark.parametrize("row", [*DEAR, *MALFORMED])
 async def test_expensive_or_malformed_hash_never_matches_and_costs_one_hash(
-    hasher: Argon2Hasher, judged: list[str], row: str
+    hasher: Argon2Hasher, verified_hashes: list[str], row: str
 ) -> None:
     assert not hasher.can_verify(row)
     assert await hasher.import_hashes([row]) == [None]
     for password in ("", "password", "\ud800", "\0"):
-        judged.clear()
+        verified_hashes.clear()
         assert await hasher.verify(password, row) == WRONG
-        assert judged == [hasher.decoy]
+        assert verified_hashes == [hasher.decoy]
 
 
-async def test_cost_limits_are_exact(hasher: Argon2Hasher, judged: list[str]) -> None:
+async def test_cost_limits_are_exact(hasher: Argon2Hasher, verified_hashes: list[str]) -> None:
     assert all(map(hasher.can_verify, BEARABLE))
     assert await hasher.verify("x", f"$scrypt$ln=16,r=8,p=1${SALT64}${TAG64[:43]}") == WRONG
-    assert judged == []  # 64 MiB were there for it
+    assert verified_hashes == []  # it was affordable at 64 MiB
     assert hasher.can_verify(pbkdf2("x"))
     assert not hasher.can_verify(pbkdf2("x", rounds=999))
 

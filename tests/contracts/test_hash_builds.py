@@ -1,4 +1,4 @@
-"""Whatever build of argon2 is installed makes the hashes that all others make: a database outlives each of them."""
+"""The installed build of Argon2 computes the same hashes as others, because a database outlives each build."""
 
 import base64
 
@@ -21,7 +21,7 @@ KEPT = {
 }
 
 
-def test_the_vector_of_the_standard() -> None:
+def test_argon2_matches_the_test_vector_of_rfc_9106() -> None:
     """RFC 9106 section 5.3, the only one with a secret and associated data: four lanes, 32 KiB, three passes."""
     out, password, salt = ffi.new("uint8_t[]", 32), ffi.new("uint8_t[]", b"\1" * 32), ffi.new("uint8_t[]", b"\2" * 16)
     secret, also = ffi.new("uint8_t[]", b"\3" * 8), ffi.new("uint8_t[]", b"\4" * 12)
@@ -36,7 +36,7 @@ def test_the_vector_of_the_standard() -> None:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("anyio_backend", ["asyncio"])
-async def test_hashes_of_other_builds_fit() -> None:
+async def test_hashes_of_other_builds_verify() -> None:
     hasher = Argon2Hasher(threads=2, deadline=60)
     try:
         for number, (kept, password) in enumerate(KEPT.items()):
@@ -48,7 +48,7 @@ async def test_hashes_of_other_builds_fit() -> None:
 
 @pytest.mark.parametrize("memory", [8, 64, 1024, 19_456])
 @pytest.mark.parametrize("passes", [1, 2, 3])
-def test_hashes_are_those_that_others_make(memory: int, passes: int) -> None:
+def test_hashes_equal_those_of_other_builds(memory: int, passes: int) -> None:
     for password in (PASSWORD.encode(), b"", b"\0\xff" * 64):
         theirs = Argon2id(salt=SALT, length=32, iterations=passes, lanes=1, memory_cost=memory).derive(password)
         ours = hash_secret(password, SALT, passes, memory, 1, 32, Type.ID).decode()

@@ -1,4 +1,4 @@
-"""What a hasher promises of passwords and hashes: what fits, what is old, and that nothing else ever fits."""
+"""The password hasher: which hashes match, which are outdated, and that nothing else matches."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -28,7 +28,7 @@ async def hasher() -> AsyncIterator[Argon2Hasher]:
     hasher.close()
 
 
-async def test_a_password_fits_its_own_hash_only(hasher: Argon2Hasher) -> None:
+async def test_a_password_matches_its_own_hash_only(hasher: Argon2Hasher) -> None:
     kept = await hasher.hash(" pass word\u00e9 ")
     assert kept != await hasher.hash(" pass word\u00e9 ")
     assert await hasher.verify(" pass word\u00e9 ", kept) == FITS
@@ -87,7 +87,7 @@ async def test_one_hash_is_computed_for_any_number_of_candidates(
             assert len(computed) == 1, hashes
 
 
-async def test_only_our_own_present_hashes_give_their_salt(hasher: Argon2Hasher) -> None:
+async def test_only_own_current_hashes_share_their_salt(hasher: Argon2Hasher) -> None:
     old = PasswordHasher(memory_cost=32, time_cost=1, parallelism=1).hash("secret")
     for other in ("", "x", old, "$argon2id$", "$2b$04$" + "a" * 53):
         made = await hasher.hash("secret", like=other)
@@ -161,7 +161,7 @@ async def test_invalid_hash_matches_no_password(hasher: Argon2Hasher, password: 
         assert await hasher.verify(password, kept) == WRONG
 
 
-async def test_password_that_is_not_unicode_is_kept(hasher: Argon2Hasher) -> None:
+async def test_a_password_with_a_lone_surrogate_is_hashed_exactly(hasher: Argon2Hasher) -> None:
     kept = await hasher.hash("\ud800 lone surrogate")
     assert await hasher.verify("\ud800 lone surrogate", kept) == FITS
     assert (

@@ -1,4 +1,4 @@
-"""What a hasher promises when too much is asked of it: a no in time, nothing wasted, and a loop that stays free."""
+"""The hasher under load refuses in time, wastes no hashes, and does not block the event loop."""
 
 import asyncio
 import contextvars
@@ -41,7 +41,7 @@ def ask(hasher: Argon2Hasher) -> asyncio.Task[Verdict]:
     return asyncio.create_task(hasher.verify("x", None))
 
 
-async def overloaded(asked: asyncio.Task[Verdict]) -> bool:
+async def is_overloaded(asked: asyncio.Task[Verdict]) -> bool:
     with pytest.raises(Refusal) as refused:
         await asyncio.wait_for(asked, 10)
     return (refused.value.code, refused.value.retry_after) == (ErrorCode.OVERLOADED, 1)
@@ -52,8 +52,8 @@ async def test_caller_who_waits_too_long_is_refused_without_a_hash(gate: HashGat
     first = ask(hasher)
     await gate.begun()
     waiting = [ask(hasher) for _ in range(20)]
-    assert all([await overloaded(asked) for asked in waiting])
-    assert not first.done()  # it has begun long ago, and is worth its price
+    assert all([await is_overloaded(asked) for asked in waiting])
+    assert not first.done()  # it started long ago, so it is finished
     gate.free.set()
     assert await first == WRONG
     assert await ask(hasher) == WRONG
@@ -64,7 +64,7 @@ async def test_a_full_queue_refuses_at_once(gate: HashGate) -> None:
     hasher = gate.hasher(queue=2)
     welcome = [ask(hasher) for _ in range(3)]
     await gate.begun()
-    assert await overloaded(ask(hasher))
+    assert await is_overloaded(ask(hasher))
     gate.free.set()
     assert await asyncio.gather(*welcome) == [WRONG] * 3
     assert await asyncio.gather(*(ask(hasher) for _ in range(3))) == [WRONG] * 3
@@ -74,22 +74,22 @@ async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: Has
     hasher = gate.hasher(threads=2, queue=None)
     welcome = [ask(hasher) for _ in range(2 + 2 * 64)]
     await gate.begun()
-    assert await overloaded(ask(hasher))
+    assert await is_overloaded(ask(hasher))
     gate.free.set()
     assert await asyncio.gather(*welcome) == [WRONG] * 130
 
 
-# -- fair shares ------------------------------------------------------------------------------------------
+# -- fairness ---------------------------------------------------------------------------------------------
 
 
 def ask_from(ip: str, hasher: Argon2Hasher, password_hash: str | None = None, **more: Any) -> asyncio.Task[Verdict]:
-    """As if a request came from there."""
+    """Verify a password as a request from this address would."""
     context = contextvars.copy_context()
     context.run(serve, Caller(ip=ip, **more))
     return asyncio.create_task(hasher.verify("x", password_hash), context=context)
 
 
-def note(done: list[str], ip: str, _: object) -> None:
+def record(done: list[str], ip: str, _: object) -> None:
     done.append(ip)
 
 
@@ -100,12 +100,12 @@ async def test_a_network_with_many_hashes_does_not_delay_other_networks(gate: Ha
     attackers = [f"203.0.113.{number}" for number in range(3)]
     honest = [f"198.51.100.{number}" for number in range(4)]
     for ip in [ip for ip in attackers for _ in range(15)] + honest:
-        ask_from(ip, hasher).add_done_callback(partial(note, done, ip))
+        ask_from(ip, hasher).add_done_callback(partial(record, done, ip))
     await asyncio.sleep(0)
     gate.free.set()
     await working
     await wait_until(lambda: len(done) == 45 + 4)
-    # One of each attacker, then the honest ones, in whatever order their results are noticed.
+    # One of each attacker, then the honest networks; results may be seen in any order.
     assert set(honest) <= set(done[:10])
 
 
@@ -115,10 +115,10 @@ async def test_a_full_queue_drops_the_newest_job_of_the_largest_network(gate: Ha
     await gate.begun()
     crowd = [ask_from("203.0.113.7", hasher) for _ in range(4)]
     await asyncio.sleep(0)
-    assert await overloaded(ask_from("203.0.113.7", hasher))
+    assert await is_overloaded(ask_from("203.0.113.7", hasher))
     others = [ask_from(f"198.51.100.{number}", hasher) for number in range(3)]
-    assert [await overloaded(dropped) for dropped in crowd[:0:-1]] == [True] * 3
-    assert await overloaded(ask_from("198.51.100.9", hasher))  # nobody has more than one
+    assert [await is_overloaded(dropped) for dropped in crowd[:0:-1]] == [True] * 3
+    assert await is_overloaded(ask_from("198.51.100.9", hasher))  # no network has more than one
     gate.free.set()
     assert await asyncio.gather(working, crowd[0], *others) == [WRONG] * 5
 
@@ -128,7 +128,7 @@ async def test_networks_of_one_site_share_a_turn(gate: HashGate) -> None:
     working = ask(hasher)
     await gate.begun()
     for ip in [f"2001:db8:0:{number:x}::1" for number in range(40)] + ["198.51.100.1"]:
-        ask_from(ip, hasher).add_done_callback(partial(note, done, ip))
+        ask_from(ip, hasher).add_done_callback(partial(record, done, ip))
     await asyncio.sleep(0)
     gate.free.set()
     await working
@@ -142,14 +142,14 @@ async def test_disconnected_caller_leaves_the_queue(gate: HashGate) -> None:
     await gate.begun()
     gone = asyncio.Event()
 
-    async def hung_up() -> None:
+    async def disconnected() -> None:
         await gone.wait()
 
-    waiting = ask_from("203.0.113.7", hasher, hung_up=hung_up)
+    waiting = ask_from("203.0.113.7", hasher, hung_up=disconnected)
     await asyncio.sleep(0)
-    assert await overloaded(ask_from("203.0.113.7", hasher))
+    assert await is_overloaded(ask_from("203.0.113.7", hasher))
     gone.set()
-    assert await overloaded(waiting)
+    assert await is_overloaded(waiting)
     waiting = ask_from("203.0.113.7", hasher)
     gate.free.set()
     assert [await working, await waiting] == [WRONG] * 2
@@ -197,15 +197,15 @@ async def test_own_hashes_are_never_expensive() -> None:
 async def test_expensive_imported_hashes_do_not_delay_other_logins(
     gate: HashGate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Ten guesses at imported accounts are under way, and every other login is served."""
+    """Ten guesses at imported accounts are in progress, and every other login is served."""
     slow, release = list[int](), threading.Event()
 
-    def bcrypted(*_: object) -> bytes:
+    def blocking_bcrypt(*_: object) -> bytes:
         slow.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
         assert release.wait(10)
         return b""
 
-    monkeypatch.setattr("adapters.passwords.foreign_digests.bcrypt.hashpw", bcrypted)
+    monkeypatch.setattr("adapters.passwords.foreign_digests.bcrypt.hashpw", blocking_bcrypt)
     gate.free.set()
     for threads in (1, 2):
         hasher = gate.hasher(threads=threads)
@@ -220,28 +220,28 @@ async def test_expensive_imported_hashes_do_not_delay_other_logins(
         assert set(slow) == {19}
 
 
-async def test_cancelled_callers_free_their_place(gate: HashGate) -> None:
+async def test_cancelled_callers_free_their_place_in_the_queue(gate: HashGate) -> None:
     hasher = gate.hasher(queue=1)
     working = ask(hasher)
     await gate.begun()
     for _ in range(50):
         waiting = ask(hasher)
         await asyncio.sleep(0)
-        assert await overloaded(ask(hasher))
+        assert await is_overloaded(ask(hasher))
         waiting.cancel()
         await asyncio.wait([waiting])
     working.cancel()
     await asyncio.wait([working])
     waiting = ask(hasher)
     await asyncio.sleep(0)
-    assert await overloaded(ask(hasher))  # the hash that has begun still has its place
+    assert await is_overloaded(ask(hasher))  # the hash that has started still counts
     gate.free.set()
     assert await waiting == WRONG
     assert await asyncio.gather(*(ask(hasher) for _ in range(2))) == [WRONG] * 2
     assert len(gate.threads) == 4
 
 
-async def test_a_job_that_fails_gives_its_place_back(gate: HashGate, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_failed_job_frees_its_place_in_the_queue(gate: HashGate, monkeypatch: pytest.MonkeyPatch) -> None:
     hasher = gate.hasher(queue=0)
     gate.free.set()
     monkeypatch.setattr(HashGate, "hash", lambda *_, **__: 1 // 0)
@@ -252,7 +252,7 @@ async def test_a_job_that_fails_gives_its_place_back(gate: HashGate, monkeypatch
     assert await ask(hasher) == WRONG
 
 
-async def test_the_loop_runs_on_while_hashes_are_made(gate: HashGate) -> None:
+async def test_the_event_loop_is_not_blocked_by_hashing(gate: HashGate) -> None:
     hasher = gate.hasher(threads=2)
     asked = [ask(hasher) for _ in range(8)]
     await gate.begun()
@@ -263,7 +263,7 @@ async def test_the_loop_runs_on_while_hashes_are_made(gate: HashGate) -> None:
     assert await asyncio.gather(*asked) == [WRONG] * 8
 
 
-async def test_hashes_run_on_few_threads_that_step_back(gate: HashGate) -> None:
+async def test_hashes_run_on_few_threads_of_low_priority(gate: HashGate) -> None:
     hasher = gate.hasher(threads=2)
     gate.free.set()
     assert await asyncio.gather(*(hasher.verify(str(n), None) for n in range(64))) == [WRONG] * 64
@@ -282,11 +282,11 @@ async def test_closing_finishes_started_jobs_and_refuses_the_rest(gate: HashGate
     waiting = ask(hasher)
     await asyncio.sleep(0)
     closing = asyncio.create_task(asyncio.to_thread(hasher.close))
-    assert await overloaded(waiting)
+    assert await is_overloaded(waiting)
     gate.free.set()
     assert await working == WRONG
     await closing
-    assert await overloaded(ask(hasher))
+    assert await is_overloaded(ask(hasher))
 
 
 async def test_sixty_four_concurrent_callers_get_their_own_result() -> None:

@@ -1,4 +1,4 @@
-"""Every statement that callers wait for finds its rows by an index, in a house with many users."""
+"""Every statement of a request finds its rows by an index, in a database with many users."""
 
 import asyncio
 import re
@@ -89,8 +89,8 @@ class PlanProbe:
     recorder: StatementRecorder
 
     async def plans(self, *, but: str = r"^\b$") -> list[str]:
-        """How the statements since the last time were found, with the parameters they had, without those in which
-        this is found."""
+        """The plans of the statements since the last call, with their parameters, except those that contain
+        `without`."""
         asked = [(sql, given) for sql, given in self.recorder.take() if not re.search(but, sql)]
         plans = []
         async with self.engine.connect() as connection:
@@ -118,7 +118,7 @@ async def probe(migrated: str, engine: AsyncEngine) -> AsyncIterator[PlanProbe]:
 
 
 def by_index(plans: list[str]) -> bool:
-    """Rows are looked up; nothing is read from beginning to end."""
+    """Assert that no plan reads a whole table."""
     assert plans
     for plan in plans:
         assert "Seq Scan" not in plan, plan
@@ -160,7 +160,7 @@ async def test_users_are_looked_up_by_index(probe: PlanProbe) -> None:
     assert by_index(await probe.plans())
 
 
-async def test_pages_are_turned_by_index(probe: PlanProbe) -> None:
+async def test_pages_are_read_by_index(probe: PlanProbe) -> None:
     half = UUID(int=1 << 127)
     async with probe.store.begin() as work:
         for query in ("", "user7", "user77@", "nobody", "u_er", "user"):
@@ -190,7 +190,7 @@ async def test_users_are_verified_and_changed_by_index(probe: PlanProbe) -> None
     assert by_index(await probe.plans(but="^(INSERT|SAVEPOINT|ROLL|RELEASE)"))
 
 
-async def test_bulk_import_works_by_index(probe: PlanProbe) -> None:
+async def test_bulk_import_uses_indexes(probe: PlanProbe) -> None:
     user = await user_of(probe, 7)
     known = [replace(user, id=UUID(int=n), email=f"user{n}@example.org") for n in range(1, 11)]
     fresh = [
@@ -211,7 +211,7 @@ async def test_bulk_import_works_by_index(probe: PlanProbe) -> None:
     assert by_index(await probe.plans(but="^INSERT"))
 
 
-async def test_sessions_are_opened_moved_and_ended_by_index(probe: PlanProbe) -> None:
+async def test_sessions_are_opened_advanced_and_ended_by_index(probe: PlanProbe) -> None:
     user, session = await user_of(probe, 7), await session_of(probe, 7)
     renewals = PostgresRenewals(probe.database)
     assert await renewals.advance(session, generation=1, now=NOW, lifetimes=LIFETIMES) is not None
@@ -310,7 +310,7 @@ FROM generate_series(1, :many) n
 """
 
 
-async def test_events_are_listed_and_forgotten_by_index(probe: PlanProbe) -> None:
+async def test_events_are_listed_and_deleted_by_index(probe: PlanProbe) -> None:
     async with probe.engine.begin() as connection:
         await connection.execute(text(EVENTS), {"now": NOW, "many": MANY})
     async with probe.engine.connect() as connection:
@@ -343,7 +343,7 @@ async def test_the_backlog_is_counted_by_index(probe: PlanProbe) -> None:
     backlog = PostgresBacklog(probe.database, clock=lambda: NOW + timedelta(hours=1))
     assert await backlog.look() == Backlog(160, 40, overdue=timedelta(hours=1), oldest=timedelta(hours=1))
     [(_, given)] = probe.recorder.statements
-    assert given == ()  # so that it is planned as here however often it comes
+    assert given == ()  # so that each execution is planned as here
     assert by_index(await probe.plans())
 
 
@@ -371,7 +371,7 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
     probe.recorder.take()
     found = await PostgresLeftovers(probe.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
     assert found.removed >= 200
-    assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read from start to end
+    assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read by a sequential scan
 
 
 async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
@@ -382,7 +382,7 @@ async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) ->
         await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
     probe.recorder.take()
     for kind in (kind for kind in Leftover if kind is not Leftover.DELETED_USER):
-        # Ids are random here, so it has to be late for many of them to be old.
+        # Ids are random here, so only a late time makes many of them old.
         for now in (NOW, NOW.replace(year=9000)):
             found = await leftovers.clear(kind, now=now, after=UUID(int=1 << 124), limit=200)
             assert (found.removed > 0) is (now > NOW), kind

@@ -1,4 +1,4 @@
-"""What an access token says, and that nothing else is believed, whoever signed it (RFC 7519, RFC 9068 section 4)."""
+"""Claims of an access token: only these are accepted, even if signed by our key (RFC 7519, RFC 9068 section 4)."""
 
 import json
 from dataclasses import replace
@@ -61,7 +61,7 @@ def test_every_claim_is_required_and_has_its_type(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["iss", "aud", "client_id", "sub", "sid", "jti", "role"])
-def test_texts_are_compared_whole(name: str) -> None:
+def test_string_claims_must_match_exactly(name: str) -> None:
     right = CLAIMS[name]
     for wrong in (
         right[:-1],
@@ -79,7 +79,7 @@ def test_texts_are_compared_whole(name: str) -> None:
 
 
 @pytest.mark.parametrize("aud", [[], ["evil"], [CLAIMS["aud"] + "/"], [CLAIMS["aud"], None], [[CLAIMS["aud"]]], {}])
-def test_audience_has_to_hold_the_issuer_and_names_alone(aud: object) -> None:
+def test_an_audience_without_the_issuer_or_with_other_values_is_refused(aud: object) -> None:
     assert claiming(aud=aud) is ErrorCode.TOKEN_INVALID
 
 
@@ -90,7 +90,7 @@ def test_audience_lists_the_issuer_and_configured_names() -> None:
         made = codec(audience=names)
         found = jwt.decode(made.encode(token), options=UNVERIFIED)["aud"]
         assert made.claims(token)["aud"] == found
-        # Processes that are set otherwise take it, while they are restarted one by one.
+        # Processes with other settings accept it, while they are restarted one by one.
         assert [it.decode(made.encode(token)) for it in (made, codec(), codec(audience=("z",)))] == [token] * 3
         return found
 
@@ -99,7 +99,7 @@ def test_audience_lists_the_issuer_and_configured_names() -> None:
     assert aud("notes", ISSUER, "https://api.example.org", "notes") == [ISSUER, "notes", "https://api.example.org"]
 
 
-def test_times_are_exact() -> None:
+def test_time_claims_are_checked_to_the_second() -> None:
     assert claiming(exp=AT + 1) is None
     assert claiming(iat=AT - 600, exp=AT) is claiming(iat=AT - 600, exp=AT - 1) is ErrorCode.TOKEN_EXPIRED
     assert code(forged({**CLAIMS, "exp": AT + 1}), now=NOW + timedelta(microseconds=999_999)) is None

@@ -1,4 +1,4 @@
-"""Who may have signed an access token, and how: exactly as its own header would have been written (RFC 8725)."""
+"""Headers and signatures of an access token: only exactly our own form is accepted (RFC 8725)."""
 
 import base64
 import hashlib
@@ -23,14 +23,14 @@ from tests.support.forging import ED, HEADER, KEYS, P256, RSA, code, codec, forg
 
 
 @pytest.mark.parametrize("typ", [None, "", "JWT", "at+JWT", "AT+JWT", "application/at+jwt", "rt+jwt", ["at+jwt"], 1])
-def test_the_type_is_exact(typ: object) -> None:
+def test_another_token_type_is_refused(typ: object) -> None:
     assert code(forged(header={**HEADER, "typ": typ})) is ErrorCode.TOKEN_INVALID
 
 
 @pytest.mark.parametrize(
     "alg", ["none", "None", "nOnE", "", None, "HS256", "ES256", "RS256", "PS256", "Ed25519", "eddsa", ["EdDSA"]]
 )
-def test_the_algorithm_is_that_of_the_key(alg: object) -> None:
+def test_an_algorithm_other_than_that_of_the_key_is_refused(alg: object) -> None:
     for sign in (ED.sign, lambda _: b"", lambda body: hashlib.sha256(body).digest()):
         assert code(forged(header={**HEADER, "alg": alg}, sign=sign)) is ErrorCode.TOKEN_INVALID
     for other in KEYS[1:]:
@@ -44,7 +44,7 @@ def test_the_algorithm_is_that_of_the_key(alg: object) -> None:
 
 
 @pytest.mark.parametrize("family", ["HS256", "HS384", "HS512"])
-def test_a_public_key_is_no_secret(family: str) -> None:
+def test_a_public_key_used_as_hmac_secret_is_refused(family: str) -> None:
     def mac(secret: bytes, body: bytes) -> bytes:
         return hmac.digest(secret, body, family.replace("HS", "sha"))
 
@@ -60,8 +60,8 @@ def test_a_public_key_is_no_secret(family: str) -> None:
 
 
 @pytest.mark.parametrize("private", [ED, P256, RSA], ids=["EdDSA", "ES256", "RS256"])
-def test_a_signature_fits_the_algorithm_and_the_key(private: PrivateKey) -> None:
-    """Each header names a key of ours and an algorithm; what signs is a key of ours too."""
+def test_a_signature_must_match_the_key_and_algorithm_of_the_header(private: PrivateKey) -> None:
+    """Each header names one of our keys and an algorithm; another of our keys may have signed."""
     own = SigningKey.of(private)
     for key in KEYS:
         for alg in (*Algorithm, "PS256", "RS384", "RS512", "ES384", "Ed25519", "HS256", "none"):
@@ -84,7 +84,7 @@ def test_rs256_signs_with_pkcs1_v15() -> None:
     modulus, right = RSA.public_key().public_numbers().n, signing(RSA)
 
     def shifted(body: bytes) -> bytes:
-        """The same number modulo n, in one byte more."""
+        """The same number modulo n, one byte longer."""
         return (int.from_bytes(right(body), "big") + modulus).to_bytes(257, "big")
 
     for wrong in (shifted, lambda body: b"\0" + right(body), lambda body: right(body)[1:], lambda _: bytes(256)):
@@ -152,7 +152,7 @@ def test_other_serialisations_are_refused() -> None:
         assert code(text) is ErrorCode.TOKEN_INVALID
 
 
-def test_a_signature_with_p256_has_no_twin() -> None:
+def test_a_p256_signature_with_high_s_is_refused() -> None:
     order = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
     header = {"alg": "ES256", "kid": KEYS[1].kid, "typ": "at+jwt"}
 
@@ -183,7 +183,7 @@ def test_the_first_private_key_signs_and_all_verify() -> None:
             codec(**wrong)
 
 
-def test_the_key_set_shows_public_parts_with_their_thumbprints() -> None:
+def test_the_key_set_has_public_keys_with_their_thumbprints() -> None:
     keys = codec().jwks()["keys"]
     assert [sorted(key) for key in keys] == [
         ["alg", "crv", "kid", "kty", "use", "x"],

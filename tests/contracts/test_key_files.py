@@ -1,4 +1,4 @@
-"""Which keys are loaded from PEM files, in what order, and how a new one is made."""
+"""Which keys are loaded from PEM files, in what order, and how a new key is created."""
 
 import os
 import shutil
@@ -63,7 +63,7 @@ def test_a_folder_is_read_from_newest_to_oldest(tmp_path: Path) -> None:
         ["\u0663.pem", "2026-01.pem", "2999-12.pem"],
     ],
 )
-def test_names_tell_which_key_is_newer(tmp_path: Path, names: list[str]) -> None:
+def test_file_names_order_keys_of_the_same_time(tmp_path: Path, names: list[str]) -> None:
     for name in reversed(names):
         (tmp_path / name).write_bytes(private_pem(ed25519.Ed25519PrivateKey.generate()))
     held = key_entries(read_keys(tmp_path).values())
@@ -71,7 +71,7 @@ def test_names_tell_which_key_is_newer(tmp_path: Path, names: list[str]) -> None
     assert make_key(tmp_path) == key_entries(read_keys(tmp_path).values())[0].files[0]
 
 
-def test_the_half_that_signs_counts(tmp_path: Path) -> None:
+def test_a_public_file_never_replaces_an_older_private_key(tmp_path: Path) -> None:
     put(tmp_path, "new.pub.pem", public_pem(ED))
     put(tmp_path, "old.pem", private_pem(ED), age=10)
     [key] = load_keys(tmp_path)
@@ -176,7 +176,7 @@ def test_a_private_key_is_required(tmp_path: Path) -> None:
         load_keys(put(tmp_path, "ed.pem", public_pem(ED)))
 
 
-def test_a_new_key_is_private_whole_and_first(tmp_path: Path) -> None:
+def test_a_new_key_is_readable_by_the_owner_only_and_loaded_first(tmp_path: Path) -> None:
     folder = tmp_path / "deep" / "keys"
     made = [make_key(folder) for _ in range(5)]
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
@@ -198,7 +198,7 @@ def test_new_key_keeps_the_algorithm_unless_another_is_chosen(tmp_path: Path, al
     assert algorithms() == [alg, alg]
     for other in Algorithm:
         make_key(tmp_path, other)
-        # A public half, whatever it is, signs nothing; nor does a broken file.
+        # Neither a public key of any kind nor a broken file can sign.
         put(tmp_path, "2998-01.pem", public_pem(ED))
         put(tmp_path, "2998-02.pem", b"")
         make_key(tmp_path)
@@ -227,7 +227,7 @@ def test_new_key_is_newest_whatever_the_clock_says(tmp_path: Path) -> None:
         assert load_keys(tmp_path)[0].kid in made.name
 
 
-def test_a_new_key_belongs_to_whom_the_last_belonged(tmp_path: Path) -> None:
+def test_a_new_key_has_the_owner_of_the_previous_key(tmp_path: Path) -> None:
     owner = (4711, 4712) if os.geteuid() == 0 else (os.geteuid(), os.getegid())
     os.chown(put(tmp_path, "old.pem", private_pem(P256)), *owner)
     made = make_key(tmp_path).stat()
@@ -245,7 +245,7 @@ def test_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
     names = {file.name: it is first[file] for file, it in again.items()}
     assert names == {"a.pem": True, "b.pem": True, "c.pem": True, "e.pem": False}
     assert [it.problem for it in again.values()] == [it.problem for it in first.values()]
-    # The same size and the same time of writing: still another file.
+    # The same size and modification time, but another file.
     put(tmp_path, "new", private_pem(ed25519.Ed25519PrivateKey.generate())).rename(tmp_path / "a.pem")
     [key] = key_entries(read_keys(tmp_path, first).values())
     assert key.key.kid != SigningKey.of(ED).kid
@@ -282,8 +282,8 @@ def test_odd_file_is_reported_and_never_opened(tmp_path: Path, odd: str) -> None
 
 
 @pytest.mark.parametrize("seconds", [-(2**43), -1, 2**38, 2**43])
-def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> None:
-    """Not every file system keeps such a one, so the test says it itself."""
+def test_a_file_time_out_of_range_is_accepted(tmp_path: Path, seconds: int) -> None:
+    """Not every file system stores such a time, so the test sets it in the value."""
     [it] = read_keys(put(tmp_path, "a.pem", private_pem(ED))).values()
     [key] = key_entries([replace(it, changed=seconds * 10**9)])
     assert key.key.kid == SigningKey.of(ED).kid
@@ -291,7 +291,7 @@ def test_a_time_that_no_calendar_has_is_a_time(tmp_path: Path, seconds: int) -> 
     assert key.since + timedelta(days=300) > key.since
 
 
-def test_since_when_a_key_lies_there(tmp_path: Path) -> None:
+def test_a_key_has_the_time_of_its_newest_use(tmp_path: Path) -> None:
     made_long_ago = put(tmp_path, "a.pem", private_pem(ED), age=AT - 1)
     [key] = key_entries(read_keys(tmp_path).values())
     assert key.since.timestamp() == pytest.approx(made_long_ago.stat().st_ctime)

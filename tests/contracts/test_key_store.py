@@ -1,4 +1,4 @@
-"""Keys that come and go while a process runs: what verifies, what signs, and what others can cause."""
+"""Keys that are added and removed while a process runs: which verify, which one signs, and what others can cause."""
 
 import os
 import shutil
@@ -32,7 +32,7 @@ def signed_by(key: Ed25519PrivateKey) -> str:
 
 
 class Process:
-    """One that signs and verifies; its time passes when it is told."""
+    """A process that signs and verifies, with a clock that the test moves."""
 
     def __init__(self, path: Path) -> None:
         self.ticks = 500.0
@@ -61,14 +61,14 @@ class Process:
         self.keys.reload()
 
     def verifies(self, key: Ed25519PrivateKey) -> bool:
-        """By token, which is always right but for its key."""
+        """Whether a token signed by this key is accepted."""
         try:
             return self.codec.decode(signed_by(key)) == TOKEN
         except Refusal as refusal:
             return refusal.code is not ErrorCode.TOKEN_INVALID
 
     def signs(self, key: Ed25519PrivateKey) -> bool:
-        """And says so in the header."""
+        """Whether new tokens are signed by this key and name it in the header."""
         try:
             return codec(keys=[SigningKey.of(key)]).decode(self.codec.encode(TOKEN)) == TOKEN
         except Refusal:
@@ -108,7 +108,7 @@ def test_unchanged_keys_are_the_same_object(folder: Path, process: Process) -> N
     assert process.keys.current() is now
 
 
-def test_each_of_several_new_keys_waits_for_itself(folder: Path, process: Process) -> None:
+def test_each_new_key_waits_for_its_own_delay(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B))
     process.reload()
     put(folder, "c.pem", private_pem(C))
@@ -135,7 +135,7 @@ def test_a_removed_key_is_dropped_with_its_tokens(folder: Path, process: Process
     assert process.signs(B)
 
 
-def test_after_a_leak_there_is_no_waiting(folder: Path, process: Process) -> None:
+def test_a_new_key_signs_at_once_if_the_signing_key_is_removed(folder: Path, process: Process) -> None:
     put(folder, "b.pem", private_pem(B))
     put(folder, "c.pem", private_pem(C))
     (folder / "a.pem").unlink()
@@ -160,7 +160,7 @@ def test_a_single_file_can_be_replaced(tmp_path: Path) -> None:
     assert (process.verifies(A), process.signs(B)) == (False, True)
 
 
-# -- a process that starts --------------------------------------------------------------------------------
+# -- start ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -172,7 +172,7 @@ def test_a_single_file_can_be_replaced(tmp_path: Path) -> None:
         ({"a": DELAY, "b": -3600}, "a"),
         ({"a": 20, "b": 10}, "a"),
         ({"b": 0}, "b"),
-        # Written together, as kubelet does when a pod starts, in whatever order.
+        # Written together in any order, as kubelet does when a pod starts.
         ({"a": 0, "b": 0.01}, "a"),
         ({"a": 0.01, "b": 0}, "a"),
         ({"a": -3600, "b": 0}, "a"),
@@ -182,7 +182,9 @@ def test_a_single_file_can_be_replaced(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_a_process_starts_with_a_key_that_others_know(tmp_path: Path, ages: dict[str, float], signs: str) -> None:
+def test_a_process_starts_with_a_key_that_other_processes_have_loaded(
+    tmp_path: Path, ages: dict[str, float], signs: str
+) -> None:
     keys = {"a": A, "b": B, "c": C}
     for name, age in ages.items():
         put(tmp_path, f"{name}.pem", private_pem(keys[name]), age=age)
@@ -193,7 +195,7 @@ def test_a_process_starts_with_a_key_that_others_know(tmp_path: Path, ages: dict
 
 
 def test_file_times_never_choose_the_signing_key(tmp_path: Path) -> None:
-    """Kubelet, git, a copy or a restore write all files again, with whatever times."""
+    """Kubelet, git, a copy or a restore write all files again, with arbitrary times."""
     for name, key in (("2026-01.pem", A), ("2026-06.pem", B)):
         put(tmp_path, name, private_pem(key), age=OLD)
     process = Process(tmp_path)
@@ -218,7 +220,7 @@ def test_start_requires_usable_files(folder: Path) -> None:
 
 
 def test_token_of_an_unknown_key_is_refused_without_reading_files(folder: Path, process: Process) -> None:
-    """Whoever is asked to verify stands on the event loop, and must not wait for a disk."""
+    """Verification runs on the event loop and must not wait for a disk."""
     put(folder, "b.pem", private_pem(B))
     process.ticks += 3600
     strangers = [Ed25519PrivateKey.generate() for _ in range(1000)]
@@ -229,7 +231,7 @@ def test_token_of_an_unknown_key_is_refused_without_reading_files(folder: Path, 
     assert (process.verifies(B), process.verifies(A), process.shown()) == (True, True, [kid(B), kid(A)])
 
 
-# -- trouble ----------------------------------------------------------------------------------------------
+# -- errors -----------------------------------------------------------------------------------------------
 
 
 def swap_for_file(folder: Path) -> None:
@@ -267,7 +269,7 @@ def test_unreadable_keys_change_nothing_and_are_logged_once(
     [record] = caplog.records
     assert (record.levelname, str(folder) in record.getMessage()) == ("ERROR", True)
     assert not any(line in caplog.text for line in (private_pem(A) + HALF).decode().splitlines()[1:-1])
-    # What is put right is taken up.
+    # A repaired file is loaded.
     folder.unlink() if folder.is_file() else shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     put(folder, "b.pem", private_pem(B))
@@ -294,7 +296,7 @@ def test_unreadable_folder_is_not_an_empty_one(
 
 @contextmanager
 def unprivileged() -> Iterator[None]:
-    """Root reads whatever it likes."""
+    """Root can read every file."""
     me = os.geteuid()
     os.seteuid(65534 if me == 0 else me)
     try:
@@ -312,7 +314,7 @@ def test_unreadable_file_does_not_keep_a_leaked_key_valid(folder: Path) -> None:
     (folder / "B.pem").unlink()
     process.reload()
     assert (process.signs(A), process.verifies(B)) == (True, False)
-    # Later trouble with the same file is trouble still.
+    # A later problem with the same file is logged again.
     put(folder, "a.pem", HALF + b"more")
     put(folder, "c.pem", private_pem(C), age=OLD)
     process.reload()

@@ -37,13 +37,13 @@ GUARDS = [
     "publish under this server's lease",
     "publisher waits",
 ]
-"""Random histories miss each of these soon; what needs a rarer history is in `SCENARIOS`."""
+"""Guards whose absence random histories soon reveal; `SCENARIOS` covers those that need a rarer history."""
 
 process = st.integers(0, PROCESSES - 1)
 server = st.integers(0, 1)
 
 
-class Histories(RuleBasedStateMachine):
+class HistoryMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.world = Simulation(processes=PROCESSES)
@@ -114,7 +114,7 @@ class Histories(RuleBasedStateMachine):
         self.world.check()
 
 
-TestHistories = Histories.TestCase
+TestHistories = HistoryMachine.TestCase
 TestHistories.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
 
 
@@ -177,7 +177,7 @@ def test_without_a_guard_a_random_history_trusts_an_incomplete_copy(guard: str) 
     assert any(violates(partial(random_history, seed, without=guard)) for seed in range(3000))
 
 
-# -- histories that are rare ------------------------------------------------------------------------------
+# -- rare histories ---------------------------------------------------------------------------------------
 
 
 def violates(history: Callable[[], object]) -> bool:
@@ -299,7 +299,7 @@ def test_rare_history_is_safe_and_violates_without_its_guard(guard: str) -> None
     assert violates(lambda: history(Simulation(without=guard)))
 
 
-# -- what does not concern safety -------------------------------------------------------------------------
+# -- other properties -------------------------------------------------------------------------------------
 
 
 def test_an_undisturbed_process_trusts_the_lease_after_its_first_renewal() -> None:
@@ -330,7 +330,7 @@ def test_a_demoted_server_is_promoted_again_after_the_reelection_delay() -> None
         assert action == (Promote("a1", other) if promoted else Stop("another server is the primary", reconnect=True))
 
 
-def test_a_revocation_is_in_force_under_a_lease_or_after_lease_and_margin() -> None:
+def test_a_revocation_takes_effect_under_a_lease_or_after_lease_and_margin() -> None:
     assert publish_delay(TIMING, started=5, under_lease=True, now=5) is None
     assert publish_delay(TIMING, started=5, under_lease=False, now=5) == 0.05
     assert publish_delay(TIMING, started=5, under_lease=False, now=6.19) == pytest.approx(0.01)

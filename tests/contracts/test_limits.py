@@ -1,4 +1,4 @@
-"""How often is too often: exactly as often as the table says, whoever counts."""
+"""Rate limits: every limiter admits exactly as many attempts as the table of limits says."""
 
 import asyncio
 from collections import defaultdict
@@ -148,7 +148,7 @@ async def test_refused_attempts_are_not_counted(limiter: LimiterHarness) -> None
     assert await limiter.room(LOGIN) == 10
 
 
-async def test_clock_set_back_starts_afresh(limiter: LimiterHarness) -> None:
+async def test_attempts_are_forgotten_after_the_clock_is_set_back(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(LOGIN)
     await limiter.wait(timedelta(hours=-1))
@@ -158,7 +158,7 @@ async def test_clock_set_back_starts_afresh(limiter: LimiterHarness) -> None:
     assert await limiter.room(LOGIN) == 10
 
 
-async def test_of_200_concurrent_attempts_the_limit_passes(limiter: LimiterHarness) -> None:
+async def test_of_200_concurrent_attempts_the_limit_is_admitted(limiter: LimiterHarness) -> None:
     async def attempt() -> bool:
         try:
             return bool(await limiter.limits.spend(NETWORK, LOGIN))
@@ -169,7 +169,7 @@ async def test_of_200_concurrent_attempts_the_limit_passes(limiter: LimiterHarne
     assert await limiter.room(NETWORK) == 40
 
 
-async def test_buckets_that_are_written_alike_are_not_the_same(limiter: LimiterHarness) -> None:
+async def test_buckets_with_similar_keys_are_distinct(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(Bucket(Limit.LOGIN, ("ab", "c")))
     for other in (("a", "bc"), ("abc",), ("ab", "c", ""), ('ab","c',), ("ab,c",), ("",), ()):
@@ -207,7 +207,7 @@ BUCKETS = [Bucket(limit, (who,)) for limit in (Limit.LOGIN, Limit.LINK, Limit.MA
 
 
 class Model:
-    """What the table says, in the fewest words: every attempt that passed, and a look back."""
+    """The simplest limiter: it remembers every admitted attempt and counts back from now."""
 
     def __init__(self) -> None:
         self.now = 0 * SECOND
@@ -218,7 +218,7 @@ class Model:
         return any(sum(age < rate.per for age in ages) >= rate.times for rate in RULES[bucket.limit])
 
     def wait(self, buckets: tuple[Bucket, ...]) -> timedelta:
-        """Tried out, a second at a time."""
+        """The wait until no bucket is full, found second by second."""
         began = self.now
         while any(map(self.full, buckets)):
             self.now += SECOND
@@ -283,7 +283,7 @@ def test_redis_limiter_follows_the_model(valkey: engines.Valkey, steps: list[tup
 
 
 class _Broken(MemoryRateLimiter):
-    """Nobody may ask it to count."""
+    """A fallback that must not be used."""
 
     def __init__(self) -> None:
         super().__init__(clock=Clock())
@@ -292,7 +292,7 @@ class _Broken(MemoryRateLimiter):
         raise AssertionError("Redis was not asked, or did not answer")
 
 
-# -- a process by itself ----------------------------------------------------------------------------------
+# -- one process ------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("processes", "passing"), [(1, 10), (2, 5), (3, 3), (10, 1), (99, 1)])
@@ -332,7 +332,7 @@ async def test_expired_attempts_are_dropped() -> None:
     assert limits.stored == 0
 
 
-# -- nobody counts ----------------------------------------------------------------------------------------
+# -- disabled ---------------------------------------------------------------------------------------------
 
 
 async def test_disabled_limits_admit_everything() -> None:

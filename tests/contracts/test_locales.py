@@ -1,4 +1,4 @@
-"""Databases of locales in which I is not the capital of i: a name is the same in every case of its letters."""
+"""Databases of locales in which I is not the capital of i: logins are case-insensitive there as well."""
 
 import asyncio
 import subprocess
@@ -30,8 +30,8 @@ SOURCES = Path("/usr/share/i18n/locales")
 
 
 @pytest.fixture(scope="module")
-def abroad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
-    """A server that knows these locales."""
+def locale_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgres]:
+    """A server with these locales."""
     localedef = program("localedef", "libc-bin")
     for name in LOCALES:
         if not (SOURCES / name).exists():
@@ -46,22 +46,22 @@ def abroad(tmp_path_factory: pytest.TempPathFactory) -> Iterator[engines.Postgre
 
 
 @pytest.fixture(params=LOCALES)
-async def url(request: pytest.FixtureRequest, abroad: engines.Postgres) -> str:
-    """Of a migrated database."""
-    admin = await asyncpg.connect(abroad.url)
+async def url(request: pytest.FixtureRequest, locale_server: engines.Postgres) -> str:
+    """The URL of a migrated database with the locale."""
+    admin = await asyncpg.connect(locale_server.url)
     try:
         await admin.execute(
             f"CREATE DATABASE {request.param} TEMPLATE template0 LOCALE_PROVIDER libc LOCALE '{request.param}.UTF-8'"
         )
     finally:
         await admin.close()
-    url = abroad.url_of(request.param.lower())
+    url = locale_server.url_of(request.param.lower())
     migrate = [sys.executable, "-m", "alembic", "upgrade", "head"]
     await asyncio.to_thread(subprocess.run, migrate, cwd=ROOT, env={"LATCHKEY_DATABASE_URL": url}, check=True)
     return url
 
 
-async def test_a_name_is_found_taken_and_listed_in_every_case_of_its_letters(url: str) -> None:
+async def test_usernames_are_case_insensitive_in_every_locale(url: str) -> None:
     database = Database(url)
     try:
         store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)

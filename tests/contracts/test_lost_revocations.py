@@ -42,7 +42,7 @@ async def test_lost_revocations_are_found_after_postgresql_was_restored(
         with caplog.at_level(logging.ERROR):
             assert await lost.look() == 0
             assert caplog.records == []
-            async with engine.begin() as connection:  # as a restore of the state before would
+            async with engine.begin() as connection:  # as a restore of the earlier state would
                 await connection.execute(
                     text("UPDATE sessions SET ended_at = NULL WHERE id = :id"), {"id": sessions[0].id}
                 )

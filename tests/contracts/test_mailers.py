@@ -1,4 +1,4 @@
-"""What every mailer promises, over real SMTP and into a folder: one letter, one recipient, always the same bytes."""
+"""Mailers over real SMTP and into a folder: one mail has one recipient, and always the same bytes."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -48,29 +48,31 @@ NOT_ONE_ADDRESS = [
 
 
 @dataclass
-class Box:
+class Inbox:
     mailer: Mailer
     received: Callable[[], list[bytes]]
 
 
 @asynccontextmanager
-async def smtp_box(_folder: Path) -> AsyncIterator[Box]:
+async def smtp_inbox(_folder: Path) -> AsyncIterator[Inbox]:
     async with honest() as inbox:
         mailer = SmtpMailer(parse_smtp_url(f"smtp://127.0.0.1:{inbox.port}"), mail_from=FROM)
-        yield Box(mailer, lambda: [envelope.original_content or b"" for envelope in inbox.envelopes])
+        yield Inbox(mailer, lambda: [envelope.original_content or b"" for envelope in inbox.envelopes])
         assert all(envelope.rcpt_tos == [LETTER.recipient] for envelope in inbox.envelopes)
         assert all(envelope.mail_from == "no-reply@id.example.org" for envelope in inbox.envelopes)
 
 
 @asynccontextmanager
-async def folder_box(folder: Path) -> AsyncIterator[Box]:
+async def folder_inbox(folder: Path) -> AsyncIterator[Inbox]:
     here = folder / "new" / "mail"
-    yield Box(FolderMailer(here, mail_from=FROM), lambda: [file.read_bytes() for file in sorted(here.glob("*.eml"))])
+    yield Inbox(
+        FolderMailer(here, mail_from=FROM), lambda: [file.read_bytes() for file in sorted(here.glob("*.eml"))]
+    )
     assert not list(here.glob(".*"))
 
 
-@pytest.fixture(params=[smtp_box, folder_box], ids=["smtp", "folder"])
-async def box(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Box]:
+@pytest.fixture(params=[smtp_inbox, folder_inbox], ids=["smtp", "folder"])
+async def inbox(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Inbox]:
     async with request.param(tmp_path) as opened:
         yield opened
 
@@ -82,9 +84,9 @@ def parsed(content: bytes) -> EmailMessage:
 
 
 @pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
-async def test_mail_arrives_unchanged(box: Box, letter: RenderedMail) -> None:
-    await box.mailer.send(letter)
-    (content,) = box.received()
+async def test_mail_arrives_unchanged(inbox: Inbox, letter: RenderedMail) -> None:
+    await inbox.mailer.send(letter)
+    (content,) = inbox.received()
     message = parsed(content)
     assert message["From"] == '"Latchkey, Inc." <no-reply@id.example.org>'
     assert message["To"] == "ada@example.com"
@@ -103,43 +105,43 @@ async def test_mail_arrives_unchanged(box: Box, letter: RenderedMail) -> None:
 
 
 @pytest.mark.parametrize("letter", [LETTER, LONG, FOREIGN], ids=["plain", "long", "foreign"])
-async def test_every_relay_can_take_it(box: Box, letter: RenderedMail) -> None:
-    await box.mailer.send(letter)
-    (content,) = box.received()
+async def test_mail_is_ascii_with_crlf_and_lines_below_998_characters(inbox: Inbox, letter: RenderedMail) -> None:
+    await inbox.mailer.send(letter)
+    (content,) = inbox.received()
     assert content.isascii()
     assert content.count(b"\n") == content.count(b"\r") == content.count(b"\r\n")
     assert max(map(len, content.split(b"\r\n"))) < 998
 
 
-async def test_a_second_send_is_the_same_letter(box: Box) -> None:
-    await box.mailer.send(LETTER)
-    await box.mailer.send(LETTER)
-    assert len(set(box.received())) == 1
+async def test_a_mail_sent_twice_has_the_same_bytes(inbox: Inbox) -> None:
+    await inbox.mailer.send(LETTER)
+    await inbox.mailer.send(LETTER)
+    assert len(set(inbox.received())) == 1
 
 
-async def test_mails_of_a_session_arrive_as_if_sent_alone(box: Box) -> None:
+async def test_mails_of_a_session_arrive_as_if_sent_alone(inbox: Inbox) -> None:
     other = replace(LETTER, id=UUID(int=1))
-    async with box.mailer.session() as mailer:
+    async with inbox.mailer.session() as mailer:
         await mailer.send(other)
         await mailer.send(LETTER)
-    await box.mailer.send(LETTER)
-    assert sorted({parsed(content)["Message-ID"] for content in box.received()}) == [
+    await inbox.mailer.send(LETTER)
+    assert sorted({parsed(content)["Message-ID"] for content in inbox.received()}) == [
         f"<{letter.id}@id.example.org>" for letter in (other, LETTER)
     ]
 
 
 @pytest.mark.parametrize("recipient", NOT_ONE_ADDRESS)
-async def test_recipient_must_be_one_bare_address(box: Box, recipient: str) -> None:
+async def test_recipient_must_be_one_bare_address(inbox: Inbox, recipient: str) -> None:
     with pytest.raises(MailRefused) as refused:
-        await box.mailer.send(replace(LETTER, recipient=recipient))
+        await inbox.mailer.send(replace(LETTER, recipient=recipient))
     assert "token" not in str(refused.value)
-    assert box.received() == []
+    assert inbox.received() == []
 
 
 @given(local=st.from_regex(r"[a=?_q8'!#$%&*+/^`{|}~-]{1,24}", fullmatch=True))
 @example(local="=?ada")
 @example(local="ada=?utf-8?q?x")
-def test_an_odd_address_is_written_exactly_or_refused(local: str) -> None:
+def test_an_unusual_address_is_written_exactly_or_refused(local: str) -> None:
     letter = replace(LETTER, recipient=f"{local}@example.com")
     try:
         content = message_bytes(letter, parse_sender(FROM))
@@ -153,14 +155,14 @@ def test_an_odd_address_is_written_exactly_or_refused(local: str) -> None:
 @pytest.mark.parametrize(
     "ending", ["\r\nBcc: eve@example.com", "\n Bcc: eve@example.com", "\rX: y", "\0", "x" * 1000]
 )
-async def test_no_header_grows_out_of_a_subject(box: Box, ending: str) -> None:
+async def test_a_subject_cannot_inject_a_header(inbox: Inbox, ending: str) -> None:
     with pytest.raises(ValueError, match="Subject"):
-        await box.mailer.send(replace(LETTER, subject="Hello" + ending))
-    assert box.received() == []
+        await inbox.mailer.send(replace(LETTER, subject="Hello" + ending))
+    assert inbox.received() == []
 
 
 @pytest.mark.parametrize("mail_from", ["x@y.z", "X <x@y.z>", '"X" <x@y.z>', "<x@y.z>", " X\u00fc, Inc. <x@y.z> "])
-def test_a_sender_is_an_address_with_or_without_a_name(mail_from: str) -> None:
+def test_a_sender_is_an_address_with_an_optional_name(mail_from: str) -> None:
     assert parse_sender(mail_from).address == "x@y.z"
     assert parse_sender(mail_from).name in {"", "X", "X\u00fc, Inc."}
 

@@ -1,4 +1,4 @@
-"""A database in trouble is a refusal that asks to come again, soon said and soon over; our own mistakes are not."""
+"""An outage of the database is a refusal in time that asks to retry; programming errors are not."""
 
 import asyncio
 from collections.abc import Awaitable, Iterator
@@ -42,7 +42,7 @@ def harness_on(database: Database) -> StoreHarness:
 
 
 async def run_in(work: UnitOfWork, statement: str) -> object:
-    """On the connection of that work."""
+    """Run a statement on the connection of this unit of work."""
     assert isinstance(work.users, PostgresUsers)
     return await work.users._connection.fetch_value(text(statement))
 
@@ -54,7 +54,7 @@ async def run(harness: StoreHarness, *statements: str) -> None:
 
 
 async def refused(call: Awaitable[object]) -> None:
-    """Neither hangs nor fails in another way."""
+    """Assert that the call is refused as unavailable, and in time."""
     async with asyncio.timeout(15):
         with pytest.raises(Refusal) as refusal:
             await call
@@ -63,7 +63,7 @@ async def refused(call: Awaitable[object]) -> None:
     assert "127.0.0.1" not in refusal.value.detail
 
 
-# -- a database that dies ---------------------------------------------------------------------------------
+# -- a killed database ------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -78,23 +78,23 @@ async def test_killed_database_refuses_at_once_and_recovers(
     async with database_at(own_postgres.url) as database:
         harness = harness_on(database)
 
-        async def look() -> None:
+        async def select_twice() -> None:
             await run(harness, "SELECT 1", "SELECT 2")
 
         async def count(tally: list[BaseException | None], stop: asyncio.Event) -> None:
             while not stop.is_set():
                 try:
-                    await look()
+                    await select_twice()
                     tally.append(None)
                 except Exception as error:
                     tally.append(error)
                     await asyncio.sleep(0.005)
 
-        async def served(times: int) -> None:
+        async def served_calls(times: int) -> None:
             before = len(tally)
             await wait_until(lambda: tally[before:].count(None) >= times)
 
-        async def answered(times: int) -> None:
+        async def finished_calls(times: int) -> None:
             before = len(tally)
             await wait_until(lambda: len(tally) >= before + times)
 
@@ -104,17 +104,17 @@ async def test_killed_database_refuses_at_once_and_recovers(
             for _ in range(12):
                 group.create_task(count(tally, stop))
             for _ in range(3):
-                await served(30)
+                await served_calls(30)
                 await asyncio.to_thread(own_postgres.kill)
-                await answered(30)
+                await finished_calls(30)
                 await asyncio.to_thread(own_postgres.start)
-            await served(30)
+            await served_calls(30)
             stop.set()
 
         troubles = [error for error in tally if error is not None]
         assert troubles
         assert {str(error) for error in troubles if not _is_outage(error)} == set()
-        await look()
+        await select_twice()
         await all_returned(database)
 
 
@@ -140,7 +140,7 @@ async def test_restart_costs_at_most_one_caller_a_dead_connection(
 
 
 @pytest.mark.parametrize("moment", ["before it asks", "while it waits", "before it is done"])
-async def test_database_killed_during_work_is_a_refusal_without_publication(
+async def test_a_database_killed_during_a_unit_of_work_refuses_and_publishes_nothing(
     own_postgres: engines.Postgres, moment: str
 ) -> None:
     async with database_at(own_postgres.url) as database:
@@ -188,7 +188,7 @@ async def test_revocation_store_refuses_without_a_database_and_recovers(
         assert await floors.min_generations([new_id()]) == {}
 
 
-# -- who hears of it -----------------------------------------------------------------------------------
+# -- logging -------------------------------------------------------------------------------------------
 
 
 async def test_outage_is_logged_at_its_begin_and_end(
@@ -196,7 +196,7 @@ async def test_outage_is_logged_at_its_begin_and_end(
 ) -> None:
     monkeypatch.setattr(outages, "watch", outages._Watch(quiet=0))
 
-    def told() -> list[tuple[str, str, object, object]]:
+    def outage_logs() -> list[tuple[str, str, object, object]]:
         return [
             (it.levelname, it.getMessage(), vars(it).get("problem"), vars(it).get("sqlstate"))
             for it in caplog.records
@@ -206,7 +206,7 @@ async def test_outage_is_logged_at_its_begin_and_end(
     async with database_at(own_postgres.url) as database:
         harness = harness_on(database)
         await run(harness, "SELECT 1")
-        assert told() == []
+        assert outage_logs() == []
         for _ in range(2):
             caplog.clear()
             await asyncio.to_thread(own_postgres.kill)
@@ -216,7 +216,7 @@ async def test_outage_is_logged_at_its_begin_and_end(
             await asyncio.to_thread(own_postgres.start)
             for _ in range(3):
                 await run(harness, "SELECT 1")
-            assert told() == [
+            assert outage_logs() == [
                 ("ERROR", "database_unavailable", "ConnectionRefusedError", None),
                 ("WARNING", "database_recovered", None, None),
             ]
@@ -224,7 +224,7 @@ async def test_outage_is_logged_at_its_begin_and_end(
     async with database_at(own_postgres.url.replace("@", "x@", 1)) as database:
         await refused(run(harness_on(database), "SELECT 1"))
         await refused(run(harness_on(database), "SELECT 1"))
-    assert told() == [("ERROR", "database_unavailable", "InvalidPasswordError", "28P01")]
+    assert outage_logs() == [("ERROR", "database_unavailable", "InvalidPasswordError", "28P01")]
     assert own_postgres.password not in caplog.text
 
 
@@ -242,7 +242,7 @@ async def test_partial_outage_is_logged_once_and_conflicts_are_none(
     assert [(it.getMessage(), vars(it)["sqlstate"]) for it in caplog.records] == [("database_unavailable", "53300")]
 
 
-# -- a database that is there, but --------------------------------------------------------------------------
+# -- a database that is up but unusable ---------------------------------------------------------------------
 
 
 async def test_refused_connection_is_an_outage(migrated: str) -> None:
@@ -253,7 +253,7 @@ async def test_refused_connection_is_an_outage(migrated: str) -> None:
 
 
 @pytest.mark.parametrize("change", ["password", "database"])
-async def test_a_database_that_does_not_let_us_in_is_an_outage(migrated: str, change: str) -> None:
+async def test_a_database_that_refuses_the_login_is_an_outage(migrated: str, change: str) -> None:
     head, _, tail = migrated.partition("@")
     wrong = f"{head}x@{tail}" if change == "password" else f"{migrated}_there_is_none"
     async with database_at(wrong) as database:
@@ -289,7 +289,7 @@ async def test_statement_timeout_is_no_outage_while_others_are_answered(
     assert [it.message for it in caplog.records] == ["statement_timed_out"]
 
 
-async def test_deadline_covers_all_statements_of_a_work(migrated: str) -> None:
+async def test_a_deadline_covers_all_statements_of_a_unit_of_work(migrated: str) -> None:
     async with database_at(migrated) as database:
         store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None, deadline=0.5)
         harness = StoreHarness(
@@ -299,7 +299,7 @@ async def test_deadline_covers_all_statements_of_a_work(migrated: str) -> None:
         await run(harness, "SELECT 1")
 
 
-async def test_deadline_covers_all_works_of_a_request(database: Database) -> None:
+async def test_a_deadline_covers_all_units_of_work_of_a_request(database: Database) -> None:
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
         store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
@@ -342,7 +342,7 @@ async def test_exhausted_pool_is_an_outage_without_further_effect(migrated: str)
         await run(harness, "SELECT 4")
 
 
-async def test_a_server_without_a_free_place_is_an_outage(own_postgres: engines.Postgres) -> None:
+async def test_a_server_without_free_connections_is_an_outage(own_postgres: engines.Postgres) -> None:
     async with database_at(own_postgres.url) as admin, admin.connection() as connection:
         await connection.execute(text("CREATE ROLE narrow LOGIN PASSWORD 'narrow' CONNECTION LIMIT 1"))
         url = own_postgres.url.replace(f"latchkey:{own_postgres.password}@", "narrow:narrow@")
@@ -384,7 +384,7 @@ async def test_read_only_database_is_an_outage_for_writers(database: Database) -
 
 
 @pytest.mark.parametrize("end", ["pg_terminate_backend", "pg_cancel_backend"])
-async def test_a_connection_that_an_operator_ends_is_an_outage(database: Database, end: str) -> None:
+async def test_a_connection_ended_by_an_operator_is_an_outage(database: Database, end: str) -> None:
     harness = harness_on(database)
 
     async def ended() -> None:
@@ -399,7 +399,7 @@ async def test_a_connection_that_an_operator_ends_is_an_outage(database: Databas
     await run(harness, "SELECT 1")
 
 
-# -- what is no outage ------------------------------------------------------------------------------------
+# -- errors that are no outages ---------------------------------------------------------------------------
 
 
 async def test_programming_errors_are_not_outages(database: Database) -> None:
@@ -410,11 +410,11 @@ async def test_programming_errors_are_not_outages(database: Database) -> None:
         async with harness.begin() as work:
             await work.users.add(user)
 
-    async def ask_for_nonsense() -> None:
+    async def send_invalid_statement() -> None:
         async with harness.begin() as work:
             await work.users.page(query="", role=None, limit=2**70, after=None)
 
-    async def keep_nonsense() -> None:
+    async def add_invalid_row() -> None:
         async with harness.begin() as work:
             await work.outbox.add(queued_mail(user_id=cast(UUID, "no id")))
 
@@ -423,24 +423,24 @@ async def test_programming_errors_are_not_outages(database: Database) -> None:
     with pytest.raises(asyncpg.UniqueViolationError):
         await add_again()
     with pytest.raises(asyncpg.DataError):
-        await ask_for_nonsense()
+        await send_invalid_statement()
     with pytest.raises(Exception, match="invalid UUID"):
-        await keep_nonsense()
+        await add_invalid_row()
     await run(harness, "SELECT 1")
 
 
 async def test_exceptions_of_the_work_pass_unchanged(database: Database) -> None:
     harness = harness_on(database)
 
-    async def undone() -> None:
+    async def fail() -> None:
         async with harness.begin():
             raise Rollback
 
     with pytest.raises(Rollback):
-        await undone()
+        await fail()
 
 
-async def test_works_that_are_cancelled_give_their_connections_back(database: Database) -> None:
+async def test_cancelled_units_of_work_return_their_connections(database: Database) -> None:
     harness = harness_on(database)
 
     async def work_on(number: int) -> None:
@@ -449,7 +449,7 @@ async def test_works_that_are_cancelled_give_their_connections_back(database: Da
             await run_in(work, "SELECT pg_sleep(0.01)")
             await asyncio.sleep(5)
 
-    # The driver tells the loop of every connection that was given up halfway.
+    # The driver reports every abandoned connection to the event loop.
     asyncio.get_running_loop().set_exception_handler(lambda *_: None)
     for number in range(40):
         works = [asyncio.create_task(work_on(number)) for _ in range(5)]

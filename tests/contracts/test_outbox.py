@@ -1,4 +1,4 @@
-"""The outbox: no mail is lost, and none is held by two at once."""
+"""The outbox: no mail is lost, and no mail is leased by two workers at the same time."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -63,7 +63,7 @@ async def parked(harness: StoreHarness, limit: int = 10) -> list[OutboxMail]:
         return list(await work.outbox.parked(limit=limit))
 
 
-# -- owing and leasing ------------------------------------------------------------------------------------
+# -- queueing and leasing ---------------------------------------------------------------------------------
 
 
 async def test_leased_mail_is_the_queued_one_with_another_due_time(harness: StoreHarness) -> None:
@@ -97,61 +97,63 @@ async def test_most_overdue_mail_is_leased_first(harness: StoreHarness) -> None:
     assert batches == [[early.id], [late.id], [latest.id]]
 
 
-def asked(kind: MailKind, ip: str, *, at: datetime = NOW) -> OutboxMail:
+def mail_from(kind: MailKind, ip: str, *, at: datetime = NOW) -> OutboxMail:
     return OutboxMail.queued(kind, "ada@example.org", id=new_id(), now=at, client_info=ClientInfo(ip=ip))
 
 
-async def owe(harness: StoreHarness, *mails: OutboxMail) -> None:
+async def queue(harness: StoreHarness, *mails: OutboxMail) -> None:
     for mail in mails:
         async with harness.begin() as work:
             await work.outbox.add(mail)
 
 
 async def order(harness: StoreHarness, mails: int) -> list[UUID]:
-    """In which they are leased, one at a time, once all are due."""
+    """The ids in the order of leasing, one at a time, once all are due."""
     return [(await leased(harness, now=NOW + timedelta(hours=3))).id for _ in range(mails)]
 
 
 async def test_network_with_many_mails_lets_others_go_first(harness: StoreHarness) -> None:
-    crowd = [asked(MailKind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
-    others = [asked(MailKind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)]
-    await owe(harness, *crowd, *others)
+    crowd = [mail_from(MailKind.RESET, f"2001:db8:0:{number:x}::1") for number in range(30)]
+    others = [
+        mail_from(MailKind.RESET, f"198.51.100.{number}", at=NOW + timedelta(seconds=2.5)) for number in range(3)
+    ]
+    await queue(harness, *crowd, *others)
     assert await order(harness, 33) == [mail.id for mail in (*crowd[:3], *others, *crowd[3:])]
 
 
 async def test_requested_mails_are_sent_before_notices(harness: StoreHarness) -> None:
-    notices = [asked(kind, "203.0.113.7") for kind in MailKind if not kind.is_awaited]
-    awaited = [asked(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in MailKind if kind.is_awaited]
-    await owe(harness, *notices, *awaited)
+    notices = [mail_from(kind, "203.0.113.7") for kind in MailKind if not kind.is_awaited]
+    awaited = [mail_from(kind, "203.0.113.7", at=NOW + timedelta(minutes=30)) for kind in MailKind if kind.is_awaited]
+    await queue(harness, *notices, *awaited)
     found = await order(harness, len(MailKind))
     assert found == [mail.id for mail in (*awaited, *notices)]
     assert {MailKind.VERIFY, MailKind.RESET, MailKind.CONFIRM_EMAIL} <= {mail.kind for mail in awaited}
     assert {MailKind.PASSWORD_CHANGED, MailKind.SESSION_STOLEN} <= {mail.kind for mail in notices}
 
 
-async def test_a_notice_does_not_wait_for_ever(harness: StoreHarness) -> None:
-    notice = asked(MailKind.PASSWORD_CHANGED, "203.0.113.7")
-    later = asked(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(hours=1, seconds=1))
-    await owe(harness, later, notice)
+async def test_a_notice_does_not_wait_forever(harness: StoreHarness) -> None:
+    notice = mail_from(MailKind.PASSWORD_CHANGED, "203.0.113.7")
+    later = mail_from(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(hours=1, seconds=1))
+    await queue(harness, later, notice)
     assert await order(harness, 2) == [notice.id, later.id]
 
 
-async def test_a_backlog_that_was_sent_no_longer_delays_other_networks(harness: StoreHarness) -> None:
-    crowd = [asked(MailKind.RESET, "203.0.113.7") for _ in range(5)]
-    await owe(harness, *crowd)
+async def test_a_sent_backlog_does_not_delay_other_networks(harness: StoreHarness) -> None:
+    crowd = [mail_from(MailKind.RESET, "203.0.113.7") for _ in range(5)]
+    await queue(harness, *crowd)
     for mail in await leasing(harness)():
         await settle(harness, mail, DeliveryOutcome.SENT)
     again, other = (
-        asked(MailKind.RESET, "203.0.113.7"),
-        asked(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(seconds=1)),
+        mail_from(MailKind.RESET, "203.0.113.7"),
+        mail_from(MailKind.RESET, "198.51.100.1", at=NOW + timedelta(seconds=1)),
     )
-    await owe(harness, other, again)
+    await queue(harness, other, again)
     assert await order(harness, 2) == [again.id, other.id]
 
 
 async def test_mails_without_a_requesting_network_are_not_delayed(harness: StoreHarness) -> None:
-    mails = [asked(MailKind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
-    await owe(harness, *mails, asked(MailKind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
+    mails = [mail_from(MailKind.VERIFY, "", at=NOW + timedelta(microseconds=number)) for number in range(5)]
+    await queue(harness, *mails, mail_from(MailKind.VERIFY, "198.51.100.1", at=NOW + timedelta(milliseconds=1)))
     assert (await order(harness, 6))[:5] == [mail.id for mail in mails]
 
 
@@ -169,7 +171,7 @@ async def test_one_mail_can_be_leased_by_id(harness: StoreHarness) -> None:
     assert [found.id for found in await leasing(harness)()] == [mail.id]
 
 
-async def test_a_lease_that_has_lapsed_is_leased_again_and_counted(harness: StoreHarness) -> None:
+async def test_an_expired_lease_is_leased_again_and_counted_as_an_attempt(harness: StoreHarness) -> None:
     await harness.mail()
     first = await leased(harness)
     assert await leasing(harness, now=NOW + LEASE - timedelta(microseconds=1))() == []
@@ -194,7 +196,7 @@ async def test_of_many_workers_one_leases_a_mail(harness: StoreHarness) -> None:
         assert sorted(map(len, batches)) == [0] * 9 + [1]
 
 
-async def test_mail_of_an_earlier_release_tells_no_place(database: Database, engine: AsyncEngine) -> None:
+async def test_a_mail_of_an_earlier_release_has_no_client_info(database: Database, engine: AsyncEngine) -> None:
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
         store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
@@ -336,7 +338,7 @@ async def test_only_a_parked_mail_is_redriven_and_only_once(harness: StoreHarnes
     assert harness.nudged == [mail.id]
 
 
-# -- undoing ----------------------------------------------------------------------------------------------
+# -- rollback ---------------------------------------------------------------------------------------------
 
 
 async def test_exception_undoes_changes_to_mails_without_notification(harness: StoreHarness) -> None:
@@ -348,7 +350,7 @@ async def test_exception_undoes_changes_to_mails_without_notification(harness: S
     harness.nudged.clear()
     added = queued_mail()
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.outbox.add(added)
             await work.outbox.record_outcome(held, DeliveryOutcome.SENT, now=LATER)
@@ -358,7 +360,7 @@ async def test_exception_undoes_changes_to_mails_without_notification(harness: S
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     assert harness.nudged == []
     assert await parked(harness) == [replace(over, outcome=DeliveryOutcome.PARKED, settled_at=LATER)]
     assert [mail.id for mail in await leasing(harness)()] == [due.id]

@@ -1,4 +1,4 @@
-"""Rows that 0.2.0 inserts on this schema: it names no provenance, and adds an event that tells it."""
+"""Rows that 0.2.0 inserts on this schema have no provenance; an event records it."""
 
 from datetime import timedelta
 from uuid import UUID

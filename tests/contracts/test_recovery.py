@@ -1,4 +1,4 @@
-"""The thief and the owner of `tests/support/recovery.py` once more, over PostgreSQL."""
+"""Account recovery, as in `tests/support/recovery.py`, on PostgreSQL."""
 
 from hypothesis import settings
 from hypothesis.stateful import run_state_machine_as_test

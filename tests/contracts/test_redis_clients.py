@@ -52,7 +52,7 @@ EACH = pytest.mark.parametrize("ping", [ping_pooled, ping_single, ping_sync])
 
 @asynccontextmanager
 async def behind_tls(valkey: engines.Valkey, context: ssl.SSLContext) -> AsyncIterator[int]:
-    """The port of a server that ends TLS in front of Valkey."""
+    """The port of a server that terminates TLS in front of Valkey."""
     tasks: set[asyncio.Task[None]] = set()
 
     async def copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
@@ -73,7 +73,7 @@ async def behind_tls(valkey: engines.Valkey, context: ssl.SSLContext) -> AsyncIt
 
 
 @EACH
-async def test_tls_accepts_a_certificate_of_the_given_authority_alone(
+async def test_tls_accepts_only_certificates_of_the_given_authority(
     valkey: engines.Valkey, ping: Ping, tmp_path: Path
 ) -> None:
     (tmp_path / "other").mkdir()
@@ -90,7 +90,7 @@ async def test_tls_accepts_a_certificate_of_the_given_authority_alone(
 
 
 @EACH
-async def test_a_user_of_the_access_list_is_used(valkey: engines.Valkey, redis: "Redis", ping: Ping) -> None:
+async def test_the_acl_user_of_the_url_is_used(valkey: engines.Valkey, redis: "Redis", ping: Ping) -> None:
     await redis.acl_setuser("latchkey", enabled=True, passwords=["+secret"], commands=["+ping", "+client"])
     place = urlsplit(valkey.url).netloc.rpartition("@")[2]
     try:
@@ -101,7 +101,7 @@ async def test_a_user_of_the_access_list_is_used(valkey: engines.Valkey, redis: 
         await redis.acl_deluser("latchkey")
 
 
-async def test_a_connection_that_the_server_closed_is_opened_again(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_a_connection_closed_by_the_server_is_replaced(valkey: engines.Valkey, redis: "Redis") -> None:
     connections = 0
 
     async def count(connection: AbstractConnection) -> None:
@@ -121,7 +121,7 @@ async def test_a_connection_that_the_server_closed_is_opened_again(valkey: engin
 
 
 @pytest.mark.parametrize("ping", [ping_pooled, ping_sync])
-async def test_a_silent_server_costs_no_more_than_the_timeouts(valkey: engines.Valkey, ping: Ping) -> None:
+async def test_a_silent_server_fails_within_the_timeouts(valkey: engines.Valkey, ping: Ping) -> None:
     async with proxy(valkey.url) as wire:
         wire.cut()
         began = monotonic()

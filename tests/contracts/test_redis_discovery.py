@@ -15,8 +15,8 @@ from adapters.redis.discovery import check_url, redacted
 from entrypoints.devserver import engines
 
 
-class Oracle:
-    """Answers like a Sentinel, or like a node of a cluster: where the server is, and since which change."""
+class FakeSentinel:
+    """Answers like a Sentinel or a cluster node, with the primary's port and epoch."""
 
     def __init__(self, port: int, change: int) -> None:
         self._port, self._change = port, change
@@ -72,16 +72,16 @@ def _reply(it: object) -> bytes:
 
 
 @pytest.fixture
-def deaf() -> Iterator[int]:
-    """The port of somebody who takes everything and says nothing."""
+def silent_port() -> Iterator[int]:
+    """The port of a server that accepts everything and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         yield listener.getsockname()[1]
 
 
 @pytest.fixture
-def oracles(valkey: engines.Valkey) -> Iterator[list[Oracle]]:
-    """The last one knows better, and the first names a port at which nobody is."""
-    made = [Oracle(1, 4), Oracle(valkey.port, 10)]
+def sentinels(valkey: engines.Valkey) -> Iterator[list[FakeSentinel]]:
+    """The last one has the highest epoch; the first names a closed port."""
+    made = [FakeSentinel(1, 4), FakeSentinel(valkey.port, 10)]
     yield made
     for oracle in made:
         oracle.close()
@@ -98,9 +98,9 @@ KINDS = pytest.mark.parametrize("kind", ["sentinel", "cluster"])
 @KINDS
 @pytest.mark.anyio
 async def test_the_answer_with_the_highest_epoch_is_used(
-    valkey: engines.Valkey, oracles: list[Oracle], deaf: int, kind: str
+    valkey: engines.Valkey, sentinels: list[FakeSentinel], silent_port: int, kind: str
 ) -> None:
-    there = url(kind, valkey, 1, oracles[0].port, oracles[1].port, deaf)
+    there = url(kind, valkey, 1, sentinels[0].port, sentinels[1].port, silent_port)
     async with async_client(there, timeout=2.0) as client:
         assert await client.ping()
         [info] = [it for it in await client.client_list() if it["cmd"] == "client|list"]
@@ -111,15 +111,17 @@ async def test_the_answer_with_the_highest_epoch_is_used(
 
 @KINDS
 @pytest.mark.anyio
-async def test_silent_sentinels_and_nodes_cost_one_timeout(valkey: engines.Valkey, deaf: int, kind: str) -> None:
-    there = url(kind, valkey, deaf, deaf, deaf, 1)
+async def test_silent_sentinels_and_nodes_cost_one_timeout(
+    valkey: engines.Valkey, silent_port: int, kind: str
+) -> None:
+    there = url(kind, valkey, silent_port, silent_port, silent_port, 1)
     began = monotonic()
     async with async_client(there, timeout=0.2) as client:
         with pytest.raises(RedisError):
             await client.ping()
     with sync_client(there, timeout=0.2) as client, pytest.raises(Lost):
         client.ping()
-    # Two deadlines of a fifth of a second, on a machine that has other things to do.
+    # Two timeouts of 0.2 s, with room for a busy machine.
     assert monotonic() - began < 1.5
 
 
@@ -128,7 +130,7 @@ async def test_silent_sentinels_and_nodes_cost_one_timeout(valkey: engines.Valke
 async def test_a_connection_locates_the_server_again_after_a_wrong_server_error(
     valkey: engines.Valkey, kind: str
 ) -> None:
-    oracle = Oracle(valkey.port, 1)
+    oracle = FakeSentinel(valkey.port, 1)
     there = url(kind, valkey, oracle.port)
     async with async_client(there, timeout=2.0) as client:
         assert await client.ping()

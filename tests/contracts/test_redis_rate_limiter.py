@@ -1,4 +1,4 @@
-"""Attempts counted in Redis: by all processes together, namelessly, and never at the price of an answer."""
+"""Attempts are counted in Redis by all processes together, without identities, and an outage refuses no request."""
 
 import asyncio
 import json
@@ -36,8 +36,8 @@ def own_valkey(tmp_path: Path) -> Iterator[engines.Valkey]:
         yield started
 
 
-class Counter(MemoryRateLimiter):
-    """A stand-in that says how often it was asked to count."""
+class CountingFallback(MemoryRateLimiter):
+    """A fallback that counts how often it is used."""
 
     def __init__(self, processes: int = 1) -> None:
         super().__init__(clock=Clock(), processes=processes)
@@ -48,7 +48,7 @@ class Counter(MemoryRateLimiter):
         return await super().spend(*buckets)
 
 
-# -- what is kept -----------------------------------------------------------------------------------------
+# -- stored data ------------------------------------------------------------------------------------------
 
 
 async def test_redis_holds_no_identity_and_everything_expires(valkey: engines.Valkey, redis: "Redis") -> None:
@@ -69,7 +69,9 @@ async def test_redis_holds_no_identity_and_everything_expires(valkey: engines.Va
             assert re.fullmatch(rb"[0-9a-f]{16}", mark)
 
 
-async def test_keys_need_the_secret_and_changing_it_starts_afresh(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_keys_depend_on_the_secret_and_a_new_secret_resets_counts(
+    valkey: engines.Valkey, redis: "Redis"
+) -> None:
     for secret in (SECRET, SECRET[::-1]):
         async with counting(valkey.url, secret=secret) as limits:
             assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
@@ -88,7 +90,7 @@ async def test_bucket_stores_no_more_than_needed(valkey: engines.Valkey, redis: 
         assert await redis.zcard(key) <= 5
 
 
-# -- many at once -----------------------------------------------------------------------------------------
+# -- concurrency ------------------------------------------------------------------------------------------
 
 SCRIPT = """
 import asyncio, sys
@@ -111,7 +113,7 @@ asyncio.run(main(sys.argv[1]))
 """
 
 
-async def test_of_200_attempts_in_two_processes_the_limit_passes(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_of_200_attempts_in_two_processes_the_limit_is_admitted(valkey: engines.Valkey, redis: "Redis") -> None:
     pipe = asyncio.subprocess.PIPE
     command = [sys.executable, "-c", SCRIPT, valkey.url]
     both = [await asyncio.create_subprocess_exec(*command, cwd=ROOT, stdin=pipe, stdout=pipe) for _ in range(2)]
@@ -122,7 +124,7 @@ async def test_of_200_attempts_in_two_processes_the_limit_passes(valkey: engines
     assert sum(int(passed) for passed, _ in said) == 10
 
 
-async def test_hundreds_of_callers_share_round_trips_and_one_connection(
+async def test_concurrent_callers_share_round_trips_and_one_connection(
     valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     async with counting(valkey.url) as limits:
@@ -133,9 +135,9 @@ async def test_hundreds_of_callers_share_round_trips_and_one_connection(
         assert len(await redis.client_list()) == 2
 
 
-async def test_cancelled_callers_disturb_no_other(valkey: engines.Valkey, redis: "Redis") -> None:
+async def test_cancelled_callers_do_not_affect_others(valkey: engines.Valkey, redis: "Redis") -> None:
     dice = random.Random(7)
-    counter = Counter()
+    counter = CountingFallback()
     async with counting(valkey.url, fallback=counter) as limits:
 
         async def attempt(bucket: Bucket) -> None:
@@ -164,15 +166,15 @@ async def test_caller_cancelled_before_the_answer_is_counted(valkey: engines.Val
             await asyncio.sleep(0)
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
-        await limits.forget(NETWORK)  # what is under way has landed
+        await limits.forget(NETWORK)  # commands in progress have finished
         await refused(limits, LOGIN)
 
 
-# -- a Redis in trouble -----------------------------------------------------------------------------------
+# -- outages ----------------------------------------------------------------------------------------------
 
 
-async def fills(limits: Limits, times: int) -> None:
-    """So many pass, and the next does not."""
+async def admits_exactly(limits: Limits, times: int) -> None:
+    """Assert that exactly this many attempts are admitted."""
     limiter = LimiterHarness(limits, Clock())
     for _ in range(times):
         await limiter.passes(LOGIN, NETWORK)
@@ -180,15 +182,15 @@ async def fills(limits: Limits, times: int) -> None:
 
 
 async def test_process_counts_its_share_while_redis_is_down(caplog: pytest.LogCaptureFixture) -> None:
-    counter = Counter(processes=2)
+    counter = CountingFallback(processes=2)
     with caplog.at_level(logging.WARNING):
         async with counting(NOBODY, fallback=counter, pause=0.0) as limits:
-            await fills(limits, 5)
+            await admits_exactly(limits, 5)
             receipt = Receipt((LOGIN,), next(iter(counter._logs[LOGIN])))
             await limits.refund(receipt)
-            await fills(limits, 1)
+            await admits_exactly(limits, 1)
             await limits.forget(LOGIN)
-            await fills(limits, 5)
+            await admits_exactly(limits, 5)
     assert len(caplog.records) == 1
     assert "rate_limits_per_process" in caplog.text
 
@@ -200,52 +202,52 @@ async def test_killed_redis_is_replaced_by_memory_and_recovers(
     await client.config_set("appendfsync", "always")
     await client.aclose()
     async with counting(own_valkey.url) as limits:
-        await fills(limits, 10)
+        await admits_exactly(limits, 10)
         own_valkey.kill()
-        await fills(limits, 10)
+        await admits_exactly(limits, 10)
         own_valkey.start()
-        await healed(limits)
+        await recovered(limits)
         assert (await refused(limits, LOGIN)).retry_after in range(200, 301)
     assert [record.message for record in caplog.records][1:] == ["rate_limits_shared"]
 
 
-async def healed(limits: RedisRateLimiter) -> None:
+async def recovered(limits: RedisRateLimiter) -> None:
     async with asyncio.timeout(10):
         while limits._down:
             await limits.forget(Bucket(Limit.CLIENT, ()))
             await asyncio.sleep(0.01)
 
 
-async def test_a_receipt_is_good_on_either_side_of_an_outage(own_valkey: engines.Valkey) -> None:
+async def test_a_receipt_can_be_refunded_after_an_outage(own_valkey: engines.Valkey) -> None:
     client = Redis.from_url(own_valkey.url)
     await client.config_set("appendfsync", "always")
     await client.aclose()
-    counter = Counter()
+    counter = CountingFallback()
     async with counting(own_valkey.url, fallback=counter) as limits:
         before = await limits.spend(LOGIN)
         own_valkey.kill()
         during = await limits.spend(LOGIN)
         assert counter.asked == 1
         own_valkey.start()
-        await healed(limits)
+        await recovered(limits)
         for receipt in (before, during):
             await limits.refund(receipt)
         assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
         assert await LimiterHarness(counter, Clock()).room(LOGIN) == 10
 
 
-async def test_emptied_redis_starts_afresh(valkey: engines.Valkey, redis: "Redis") -> None:
-    counter = Counter()
+async def test_an_emptied_redis_starts_with_no_attempts(valkey: engines.Valkey, redis: "Redis") -> None:
+    counter = CountingFallback()
     async with counting(valkey.url, fallback=counter) as limits:
-        await fills(limits, 10)
+        await admits_exactly(limits, 10)
         await redis.flushall()
         await redis.script_flush()
-        await fills(limits, 10)
+        await admits_exactly(limits, 10)
     assert counter.asked == 0
 
 
 async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Redis") -> None:
-    counter = Counter()
+    counter = CountingFallback()
     async with (
         proxy(valkey.url) as wire,
         counting(wire.url, fallback=counter, deadline=1.0, pause=30.0) as limits,
@@ -256,7 +258,7 @@ async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Re
             ends = await asyncio.gather(*(limits.spend(LOGIN) for _ in range(200)), return_exceptions=True)
         assert [end for end in ends if not isinstance(end, Receipt | Refusal)] == []
         assert sum(isinstance(end, Receipt) for end in ends) == 10
-        # Nothing but the stand-in is asked any more: a call that waits for nobody ends without a pause.
+        # Only the fallback is used now: a call that does not wait ends without a pause.
         asked = counter.asked
         for _ in range(100):
             call = asyncio.create_task(limits.spend(NETWORK))
@@ -295,25 +297,25 @@ async def test_probe_of_a_silent_redis_delays_no_other(valkey: engines.Valkey, r
 
 
 async def test_silent_redis_is_used_again_after_recovery(valkey: engines.Valkey, redis: "Redis") -> None:
-    counter = Counter()
+    counter = CountingFallback()
     async with proxy(valkey.url) as wire, counting(wire.url, fallback=counter, deadline=1.0) as limits:
         wire.cut()
         await limits.spend(LOGIN)
         assert counter.asked == 1
         wire.mend()
-        await healed(limits)
+        await recovered(limits)
         await limits.spend(LOGIN)
         assert counter.asked == 1
 
 
-async def test_a_redis_that_stands_still_is_stood_in_for(valkey: engines.Valkey, redis: "Redis") -> None:
-    counter = Counter()
+async def test_a_paused_redis_is_replaced_by_the_fallback(valkey: engines.Valkey, redis: "Redis") -> None:
+    counter = CountingFallback()
     async with counting(valkey.url, fallback=counter, deadline=0.5) as limits:
         await limits.forget(LOGIN)
         await redis.client_pause(1500)
         await limits.spend(LOGIN)
         assert counter.asked == 1
-        await healed(limits)
+        await recovered(limits)
 
 
 @pytest.mark.parametrize("trouble", ["full", "a replica", "another kind", "wrong password"])
@@ -321,7 +323,7 @@ async def test_error_of_redis_falls_back_to_memory(
     own_valkey: engines.Valkey, valkey: engines.Valkey, trouble: str
 ) -> None:
     client = Redis.from_url(own_valkey.url)
-    counter = Counter()
+    counter = CountingFallback()
     url = own_valkey.url
     if trouble == "full":
         await client.config_set("maxmemory", "1")
@@ -336,7 +338,7 @@ async def test_error_of_redis_falls_back_to_memory(
     else:
         url = url.replace(own_valkey.password, "wrong")
     async with counting(url, fallback=counter, deadline=1.0) as limits:
-        await fills(limits, 10)
+        await admits_exactly(limits, 10)
         assert counter.asked == 11
     await client.aclose()
 

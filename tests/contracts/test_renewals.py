@@ -1,4 +1,4 @@
-"""Sessions that are renewed at the same moment share a statement, and nothing else."""
+"""Sessions that are refreshed concurrently share a statement, and nothing else."""
 
 import asyncio
 import os
@@ -27,31 +27,31 @@ Moved = tuple[Session, User] | None
 
 
 @pytest.fixture
-def rows(database: Database) -> StoreHarness:
+def harness(database: Database) -> StoreHarness:
     blocklist = SpyingBlocklist()
     store = PostgresStore(database, blocklist=blocklist, nudge=lambda _: None)
     return StoreHarness(store, PostgresRenewals(database), PostgresRevocationStore(database), blocklist, [])
 
 
-async def renewed(harness: StoreHarness, session: Session, generation: int = 1) -> Moved:
+async def refresh(harness: StoreHarness, session: Session, generation: int = 1) -> Moved:
     return await harness.renewals.advance(session.id, generation=generation, now=LATER, lifetimes=LIFETIMES)
 
 
-async def hold(connection: AsyncConnection, session: Session) -> None:
+async def lock_session(connection: AsyncConnection, session: Session) -> None:
     await connection.execute(select(sessions.c.id).where(sessions.c.id == session.id).with_for_update())
 
 
-async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
-    rows: StoreHarness, database: Database
+async def test_concurrent_refreshes_share_statements_and_each_gets_its_own_session(
+    harness: StoreHarness, database: Database
 ) -> None:
-    people = [await rows.user(f"user{number}@example.org") for number in range(40)]
-    theirs = [await rows.session(user) for user in people]
-    await rows.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
-    async with rows.begin() as work:
+    people = [await harness.user(f"user{number}@example.org") for number in range(40)]
+    theirs = [await harness.session(user) for user in people]
+    await harness.renewals.advance(theirs[1].id, generation=1, now=LATER, lifetimes=LIFETIMES)
+    async with harness.begin() as work:
         await work.sessions.end(theirs[2].id, now=LATER, reason=EndReason.LOGOUT)
     recorder = StatementRecorder(database)
-    answers = await asyncio.gather(*(renewed(rows, theirs[number % 40]) for number in range(200)))
-    # One for all, and one more for each who asks for what cannot be: five times two.
+    answers = await asyncio.gather(*(refresh(harness, theirs[number % 40]) for number in range(200)))
+    # One for all, and one more for each impossible refresh: five times two.
     assert 0 < len(recorder.take()) <= 12
     for number, moved in enumerate(answers):
         session, user = theirs[number % 40], people[number % 40]
@@ -59,10 +59,10 @@ async def test_two_hundred_callers_share_few_statements_and_each_gets_its_own(
         assert moved == (None if cannot else (session.advanced(now=LATER, lifetimes=LIFETIMES), user))
 
 
-async def test_refresh_with_another_generation_gets_nothing(rows: StoreHarness) -> None:
-    session = await rows.session(await rows.user())
-    await renewed(rows, session)
-    before, now, ahead = await asyncio.gather(*(renewed(rows, session, generation) for generation in (1, 2, 9)))
+async def test_refresh_with_another_generation_gets_nothing(harness: StoreHarness) -> None:
+    session = await harness.session(await harness.user())
+    await refresh(harness, session)
+    before, now, ahead = await asyncio.gather(*(refresh(harness, session, generation) for generation in (1, 2, 9)))
     assert (before, ahead) == (None, None)
     assert now is not None
     assert now[0].generation == 3
@@ -70,17 +70,17 @@ async def test_refresh_with_another_generation_gets_nothing(rows: StoreHarness) 
 
 @pytest.mark.parametrize("ended", [False, True])
 async def test_refresh_does_not_wait_for_another_session(
-    rows: StoreHarness, engine: AsyncEngine, ended: bool
+    harness: StoreHarness, engine: AsyncEngine, ended: bool
 ) -> None:
-    user = await rows.user()
-    held, free, later = [await rows.session(user) for _ in range(3)]
+    user = await harness.user()
+    held, free, later = [await harness.session(user) for _ in range(3)]
     async with engine.begin() as connection:
-        await hold(connection, held)
-        waiting = asyncio.create_task(renewed(rows, held))
+        await lock_session(connection, held)
+        waiting = asyncio.create_task(refresh(harness, held))
         async with asyncio.timeout(5):
-            beside = [await renewed(rows, free)]
+            beside = [await refresh(harness, free)]
             await waited_for(engine, connection)
-            beside.append(await renewed(rows, later))
+            beside.append(await refresh(harness, later))
         assert not waiting.done()
         if ended:
             await connection.execute(update(sessions).where(sessions.c.id == held.id).values(ended_at=LATER))
@@ -89,14 +89,14 @@ async def test_refresh_does_not_wait_for_another_session(
 
 
 async def test_refresh_that_waited_for_a_role_change_has_the_new_role(
-    rows: StoreHarness, engine: AsyncEngine
+    harness: StoreHarness, engine: AsyncEngine
 ) -> None:
-    user = await rows.user(role=Role.ADMIN)
-    session = await rows.session(user)
+    user = await harness.user(role=Role.ADMIN)
+    session = await harness.session(user)
     async with engine.begin() as connection:
         await connection.execute(update(users).where(users.c.id == user.id).values(role="member"))
         await connection.execute(update(sessions).where(sessions.c.id == session.id).values(min_generation=2))
-        waiting = asyncio.create_task(renewed(rows, session))
+        waiting = asyncio.create_task(refresh(harness, session))
         await waited_for(engine, connection)
     moved = await waiting
     assert moved is not None
@@ -104,13 +104,13 @@ async def test_refresh_that_waited_for_a_role_change_has_the_new_role(
 
 
 async def test_stalled_server_does_not_execute_expired_refreshes(
-    rows: StoreHarness, database: Database, engine: AsyncEngine
+    harness: StoreHarness, database: Database, engine: AsyncEngine
 ) -> None:
-    """Else whoever was told that it is away, and asks again after the grace, would have been robbed."""
-    user = await rows.user()
-    session, other = await rows.session(user), await rows.session(user)
-    for generation in range(1, 2 * POOL_SIZE):  # by each connection that there is, so that it knows the statement
-        await renewed(rows, other, generation)
+    """Otherwise a client that got an error and retries after the grace period would count as a thief."""
+    user = await harness.user()
+    session, other = await harness.session(user), await harness.session(user)
+    for generation in range(1, 2 * POOL_SIZE):  # on each connection, so that the statement is prepared
+        await refresh(harness, other, generation)
 
     async def backends() -> set[int]:
         theirs = "SELECT pid FROM pg_stat_activity WHERE application_name = 'latchkey'"
@@ -122,7 +122,7 @@ async def test_stalled_server_does_not_execute_expired_refreshes(
         for backend in frozen:
             os.kill(backend, signal.SIGSTOP)
         with pytest.raises(Refusal) as refusal:
-            await renewed(rows, session)
+            await refresh(harness, session)
     finally:
         for backend in frozen:
             os.kill(backend, signal.SIGCONT)
@@ -133,29 +133,29 @@ async def test_stalled_server_does_not_execute_expired_refreshes(
     assert refusal.value.code == ErrorCode.UNAVAILABLE
     await database.close()
     await wait_until(gone)
-    assert (await rows.load_session(session.id)).generation == 1
+    assert (await harness.load_session(session.id)).generation == 1
 
 
-async def test_waits_for_one_session_leave_connections_for_others(rows: StoreHarness, engine: AsyncEngine) -> None:
-    user = await rows.user()
-    held, free = await rows.session(user), await rows.session(user)
+async def test_waits_for_one_session_leave_connections_for_others(harness: StoreHarness, engine: AsyncEngine) -> None:
+    user = await harness.user()
+    held, free = await harness.session(user), await harness.session(user)
     async with engine.begin() as connection:
-        await hold(connection, held)
-        waiting = [asyncio.create_task(renewed(rows, held)) for _ in range(3 * POOL_SIZE)]
+        await lock_session(connection, held)
+        waiting = [asyncio.create_task(refresh(harness, held)) for _ in range(3 * POOL_SIZE)]
         await waited_for(engine, connection)
-        moved = await renewed(rows, free)
+        moved = await refresh(harness, free)
         assert not any(one.done() for one in waiting)
     assert moved is not None
     assert {one and one[0].generation for one in await asyncio.gather(*waiting)} == {2, None}
 
 
-async def test_cancelled_refresh_cancels_no_other(rows: StoreHarness) -> None:
-    user = await rows.user()
-    leaving, staying = await rows.session(user), await rows.session(user)
-    calls = [asyncio.create_task(renewed(rows, session)) for session in (leaving, staying)]
+async def test_cancelled_refresh_cancels_no_other(harness: StoreHarness) -> None:
+    user = await harness.user()
+    leaving, staying = await harness.session(user), await harness.session(user)
+    calls = [asyncio.create_task(refresh(harness, session)) for session in (leaving, staying)]
     await asyncio.sleep(0)
     calls[0].cancel()
     moved = await calls[1]
     assert moved is not None
     assert moved[0].id == staying.id
-    assert (await rows.load_session(staying.id)).generation == 2
+    assert (await harness.load_session(staying.id)).generation == 2

@@ -1,4 +1,4 @@
-"""How many sessions a user has: never more than was said, whoever logs in at once, and the oldest go first."""
+"""The cap on sessions of a user holds under concurrent logins, and the oldest sessions are evicted first."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -28,9 +28,9 @@ async def alive(harness: StoreHarness, user: User) -> list[Session]:
         return list(await work.sessions.alive(user.id, now=LATER))
 
 
-async def test_the_oldest_are_ended_and_named_and_in_force(harness: StoreHarness) -> None:
+async def test_the_oldest_sessions_are_evicted_returned_and_revoked(harness: StoreHarness) -> None:
     user = await harness.user()
-    # The order is that of their opening, whatever their ids say.
+    # Ordered by time of login, not by id.
     sessions = [new_session(user, now=NOW + timedelta(seconds=second)) for second in (3, 1, 2, 5, 4)]
     for session in sessions:
         assert await enter(harness, session) == []
@@ -45,7 +45,7 @@ async def test_the_oldest_are_ended_and_named_and_in_force(harness: StoreHarness
     assert {session.id for session in await alive(harness, user)} == {sixth.id, seventh.id}
 
 
-async def test_only_the_living_of_the_same_user_count(harness: StoreHarness) -> None:
+async def test_only_active_sessions_of_the_same_user_count(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user("bob@example.org")
     expired = replace(new_session(user), expires_at=LATER)
     ended, theirs = new_session(user), new_session(other)
@@ -79,7 +79,7 @@ async def test_session_ended_by_its_owner_is_not_evicted(harness: StoreHarness) 
     assert (await harness.load_session(first.id)).end_reason is EndReason.LOGOUT
 
 
-async def test_newest_login_stays_whatever_its_clock_says(harness: StoreHarness) -> None:
+async def test_the_newest_login_is_never_evicted_whatever_its_clock(harness: StoreHarness) -> None:
     user = await harness.user()
     ahead, behind = new_session(user, now=LATER), new_session(user)
     await enter(harness, ahead, most=1)
@@ -92,13 +92,13 @@ async def test_rolled_back_login_evicts_no_session(harness: StoreHarness) -> Non
     first, second = new_session(user), new_session(user, now=LATER)
     await enter(harness, first)
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             assert await work.sessions.open(second, credential_version=1, event=login_event(second))
             assert await work.sessions.evict_oldest(second, most=1) == [first.id]
             raise KeyError
 
     with pytest.raises(KeyError):
-        await spoilt()
+        await roll_back()
     assert await alive(harness, user) == [first]
     assert harness.blocklist.published == []

@@ -1,4 +1,4 @@
-"""Sessions: whatever races, none lives on under what has been taken away, and every ending is put in force."""
+"""Sessions in the store: no race leaves a session valid after its revocation, and every end is published."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -35,16 +35,16 @@ pytestmark = pytest.mark.anyio
 ROUNDS = 60
 
 
-def entering(
+def opening(
     harness: StoreHarness, session: Session, *, credential_version: int = 1
 ) -> Callable[[], Awaitable[User | None]]:
-    async def enter() -> User | None:
+    async def open_session() -> User | None:
         async with harness.begin() as work:
             return await work.sessions.open(
                 session, credential_version=credential_version, event=login_event(session)
             )
 
-    return enter
+    return open_session
 
 
 def advancing(
@@ -74,7 +74,7 @@ def ending_all(harness: StoreHarness, user: User) -> Callable[[], Awaitable[int]
     return end_all
 
 
-def outdating(harness: StoreHarness, user: User) -> Callable[[], Awaitable[int]]:
+def revoking_access_tokens(harness: StoreHarness, user: User) -> Callable[[], Awaitable[int]]:
     async def revoke_access_tokens() -> int:
         async with harness.begin() as work:
             await work.users.lock(user.id)
@@ -88,7 +88,7 @@ async def kept(harness: StoreHarness, session: Session) -> Session | None:
         return await work.sessions.by_id(session.id)
 
 
-async def noted(harness: StoreHarness, user: User) -> list[AuditEvent]:
+async def events_of(harness: StoreHarness, user: User) -> list[AuditEvent]:
     async with harness.begin() as work:
         return list(await work.events.page(user.id, limit=9, after=None))
 
@@ -104,14 +104,14 @@ async def test_session_is_stored_unchanged(harness: StoreHarness) -> None:
         min_generation=3,
         client_info=ClientInfo(user_agent="ünïcode \U0001f511", ip="2001:db8::1"),
     )
-    assert await entering(harness, session)() == user
+    assert await opening(harness, session)() == user
     assert await kept(harness, session) == session
     assert await kept(harness, new_session(user)) is None
 
 
 async def test_unverified_user_may_have_a_session(harness: StoreHarness) -> None:
     user = await harness.user(proven=False)
-    assert await entering(harness, new_session(user))() == user
+    assert await opening(harness, new_session(user))() == user
 
 
 async def test_session_does_not_open_with_old_credentials_or_a_disabled_user(harness: StoreHarness) -> None:
@@ -127,10 +127,10 @@ async def test_session_does_not_open_with_old_credentials_or_a_disabled_user(har
         (new_session(claim()), 1),
         (nameless, 1),
     ):
-        assert await entering(harness, session, credential_version=version)() is None
+        assert await opening(harness, session, credential_version=version)() is None
         assert await kept(harness, session) is None
     for someone in (user, banned):
-        assert await noted(harness, someone) == []
+        assert await events_of(harness, someone) == []
 
 
 async def test_no_login_survives_a_concurrent_password_change_or_ban(harness: StoreHarness) -> None:
@@ -138,7 +138,7 @@ async def test_no_login_survives_a_concurrent_password_change_or_ban(harness: St
         user = await harness.user(f"login{number}@example.org")
         sessions = [new_session(user) for _ in range(3)]
 
-        async def take_away(user: User = user, ban: bool = number % 2 == 0) -> None:
+        async def revoke(user: User = user, ban: bool = number % 2 == 0) -> None:
             async with harness.begin() as work:
                 if ban:
                     await work.users.set_disabled(user.id, True, now=LATER)
@@ -146,8 +146,8 @@ async def test_no_login_survives_a_concurrent_password_change_or_ban(harness: St
                     await work.users.replace_password(user.id, "new", credential_version=1)
                 await work.sessions.end_all(user.id, now=LATER, reason=EndReason.PASSWORD_CHANGED)
 
-        before, *others = (entering(harness, session) for session in sessions)
-        racing: list[Callable[[], Awaitable[object]]] = [before, take_away, *others]
+        before, *others = (opening(harness, session) for session in sessions)
+        racing: list[Callable[[], Awaitable[object]]] = [before, revoke, *others]
         await run_concurrently(racing)
         left = [session for session in [await kept(harness, session) for session in sessions] if session is not None]
         assert all(session.ended_at is not None for session in left)
@@ -173,7 +173,7 @@ async def test_session_never_outlives_its_absolute_end(harness: StoreHarness, da
     user = await harness.user()
     session = new_session(user)
     session = replace(session, expires_at=NOW + lifetimes.refresh)
-    await entering(harness, session)()
+    await opening(harness, session)()
     now = NOW + timedelta(days=days)
     moved = await harness.renewals.advance(session.id, generation=1, now=now, lifetimes=lifetimes)
     assert moved is not None
@@ -182,7 +182,7 @@ async def test_session_never_outlives_its_absolute_end(harness: StoreHarness, da
 
 @pytest.mark.parametrize("zone", ["America/New_York", "Asia/Kolkata", "UTC"])
 async def test_day_has_24_hours_in_any_server_time_zone(migrated: str, engine: AsyncEngine, zone: str) -> None:
-    """In New York the thirty days after 1 March 2026 are an hour short."""
+    """In New York, the thirty days after 1 March 2026 are an hour shorter."""
     admin, database = engine, engine.url.database
     async with admin.connect() as connection:
         await connection.exec_driver_sql(f"ALTER DATABASE {database} SET timezone = '{zone}'")
@@ -241,7 +241,7 @@ async def test_twenty_concurrent_refreshes_advance_one_generation(harness: Store
     assert await kept(harness, session) == moved[0][0]
 
 
-async def test_no_renewal_survives_an_ending_that_came_at_the_same_time(harness: StoreHarness) -> None:
+async def test_no_session_survives_an_end_concurrent_with_refreshes(harness: StoreHarness) -> None:
     user = await harness.user()
     for number in range(ROUNDS):
         session = await harness.session(user)
@@ -293,7 +293,7 @@ async def test_login_during_a_role_change_has_the_new_role_or_is_revoked(harness
                 await work.users.set_role(user.id, Role.MEMBER)
                 await work.sessions.revoke_access_tokens(user.id)
 
-        holder, _ = await run_concurrently([entering(harness, session), demote])
+        holder, _ = await run_concurrently([opening(harness, session), demote])
         assert holder is not None
         if holder.role is Role.ADMIN:
             assert (await harness.load_session(session.id)).min_generation > session.generation
@@ -311,7 +311,7 @@ async def test_ended_session_keeps_its_time_and_reason(harness: StoreHarness) ->
     assert await kept(harness, session) == over
 
 
-async def test_of_many_concurrent_ends_one_counts_and_all_are_in_force(harness: StoreHarness) -> None:
+async def test_of_concurrent_ends_one_counts_and_all_are_published(harness: StoreHarness) -> None:
     session = await harness.session(await harness.user())
     assert sorted(await run_concurrently([ending(harness, session)] * 10)) == [False] * 9 + [True]
     assert harness.blocklist.published == [{session.id: ENDED}] * 10
@@ -326,18 +326,18 @@ async def test_login_and_logout_events_are_stored_once(harness: StoreHarness) ->
     )
     async with harness.store.autocommit() as work:
         assert await work.sessions.open(session, credential_version=1, event=entry) == user
-    assert await noted(harness, user) == [entry]
+    assert await events_of(harness, user) == [entry]
 
-    def leaving(told: AuditEvent) -> Callable[[], Awaitable[bool]]:
-        async def leave() -> bool:
+    def logging_out(told: AuditEvent) -> Callable[[], Awaitable[bool]]:
+        async def log_out() -> bool:
             async with harness.store.autocommit() as work:
                 return await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT, event=told)
 
-        return leave
+        return log_out
 
-    left = await run_concurrently(map(leaving, exits))
+    left = await run_concurrently(map(logging_out, exits))
     [first] = [told for told, ended in zip(exits, left, strict=True) if ended]
-    assert await noted(harness, user) == [first, entry]
+    assert await events_of(harness, user) == [first, entry]
     assert harness.blocklist.revoked == {session.id: ENDED}
 
 
@@ -360,7 +360,7 @@ async def test_end_all_ends_the_active_sessions_of_one_user(harness: StoreHarnes
 
 
 async def test_end_all_waits_for_pending_revocations(harness: StoreHarness) -> None:
-    """Another process may have ended one a moment ago, and not have told anybody yet."""
+    """Another process may have ended a session without having published it yet."""
     user = await harness.user()
     before, alive = await harness.session(user), await harness.session(user)
     await ending(harness, before)()
@@ -381,7 +381,7 @@ async def test_revoking_access_tokens_raises_min_generation(harness: StoreHarnes
     await advancing(harness, old)()
     await ending(harness, over)()
     harness.blocklist.published.clear()
-    assert await outdating(harness, user)() == 2
+    assert await revoking_access_tokens(harness, user)() == 2
     assert await kept(harness, young) == young.with_access_tokens_revoked()
     assert [(await harness.load_session(session.id)).min_generation for session in (young, old)] == [2, 3]
     assert harness.blocklist.published == [{young.id: 2, old.id: 3}]
@@ -395,11 +395,11 @@ async def test_revoking_tokens_never_revives_an_ended_session(harness: StoreHarn
     for _ in range(20):
         sessions = [await harness.session(user) for _ in range(3)]
         everything: list[Callable[[], Awaitable[object]]] = [
-            outdating(harness, user),
+            revoking_access_tokens(harness, user),
             ending(harness, sessions[1]),
             ending_all(harness, user),
             *(advancing(harness, session) for session in sessions),
-            outdating(harness, user),
+            revoking_access_tokens(harness, user),
         ]
         await run_concurrently(everything)
         ids = [session.id for session in sessions]
@@ -407,7 +407,7 @@ async def test_revoking_tokens_never_revives_an_ended_session(harness: StoreHarn
         assert {harness.blocklist.revoked[session] for session in ids} == {ENDED}
 
 
-# -- putting in force, and undoing ------------------------------------------------------------------------
+# -- publication and rollback -----------------------------------------------------------------------------
 
 
 async def test_ended_session_is_in_force_after_the_commit(harness: StoreHarness) -> None:
@@ -425,7 +425,7 @@ async def test_exception_undoes_changes_to_sessions_and_publishes_nothing(harnes
     sessions = [await harness.session(user) for _ in range(3)]
     added = new_session(user)
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.sessions.open(added, credential_version=1, event=login_event(added))
             await work.sessions.end(sessions[1].id, now=LATER, reason=EndReason.LOGOUT)
@@ -434,7 +434,7 @@ async def test_exception_undoes_changes_to_sessions_and_publishes_nothing(harnes
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     assert [await kept(harness, session) for session in sessions] == sessions
     assert await kept(harness, added) is None
     assert harness.blocklist.published == []
@@ -445,10 +445,10 @@ async def test_exception_undoes_changes_to_sessions_and_publishes_nothing(harnes
     assert await harness.revocations.min_generations([added.id, new_id()]) == nothing
 
 
-# -- where somebody is at home ----------------------------------------------------------------------------
+# -- known networks ---------------------------------------------------------------------------------------
 
 
-async def known(harness: StoreHarness, login: str, ip: str, *, now: datetime = LATER) -> bool:
+async def is_known(harness: StoreHarness, login: str, ip: str, *, now: datetime = LATER) -> bool:
     async with harness.begin() as work:
         return await work.sessions.has_session_in_network(login, ClientInfo(ip=ip).network, now=now)
 
@@ -473,31 +473,31 @@ async def opened_from(harness: StoreHarness, user: User, ip: str) -> Session:
 async def test_active_session_makes_a_network_known(harness: StoreHarness, ip: str, same: str, other: str) -> None:
     user = await harness.user(username="Ada.L")
     for login in ("ada@example.org", "ada.l", "ADA.L"):
-        assert not await known(harness, login, ip)
+        assert not await is_known(harness, login, ip)
     session = await opened_from(harness, user, ip)
     for login in ("ada@example.org", "ada.l", "ADA.L"):
-        assert await known(harness, login, ip)
-        assert await known(harness, login, same)
-        assert not await known(harness, login, other)
-    assert not await known(harness, "ada", ip)
-    assert not await known(harness, "ada@example.org", ip, now=session.expires_at)
+        assert await is_known(harness, login, ip)
+        assert await is_known(harness, login, same)
+        assert not await is_known(harness, login, other)
+    assert not await is_known(harness, "ada", ip)
+    assert not await is_known(harness, "ada@example.org", ip, now=session.expires_at)
     await ending(harness, session)()
-    assert not await known(harness, "ada@example.org", ip)
+    assert not await is_known(harness, "ada@example.org", ip)
 
 
 async def test_session_without_an_address_makes_no_network_known(harness: StoreHarness) -> None:
     await opened_from(harness, await harness.user(), "")
-    assert not await known(harness, "ada@example.org", "203.0.113.7")
+    assert not await is_known(harness, "ada@example.org", "203.0.113.7")
 
 
-async def test_among_rivals_the_one_who_would_log_in_is_known(harness: StoreHarness) -> None:
+async def test_a_network_is_known_only_from_sessions_of_the_owner_of_the_login(harness: StoreHarness) -> None:
     first, second = await harness.user(proven=False), await harness.user(proven=False)
     await opened_from(harness, first, "203.0.113.7")
     await opened_from(harness, second, "203.0.113.8")
-    assert [await known(harness, second.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [False, True]
+    assert [await is_known(harness, second.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [False, True]
     async with harness.begin() as work:
         assert await work.users.verify_email(first.id, credential_version=1, now=NOW) is not None
-    assert [await known(harness, first.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [True, False]
+    assert [await is_known(harness, first.email, ip) for ip in ("203.0.113.7", "203.0.113.8")] == [True, False]
 
 
 async def test_only_the_newest_fifty_sessions_make_a_network_known(harness: StoreHarness) -> None:
@@ -505,7 +505,7 @@ async def test_only_the_newest_fifty_sessions_make_a_network_known(harness: Stor
     await opened_from(harness, user, "203.0.113.7")
     for _ in range(49):
         await opened_from(harness, user, "203.0.113.9")
-    assert await known(harness, user.email, "203.0.113.7")
+    assert await is_known(harness, user.email, "203.0.113.7")
     await opened_from(harness, user, "203.0.113.8")
-    assert not await known(harness, user.email, "203.0.113.7")
-    assert await known(harness, user.email, "203.0.113.8")
+    assert not await is_known(harness, user.email, "203.0.113.7")
+    assert await is_known(harness, user.email, "203.0.113.8")

@@ -1,4 +1,4 @@
-"""Nothing readable leaves without TLS where TLS is asked for, and no certificate is taken on trust."""
+"""With TLS configured, nothing readable is sent without it, and every certificate is verified."""
 
 import ssl
 from pathlib import Path
@@ -24,7 +24,7 @@ def mailer(url: str, trust: ssl.SSLContext | None) -> SmtpMailer:
     return SmtpMailer(parse_smtp_url(url), mail_from=FROM, ssl_context=trust)
 
 
-async def test_starttls_with_a_certificate_that_is_trusted(authority: Authority) -> None:
+async def test_mail_is_sent_over_starttls_with_a_trusted_certificate(authority: Authority) -> None:
     async with honest(starttls=authority.server("localhost"), login=True) as inbox:
         url = f"smtp://ada:right%20one@localhost:{inbox.port}?tls=starttls"
         await mailer(url, authority.trust).send(LETTER)
@@ -32,7 +32,7 @@ async def test_starttls_with_a_certificate_that_is_trusted(authority: Authority)
     assert inbox.logins == [(b"ada", b"right one")]
 
 
-async def test_implicit_tls_with_a_certificate_that_is_trusted(authority: Authority) -> None:
+async def test_mail_is_sent_over_implicit_tls_with_a_trusted_certificate(authority: Authority) -> None:
     async with honest(implicit=authority.server("localhost", "127.0.0.1")) as inbox:
         await mailer(f"smtps://127.0.0.1:{inbox.port}", authority.trust).send(LETTER)
         await mailer(f"smtp://localhost:{inbox.port}?tls=implicit", authority.trust).send(LETTER)
@@ -41,7 +41,9 @@ async def test_implicit_tls_with_a_certificate_that_is_trusted(authority: Author
 
 @pytest.mark.parametrize("way", ["starttls", "implicit"])
 @pytest.mark.parametrize("flaw", ["unknown authority", "other name", "expired"])
-async def test_a_certificate_with_a_flaw_delays(authority: Authority, tmp_path: Path, way: str, flaw: str) -> None:
+async def test_an_invalid_certificate_delays_the_mail(
+    authority: Authority, tmp_path: Path, way: str, flaw: str
+) -> None:
     shown = authority.server(
         "elsewhere.example" if flaw == "other name" else "localhost", days=-1 if flaw == "expired" else 1
     )
@@ -130,7 +132,7 @@ def test_smtp_url_is_parsed(url: str, expected: SmtpServer) -> None:
         "smtp://ada:ses%00ame@relay",
     ],
 )
-def test_nonsense_is_named_without_the_password(url: str) -> None:
+def test_an_invalid_url_is_refused_without_the_password(url: str) -> None:
     with pytest.raises(ValueError, match="LATCHKEY_SMTP_URL") as error:
         parse_smtp_url(url)
     assert "ses" not in str(error.value)

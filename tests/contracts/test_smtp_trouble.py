@@ -1,4 +1,4 @@
-"""Servers that say no, later, nothing, or too slowly: what is for ever, what is not, and what is never repeated."""
+"""SMTP servers that refuse, defer, stall or disconnect: which errors are permanent and which are retried."""
 
 import asyncio
 from dataclasses import replace
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.anyio
 
 ENVELOPE = ["MAIL", "RCPT", "DATA", "END"]
 NAMED = ENVELOPE[1:]
-"""Where a server knows the recipient."""
+"""The commands by which a server knows the recipient."""
 
 
 async def test_wire_shows_one_recipient_and_nothing_else() -> None:
@@ -36,7 +36,7 @@ async def test_wire_shows_one_recipient_and_nothing_else() -> None:
     assert b"\r\n..\r\n...two\r\n" in server.letters[0]
 
 
-async def test_a_second_send_is_the_same_on_the_wire() -> None:
+async def test_a_mail_sent_twice_has_the_same_bytes_on_the_wire() -> None:
     async with scripted() as server:
         await mailer(server).send(LETTER)
         await mailer(server).send(LETTER)
@@ -64,7 +64,7 @@ async def test_a_second_send_is_the_same_on_the_wire() -> None:
         "550 10.7.1.2 says no",
     ],
 )
-async def test_a_no_to_the_recipient_refuses(stage: str, answer: str) -> None:
+async def test_a_refused_recipient_refuses_the_mail(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailRefused, match=answer[:3]):
             await mailer(server).send(LETTER)
@@ -100,7 +100,7 @@ async def test_refused_sender_or_server_error_delays(stage: str, answer: str) ->
 
 @pytest.mark.parametrize("stage", ["HI", "EHLO", "AUTH", "STARTTLS", "MAIL"])
 @pytest.mark.parametrize("answer", ["550 5.1.1 no such user", "550 5.7.60 not as this sender", "554 no", "521 no"])
-async def test_a_no_before_the_recipient_is_about_no_letter(stage: str, answer: str) -> None:
+async def test_a_refusal_before_the_recipient_concerns_the_server(stage: str, answer: str) -> None:
     tls = "starttls" if stage == "STARTTLS" else "none"
     script = {"EHLO": "250-hello\r\n250-STARTTLS\r\n250 AUTH PLAIN", "AUTH": "235 fine", stage: answer}
     async with scripted(**script) as server:
@@ -111,7 +111,7 @@ async def test_a_no_before_the_recipient_is_about_no_letter(stage: str, answer: 
 
 
 @pytest.mark.parametrize("answer", ["nonsense", DROP, STALL, DRIP])
-async def test_a_letter_whose_end_is_not_answered_may_have_arrived(answer: str) -> None:
+async def test_a_mail_without_an_answer_to_its_end_is_unanswered(answer: str) -> None:
     async with scripted(END=answer) as server:
         with pytest.raises(MailUnanswered):
             await mailer(server, timeouts=replace(SmtpTimeouts(), end=0.3)).send(LETTER)
@@ -120,20 +120,20 @@ async def test_a_letter_whose_end_is_not_answered_may_have_arrived(answer: str) 
 
 @pytest.mark.parametrize("stage", ["RCPT", "DATA"])
 @pytest.mark.parametrize("answer", ["nonsense", DROP, STALL])
-async def test_a_letter_that_was_not_sent_has_not_arrived(stage: str, answer: str) -> None:
+async def test_a_mail_that_was_not_sent_is_delayed(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed) as delayed:
             await mailer(server, timeouts=all_in(0.3)).send(LETTER)
     assert type(delayed.value) is MailDelayed
 
 
-async def test_any_positive_answer_to_the_end_is_a_yes() -> None:
+async def test_any_2xx_answer_to_the_end_is_success() -> None:
     async with scripted(END="299 odd") as server:
         await mailer(server).send(LETTER)
     assert len(server.letters) == 1
 
 
-def test_a_server_has_the_times_of_the_standard() -> None:
+def test_timeouts_are_at_least_those_of_rfc_5321() -> None:
     assert (SmtpTimeouts().reply, SmtpTimeouts().data, SmtpTimeouts().end) == (300, 120, 600)
 
 
@@ -155,7 +155,7 @@ async def test_sender_is_called_while_a_mail_is_being_sent(stage: str, sent: boo
 
 
 @pytest.mark.parametrize(("stage", "last"), [("DATA", []), ("END", [True])])
-async def test_a_send_that_is_cancelled_says_whether_the_letter_was_sent(stage: str, last: list[bool]) -> None:
+async def test_a_cancelled_send_reports_whether_the_mail_was_sent(stage: str, last: list[bool]) -> None:
     heard: list[bool] = []
 
     async def still_sending(sent: bool) -> None:
@@ -181,7 +181,7 @@ async def test_any_other_error_delays(stage: str, answer: str) -> None:
 
 @pytest.mark.parametrize("stage", ["HI", "EHLO"])
 @pytest.mark.parametrize("answer", ["421 closing", "554 go away", "550 blocked", "nonsense", DROP])
-async def test_a_server_that_does_not_want_to_talk_delays(stage: str, answer: str) -> None:
+async def test_a_server_that_refuses_the_session_delays(stage: str, answer: str) -> None:
     async with scripted(**{stage: answer}) as server:
         with pytest.raises(MailDelayed):
             await mailer(server).send(LETTER)
@@ -189,7 +189,7 @@ async def test_a_server_that_does_not_want_to_talk_delays(stage: str, answer: st
 
 
 @pytest.mark.parametrize("answer", ["530 5.7.0 authenticate first", "535 5.7.8 no", "538 encrypt first"])
-async def test_wrong_settings_of_ours_do_not_park_letters(answer: str) -> None:
+async def test_authentication_errors_do_not_park_mails(answer: str) -> None:
     async with scripted(MAIL=answer) as server:
         with pytest.raises(MailDelayed, match=answer[:3]):
             await mailer(server).send(LETTER)
@@ -219,13 +219,13 @@ async def test_slow_server_ends_at_the_deadline(stage: str, way: str) -> None:
             await server.left.wait()
 
 
-async def test_connecting_has_a_deadline_of_its_own() -> None:
+async def test_connecting_has_its_own_deadline() -> None:
     async with scripted(EHLO=STALL) as server:
         with anyio.fail_after(20), pytest.raises(MailDelayed, match="connecting: no answer in time"):
             await mailer(server, timeouts=replace(SmtpTimeouts(), reply=0.2)).send(LETTER)
 
 
-async def test_a_cancelled_send_hangs_up() -> None:
+async def test_a_cancelled_send_closes_the_connection() -> None:
     async with scripted(DATA=STALL) as server:
         reached = server.awaited["DATA"] = asyncio.Event()
         sending = asyncio.create_task(mailer(server).send(LETTER))
@@ -256,7 +256,7 @@ async def test_a_refused_login_delays_and_its_answer_is_not_repeated() -> None:
     assert [line.split()[0] for line in server.heard] == ["EHLO", "AUTH"]
 
 
-async def test_a_letter_that_may_not_be_sent_is_not_even_announced() -> None:
+async def test_an_unsendable_mail_sends_no_command() -> None:
     async with scripted() as server:
         with pytest.raises(MailRefused):
             await mailer(server).send(replace(LETTER, id=UUID(int=1), recipient="a@b.c>\r\nRCPT TO:<d@e.f"))

@@ -1,4 +1,4 @@
-"""The unit of work: all of it or none, apart from every other, and known outside only when it is done."""
+"""The unit of work: atomic, isolated, and published only after the commit."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -27,8 +27,8 @@ from tests.support.store_harness import (
 pytestmark = pytest.mark.anyio
 
 
-async def everything(harness: StoreHarness) -> None:
-    """A change of each kind, in one work."""
+async def make_all_changes(harness: StoreHarness) -> None:
+    """Make a change of each kind in one unit of work."""
     user = claim("all@example.org", role=Role.ADMIN)
     session = new_session(user)
     async with harness.begin() as work:
@@ -41,7 +41,7 @@ async def everything(harness: StoreHarness) -> None:
         await work.outbox.record_outcome(mail, DeliveryOutcome.PARKED, now=LATER)
 
 
-async def traces(harness: StoreHarness) -> tuple[int, int, int, int, int]:
+async def count_changes(harness: StoreHarness) -> tuple[int, int, int, int, int]:
     async with harness.begin() as work:
         users = await work.users.page(query="all", role=None, limit=9, after=None)
         mails = await work.outbox.parked(limit=9)
@@ -49,12 +49,12 @@ async def traces(harness: StoreHarness) -> tuple[int, int, int, int, int]:
     return len(users), len(mails), len(raised), len(harness.blocklist.published), len(harness.nudged)
 
 
-async def test_a_work_that_is_done_has_happened_entirely(harness: StoreHarness) -> None:
-    await everything(harness)
-    assert await traces(harness) == (1, 1, 1, 1, 1)
+async def test_a_unit_of_work_commits_all_changes(harness: StoreHarness) -> None:
+    await make_all_changes(harness)
+    assert await count_changes(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_work_sees_its_own_changes(harness: StoreHarness) -> None:
+async def test_a_unit_of_work_sees_its_own_changes(harness: StoreHarness) -> None:
     user = claim()
     async with harness.begin() as work:
         await work.users.add(user)
@@ -64,7 +64,7 @@ async def test_work_sees_its_own_changes(harness: StoreHarness) -> None:
         assert await work.sessions.by_id(session.id) == session
 
 
-async def test_uncommitted_work_is_invisible(harness: StoreHarness) -> None:
+async def test_an_uncommitted_unit_of_work_is_invisible(harness: StoreHarness) -> None:
     user = await harness.user()
     session = await harness.session(user)
     async with harness.begin() as work:
@@ -76,10 +76,10 @@ async def test_uncommitted_work_is_invisible(harness: StoreHarness) -> None:
 
 
 @pytest.mark.parametrize("error", [Rollback, OSError, KeyError, anyio.EndOfStream])
-async def test_exception_undoes_a_work_and_publishes_nothing(harness: StoreHarness, error: type[Exception]) -> None:
+async def test_an_exception_rolls_back_and_publishes_nothing(harness: StoreHarness, error: type[Exception]) -> None:
     user = claim("all@example.org")
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.users.add(user)
             session = new_session(user)
@@ -89,11 +89,11 @@ async def test_exception_undoes_a_work_and_publishes_nothing(harness: StoreHarne
             raise error
 
     with pytest.raises((error, Refusal)):
-        await spoilt()
-    assert await traces(harness) == (0, 0, 0, 0, 0)
+        await roll_back()
+    assert await count_changes(harness) == (0, 0, 0, 0, 0)
 
 
-async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(harness: StoreHarness) -> None:
+async def test_a_cancelled_unit_of_work_rolls_back_and_does_not_affect_others(harness: StoreHarness) -> None:
     for number in range(10):
         with anyio.CancelScope() as scope:
             async with harness.begin() as work:
@@ -101,12 +101,12 @@ async def test_a_work_that_is_cancelled_is_undone_and_others_go_on(harness: Stor
                 await work.outbox.add(queued_mail())
                 scope.cancel()
                 await anyio.sleep(1)
-    assert await traces(harness) == (0, 0, 0, 0, 0)
-    await everything(harness)
-    assert await traces(harness) == (1, 1, 1, 1, 1)
+    assert await count_changes(harness) == (0, 0, 0, 0, 0)
+    await make_all_changes(harness)
+    assert await count_changes(harness) == (1, 1, 1, 1, 1)
 
 
-async def test_work_without_revocations_or_mails_publishes_nothing(harness: StoreHarness) -> None:
+async def test_a_unit_of_work_without_revocations_or_mails_publishes_nothing(harness: StoreHarness) -> None:
     user = await harness.user()
     await harness.session(user)
     async with harness.begin() as work:
@@ -115,7 +115,7 @@ async def test_work_without_revocations_or_mails_publishes_nothing(harness: Stor
     assert (harness.blocklist.published, harness.nudged) == ([], [])
 
 
-async def test_concurrent_works_lose_no_change(harness: StoreHarness) -> None:
+async def test_concurrent_units_of_work_lose_no_change(harness: StoreHarness) -> None:
     def register(number: int) -> Callable[[], Awaitable[None]]:
         async def add() -> None:
             async with harness.begin() as work:

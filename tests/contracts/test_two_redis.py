@@ -1,4 +1,4 @@
-"""Two servers that are alive at the same time: a session revoked at one is refused by the processes of both."""
+"""Two servers at the same time: a session revoked on one is refused by the processes of both."""
 
 import asyncio
 import random
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.anyio
 LEASE, DEADLINE = 0.5, 0.2
 
 
-def at(
+def blocklist_at(
     url: str, floors: PostgresRevocationStore | FakeRevocationStore, *, reelection_delay: float = 10.0
 ) -> RedisBlocklist:
     return RedisBlocklist(
@@ -56,23 +56,23 @@ def store() -> FakeRevocationStore:
 
 @pytest.fixture
 async def old(store: FakeRevocationStore, valkey: engines.Valkey, redis: "Redis") -> AsyncIterator[RedisBlocklist]:
-    made = at(valkey.url, store, reelection_delay=3.0)
+    made = blocklist_at(valkey.url, store, reelection_delay=3.0)
     yield made
     await made.close()
 
 
 @pytest.fixture
 async def new(store: FakeRevocationStore, other_valkey: engines.Valkey) -> AsyncIterator[RedisBlocklist]:
-    made = at(other_valkey.url, store)
+    made = blocklist_at(other_valkey.url, store)
     yield made
     await made.close()
 
 
 async def await_trust(blocklist: RedisBlocklist) -> None:
-    async def it_is() -> bool:
+    async def is_trusted() -> bool:
         return await blocklist.min_generations([]) is not None
 
-    await wait_until(it_is, within=10)
+    await wait_until(is_trusted, within=10)
 
 
 async def lease_of(client: "Redis") -> bytes:
@@ -115,7 +115,7 @@ async def test_locating_the_primary_interrupts_no_command(
         await asyncio.sleep(number / 1000)
         await old.publish({new_id(): 2})
 
-    # Each asks again and again, until every lease has lapsed.
+    # Each checks again and again, until every lease has expired.
     publications = [asyncio.create_task(publish(number)) for number in range(50)]
     while not all(publication.done() for publication in publications):
         await old.renew()
@@ -194,17 +194,17 @@ async def test_demoted_server_is_promoted_again_if_it_is_alone(
         await await_trust(old)
 
 
-async def test_forty_revocations_hold_while_two_servers_take_turns(
+async def test_revocations_take_effect_while_two_servers_alternate_as_primary(
     database: Database, valkey: engines.Valkey, redis: "Redis", other_valkey: engines.Valkey
 ) -> None:
     floors, dice = PostgresRevocationStore(database), random.Random(7)
-    sides = [at(url, floors, reelection_delay=0.9) for url in (valkey.url, other_valkey.url)]
+    sides = [blocklist_at(url, floors, reelection_delay=0.9) for url in (valkey.url, other_valkey.url)]
     stores = [PostgresStore(database, blocklist=side, nudge=lambda _: None) for side in sides]
     harness = StoreHarness(stores[0], PostgresRenewals(database), floors, SpyingBlocklist(), [])
     user = await harness.user()
     heard_of = [0, 0]
 
-    async def revoke_and_ask(session: Session, delay: float, here: int) -> None:
+    async def revoke_and_check(session: Session, delay: float, here: int) -> None:
         await asyncio.sleep(delay)
         async with stores[here].begin() as work:
             await work.sessions.end(session.id, now=LATER, reason=EndReason.LOGOUT)
@@ -217,7 +217,9 @@ async def test_forty_revocations_hold_while_two_servers_take_turns(
 
     sessions = [await harness.session(user) for _ in range(40)]
     async with renewing(sides[0], every=0.1), renewing(sides[1], every=0.1):
-        await asyncio.gather(*(revoke_and_ask(session, dice.random() * 8, dice.randrange(2)) for session in sessions))
+        await asyncio.gather(
+            *(revoke_and_check(session, dice.random() * 8, dice.randrange(2)) for session in sessions)
+        )
     primary = await floors.primary()
     assert primary is not None
     assert primary.epoch > 3

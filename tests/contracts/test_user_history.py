@@ -1,4 +1,4 @@
-"""What is kept about a user, a page at a time: theirs alone, newest first, without a gap."""
+"""Pages of a user's sessions, mails and e-mail changes: only the user's own, newest first, without gaps."""
 
 from dataclasses import replace
 from datetime import timedelta
@@ -32,7 +32,7 @@ async def test_sessions_are_paged_including_ended_ones(harness: StoreHarness) ->
         assert list(await work.sessions.page(new_session(user).id, limit=2, after=None)) == []
 
 
-async def test_those_that_are_alive_are_neither_ended_nor_expired_nor_others(harness: StoreHarness) -> None:
+async def test_active_sessions_exclude_ended_expired_and_other_users_sessions(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user(BOB)
     sessions = [await harness.session(user) for _ in range(3)]
     await harness.session(other)
@@ -46,27 +46,27 @@ async def test_those_that_are_alive_are_neither_ended_nor_expired_nor_others(har
         assert list(await work.sessions.alive(user.id, now=end)) == []
 
 
-async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(harness: StoreHarness) -> None:
+async def test_a_users_mails_have_the_user_id_or_went_to_the_verified_address(harness: StoreHarness) -> None:
     ada = await harness.user(ADA)
     claim = await harness.user("claim@example.org", proven=False)
 
-    async def mailed(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> OutboxMail:
+    async def add_mail(recipient: str, *, user_id: UUID | None = None, late: timedelta = timedelta()) -> OutboxMail:
         mail = replace(queued_mail(due_at=NOW + late), recipient=recipient, user_id=user_id)
         async with harness.begin() as work:
             await work.outbox.add(mail)
         return mail
 
     theirs = [
-        await mailed(ADA, user_id=ada.id),
-        await mailed("former@example.org", user_id=ada.id, late=-timedelta(days=1)),
-        await mailed(ADA),
-        await mailed(ADA, late=timedelta(days=1)),
+        await add_mail(ADA, user_id=ada.id),
+        await add_mail("former@example.org", user_id=ada.id, late=-timedelta(days=1)),
+        await add_mail(ADA),
+        await add_mail(ADA, late=timedelta(days=1)),
     ]
-    await mailed(ADA, late=-timedelta(microseconds=1))  # to whoever had the address before
-    await mailed(ADA, user_id=new_id())
-    await mailed(BOB)
-    own = await mailed(claim.email, user_id=claim.id)
-    await mailed(claim.email)
+    await add_mail(ADA, late=-timedelta(microseconds=1))  # to the previous owner of the address
+    await add_mail(ADA, user_id=new_id())
+    await add_mail(BOB)
+    own = await add_mail(claim.email, user_id=claim.id)
+    await add_mail(claim.email)
     newest_first = theirs[::-1]
     async with harness.begin() as work:
         assert list(await work.outbox.page(ada, limit=9, after=None)) == newest_first
@@ -76,7 +76,7 @@ async def test_mails_name_the_user_or_went_to_the_address_that_is_theirs(harness
         assert list(await work.outbox.page(claim, limit=9, after=None)) == [own]
 
 
-async def test_mail_shows_when_and_how_it_ended_until_it_is_redriven(harness: StoreHarness) -> None:
+async def test_a_mail_shows_its_outcome_and_time_until_it_is_redriven(harness: StoreHarness) -> None:
     user = await harness.user()
     mail = replace(queued_mail(), user_id=user.id)
     async with harness.begin() as work:
@@ -91,7 +91,7 @@ async def test_mail_shows_when_and_how_it_ended_until_it_is_redriven(harness: St
         assert (kept.outcome, kept.settled_at) == (None, None)
 
 
-async def test_changes_of_address_are_the_users_own_newest_first(harness: StoreHarness) -> None:
+async def test_email_changes_are_the_users_own_newest_first(harness: StoreHarness) -> None:
     user, other = await harness.user(), await harness.user(BOB)
     changes = [
         EmailChange(

@@ -1,4 +1,4 @@
-"""Usernames among the proven: one holds a name, whatever its case, however many want it at once."""
+"""Usernames of verified users are unique, regardless of case and under concurrent changes."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -60,14 +60,14 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(harness: St
     assert [user is not None and (user.username or "").lower() for user in kept].count("ada") == 1
 
 
-async def test_an_exception_undoes_a_renaming(harness: StoreHarness) -> None:
+async def test_an_exception_undoes_a_rename(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.users.rename(user.id, "countess")
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     assert await harness.load_user(user.id) == user

@@ -1,4 +1,4 @@
-"""Users: anybody may claim, one may hold; and whoever changes one meets everybody else who does."""
+"""Users in the store: unverified users may share an address, one verified user owns it, and races keep that."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -31,24 +31,24 @@ from tests.support.store_harness import (
 pytestmark = pytest.mark.anyio
 
 
-def proving(harness: StoreHarness, user: User) -> Callable[[], Awaitable[User | None]]:
-    async def prove() -> User | None:
+def verifying(harness: StoreHarness, user: User) -> Callable[[], Awaitable[User | None]]:
+    async def verify() -> User | None:
         async with harness.begin() as work:
             proof = await work.users.verify_email(user.id, credential_version=user.credential_version, now=NOW)
             return None if proof is None else proof.user
 
-    return prove
+    return verify
 
 
-def entering(harness: StoreHarness, session: Session) -> Callable[[], Awaitable[User | None]]:
-    async def enter() -> User | None:
+def opening(harness: StoreHarness, session: Session) -> Callable[[], Awaitable[User | None]]:
+    async def open_session() -> User | None:
         async with harness.begin() as work:
             return await work.sessions.open(session, credential_version=1, event=login_event(session))
 
-    return enter
+    return open_session
 
 
-# -- finding ----------------------------------------------------------------------------------------------
+# -- lookups ----------------------------------------------------------------------------------------------
 
 
 async def test_user_is_stored_unchanged(harness: StoreHarness) -> None:
@@ -75,7 +75,7 @@ async def test_newest_unverified_user_owns_an_address_until_verification(harness
     async with harness.begin() as work:
         assert await work.users.by_email("ada@example.org") == newer
         assert await work.users.by_username("ada") == newer
-    proven = await proving(harness, older)()
+    proven = await verifying(harness, older)()
     await harness.user(username="ada", proven=False)
     async with harness.begin() as work:
         assert await work.users.by_email("ada@example.org") == proven
@@ -96,31 +96,31 @@ async def test_addresses_are_looked_up_in_bulk_like_one(harness: StoreHarness) -
     assert [user and user.verified for user in one_by_one] == [True, True, False, False, None]
 
 
-# -- proving ----------------------------------------------------------------------------------------------
+# -- verification -----------------------------------------------------------------------------------------
 
 
 async def test_verification_keeps_all_other_fields(harness: StoreHarness) -> None:
     user = await harness.user(username="Ada", role=Role.MODERATOR, proven=False)
-    assert await proving(harness, user)() == replace(user, verified=True)
+    assert await verifying(harness, user)() == replace(user, verified=True)
     assert await harness.load_user(user.id) == replace(user, verified=True)
 
 
-async def test_proving_twice_is_proving_once(harness: StoreHarness) -> None:
+async def test_concurrent_verifications_of_one_user_all_return_the_user(harness: StoreHarness) -> None:
     user = await harness.user(username="ada")
-    assert await run_concurrently([proving(harness, user)] * 5) == [user] * 5
+    assert await run_concurrently([verifying(harness, user)] * 5) == [user] * 5
 
 
 async def test_verification_needs_current_credentials_and_a_user(harness: StoreHarness) -> None:
     user = await harness.user(proven=False)
-    assert await proving(harness, replace(user, credential_version=2))() is None
-    assert await proving(harness, claim())() is None
+    assert await verifying(harness, replace(user, credential_version=2))() is None
+    assert await verifying(harness, claim())() is None
     assert await harness.load_user(user.id) == user
 
 
 async def test_verified_address_cannot_be_verified_by_another(harness: StoreHarness) -> None:
     holder = await harness.user()
     late = await harness.user(proven=False)
-    assert await proving(harness, late)() is None
+    assert await verifying(harness, late)() is None
     assert await harness.load_user(holder.id) == holder
     assert await harness.load_user(late.id) == late
 
@@ -141,7 +141,7 @@ async def test_verification_removes_rivals_and_ends_their_sessions(harness: Stor
 
 
 @pytest.mark.parametrize("other", ["$memory$1", "$memory$2"])
-async def test_an_address_is_contested_by_those_with_another_password_hash(harness: StoreHarness, other: str) -> None:
+async def test_an_address_is_contested_by_users_with_another_password_hash(harness: StoreHarness, other: str) -> None:
     user, rival = replace(claim(), password_hash="$memory$1"), replace(claim(), password_hash=other)
     async with harness.begin() as work:
         await work.users.add(user)
@@ -157,7 +157,7 @@ async def test_concurrent_verifications_of_one_address_have_one_winner(harness: 
         rivals = [await harness.user(address, username=f"rival{number}-{rival}", proven=False) for rival in range(12)]
         sessions = [await harness.session(rival) for rival in rivals]
         proven = [
-            user for user in await run_concurrently(proving(harness, rival) for rival in rivals) if user is not None
+            user for user in await run_concurrently(verifying(harness, rival) for rival in rivals) if user is not None
         ]
         left = [user for user in [await harness.load_user(rival.id) for rival in rivals] if user is not None]
         assert len(proven) == 1
@@ -167,22 +167,26 @@ async def test_concurrent_verifications_of_one_address_have_one_winner(harness: 
 
 
 async def test_verifications_of_new_rivals_have_one_winner(harness: StoreHarness) -> None:
-    """Neither sees the other's row before it is too late to lock it."""
+    """Neither transaction sees the row of the other in time to lock it."""
 
-    def factories(user: User) -> Callable[[], Awaitable[User | None]]:
-        async def make() -> User | None:
+    def registering_and_verifying(user: User) -> Callable[[], Awaitable[User | None]]:
+        async def register_and_verify() -> User | None:
             async with harness.begin() as work:
                 await work.users.add(user)
                 await anyio.sleep(0.01)
                 proof = await work.users.verify_email(user.id, credential_version=1, now=NOW)
                 return None if proof is None else proof.user
 
-        return make
+        return register_and_verify
 
     for number in range(5):
         address = f"made{number}@example.org"
         rivals = [claim(address, username=f"maker{number}") for _ in range(8)]
-        proven = [user for user in await run_concurrently(factories(rival) for rival in rivals) if user is not None]
+        proven = [
+            user
+            for user in await run_concurrently(registering_and_verifying(rival) for rival in rivals)
+            if user is not None
+        ]
         async with harness.begin() as work:
             holder = await work.users.by_email(address)
         assert proven == [holder]
@@ -196,12 +200,12 @@ async def test_user_added_during_a_verification_is_superseded(harness: StoreHarn
         first = await harness.user(address, proven=False)
         late = claim(address, username=f"late{number}")
 
-        async def add_and_prove(late: User = late) -> User | None:
+        async def register_and_verify(late: User = late) -> User | None:
             async with harness.begin() as work:
                 await work.users.add(late)
-            return await proving(harness, late)()
+            return await verifying(harness, late)()
 
-        answers = await run_concurrently([proving(harness, first), add_and_prove])
+        answers = await run_concurrently([verifying(harness, first), register_and_verify])
         async with harness.begin() as work:
             holder = await work.users.by_email(address)
         assert [user for user in answers if user is not None] == [holder]
@@ -210,7 +214,7 @@ async def test_user_added_during_a_verification_is_superseded(harness: StoreHarn
 async def test_username_goes_to_the_first_verified_user(harness: StoreHarness) -> None:
     await harness.user("first@example.org", username="Ada")
     second = await harness.user("second@example.org", username="aDA", proven=False)
-    assert await proving(harness, second)() == replace(second, verified=True, username=None)
+    assert await verifying(harness, second)() == replace(second, verified=True, username=None)
 
 
 async def test_concurrent_verifications_of_one_username_have_one_owner(harness: StoreHarness) -> None:
@@ -219,18 +223,18 @@ async def test_concurrent_verifications_of_one_username_have_one_owner(harness: 
             await harness.user(f"{place}-{number}@example.org", username=f"{name}{number}", proven=False)
             for place, name in enumerate(("ada", "ADA") * 5)
         ]
-        proven = await run_concurrently(proving(harness, namesake) for namesake in namesakes)
+        proven = await run_concurrently(verifying(harness, namesake) for namesake in namesakes)
         assert all(user is not None and user.verified for user in proven)
         assert [user.username for user in proven if user is not None].count(None) == 9
 
 
-async def test_a_session_opened_while_its_user_is_superseded_does_not_live_on(harness: StoreHarness) -> None:
+async def test_a_session_opened_while_its_user_is_replaced_is_ended(harness: StoreHarness) -> None:
     for number in range(30):
         address = f"planted{number}@example.org"
         squatter = await harness.user(address, proven=False)
         owner = await harness.user(address, proven=False)
         planted = new_session(squatter)
-        entered, proven = await run_concurrently([entering(harness, planted), proving(harness, owner)])
+        entered, proven = await run_concurrently([opening(harness, planted), verifying(harness, owner)])
         assert proven is not None
         async with harness.begin() as work:
             kept = await work.sessions.by_id(planted.id)
@@ -249,7 +253,7 @@ def changing_password(harness: StoreHarness, user: User, new: str) -> Callable[[
     return change
 
 
-async def test_a_new_password_counts_the_version_on(harness: StoreHarness) -> None:
+async def test_a_new_password_increments_the_credential_version(harness: StoreHarness) -> None:
     user = await harness.user()
     changed = await changing_password(harness, user, "new")()
     assert changed == user.with_password("new")
@@ -336,7 +340,7 @@ async def test_two_admins_cannot_remove_each_other(harness: StoreHarness) -> Non
             await work.users.set_role(left, Role.MEMBER)
 
 
-# -- sharing a salt ---------------------------------------------------------------------------------------
+# -- shared salts -----------------------------------------------------------------------------------------
 
 
 async def hash_for(harness: StoreHarness, email: str, username: str | None = None) -> str | None:
@@ -396,7 +400,7 @@ async def test_removed_user_has_ended_sessions(harness: StoreHarness) -> None:
         assert await work.users.by_username("ada") is None
 
 
-async def test_an_address_is_free_again_once_its_holder_is_removed(harness: StoreHarness) -> None:
+async def test_the_address_of_a_removed_user_can_be_reused(harness: StoreHarness) -> None:
     holder = await harness.user(username="ada")
     async with harness.begin() as work:
         await work.users.remove(holder.id, now=NOW)
@@ -414,15 +418,15 @@ async def test_login_during_a_removal_leaves_no_session(harness: StoreHarness) -
                 await anyio.sleep(0.001)
                 await work.users.remove(user.id, now=NOW)
 
-        entered, _ = await run_concurrently([entering(harness, session), remove])
+        entered, _ = await run_concurrently([opening(harness, session), remove])
         async with harness.begin() as work:
             kept = await work.sessions.by_id(session.id)
         assert (kept is None) == (entered is None)
         assert kept is None or kept.ended_at is not None
 
 
-async def test_new_admin_is_not_waited_for_while_others_are_locked(database: Database) -> None:
-    """One is promoted; one resigns, having held those who governed before; one acts on whoever governs now."""
+async def test_locking_admins_does_not_deadlock_with_a_promotion(database: Database) -> None:
+    """One user is promoted, an admin resigns with the earlier admins locked, and one call locks the current ones."""
     store = PostgresStore(database, blocklist=SpyingBlocklist(), nudge=lambda _: None)
     harness = StoreHarness(
         store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
@@ -445,12 +449,12 @@ async def test_new_admin_is_not_waited_for_while_others_are_locked(database: Dat
             await anyio.sleep(0.6)
             return list(await work.users.active_admin_ids())
 
-    async def act() -> list[UUID]:
+    async def lock_admins() -> list[UUID]:
         await anyio.sleep(0.5)
         async with harness.begin() as work:
             return [user.id for user in await work.users.lock(bystander.id, with_admins=True)]
 
-    promoted, left, held = await run_concurrently([promote, resign, act])
+    promoted, left, held = await run_concurrently([promote, resign, lock_admins])
     assert (promoted, left) == ([], [newcomer.id, leaver.id])
     assert held == [newcomer.id, leaver.id, bystander.id]
 
@@ -470,7 +474,7 @@ async def page(
         return [found.user for found in await work.users.page(query=query, role=role, limit=limit, after=after)]
 
 
-async def test_pages_follow_each_other_in_the_order_of_ids(harness: StoreHarness) -> None:
+async def test_pages_are_ordered_by_id(harness: StoreHarness) -> None:
     users = [await harness.user(f"user{number}@example.org") for number in range(7)]
     everybody = sorted(users, key=lambda user: user.id)
     assert await page(harness) == everybody
@@ -521,7 +525,7 @@ async def test_page_can_be_filtered_by_role_query_and_cursor(harness: StoreHarne
     assert await page(harness, "m1", role=Role.ADMIN) == []
 
 
-# -- undoing ----------------------------------------------------------------------------------------------
+# -- rollback ---------------------------------------------------------------------------------------------
 
 
 async def test_an_exception_undoes_every_change_to_users(harness: StoreHarness) -> None:
@@ -530,7 +534,7 @@ async def test_an_exception_undoes_every_change_to_users(harness: StoreHarness) 
     other = await harness.user("bob@example.org")
     added = claim("new@example.org")
 
-    async def spoilt() -> None:
+    async def roll_back() -> None:
         async with harness.begin() as work:
             await work.users.add(added)
             await work.users.verify_email(user.id, credential_version=1, now=NOW)
@@ -541,6 +545,6 @@ async def test_an_exception_undoes_every_change_to_users(harness: StoreHarness) 
             raise Rollback
 
     with pytest.raises(Rollback):
-        await spoilt()
+        await roll_back()
     assert [await harness.load_user(kept.id) for kept in (user, rival, other)] == [user, rival, other]
     assert await harness.load_user(added.id) is None

@@ -1,4 +1,4 @@
-"""Ids say when they were made, come in that order, and nobody gets one twice."""
+"""UUIDs of version 7 contain their time, sort by it, and are unique."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -7,7 +7,7 @@ from uuid import RFC_4122
 from adapters.uuid7 import uuid7
 
 
-def test_ids_come_in_the_order_of_their_making_even_within_a_millisecond() -> None:
+def test_ids_sort_by_creation_even_within_a_millisecond() -> None:
     made = [uuid7() for _ in range(20_000)]
     assert made == sorted(made)
     assert len({one.int >> 80 for one in made}) < len(made) / 10
@@ -21,7 +21,7 @@ def test_ids_are_rfc_9562_version_7_and_hold_the_time() -> None:
     assert before <= made.int >> 80 <= after
 
 
-def test_threads_never_make_the_same_id() -> None:
+def test_threads_never_create_the_same_id() -> None:
     with ThreadPoolExecutor(8) as pool:
         made = [one for some in pool.map(lambda _: [uuid7() for _ in range(5_000)], range(8)) for one in some]
     assert len(set(made)) == len(made)
