@@ -118,8 +118,8 @@ EXERCISED = {
     "sending a mail": [
         "contracts/test_smtp_trouble.py::test_slow_server_ends_at_the_deadline",
         "faults/test_smtp_answers.py::test_slow_server_gets_each_mail_once_and_delays_no_other",
-        "application/test_deliver_mail_leases.py::test_a_worker_that_dies_gives_the_mail_back_when_the_lease_ends",
-        "application/test_deliver_mail_trouble.py::test_delayed_mail_is_retried_with_growing_intervals",
+        "application/test_deliver_mail_leases.py::test_the_mail_of_a_dead_worker_is_due_when_the_lease_ends",
+        "application/test_deliver_mail_trouble.py::test_a_delayed_mail_is_retried_with_increasing_delays",
         "faults/test_stopped_workers.py::test_mails_of_a_stopped_worker_are_handed_on_despite_a_stall",
     ],
     "notifications to workers": [
