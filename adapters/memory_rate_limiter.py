@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from application.ports import Clock, Limits, Receipt
-from domain.limits import RATES, Bucket, Limit, Rate
+from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
 _Log = OrderedDict[str, datetime]

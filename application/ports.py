@@ -8,8 +8,8 @@ from datetime import datetime
 from typing import Protocol
 from uuid import UUID
 
-from domain.limits import Bucket
 from domain.outbox import EmailLink, LinkPurpose
+from domain.rate_limits import Bucket
 from domain.retention import Cleared, Leftover
 from domain.tokens import AccessToken, RefreshToken
 from domain.user import User

@@ -11,7 +11,7 @@ from adapters.caller import Caller, current_caller, serve
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.breached_passwords import BreachedPasswords
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist

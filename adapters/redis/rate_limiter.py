@@ -22,7 +22,7 @@ from redis.exceptions import RedisError
 from adapters.batching import Batcher
 from adapters.redis.clients import COMMAND_TIMEOUT, async_client
 from application.ports import Limits, Receipt
-from domain.limits import RATES, Bucket, Limit, Rate
+from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
 log = logging.getLogger(__name__)

@@ -8,7 +8,7 @@ from application.ports import Limits
 from application.repositories import UnitOfWorkFactory
 from domain.client import Client, digest_of
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.limits import Bucket, Limit
+from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 
 _NOBODYS = bytes(32)

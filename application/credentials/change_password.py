@@ -9,11 +9,11 @@ from application.ports import Clock, Hasher, Limits, NewId
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
-from domain.buckets import user_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.limits import Limit
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy, normal
+from domain.rate_limit_buckets import user_bucket
+from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
 from domain.session import EndReason, Lifetimes, Session
 from domain.tokens import AccessToken, TokenPair

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
-from domain.buckets import account_bucket, home_bucket, login_buckets, total_bucket
 from domain.client_info import ClientInfo
-from domain.limits import Limit
+from domain.rate_limit_buckets import account_bucket, home_bucket, login_buckets, total_bucket
+from domain.rate_limits import Limit
 from domain.refusals import Refusal, sooner
 from domain.user import User
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
 from application.ports import Limits
-from domain.limits import Bucket
+from domain.rate_limits import Bucket
 from domain.refusals import ErrorCode, Refusal
 
 BAD_LINK = frozenset({ErrorCode.LINK_INVALID, ErrorCode.LINK_EXPIRED})

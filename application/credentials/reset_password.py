@@ -8,11 +8,11 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, Limits, LinkSigner
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
-from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import undoable_until
 from domain.outbox import LinkPurpose, MailKind
 from domain.password import PasswordPolicy
+from domain.rate_limit_buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason
 from domain.user import User

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from application.ports import Clock, Limits
 from application.repositories import UnitOfWorkFactory
-from domain.buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
 from domain.client_info import ClientInfo
-from domain.limits import Limit
+from domain.rate_limit_buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
+from domain.rate_limits import Limit
 from domain.refusals import Refusal, sooner
 
 _BY_STRANGERS = {Limit.MAIL_RECIPIENT, Limit.MAIL_DAY}

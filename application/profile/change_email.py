@@ -9,10 +9,10 @@ from application.ports import Clock, Limits, NewId
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.audit import EventType
-from domain.buckets import mail_buckets
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
 from domain.outbox import MailKind
+from domain.rate_limit_buckets import mail_buckets
 from domain.refusals import ErrorCode, Refusal, account_disabled, incorrect_password, token_revoked
 from domain.tokens import AccessToken
 

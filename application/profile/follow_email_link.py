@@ -6,9 +6,9 @@ from application.credentials.count_failures import BAD_LINK, count_failures
 from application.ports import Limits, LinkSigner
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
-from domain.buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import EmailLink, LinkPurpose
+from domain.rate_limit_buckets import buckets_of_recovery, link_bucket, link_use_bucket
 from domain.refusals import Refusal
 from domain.user import User
 

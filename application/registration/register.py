@@ -8,11 +8,11 @@ from application.ports import Clock, Hasher, Limits, NewId, Receipt
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.address import chosen_username, normal_email
 from domain.audit import EventType
-from domain.buckets import mail_buckets, mail_buckets_of_network, registration_reserve
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.limits import Bucket, Limit
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy
+from domain.rate_limit_buckets import mail_buckets, mail_buckets_of_network, registration_reserve
+from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, InputErrors, Refusal, sooner, username_taken
 from domain.user import User
 

@@ -9,9 +9,9 @@ from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Limits, LinkSigner
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
-from domain.buckets import link_bucket, link_use_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import EmailLink, LinkPurpose, MailKind
+from domain.rate_limit_buckets import link_bucket, link_use_bucket
 from domain.refusals import link_expired, link_invalidated
 from domain.role import Role
 from domain.session import EndReason

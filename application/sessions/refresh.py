@@ -10,10 +10,10 @@ from application.ports import Clock, Limits, RefreshTokenCodec
 from application.repositories import Renewals, UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
-from domain.buckets import notice_bucket
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
-from domain.limits import Bucket, Limit
 from domain.outbox import MailKind
+from domain.rate_limit_buckets import notice_bucket
+from domain.rate_limits import Bucket, Limit
 from domain.refusals import ErrorCode, Refusal, session_ended
 from domain.session import EndReason, Lifetimes, RotationState, Session
 from domain.tokens import RefreshToken, TokenPair

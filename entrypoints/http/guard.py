@@ -13,7 +13,7 @@ from litestar.types import HTTPScope, Scope
 from application.clients.identify_client import IdentifyClient
 from application.ports import Limits
 from application.sessions.authenticate import Authenticate
-from domain.limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
+from domain.rate_limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken

@@ -63,7 +63,8 @@ def _must_be_on(on: bool) -> None:
 class Passwords:
     rate_limits: bool = setting(
         "RATE_LIMITS",
-        "[`domain/limits.py`](../domain/limits.py) has the numbers; `off` is for load tests; refused in production",
+        "[`domain/rate_limits.py`](../domain/rate_limits.py) has the numbers; "
+        "`off` is for load tests; refused in production",
         parse=switch,
         check=_must_be_on,
         default=True,

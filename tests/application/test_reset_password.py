@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from adapters.uuid7 import uuid7
 from application.mail.ports import MailDelayed
 from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind

@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administration.change_user import ChangeUser
 from application.administration.manage_user import ManageUser

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from application.ports import Receipt
 from domain.client_info import ClientInfo
-from domain.limits import RATES, Bucket, Limit, Rate
+from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
 from tests.support.limiting import NOBODY, Clock, LimiterHarness, counting

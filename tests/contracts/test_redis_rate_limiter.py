@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
-from domain.limits import RATES, Bucket, Limit
+from domain.rate_limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
 from tests.support.limiting import KEYS, NOBODY, SECRET, Clock, LimiterHarness, counting, refused
@@ -94,7 +94,7 @@ async def test_bucket_stores_no_more_than_needed(valkey: engines.Valkey, redis: 
 
 SCRIPT = """
 import asyncio, sys
-from domain.limits import Bucket, Limit
+from domain.rate_limits import Bucket, Limit
 from domain.refusals import Refusal
 from tests.support.limiting import counting
 

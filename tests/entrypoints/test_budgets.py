@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from domain.limits import RATES, SPENT_BY_SESSION, Limit, Rate
+from domain.rate_limits import RATES, SPENT_BY_SESSION, Limit, Rate
 from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.factories import now

@@ -20,7 +20,7 @@ from litestar.testing import RequestFactory
 from litestar.types import Receive, Scope, Send
 from redis import Redis
 
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from domain.refusals import ErrorCode
 from entrypoints.container import Container, close
 from entrypoints.http.app import assemble

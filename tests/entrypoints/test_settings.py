@@ -19,7 +19,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm

@@ -12,7 +12,7 @@ from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.redis import rate_limiter
 from adapters.redis.rate_limiter import RedisRateLimiter
 from application.ports import Limits, Receipt
-from domain.limits import RATES, Bucket, Limit, Rate
+from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import ErrorCode, Refusal
 from tests.support.store_harness import NOW
 

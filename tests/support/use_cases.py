@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from adapters.memory.hasher import MemoryHasher
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from application.maintenance.keep_house import START
 from application.ports import Verdict
 from domain.audit import EventType

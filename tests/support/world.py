@@ -18,7 +18,7 @@ from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.memory.session_renewals import MemoryRenewals
 from adapters.memory.unit_of_work import MemoryStore
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_limits import NoLimits
+from adapters.no_rate_limiter import NoLimits
 from adapters.postgres.database import Database
 from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.expired_rows import PostgresLeftovers

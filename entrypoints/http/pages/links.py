@@ -10,9 +10,9 @@ from application.credentials.look_at_link import LookAtLink
 from application.credentials.reset_password import ResetPassword
 from application.profile.follow_email_link import FollowEmailLink
 from application.registration.verify import Verify
-from domain.limits import Limit
 from domain.outbox import LinkPurpose
 from domain.password import PasswordPolicy
+from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from entrypoints.http.endpoint import get, post
 from entrypoints.http.guard import public

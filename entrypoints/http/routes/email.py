@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from application.profile.change_email import ChangeEmail
 from application.profile.follow_email_link import FollowEmailLink
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, Password
 from entrypoints.http.guard import authenticated, public

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from application.profile.export_me import Export, ExportMe
 from domain.email_change import EmailChange
-from domain.limits import Limit
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
+from domain.rate_limits import Limit
 from domain.session import EndReason, Session
 from entrypoints.http.endpoint import get
 from entrypoints.http.fields import Email, IpAddress, RowId, SessionId, Timestamp, UserAgent

@@ -9,7 +9,7 @@ from msgspec import Struct
 from application.profile.delete_me import DeleteMe
 from application.profile.rename_me import RenameMe
 from application.profile.show_me import ShowMe
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from domain.tokens import AccessToken
 from entrypoints.http.endpoint import Headers, delete, described_only, get, patch
 from entrypoints.http.fields import Password, Username

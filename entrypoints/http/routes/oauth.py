@@ -10,7 +10,7 @@ from msgspec import UNSET, Struct, UnsetType
 
 from application.clients.introspect import Introspect
 from application.clients.revoke import Revoke
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken

@@ -7,7 +7,7 @@ from msgspec import Struct
 from application.credentials.ask_for_link import AskForLink
 from application.credentials.change_password import ChangePassword
 from application.credentials.reset_password import ResetPassword
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import LinkToken, NewPassword, Password
 from entrypoints.http.guard import authenticated, public

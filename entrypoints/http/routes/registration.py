@@ -7,7 +7,7 @@ from msgspec import Struct
 from application.credentials.ask_for_link import AskForLink
 from application.registration.register import Register
 from application.registration.verify import Verify
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
 from entrypoints.http.fields import Email, LinkToken, NewPassword, Username
 from entrypoints.http.guard import public

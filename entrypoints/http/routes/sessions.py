@@ -14,7 +14,7 @@ from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
-from domain.limits import Limit
+from domain.rate_limits import Limit
 from domain.session import Session
 from entrypoints.http.endpoint import delete, get, post
 from entrypoints.http.fields import (

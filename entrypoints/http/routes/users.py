@@ -11,7 +11,7 @@ from application.administration.delete_user import DeleteUser
 from application.administration.end_sessions import EndSessions
 from application.administration.list_users import ListUsers
 from application.administration.show_user import ShowUser
-from domain import limits
+from domain import rate_limits
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from entrypoints.http.cursors import cursor_of, place_of
@@ -73,7 +73,7 @@ async def show(user_id: UserIdInPath, show_user: NamedDependency[ShowUser]) -> U
     operation_id="updateUser",
     summary="Change a role, disable or enable a user",
     tag="Users",
-    policy=requires_role(Role.ADMIN, budget=limits.Limit.ADMINISTER),
+    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER),
     errors=["forbidden", "not_found", "last_admin"],
 )
 async def change(
@@ -100,7 +100,7 @@ async def change(
     operation_id="logOutUser",
     summary="End every session of a user",
     tag="Users",
-    policy=requires_role(Role.MODERATOR, budget=limits.Limit.ADMINISTER),
+    policy=requires_role(Role.MODERATOR, budget=rate_limits.Limit.ADMINISTER),
     status_code=204,
     errors=["forbidden", "not_found"],
 )
@@ -114,7 +114,7 @@ async def log_out(user_id: UserIdInPath, request: AnyRequest, end_sessions: Name
     operation_id="deleteUser",
     summary="Delete a user",
     tag="Users",
-    policy=requires_role(Role.ADMIN, budget=limits.Limit.ADMINISTER),
+    policy=requires_role(Role.ADMIN, budget=rate_limits.Limit.ADMINISTER),
     errors=["forbidden", "not_found", "last_admin"],
 )
 async def remove(user_id: UserIdInPath, request: AnyRequest, delete_user: NamedDependency[DeleteUser]) -> None:

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from domain.buckets import mailbox
-from domain.limits import RATES, Limit, Rate
 from domain.outbox import LinkPurpose
+from domain.rate_limit_buckets import mailbox
+from domain.rate_limits import RATES, Limit, Rate
 from domain.refusals import ErrorCode, rate_limited
 
 

@@ -1,7 +1,7 @@
 """A rate limiter that admits everything: for load tests, never in production."""
 
 from application.ports import Limits, Receipt
-from domain.limits import Bucket
+from domain.rate_limits import Bucket
 
 
 class NoLimits(Limits):

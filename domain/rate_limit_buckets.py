@@ -3,8 +3,8 @@
 from uuid import UUID
 
 from domain.client_info import ClientInfo
-from domain.limits import Bucket, Limit
 from domain.outbox import EmailLink, MailKind
+from domain.rate_limits import Bucket, Limit
 
 
 def login_buckets(name: str, client_info: ClientInfo) -> tuple[Bucket, ...]:
