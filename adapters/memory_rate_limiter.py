@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from application.ports import Clock, Limits, Receipt
+from application.ports import Clock, RateLimiter, Reservation
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
@@ -14,7 +14,7 @@ _Log = OrderedDict[str, datetime]
 """The attempts of one bucket by their marks, oldest first."""
 
 
-class MemoryRateLimiter(Limits):
+class MemoryRateLimiter(RateLimiter):
     """Each of `processes` admits its share of a limit, at least one attempt. At most `most` attempts are stored;
     beyond that, the least recently used bucket is dropped."""
 
@@ -37,30 +37,30 @@ class MemoryRateLimiter(Limits):
         """How many attempts are stored."""
         self._marks = itertools.count()
 
-    async def spend(self, *buckets: Bucket) -> Receipt:
+    async def acquire(self, *buckets: Bucket) -> Reservation:
         now = self._clock()
         waits = [(self._wait(bucket, now), bucket.limit) for bucket in buckets]
         wait, limit = max(waits, key=lambda found: found[0])
         if wait:
             raise rate_limited(wait, reason=limit)
-        receipt = Receipt(buckets, str(next(self._marks)))
+        reservation = Reservation(buckets, str(next(self._marks)))
         for bucket in buckets:
             log = self._logs.setdefault(bucket, _Log())
-            self.stored += receipt.mark not in log
-            log[receipt.mark] = now
+            self.stored += reservation.id not in log
+            log[reservation.id] = now
             self._logs.move_to_end(bucket)
         while self.stored > self._most:
             self.stored -= len(self._logs.popitem(last=False)[1])
-        return receipt
+        return reservation
 
-    async def refund(self, receipt: Receipt) -> None:
-        for bucket in receipt.buckets:
-            if receipt.mark in (log := self._logs.get(bucket, _Log())):
-                del log[receipt.mark]
+    async def cancel(self, reservation: Reservation) -> None:
+        for bucket in reservation.buckets:
+            if reservation.id in (log := self._logs.get(bucket, _Log())):
+                del log[reservation.id]
                 self.stored -= 1
             self._drop_empty(bucket)
 
-    async def forget(self, *buckets: Bucket) -> None:
+    async def reset(self, *buckets: Bucket) -> None:
         for bucket in buckets:
             self.stored -= len(self._logs.pop(bucket, _Log()))
 

@@ -1,17 +1,17 @@
 """A rate limiter that admits everything: for load tests, never in production."""
 
-from application.ports import Limits, Receipt
+from application.ports import RateLimiter, Reservation
 from domain.rate_limits import Bucket
 
 
-class NoLimits(Limits):
-    async def spend(self, *buckets: Bucket) -> Receipt:
-        return Receipt(buckets, "")
+class NoRateLimiter(RateLimiter):
+    async def acquire(self, *buckets: Bucket) -> Reservation:
+        return Reservation(buckets, "")
 
-    async def refund(self, receipt: Receipt) -> None:
+    async def cancel(self, reservation: Reservation) -> None:
         pass
 
-    async def forget(self, *buckets: Bucket) -> None:
+    async def reset(self, *buckets: Bucket) -> None:
         pass
 
     async def close(self) -> None:

@@ -120,26 +120,26 @@ class Directory(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Receipt:
+class Reservation:
     """One counted attempt. `mark` identifies it."""
 
     buckets: tuple[Bucket, ...]
-    mark: str
+    id: str
 
 
-class Limits(Protocol):
+class RateLimiter(Protocol):
     """Rate limiter. During an outage it counts less exactly; it never raises `unavailable`."""
 
-    async def spend(self, *buckets: Bucket) -> Receipt:
+    async def acquire(self, *buckets: Bucket) -> Reservation:
         """Count an attempt in all buckets, or raise `rate_limited` and count it in none if one of them is full.
         `retry_after` is when all have room, unless others use it first; `reason` is the limit that takes longest."""
         ...
 
-    async def refund(self, receipt: Receipt) -> None:
+    async def cancel(self, reservation: Reservation) -> None:
         """Remove this attempt from its buckets."""
         ...
 
-    async def forget(self, *buckets: Bucket) -> None:
+    async def reset(self, *buckets: Bucket) -> None:
         """Empty the buckets."""
         ...
 

@@ -18,7 +18,7 @@ def account_bucket(name: str) -> Bucket:
     return Bucket(Limit.LOGIN_ACCOUNT, (_named(name),))
 
 
-def home_bucket(name: str) -> Bucket:
+def known_network_bucket(name: str) -> Bucket:
     return Bucket(Limit.LOGIN_HOME, (_named(name),))
 
 
@@ -27,15 +27,15 @@ def total_bucket(name: str, client_info: ClientInfo) -> Bucket:
 
 
 def mail_buckets(kind: str, recipient: str, client_info: ClientInfo) -> tuple[Bucket, ...]:
-    return (*mail_buckets_of_network(kind, recipient, client_info), *mail_buckets_of_recipient(kind, recipient))
+    return (*mail_network_buckets(kind, recipient, client_info), *mail_recipient_buckets(kind, recipient))
 
 
-def mail_buckets_of_network(kind: str, recipient: str, client_info: ClientInfo) -> tuple[Bucket, Bucket]:
+def mail_network_buckets(kind: str, recipient: str, client_info: ClientInfo) -> tuple[Bucket, Bucket]:
     network = client_info.network
     return Bucket(Limit.MAIL, (kind, mailbox(recipient), network)), Bucket(Limit.MAIL_NETWORK, (network,))
 
 
-def mail_buckets_of_recipient(kind: str, recipient: str) -> tuple[Bucket, Bucket]:
+def mail_recipient_buckets(kind: str, recipient: str) -> tuple[Bucket, Bucket]:
     box = mailbox(recipient)
     return Bucket(Limit.MAIL_RECIPIENT, (kind, box)), Bucket(Limit.MAIL_DAY, (box,))
 
@@ -70,14 +70,16 @@ def user_bucket(limit: Limit, user_id: UUID) -> Bucket:
     return Bucket(limit, (str(user_id),))
 
 
-def buckets_of_recovery(email: str, username: str | None, client_info: ClientInfo) -> tuple[Bucket, ...]:
+def recovery_buckets(email: str, username: str | None, client_info: ClientInfo) -> tuple[Bucket, ...]:
     """The buckets that the use of a reset link clears. The reader of the mail is the owner: they can log in at once
     despite earlier wrong passwords, and request new links in place of the old ones, which stop working."""
     names = (email,) if username is None else (email, username)
-    guesses = [(login_buckets(name, client_info)[0], account_bucket(name), home_bucket(name)) for name in names]
+    guesses = [
+        (login_buckets(name, client_info)[0], account_bucket(name), known_network_bucket(name)) for name in names
+    ]
     mails = (
-        mail_buckets_of_network(MailKind.RESET, email, client_info)[0],
-        *mail_buckets_of_recipient(MailKind.RESET, email),
+        mail_network_buckets(MailKind.RESET, email, client_info)[0],
+        *mail_recipient_buckets(MailKind.RESET, email),
         *filter(None, mail_reserves(MailKind.RESET, email)),
     )
     return (*(bucket for some in guesses for bucket in some), *mails)

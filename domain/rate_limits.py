@@ -70,12 +70,12 @@ class Limit(StrEnum):
     """Changes of other users by a moderator or an admin."""
 
 
-SPENT_BY_USER = frozenset(
+PER_USER_LIMITS = frozenset(
     {Limit.RENAME, Limit.EMAIL_CHANGE, Limit.EXPORT, Limit.DELETION, Limit.ADMINISTER},
 )
 """Counted for each calling user, before the request is handled."""
 
-SPENT_BY_SESSION = frozenset({Limit.SESSION_END})
+PER_SESSION_LIMITS = frozenset({Limit.SESSION_END})
 """Counted for each calling session: the thief of one session must not use up the limit that the owner needs to end
 it."""
 

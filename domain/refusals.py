@@ -148,7 +148,7 @@ def too_slow() -> Refusal:
     return Refusal(ErrorCode.UNAVAILABLE, "This took too long. Try again later.")
 
 
-def sooner(one: Refusal, other: Refusal) -> Refusal:
+def earliest_retry(one: Refusal, other: Refusal) -> Refusal:
     """The refusal with the shorter `retry_after`."""
     return min(one, other, key=lambda refusal: refusal.retry_after or 0)
 

@@ -51,10 +51,10 @@ from application.credentials.check_password import CheckPassword
 from application.credentials.look_at_link import LookAtLink
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
+from application.mail.limit_mail import LimitMail
 from application.mail.mail_queue import MailQueue
 from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
-from application.mail.spend_mail import SpendMail
 from application.maintenance.keep_house import KeepHouse
 from application.profile.change_email import ChangeEmail
 from application.profile.confirm_email import ConfirmEmail
@@ -122,8 +122,8 @@ class Container(containers.DeclarativeContainer):
     revocation_store = providers.ThreadSafeSingleton(PostgresRevocationStore, database)
     blocklist = providers.ThreadSafeSingleton(factories.make_blocklist, settings, revocation_store)
     revocations = providers.ThreadSafeSingleton(CachedRevocationCheck, blocklist, revocation_store)
-    limits = providers.ThreadSafeSingleton(factories.make_limits, settings, clock)
-    pace = providers.ThreadSafeSingleton(factories.make_pace, settings, clock)
+    rate_limiter = providers.ThreadSafeSingleton(factories.make_rate_limiter, settings, clock)
+    local_rate_limiter = providers.ThreadSafeSingleton(factories.make_local_rate_limiter, settings, clock)
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, database, blocklist=blocklist, nudge=nudge)
     begin, autocommit = store.provided.begin, store.provided.autocommit
@@ -148,9 +148,9 @@ class Container(containers.DeclarativeContainer):
     check = use_case(CheckPassword)
     register = use_case(Register)
     verify = use_case(Verify)
-    spend_mail = use_case(SpendMail)
-    ask_for_verification = use_case(AskForLink, spend=spend_mail, kind=MailKind.VERIFY)
-    ask_for_reset = use_case(AskForLink, spend=spend_mail, kind=MailKind.RESET)
+    limit_mail = use_case(LimitMail)
+    ask_for_verification = use_case(AskForLink, kind=MailKind.VERIFY)
+    ask_for_reset = use_case(AskForLink, kind=MailKind.RESET)
     login = use_case(Login)
     refresh = use_case(Refresh)
     logout = use_case(Logout)
@@ -207,5 +207,5 @@ async def close(container: Container) -> None:
     container.hasher().close()
     container.nudge().close()
     await container.blocklist().close()
-    await container.limits().close()
+    await container.rate_limiter().close()
     await container.database().close()

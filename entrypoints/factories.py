@@ -11,7 +11,7 @@ from adapters.caller import Caller, current_caller, serve
 from adapters.mail.jinja_composer import JinjaComposer
 from adapters.mail.smtp_url import parse_smtp_url
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.breached_passwords import BreachedPasswords
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
@@ -60,16 +60,16 @@ def make_blocklist(settings: Settings, store: PostgresRevocationStore) -> RedisB
     return RedisBlocklist(settings.redis_url, store=store, horizon=LONGEST_ACCESS + timedelta(minutes=10))
 
 
-def make_limits(settings: Settings, clock: Clock) -> RedisRateLimiter | NoLimits:
+def make_rate_limiter(settings: Settings, clock: Clock) -> RedisRateLimiter | NoRateLimiter:
     if not settings.rate_limits:
-        return NoLimits()
+        return NoRateLimiter()
     fallback = MemoryRateLimiter(clock=clock, processes=settings.processes)
     return RedisRateLimiter(settings.redis_url, secret=settings.secret_keys[0], fallback=fallback)
 
 
-def make_pace(settings: Settings, clock: Clock) -> MemoryRateLimiter | NoLimits:
+def make_local_rate_limiter(settings: Settings, clock: Clock) -> MemoryRateLimiter | NoRateLimiter:
     """Counts without a round trip: what one process sees of a caller is enough to keep their pace."""
-    return MemoryRateLimiter(clock=clock, most=20_000) if settings.rate_limits else NoLimits()
+    return MemoryRateLimiter(clock=clock, most=20_000) if settings.rate_limits else NoRateLimiter()
 
 
 def make_access_codec(settings: Settings, keys: ReloadingKeyStore, clock: Clock) -> JwtCodec:

@@ -21,7 +21,7 @@ from redis.exceptions import RedisError
 
 from adapters.batching import Batcher
 from adapters.redis.clients import COMMAND_TIMEOUT, async_client
-from application.ports import Limits, Receipt
+from application.ports import RateLimiter, Reservation
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import rate_limited
 
@@ -65,7 +65,7 @@ return {0, 0}
 _Command = tuple[str | int, ...]
 
 
-class RedisRateLimiter(Limits):
+class RedisRateLimiter(RateLimiter):
     """`secret` hides who is counted. A batch of commands has `deadline` seconds. After a failure the fallback counts
     for `pause` seconds; then one caller tries Redis again."""
 
@@ -74,7 +74,7 @@ class RedisRateLimiter(Limits):
         url: str,
         *,
         secret: bytes,
-        fallback: Limits,
+        fallback: RateLimiter,
         rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
         deadline: float = COMMAND_TIMEOUT,
         pause: float = 1.0,
@@ -90,26 +90,26 @@ class RedisRateLimiter(Limits):
         # A cancelled caller must neither break the connection nor take back its attempt.
         self._execute = Batcher(self._execute_batch)
 
-    async def spend(self, *buckets: Bucket) -> Receipt:
-        receipt = Receipt(buckets, secrets.token_hex(8))
+    async def acquire(self, *buckets: Bucket) -> Reservation:
+        reservation = Reservation(buckets, secrets.token_hex(8))
         rates = [argument for bucket in buckets for argument in self._rates[bucket.limit]]
-        command: _Command = ("EVAL", _SPEND, len(buckets), *map(self._key, buckets), receipt.mark, *rates)
+        command: _Command = ("EVAL", _SPEND, len(buckets), *map(self._key, buckets), reservation.id, *rates)
         answers = await self._answers(command)
         if answers is None:
-            return await self._fallback.spend(*buckets)
+            return await self._fallback.acquire(*buckets)
         wait, which = answers[command]
         if wait:
             raise rate_limited(wait * _MICROSECOND, reason=buckets[which - 1].limit)
-        return receipt
+        return reservation
 
-    async def refund(self, receipt: Receipt) -> None:
+    async def cancel(self, reservation: Reservation) -> None:
         """Both limiters are called: the one that did not count the attempt does not know it."""
-        await self._answers(*(("ZREM", self._key(bucket), receipt.mark) for bucket in receipt.buckets))
-        await self._fallback.refund(receipt)
+        await self._answers(*(("ZREM", self._key(bucket), reservation.id) for bucket in reservation.buckets))
+        await self._fallback.cancel(reservation)
 
-    async def forget(self, *buckets: Bucket) -> None:
+    async def reset(self, *buckets: Bucket) -> None:
         await self._answers(*(("DEL", self._key(bucket)) for bucket in buckets))
-        await self._fallback.forget(*buckets)
+        await self._fallback.reset(*buckets)
 
     async def close(self) -> None:
         await self._execute.drain()

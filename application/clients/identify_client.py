@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from hmac import compare_digest
 from uuid import UUID
 
-from application.ports import Limits
+from application.ports import RateLimiter
 from application.repositories import UnitOfWorkFactory
 from domain.client import Client, digest_of
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -17,7 +17,7 @@ _NOBODYS = bytes(32)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IdentifyClient:
     begin: UnitOfWorkFactory
-    limits: Limits
+    rate_limiter: RateLimiter
 
     async def __call__(self, client_id: str, secret: str, *, client_info: ClientInfo = UNKNOWN_CLIENT) -> Client:
         """Raises `invalid_credentials`, or `rate_limited` after too many wrong secrets.
@@ -28,7 +28,7 @@ class IdentifyClient:
         client = await self._find(client_id)
         matches = compare_digest(digest_of(secret), _NOBODYS if client is None else client.secret_digest)
         if client is None or not matches:
-            await self.limits.spend(Bucket(Limit.CLIENT, (client_info.network,)))
+            await self.rate_limiter.acquire(Bucket(Limit.CLIENT, (client_info.network,)))
             raise Refusal(ErrorCode.INVALID_CREDENTIALS, "Incorrect client id or secret.")
         return client
 

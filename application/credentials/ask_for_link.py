@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
+from application.mail.limit_mail import LimitMail
 from application.mail.mail_queue import MailQueue
-from application.mail.spend_mail import SpendMail
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -13,13 +13,13 @@ from domain.outbox import MailKind
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AskForLink:
     begin: UnitOfWorkFactory
-    spend: SpendMail
+    limit_mail: LimitMail
     mail: MailQueue
     kind: MailKind
 
     async def __call__(self, *, email: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         """Raises `email_invalid` or `rate_limited`."""
         address = normal_email(email)
-        await self.spend(self.kind, address, client_info)
+        await self.limit_mail(self.kind, address, client_info)
         async with self.begin() as work:
             await self.mail.queue(work, self.kind, address, client_info=client_info)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Hasher, Limits, NewId
+from application.ports import Clock, Hasher, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
@@ -27,7 +27,7 @@ class ChangePassword:
 
     begin: UnitOfWorkFactory
     check: CheckPassword
-    limits: Limits
+    rate_limiter: RateLimiter
     hasher: Hasher
     policy: PasswordPolicy
     issue: IssueTokens
@@ -59,12 +59,12 @@ class ChangePassword:
         if normal(new_password) == normal(current_password):
             raise _unchanged()
         secret = self._accept(user, new_password)
-        receipt = await self.limits.spend(user_bucket(Limit.PASSWORD_CHANGE, user.id))
+        reservation = await self.rate_limiter.acquire(user_bucket(Limit.PASSWORD_CHANGE, user.id))
         try:
             # Unverified users of one address share a salt, so that a login compares all of them with one hash.
             password_hash = await self.hasher.hash(secret, like=None if user.verified else user.password_hash)
         except Refusal:
-            await self.limits.refund(receipt)  # nothing was changed
+            await self.rate_limiter.cancel(reservation)  # nothing was changed
             raise
 
         now = self.clock()

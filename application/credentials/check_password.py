@@ -4,13 +4,13 @@ to attack than another."""
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from application.ports import Clock, Directory, Hasher, Limits, Receipt, Verdict
+from application.ports import Clock, Directory, Hasher, RateLimiter, Reservation, Verdict
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
 from domain.client_info import ClientInfo
-from domain.rate_limit_buckets import account_bucket, home_bucket, login_buckets, total_bucket
+from domain.rate_limit_buckets import account_bucket, known_network_bucket, login_buckets, total_bucket
 from domain.rate_limits import Limit
-from domain.refusals import Refusal, sooner
+from domain.refusals import Refusal, earliest_retry
 from domain.user import User
 
 
@@ -26,17 +26,17 @@ class CheckPassword:
     begin: UnitOfWorkFactory
     directory: Directory
     hasher: Hasher
-    limits: Limits
+    rate_limiter: RateLimiter
     clock: Clock
 
     async def of_login(self, login: str, password: str, *, client_info: ClientInfo) -> tuple[User | None, Verdict]:
         """Return the user with that address or username, or None, and the verdict. Among several unverified users,
         return the one whose password matches. Computes one hash, whether the user exists or not."""
-        receipt = await self._spend(login, client_info)
+        reservation = await self._spend(login, client_info)
         users = await self._find(login)
         first = users[0].password_hash if users else None
         others = [user.password_hash for user in users[1:]]
-        verdict = await self._verify(password, first, *others, receipt=receipt)
+        verdict = await self._verify(password, first, *others, reservation=reservation)
         if len(users) > 1:
             # A new hash would have another salt, and one hash could no longer be compared with all of these users.
             verdict = replace(verdict, outdated=False)
@@ -44,35 +44,37 @@ class CheckPassword:
 
     async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
         """Whether this is the user's password."""
-        receipt = await self._spend(user.email, client_info)
-        return (await self._verify(password, user.password_hash, receipt=receipt)).fits
+        reservation = await self._spend(user.email, client_info)
+        return (await self._verify(password, user.password_hash, reservation=reservation)).fits
 
-    async def _verify(self, password: str, password_hash: str | None, *others: str, receipt: Receipt) -> Verdict:
+    async def _verify(
+        self, password: str, password_hash: str | None, *others: str, reservation: Reservation
+    ) -> Verdict:
         try:
             verdict = await self.hasher.verify(password, password_hash, *others)
         except Refusal:
-            await self.limits.refund(receipt)  # the password was not verified, so the caller learnt nothing
+            await self.rate_limiter.cancel(reservation)  # the password was not verified, so the caller learnt nothing
             raise
         if verdict.fits:
-            await self.limits.refund(receipt)
+            await self.rate_limiter.cancel(reservation)
         return verdict
 
-    async def _spend(self, login: str, client_info: ClientInfo) -> Receipt:
+    async def _spend(self, login: str, client_info: ClientInfo) -> Reservation:
         """Count the attempt, and return the receipt for the refund after a correct password."""
         name = _name(login)
         # All spellings of a name are counted together.
         named = login if name is None else name
         network, total = login_buckets(named, client_info), total_bucket(named, client_info)
         try:
-            receipt = await self.limits.spend(*network, account_bucket(named), total)
+            reservation = await self.rate_limiter.acquire(*network, account_bucket(named), total)
         except Refusal as refusal:
             if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, client_info):
                 raise
             try:
-                receipt = await self.limits.spend(*network, home_bucket(named), total)
+                reservation = await self.rate_limiter.acquire(*network, known_network_bucket(named), total)
             except Refusal as other:
-                raise sooner(refusal, other) from None
-        return replace(receipt, buckets=tuple(bucket for bucket in receipt.buckets if bucket != total))
+                raise earliest_retry(refusal, other) from None
+        return replace(reservation, buckets=tuple(bucket for bucket in reservation.buckets if bucket != total))
 
     async def _is_home(self, name: str | None, client_info: ClientInfo) -> bool:
         if name is None or not client_info.network:

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Hasher, Limits, LinkSigner
+from application.ports import Clock, Hasher, LinkSigner, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import undoable_until
 from domain.outbox import LinkPurpose, MailKind
 from domain.password import PasswordPolicy
-from domain.rate_limit_buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.rate_limit_buckets import link_bucket, link_use_bucket, recovery_buckets
 from domain.refusals import InputErrors, link_expired, link_invalidated, password_mismatch
 from domain.session import EndReason
 from domain.user import User
@@ -23,7 +23,7 @@ class ResetPassword:
     begin: UnitOfWorkFactory
     hasher: Hasher
     links: LinkSigner
-    limits: Limits
+    rate_limiter: RateLimiter
     policy: PasswordPolicy
     audit: Audit
     mail: MailQueue
@@ -33,7 +33,7 @@ class ResetPassword:
         self, *, token: str, new_password: str, confirm_password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
         """Raises `link_invalid`, `link_expired`, `password_weak`, `password_mismatch` or `rate_limited`."""
-        async with count_failures(self.limits, link_bucket(LinkPurpose.RESET, client_info), BAD_LINK):
+        async with count_failures(self.rate_limiter, link_bucket(LinkPurpose.RESET, client_info), BAD_LINK):
             user = await self._use(token, new_password, confirm_password, client_info)
         await self._welcome(user, client_info)
 
@@ -41,7 +41,7 @@ class ResetPassword:
         link = self.links.verify(token.strip(), LinkPurpose.RESET)
         if link.expired(self.clock()):
             raise link_expired()
-        await self.limits.spend(link_use_bucket(link))
+        await self.rate_limiter.acquire(link_use_bucket(link))
         async with self.begin() as work:
             user = await work.users.by_id(link.subject)
         if user is None or not user.can_reset_by(link):
@@ -82,4 +82,4 @@ class ResetPassword:
 
     async def _welcome(self, user: User, client_info: ClientInfo) -> None:
         """The reader of the mail is the owner, and can log in at once despite earlier wrong passwords."""
-        await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))
+        await self.rate_limiter.reset(*recovery_buckets(user.email, user.username, client_info))

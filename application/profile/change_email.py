@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.audit import Audit
 from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Limits, NewId
+from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
 from domain.audit import EventType
@@ -23,7 +23,7 @@ class ChangeEmail:
 
     begin: UnitOfWorkFactory
     check: CheckPassword
-    limits: Limits
+    rate_limiter: RateLimiter
     audit: Audit
     mail: MailQueue
     clock: Clock
@@ -46,7 +46,7 @@ class ChangeEmail:
             raise incorrect_password()
         new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
         old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)
-        await self.limits.spend(*dict.fromkeys(new + old))  # a bucket of both is counted once
+        await self.rate_limiter.acquire(*dict.fromkeys(new + old))  # a bucket of both is counted once
 
         change = EmailChange(
             id=self.new_id(),

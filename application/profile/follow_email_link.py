@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from application.credentials.count_failures import BAD_LINK, count_failures
-from application.ports import Limits, LinkSigner
+from application.ports import LinkSigner, RateLimiter
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.restore_email import RestoreEmail
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import EmailLink, LinkPurpose
-from domain.rate_limit_buckets import buckets_of_recovery, link_bucket, link_use_bucket
+from domain.rate_limit_buckets import link_bucket, link_use_bucket, recovery_buckets
 from domain.refusals import Refusal
 from domain.user import User
 
@@ -16,21 +16,21 @@ from domain.user import User
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FollowEmailLink:
     links: LinkSigner
-    limits: Limits
+    rate_limiter: RateLimiter
     confirm: ConfirmEmail
     restore: RestoreEmail
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
         """Raises `link_invalid`, `link_expired`, `last_admin` or `rate_limited`."""
-        async with count_failures(self.limits, link_bucket(LinkPurpose.EMAIL, client_info), BAD_LINK):
+        async with count_failures(self.rate_limiter, link_bucket(LinkPurpose.EMAIL, client_info), BAD_LINK):
             link = self._read(token)
             if link is not None:
-                await self.limits.spend(link_use_bucket(link))
+                await self.rate_limiter.acquire(link_use_bucket(link))
             if link is None or link.purpose is not LinkPurpose.RESTORE:
                 return await self.confirm(token=token, client_info=client_info)
             user = await self.restore(token=token, client_info=client_info)
         # The undo invalidated all other links, so the owner can request new ones at once.
-        await self.limits.forget(*buckets_of_recovery(user.email, user.username, client_info))
+        await self.rate_limiter.reset(*recovery_buckets(user.email, user.username, client_info))
         return user
 
     def purpose(self, token: str) -> LinkPurpose | None:

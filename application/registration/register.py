@@ -4,16 +4,16 @@ from dataclasses import dataclass, replace
 
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Hasher, Limits, NewId, Receipt
+from application.ports import Clock, Hasher, NewId, RateLimiter, Reservation
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.address import chosen_username, normal_email
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import MailKind
 from domain.password import PasswordPolicy
-from domain.rate_limit_buckets import mail_buckets, mail_buckets_of_network, registration_reserve
+from domain.rate_limit_buckets import mail_buckets, mail_network_buckets, registration_reserve
 from domain.rate_limits import Bucket, Limit
-from domain.refusals import ErrorCode, InputErrors, Refusal, sooner, username_taken
+from domain.refusals import ErrorCode, InputErrors, Refusal, earliest_retry, username_taken
 from domain.user import User
 
 
@@ -21,7 +21,7 @@ from domain.user import User
 class Register:
     begin: UnitOfWorkFactory
     hasher: Hasher
-    limits: Limits
+    rate_limiter: RateLimiter
     policy: PasswordPolicy
     audit: Audit
     mail: MailQueue
@@ -41,28 +41,30 @@ class Register:
             secret = self.policy.accept(password, email=address, username=name)
         errors.check()
         network = Bucket(Limit.REGISTER, (client_info.network,))
-        receipt = await self._spend(network, address, client_info)
+        reservation = await self._spend(network, address, client_info)
         try:
             await self._claim(address, name, secret, client_info)
         except Refusal as refusal:
             # No mail was queued, so its buckets are refunded, and the registration too if no password was hashed.
             costs_nothing = refusal.code is ErrorCode.OVERLOADED
-            await self.limits.refund(receipt if costs_nothing else replace(receipt, buckets=receipt.buckets[1:]))
+            await self.rate_limiter.cancel(
+                reservation if costs_nothing else replace(reservation, buckets=reservation.buckets[1:])
+            )
             raise
 
-    async def _spend(self, network: Bucket, address: str, client_info: ClientInfo) -> Receipt:
+    async def _spend(self, network: Bucket, address: str, client_info: ClientInfo) -> Reservation:
         try:
-            return await self.limits.spend(network, *mail_buckets("register", address, client_info))
+            return await self.rate_limiter.acquire(network, *mail_buckets("register", address, client_info))
         except Refusal as refusal:
             reserve = registration_reserve(address)
             if refusal.reason != Limit.MAIL_DAY or not reserve:
                 raise
             try:
-                return await self.limits.spend(
-                    network, *mail_buckets_of_network("register", address, client_info), *reserve
+                return await self.rate_limiter.acquire(
+                    network, *mail_network_buckets("register", address, client_info), *reserve
                 )
             except Refusal as other:
-                raise sooner(refusal, other) from None
+                raise earliest_retry(refusal, other) from None
 
     async def _claim(self, address: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
         """Hash with the salt of another unverified user of the address or name, so that a login compares all of them

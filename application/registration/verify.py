@@ -6,7 +6,7 @@ from datetime import datetime
 from application.audit import Audit
 from application.credentials.count_failures import BAD_LINK, count_failures
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Limits, LinkSigner
+from application.ports import Clock, LinkSigner, RateLimiter
 from application.repositories import UnitOfWork, UnitOfWorkFactory
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
@@ -22,14 +22,14 @@ from domain.user import NO_PASSWORD, Provenance, User
 class Verify:
     begin: UnitOfWorkFactory
     links: LinkSigner
-    limits: Limits
+    rate_limiter: RateLimiter
     audit: Audit
     mail: MailQueue
     clock: Clock
 
     async def __call__(self, *, token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> User:
         """Raises `link_invalid`, `link_expired` or `rate_limited`."""
-        async with count_failures(self.limits, link_bucket(LinkPurpose.VERIFY, client_info), BAD_LINK):
+        async with count_failures(self.rate_limiter, link_bucket(LinkPurpose.VERIFY, client_info), BAD_LINK):
             return await self._use(token, client_info)
 
     async def _use(self, token: str, client_info: ClientInfo) -> User:
@@ -37,7 +37,7 @@ class Verify:
         now = self.clock()
         if link.expired(now):
             raise link_expired()
-        await self.limits.spend(link_use_bucket(link))
+        await self.rate_limiter.acquire(link_use_bucket(link))
         async with self.begin() as work:
             proof = await work.users.verify_email(link.subject, credential_version=link.version, now=now)
             if proof is not None and proof.first_time:

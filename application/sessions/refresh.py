@@ -6,7 +6,7 @@ from datetime import datetime
 
 from application.audit import Audit
 from application.mail.mail_queue import MailQueue
-from application.ports import Clock, Limits, RefreshTokenCodec
+from application.ports import Clock, RateLimiter, RefreshTokenCodec
 from application.repositories import Renewals, UnitOfWork, UnitOfWorkFactory
 from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
@@ -22,15 +22,15 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refresh:
-    """`pace` counts refreshes in this process. A shared counter would cost another round trip."""
+    """`local_rate_limiter` counts refreshes in this process. A shared counter would cost another round trip."""
 
     begin: UnitOfWorkFactory
     renewals: Renewals
     refresh_codec: RefreshTokenCodec
     issue: IssueTokens
     lifetimes: Lifetimes
-    limits: Limits
-    pace: Limits
+    rate_limiter: RateLimiter
+    local_rate_limiter: RateLimiter
     audit: Audit
     mail: MailQueue
     clock: Clock
@@ -38,7 +38,7 @@ class Refresh:
     async def __call__(self, *, refresh_token: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
         """Raises `token_invalid`, `token_expired`, `session_ended`, `refresh_reused` or `rate_limited`."""
         token = self.refresh_codec.decode(refresh_token)
-        await self.pace.spend(Bucket(Limit.REFRESH, (str(token.session_id),)))
+        await self.local_rate_limiter.acquire(Bucket(Limit.REFRESH, (str(token.session_id),)))
         now = self.clock()
         renewed = await self.renewals.advance(
             token.session_id, generation=token.generation, now=now, lifetimes=self.lifetimes
@@ -79,7 +79,7 @@ class Refresh:
     async def _may_write_to(self, user: User) -> bool:
         """Limited, because an attacker with the password can cause any number of these mails."""
         try:
-            await self.limits.spend(notice_bucket(user.email))
+            await self.rate_limiter.acquire(notice_bucket(user.email))
         except Refusal:
             return False
         return True

@@ -105,7 +105,7 @@ def assemble(container: Container) -> Litestar:
     app.state.access_checks = AccessChecks(
         authenticate=container.authenticate(),
         identify_client=container.identify_client(),
-        limits=container.limits(),
+        rate_limiter=container.rate_limiter(),
         set_user=container.set_request_user(),
     )
     app.state.show_me = container.show_me()

@@ -11,9 +11,9 @@ from litestar.handlers import BaseRouteHandler
 from litestar.types import HTTPScope, Scope
 
 from application.clients.identify_client import IdentifyClient
-from application.ports import Limits
+from application.ports import RateLimiter
 from application.sessions.authenticate import Authenticate
-from domain.rate_limits import SPENT_BY_SESSION, SPENT_BY_USER, Bucket, Limit
+from domain.rate_limits import PER_SESSION_LIMITS, PER_USER_LIMITS, Bucket, Limit
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.tokens import AccessToken
@@ -36,7 +36,7 @@ class AccessChecks:
 
     authenticate: Authenticate
     identify_client: IdentifyClient
-    limits: Limits
+    rate_limiter: RateLimiter
     set_user: Callable[[UUID], None]
 
     @classmethod
@@ -92,10 +92,10 @@ class AccessPolicy:
         checks = AccessChecks.of(scope)
         caller = await checks.authenticate(bearer_token(scope), role=self.role)
         checks.set_user(caller.user_id)
-        if self.budget in SPENT_BY_USER:
-            await checks.limits.spend(Bucket(self.budget, (str(caller.user_id),)))
-        if self.budget in SPENT_BY_SESSION:
-            await checks.limits.spend(Bucket(self.budget, (str(caller.session_id),)))
+        if self.budget in PER_USER_LIMITS:
+            await checks.rate_limiter.acquire(Bucket(self.budget, (str(caller.user_id),)))
+        if self.budget in PER_SESSION_LIMITS:
+            await checks.rate_limiter.acquire(Bucket(self.budget, (str(caller.session_id),)))
         return caller
 
     def _check_query(self, connection: AnyConnection) -> None:

@@ -171,8 +171,8 @@ async def test_names_that_are_too_long_are_counted_and_stored_shortened(world: W
     await guess(world, 5, "x" * 30_000)
     await guess(world, 5, "x" * 20_000)
     assert await error_code_of(enter(world, "x" * 10_000)) is ErrorCode.RATE_LIMITED
-    assert isinstance(world.limits, MemoryRateLimiter)
-    assert max(len(part) for bucket in world.limits._logs for part in bucket.key) <= 254
+    assert isinstance(world.rate_limiter, MemoryRateLimiter)
+    assert max(len(part) for bucket in world.rate_limiter._logs for part in bucket.key) <= 254
 
 
 async def test_a_network_has_fifty_wrong_passwords_over_all_accounts(world: World) -> None:

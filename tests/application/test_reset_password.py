@@ -6,7 +6,7 @@ from functools import partial
 
 import pytest
 
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from adapters.uuid7 import uuid7
 from application.mail.ports import MailDelayed
 from domain.outbox import DeliveryOutcome, LinkPurpose, MailKind
@@ -92,7 +92,7 @@ async def test_of_forty_concurrent_resets_one_succeeds_and_its_password_works(wo
     passwords = [f"{OTHER_PASSWORD} {n}" for n in range(40)]
     through: list[str] = []
 
-    unlimited = replace(world.reset_password, limits=NoLimits())
+    unlimited = replace(world.reset_password, rate_limiter=NoRateLimiter())
 
     async def attempt(password: str) -> None:
         await unlimited(token=token, new_password=password, confirm_password=password)
@@ -102,7 +102,7 @@ async def test_of_forty_concurrent_resets_one_succeeds_and_its_password_works(wo
 
     refusals = [outcome.code for outcome in outcomes if isinstance(outcome, Refusal)]
     assert refusals == [ErrorCode.LINK_INVALID] * 39
-    world.login = replace(world.login, check=replace(world.check, limits=NoLimits()))
+    world.login = replace(world.login, check=replace(world.check, rate_limiter=NoRateLimiter()))
     entered = [password for password in passwords if await error_code_of(world.log_in(ALICE, password)) is None]
     assert entered == through
     assert len(queued_mails(world, MailKind.PASSWORD_CHANGED)) == 1
@@ -220,7 +220,7 @@ async def test_a_reset_link_survives_any_number_of_password_changes(world: World
     for number in range(5):
         caller = await world.authenticate(pair.access_token)
         old, new = (PASSWORD if number == 0 else f"{OTHER_PASSWORD} {number}"), f"{OTHER_PASSWORD} {number + 1}"
-        change = replace(world.change_password, limits=NoLimits())
+        change = replace(world.change_password, rate_limiter=NoRateLimiter())
         pair = await change(caller, current_password=old, new_password=new)
     await reset(world, token, "yet another fine passphrase")
     assert await token_errors(world, pair) == REVOKED

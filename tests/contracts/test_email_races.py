@@ -9,7 +9,7 @@ from functools import partial
 
 import pytest
 
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from application.administration.change_user import ChangeUser
 from application.administration.manage_user import ManageUser
@@ -74,7 +74,12 @@ class EmailChangeCalls:
 
     def verifying(self, user: User) -> Call:
         verify = Verify(
-            begin=self.harness.begin, limits=NoLimits(), links=self.links, clock=lambda: NOW, audit=AUDIT, mail=MAIL
+            begin=self.harness.begin,
+            rate_limiter=NoRateLimiter(),
+            links=self.links,
+            clock=lambda: NOW,
+            audit=AUDIT,
+            mail=MAIL,
         )
         link = EmailLink(purpose=LinkPurpose.VERIFY, subject=user.id, version=1, issued_at=NOW)
         return partial(verify, token=self.links.sign(link))

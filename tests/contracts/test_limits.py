@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_rate_limiter import NoLimits
-from application.ports import Receipt
+from adapters.no_rate_limiter import NoRateLimiter
+from application.ports import Reservation
 from domain.client_info import ClientInfo
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import Refusal
@@ -38,11 +38,11 @@ async def limiter(
         yield LimiterHarness(MemoryRateLimiter(clock=clock), clock)
         return
     if request.param == "stand-in":
-        async with counting(NOBODY, clock=clock) as limits:
-            yield LimiterHarness(limits, clock)
+        async with counting(NOBODY, clock=clock) as rate_limiter:
+            yield LimiterHarness(rate_limiter, clock)
         return
-    async with clock.stopped(redis), counting(valkey.url, fallback=_Broken()) as limits:
-        yield LimiterHarness(limits, clock)
+    async with clock.stopped(redis), counting(valkey.url, fallback=_Broken()) as rate_limiter:
+        yield LimiterHarness(rate_limiter, clock)
 
 
 @pytest.mark.parametrize("limit", Limit)
@@ -121,10 +121,10 @@ async def test_refund_returns_one_attempt(limiter: LimiterHarness) -> None:
     for _ in range(9):
         await limiter.passes(LOGIN, NETWORK)
     await limiter.refuses(LOGIN, NETWORK)
-    await limiter.limits.refund(first)
+    await limiter.rate_limiter.cancel(first)
     assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (1, 41)
-    await limiter.limits.refund(first)
-    await limiter.limits.refund(Receipt((LOGIN, MAIL), "of nobody"))
+    await limiter.rate_limiter.cancel(first)
+    await limiter.rate_limiter.cancel(Reservation((LOGIN, MAIL), "of nobody"))
     assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (1, 41)
     await limiter.passes(LOGIN, NETWORK)
     await limiter.refuses(LOGIN, NETWORK)
@@ -133,8 +133,8 @@ async def test_refund_returns_one_attempt(limiter: LimiterHarness) -> None:
 async def test_reset_clears_one_bucket(limiter: LimiterHarness) -> None:
     for _ in range(10):
         await limiter.passes(LOGIN, NETWORK)
-    await limiter.limits.forget(LOGIN)
-    await limiter.limits.forget(MAIL)
+    await limiter.rate_limiter.reset(LOGIN)
+    await limiter.rate_limiter.reset(MAIL)
     assert (await limiter.room(LOGIN), await limiter.room(NETWORK)) == (10, 40)
 
 
@@ -161,7 +161,7 @@ async def test_attempts_are_forgotten_after_the_clock_is_set_back(limiter: Limit
 async def test_of_200_concurrent_attempts_the_limit_is_admitted(limiter: LimiterHarness) -> None:
     async def attempt() -> bool:
         try:
-            return bool(await limiter.limits.spend(NETWORK, LOGIN))
+            return bool(await limiter.rate_limiter.acquire(NETWORK, LOGIN))
         except Refusal:
             return False
 
@@ -238,7 +238,7 @@ STEPS = st.lists(
 
 
 async def follows_the_model(limiter: LimiterHarness, steps: list[tuple[str, object]]) -> None:
-    model, receipts = Model(), list[Receipt]()
+    model, reservations = Model(), list[Reservation]()
     for verb, what in steps:
         if verb == "spend" and isinstance(what, list):
             wait = model.wait(tuple(what))
@@ -246,19 +246,19 @@ async def follows_the_model(limiter: LimiterHarness, steps: list[tuple[str, obje
                 assert (await limiter.refuses(*what)).retry_after == wait.total_seconds()
                 continue
             for bucket in what:
-                model.passed[bucket].append((model.now, len(receipts)))
-            receipts.append(await limiter.passes(*what))
+                model.passed[bucket].append((model.now, len(reservations)))
+            reservations.append(await limiter.passes(*what))
         if verb == "wait" and isinstance(what, int):
             model.now += what * SECOND
             await limiter.wait(what * SECOND)
-        if verb == "refund" and isinstance(what, int) and receipts:
-            number = what % len(receipts)
+        if verb == "refund" and isinstance(what, int) and reservations:
+            number = what % len(reservations)
             for bucket in BUCKETS:
                 model.passed[bucket] = [it for it in model.passed[bucket] if it[1] != number]
-            await limiter.limits.refund(receipts[number])
+            await limiter.rate_limiter.cancel(reservations[number])
         if verb == "forget" and isinstance(what, Bucket):
             model.passed[what].clear()
-            await limiter.limits.forget(what)
+            await limiter.rate_limiter.reset(what)
 
 
 @given(steps=STEPS)
@@ -275,8 +275,8 @@ def test_redis_limiter_follows_the_model(valkey: engines.Valkey, steps: list[tup
         client = Redis.from_url(valkey.url)
         await client.flushall()
         clock = Clock()
-        async with clock.stopped(client), counting(valkey.url, rates=RULES, fallback=_Broken()) as limits:
-            await follows_the_model(LimiterHarness(limits, clock), steps)
+        async with clock.stopped(client), counting(valkey.url, rates=RULES, fallback=_Broken()) as rate_limiter:
+            await follows_the_model(LimiterHarness(rate_limiter, clock), steps)
         await client.aclose()
 
     asyncio.run(run())
@@ -288,7 +288,7 @@ class _Broken(MemoryRateLimiter):
     def __init__(self) -> None:
         super().__init__(clock=Clock())
 
-    async def spend(self, *buckets: Bucket) -> Receipt:
+    async def acquire(self, *buckets: Bucket) -> Reservation:
         raise AssertionError("Redis was not asked, or did not answer")
 
 
@@ -303,8 +303,8 @@ async def test_processes_share_a_limit_with_at_least_one_each(processes: int, pa
 
 async def test_memory_limiter_drops_the_least_recently_used_buckets() -> None:
     clock = Clock()
-    limits = MemoryRateLimiter(clock=clock, most=100)
-    limiter = LimiterHarness(limits, clock)
+    rate_limiter = MemoryRateLimiter(clock=clock, most=100)
+    limiter = LimiterHarness(rate_limiter, clock)
     for _ in range(10):
         await limiter.passes(LOGIN)
     for number in range(85):
@@ -313,31 +313,31 @@ async def test_memory_limiter_drops_the_least_recently_used_buckets() -> None:
     for number in range(85, 100):
         await limiter.passes(Bucket(Limit.LINK, (str(number),)))
     assert await limiter.room(LOGIN) == 10
-    assert limits.stored <= 100
+    assert rate_limiter.stored <= 100
 
 
 async def test_expired_attempts_are_dropped() -> None:
     clock = Clock()
-    limits = MemoryRateLimiter(clock=clock)
-    limiter = LimiterHarness(limits, clock)
-    receipt = await limiter.passes(LOGIN, NETWORK)
+    rate_limiter = MemoryRateLimiter(clock=clock)
+    limiter = LimiterHarness(rate_limiter, clock)
+    reservation = await limiter.passes(LOGIN, NETWORK)
     await limiter.wait(5 * MINUTE)
-    await limiter.limits.refund(receipt)
-    assert limits.stored == 0
+    await limiter.rate_limiter.cancel(reservation)
+    assert rate_limiter.stored == 0
     for _ in range(40):
         await limiter.passes(LOGIN)
         await limiter.wait(MINUTE)
-    assert limits.stored == 5
-    await limiter.limits.forget(LOGIN)
-    assert limits.stored == 0
+    assert rate_limiter.stored == 5
+    await limiter.rate_limiter.reset(LOGIN)
+    assert rate_limiter.stored == 0
 
 
 # -- disabled ---------------------------------------------------------------------------------------------
 
 
 async def test_disabled_limits_admit_everything() -> None:
-    limits = NoLimits()
+    rate_limiter = NoRateLimiter()
     for _ in range(1000):
-        receipt = await limits.spend(LOGIN, NETWORK)
-    await limits.refund(receipt)
-    await limits.forget(LOGIN)
+        reservation = await rate_limiter.acquire(LOGIN, NETWORK)
+    await rate_limiter.cancel(reservation)
+    await rate_limiter.reset(LOGIN)

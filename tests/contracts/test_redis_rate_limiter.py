@@ -15,7 +15,7 @@ from redis.asyncio import Redis
 
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.redis.rate_limiter import RedisRateLimiter
-from application.ports import Limits, Receipt
+from application.ports import RateLimiter, Reservation
 from domain.rate_limits import RATES, Bucket, Limit
 from domain.refusals import Refusal
 from entrypoints.devserver import engines
@@ -43,20 +43,20 @@ class CountingFallback(MemoryRateLimiter):
         super().__init__(clock=Clock(), processes=processes)
         self.asked = 0
 
-    async def spend(self, *buckets: Bucket) -> Receipt:
+    async def acquire(self, *buckets: Bucket) -> Reservation:
         self.asked += 1
-        return await super().spend(*buckets)
+        return await super().acquire(*buckets)
 
 
 # -- stored data ------------------------------------------------------------------------------------------
 
 
 async def test_redis_holds_no_identity_and_everything_expires(valkey: engines.Valkey, redis: "Redis") -> None:
-    async with counting(valkey.url) as limits:
+    async with counting(valkey.url) as rate_limiter:
         for limit in Limit:
-            receipt = await limits.spend(Bucket(limit, (ADA, "203.0.113.77", "2001:db8:1:2::/64")))
-            await limits.spend(Bucket(limit, (ADA,)))
-        await limits.refund(receipt)
+            reservation = await rate_limiter.acquire(Bucket(limit, (ADA, "203.0.113.77", "2001:db8:1:2::/64")))
+            await rate_limiter.acquire(Bucket(limit, (ADA,)))
+        await rate_limiter.cancel(reservation)
     keys = [key async for key in redis.scan_iter()]
     assert len(keys) == 2 * len(Limit) - 1
     for key in keys:
@@ -73,19 +73,19 @@ async def test_keys_depend_on_the_secret_and_a_new_secret_resets_counts(
     valkey: engines.Valkey, redis: "Redis"
 ) -> None:
     for secret in (SECRET, SECRET[::-1]):
-        async with counting(valkey.url, secret=secret) as limits:
-            assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
-            await limits.spend(LOGIN)
+        async with counting(valkey.url, secret=secret) as rate_limiter:
+            assert await LimiterHarness(rate_limiter, Clock()).room(LOGIN) == 10
+            await rate_limiter.acquire(LOGIN)
     assert len(await redis.keys(KEYS)) == 2
 
 
 async def test_bucket_stores_no_more_than_needed(valkey: engines.Valkey, redis: "Redis") -> None:
     bucket, clock = Bucket(Limit.MAIL, (ADA,)), Clock()
-    async with clock.stopped(redis), counting(valkey.url) as limits:
+    async with clock.stopped(redis), counting(valkey.url) as rate_limiter:
         for _ in range(12):
-            await limits.spend(bucket)
+            await rate_limiter.acquire(bucket)
             await clock.move(timedelta(hours=5))
-            await LimiterHarness(limits, clock).room(bucket)
+            await LimiterHarness(rate_limiter, clock).room(bucket)
         [key] = await redis.keys(KEYS)
         assert await redis.zcard(key) <= 5
 
@@ -102,7 +102,7 @@ async def main(url):
     async with counting(url) as limits:
         async def attempt():
             try:
-                return bool(await limits.spend(Bucket(Limit.LOGIN, ("ada",)), Bucket(Limit.LINK, ("there",))))
+                return bool(await limits.acquire(Bucket(Limit.LOGIN, ("ada",)), Bucket(Limit.LINK, ("there",))))
             except Refusal:
                 return False
         print("ready", flush=True)
@@ -127,23 +127,23 @@ async def test_of_200_attempts_in_two_processes_the_limit_is_admitted(valkey: en
 async def test_concurrent_callers_share_round_trips_and_one_connection(
     valkey: engines.Valkey, redis: "Redis"
 ) -> None:
-    async with counting(valkey.url) as limits:
-        await limits.spend(LOGIN)
+    async with counting(valkey.url) as rate_limiter:
+        await rate_limiter.acquire(LOGIN)
         buckets = [Bucket(Limit.LOGIN, (str(number % 40),)) for number in range(400)]
-        receipts = await asyncio.gather(*(limits.spend(bucket) for bucket in buckets))
-        assert [receipt.buckets[0] for receipt in receipts] == buckets
+        reservations = await asyncio.gather(*(rate_limiter.acquire(bucket) for bucket in buckets))
+        assert [reservation.buckets[0] for reservation in reservations] == buckets
         assert len(await redis.client_list()) == 2
 
 
 async def test_cancelled_callers_do_not_affect_others(valkey: engines.Valkey, redis: "Redis") -> None:
     dice = random.Random(7)
     counter = CountingFallback()
-    async with counting(valkey.url, fallback=counter) as limits:
+    async with counting(valkey.url, fallback=counter) as rate_limiter:
 
         async def attempt(bucket: Bucket) -> None:
-            receipt = await limits.spend(bucket)
-            assert receipt.buckets == (bucket,)
-            await limits.refund(receipt)
+            reservation = await rate_limiter.acquire(bucket)
+            assert reservation.buckets == (bucket,)
+            await rate_limiter.cancel(reservation)
 
         calls: list[asyncio.Task[None]] = []
         for number in range(1000):
@@ -160,22 +160,22 @@ async def test_cancelled_callers_do_not_affect_others(valkey: engines.Valkey, re
 
 
 async def test_caller_cancelled_before_the_answer_is_counted(valkey: engines.Valkey, redis: "Redis") -> None:
-    async with counting(valkey.url) as limits:
+    async with counting(valkey.url) as rate_limiter:
         for _ in range(10):
-            leaving = asyncio.create_task(limits.spend(LOGIN))
+            leaving = asyncio.create_task(rate_limiter.acquire(LOGIN))
             await asyncio.sleep(0)
             leaving.cancel()
             await asyncio.gather(leaving, return_exceptions=True)
-        await limits.forget(NETWORK)  # commands in progress have finished
-        await refused(limits, LOGIN)
+        await rate_limiter.reset(NETWORK)  # commands in progress have finished
+        await refused(rate_limiter, LOGIN)
 
 
 # -- outages ----------------------------------------------------------------------------------------------
 
 
-async def admits_exactly(limits: Limits, times: int) -> None:
+async def admits_exactly(rate_limiter: RateLimiter, times: int) -> None:
     """Assert that exactly this many attempts are admitted."""
-    limiter = LimiterHarness(limits, Clock())
+    limiter = LimiterHarness(rate_limiter, Clock())
     for _ in range(times):
         await limiter.passes(LOGIN, NETWORK)
     assert (await limiter.refuses(LOGIN, NETWORK)).reason == Limit.LOGIN
@@ -184,13 +184,13 @@ async def admits_exactly(limits: Limits, times: int) -> None:
 async def test_process_counts_its_share_while_redis_is_down(caplog: pytest.LogCaptureFixture) -> None:
     counter = CountingFallback(processes=2)
     with caplog.at_level(logging.WARNING):
-        async with counting(NOBODY, fallback=counter, pause=0.0) as limits:
-            await admits_exactly(limits, 5)
-            receipt = Receipt((LOGIN,), next(iter(counter._logs[LOGIN])))
-            await limits.refund(receipt)
-            await admits_exactly(limits, 1)
-            await limits.forget(LOGIN)
-            await admits_exactly(limits, 5)
+        async with counting(NOBODY, fallback=counter, pause=0.0) as rate_limiter:
+            await admits_exactly(rate_limiter, 5)
+            reservation = Reservation((LOGIN,), next(iter(counter._logs[LOGIN])))
+            await rate_limiter.cancel(reservation)
+            await admits_exactly(rate_limiter, 1)
+            await rate_limiter.reset(LOGIN)
+            await admits_exactly(rate_limiter, 5)
     assert len(caplog.records) == 1
     assert "rate_limits_per_process" in caplog.text
 
@@ -201,20 +201,20 @@ async def test_killed_redis_is_replaced_by_memory_and_recovers(
     client = Redis.from_url(own_valkey.url)
     await client.config_set("appendfsync", "always")
     await client.aclose()
-    async with counting(own_valkey.url) as limits:
-        await admits_exactly(limits, 10)
+    async with counting(own_valkey.url) as rate_limiter:
+        await admits_exactly(rate_limiter, 10)
         own_valkey.kill()
-        await admits_exactly(limits, 10)
+        await admits_exactly(rate_limiter, 10)
         own_valkey.start()
-        await recovered(limits)
-        assert (await refused(limits, LOGIN)).retry_after in range(200, 301)
+        await recovered(rate_limiter)
+        assert (await refused(rate_limiter, LOGIN)).retry_after in range(200, 301)
     assert [record.message for record in caplog.records][1:] == ["rate_limits_shared"]
 
 
-async def recovered(limits: RedisRateLimiter) -> None:
+async def recovered(rate_limiter: RedisRateLimiter) -> None:
     async with asyncio.timeout(10):
-        while limits._down:
-            await limits.forget(Bucket(Limit.CLIENT, ()))
+        while rate_limiter._down:
+            await rate_limiter.reset(Bucket(Limit.CLIENT, ()))
             await asyncio.sleep(0.01)
 
 
@@ -223,26 +223,26 @@ async def test_a_receipt_can_be_refunded_after_an_outage(own_valkey: engines.Val
     await client.config_set("appendfsync", "always")
     await client.aclose()
     counter = CountingFallback()
-    async with counting(own_valkey.url, fallback=counter) as limits:
-        before = await limits.spend(LOGIN)
+    async with counting(own_valkey.url, fallback=counter) as rate_limiter:
+        before = await rate_limiter.acquire(LOGIN)
         own_valkey.kill()
-        during = await limits.spend(LOGIN)
+        during = await rate_limiter.acquire(LOGIN)
         assert counter.asked == 1
         own_valkey.start()
-        await recovered(limits)
-        for receipt in (before, during):
-            await limits.refund(receipt)
-        assert await LimiterHarness(limits, Clock()).room(LOGIN) == 10
+        await recovered(rate_limiter)
+        for reservation in (before, during):
+            await rate_limiter.cancel(reservation)
+        assert await LimiterHarness(rate_limiter, Clock()).room(LOGIN) == 10
         assert await LimiterHarness(counter, Clock()).room(LOGIN) == 10
 
 
 async def test_an_emptied_redis_starts_with_no_attempts(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = CountingFallback()
-    async with counting(valkey.url, fallback=counter) as limits:
-        await admits_exactly(limits, 10)
+    async with counting(valkey.url, fallback=counter) as rate_limiter:
+        await admits_exactly(rate_limiter, 10)
         await redis.flushall()
         await redis.script_flush()
-        await admits_exactly(limits, 10)
+        await admits_exactly(rate_limiter, 10)
     assert counter.asked == 0
 
 
@@ -250,18 +250,18 @@ async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Re
     counter = CountingFallback()
     async with (
         proxy(valkey.url) as wire,
-        counting(wire.url, fallback=counter, deadline=1.0, pause=30.0) as limits,
+        counting(wire.url, fallback=counter, deadline=1.0, pause=30.0) as rate_limiter,
     ):
-        await limits.spend(LOGIN)
+        await rate_limiter.acquire(LOGIN)
         wire.cut()
         async with asyncio.timeout(10):
-            ends = await asyncio.gather(*(limits.spend(LOGIN) for _ in range(200)), return_exceptions=True)
-        assert [end for end in ends if not isinstance(end, Receipt | Refusal)] == []
-        assert sum(isinstance(end, Receipt) for end in ends) == 10
+            ends = await asyncio.gather(*(rate_limiter.acquire(LOGIN) for _ in range(200)), return_exceptions=True)
+        assert [end for end in ends if not isinstance(end, Reservation | Refusal)] == []
+        assert sum(isinstance(end, Reservation) for end in ends) == 10
         # Only the fallback is used now: a call that does not wait ends without a pause.
         asked = counter.asked
         for _ in range(100):
-            call = asyncio.create_task(limits.spend(NETWORK))
+            call = asyncio.create_task(rate_limiter.acquire(NETWORK))
             await asyncio.sleep(0)
             await asyncio.sleep(0)
             assert call.done()
@@ -270,52 +270,52 @@ async def test_silent_redis_costs_one_timeout(valkey: engines.Valkey, redis: "Re
 
 
 async def test_waiting_callers_share_the_timeout_of_a_failing_redis(valkey: engines.Valkey, redis: "Redis") -> None:
-    async with proxy(valkey.url) as wire, counting(wire.url, deadline=0.5, pause=30.0) as limits:
-        await limits.spend(LOGIN)
+    async with proxy(valkey.url) as wire, counting(wire.url, deadline=0.5, pause=30.0) as rate_limiter:
+        await rate_limiter.acquire(LOGIN)
         wire.cut()
-        first = asyncio.create_task(limits.spend(LOGIN))
+        first = asyncio.create_task(rate_limiter.acquire(LOGIN))
         await asyncio.sleep(0.05)
-        others = [asyncio.create_task(limits.spend(NETWORK)) for _ in range(20)]
+        others = [asyncio.create_task(rate_limiter.acquire(NETWORK)) for _ in range(20)]
         await first
         await asyncio.sleep(0.05)
         assert all(other.done() for other in others)
 
 
 async def test_probe_of_a_silent_redis_delays_no_other(valkey: engines.Valkey, redis: "Redis") -> None:
-    async with proxy(valkey.url) as wire, counting(wire.url, pause=30.0) as limits:
+    async with proxy(valkey.url) as wire, counting(wire.url, pause=30.0) as rate_limiter:
         wire.cut()
-        limits._down = True
-        looking = asyncio.create_task(limits.spend(LOGIN))
+        rate_limiter._down = True
+        looking = asyncio.create_task(rate_limiter.acquire(LOGIN))
         await asyncio.sleep(0.05)
-        others = [asyncio.create_task(limits.spend(NETWORK)) for _ in range(20)]
+        others = [asyncio.create_task(rate_limiter.acquire(NETWORK)) for _ in range(20)]
         await asyncio.sleep(0.05)
         assert all(other.done() for other in others)
         assert not looking.done()
         wire.mend()
         await looking
-        assert not limits._down
+        assert not rate_limiter._down
 
 
 async def test_silent_redis_is_used_again_after_recovery(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = CountingFallback()
-    async with proxy(valkey.url) as wire, counting(wire.url, fallback=counter, deadline=1.0) as limits:
+    async with proxy(valkey.url) as wire, counting(wire.url, fallback=counter, deadline=1.0) as rate_limiter:
         wire.cut()
-        await limits.spend(LOGIN)
+        await rate_limiter.acquire(LOGIN)
         assert counter.asked == 1
         wire.mend()
-        await recovered(limits)
-        await limits.spend(LOGIN)
+        await recovered(rate_limiter)
+        await rate_limiter.acquire(LOGIN)
         assert counter.asked == 1
 
 
 async def test_a_paused_redis_is_replaced_by_the_fallback(valkey: engines.Valkey, redis: "Redis") -> None:
     counter = CountingFallback()
-    async with counting(valkey.url, fallback=counter, deadline=0.5) as limits:
-        await limits.forget(LOGIN)
+    async with counting(valkey.url, fallback=counter, deadline=0.5) as rate_limiter:
+        await rate_limiter.reset(LOGIN)
         await redis.client_pause(1500)
-        await limits.spend(LOGIN)
+        await rate_limiter.acquire(LOGIN)
         assert counter.asked == 1
-        await recovered(limits)
+        await recovered(rate_limiter)
 
 
 @pytest.mark.parametrize("trouble", ["full", "a replica", "another kind", "wrong password"])
@@ -331,14 +331,14 @@ async def test_error_of_redis_falls_back_to_memory(
         await client.config_set("masterauth", valkey.password)
         await client.replicaof("127.0.0.1", valkey.port)
     elif trouble == "another kind":
-        async with counting(url) as limits:
-            await limits.spend(LOGIN)
+        async with counting(url) as rate_limiter:
+            await rate_limiter.acquire(LOGIN)
         [key] = await client.keys(KEYS)
         await client.set(key, "word")
     else:
         url = url.replace(own_valkey.password, "wrong")
-    async with counting(url, fallback=counter, deadline=1.0) as limits:
-        await admits_exactly(limits, 10)
+    async with counting(url, fallback=counter, deadline=1.0) as rate_limiter:
+        await admits_exactly(rate_limiter, 10)
         assert counter.asked == 11
     await client.aclose()
 
@@ -346,11 +346,11 @@ async def test_error_of_redis_falls_back_to_memory(
 async def test_logs_about_redis_contain_no_identity(
     valkey: engines.Valkey, redis: "Redis", caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with counting(valkey.url) as limits:
-        await limits.spend(LOGIN)
+    async with counting(valkey.url) as rate_limiter:
+        await rate_limiter.acquire(LOGIN)
         [key] = await redis.keys(KEYS)
         await redis.set(key, "word")
-        await limits.spend(LOGIN)
-        said = json.dumps([repr(limits), caplog.text])
+        await rate_limiter.acquire(LOGIN)
+        said = json.dumps([repr(rate_limiter), caplog.text])
     assert "WRONGTYPE" in said
     assert not any(secret in said for secret in (ADA, "203.0.113", SECRET.decode(), valkey.password))

@@ -14,7 +14,7 @@ from litestar.routes import HTTPRoute
 from litestar.types import ASGIApp
 
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from domain.rate_limits import RATES, SPENT_BY_SESSION, Limit, Rate
+from domain.rate_limits import PER_SESSION_LIMITS, RATES, Limit, Rate
 from domain.role import Role
 from entrypoints.container import Container
 from entrypoints.factories import now
@@ -66,8 +66,8 @@ class Tight:
     def __call__(self, container: Container) -> ASGIApp:
         once = {limit: (Rate(1, timedelta(hours=1)),) for limit in RATES}
         self.limits = Limited(clock=now, rates=once)
-        container.limits.override(providers.Object(self.limits))
-        container.pace.override(providers.Object(MemoryRateLimiter(clock=now, rates=once)))
+        container.rate_limiter.override(providers.Object(self.limits))
+        container.local_rate_limiter.override(providers.Object(MemoryRateLimiter(clock=now, rates=once)))
         self.operations = list(operations(assemble(container)))
         return create(container)
 
@@ -135,7 +135,7 @@ class Asked:
 
     async def warm(self) -> httpx.Response:
         """The first attempt. That of a logout would be the last of its session, so its budget is spent otherwise."""
-        if self._gate.budget in SPENT_BY_SESSION:
+        if self._gate.budget in PER_SESSION_LIMITS:
             return await self._ask("DELETE", f"/v1/sessions/{uuid4()}")
         first = await self()
         if self._path == "/v1/password/change":

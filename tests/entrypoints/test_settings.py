@@ -19,7 +19,7 @@ from uuid import UUID
 
 import pytest
 
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
@@ -684,7 +684,7 @@ def test_repr_shows_no_secret(production: dict[str, str]) -> None:
     container = Container(settings=settings)
     parts: list[object] = [settings, container, container.settings(), container.access_codec()]
     parts += [container.links(), container.refresh_codec(), container.mailer(), container.lifetimes()]
-    parts += [container.database(), container.blocklist(), container.nudge(), container.limits()]
+    parts += [container.database(), container.blocklist(), container.nudge(), container.rate_limiter()]
     for part in parts:
         for said in (repr(part), str(part), f"{part}"):
             assert not any(word in said for word in ("hunter2", GOOD, "PRIVATE"))
@@ -735,9 +735,9 @@ def test_a_file_is_read_in_development_only_and_the_environment_wins(
 
 def test_limits_are_on_unless_a_developer_says_off(production: dict[str, str], development: dict[str, str]) -> None:
     for environ in (production, development, production | {"LATCHKEY_RATE_LIMITS": "on"}):
-        assert isinstance(Container(settings=load(environ)).limits(), RedisRateLimiter)
+        assert isinstance(Container(settings=load(environ)).rate_limiter(), RedisRateLimiter)
     off = load(development | {"LATCHKEY_RATE_LIMITS": "off"})
-    assert isinstance(Container(settings=off).limits(), NoLimits)
+    assert isinstance(Container(settings=off).rate_limiter(), NoRateLimiter)
     assert complaints(production | {"LATCHKEY_RATE_LIMITS": "off"}) == {
         "LATCHKEY_RATE_LIMITS": "must be on in production"
     }

@@ -11,7 +11,7 @@ from redis.asyncio import Redis
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.redis import rate_limiter
 from adapters.redis.rate_limiter import RedisRateLimiter
-from application.ports import Limits, Receipt
+from application.ports import RateLimiter, Reservation
 from domain.rate_limits import RATES, Bucket, Limit, Rate
 from domain.refusals import ErrorCode, Refusal
 from tests.support.store_harness import NOW
@@ -54,34 +54,34 @@ class Clock:
 
 @dataclass
 class LimiterHarness:
-    """`limits` as they play, and the clock that they play by."""
+    """`rate_limiter` as they play, and the clock that they play by."""
 
-    limits: Limits
+    rate_limiter: RateLimiter
     clock: Clock
 
     async def wait(self, delta: timedelta) -> None:
         await self.clock.move(delta)
 
-    async def passes(self, *buckets: Bucket) -> Receipt:
-        return await self.limits.spend(*buckets)
+    async def passes(self, *buckets: Bucket) -> Reservation:
+        return await self.rate_limiter.acquire(*buckets)
 
     async def refuses(self, *buckets: Bucket) -> Refusal:
-        return await refused(self.limits, *buckets)
+        return await refused(self.rate_limiter, *buckets)
 
     async def room(self, bucket: Bucket, *, most: int = 300) -> int:
         """How many attempts still pass, without making any."""
-        receipts: list[Receipt] = []
+        reservations: list[Reservation] = []
         with contextlib.suppress(Refusal):
-            while len(receipts) < most:
-                receipts.append(await self.limits.spend(bucket))
-        for receipt in receipts:
-            await self.limits.refund(receipt)
-        return len(receipts)
+            while len(reservations) < most:
+                reservations.append(await self.rate_limiter.acquire(bucket))
+        for reservation in reservations:
+            await self.rate_limiter.cancel(reservation)
+        return len(reservations)
 
 
-async def refused(limits: Limits, *buckets: Bucket) -> Refusal:
+async def refused(rate_limiter: RateLimiter, *buckets: Bucket) -> Refusal:
     with pytest.raises(Refusal) as caught:
-        await limits.spend(*buckets)
+        await rate_limiter.acquire(*buckets)
     assert caught.value.code is ErrorCode.RATE_LIMITED
     return caught.value
 
@@ -91,15 +91,15 @@ async def counting(
     url: str,
     *,
     rates: Mapping[Limit, tuple[Rate, ...]] = RATES,
-    fallback: Limits | None = None,
+    fallback: RateLimiter | None = None,
     clock: Clock | None = None,
     secret: bytes = SECRET,
     deadline: float = 5.0,
     pause: float = 0.05,
 ) -> AsyncIterator[RedisRateLimiter]:
     other = fallback or MemoryRateLimiter(clock=clock or Clock(), rates=rates)
-    limits = RedisRateLimiter(url, secret=secret, fallback=other, rates=rates, deadline=deadline, pause=pause)
+    rate_limiter = RedisRateLimiter(url, secret=secret, fallback=other, rates=rates, deadline=deadline, pause=pause)
     try:
-        yield limits
+        yield rate_limiter
     finally:
-        await limits.close()
+        await rate_limiter.close()

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from adapters.memory.hasher import MemoryHasher
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from application.maintenance.keep_house import START
 from application.ports import Verdict
 from domain.audit import EventType
@@ -65,7 +65,7 @@ _ids = (UUID(int=number) for number in count(1))
 async def claim(world: World, email: str, password: str, *, username: str | None = None) -> User:
     """Register, and look at the claim that came of it. Of two claims the later one is the newer, however quick."""
     before = set(world.store.rows.users)
-    register = replace(world.register, new_id=lambda: next(_ids), limits=NoLimits())
+    register = replace(world.register, new_id=lambda: next(_ids), rate_limiter=NoRateLimiter())
     await register(email=email, password=password, username=username)
     (made,) = set(world.store.rows.users) - before
     return world.store.rows.users[made]
@@ -82,7 +82,7 @@ def link(world: World, user: User, purpose: LinkPurpose, *, at: datetime | None 
 async def request_email_change(world: World, user: User, new_email: str, password: str = PASSWORD) -> EmailChange:
     """Ask for another address in the user's name. Of two changes the later one is the newer, however quick."""
     address = world.store.rows.users[user.id].email
-    ask = replace(world.change_email, new_id=lambda: next(_ids), limits=NoLimits())
+    ask = replace(world.change_email, new_id=lambda: next(_ids), rate_limiter=NoRateLimiter())
     before = set(world.store.rows.email_changes)
     await ask(await world.caller(address), new_email=new_email, password=password)
     (made,) = set(world.store.rows.email_changes) - before

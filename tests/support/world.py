@@ -18,7 +18,7 @@ from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.memory.session_renewals import MemoryRenewals
 from adapters.memory.unit_of_work import MemoryStore
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from adapters.no_rate_limiter import NoLimits
+from adapters.no_rate_limiter import NoRateLimiter
 from adapters.postgres.database import Database
 from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.expired_rows import PostgresLeftovers
@@ -56,12 +56,12 @@ from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
+from application.mail.limit_mail import LimitMail
 from application.mail.mail_queue import MailQueue
 from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
-from application.mail.spend_mail import SpendMail
 from application.maintenance.keep_house import KeepHouse
-from application.ports import Directory, Leftovers, Limits
+from application.ports import Directory, Leftovers, RateLimiter
 from application.profile.change_email import ChangeEmail
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
@@ -145,7 +145,7 @@ class World:
         self.new_id = uuid7
         self.new_secret = lambda: f"secret of {uuid7()}"
         self.hasher = MemoryHasher()
-        self.limits: Limits = MemoryRateLimiter(clock=clock) if limited else NoLimits()
+        self.rate_limiter: RateLimiter = MemoryRateLimiter(clock=clock) if limited else NoRateLimiter()
         self.mailer = MemoryMailer()
         self.lifetimes = Lifetimes()
         self.policy = PasswordPolicy(common=lambda word: word in {"password", "dragon"})
@@ -166,11 +166,11 @@ class World:
         self.issue = use_case(IssueTokens)
         self.register = use_case(Register)
         self.verify = use_case(Verify)
-        self.spend = use_case(SpendMail)
+        self.limit_mail = use_case(LimitMail)
         self.ask_for_verification = use_case(AskForLink, kind=MailKind.VERIFY)
         self.ask_for_reset = use_case(AskForLink, kind=MailKind.RESET)
         self.login = use_case(Login)
-        self.refresh = use_case(Refresh, pace=self.limits)
+        self.refresh = use_case(Refresh, local_rate_limiter=self.rate_limiter)
         self.logout = use_case(Logout)
         self.logout_everywhere = use_case(LogoutEverywhere)
         self.list_sessions = use_case(ListSessions)

@@ -2,27 +2,27 @@
 
 from dataclasses import dataclass
 
-from application.ports import Clock, Limits
+from application.ports import Clock, RateLimiter
 from application.repositories import UnitOfWorkFactory
 from domain.client_info import ClientInfo
-from domain.rate_limit_buckets import mail_buckets_of_network, mail_buckets_of_recipient, mail_reserves
+from domain.rate_limit_buckets import mail_network_buckets, mail_recipient_buckets, mail_reserves
 from domain.rate_limits import Limit
-from domain.refusals import Refusal, sooner
+from domain.refusals import Refusal, earliest_retry
 
 _BY_STRANGERS = {Limit.MAIL_RECIPIENT, Limit.MAIL_DAY}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SpendMail:
+class LimitMail:
     begin: UnitOfWorkFactory
-    limits: Limits
+    rate_limiter: RateLimiter
     clock: Clock
 
     async def __call__(self, kind: str, address: str, client_info: ClientInfo) -> None:
         """Raises `rate_limited`."""
-        own = mail_buckets_of_network(kind, address, client_info)
+        own = mail_network_buckets(kind, address, client_info)
         try:
-            await self.limits.spend(*own, *mail_buckets_of_recipient(kind, address))
+            await self.rate_limiter.acquire(*own, *mail_recipient_buckets(kind, address))
         except Refusal as refusal:
             if refusal.reason not in _BY_STRANGERS:
                 raise
@@ -34,9 +34,9 @@ class SpendMail:
             if reserve is None or (reserve is home and not await self._is_home(address, client_info)):
                 continue
             try:
-                await self.limits.spend(*own, reserve)
+                await self.rate_limiter.acquire(*own, reserve)
             except Refusal as refusal:
-                full = sooner(full, refusal)
+                full = earliest_retry(full, refusal)
             else:
                 return
         raise full
