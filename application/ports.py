@@ -28,13 +28,13 @@ NewSecret = Callable[[], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
-    """`fits` is whether the password matches, and `place` the index of the matching hash. `outdated` asks the caller
-    to store a new hash of the password."""
+class PasswordMatch:
+    """`matches` is whether the password matches, and `index` the index of the matching hash. `needs_rehash` asks the
+    caller to store a new hash of the password."""
 
-    fits: bool
-    outdated: bool = False
-    place: int = 0
+    matches: bool
+    needs_rehash: bool = False
+    index: int = 0
 
 
 class Hasher(Protocol):
@@ -46,7 +46,7 @@ class Hasher(Protocol):
         compares both hashes at the cost of one."""
         ...
 
-    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """A `password_hash` of None is for an unknown user, and costs as much as a wrong password. `others` cost
         nothing more: only those with the same salt and settings as the first hash are compared."""
         ...
@@ -103,7 +103,7 @@ class RevocationCheck(Protocol):
         ...
 
 
-class Directory(Protocol):
+class UserLookup(Protocol):
     """Reads users outside of units of work. Not a cache."""
 
     async def user(self, user_id: UUID) -> User | None:

@@ -9,12 +9,12 @@ from dependency_injector import containers, providers
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
-from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.outbox_backlog import PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.redis.dramatiq_queue import DramatiqNudge
 from adapters.redis.lost_revocations import LostRevocations
 from adapters.revocations import CachedRevocationCheck
@@ -127,7 +127,7 @@ class Container(containers.DeclarativeContainer):
     nudge = providers.ThreadSafeSingleton(DramatiqNudge, settings.provided.redis_url)
     store = providers.ThreadSafeSingleton(PostgresStore, database, blocklist=blocklist, nudge=nudge)
     begin, autocommit = store.provided.begin, store.provided.autocommit
-    directory = providers.ThreadSafeSingleton(PostgresDirectory, database)
+    user_lookup = providers.ThreadSafeSingleton(PostgresUserLookup, database)
     renewals = providers.ThreadSafeSingleton(PostgresRenewals, database)
 
     signing_keys = providers.ThreadSafeSingleton(

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from anyio.lowlevel import checkpoint
 
-from application.ports import Hasher, Verdict
+from application.ports import Hasher, PasswordMatch
 from domain.password import normal
 
 
@@ -18,7 +18,7 @@ class MemoryHasher(Hasher):
         salt = _salt(like or "")
         return f"memory${salt or self.calls}${_digest(password)}"
 
-    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """A hash that begins with `old$` or `wrapped$` is one that should be replaced."""
         await self._work()
         known = [(place, text) for place, text in enumerate((password_hash or "", *others)) if text]
@@ -27,8 +27,8 @@ class MemoryHasher(Hasher):
             kind, _, rest = text.partition("$")
             alike = place == known[0][0] or (kind == "memory" and _salt(text) in salts)
             if alike and kind != "weak" and rest.rpartition("$")[2] == _digest(password):
-                return Verdict(fits=True, outdated=kind != "memory", place=place)
-        return Verdict(fits=False)
+                return PasswordMatch(matches=True, needs_rehash=kind != "memory", index=place)
+        return PasswordMatch(matches=False)
 
     async def import_hashes(self, password_hashes: Sequence[str]) -> list[str | None]:
         """A hash that begins with `weak$` is wrapped."""

@@ -21,7 +21,7 @@ from adapters.passwords.foreign_schemes import parse_foreign
 from adapters.passwords.hashing_threads import cancel_when_hung_up, is_cancelled, lower_priority
 from adapters.passwords.same_salt import find_match, salt_of, with_same_salt
 from adapters.passwords.stored_hash import StoredHash, wrap
-from application.ports import Hasher, Verdict
+from application.ports import Hasher, PasswordMatch
 from domain.password import normal
 from domain.refusals import ErrorCode, Refusal
 
@@ -81,11 +81,11 @@ class Argon2Hasher(Hasher):
         salt = salt_of(like) if like is not None and like.startswith(self._ours) else None
         return await self._run(lambda: self._argon2.hash(_encoded(normal(password)), salt=salt), self._pool)
 
-    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """An unknown hash never matches, and costs as much as a wrong password."""
         if password_hash is not None and others and not self.can_verify(password_hash):
             found = await self.verify(password, *others)
-            return replace(found, place=found.place + 1)
+            return replace(found, index=found.index + 1)
         if password_hash is not None and password_hash.startswith(self._ours):
             same_salt = with_same_salt(password_hash, others)
             if same_salt:
@@ -148,21 +148,21 @@ class Argon2Hasher(Hasher):
         stored = StoredHash.parse(password_hash)
         return stored is not None and stored.cost > EXPENSIVE
 
-    def _verify(self, password: str, password_hash: str | None) -> Verdict:
+    def _verify(self, password: str, password_hash: str | None) -> PasswordMatch:
         stored = StoredHash.parse(password_hash or "")
         normalized = normal(password)
         if stored is None:
             self._burn_time(_encoded(normalized))
-            return Verdict(fits=False)
+            return PasswordMatch(matches=False)
         # One hash a login, whatever the form of the password. We hash the normal form; others hashed what was typed.
         text = normalized if stored.is_native else stored.normalize(password)
         if self._matches(_encoded(text), stored):
-            return Verdict(fits=True, outdated=text != normalized or self._is_outdated(stored))
-        return Verdict(fits=False)
+            return PasswordMatch(matches=True, needs_rehash=text != normalized or self._is_outdated(stored))
+        return PasswordMatch(matches=False)
 
-    def _verify_any(self, password: str, password_hash: str, others: Sequence[tuple[int, str]]) -> Verdict:
+    def _verify_any(self, password: str, password_hash: str, others: Sequence[tuple[int, str]]) -> PasswordMatch:
         place = find_match(_encoded(normal(password)), password_hash, others)
-        return Verdict(fits=False) if place is None else Verdict(fits=True, place=place)
+        return PasswordMatch(matches=False) if place is None else PasswordMatch(matches=True, index=place)
 
     def _matches(self, secret: bytes, stored: StoredHash) -> bool:
         try:

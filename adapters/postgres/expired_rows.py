@@ -15,7 +15,7 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.provenance import fill_in
 from adapters.postgres.rows import among
 from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
-from adapters.postgres.user_lookups import DISPLACED
+from adapters.postgres.user_queries import DISPLACED
 from adapters.uuid7 import lowest
 from application.ports import Leftovers
 from domain import retention

@@ -17,7 +17,7 @@ from adapters.postgres.rows import among, row_of_user, user_of
 from adapters.postgres.sessions import PostgresSessions
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
+from adapters.postgres.user_queries import DISPLACED, by_email, by_emails, by_id, by_username, claims, unverified_hash
 from adapters.postgres.user_search import page
 from application.repositories import PageCursor, UserHit, Users, Verification
 from domain.deletion import Deletion

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import Directory
+from application.ports import UserLookup
 from application.sessions.authenticate import Authenticate
 from domain.refusals import ErrorCode, Refusal
 from domain.tokens import AccessToken
@@ -14,7 +14,7 @@ _NO = {ErrorCode.TOKEN_INVALID, ErrorCode.TOKEN_EXPIRED, ErrorCode.TOKEN_REVOKED
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Introspect:
     authenticate: Authenticate
-    directory: Directory
+    user_lookup: UserLookup
 
     async def __call__(self, text: str) -> tuple[AccessToken, User] | None:
         """Return the token and its user, with the user's current role. None if this is not a valid access token; also
@@ -25,5 +25,5 @@ class Introspect:
             if refusal.code in _NO:
                 return None
             raise
-        user = await self.directory.user(token.user_id)
+        user = await self.user_lookup.user(token.user_id)
         return None if user is None else (replace(token, role=user.role, verified=user.verified), user)

@@ -4,7 +4,7 @@ to attack than another."""
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from application.ports import Clock, Directory, Hasher, RateLimiter, Reservation, Verdict
+from application.ports import Clock, Hasher, PasswordMatch, RateLimiter, Reservation, UserLookup
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email, normal_username
 from domain.client_info import ClientInfo
@@ -24,40 +24,42 @@ class CheckPassword:
     """
 
     begin: UnitOfWorkFactory
-    directory: Directory
+    user_lookup: UserLookup
     hasher: Hasher
     rate_limiter: RateLimiter
     clock: Clock
 
-    async def of_login(self, login: str, password: str, *, client_info: ClientInfo) -> tuple[User | None, Verdict]:
+    async def of_login(
+        self, login: str, password: str, *, client_info: ClientInfo
+    ) -> tuple[User | None, PasswordMatch]:
         """Return the user with that address or username, or None, and the verdict. Among several unverified users,
         return the one whose password matches. Computes one hash, whether the user exists or not."""
         reservation = await self._spend(login, client_info)
         users = await self._find(login)
         first = users[0].password_hash if users else None
         others = [user.password_hash for user in users[1:]]
-        verdict = await self._verify(password, first, *others, reservation=reservation)
+        match = await self._verify(password, first, *others, reservation=reservation)
         if len(users) > 1:
             # A new hash would have another salt, and one hash could no longer be compared with all of these users.
-            verdict = replace(verdict, outdated=False)
-        return (users[verdict.place] if users else None), verdict
+            match = replace(match, needs_rehash=False)
+        return (users[match.index] if users else None), match
 
     async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
         """Whether this is the user's password."""
         reservation = await self._spend(user.email, client_info)
-        return (await self._verify(password, user.password_hash, reservation=reservation)).fits
+        return (await self._verify(password, user.password_hash, reservation=reservation)).matches
 
     async def _verify(
         self, password: str, password_hash: str | None, *others: str, reservation: Reservation
-    ) -> Verdict:
+    ) -> PasswordMatch:
         try:
-            verdict = await self.hasher.verify(password, password_hash, *others)
+            match = await self.hasher.verify(password, password_hash, *others)
         except Refusal:
             await self.rate_limiter.cancel(reservation)  # the password was not verified, so the caller learnt nothing
             raise
-        if verdict.fits:
+        if match.matches:
             await self.rate_limiter.cancel(reservation)
-        return verdict
+        return match
 
     async def _spend(self, login: str, client_info: ClientInfo) -> Reservation:
         """Count the attempt, and return the receipt for the refund after a correct password."""
@@ -84,7 +86,7 @@ class CheckPassword:
 
     async def _find(self, login: str) -> Sequence[User]:
         name = _name(login)
-        return [] if name is None else await self.directory.candidates(name)
+        return [] if name is None else await self.user_lookup.candidates(name)
 
 
 def _name(login: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from application.ports import Directory
+from application.ports import UserLookup
 from domain.refusals import token_revoked
 from domain.tokens import AccessToken
 from domain.user import User
@@ -10,11 +10,11 @@ from domain.user import User
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShowMe:
-    directory: Directory
+    user_lookup: UserLookup
 
     async def __call__(self, caller: AccessToken) -> User:
         """Raises `token_revoked` if the user is gone."""
-        user = await self.directory.user(caller.user_id)
+        user = await self.user_lookup.user(caller.user_id)
         if user is None:
             raise token_revoked()
         return user

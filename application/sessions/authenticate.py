@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 
-from application.ports import AccessTokenCodec, Directory, RevocationCheck
+from application.ports import AccessTokenCodec, RevocationCheck, UserLookup
 from domain.refusals import token_revoked
 from domain.role import Role
 from domain.tokens import AccessToken
@@ -14,7 +14,7 @@ class Authenticate:
 
     access_codec: AccessTokenCodec
     revocations: RevocationCheck
-    directory: Directory
+    user_lookup: UserLookup
 
     async def __call__(self, text: str, *, role: Role | None = None) -> AccessToken:
         """Raises `token_invalid`, `token_expired`, `token_revoked`, `not_verified` or `role_required`."""
@@ -32,7 +32,7 @@ class Authenticate:
 
     async def _seen_again(self, caller: AccessToken) -> AccessToken:
         """Verifying an address does not change earlier tokens, so for unverified ones the user is read again."""
-        user = await self.directory.user(caller.user_id)
+        user = await self.user_lookup.user(caller.user_id)
         if user is None:
             raise token_revoked()
         return replace(caller, verified=user.verified, role=user.role)

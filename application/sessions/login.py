@@ -27,12 +27,12 @@ class Login:
 
     async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
         """Raises `invalid_credentials`, `account_disabled` or `rate_limited`."""
-        user, verdict = await self.check.of_login(login, password, client_info=client_info)
-        if user is None or not verdict.fits:
+        user, match = await self.check.of_login(login, password, client_info=client_info)
+        if user is None or not match.matches:
             raise incorrect_login()
         if user.disabled:
             raise account_disabled()
-        better_hash = await self.hasher.hash(password) if verdict.outdated else None
+        better_hash = await self.hasher.hash(password) if match.needs_rehash else None
         now = self.clock()
         session = Session.opened(
             id=self.new_id(), user_id=user.id, now=now, lifetimes=self.lifetimes, client_info=client_info

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.memory.hasher import MemoryHasher
 from application.administration.import_users import ImportIssue, ImportResult, ImportRow
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from domain.audit import EventType
 from domain.role import Role
 from domain.user import User
@@ -82,7 +82,7 @@ async def test_a_foreign_password_logs_in_and_is_rehashed(world: World) -> None:
     await world.log_in(bob.email, OTHER_PASSWORD)
     for email, password in ((ADA, PASSWORD), (bob.email, OTHER_PASSWORD)):
         text = kept(world, email)[0].password_hash
-        assert (text.partition("$")[0], await world.hasher.verify(password, text)) == ("memory", Verdict(True))
+        assert (text.partition("$")[0], await world.hasher.verify(password, text)) == ("memory", PasswordMatch(True))
 
 
 async def test_hashes_of_present_users_are_not_computed_again(world: World) -> None:

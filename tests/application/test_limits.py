@@ -9,7 +9,7 @@ import pytest
 
 from adapters.memory.hasher import MemoryHasher
 from adapters.memory_rate_limiter import MemoryRateLimiter
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from application.repositories import UnitOfWork
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import LinkPurpose, MailKind
@@ -218,7 +218,7 @@ class Overloaded(MemoryHasher):
     async def hash(self, password: str, *, like: str | None = None) -> str:
         raise Refusal(ErrorCode.OVERLOADED, retry_after=2)
 
-    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         raise Refusal(ErrorCode.OVERLOADED, retry_after=2)
 
 

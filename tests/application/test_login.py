@@ -197,7 +197,7 @@ async def test_rehash_of_the_old_password_does_not_replace_a_new_one(world: Worl
 
     with refused(ErrorCode.INVALID_CREDENTIALS):
         await login(login=ALICE, password=PASSWORD)
-    assert (await world.hasher.verify(OTHER_PASSWORD, world.store.rows.users[user.id].password_hash)).fits
+    assert (await world.hasher.verify(OTHER_PASSWORD, world.store.rows.users[user.id].password_hash)).matches
 
 
 async def test_a_role_granted_during_the_password_check_is_in_the_token(world: World) -> None:

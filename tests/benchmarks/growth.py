@@ -18,10 +18,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.uuid7 import uuid7
 from application.profile.show_me import ShowMe
 from domain.audit import AuditEvent, EventType
@@ -89,7 +89,7 @@ def queries(database: Database, engine: AsyncEngine, *, keep: bool = True) -> di
     """Each as the use cases ask it, commit and all; or else with nothing of it kept."""
     store = PostgresStore(database, blocklist=MemoryBlocklist(), nudge=lambda _: None, deadline=30)
     begin = store.begin if keep else rolling_back(store.begin)
-    revocations, me = PostgresRevocationStore(database), ShowMe(directory=PostgresDirectory(database))
+    revocations, me = PostgresRevocationStore(database), ShowMe(user_lookup=PostgresUserLookup(database))
     renewals = PostgresRenewals(database)
 
     def now() -> datetime:

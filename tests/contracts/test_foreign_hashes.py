@@ -13,12 +13,12 @@ from hypothesis import strategies as some
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
 from adapters.passwords.stored_hash import StoredHash
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from tests.support.foreign_hashes import STRONG, WEAK, Vector, base64
 
 pytestmark = pytest.mark.anyio
 
-FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)
+FITS, OUTDATED, WRONG = PasswordMatch(True), PasswordMatch(True, needs_rehash=True), PasswordMatch(False)
 NFC, NFD = "l\u00e8tmein", "le\u0300tmein"
 OURS = PasswordHasher(memory_cost=64, time_cost=1, parallelism=1)
 SALT64 = b64encode(b"some salt of it").decode().rstrip("=")
@@ -131,7 +131,7 @@ async def test_wrapping_runs_on_the_hashing_threads(monkeypatch: pytest.MonkeyPa
 async def test_foreign_hash_verifies_the_typed_password_and_ours_nfc(hasher: Argon2Hasher) -> None:
     assert normalize("NFC", NFD) == NFC
     for make in (pbkdf2, lambda text: f"argon2{OURS.hash(text)}"):  # the second as Django writes it
-        assert (await hasher.verify(NFC, make(NFC))).fits
+        assert (await hasher.verify(NFC, make(NFC))).matches
         assert await hasher.verify(NFD, make(NFD)) == OUTDATED
         assert await hasher.verify(NFC, make(NFD)) == WRONG
     for typed in (NFC, NFD):

@@ -7,9 +7,9 @@ from argon2.low_level import Type, core, ffi, hash_secret
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from application.ports import Verdict
+from application.ports import PasswordMatch
 
-FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)
+FITS, OUTDATED, WRONG = PasswordMatch(True), PasswordMatch(True, needs_rehash=True), PasswordMatch(False)
 PASSWORD, SALT = "a perfectly fine passphrase", b"sixteen bytes ok"
 
 # Made by the wheel of argon2-cffi-bindings 26.2 and, to the letter, by OpenSSL through `cryptography` 50.

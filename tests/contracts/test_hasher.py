@@ -9,11 +9,11 @@ from argon2 import PasswordHasher, low_level
 from argon2.low_level import Type
 
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from application.ports import Verdict
+from application.ports import PasswordMatch
 
 pytestmark = pytest.mark.anyio
 
-FITS, OUTDATED, WRONG = Verdict(True), Verdict(True, outdated=True), Verdict(False)
+FITS, OUTDATED, WRONG = PasswordMatch(True), PasswordMatch(True, needs_rehash=True), PasswordMatch(False)
 
 
 @pytest.fixture
@@ -52,8 +52,8 @@ async def test_hashes_with_one_salt_are_compared_with_one_computation(hasher: Ar
     assert len({first, *others}) == 21
     kept = [*others[:10], alone, "", *others[10:]]
     assert await hasher.verify("the first password", first, *kept) == FITS
-    assert await hasher.verify("password 0", first, *kept) == Verdict(True, place=1)
-    assert await hasher.verify("password 19", first, *kept) == Verdict(True, place=22)
+    assert await hasher.verify("password 0", first, *kept) == PasswordMatch(True, index=1)
+    assert await hasher.verify("password 19", first, *kept) == PasswordMatch(True, index=22)
     assert await hasher.verify("password 20", first, *kept) == WRONG
     # It has another salt, so it would cost another hash.
     assert await hasher.verify("on its own", first, *kept) == WRONG

@@ -13,14 +13,14 @@ import pytest
 
 from adapters.caller import Caller, serve
 from adapters.passwords.argon2_hasher import Argon2Hasher
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from domain.refusals import ErrorCode, Refusal
 from tests.support.hash_gate import HashGate
 from tests.support.store_harness import wait_until
 
 pytestmark = pytest.mark.anyio
 
-WRONG = Verdict(False)
+WRONG = PasswordMatch(False)
 
 
 @pytest.fixture
@@ -37,11 +37,11 @@ def gate() -> Iterator[HashGate]:
         hasher.close()
 
 
-def ask(hasher: Argon2Hasher) -> asyncio.Task[Verdict]:
+def ask(hasher: Argon2Hasher) -> asyncio.Task[PasswordMatch]:
     return asyncio.create_task(hasher.verify("x", None))
 
 
-async def is_overloaded(asked: asyncio.Task[Verdict]) -> bool:
+async def is_overloaded(asked: asyncio.Task[PasswordMatch]) -> bool:
     with pytest.raises(Refusal) as refused:
         await asyncio.wait_for(asked, 10)
     return (refused.value.code, refused.value.retry_after) == (ErrorCode.OVERLOADED, 1)
@@ -82,7 +82,9 @@ async def test_sixty_four_wait_for_each_thread_and_the_next_is_refused(gate: Has
 # -- fairness ---------------------------------------------------------------------------------------------
 
 
-def ask_from(ip: str, hasher: Argon2Hasher, password_hash: str | None = None, **more: Any) -> asyncio.Task[Verdict]:
+def ask_from(
+    ip: str, hasher: Argon2Hasher, password_hash: str | None = None, **more: Any
+) -> asyncio.Task[PasswordMatch]:
     """Verify a password as a request from this address would."""
     context = contextvars.copy_context()
     context.run(serve, Caller(ip=ip, **more))
@@ -297,5 +299,5 @@ async def test_sixty_four_concurrent_callers_get_their_own_result() -> None:
         shift: [hasher.verify(f"password {(n + shift) % 64}", kept[n]) for n in range(64)] for shift in (0, 1, 63)
     }
     verdicts = await asyncio.gather(*(job for jobs in shifts.values() for job in jobs))
-    assert verdicts == [Verdict(True)] * 64 + [WRONG] * 128
+    assert verdicts == [PasswordMatch(True)] * 64 + [WRONG] * 128
     hasher.close()

@@ -14,13 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import metadata
 from adapters.postgres.unit_of_work import PostgresStore
+from adapters.postgres.user_lookup import PostgresUserLookup
 from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome
@@ -150,11 +150,13 @@ async def test_users_are_found_by_index(probe: PlanProbe) -> None:
 
 
 async def test_users_are_looked_up_by_index(probe: PlanProbe) -> None:
-    directory = PostgresDirectory(probe.database)
-    found = await asyncio.gather(*(directory.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30)))
+    user_lookup = PostgresUserLookup(probe.database)
+    found = await asyncio.gather(
+        *(user_lookup.user(UUID(md5(f"user{n}".encode()).hexdigest())) for n in range(1, 30))
+    )
     assert None not in found
     for name in ("user7@example.org", "user7"):
-        assert list(await directory.candidates(name)) == [found[6]]
+        assert list(await user_lookup.candidates(name)) == [found[6]]
     async with probe.store.begin() as work:
         await work.users.unverified_hash("user7@example.org", "user7", alone=True)
     assert by_index(await probe.plans())

@@ -13,10 +13,10 @@ from sqlalchemy import text
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from adapters.postgres.user_lookup import PostgresUserLookup
 from entrypoints.devserver import engines, postgres_engine
 from tests.conftest import ROOT
 from tests.support.programs import lacking, program
@@ -69,7 +69,7 @@ async def test_usernames_are_case_insensitive_in_every_locale(url: str) -> None:
             store, PostgresRenewals(database), PostgresRevocationStore(database), SpyingBlocklist(), []
         )
         user = await harness.user("INGRID@example.org".lower(), username="INGRID")
-        directory = PostgresDirectory(database)
+        directory = PostgresUserLookup(database)
         async with database.connection() as connection:
             letter = await connection.fetch_value(text("SELECT lower('I')"))
         assert (letter == "i") is url.endswith("lt_lt"), "the database is not of that locale"

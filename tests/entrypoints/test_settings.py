@@ -23,7 +23,7 @@ from adapters.no_rate_limiter import NoRateLimiter
 from adapters.redis.rate_limiter import RedisRateLimiter
 from adapters.tokens.key_files import make_key
 from adapters.tokens.pem_keys import Algorithm
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from domain.outbox import MailKind, OutboxMail, RenderedMail
 from domain.refusals import Refusal
 from entrypoints.container import Container
@@ -805,8 +805,8 @@ def test_hash_cost_follows_the_setting(development: dict[str, str], cost: str) -
         made = asyncio.run(hasher.hash("a perfectly fine passphrase"))
         assert made.startswith(f"$argon2id$v=19${cost}$")
         assert hasher.decoy.startswith(f"$argon2id$v=19${cost}$")
-        assert asyncio.run(hasher.verify("a perfectly fine passphrase", made)) == Verdict(True)
-        outdated = Verdict(True, outdated=True)
+        assert asyncio.run(hasher.verify("a perfectly fine passphrase", made)) == PasswordMatch(True)
+        outdated = PasswordMatch(True, needs_rehash=True)
         assert asyncio.run(before.verify("a perfectly fine passphrase", made)) == outdated
     finally:
         hasher.close()

@@ -13,7 +13,7 @@ import pytest
 from adapters.memory.hasher import MemoryHasher
 from adapters.no_rate_limiter import NoRateLimiter
 from application.maintenance.keep_house import START
-from application.ports import Verdict
+from application.ports import PasswordMatch
 from domain.audit import EventType
 from domain.email_change import EmailChange
 from domain.outbox import EmailLink, LinkPurpose, MailKind, OutboxMail
@@ -144,7 +144,7 @@ class InterruptedHasher(MemoryHasher):
     def __post_init__(self) -> None:
         super().__init__()
 
-    async def verify(self, password: str, password_hash: str | None, *others: str) -> Verdict:
+    async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         found = await super().verify(password, password_hash, *others)
         await self._interrupt()
         return found

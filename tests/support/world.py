@@ -10,21 +10,21 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.mail.jinja_composer import JinjaComposer
-from adapters.memory.directory import MemoryDirectory
 from adapters.memory.expired_rows import MemoryLeftovers
 from adapters.memory.hasher import MemoryHasher
 from adapters.memory.mailer import MemoryMailer
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
 from adapters.memory.session_renewals import MemoryRenewals
 from adapters.memory.unit_of_work import MemoryStore
+from adapters.memory.user_lookup import MemoryUserLookup
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_rate_limiter import NoRateLimiter
 from adapters.postgres.database import Database
-from adapters.postgres.directory import PostgresDirectory
 from adapters.postgres.expired_rows import PostgresLeftovers
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
+from adapters.postgres.user_lookup import PostgresUserLookup
 from adapters.revocations import CachedRevocationCheck, RevocationStore
 from adapters.tokens.jwt_codec import JwtCodec
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
@@ -61,7 +61,7 @@ from application.mail.mail_queue import MailQueue
 from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
 from application.maintenance.keep_house import KeepHouse
-from application.ports import Directory, Leftovers, RateLimiter
+from application.ports import Leftovers, RateLimiter, UserLookup
 from application.profile.change_email import ChangeEmail
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
@@ -133,12 +133,12 @@ class World:
         self.revocation_store = MemoryRevocationStore(self.store)
         store: MemoryStore | PostgresStore = self.store
         self.renewals: Renewals = MemoryRenewals(self.store)
-        self.directory: Directory = MemoryDirectory(self.store)
+        self.user_lookup: UserLookup = MemoryUserLookup(self.store)
         self.leftovers: Leftovers = MemoryLeftovers(self.store)
         revocations: RevocationStore = self.revocation_store
         if database is not None:
             store = PostgresStore(database, blocklist=self.blocklist, nudge=self.nudged.extend)
-            self.renewals, self.directory = PostgresRenewals(database), PostgresDirectory(database)
+            self.renewals, self.user_lookup = PostgresRenewals(database), PostgresUserLookup(database)
             self.leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
         self.revocations = CachedRevocationCheck(self.blocklist, revocations)
         self.begin, self.autocommit = store.begin, store.autocommit

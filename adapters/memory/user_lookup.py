@@ -6,11 +6,11 @@ from uuid import UUID
 from anyio.lowlevel import checkpoint
 
 from adapters.memory.unit_of_work import MemoryStore
-from application.ports import Directory
+from application.ports import UserLookup
 from domain.user import User
 
 
-class MemoryDirectory(Directory):
+class MemoryUserLookup(UserLookup):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 

@@ -13,8 +13,8 @@ from adapters.postgres.outages import outages_as_refusals
 from adapters.postgres.rows import user_of
 from adapters.postgres.statements import CompiledStatement
 from adapters.postgres.tables import users
-from adapters.postgres.user_lookups import candidates
-from application.ports import Directory
+from adapters.postgres.user_queries import candidates
+from application.ports import UserLookup
 from domain.user import User
 
 _ASKED = CompiledStatement(
@@ -22,7 +22,7 @@ _ASKED = CompiledStatement(
 )
 
 
-class PostgresDirectory(Directory):
+class PostgresUserLookup(UserLookup):
     def __init__(self, database: Database) -> None:
         self._database = database
         self._shared = Batcher(self._ask)
