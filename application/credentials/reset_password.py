@@ -58,8 +58,8 @@ class ResetPassword:
         now = self.clock()
         async with self.begin() as work:
             # Checked again under the lock. A password change meanwhile is allowed: it does not invalidate the link.
-            people = await work.users.lock(user.id, email=user.email)
-            user = next((one for one in people if one.id == link.subject), None)
+            locked_users = await work.users.lock(user.id, email=user.email)
+            user = next((one for one in locked_users if one.id == link.subject), None)
             if user is None or not user.can_reset_by(link):
                 raise link_invalidated()
             # While a change can be undone, only a worker of the release before sends reset links.

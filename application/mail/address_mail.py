@@ -19,14 +19,16 @@ async def addressed(
     """
     about_users = {mail.recipient for mail in mails if mail.kind.purpose in (LinkPurpose.VERIFY, LinkPurpose.RESET)}
     holders = await work.users.by_emails(about_users)
-    ready = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
+    mails_and_links = [await _addressed(work, mail, holders.get(mail.recipient), now) for mail in mails]
     # Recorded before any is sent, so that every sent link has already invalidated the earlier ones.
     newest: dict[UUID, datetime] = {}
-    for _, link in ready:
+    for _, link in mails_and_links:
         if link is not None and link.purpose is LinkPurpose.RESET:
             newest[link.subject] = max(link.issued_at, newest.get(link.subject, link.issued_at))
     await work.users.record_reset_links(newest)
-    return [(mail, None if link is not None and _is_replaced(link, newest) else link) for mail, link in ready]
+    return [
+        (mail, None if link is not None and _is_replaced(link, newest) else link) for mail, link in mails_and_links
+    ]
 
 
 def _is_replaced(link: EmailLink, newest: Mapping[UUID, datetime]) -> bool:
@@ -43,8 +45,8 @@ async def _addressed(
     user = await _addressee(work, mail, holder)
     # A request to resend cannot tell which of several registrations it means. The newest may be a stranger's, whose
     # password would then work. A reset link verifies too, and lets the owner of the mailbox choose the password.
-    asked_again = mail.kind is MailKind.VERIFY and mail.user_id is None and user is not None
-    if asked_again and user is not None and await work.users.count_unverified(user.email) > 1:
+    is_resend = mail.kind is MailKind.VERIFY and mail.user_id is None and user is not None
+    if is_resend and user is not None and await work.users.count_unverified(user.email) > 1:
         mail = replace(mail, kind=MailKind.RESET)
     if mail.kind is MailKind.RESET and (user is None or not user.verified):
         undo = await _undo(work, mail, now)
@@ -65,17 +67,17 @@ async def _addressed(
 async def _undo(work: UnitOfWork, mail: OutboxMail, now: datetime) -> tuple[OutboxMail, EmailLink] | None:
     """The undo link for an address that a user has lost by an action that can still be undone, or None. It replaces
     the reset link of a stranger who has registered the address since, which would prevent the undo."""
-    subject, version, began = None, 0, now
+    subject, version, issued_at = None, 0, now
     if (deletion := await work.users.undoable_deletion(mail.recipient, now=now)) is not None:
-        subject, version, began = deletion.user_id, deletion.version, deletion.deleted_at
+        subject, version, issued_at = deletion.user_id, deletion.version, deletion.deleted_at
     else:
         change = await work.email_changes.newest_undoable(mail.recipient, since=now - LinkPurpose.RESTORE.lifetime)
         if change is not None and change.confirmed_at is not None and await _is_left(work, change.user_id, now):
-            subject, began = change.id, change.confirmed_at
+            subject, issued_at = change.id, change.confirmed_at
     if subject is None:
         return None
-    link = EmailLink(purpose=LinkPurpose.RESTORE, subject=subject, version=version, issued_at=began)
-    return replace(mail, kind=MailKind.UNDO_INSTEAD, until=began + LinkPurpose.RESTORE.lifetime), link
+    link = EmailLink(purpose=LinkPurpose.RESTORE, subject=subject, version=version, issued_at=issued_at)
+    return replace(mail, kind=MailKind.UNDO_INSTEAD, until=issued_at + LinkPurpose.RESTORE.lifetime), link
 
 
 async def _is_left(work: UnitOfWork, user_id: UUID, now: datetime) -> bool:
@@ -95,14 +97,14 @@ async def _about_an_address(
     if change is None:
         return mail, None
     if purpose is LinkPurpose.RESTORE:
-        useful = change.closed_at is None and await _is_left(work, change.user_id, now)
+        usable = change.closed_at is None and await _is_left(work, change.user_id, now)
         recipient = change.old_email
     else:
         user = await work.users.by_id(change.user_id)
         newest = await work.email_changes.newest(change.user_id)
-        useful = user is not None and newest == change and change.can_be_confirmed(user, now=now)
+        usable = user is not None and newest == change and change.can_be_confirmed(user, now=now)
         recipient = change.new_email
-    return replace(mail, recipient=recipient), _link(mail, change.id, 0) if useful else None
+    return replace(mail, recipient=recipient), _link(mail, change.id, 0) if usable else None
 
 
 async def _about_a_deletion(work: UnitOfWork, mail: OutboxMail, now: datetime) -> EmailLink | None:
@@ -119,8 +121,8 @@ async def _addressee(work: UnitOfWork, mail: OutboxMail, holder: User | None) ->
     if user is None:
         return None
     if mail.kind.purpose is LinkPurpose.VERIFY:
-        taken = holder is not None and holder.verified
-        return None if user.verified or taken else user
+        address_taken = holder is not None and holder.verified
+        return None if user.verified or address_taken else user
     return None if user.disabled else user
 
 

@@ -110,10 +110,10 @@ class DeliverMail:
             await self._retry(mail, str(unanswered), hopeless=self._too_old(mail), delay=self._unanswered(mail))
         except MailDelayed as delayed:
             await self._retry(mail, str(delayed), hopeless=self._too_old(mail))
-        except Exception as poison:
+        except Exception as error:
             # A mail that cannot be rendered must not block the others. Only the name of the error is stored, because
             # its text could contain the link.
-            note = f"Unexpected: {type(poison).__name__}"
+            note = f"Unexpected: {type(error).__name__}"
             await self._retry(mail, note, hopeless=mail.attempts >= _POISONED or self._too_old(mail))
         else:
             await self._settle(mail, DeliveryOutcome.SENT, "")

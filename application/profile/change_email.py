@@ -58,14 +58,14 @@ class ChangeEmail:
         )
         async with self.begin() as work:
             # The password or the account may have changed since the password was verified.
-            held = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
-            if held is None or held.credential_version != user.credential_version:
+            locked_user = next((one for one in await work.users.lock(user.id) if one.id == user.id), None)
+            if locked_user is None or locked_user.credential_version != user.credential_version:
                 raise incorrect_password()
-            if held.disabled:
+            if locked_user.disabled:
                 raise account_disabled()
             await work.email_changes.add(change)
             letters = {MailKind.CONFIRM_EMAIL: address}
-            if held.verified:
+            if locked_user.verified:
                 # An unverified address may have been mistyped, so it gets no undo link.
                 letters[MailKind.EMAIL_CHANGE_ASKED] = user.email
             for kind, recipient in letters.items():

@@ -32,25 +32,25 @@ class ConfirmEmail:
         if link.expired(now):
             raise link_expired("Request the change again.")
         async with self.begin() as work:
-            asked = await work.email_changes.by_id(link.subject)
-            if asked is None:
+            linked_change = await work.email_changes.by_id(link.subject)
+            if linked_change is None:
                 raise link_invalidated()
-            people = await work.users.lock(asked.user_id, email=asked.new_email)
+            locked_users = await work.users.lock(linked_change.user_id, email=linked_change.new_email)
             # Read again under the locks: two users who swap addresses may confirm at the same time.
-            change = await work.email_changes.newest(asked.user_id)
-            user = next((one for one in people if one.id == asked.user_id), None)
-            if user is None or change is None or change.id != asked.id:
+            change = await work.email_changes.newest(linked_change.user_id)
+            user = next((one for one in locked_users if one.id == linked_change.user_id), None)
+            if user is None or change is None or change.id != linked_change.id:
                 raise link_invalidated()
             if change.is_applied(user):
                 return user
             if not change.can_be_confirmed(user, now=now):
                 raise link_invalidated()
-            others = [one for one in people if one.email == change.new_email and one.id != user.id]
+            others = [one for one in locked_users if one.email == change.new_email and one.id != user.id]
             for holder in filter(lambda one: one.verified, others):
                 await self._trade(work, user, holder, client_info)
-            claims = [one for one in others if not one.verified]
-            moved = await work.users.change_email(user.id, change.new_email, over=claims, now=now)
-            if moved is None:
+            unverified = [one for one in others if not one.verified]
+            changed_user = await work.users.change_email(user.id, change.new_email, over=unverified, now=now)
+            if changed_user is None:
                 raise link_invalidated()
             await work.email_changes.update(change.confirmed(now, undoable=user.verified))
             if user.verified:
@@ -63,7 +63,7 @@ class ConfirmEmail:
                     client_info=client_info,
                 )
             await self.audit.record(work, EventType.EMAIL_CHANGED, user.id, client_info=client_info)
-        return moved
+        return changed_user
 
     async def _trade(self, work: UnitOfWork, user: User, holder: User, client_info: ClientInfo) -> None:
         """Swap addresses: move the verified `holder` of the new address to the user's old address, unverified. Raises
@@ -73,16 +73,16 @@ class ConfirmEmail:
         user takes.
         """
         now = self.clock()
-        theirs = await work.email_changes.newest(holder.id)
-        if theirs is None or not theirs.can_be_confirmed(holder, now=now):
+        holder_change = await work.email_changes.newest(holder.id)
+        if holder_change is None or not holder_change.can_be_confirmed(holder, now=now):
             raise link_invalidated()
-        if not user.verified or theirs.new_email != user.email:
+        if not user.verified or holder_change.new_email != user.email:
             raise link_invalidated()
         await ensure_admin_remains(work, holder)
-        displaced = await work.users.evict_from_email(holder.id, to=user.email)
-        if displaced is None:
+        evicted_user = await work.users.evict_from_email(holder.id, to=user.email)
+        if evicted_user is None:
             raise link_invalidated()
-        await work.email_changes.update(theirs.rebased(displaced))
+        await work.email_changes.update(holder_change.rebased(evicted_user))
         await work.email_changes.close(holder.id, now=now, back_to=holder.email)
         await work.sessions.revoke_access_tokens(holder.id)
         await self.audit.record(work, EventType.EMAIL_LOST, holder.id, client_info=client_info)

@@ -35,15 +35,18 @@ class DeleteMe:
         now = self.clock()
         async with self.begin() as work:
             # The password or the account may have changed since the password was verified.
-            everybody = await work.users.lock(user.id, with_admins=True)
-            held = next((one for one in everybody if one.id == user.id), None)
-            if held is None or held.credential_version != user.credential_version:
+            locked_users = await work.users.lock(user.id, with_admins=True)
+            locked_user = next((one for one in locked_users if one.id == user.id), None)
+            if locked_user is None or locked_user.credential_version != user.credential_version:
                 raise incorrect_password()
-            if held.disabled:
+            if locked_user.disabled:
                 raise account_disabled()
             # The owner must be able to undo a thief's deletion. An unverified user may have been moved away from a
             # verified address by the thief.
-            undoable = held.verified or undoable_until(await work.email_changes.by_user(held.id), now) is not None
+            undoable = (
+                locked_user.verified
+                or undoable_until(await work.email_changes.by_user(locked_user.id), now) is not None
+            )
             until = now + UNDO if undoable else None
-            await self.manage.delete(work, held, until=until, shown_client=client_info)
+            await self.manage.delete(work, locked_user, until=until, shown_client=client_info)
             await self.audit.record(work, EventType.DELETED, user.id, by=user.id)

@@ -37,8 +37,8 @@ class RestoreEmail:
             raise link_expired("Contact the operator of this service.")
         async with self.begin() as work:
             user_id, email = await self._subject(work, link)
-            people = await work.users.lock(user_id, email=email)
-            user = next((one for one in people if one.id == user_id), None)
+            locked_users = await work.users.lock(user_id, email=email)
+            user = next((one for one in locked_users if one.id == user_id), None)
             deleted = user is None
             if user is None:
                 user = await work.users.restore(user_id, email=email, now=now)
@@ -47,13 +47,13 @@ class RestoreEmail:
             change = await work.email_changes.by_id(link.subject)
             # Checked again under the lock.
             if change is None:
-                useful = deleted and user.credential_version == link.version
+                usable = deleted and user.credential_version == link.version
             else:
-                useful = change.closed_at is None
-            if not useful:
+                usable = change.closed_at is None
+            if not usable:
                 raise link_invalidated()
             if user.email != email or not user.verified:
-                others = [one for one in people if one.email == email and one.id != user.id]
+                others = [one for one in locked_users if one.email == email and one.id != user.id]
                 user = await work.users.change_email(user.id, email, over=others, now=now)
             if user is not None:
                 user = await work.users.replace_password(
