@@ -65,7 +65,7 @@ function fillIn(details, article) {
   const names = call.parameters.split(" ").filter(Boolean);
   const inputs = names.map((name) => [name, field(form, `${article.id}-${name}`, name, make("input", { required: call.path.includes(`{${name}}`) }))]);
   const body = call.media && field(form, `${article.id}-body`, `Body (${call.media})`, make("textarea", { value: call.body, rows: call.body.split("\n").length + 1 }));
-  const output = make("output", { ariaLive: "polite" });
+  const output = make("output", {});
   form.append(make("button", {}, `Send ${call.method} ${call.path}`), output);
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
