@@ -98,8 +98,14 @@ def _multiprocess_metrics(processes: int) -> Iterator[None]:
     if processes == 1:
         yield
         return
-    with TemporaryDirectory(prefix="latchkey-") as folder:
-        os.environ[MULTIPROCESS_DIR] = folder
+    try:
+        folder = TemporaryDirectory(prefix="latchkey-", ignore_cleanup_errors=True)
+    except OSError as error:  # such as a root file system that is read-only
+        structlog.get_logger().warning("metrics_per_process", problem=error.strerror)
+        yield
+        return
+    with folder as path:
+        os.environ[MULTIPROCESS_DIR] = path
         yield
 
 

@@ -77,6 +77,8 @@ def driver_url(url: str) -> tuple[URL, dict[str, Any]]:
     if not isinstance(parsed.query.get("host", ""), str):
         hosts = [_host(host) for host in parsed.query["host"]]
         del query["host"]
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise ValueError("has a port that is not between 1 and 65535")
     for part in (parsed.host, parsed.database, parsed.username, *query.values()):
         if part is not None and not unquote(part).isprintable():
             raise ValueError("contains a line break or another invisible character; remove it")

@@ -55,8 +55,10 @@ def main() -> None:
         status = error.exit_code
     except click.Abort:
         status = 130
-    except BrokenPipeError:
-        # The reader has closed the pipe, as `head` does. Python flushes again when it exits.
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe, as `head` does
+            click.echo(f"Error: standard output: {error.strerror}", err=True)
+        # Python flushes again when it exits.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status or 0)

@@ -1,5 +1,6 @@
 """Clients: programs that may introspect and revoke tokens."""
 
+import sys
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -37,13 +38,14 @@ async def list_clients(container: "Container", *, as_json: bool) -> None:
 @with_container
 async def add_client(container: "Container", *, name: str, as_json: bool) -> None:
     """Add a client. Its secret is shown only once."""
+    if sys.stdout is None:
+        raise Failure("Standard output is closed, so the secret cannot be shown. No client was added.")
     client, secret = await container.add_client()(name=name)
-    shown = {"client_id": client.id, "client_secret": secret}
-    if as_json:
-        print_json(shown)
-    else:
-        for field, value in shown.items():
-            click.echo(f"{field}\t{value}")
+    try:
+        _show({"client_id": client.id, "client_secret": secret}, as_json=as_json)
+    except OSError:
+        await container.remove_client()(client.id)  # its secret is lost
+        raise
     print_note("Save this secret now. It will not be shown again.")
 
 
@@ -54,3 +56,11 @@ async def remove_client(container: "Container", *, client_id: UUID) -> None:
     """Remove a client. Its secret stops working at once."""
     if not await container.remove_client()(client_id):
         raise Failure("No client has this id.")
+
+
+def _show(credentials: dict[str, str], *, as_json: bool) -> None:
+    if as_json:
+        print_json(credentials)
+        return
+    for field, value in credentials.items():
+        click.echo(f"{field}\t{value}")

@@ -76,5 +76,6 @@ def _key_folder() -> tuple[Path, timedelta]:
     return path, delay
 
 
-def _unreadable(error: OSError) -> Failure:
-    return Failure(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}")
+def _unreadable(error: OSError) -> Exception:
+    """An error without a file name is about standard output."""
+    return error if error.filename is None else Failure(f"LATCHKEY_SIGNING_KEYS: {error.filename}: {error.strerror}")

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import IO, Any
 
+import structlog
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
@@ -21,6 +22,12 @@ BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 MULTIPROCESS_DIR = "PROMETHEUS_MULTIPROC_DIR"
 """prometheus-client's environment variable. The parent of several processes sets it before it starts them."""
 
+_FILE_KINDS = ("counter", "gauge_sum", "histogram")
+"""How prometheus-client begins the names of its files."""
+
+FILE_SIZE = 256 * 1024
+"""Bytes of each file: more than all series need, so that no file grows."""
+
 UNKNOWN = "-"
 """The label of a route that does not exist, and of a response that never started."""
 
@@ -32,6 +39,8 @@ LOGIN = ("POST", "/v1/login")
 
 Call = tuple[str, str]
 """A method and the template of a route."""
+
+log = structlog.get_logger()
 
 disable_created_metrics()  # these extra series do not exist with several processes
 
@@ -111,14 +120,26 @@ class _SharedFolder:
     """
 
     def __init__(self, folder: Path) -> None:
+        """Raises OSError."""
         self._folder = folder
+        folder.mkdir(mode=0o700, exist_ok=True)  # a cleaner of temporary files may have removed it
         slot, self._lock = self._claim_slot()
+        for kind in _FILE_KINDS:
+            _allocate(folder / f"{kind}_{slot}.db")
         values.ValueClass = values.MultiProcessValue(process_identifier=lambda: slot)
 
     @classmethod
     def from_environment(cls) -> "_SharedFolder | None":
+        """None for a single process, and if the folder cannot be used: then this process counts alone."""
         folder = os.environ.get(MULTIPROCESS_DIR)
-        return cls(Path(folder)) if folder else None
+        if not folder:
+            return None
+        try:
+            return cls(Path(folder))
+        except OSError as error:
+            log.warning("metrics_per_process", problem=error.strerror)
+            values.ValueClass = values.MutexValue
+            return None
 
     def _claim_slot(self) -> tuple[int, IO[Any]]:
         """The first slot that no living process has locked, and the open lock file."""
@@ -135,3 +156,10 @@ class _SharedFolder:
             return []
         metrics: Iterable[Metric] = MultiProcessCollector(None, str(self._folder)).collect()
         return metrics
+
+
+def _allocate(file: Path) -> None:
+    """Raises OSError if the disk is full. prometheus-client alone would map a sparse file, and a process that writes
+    into a hole of a full disk is killed by SIGBUS."""
+    with file.open("ab") as opened:
+        opened.write(bytes(FILE_SIZE - opened.tell()))

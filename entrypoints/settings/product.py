@@ -11,9 +11,8 @@ from entrypoints.settings.setting import setting
 from entrypoints.settings.storage import split_url
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?"
-_PUBLIC = re.compile(
-    rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/[A-Za-z0-9._~/-]*)?"
-)
+_SEGMENT = r"(?!\.{1,2}(?:/|$))[A-Za-z0-9._~-]+"
+_PUBLIC = re.compile(rf"https?://(?:{_LABEL}(?:\.{_LABEL})*|\[[0-9a-f:.]+\])(?::[0-9]{{1,5}})?(?:/{_SEGMENT})*/?")
 _NOT_IN_URLS = set("<>\"'`{}|\\^")
 
 

@@ -79,6 +79,9 @@ def test_several_hosts_are_parsed(hosts: str, expected: tuple[list[str], list[in
         ("postgresql://ada:x@a:1,b:x/accounts", "must look like"),
         (f"{URL}?Hunter2@there=1", "has an odd option"),
         ("mysql://db.example/accounts", "not a PostgreSQL URL"),
+        ("postgresql://ada:x@db.example:99999/accounts", "has a port that is not between 1 and 65535"),
+        ("postgresql://ada:x@a:1,b:65536/accounts", "must look like"),
+        ("postgresql://ada:x@db.example:0/accounts", "has a port that is not between 1 and 65535"),
     ],
 )
 def test_unknown_option_is_named_without_the_password(url: str, why: str) -> None:

@@ -595,3 +595,41 @@ def test_sessions_are_listed_and_ended_by_the_operator(service: Service) -> None
     assert (nobody.returncode, nobody.stdout) == (1, "")
     assert "not_found" in nobody.stderr
     assert service.cli("sessions", "end").returncode == 2
+
+
+# -- standard output that cannot be written ----------------------------------------------------------------
+
+
+FULL = Path("/dev/full")
+full_device = pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+
+
+def with_output(service: Service, output: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command with its standard output redirected by a shell."""
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {output}', "sh", sys.executable, "-m", "entrypoints.cli", *arguments],
+        cwd=ROOT,
+        env={**os.environ, **service.environ},
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+
+
+@full_device
+@pytest.mark.parametrize("arguments", ["--help", "users find", "keys list --json"])
+def test_a_full_output_is_reported_in_one_line(service: Service, arguments: str) -> None:
+    done = with_output(service, f">{FULL}", *arguments.split())
+    assert (done.returncode, done.stderr.splitlines()[-1]) == (
+        1,
+        "Error: standard output: No space left on device",
+    )
+    assert "Traceback" not in done.stderr
+
+
+@full_device
+@pytest.mark.parametrize("output", [f">{FULL}", ">&-"])
+def test_no_client_is_added_if_its_secret_cannot_be_shown(service: Service, output: str) -> None:
+    name = f"unseen-{uuid4()}"
+    assert with_output(service, output, "clients", "add", "--name", name).returncode == 1
+    assert name not in service.cli("clients", "list").stdout

@@ -5,6 +5,8 @@ import contextlib
 import os
 import re
 import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from entrypoints.http.app import create
 from entrypoints.http.lifespan import report_hashing
 from entrypoints.http.problem_types import CATALOGUE
 from entrypoints.observability.health import DependencyProbe
-from entrypoints.observability.metrics import BUCKETS, Metrics
+from entrypoints.observability.metrics import BUCKETS, FILE_SIZE, MULTIPROCESS_DIR, Metrics
 from entrypoints.settings import load
 from tests.support.hash_gate import HashGate
 from tests.support.in_process import inside
@@ -376,3 +378,52 @@ async def test_metrics_require_their_token_if_set(service: Service) -> None:
                 assert status == 200 or answer.headers["www-authenticate"].startswith("Bearer")
     async with inside(service) as client:
         assert (await client.get("/metrics")).status_code == 200
+
+
+# -- the files of several processes ------------------------------------------------------------------------
+
+EVERYTHING = """
+import sys
+from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.observability.metrics import METHODS, STATUSES, Metrics
+
+calls = [("GET", f"/v1/a/rather/long/route/{number}") for number in range(60)]
+metrics = Metrics(calls)
+for method, route in calls:
+    for status in STATUSES:
+        metrics.count_request(method, route, status, seconds=0.01, refusal=None)
+for code in CATALOGUE:
+    metrics.count_request("POST", "/v1/login", 400, seconds=0.01, refusal=code)
+metrics.set_hashing(1, 2)
+print(sum(len(metric.samples) for metric in metrics.collect()))
+"""
+
+
+def count_everything(folder: Path, before: str = "") -> subprocess.CompletedProcess[str]:
+    """In a process of its own, because the folder is chosen once for all metrics of a process."""
+    return subprocess.run(
+        [sys.executable, "-c", before + EVERYTHING],
+        env={**os.environ, MULTIPROCESS_DIR: str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_metrics_files_are_allocated_at_the_start_and_do_not_grow(tmp_path: Path) -> None:
+    done = count_everything(tmp_path / "removed-by-a-cleaner")
+    assert done.returncode == 0, done.stderr
+    assert int(done.stdout) > 1000
+    files = {file.name: file.stat() for file in (tmp_path / "removed-by-a-cleaner").glob("*.db")}
+    assert set(files) == {"counter_0.db", "gauge_sum_0.db", "histogram_0.db"}
+    for name, status in files.items():
+        assert status.st_size == FILE_SIZE, name
+        assert status.st_blocks * 512 >= FILE_SIZE, f"{name} is sparse: a full disk would kill the process"
+
+
+def test_a_process_counts_alone_if_the_disk_is_full(tmp_path: Path) -> None:
+    full = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))"
+    done = count_everything(tmp_path, f"{full}\n")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count("metrics_per_process") == 1
+    assert int(done.stdout.splitlines()[-1]) > 1000
