@@ -21,12 +21,13 @@ from litestar.types import Receive, Scope, Send
 from redis import Redis
 
 from domain.rate_limits import Limit
-from domain.refusals import ErrorCode
+from domain.refusals import ErrorCode, Refusal, too_slow, unavailable
 from entrypoints.container import Container, close
 from entrypoints.http.app import assemble
 from entrypoints.http.guard import authenticated, policy_of, public, require_policies
 from entrypoints.http.pages import docs
 from entrypoints.http.problem_types import CATALOGUE
+from entrypoints.http.problems import retry_after
 from entrypoints.settings import load
 from tests.support.service import PASSWORD, ROOT, Service, code, unique_email
 from tests.support.sweeping import calls, fetch, raw
@@ -428,6 +429,14 @@ def test_problem_page_explains_every_code(service: Service) -> None:
         head = client.head(f"/problems/{name}")
         assert (head.status_code, head.content) == (200, b"")
         assert head.headers["content-type"] == answer.headers["content-type"]
+
+
+def test_retry_after_is_known_for_every_refusal_that_passes() -> None:
+    for name in ErrorCode:
+        default = retry_after(Refusal(name))
+        assert (default is not None) == (CATALOGUE[name].status == 503), name
+        assert retry_after(Refusal(name, retry_after=7)) == 7
+    assert retry_after(unavailable("The database")) == retry_after(too_slow()) == 2
 
 
 def test_problem_page_of_an_unknown_code_is_not_found(service: Service) -> None:
