@@ -52,8 +52,8 @@ class Hasher(Protocol):
         ...
 
     async def import_hashes(self, password_hashes: Sequence[str]) -> Sequence[str | None]:
-        """Convert hashes of another system for storage. A strong hash is unchanged; a weak one is hashed again; "" is
-        for a user without a password. None if the hash is not supported."""
+        """Convert hashes of another system for storage. A strong hash and "" (no password) stay the same, and a weak
+        one is hashed again. None if a hash is not supported."""
         ...
 
 

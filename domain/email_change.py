@@ -33,7 +33,7 @@ class EmailChange:
         return alive and not user.disabled and user.credential_version == self.credential_version
 
     def is_pending_at(self, user: User) -> bool:
-        """Whether the user was displaced to the new address and has not confirmed it yet."""
+        """Whether the user was evicted from the old address and has not confirmed the new one yet."""
         return self.confirmed_at is None and (self.user_id, self.new_email) == (user.id, user.email)
 
     def is_applied(self, user: User) -> bool:

@@ -38,7 +38,7 @@ stay."""
 
 ADDRESS_CHANGE = timedelta(days=30)
 """After the request of a change, longer than any link about it is valid. Changes of an unverified user stay: they
-may show that the user was displaced from a verified address."""
+may show that the user was evicted from a verified address."""
 
 EVENT = timedelta(days=400)
 """Audit log: slightly more than a year."""
@@ -48,7 +48,7 @@ ARRIVAL = timedelta(days=400)
 
 CLAIM = timedelta(days=30)
 """After the last event of an unverified user without a live session. Users whom an operator created, imported or
-disabled are not purged, nor are users who were displaced from a verified address."""
+disabled are not purged, nor are users who were evicted from a verified address."""
 
 LINK = max(purpose.lifetime for purpose in LinkPurpose)
 """An unverified user stays for this time after a mail to their address: its link may still verify the user."""

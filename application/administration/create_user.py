@@ -50,9 +50,9 @@ class CreateUser:
             id=self.new_id(), email=address, username=name, password_hash=password_hash, role=role, now=now
         )
         async with self.begin() as work:
-            namesake = None if name is None else await work.users.by_username(name)
-            holder = await work.users.by_email(address)
-            if any(other is not None and other.verified for other in (namesake, holder)):
+            name_owner = None if name is None else await work.users.by_username(name)
+            email_owner = await work.users.by_email(address)
+            if any(other is not None and other.verified for other in (name_owner, email_owner)):
                 return None
             await work.users.add(user)
             detail = f"as {role}, verified" if verified else f"as {role}"

@@ -68,14 +68,14 @@ class ImportUsers:
         role above `highest` is skipped.
         """
         remarks: list[ImportIssue] = []
-        wanted = self._wanted(rows, remarks, highest=highest)
+        rows_by_email = self._wanted(rows, remarks, highest=highest)
         async with self.begin() as work:
-            owners = await work.users.owners_of(wanted)
-            before = await work.users.previously_imported(wanted)
+            owners = await work.users.owners_of(rows_by_email)
+            imported_before = await work.users.previously_imported(rows_by_email)
         new, known = [], 0
-        for email, row in wanted.items():
+        for email, row in rows_by_email.items():
             owner = owners.get(email)
-            if owner is None and email in before:
+            if owner is None and email in imported_before:
                 known += 1  # and was deleted since, or changed the address
             elif owner is None or (row.verified and not owner.verified):
                 new.append((email, row))
@@ -91,7 +91,7 @@ class ImportUsers:
     ) -> dict[str, ImportRow]:
         """The first verified row of each address, or else the first row."""
         now = self.clock()
-        wanted: dict[str, ImportRow] = {}
+        rows_by_email: dict[str, ImportRow] = {}
         for row in rows:
             try:
                 email = normal_email(row.email)
@@ -103,12 +103,12 @@ class ImportUsers:
             elif row.created_at is not None and not _EARLIEST <= row.created_at <= now:
                 remarks.append(ImportIssue(row.line, "created_at is out of range: it must be between 1970 and now."))
             else:
-                first = wanted.setdefault(email, row)
+                first = rows_by_email.setdefault(email, row)
                 better, other = (row, first) if row.verified and not first.verified else (first, row)
-                wanted[email] = better
+                rows_by_email[email] = better
                 if other is not better:
                     remarks.append(ImportIssue(other.line, f"Line {better.line} has the same address."))
-        return wanted
+        return rows_by_email
 
     async def _insert(self, new: Sequence[tuple[str, ImportRow]], remarks: list[ImportIssue]) -> int:
         # Hashes before the transaction, because weak hashes are hashed again, which takes time.

@@ -56,7 +56,7 @@ class DeliverMail:
     ) -> int:
         """Deliver up to `limit` due mails one after another, and return their number. If `stopping`, release those
         that have not been started."""
-        while self.unsaved:  # popped first, so that concurrent calls do not settle it twice; a failure puts it back
+        while self.unsaved:  # popped first, so that concurrent calls do not store it twice; a failure puts it back
             await self._settle(*self.unsaved.pop())
         now = self.clock()
         async with self.begin() as work:

@@ -20,26 +20,26 @@ class LimitMail:
 
     async def __call__(self, kind: str, address: str, client_info: ClientInfo) -> None:
         """Raises `rate_limited`."""
-        own = mail_network_buckets(kind, address, client_info)
+        network_buckets = mail_network_buckets(kind, address, client_info)
         try:
-            await self.rate_limiter.acquire(*own, *mail_recipient_buckets(kind, address))
+            await self.rate_limiter.acquire(*network_buckets, *mail_recipient_buckets(kind, address))
         except Refusal as refusal:
             if refusal.reason not in _BY_STRANGERS:
                 raise
-            full = refusal
+            earliest = refusal
         else:
             return
-        home, last = mail_reserves(kind, address)
-        for reserve in (last if full.reason == Limit.MAIL_DAY else None, home):
-            if reserve is None or (reserve is home and not await self._is_home(address, client_info)):
+        home_reserve, reset_reserve = mail_reserves(kind, address)
+        for reserve in (reset_reserve if earliest.reason == Limit.MAIL_DAY else None, home_reserve):
+            if reserve is None or (reserve is home_reserve and not await self._is_home(address, client_info)):
                 continue
             try:
-                await self.rate_limiter.acquire(*own, reserve)
+                await self.rate_limiter.acquire(*network_buckets, reserve)
             except Refusal as refusal:
-                full = earliest_retry(full, refusal)
+                earliest = earliest_retry(earliest, refusal)
             else:
                 return
-        raise full
+        raise earliest
 
     async def _is_home(self, address: str, client_info: ClientInfo) -> bool:
         if not client_info.network:

@@ -70,29 +70,29 @@ class Register:
         """Hash with the salt of another unverified user of the address or name, so that a login compares all of them
         with one hash."""
         async with self.begin() as work:
-            like = await work.users.unverified_hash(address, name)
-        for last in (False, True):
-            password_hash = await self.hasher.hash(secret, like=like)
+            salt_source = await work.users.unverified_hash(address, name)
+        for last_attempt in (False, True):
+            password_hash = await self.hasher.hash(secret, like=salt_source)
             async with self.begin() as work:
-                first = await work.users.unverified_hash(address, name, alone=True)
-                if first == like or last:
+                current_salt_source = await work.users.unverified_hash(address, name, alone=True)
+                if current_salt_source == salt_source or last_attempt:
                     await self._add(work, address, name, password_hash, client_info)
                     return
-            like = first  # another request has just registered it
+            salt_source = current_salt_source  # another request has just registered it
 
     async def _add(
         self, work: UnitOfWork, address: str, name: str | None, password_hash: str, client_info: ClientInfo
     ) -> None:
         now = self.clock()
-        claim = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
-        namesake = None if name is None else await work.users.by_username(name)
-        if namesake is not None and namesake.verified:
+        user = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
+        name_owner = None if name is None else await work.users.by_username(name)
+        if name_owner is not None and name_owner.verified:
             raise username_taken()
-        holder = await work.users.by_email(address)
-        if holder is not None and holder.verified:
-            kind, subject, action, about = MailKind.ALREADY_REGISTERED, None, EventType.REGISTERED_AGAIN, holder.id
+        email_owner = await work.users.by_email(address)
+        if email_owner is not None and email_owner.verified:
+            await self.mail.queue(work, MailKind.ALREADY_REGISTERED, address, client_info=client_info)
+            await self.audit.record(work, EventType.REGISTERED_AGAIN, email_owner.id, client_info=client_info)
         else:
-            kind, subject, action, about = MailKind.VERIFY, claim.id, EventType.REGISTERED, claim.id
-            await work.users.add(claim)
-        await self.mail.queue(work, kind, address, user_id=subject, client_info=client_info)
-        await self.audit.record(work, action, about, client_info=client_info)
+            await work.users.add(user)
+            await self.mail.queue(work, MailKind.VERIFY, address, user_id=user.id, client_info=client_info)
+            await self.audit.record(work, EventType.REGISTERED, user.id, client_info=client_info)

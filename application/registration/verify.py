@@ -51,16 +51,16 @@ class Verify:
                     else proof.user
                 )
                 return await self._without_role(work, user) if planted else user
-            known = await work.users.by_id(link.subject) if proof is None else proof.user
-        if known is None or (proof is None and not _has_just_verified(known, link)):
+            linked_user = await work.users.by_id(link.subject) if proof is None else proof.user
+        if linked_user is None or (proof is None and not _has_just_verified(linked_user, link)):
             raise link_invalidated()
-        return known
+        return linked_user
 
     async def _without_password(
         self, work: UnitOfWork, user: User, client_info: ClientInfo, *, now: datetime
     ) -> User:
-        """Remove the password and mail a reset link. Several people registered the address, so the password may not
-        be from the owner of the mailbox, who followed one of several links."""
+        """Remove the password and mail a reset link. Several people registered the address, so the owner of the
+        mailbox may not have chosen this password."""
         await work.sessions.end_all(user.id, now=now, reason=EndReason.SUPERSEDED)
         changed = await work.users.replace_password(
             user.id, NO_PASSWORD, credential_version=user.credential_version, recovered=True

@@ -122,8 +122,8 @@ class Users(Protocol):
 
     async def remove(self, user_id: UUID, *, now: datetime, until: datetime | None = None) -> bool:
         """Delete the user, and return False if they are gone already. End their sessions first. Before `until`,
-        `restore` undoes it. The history is cleaned later in batches (`Leftovers`): mails are deleted, sessions
-        lose user id, IP address and device, and events lose IP address and device."""
+        `restore` undoes it. The history is purged later in batches: mails are deleted, sessions lose user id, IP
+        address and device, and events lose IP address and device."""
         ...
 
     async def deletion(self, user_id: UUID) -> Deletion | None:

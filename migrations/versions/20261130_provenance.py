@@ -40,8 +40,8 @@ END $$
 
 
 def upgrade() -> None:
-    # The default fills existing rows. Rows that the release before inserts later have NULL, which differs from a
-    # registration.
+    # The default fills existing rows. Rows that the release before inserts later have NULL: who created them is
+    # unknown.
     op.add_column("users", sa.Column("provenance", sa.Text(), server_default="self"), if_not_exists=True)
     op.alter_column("users", "provenance", server_default=None)
     op.add_column("users", sa.Column("imported_at", sa.DateTime(timezone=True)), if_not_exists=True)
