@@ -22,58 +22,58 @@ from adapters.tokens.key_store import ReloadingKeyStore
 from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
+from application.administration.admin_revoke_sessions import AdminRevokeSessions
 from application.administration.change_user import ChangeUser
 from application.administration.create_user import CreateUser
 from application.administration.delete_user import DeleteUser
-from application.administration.end_any_session import EndAnySession
-from application.administration.end_sessions import EndSessions
-from application.administration.end_sessions_of import EndSessionsOf
 from application.administration.find_users import FindUsers
 from application.administration.grant_role import GrantRole
 from application.administration.import_users import ImportUsers
 from application.administration.list_events import ListEvents
 from application.administration.list_users import ListUsers
 from application.administration.manage_user import ManageUser
-from application.administration.remove_user import RemoveUser
-from application.administration.sessions_of import SessionsOf
+from application.administration.operator_delete_user import OperatorDeleteUser
+from application.administration.operator_list_sessions import OperatorListSessions
+from application.administration.operator_revoke_session import OperatorRevokeSession
+from application.administration.operator_revoke_sessions import OperatorRevokeSessions
+from application.administration.set_user_disabled import SetUserDisabled
 from application.administration.show_user import ShowUser
-from application.administration.switch_user import SwitchUser
 from application.audit import Audit
 from application.clients.add_client import AddClient
-from application.clients.identify_client import IdentifyClient
+from application.clients.authenticate_client import AuthenticateClient
 from application.clients.introspect import Introspect
 from application.clients.list_clients import ListClients
 from application.clients.remove_client import RemoveClient
 from application.clients.revoke import Revoke
-from application.credentials.ask_for_link import AskForLink
 from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
-from application.credentials.look_at_link import LookAtLink
+from application.credentials.inspect_link import InspectLink
+from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
+from application.mail.list_parked_mails import ListParkedMails
 from application.mail.mail_queue import MailQueue
-from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
 from application.maintenance.keep_house import KeepHouse
 from application.profile.change_email import ChangeEmail
+from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
 from application.profile.export_me import ExportMe
 from application.profile.follow_email_link import FollowEmailLink
-from application.profile.rename_me import RenameMe
 from application.profile.restore_email import RestoreEmail
 from application.profile.show_me import ShowMe
 from application.registration.register import Register
 from application.registration.verify import Verify
 from application.sessions.authenticate import Authenticate
-from application.sessions.end_session import EndSession
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
+from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.outbox import MailKind
 from domain.session import Lifetimes
 from entrypoints import factories
@@ -149,49 +149,49 @@ class Container(containers.DeclarativeContainer):
     register = use_case(Register)
     verify = use_case(Verify)
     limit_mail = use_case(LimitMail)
-    ask_for_verification = use_case(AskForLink, kind=MailKind.VERIFY)
-    ask_for_reset = use_case(AskForLink, kind=MailKind.RESET)
+    request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
+    request_reset = use_case(RequestLink, kind=MailKind.RESET)
     login = use_case(Login)
     refresh = use_case(Refresh)
     logout = use_case(Logout)
     logout_everywhere = use_case(LogoutEverywhere)
     list_sessions = use_case(ListSessions)
-    end_session = use_case(EndSession)
+    revoke_own_session = use_case(RevokeOwnSession)
     authenticate = use_case(Authenticate)
     show_me = use_case(ShowMe)
-    rename_me = use_case(RenameMe)
+    change_username = use_case(ChangeUsername)
     reset_password = use_case(ResetPassword)
     change_password = use_case(ChangePassword)
     change_email = use_case(ChangeEmail)
     confirm_email = use_case(ConfirmEmail)
     restore_email = use_case(RestoreEmail)
     follow_email_link = use_case(FollowEmailLink, confirm=confirm_email, restore=restore_email)
-    look_at_link = use_case(LookAtLink)
+    inspect_link = use_case(InspectLink)
     delete_me = use_case(DeleteMe)
     export_me = use_case(ExportMe)
-    sessions_of = use_case(SessionsOf)
-    end_sessions_of = use_case(EndSessionsOf)
-    end_any_session = use_case(EndAnySession)
+    operator_list_sessions = use_case(OperatorListSessions)
+    operator_revoke_sessions = use_case(OperatorRevokeSessions)
+    operator_revoke_session = use_case(OperatorRevokeSession)
     list_users = use_case(ListUsers)
     list_events = use_case(ListEvents)
     show_user = use_case(ShowUser)
     change_user = use_case(ChangeUser)
-    end_sessions = use_case(EndSessions)
+    admin_revoke_sessions = use_case(AdminRevokeSessions)
     delete_user = use_case(DeleteUser)
     create_user = use_case(CreateUser)
     import_users = use_case(ImportUsers)
     grant_role = use_case(GrantRole)
     find_users = use_case(FindUsers)
-    switch_user = use_case(SwitchUser)
-    remove_user = use_case(RemoveUser)
+    set_user_disabled = use_case(SetUserDisabled)
+    operator_delete_user = use_case(OperatorDeleteUser)
     deliver_mail = use_case(DeliverMail, report=providers.Object(MailLog()))
     keep_house = use_case(KeepHouse)
-    parked_mails = use_case(ParkedMails)
+    list_parked_mails = use_case(ListParkedMails)
     redrive_mail = use_case(RedriveMail)
     add_client = use_case(AddClient)
     list_clients = use_case(ListClients)
     remove_client = use_case(RemoveClient)
-    identify_client = use_case(IdentifyClient)
+    authenticate_client = use_case(AuthenticateClient)
     introspect = use_case(Introspect)
     revoke = use_case(Revoke)
     del use_case

@@ -28,7 +28,7 @@ def mail(ctx: click.Context) -> None:
 @with_container
 async def list_mail(container: "Container", *, limit: int, as_json: bool) -> None:
     """List mail that could not be delivered, oldest first, with the reason."""
-    parked = await container.parked_mails()(limit=limit + 1)
+    parked = await container.list_parked_mails()(limit=limit + 1)
     rows = [{name: getattr(mail, name) for name in COLUMNS} for mail in parked[:limit]]
     print_rows(rows, columns=COLUMNS, empty="No undelivered mail.", as_json=as_json)
     if len(parked) > limit:

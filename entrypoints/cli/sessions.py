@@ -33,7 +33,7 @@ async def list_sessions(container: "Container", *, email: str, as_json: bool) ->
             "ip": session.client_info.ip,
             "user_agent": session.client_info.user_agent,
         }
-        for session in await container.sessions_of()(email=email)
+        for session in await container.operator_list_sessions()(email=email)
     ]
     print_rows(rows, columns=COLUMNS, empty=f"{email} has no sessions.", as_json=as_json)
 
@@ -55,10 +55,10 @@ def end_sessions(email: str | None, session_id: UUID | None) -> None:
 
 @with_container
 async def _end_all(container: "Container", email: str) -> None:
-    click.echo(f"{await container.end_sessions_of()(email=email)} ended")
+    click.echo(f"{await container.operator_revoke_sessions()(email=email)} ended")
 
 
 @with_container
 async def _end_one(container: "Container", session_id: UUID) -> None:
-    if not await container.end_any_session()(session_id=session_id):
+    if not await container.operator_revoke_session()(session_id=session_id):
         raise Failure("This session had already ended.")

@@ -133,7 +133,7 @@ async def disable_user(container: "Container", *, who: str) -> None:
 
     USER is an e-mail address, a username or an id.
     """
-    click.echo(f"{_shown(await container.switch_user()(who=who, disabled=True))} is disabled")
+    click.echo(f"{_shown(await container.set_user_disabled()(who=who, disabled=True))} is disabled")
 
 
 @users.command("enable", cls=Command, examples=["ada@example.org", "ada"])
@@ -144,7 +144,7 @@ async def enable_user(container: "Container", *, who: str) -> None:
 
     USER is an e-mail address, a username or an id.
     """
-    click.echo(f"{_shown(await container.switch_user()(who=who, disabled=False))} is enabled")
+    click.echo(f"{_shown(await container.set_user_disabled()(who=who, disabled=False))} is enabled")
 
 
 @users.command("delete", cls=Command, examples=["ada@example.org", "--yes ada"])
@@ -163,7 +163,7 @@ def delete_user(*, who: str, yes: bool) -> None:
 
 @with_container
 async def _delete(container: "Container", who: str) -> None:
-    click.echo(f"{_shown(await container.remove_user()(who=who))} is deleted")
+    click.echo(f"{_shown(await container.operator_delete_user()(who=who))} is deleted")
 
 
 def _shown(user: "User") -> str:

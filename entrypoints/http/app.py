@@ -104,7 +104,7 @@ def assemble(container: Container) -> Litestar:
     )
     app.state.access_checks = AccessChecks(
         authenticate=container.authenticate(),
-        identify_client=container.identify_client(),
+        authenticate_client=container.authenticate_client(),
         rate_limiter=container.rate_limiter(),
         set_user=container.set_request_user(),
     )

@@ -10,7 +10,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 from litestar.types import HTTPScope, Scope
 
-from application.clients.identify_client import IdentifyClient
+from application.clients.authenticate_client import AuthenticateClient
 from application.ports import RateLimiter
 from application.sessions.authenticate import Authenticate
 from domain.rate_limits import PER_SESSION_LIMITS, PER_USER_LIMITS, Bucket, Limit
@@ -35,7 +35,7 @@ class AccessChecks:
     adapters."""
 
     authenticate: Authenticate
-    identify_client: IdentifyClient
+    authenticate_client: AuthenticateClient
     rate_limiter: RateLimiter
     set_user: Callable[[UUID], None]
 
@@ -71,7 +71,7 @@ class AccessPolicy:
         if self.client:
             connection.state.challenge = 'Basic realm="latchkey"'
             credentials = await client_credentials(cast("AnyRequest", connection))
-            identify = AccessChecks.of(connection.scope).identify_client
+            identify = AccessChecks.of(connection.scope).authenticate_client
             connection.state.client = await identify(*credentials, client_info=client_info_of(connection))
         if self.caller:
             connection.state.caller = await self._authenticate(cast("HTTPScope", connection.scope))

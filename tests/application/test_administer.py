@@ -49,7 +49,7 @@ async def _delete(world: World, caller: AccessToken, user_id: UUID) -> None:
 
 
 async def _end(world: World, caller: AccessToken, user_id: UUID) -> None:
-    await world.end_sessions(caller, user_id)
+    await world.admin_revoke_sessions(caller, user_id)
 
 
 FALLS: list[Deed] = [partial(_grant, MEMBER), partial(_grant, MODERATOR), _disable, _disable_and_demote, _delete]
@@ -97,7 +97,7 @@ async def test_sessions_of_users_with_a_lower_role_can_be_ended(
 ) -> None:
     caller, user = await met(world, actor, target)
     pair = await world.log_in(BOB)
-    assert await error_code_of(world.end_sessions(caller, user.id)) is code
+    assert await error_code_of(world.admin_revoke_sessions(caller, user.id)) is code
     assert await token_errors(world, pair) == ((None, None) if code else REVOKED)
     assert (session_of(world, pair).end_reason is EndReason.LOGOUT_ALL) == (code is None)
 

@@ -19,8 +19,8 @@ async def test_a_client_authenticates_with_its_secret(world: World) -> None:
     assert client.created_at == world.clock()
     assert client != other
     assert secret != others
-    assert await world.identify_client(str(client.id), secret) == client
-    assert await world.identify_client(str(other.id), others) == other
+    assert await world.authenticate_client(str(client.id), secret) == client
+    assert await world.authenticate_client(str(other.id), others) == other
 
 
 async def test_only_a_digest_of_a_secret_is_stored(world: World) -> None:
@@ -38,7 +38,7 @@ async def test_a_wrong_secret_is_refused(world: World, wrong: str) -> None:
     _, others = await world.add_client(name="search")
     for given in (wrong, secret[:-1], secret + " ", secret.upper(), others):
         with refused(ErrorCode.INVALID_CREDENTIALS):
-            await world.identify_client(str(client.id), given)
+            await world.authenticate_client(str(client.id), given)
 
 
 async def test_a_client_id_must_be_canonical_and_known(world: World) -> None:
@@ -55,12 +55,12 @@ async def test_a_client_id_must_be_canonical_and_known(world: World) -> None:
         str(UUID(int=7)),
     ):
         with refused(ErrorCode.INVALID_CREDENTIALS):
-            await world.identify_client(other, secret)
+            await world.authenticate_client(other, secret)
 
 
 async def test_the_decoy_digest_authenticates_no_client(world: World) -> None:
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.identify_client(str(UUID(int=7)), "")
+        await world.authenticate_client(str(UUID(int=7)), "")
 
 
 async def test_a_removed_client_is_refused_at_once(world: World) -> None:
@@ -68,7 +68,7 @@ async def test_a_removed_client_is_refused_at_once(world: World) -> None:
     assert await world.remove_client(client.id)
     assert not await world.remove_client(client.id)
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.identify_client(str(client.id), secret)
+        await world.authenticate_client(str(client.id), secret)
     assert await world.list_clients() == []
 
 

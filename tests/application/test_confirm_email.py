@@ -330,7 +330,7 @@ async def test_a_displaced_user_cannot_regain_the_address_even_if_it_is_free(wor
 async def test_a_displaced_user_can_verify_by_a_verification_link(world: World) -> None:
     (_, alices_link), (bob, bobs_link) = await swapping(world)
     await world.confirm_email(token=alices_link)
-    await world.ask_for_verification(email=ALICE)
+    await world.request_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert (user.id, user.verified) == (bob.id, True)
     with refused(ErrorCode.LINK_INVALID):
@@ -346,7 +346,7 @@ async def test_evicted_user_who_registered_keeps_the_role_at_verification(world:
         token=change_link(world, await request_email_change(world, alice, BOB), LinkPurpose.EMAIL)
     )
     assert not kept(world, bob).verified
-    await world.ask_for_verification(email=ALICE)
+    await world.request_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert (user.id, user.verified, user.role) == (bob.id, True, Role.MODERATOR)
 

@@ -81,7 +81,7 @@ async def test_wrong_password_deletes_nothing(world: World) -> None:
 
 async def test_the_mailbox_gets_a_notice_and_no_reset_link(world: World) -> None:
     await world.user(ALICE)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.delete_me(await world.caller(), password=PASSWORD)
     await world.deliver_mail(limit=10)
     assert [(letter.recipient, letter.subject) for letter in world.mailer.letters] == [
@@ -100,19 +100,19 @@ async def test_an_unverified_address_gets_no_deletion_notice(world: World) -> No
 async def test_sent_mails_are_deleted_with_the_recipient_address(world: World) -> None:
     alice = await world.user(ALICE)
     await world.user(BOB)
-    for ask in (world.ask_for_reset(email=ALICE), world.ask_for_reset(email=BOB)):
+    for ask in (world.request_reset(email=ALICE), world.request_reset(email=BOB)):
         await ask
     await world.register(email=ALICE, password=PASSWORD)  # which tells Alice that she has an account already
     caller = await world.caller()
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD)
     await world.deliver_mail(limit=10)
     caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.delete_me(caller, password=OTHER_PASSWORD)
     await purge(world)
     assert len(world.store.rows.mails) > 3
     world.clock.advance(days=7)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await purge(world)
     left = [(mail.recipient, mail.kind, mail.user_id) for mail in world.store.rows.mails.values()]
     assert left == [
@@ -173,7 +173,7 @@ async def test_a_later_user_of_the_address_inherits_nothing(world: World) -> Non
         await error_code_of(world.restore_email(token=change_link(world, change, LinkPurpose.RESTORE)))
         is ErrorCode.LINK_INVALID
     )
-    assert (await world.rename_me(caller, username="Queen")).username == "Queen"
+    assert (await world.change_username(caller, username="Queen")).username == "Queen"
     assert await token_errors(world, pair) == REVOKED
     world.clock.advance(days=7)
     await purge(world)
@@ -248,7 +248,7 @@ async def test_of_many_concurrent_deletions_one_succeeds_and_one_mail_is_queued(
 async def test_a_user_deleted_by_an_admin_gets_a_notice(world: World) -> None:
     await world.user(ALICE, role=Role.ADMIN)
     bob = await world.user(BOB)
-    await world.ask_for_reset(email=BOB)
+    await world.request_reset(email=BOB)
     await world.deliver_mail(limit=10)
     await world.delete_user(await world.caller(ALICE), bob.id, client_info=HERE)
     await purge(world)

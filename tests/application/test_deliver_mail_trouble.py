@@ -57,12 +57,12 @@ async def test_a_refused_mail_is_parked_until_it_is_redriven(world: World) -> No
     mail = await queue_mail(world, MailKind.ALREADY_REGISTERED)
     world.mailer.trouble = MailRefused("550 no such user")
     assert await mail_status(world, mail) == (DeliveryOutcome.PARKED, "550 no such user")
-    assert [parked.id for parked in await world.parked_mails()] == [mail.id]
+    assert [parked.id for parked in await world.list_parked_mails()] == [mail.id]
     world.mailer.trouble = None
     assert await world.redrive_mail(mail_id=mail.id)
     assert not await world.redrive_mail(mail_id=mail.id)
     assert await mail_status(world, mail) == (DeliveryOutcome.SENT, "")
-    assert await world.parked_mails() == []
+    assert await world.list_parked_mails() == []
 
 
 @pytest.mark.parametrize("kind", [MailKind.VERIFY, MailKind.RESET])

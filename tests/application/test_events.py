@@ -35,7 +35,7 @@ async def test_events_cover_an_account_from_registration_to_deletion(world: Worl
     await world.deliver_mail(limit=100)
     await world.change_password(caller, current_password=PASSWORD, new_password=OTHER_PASSWORD, client_info=HERE)
     await world.deliver_mail(limit=100)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.reset_password(
         token=await world.mailed_token(ALICE), new_password=PASSWORD, confirm_password=PASSWORD, client_info=HERE
     )
@@ -74,7 +74,7 @@ async def test_events_about_others_name_the_actor(world: World) -> None:
     await world.change_user(caller, user.id, role=Role.MODERATOR, client_info=HERE)
     await world.change_user(caller, user.id, role=Role.MEMBER, disabled=True, client_info=HERE)
     await world.change_user(caller, user.id, disabled=False, client_info=HERE)
-    await world.end_sessions(caller, user.id, client_info=HERE)
+    await world.admin_revoke_sessions(caller, user.id, client_info=HERE)
     await world.delete_user(caller, user.id, client_info=HERE)
 
     created, *done = await told(world, user.id)
@@ -94,7 +94,7 @@ async def test_events_about_others_name_the_actor(world: World) -> None:
 async def test_only_admins_see_the_ip_address_of_an_admin(world: World) -> None:
     user, root = await world.user(ALICE), await world.user("root@example.org", role=Role.ADMIN)
     caller, boss = await world.caller(ALICE), await world.caller("root@example.org")
-    await world.rename_me(caller, username="alice", client_info=HERE)
+    await world.change_username(caller, username="alice", client_info=HERE)
     await world.change_user(boss, user.id, role=Role.MODERATOR, client_info=HERE)
     for reader, place in ((None, HERE), (root.id, HERE), (user.id, UNKNOWN_CLIENT)):
         (by_admin, by_self), _ = await world.list_events(user.id, reader=reader, limit=2)
@@ -129,7 +129,7 @@ async def test_acts_of_a_higher_role_upon_others_hide_address_and_device(world: 
     user, reader = await world.user(ALICE), await world.user("reader@example.org", role=Role.MODERATOR)
     root = await world.user("root@example.org", role=Role.ADMIN)
     peer = await world.user("peer@example.org", role=Role.MODERATOR)
-    await world.end_sessions(await world.caller("peer@example.org"), user.id, client_info=HERE)
+    await world.admin_revoke_sessions(await world.caller("peer@example.org"), user.id, client_info=HERE)
     boss = await world.caller("root@example.org")
     await world.change_user(boss, user.id, disabled=True, client_info=HERE)
 

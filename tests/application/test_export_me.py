@@ -32,7 +32,7 @@ async def test_the_export_contains_everything_stored_newest_first(world: World) 
     await world.change_email(await world.caller(), new_email="elsewhere@example.org", password=PASSWORD)
     over = await world.caller()
     await world.logout(over)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.deliver_mail(limit=10)
     caller = await world.caller()
 
@@ -57,7 +57,7 @@ async def test_the_export_contains_nothing_about_others(world: World) -> None:
     await world.user(ALICE)
     bob = await world.user(BOB)
     await request_email_change(world, bob, ALICE)
-    await world.ask_for_reset(email=BOB)
+    await world.request_reset(email=BOB)
     caller = await world.caller(ALICE)
     export = await world.export_me(caller)
     assert export.changes == []
@@ -68,7 +68,7 @@ async def test_the_export_contains_nothing_about_others(world: World) -> None:
 
 async def test_an_unverified_user_does_not_see_mails_to_others_of_the_address(world: World) -> None:
     await claim(world, ALICE, PASSWORD)
-    await world.ask_for_verification(email=ALICE)
+    await world.request_verification(email=ALICE)
     squatter = await claim(world, ALICE, OTHER_PASSWORD)
     caller = await world.authenticate((await world.log_in(ALICE, OTHER_PASSWORD)).access_token)
     export = await world.export_me(caller)
@@ -78,12 +78,12 @@ async def test_an_unverified_user_does_not_see_mails_to_others_of_the_address(wo
 
 async def test_a_later_user_of_the_address_sees_nothing_of_the_earlier_account(world: World) -> None:
     await world.user(ALICE)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.delete_me(await world.caller(), password=PASSWORD)
     world.clock.advance(seconds=1)
     await world.user(ALICE)
     caller = await world.caller()
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     export = await world.export_me(caller)
     assert len(world.store.rows.mails) == 3
     assert await mails(export) == [(MailKind.RESET, ALICE)]
@@ -118,7 +118,7 @@ async def test_pages_are_read_lazily(world: World) -> None:
     export = await world.export_me(caller)
     world.store.rows.events.clear()
     assert await everything(export.events) == []
-    await world.end_session(caller, caller.session_id)
+    await world.revoke_own_session(caller, caller.session_id)
     [session] = await everything(export.sessions)
     assert session.ended_at is not None
     assert alice == export.user

@@ -295,7 +295,7 @@ async def test_an_account_has_a_hundred_wrong_passwords_a_day_over_both_names(wo
         world.clock.advance(minutes=59)
     assert world.hasher.calls - paid == (100 if logged_in else 60)
 
-    await world.ask_for_reset(email=ALICE, client_info=THERE)
+    await world.request_reset(email=ALICE, client_info=THERE)
     await reset(world, await world.mailed_token(ALICE))
     assert await enter(world, ALICE, OTHER_PASSWORD)
     assert await enter(world, "queen.b", OTHER_PASSWORD, THERE)
@@ -360,7 +360,7 @@ async def test_after_a_reset_the_owner_can_log_in_at_once(world: World, login: s
     for client_info in (HERE, THERE):
         assert await error_code_of(enter(world, login, client_info=client_info)) is ErrorCode.RATE_LIMITED
 
-    await world.ask_for_reset(email=ALICE, client_info=HERE)
+    await world.request_reset(email=ALICE, client_info=HERE)
     token = link(world, user, LinkPurpose.RESET)
     await world.reset_password(
         token=token, new_password=OTHER_PASSWORD, confirm_password=OTHER_PASSWORD, client_info=HERE
@@ -522,7 +522,7 @@ async def test_a_password_is_changed_three_times_an_hour_and_five_times_a_day(wo
     world.clock.advance(hours=1)
     await change(2)
     world.clock.advance(hours=1)
-    await world.ask_for_reset(email=ALICE, client_info=HERE)
+    await world.request_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE))  # which gives none of them back
     current = OTHER_PASSWORD
     with refused(ErrorCode.RATE_LIMITED):
@@ -569,7 +569,7 @@ async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_ad
     """Known or not, proven or not."""
     await world.user(ALICE)
     await claim(world, BOB, PASSWORD)
-    ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
+    ask = world.request_reset if kind is MailKind.RESET else world.request_verification
     before = len(queued_mails(world, kind))
     people = (ALICE, BOB, NOBODY)
     for passing, wait in ((3, 3600), (2, 23 * 3600)):
@@ -584,25 +584,25 @@ async def test_a_network_can_request_three_links_an_hour_and_five_a_day_to_an_ad
 
 
 async def test_links_of_different_kinds_are_counted_apart(world: World) -> None:
-    for ask in (world.ask_for_reset, world.ask_for_verification, partial(register, world)):
+    for ask in (world.request_reset, world.request_verification, partial(register, world)):
         for _ in range(3):
             await ask(email=ALICE, client_info=HERE)
-    assert await error_code_of(world.ask_for_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
+    assert await error_code_of(world.request_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_an_invalid_address_is_not_counted(world: World) -> None:
     for _ in range(10):
         with refused(ErrorCode.EMAIL_INVALID, field="email"):
-            await world.ask_for_reset(email="nobody", client_info=HERE)
+            await world.request_reset(email="nobody", client_info=HERE)
 
 
 async def test_however_many_requests_strangers_make_the_owner_has_a_valid_link(world: World) -> None:
     """Strangers from everywhere ask as often as they may; the owner tries at the worst moment."""
     await world.user(ALICE)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, client_info=network(number))
+        await world.request_reset(email=ALICE, client_info=network(number))
     world.clock.advance(minutes=19, seconds=59)
-    assert await wait_of(world.ask_for_reset(email=ALICE, client_info=HERE)) == 1
+    assert await wait_of(world.request_reset(email=ALICE, client_info=HERE)) == 1
     token = await world.mailed_token(ALICE)
     world.clock.advance(minutes=10)
     await world.reset_password(
@@ -613,7 +613,7 @@ async def test_however_many_requests_strangers_make_the_owner_has_a_valid_link(w
 
 async def test_sub_addresses_share_the_limit_of_their_mailbox(world: World) -> None:
     await world.user(ALICE)
-    for kind, ask in (("reset", world.ask_for_reset), ("resend", world.ask_for_verification)):
+    for kind, ask in (("reset", world.request_reset), ("resend", world.request_verification)):
         for number in range(3):
             await ask(email=f"alice+{number}@example.org", client_info=HERE)
         for email in ("alice+x@example.org", "ALICE+x+y@example.org", ALICE):
@@ -621,8 +621,8 @@ async def test_sub_addresses_share_the_limit_of_their_mailbox(world: World) -> N
     for number in range(3):
         await register(world, f"alice+{number}@example.org")
     assert await wait_of(register(world, "alice+3@example.org")) == 3600
-    await world.ask_for_reset(email="alic@example.org", client_info=HERE)
-    await world.ask_for_reset(email="alice@sub.example.org", client_info=HERE)
+    await world.request_reset(email="alic@example.org", client_info=HERE)
+    await world.request_reset(email="alice@sub.example.org", client_info=HERE)
 
 
 async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_three_links_an_hour(world: World) -> None:
@@ -630,7 +630,7 @@ async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_thre
     await world.user(ALICE)
     number = 0
     for _ in range(23 * 6):
-        for ask in (world.ask_for_verification, partial(register, world), world.ask_for_reset):
+        for ask in (world.request_verification, partial(register, world), world.request_reset):
             for _ in range(3):
                 number += 1
                 await error_code_of(ask(email=f"alice+{number}@example.org", client_info=network(number)))
@@ -638,30 +638,30 @@ async def test_strangers_can_cause_twenty_mails_a_day_to_a_mailbox_and_then_thre
     mails = [mail for mail in world.store.rows.mails.values() if mail.recipient.startswith("alice")]
     assert len(mails) <= 20 + 24 * 3 + 12
     assert len([mail for mail in mails if mail.kind is not MailKind.RESET]) <= 20 + 12
-    assert await error_code_of(world.ask_for_verification(email=ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
+    assert await error_code_of(world.request_verification(email=ALICE, client_info=THERE)) is ErrorCode.RATE_LIMITED
 
 
 async def test_when_the_daily_limit_is_used_up_the_owner_has_a_valid_link(world: World) -> None:
     await world.user(ALICE)
     for number in range(20):
-        await world.ask_for_reset(email=ALICE, client_info=network(number))
+        await world.request_reset(email=ALICE, client_info=network(number))
         world.clock.advance(minutes=4)
-    await world.ask_for_reset(email=ALICE, client_info=network(20))
+    await world.request_reset(email=ALICE, client_info=network(20))
     world.clock.advance(minutes=19, seconds=59)
-    assert await wait_of(world.ask_for_reset(email=ALICE, client_info=THERE)) == 1
+    assert await wait_of(world.request_reset(email=ALICE, client_info=THERE)) == 1
     await reset(world, await world.mailed_token(ALICE))
 
 
 async def test_strangers_cannot_prevent_a_registration_by_using_up_its_mails(world: World) -> None:
     """Links that are asked for an address that nobody has cause no mail, but are counted like others."""
     for number in range(10):
-        await world.ask_for_reset(email=ALICE, client_info=network(number))
-        await world.ask_for_verification(email=ALICE, client_info=network(number))
+        await world.request_reset(email=ALICE, client_info=network(number))
+        await world.request_verification(email=ALICE, client_info=network(number))
         world.clock.advance(minutes=5)
     await register(world, ALICE, client_info=THERE)
     assert await wait_of(register(world, ALICE, client_info=THERE)) == 2 * 3600
     # Whoever was second has what the first has caused: a user to whom a reset link leads.
-    await world.ask_for_reset(email=ALICE, client_info=HERE)
+    await world.request_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE))
     assert await enter(world, ALICE, OTHER_PASSWORD)
 
@@ -678,7 +678,7 @@ async def test_registrations_of_sub_addresses_do_not_use_up_those_of_the_mailbox
 async def test_strangers_cannot_use_up_links_of_a_network_with_a_session(world: World, kind: MailKind) -> None:
     await world.user(ALICE)
     await enter(world, client_info=HERE)
-    ask = world.ask_for_reset if kind is MailKind.RESET else world.ask_for_verification
+    ask = world.request_reset if kind is MailKind.RESET else world.request_verification
     for number in range(6):
         await ask(email=ALICE, client_info=network(number))
     assert await wait_of(ask(email=ALICE, client_info=THERE)) == 20 * 60
@@ -691,36 +691,36 @@ async def test_strangers_cannot_use_up_links_of_a_network_with_a_session(world: 
 async def test_using_a_reset_link_resets_the_limits_of_link_mails(world: World) -> None:
     await world.user(ALICE)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, client_info=network(number))
-    assert await error_code_of(world.ask_for_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
+        await world.request_reset(email=ALICE, client_info=network(number))
+    assert await error_code_of(world.request_reset(email=ALICE, client_info=HERE)) is ErrorCode.RATE_LIMITED
     await reset(world, await world.mailed_token(ALICE))
     for _ in range(3):
-        await world.ask_for_reset(email=ALICE, client_info=HERE)
+        await world.request_reset(email=ALICE, client_info=HERE)
     await reset(world, await world.mailed_token(ALICE), THERE)
-    await world.ask_for_reset(email=ALICE, client_info=THERE)
+    await world.request_reset(email=ALICE, client_info=THERE)
 
 
 async def test_a_restored_address_can_request_links_at_once(world: World) -> None:
     user = await world.user(ALICE)
     change = await request_email_change(world, user, BOB)
     for number in range(6):
-        await world.ask_for_reset(email=ALICE, client_info=network(number))
+        await world.request_reset(email=ALICE, client_info=network(number))
     await follow(world, change_link(world, change, LinkPurpose.RESTORE))
-    await world.ask_for_reset(email=ALICE, client_info=HERE)
+    await world.request_reset(email=ALICE, client_info=HERE)
 
 
 async def test_a_network_may_request_300_mails_an_hour_to_any_mailboxes(world: World) -> None:
     for number in range(100):
-        await world.ask_for_reset(email=f"a{number}@example.org", client_info=HERE)
-        await world.ask_for_verification(email=f"b{number}@example.org", client_info=HERE)
+        await world.request_reset(email=f"a{number}@example.org", client_info=HERE)
+        await world.request_verification(email=f"b{number}@example.org", client_info=HERE)
         await register(world, f"c{number}@example.org")
     for attempt in (
-        world.ask_for_reset(email=ALICE, client_info=HERE),
-        world.ask_for_verification(email=BOB, client_info=HERE),
+        world.request_reset(email=ALICE, client_info=HERE),
+        world.request_verification(email=BOB, client_info=HERE),
         register(world, NOBODY),
     ):
         assert await wait_of(attempt) == 3600
-    await world.ask_for_reset(email=ALICE, client_info=THERE)
+    await world.request_reset(email=ALICE, client_info=THERE)
 
 
 async def test_address_changes_have_a_limit_of_mails_to_the_old_and_each_new_address(world: World) -> None:
@@ -878,10 +878,10 @@ async def test_after_twenty_wrong_client_secrets_a_network_has_to_wait_but_no_cl
     client, secret = await world.add_client(name="billing")
     for number in range(20):
         with refused(ErrorCode.INVALID_CREDENTIALS):
-            await world.identify_client(str(client.id) if number % 2 else "nobody", WRONG, client_info=HERE)
-        assert await world.identify_client(str(client.id), secret, client_info=HERE)
+            await world.authenticate_client(str(client.id) if number % 2 else "nobody", WRONG, client_info=HERE)
+        assert await world.authenticate_client(str(client.id), secret, client_info=HERE)
     for somebody in (str(client.id), "nobody"):
-        assert await wait_of(world.identify_client(somebody, WRONG, client_info=HERE)) == 600
-    assert await world.identify_client(str(client.id), secret, client_info=HERE)
+        assert await wait_of(world.authenticate_client(somebody, WRONG, client_info=HERE)) == 600
+    assert await world.authenticate_client(str(client.id), secret, client_info=HERE)
     with refused(ErrorCode.INVALID_CREDENTIALS):
-        await world.identify_client(str(client.id), WRONG, client_info=THERE)
+        await world.authenticate_client(str(client.id), WRONG, client_info=THERE)

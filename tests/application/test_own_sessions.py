@@ -73,7 +73,7 @@ async def test_ending_one_of_your_sessions_ends_no_other(world: World) -> None:
     here, there, elsewhere = [await world.log_in(ALICE) for _ in range(3)]
     caller = await world.authenticate(here.access_token)
 
-    await world.end_session(caller, there.session_id, client_info=HERE)
+    await world.revoke_own_session(caller, there.session_id, client_info=HERE)
 
     assert await token_errors(world, there) == REVOKED
     assert [await token_errors(world, pair) for pair in (here, elsewhere)] == [(None, None)] * 2
@@ -86,7 +86,7 @@ async def test_ending_one_of_your_sessions_ends_no_other(world: World) -> None:
 async def test_ending_the_current_session_is_a_logout(world: World) -> None:
     await world.user(ALICE)
     pair = await world.log_in(ALICE)
-    await world.end_session(await world.authenticate(pair.access_token), pair.session_id)
+    await world.revoke_own_session(await world.authenticate(pair.access_token), pair.session_id)
     assert await token_errors(world, pair) == REVOKED
 
 
@@ -98,7 +98,7 @@ async def test_a_session_of_another_user_is_not_found(world: World) -> None:
     before, said = world.store.rows.copy(), []
     for session_id in (theirs.session_id, UUID("01939c00-0000-7000-8000-000000000000")):
         with refused(ErrorCode.NOT_FOUND) as no:
-            await world.end_session(caller, session_id)
+            await world.revoke_own_session(caller, session_id)
         said.append(str(no.value))
     assert said[0] == said[1]
     assert world.store.rows == before
@@ -109,12 +109,12 @@ async def test_a_session_of_another_user_is_not_found(world: World) -> None:
 async def test_ending_an_ended_session_waits_until_its_revocation_is_published(world: World) -> None:
     alice = await world.user(ALICE)
     caller, other = await world.caller(), await world.caller()
-    await world.end_session(caller, other.session_id)
+    await world.revoke_own_session(caller, other.session_id)
     before = world.store.rows.copy()
     world.blocklist.revoked.clear()  # as if the first had not been heard yet
 
     world.clock.advance(minutes=1)
-    await world.end_session(caller, other.session_id)
+    await world.revoke_own_session(caller, other.session_id)
 
     assert world.blocklist.revoked == {other.session_id: ENDED}
     assert world.store.rows == before
@@ -125,14 +125,14 @@ async def test_ending_an_expired_session_is_no_event(world: World) -> None:
     alice = await world.user(ALICE)
     pair = await world.log_in()
     world.clock.advance(days=7)
-    await world.end_session(await world.caller(), pair.session_id)
+    await world.revoke_own_session(await world.caller(), pair.session_id)
     assert EventType.SESSION_ENDED not in actions_of(world, alice)
 
 
 async def test_of_many_concurrent_ends_of_a_session_all_succeed_and_one_is_an_event(world: World) -> None:
     alice = await world.user(ALICE)
     caller, pair = await world.caller(), await world.log_in()
-    outcomes = await run_concurrently([lambda: world.end_session(caller, pair.session_id)] * 10)
+    outcomes = await run_concurrently([lambda: world.revoke_own_session(caller, pair.session_id)] * 10)
     assert outcomes == [None] * 10
     assert actions_of(world, alice).count(EventType.SESSION_ENDED) == 1
     assert await error_code_of(world.refresh(refresh_token=pair.refresh_token)) is ErrorCode.SESSION_ENDED

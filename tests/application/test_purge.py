@@ -44,7 +44,7 @@ async def test_a_purge_removes_expired_rows(world: World) -> None:
     # Ids say when they were made, and these are made now: so the clock runs ahead, not back.
     alice = await world.user(ALICE)
     await world.login(login=ALICE, password=PASSWORD)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.deliver_mail(limit=10)
     await world.register(email=BOB, password=PASSWORD)
     await world.change_email(await world.caller(), new_email="new@example.org", password=PASSWORD)

@@ -48,7 +48,7 @@ async def test_the_new_mailbox_gets_no_reset_link_while_the_change_can_be_undone
     user = await world.user(ALICE)
     await moved(world, user, NEW)
     world.clock.advance(days=6)
-    await world.ask_for_reset(email=NEW)
+    await world.request_reset(email=NEW)
     text = await letter_to(world, NEW)
     assert "token=" not in text
     assert "Until 8 March 2026 at 12:00 UTC" in text
@@ -64,7 +64,7 @@ async def test_the_new_mailbox_gets_reset_links_after_the_undo_period(world: Wor
     change = await moved(world, user, NEW)
     restore = change_link(world, change, LinkPurpose.RESTORE)
     world.clock.advance(days=7)
-    await world.ask_for_reset(email=NEW)
+    await world.request_reset(email=NEW)
     await reset_by_mail(world, NEW, OTHER_PASSWORD)
     assert await error_code_of(world.restore_email(token=restore)) is ErrorCode.LINK_EXPIRED
 
@@ -72,7 +72,7 @@ async def test_the_new_mailbox_gets_reset_links_after_the_undo_period(world: Wor
 async def test_an_unverified_former_address_does_not_delay_a_reset(world: World) -> None:
     user = await claim(world, ALICE, PASSWORD)
     await moved(world, user, NEW)
-    await world.ask_for_reset(email=NEW)
+    await world.request_reset(email=NEW)
     await reset_by_mail(world, NEW, OTHER_PASSWORD)
 
 
@@ -85,7 +85,7 @@ async def test_a_reset_for_a_former_address_restores_the_owners_account_only(wor
         await moved(world, user, NEW)
     world.clock.advance(hours=1)
     stranger = await claim(world, ALICE, OTHER_PASSWORD)
-    for ask in (world.ask_for_reset, world.ask_for_verification):
+    for ask in (world.request_reset, world.request_verification):
         await claim(world, ALICE, OTHER_PASSWORD)
         await ask(email=ALICE)
         assert "This was not me" in await letter_to(world, ALICE)

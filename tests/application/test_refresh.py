@@ -192,7 +192,7 @@ async def _delete_and_register(world: World, user: User) -> None:
 
 
 async def _end(world: World, user: User) -> None:
-    await world.end_sessions(await world.caller(BOB), user.id)
+    await world.admin_revoke_sessions(await world.caller(BOB), user.id)
 
 
 async def _change(world: World, user: User) -> None:

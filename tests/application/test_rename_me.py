@@ -19,7 +19,7 @@ HERE = ClientInfo(ip="192.0.2.7", user_agent="curl/8")
 @pytest.mark.parametrize(("before", "after"), [(None, "queen"), ("queen", "Bee.2"), ("queen", None)])
 async def test_a_username_can_be_set_changed_and_removed(world: World, before: str | None, after: str | None) -> None:
     alice = await world.user(ALICE, username=before)
-    renamed = await world.rename_me(await world.caller(), username=after, client_info=HERE)
+    renamed = await world.change_username(await world.caller(), username=after, client_info=HERE)
     assert renamed.username == after
     assert await world.show_user(alice.id) == renamed
     event = list(world.store.rows.events.values())[-1]
@@ -37,13 +37,13 @@ async def test_the_current_username_is_no_change_and_no_event(world: World, name
     alice = await world.user(ALICE, username=name)
     caller = await world.caller()
     before = world.store.rows.copy()
-    assert await world.rename_me(caller, username=name) == alice
+    assert await world.change_username(caller, username=name) == alice
     assert world.store.rows == before
 
 
 async def test_the_case_of_your_username_can_be_changed(world: World) -> None:
     alice = await world.user(ALICE, username="queen")
-    assert (await world.rename_me(await world.caller(), username="QUEEN")).username == "QUEEN"
+    assert (await world.change_username(await world.caller(), username="QUEEN")).username == "QUEEN"
     assert actions_of(world, alice)[-1] is EventType.USERNAME_CHANGED
 
 
@@ -53,7 +53,7 @@ async def test_the_case_of_your_username_can_be_changed(world: World) -> None:
 async def test_an_invalid_username_is_refused(world: World, name: str) -> None:
     await world.user(ALICE, username="queen")
     with refused(ErrorCode.USERNAME_INVALID, field="username"):
-        await world.rename_me(await world.caller(), username=name)
+        await world.change_username(await world.caller(), username=name)
 
 
 @pytest.mark.parametrize("name", ["queen", "QUEEN", "Queen"])
@@ -66,7 +66,7 @@ async def test_a_username_of_a_verified_user_is_taken_also_for_unverified_users(
         caller = await world.caller(email)
         before = world.store.rows.copy()
         with refused(ErrorCode.USERNAME_TAKEN, field="username"):
-            await world.rename_me(caller, username=name)
+            await world.change_username(caller, username=name)
         assert world.store.rows == before
 
 
@@ -74,15 +74,15 @@ async def test_a_username_of_an_unverified_user_is_not_taken(world: World) -> No
     await claim(world, "carol@example.org", PASSWORD, username="queen")
     await claim(world, "dave@example.org", PASSWORD)
     await world.user(ALICE)
-    assert (await world.rename_me(await world.caller("dave@example.org"), username="Queen")).username == "Queen"
-    assert (await world.rename_me(await world.caller(ALICE), username="queen")).username == "queen"
+    assert (await world.change_username(await world.caller("dave@example.org"), username="Queen")).username == "Queen"
+    assert (await world.change_username(await world.caller(ALICE), username="queen")).username == "queen"
 
 
 async def test_a_removed_username_is_free(world: World) -> None:
     await world.user(ALICE, username="queen")
     await world.user(BOB)
-    await world.rename_me(await world.caller(ALICE), username=None)
-    assert (await world.rename_me(await world.caller(BOB), username="Queen")).username == "Queen"
+    await world.change_username(await world.caller(ALICE), username=None)
+    assert (await world.change_username(await world.caller(BOB), username="Queen")).username == "Queen"
 
 
 async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(world: World) -> None:
@@ -90,7 +90,9 @@ async def test_of_twenty_concurrent_renames_to_one_name_one_succeeds(world: Worl
     for number in range(20):
         await world.user(f"user{number}@example.org")
         callers.append(await world.caller(f"user{number}@example.org"))
-    outcomes = await run_concurrently([partial(world.rename_me, caller, username="queen") for caller in callers])
+    outcomes = await run_concurrently(
+        [partial(world.change_username, caller, username="queen") for caller in callers]
+    )
     assert [getattr(outcome, "code", None) for outcome in outcomes].count(ErrorCode.USERNAME_TAKEN) == 19
     assert [user.username for user in world.store.rows.users.values()].count("queen") == 1
 
@@ -101,7 +103,7 @@ async def test_a_deleted_user_is_refused(world: World) -> None:
     async with world.begin() as work:
         await work.users.remove(alice.id, now=world.clock())
     with refused(ErrorCode.TOKEN_REVOKED):
-        await world.rename_me(caller, username="queen")
+        await world.change_username(caller, username="queen")
 
 
 async def test_a_reserved_name_is_refused_unless_an_operator_gave_it(world: World) -> None:
@@ -109,11 +111,11 @@ async def test_a_reserved_name_is_refused_unless_an_operator_gave_it(world: Worl
     caller = await world.caller(ALICE)
     for name in ("admin", "latchkey", "evil.tld"):
         with refused(ErrorCode.USERNAME_INVALID, field="username"):
-            await world.rename_me(caller, username=name)
+            await world.change_username(caller, username=name)
         with refused(ErrorCode.USERNAME_INVALID, field="username"):
             await world.register(email=BOB, password=PASSWORD, username=name)
     assert await world.create_user(email=BOB, role=Role.MEMBER, verified=True, password=PASSWORD, username="support")
     holder = await world.caller(BOB)
     assert (await world.login(login="SUPPORT", password=PASSWORD)).access_token
-    assert (await world.rename_me(holder, username="Support")).username == "Support"
-    assert (await world.rename_me(holder, username="Support")).username == "Support"
+    assert (await world.change_username(holder, username="Support")).username == "Support"
+    assert (await world.change_username(holder, username="Support")).username == "Support"

@@ -42,7 +42,7 @@ async def reset(world: World, token: str, password: str = OTHER_PASSWORD) -> Non
 
 async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
     user = await world.user(ALICE)
-    await world.ask_for_reset(email="Alice@example.org")
+    await world.request_reset(email="Alice@example.org")
 
     await reset(world, await world.mailed_token(ALICE))
 
@@ -55,7 +55,7 @@ async def test_the_link_from_the_mail_sets_a_new_password(world: World) -> None:
 async def test_requesting_a_link_does_no_lookup_and_answers_alike(world: World) -> None:
     await world.user(ALICE)
     for email in (ALICE, BOB):
-        await world.ask_for_reset(email=email)
+        await world.request_reset(email=email)
     assert [(mail.recipient, mail.user_id) for mail in queued_mails(world, MailKind.RESET)] == [
         (ALICE, None),
         (BOB, None),
@@ -232,7 +232,7 @@ async def test_newer_reset_link_invalidates_an_older_one(world: World) -> None:
     await world.user(ALICE)
     tokens = []
     for _ in range(2):
-        await world.ask_for_reset(email=ALICE)
+        await world.request_reset(email=ALICE)
         tokens.append(await world.mailed_token(ALICE))
         world.clock.advance(seconds=1)
     with refused(ErrorCode.LINK_INVALID):
@@ -242,7 +242,7 @@ async def test_newer_reset_link_invalidates_an_older_one(world: World) -> None:
 
 async def test_a_resent_reset_link_is_the_same_and_stays_valid(world: World) -> None:
     await world.user(ALICE)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     world.mailer.trouble = MailDelayed("later")
     await world.deliver_mail(limit=10)
     world.mailer.trouble = None
@@ -258,12 +258,12 @@ async def test_a_resent_reset_link_is_the_same_and_stays_valid(world: World) -> 
 
 async def test_late_mail_with_an_older_reset_link_is_not_sent(world: World) -> None:
     await world.user(ALICE)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     world.mailer.trouble = MailDelayed("later")
     await world.deliver_mail(limit=10)
     world.mailer.trouble = None
     world.clock.advance(seconds=2)
-    await world.ask_for_reset(email=ALICE)
+    await world.request_reset(email=ALICE)
     await world.deliver_mail(limit=10)
     world.clock.advance(minutes=5)
     await world.deliver_mail(limit=10)

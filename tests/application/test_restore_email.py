@@ -179,7 +179,7 @@ async def test_a_thief_who_undoes_first_does_not_lock_the_owner_out(world: World
     world.clock.advance(seconds=5)
     second = await moved(world, user, FENCE)
     assert (await world.restore_email(token=back(world, second))).email == THIEF
-    await world.ask_for_reset(email=THIEF)
+    await world.request_reset(email=THIEF)
     assert await links_to(world, THIEF) == []
     assert (await world.restore_email(token=back(world, first))).email == ALICE
     assert await links_to(world, ALICE) != []

@@ -180,7 +180,7 @@ async def test_a_link_of_a_deleted_user_is_void(world: World) -> None:
 async def test_requesting_another_link_does_no_lookup_and_answers_alike(world: World) -> None:
     await world.user(ALICE)
     for email in (ALICE, "Nobody@Example.org"):
-        await world.ask_for_verification(email=email)
+        await world.request_verification(email=email)
     assert [(mail.recipient, mail.user_id) for mail in queued_mails(world, MailKind.VERIFY)] == [
         (ALICE, None),
         ("nobody@example.org", None),
@@ -190,7 +190,7 @@ async def test_requesting_another_link_does_no_lookup_and_answers_alike(world: W
 async def test_a_requested_link_verifies_the_address(world: World) -> None:
     await world.register(email=ALICE, password=PASSWORD)
     world.clock.advance(hours=25)
-    await world.ask_for_verification(email=ALICE)
+    await world.request_verification(email=ALICE)
     user = await world.verify(token=await world.mailed_token(ALICE))
     assert user.verified
     assert user.created_at == world.clock() - timedelta(hours=25)

@@ -116,7 +116,7 @@ class Theft(RuleBasedStateMachine):
     @rule(data=st.data(), name=NAMES)
     def rename(self, data: st.DataObject, name: str | None) -> None:
         if (caller := self.caller(data)) is not None:
-            self.tried(self.world.rename_me(caller, username=name))
+            self.tried(self.world.change_username(caller, username=name))
 
     @precondition(lambda self: self.pairs)
     @rule(data=st.data())
@@ -133,11 +133,11 @@ class Theft(RuleBasedStateMachine):
 
     @rule(address=ADDRESSES)
     def ask_for_a_reset(self, address: str) -> None:
-        self.tried(self.world.ask_for_reset(email=address))
+        self.tried(self.world.request_reset(email=address))
 
     @rule(address=ADDRESSES)
-    def ask_for_verification(self, address: str) -> None:
-        self.tried(self.world.ask_for_verification(email=address))
+    def request_verification(self, address: str) -> None:
+        self.tried(self.world.request_verification(email=address))
 
     @rule(address=ADDRESSES, password=PASSWORDS, name=NAMES)
     def register(self, address: str, password: str, name: str | None) -> None:
@@ -175,7 +175,7 @@ class Theft(RuleBasedStateMachine):
     def interfere(self, act: str, caller: AccessToken) -> None:
         world = self.world
         if act == "reset":
-            self.tried(world.ask_for_reset(email=OWNER))
+            self.tried(world.request_reset(email=OWNER))
         elif act == "register":
             self.tried(world.register(email=OWNER, password=PASSWORD))
         elif act == "log out":
@@ -224,7 +224,7 @@ class Theft(RuleBasedStateMachine):
         assert self.holder() == self.account
 
     def is_reset(self) -> bool:
-        self.do(self.world.ask_for_reset(email=OWNER))
+        self.do(self.world.request_reset(email=OWNER))
         self.do(self.world.deliver_mail(limit=1000))
         self.go_on()
         for newest in self.tokens(OWNER)[-1:]:

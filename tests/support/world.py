@@ -31,56 +31,56 @@ from adapters.tokens.link_signer import ItsDangerousLinkSigner
 from adapters.tokens.pem_keys import SigningKey
 from adapters.tokens.refresh_codec import ItsDangerousRefreshCodec
 from adapters.uuid7 import uuid7
+from application.administration.admin_revoke_sessions import AdminRevokeSessions
 from application.administration.change_user import ChangeUser
 from application.administration.create_user import CreateUser
 from application.administration.delete_user import DeleteUser
-from application.administration.end_any_session import EndAnySession
-from application.administration.end_sessions import EndSessions
-from application.administration.end_sessions_of import EndSessionsOf
 from application.administration.grant_role import GrantRole
 from application.administration.import_users import ImportUsers
 from application.administration.list_events import ListEvents
 from application.administration.list_users import ListUsers
 from application.administration.manage_user import ManageUser
-from application.administration.sessions_of import SessionsOf
+from application.administration.operator_list_sessions import OperatorListSessions
+from application.administration.operator_revoke_session import OperatorRevokeSession
+from application.administration.operator_revoke_sessions import OperatorRevokeSessions
 from application.administration.show_user import ShowUser
 from application.audit import Audit
 from application.clients.add_client import AddClient
-from application.clients.identify_client import IdentifyClient
+from application.clients.authenticate_client import AuthenticateClient
 from application.clients.introspect import Introspect
 from application.clients.list_clients import ListClients
 from application.clients.remove_client import RemoveClient
 from application.clients.revoke import Revoke
-from application.credentials.ask_for_link import AskForLink
 from application.credentials.change_password import ChangePassword
 from application.credentials.check_password import CheckPassword
+from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from application.mail.deliver_mail import DeliverMail
 from application.mail.limit_mail import LimitMail
+from application.mail.list_parked_mails import ListParkedMails
 from application.mail.mail_queue import MailQueue
-from application.mail.parked_mails import ParkedMails
 from application.mail.redrive_mail import RedriveMail
 from application.maintenance.keep_house import KeepHouse
 from application.ports import Leftovers, RateLimiter, UserLookup
 from application.profile.change_email import ChangeEmail
+from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
 from application.profile.delete_me import DeleteMe
 from application.profile.export_me import ExportMe
 from application.profile.follow_email_link import FollowEmailLink
-from application.profile.rename_me import RenameMe
 from application.profile.restore_email import RestoreEmail
 from application.profile.show_me import ShowMe
 from application.registration.register import Register
 from application.registration.verify import Verify
 from application.repositories import Renewals
 from application.sessions.authenticate import Authenticate
-from application.sessions.end_session import EndSession
 from application.sessions.issue_tokens import IssueTokens
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
+from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
 from domain.password import PasswordPolicy
 from domain.role import Role
@@ -167,17 +167,17 @@ class World:
         self.register = use_case(Register)
         self.verify = use_case(Verify)
         self.limit_mail = use_case(LimitMail)
-        self.ask_for_verification = use_case(AskForLink, kind=MailKind.VERIFY)
-        self.ask_for_reset = use_case(AskForLink, kind=MailKind.RESET)
+        self.request_verification = use_case(RequestLink, kind=MailKind.VERIFY)
+        self.request_reset = use_case(RequestLink, kind=MailKind.RESET)
         self.login = use_case(Login)
         self.refresh = use_case(Refresh, local_rate_limiter=self.rate_limiter)
         self.logout = use_case(Logout)
         self.logout_everywhere = use_case(LogoutEverywhere)
         self.list_sessions = use_case(ListSessions)
-        self.end_session = use_case(EndSession)
+        self.revoke_own_session = use_case(RevokeOwnSession)
         self.authenticate = use_case(Authenticate)
         self.show_me = use_case(ShowMe)
-        self.rename_me = use_case(RenameMe)
+        self.change_username = use_case(ChangeUsername)
         self.reset_password = use_case(ResetPassword)
         self.change_password = use_case(ChangePassword)
         self.change_email = use_case(ChangeEmail)
@@ -186,26 +186,26 @@ class World:
         self.follow_email_link = use_case(FollowEmailLink, confirm=self.confirm_email, restore=self.restore_email)
         self.delete_me = use_case(DeleteMe)
         self.export_me = use_case(ExportMe)
-        self.sessions_of = use_case(SessionsOf)
-        self.end_sessions_of = use_case(EndSessionsOf)
-        self.end_any_session = use_case(EndAnySession)
+        self.operator_list_sessions = use_case(OperatorListSessions)
+        self.operator_revoke_sessions = use_case(OperatorRevokeSessions)
+        self.operator_revoke_session = use_case(OperatorRevokeSession)
         self.list_users = use_case(ListUsers)
         self.list_events = use_case(ListEvents)
         self.show_user = use_case(ShowUser)
         self.change_user = use_case(ChangeUser)
-        self.end_sessions = use_case(EndSessions)
+        self.admin_revoke_sessions = use_case(AdminRevokeSessions)
         self.delete_user = use_case(DeleteUser)
         self.create_user = use_case(CreateUser)
         self.import_users = use_case(ImportUsers)
         self.grant_role = use_case(GrantRole)
         self.deliver_mail = use_case(DeliverMail, report=self._report)
         self.keep_house = use_case(KeepHouse)
-        self.parked_mails = use_case(ParkedMails)
+        self.list_parked_mails = use_case(ListParkedMails)
         self.redrive_mail = use_case(RedriveMail)
         self.add_client = use_case(AddClient)
         self.list_clients = use_case(ListClients)
         self.remove_client = use_case(RemoveClient)
-        self.identify_client = use_case(IdentifyClient)
+        self.authenticate_client = use_case(AuthenticateClient)
         self.introspect = use_case(Introspect)
         self.revoke = use_case(Revoke)
 

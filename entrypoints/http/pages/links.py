@@ -5,8 +5,8 @@ from typing import Any
 from litestar import Response
 from litestar.di import NamedDependency
 
-from application.credentials.ask_for_link import AskForLink
-from application.credentials.look_at_link import LookAtLink
+from application.credentials.inspect_link import InspectLink
+from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from application.profile.follow_email_link import FollowEmailLink
 from application.registration.verify import Verify
@@ -27,12 +27,12 @@ def _token(value: Any) -> str:
 
 
 @get("/verify", policy=public(query=None))
-async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookAtLink]) -> Response[str]:
+async def ask_to_verify(request: AnyRequest, inspect_link: NamedDependency[InspectLink]) -> Response[str]:
     token = _token(request.query_params)
     if not token:
         return ask(request, "verify")
     try:
-        await look_at_link(token=token, purpose=LinkPurpose.VERIFY)
+        await inspect_link(token=token, purpose=LinkPurpose.VERIFY)
     except Refusal as refusal:
         return refused(request, refusal, token=token, seen=True)
     return page(request, "verify.html", token=token)
@@ -40,11 +40,11 @@ async def ask_to_verify(request: AnyRequest, look_at_link: NamedDependency[LookA
 
 @post("/verify", policy=public(query=None, budget=Limit.LINK), status_code=200)
 async def verify_by_button(
-    request: AnyRequest, verify: NamedDependency[Verify], ask_for_verification: NamedDependency[AskForLink]
+    request: AnyRequest, verify: NamedDependency[Verify], request_verification: NamedDependency[RequestLink]
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(request, "verify", str(form.get("email") or ""), ask_for_verification)
+        return await _send_link(request, "verify", str(form.get("email") or ""), request_verification)
     try:
         user = await verify(token=_token(form), client_info=client_info_of(request))
     except Refusal as refusal:
@@ -57,13 +57,13 @@ async def verify_by_button(
 
 @get("/reset", policy=public(query=None))
 async def ask_to_reset(
-    request: AnyRequest, look_at_link: NamedDependency[LookAtLink], policy: NamedDependency[PasswordPolicy]
+    request: AnyRequest, inspect_link: NamedDependency[InspectLink], policy: NamedDependency[PasswordPolicy]
 ) -> Response[str]:
     token = _token(request.query_params)
     if not token:
         return ask(request, "reset")
     try:
-        return await _choose_password(request, token, look_at_link, policy)
+        return await _choose_password(request, token, inspect_link, policy)
     except Refusal as refusal:
         return refused(request, refusal, token=token, seen=True)
 
@@ -72,13 +72,13 @@ async def ask_to_reset(
 async def reset_by_button(
     request: AnyRequest,
     reset_password: NamedDependency[ResetPassword],
-    ask_for_reset: NamedDependency[AskForLink],
-    look_at_link: NamedDependency[LookAtLink],
+    request_reset: NamedDependency[RequestLink],
+    inspect_link: NamedDependency[InspectLink],
     policy: NamedDependency[PasswordPolicy],
 ) -> Response[str]:
     form = await request.form()
     if "token" not in form:
-        return await _send_link(request, "reset", str(form.get("email") or ""), ask_for_reset)
+        return await _send_link(request, "reset", str(form.get("email") or ""), request_reset)
     passwords = {name: str(form.get(name) or "") for name in ("new_password", "confirm_password")}
     try:
         await reset_password(token=_token(form), **passwords, client_info=client_info_of(request))
@@ -86,7 +86,7 @@ async def reset_by_button(
         if refusal.field is None:
             return refused(request, refusal, token=_token(form))
         try:
-            return await _choose_password(request, _token(form), look_at_link, policy, refusal)
+            return await _choose_password(request, _token(form), inspect_link, policy, refusal)
         except Refusal as dead:
             return refused(request, dead, token=_token(form))
     text = "Every device was logged out. Log in with your new password."
@@ -97,14 +97,14 @@ async def reset_by_button(
 async def ask_about_address(
     request: AnyRequest,
     follow_email_link: NamedDependency[FollowEmailLink],
-    look_at_link: NamedDependency[LookAtLink],
+    inspect_link: NamedDependency[InspectLink],
 ) -> Response[str]:
     token = _token(request.query_params)
     purpose = follow_email_link.purpose(token)
     if purpose is None:
         return dead_link(request, ErrorCode.LINK_INVALID, status=200)
     try:
-        await look_at_link(token=token, purpose=purpose)
+        await inspect_link(token=token, purpose=purpose)
     except Refusal as refusal:
         return refused(request, refusal, token=token, seen=True)
     return page(request, "email.html", token=token, purpose=purpose)
@@ -127,12 +127,12 @@ async def follow_by_button(request: AnyRequest, follow_email_link: NamedDependen
 async def _choose_password(
     request: AnyRequest,
     token: str,
-    look_at_link: LookAtLink,
+    inspect_link: InspectLink,
     policy: PasswordPolicy,
     refusal: Refusal | None = None,
 ) -> Response[str]:
     """The page shows the address of the account, because password managers save the password under it."""
-    user = await look_at_link(token=token, purpose=LinkPurpose.RESET)
+    user = await inspect_link(token=token, purpose=LinkPurpose.RESET)
     return page(
         request,
         "reset.html",
@@ -146,9 +146,9 @@ async def _choose_password(
     )
 
 
-async def _send_link(request: AnyRequest, path: str, email: str, ask_for_link: AskForLink) -> Response[str]:
+async def _send_link(request: AnyRequest, path: str, email: str, request_link: RequestLink) -> Response[str]:
     try:
-        await ask_for_link(email=email, client_info=client_info_of(request))
+        await request_link(email=email, client_info=client_info_of(request))
     except Refusal as refusal:
         if refusal.field is None:
             return refused(request, refusal)

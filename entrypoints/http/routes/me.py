@@ -6,8 +6,8 @@ from litestar.params import JSONBody
 from litestar.types import HTTPScope
 from msgspec import Struct
 
+from application.profile.change_username import ChangeUsername
 from application.profile.delete_me import DeleteMe
-from application.profile.rename_me import RenameMe
 from application.profile.show_me import ShowMe
 from domain.rate_limits import Limit
 from domain.tokens import AccessToken
@@ -51,11 +51,11 @@ async def me() -> UserResponse:
     errors=["username_invalid", "username_taken"],
 )
 async def rename(
-    data: JSONBody[RenameBody], request: AnyRequest, rename_me: NamedDependency[RenameMe]
+    data: JSONBody[RenameBody], request: AnyRequest, change_username: NamedDependency[ChangeUsername]
 ) -> UserResponse:
     """Change the username, or remove it with null."""
     return UserResponse.of(
-        await rename_me(caller_of(request), username=data.username, client_info=client_info_of(request))
+        await change_username(caller_of(request), username=data.username, client_info=client_info_of(request))
     )
 
 

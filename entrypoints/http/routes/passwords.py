@@ -4,8 +4,8 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.credentials.ask_for_link import AskForLink
 from application.credentials.change_password import ChangePassword
+from application.credentials.request_link import RequestLink
 from application.credentials.reset_password import ResetPassword
 from domain.rate_limits import Limit
 from entrypoints.http.endpoint import post
@@ -38,10 +38,10 @@ class ChangeBody(Struct, frozen=True, forbid_unknown_fields=True):
     errors=["email_invalid"],
 )
 async def request_reset(
-    data: JSONBody[EmailBody], request: AnyRequest, ask_for_reset: NamedDependency[AskForLink]
+    data: JSONBody[EmailBody], request: AnyRequest, request_reset: NamedDependency[RequestLink]
 ) -> Accepted:
     """Request a link to choose a new password. The response is always the same."""
-    await ask_for_reset(email=data.email, client_info=client_info_of(request))
+    await request_reset(email=data.email, client_info=client_info_of(request))
     return Accepted("reset_sent")
 
 

@@ -4,7 +4,7 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.credentials.ask_for_link import AskForLink
+from application.credentials.request_link import RequestLink
 from application.registration.register import Register
 from application.registration.verify import Verify
 from domain.rate_limits import Limit
@@ -77,10 +77,10 @@ async def verify_address(
     errors=["email_invalid"],
 )
 async def resend_verification(
-    data: JSONBody[EmailBody], request: AnyRequest, ask_for_verification: NamedDependency[AskForLink]
+    data: JSONBody[EmailBody], request: AnyRequest, request_verification: NamedDependency[RequestLink]
 ) -> Accepted:
     """Request a new verification link. The response is always the same."""
-    await ask_for_verification(email=data.email, client_info=client_info_of(request))
+    await request_verification(email=data.email, client_info=client_info_of(request))
     return SENT
 
 

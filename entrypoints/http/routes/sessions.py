@@ -8,12 +8,12 @@ from litestar.di import NamedDependency
 from litestar.params import JSONBody
 from msgspec import Struct
 
-from application.sessions.end_session import EndSession
 from application.sessions.list_sessions import ListSessions
 from application.sessions.login import Login
 from application.sessions.logout import Logout
 from application.sessions.logout_everywhere import LogoutEverywhere
 from application.sessions.refresh import Refresh
+from application.sessions.revoke_own_session import RevokeOwnSession
 from domain.rate_limits import Limit
 from domain.session import Session
 from entrypoints.http.endpoint import delete, get, post
@@ -150,10 +150,10 @@ async def my_sessions(request: AnyRequest, list_sessions: NamedDependency[ListSe
     errors=["not_found"],
 )
 async def end_my_session(
-    session_id: SessionIdInPath, request: AnyRequest, end_session: NamedDependency[EndSession]
+    session_id: SessionIdInPath, request: AnyRequest, revoke_own_session: NamedDependency[RevokeOwnSession]
 ) -> None:
     """End one session of the caller. Its tokens stop working before the response is sent."""
-    await end_session(caller_of(request), session_id, client_info=client_info_of(request))
+    await revoke_own_session(caller_of(request), session_id, client_info=client_info_of(request))
 
 
 handlers = [log_in, renew, log_out, log_out_everywhere, my_sessions, end_my_session]

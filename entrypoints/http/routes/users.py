@@ -6,9 +6,9 @@ from litestar.di import NamedDependency
 from litestar.params import FromQuery, JSONBody, QueryParameter
 from msgspec import UNSET, Struct, UnsetType
 
+from application.administration.admin_revoke_sessions import AdminRevokeSessions
 from application.administration.change_user import ChangeUser
 from application.administration.delete_user import DeleteUser
-from application.administration.end_sessions import EndSessions
 from application.administration.list_users import ListUsers
 from application.administration.show_user import ShowUser
 from domain import rate_limits
@@ -104,9 +104,11 @@ async def change(
     status_code=204,
     errors=["forbidden", "not_found"],
 )
-async def log_out(user_id: UserIdInPath, request: AnyRequest, end_sessions: NamedDependency[EndSessions]) -> None:
+async def log_out(
+    user_id: UserIdInPath, request: AnyRequest, admin_revoke_sessions: NamedDependency[AdminRevokeSessions]
+) -> None:
     """End all sessions of a user."""
-    await end_sessions(caller_of(request), user_id, client_info=client_info_of(request))
+    await admin_revoke_sessions(caller_of(request), user_id, client_info=client_info_of(request))
 
 
 @delete(

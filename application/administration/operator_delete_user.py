@@ -11,7 +11,7 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RemoveUser:
+class OperatorDeleteUser:
     begin: UnitOfWorkFactory
     manage: ManageUser
     audit: Audit

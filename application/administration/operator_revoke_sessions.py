@@ -1,23 +1,21 @@
-"""For operators: list the sessions of a user."""
+"""For operators: end all sessions of a user."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
+from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import named_user
-from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
 from domain.address import normal_email
-from domain.session import Session
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SessionsOf:
+class OperatorRevokeSessions:
     begin: UnitOfWorkFactory
-    clock: Clock
+    manage: ManageUser
 
-    async def __call__(self, *, email: str) -> Sequence[Session]:
-        """Return the live sessions, newest first. Raises `not_found`."""
+    async def __call__(self, *, email: str) -> int:
+        """Return the number of ended sessions. Raises `not_found`."""
         address = normal_email(email)
         async with self.begin() as work:
             user = await named_user(work, address)
-            return await work.sessions.alive(user.id, now=self.clock())
+            return await self.manage.end_sessions(work, user.id)

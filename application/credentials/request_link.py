@@ -11,7 +11,7 @@ from domain.outbox import MailKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AskForLink:
+class RequestLink:
     begin: UnitOfWorkFactory
     limit_mail: LimitMail
     mail: MailQueue

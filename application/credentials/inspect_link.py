@@ -10,7 +10,7 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class LookAtLink:
+class InspectLink:
     begin: UnitOfWorkFactory
     links: LinkSigner
     clock: Clock

@@ -8,7 +8,7 @@ from domain.outbox import OutboxMail
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParkedMails:
+class ListParkedMails:
     begin: UnitOfWorkFactory
 
     async def __call__(self, *, limit: int = 100) -> Sequence[OutboxMail]:

@@ -9,7 +9,7 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SwitchUser:
+class SetUserDisabled:
     begin: UnitOfWorkFactory
     manage: ManageUser
 

@@ -14,7 +14,7 @@ from domain.user import User
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RenameMe:
+class ChangeUsername:
     begin: UnitOfWorkFactory
     policy: PasswordPolicy
     audit: Audit

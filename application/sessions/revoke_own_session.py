@@ -14,7 +14,7 @@ from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndSession:
+class RevokeOwnSession:
     """Ending a session that has ended succeeds, and also waits until that is in force everywhere."""
 
     begin: UnitOfWorkFactory

@@ -12,7 +12,7 @@ from domain.session import EndReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndAnySession:
+class OperatorRevokeSession:
     begin: UnitOfWorkFactory
     audit: Audit
     clock: Clock

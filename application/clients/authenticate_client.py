@@ -15,7 +15,7 @@ _NOBODYS = bytes(32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class IdentifyClient:
+class AuthenticateClient:
     begin: UnitOfWorkFactory
     rate_limiter: RateLimiter
 

@@ -12,7 +12,7 @@ from domain.tokens import AccessToken
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EndSessions:
+class AdminRevokeSessions:
     """Moderators and admins can end the sessions of users with a lower role, and their own."""
 
     begin: UnitOfWorkFactory

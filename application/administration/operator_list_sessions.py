@@ -1,0 +1,23 @@
+"""For operators: list the sessions of a user."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from application.administration.operator_lookup import named_user
+from application.ports import Clock
+from application.repositories import UnitOfWorkFactory
+from domain.address import normal_email
+from domain.session import Session
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OperatorListSessions:
+    begin: UnitOfWorkFactory
+    clock: Clock
+
+    async def __call__(self, *, email: str) -> Sequence[Session]:
+        """Return the live sessions, newest first. Raises `not_found`."""
+        address = normal_email(email)
+        async with self.begin() as work:
+            user = await named_user(work, address)
+            return await work.sessions.alive(user.id, now=self.clock())
