@@ -10,7 +10,7 @@ from uuid import UUID
 
 from domain.outbox import EmailLink, LinkPurpose
 from domain.rate_limits import Bucket
-from domain.retention import Cleared, Leftover
+from domain.retention import PurgeResult, RetentionCategory
 from domain.tokens import AccessToken, RefreshToken
 from domain.user import User
 
@@ -144,10 +144,10 @@ class RateLimiter(Protocol):
         ...
 
 
-class Leftovers(Protocol):
+class ExpiredRows(Protocol):
     """Expired rows, by the periods of `domain/retention.py`."""
 
-    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+    async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         """Check the next `limit` rows of that kind in the order of their ids, and remove those that have expired.
 
         Skips rows that another transaction has locked, so it never waits. Of a deleted user it cleans at most `limit`

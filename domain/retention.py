@@ -8,7 +8,7 @@ from uuid import UUID
 from domain.outbox import LinkPurpose
 
 
-class Leftover(StrEnum):
+class RetentionCategory(StrEnum):
     """The kinds of rows that expire, in the order in which they are purged."""
 
     SESSION = "session"
@@ -21,7 +21,7 @@ class Leftover(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class PurgeResult:
     """How many rows were removed, and the id of the last row that was checked; None if no rows follow."""
 
     removed: int

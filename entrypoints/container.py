@@ -9,7 +9,7 @@ from dependency_injector import containers, providers
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist
 from adapters.postgres.database import Database
 from adapters.postgres.deadline import start_deadline
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.outbox_backlog import PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
@@ -55,7 +55,7 @@ from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
 from application.mail.mail_queue import MailQueue
 from application.mail.redrive_mail import RedriveMail
-from application.maintenance.keep_house import KeepHouse
+from application.maintenance.purge_expired import PurgeExpired
 from application.profile.change_email import ChangeEmail
 from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
@@ -118,7 +118,7 @@ class Container(containers.DeclarativeContainer):
     hashing_load = hasher.provided.load
 
     database = providers.ThreadSafeSingleton(Database, settings.provided.database_url)
-    leftovers = providers.ThreadSafeSingleton(PostgresLeftovers, database)
+    expired_rows = providers.ThreadSafeSingleton(PostgresExpiredRows, database)
     revocation_store = providers.ThreadSafeSingleton(PostgresRevocationStore, database)
     blocklist = providers.ThreadSafeSingleton(factories.make_blocklist, settings, revocation_store)
     revocations = providers.ThreadSafeSingleton(CachedRevocationCheck, blocklist, revocation_store)
@@ -185,7 +185,7 @@ class Container(containers.DeclarativeContainer):
     set_user_disabled = use_case(SetUserDisabled)
     operator_delete_user = use_case(OperatorDeleteUser)
     deliver_mail = use_case(DeliverMail, report=providers.Object(MailLog()))
-    keep_house = use_case(KeepHouse)
+    purge_expired = use_case(PurgeExpired)
     list_parked_mails = use_case(ListParkedMails)
     redrive_mail = use_case(RedriveMail)
     add_client = use_case(AddClient)

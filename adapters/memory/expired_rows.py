@@ -11,22 +11,22 @@ from adapters.memory.sessions import MemorySessions
 from adapters.memory.unit_of_work import MemoryStore
 from adapters.memory.users import MemoryUsers
 from adapters.uuid7 import lowest
-from application.ports import Leftovers
+from application.ports import ExpiredRows
 from domain import retention
 from domain.audit import AuditEvent
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome, OutboxMail
-from domain.retention import Cleared, Leftover
+from domain.retention import PurgeResult, RetentionCategory
 from domain.session import Session
 from domain.user import Provenance, User
 
 
-class MemoryLeftovers(Leftovers):
+class MemoryExpiredRows(ExpiredRows):
     def __init__(self, store: MemoryStore) -> None:
         self._store = store
 
-    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
-        if kind is Leftover.DELETED_USER:
+    async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
+        if kind is RetentionCategory.DELETED_USER:
             return await self._clear_deleted(now=now, after=after, limit=limit)
         name, kept, over = _RULES[kind]
         async with self._store.alone() as rows:
@@ -34,13 +34,13 @@ class MemoryLeftovers(Leftovers):
             met = sorted(id for id in table if id < lowest(now - kept) and (after is None or id > after))[:limit]
             gone = [id for id in met if over(rows, table[id], now)]
             for id in gone:
-                if kind is Leftover.CLAIM:
+                if kind is RetentionCategory.CLAIM:
                     await MemoryUsers(rows, MemorySessions(rows)).remove(id, now=now)
                 else:
                     del table[id]
-        return Cleared(len(gone), met[-1] if len(met) == limit else None)
+        return PurgeResult(len(gone), met[-1] if len(met) == limit else None)
 
-    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         async with self._store.alone() as rows:
             due = sorted(id for id, (it, _) in rows.deletions.items() if not it.can_be_undone(now))
             met = [id for id in due if after is None or id > after][:limit]
@@ -49,10 +49,10 @@ class MemoryLeftovers(Leftovers):
                 cleaned = clean(rows, id, limit=limit)
                 changed += cleaned
                 if cleaned >= limit:
-                    return Cleared(changed, UUID(int=id.int - 1))
+                    return PurgeResult(changed, UUID(int=id.int - 1))
                 del rows.deletions[id]
                 changed += 1
-        return Cleared(changed, met[-1] if len(met) == limit else None)
+        return PurgeResult(changed, met[-1] if len(met) == limit else None)
 
 
 def _session(rows: Rows, session: Session, now: datetime) -> bool:
@@ -91,11 +91,11 @@ def _by_age_alone(*_: object) -> bool:
     return True
 
 
-_RULES: dict[Leftover, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
-    Leftover.SESSION: ("sessions", retention.SESSION, _session),
-    Leftover.MAIL: ("mails", retention.MAIL, _mail),
-    Leftover.ADDRESS_CHANGE: ("email_changes", retention.ADDRESS_CHANGE, _address_change),
-    Leftover.CLAIM: ("users", retention.CLAIM, _claim),
-    Leftover.EVENT: ("events", retention.EVENT, _event),
-    Leftover.ARRIVAL: ("import_digests", retention.ARRIVAL, _by_age_alone),
+_RULES: dict[RetentionCategory, tuple[str, timedelta, Callable[[Rows, Any, datetime], bool]]] = {
+    RetentionCategory.SESSION: ("sessions", retention.SESSION, _session),
+    RetentionCategory.MAIL: ("mails", retention.MAIL, _mail),
+    RetentionCategory.ADDRESS_CHANGE: ("email_changes", retention.ADDRESS_CHANGE, _address_change),
+    RetentionCategory.CLAIM: ("users", retention.CLAIM, _claim),
+    RetentionCategory.EVENT: ("events", retention.EVENT, _event),
+    RetentionCategory.ARRIVAL: ("import_digests", retention.ARRIVAL, _by_age_alone),
 }

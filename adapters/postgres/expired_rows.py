@@ -17,39 +17,39 @@ from adapters.postgres.rows import among
 from adapters.postgres.tables import address_changes, deletions, events, mails, sessions, users
 from adapters.postgres.user_queries import DISPLACED
 from adapters.uuid7 import lowest
-from application.ports import Leftovers
+from application.ports import ExpiredRows
 from domain import retention
 from domain.outbox import DeliveryOutcome
-from domain.retention import Cleared, Leftover
+from domain.retention import PurgeResult, RetentionCategory
 from domain.user import Provenance
 
 
-class PostgresLeftovers(Leftovers):
+class PostgresExpiredRows(ExpiredRows):
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
-        if kind is Leftover.DELETED_USER:
+    async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
+        if kind is RetentionCategory.DELETED_USER:
             return await self._clear_deleted(now=now, after=after, limit=limit)
         table, kept, over = _RULES[kind]
         fitting = over(now)
         walk = select(table.c.id, fitting.label("over")).where(table.c.id < lowest(now - kept))
         walk = walk if after is None else walk.where(table.c.id > after)
-        if kind is Leftover.CLAIM:
+        if kind is RetentionCategory.CLAIM:
             walk = walk.where(users.c.verified_at.is_(None), users.c.deleted_at.is_(None))
         with outages_as_refusals():
             async with self._database.transaction() as connection:
-                if kind is Leftover.CLAIM and await fill_in(connection, limit=limit):
-                    return Cleared(0, after or UUID(int=0))  # the next call continues
+                if kind is RetentionCategory.CLAIM and await fill_in(connection, limit=limit):
+                    return PurgeResult(0, after or UUID(int=0))  # the next call continues
                 met = await connection.fetch(walk.order_by(table.c.id).limit(limit))
                 ids = [row["id"] for row in met if row["over"]]
-                if ids and kind is Leftover.CLAIM:
+                if ids and kind is RetentionCategory.CLAIM:
                     removed = await _remove_claims(connection, ids, fitting, now=now)
                 else:
                     removed = await _remove(connection, table, ids, fitting) if ids else 0
-        return Cleared(removed, met[-1]["id"] if len(met) == limit else None)
+        return PurgeResult(removed, met[-1]["id"] if len(met) == limit else None)
 
-    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+    async def _clear_deleted(self, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         """Clean one user after another, each in its own transaction, until `limit` rows have been changed."""
         due = or_(deletions.c.until.is_(None), deletions.c.until <= now)
         walk = select(deletions.c.id).where(due).order_by(deletions.c.id).limit(limit)
@@ -63,10 +63,10 @@ class PostgresLeftovers(Leftovers):
                     cleaned, finished = await clean(connection, user_id, due=due, limit=limit)
                 changed += cleaned
                 if not finished:
-                    return Cleared(changed, UUID(int=user_id.int - 1))
+                    return PurgeResult(changed, UUID(int=user_id.int - 1))
                 if changed >= limit:
-                    return Cleared(changed, user_id)
-        return Cleared(changed, met[-1] if len(met) == limit else None)
+                    return PurgeResult(changed, user_id)
+        return PurgeResult(changed, met[-1] if len(met) == limit else None)
 
 
 async def _remove(connection: Connection, table: Table, ids: Sequence[UUID], over: ColumnElement[bool]) -> int:
@@ -139,11 +139,11 @@ def _none(such: Select[tuple[UUID]]) -> ColumnElement[bool]:
 
 
 _RULES = {
-    Leftover.SESSION: (tables.sessions, retention.SESSION, _session),
-    Leftover.MAIL: (tables.mails, retention.MAIL, _mail),
-    Leftover.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
-    Leftover.CLAIM: (tables.users, retention.CLAIM, _claim),
-    Leftover.EVENT: (tables.events, retention.EVENT, _event),
-    Leftover.ARRIVAL: (tables.import_digests, retention.ARRIVAL, _by_age_alone),
+    RetentionCategory.SESSION: (tables.sessions, retention.SESSION, _session),
+    RetentionCategory.MAIL: (tables.mails, retention.MAIL, _mail),
+    RetentionCategory.ADDRESS_CHANGE: (tables.address_changes, retention.ADDRESS_CHANGE, _address_change),
+    RetentionCategory.CLAIM: (tables.users, retention.CLAIM, _claim),
+    RetentionCategory.EVENT: (tables.events, retention.EVENT, _event),
+    RetentionCategory.ARRIVAL: (tables.import_digests, retention.ARRIVAL, _by_age_alone),
 }
 """For each kind its table, the least age of expired rows, and the condition."""

@@ -32,7 +32,7 @@ class _Dropped(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeliverMail:
-    """Does not start a mail in the last `patience` of its lease. While a server is slow, the lease is renewed, so
+    """Does not start a mail in the last `send_timeout` of its lease. While a server is slow, the lease is renewed, so
     that no other worker sends the same mail, and the other mails of the batch are released, so that they need not
     wait.
 
@@ -48,7 +48,7 @@ class DeliverMail:
     clock: Clock
     report: ReportMail
     lease: timedelta = timedelta(seconds=50)
-    patience: timedelta = timedelta(seconds=30)
+    send_timeout: timedelta = timedelta(seconds=30)
     unsaved: list[tuple[OutboxMail, DeliveryOutcome, str]] = field(default_factory=list, init=False, repr=False)
 
     async def __call__(
@@ -67,7 +67,7 @@ class DeliverMail:
             for mail, link in mails_and_links:
                 if not not_started:
                     break  # released during a slow delivery
-                if stopping() or self.clock() > now + self.lease - self.patience:
+                if stopping() or self.clock() > now + self.lease - self.send_timeout:
                     await self._release(not_started)
                     break
                 not_started.pop(0)

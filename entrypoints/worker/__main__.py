@@ -22,7 +22,7 @@ import structlog
 
 from adapters.redis.dramatiq_queue import ACTOR, QUEUE, make_broker
 from application.mail.deliver_mail import DeliverMail
-from application.maintenance.keep_house import KeepHouse
+from application.maintenance.purge_expired import PurgeExpired
 from entrypoints.container import Container, close
 from entrypoints.observability.logs import configure_logs, warn_about_settings
 from entrypoints.schema import SchemaError, require_schema_at_start
@@ -37,7 +37,7 @@ log = structlog.get_logger(__name__)
 
 
 def run(
-    deliver: DeliverMail, purge: KeepHouse, *, redis_url: str, close: Callable[[], Coroutine[Any, Any, None]]
+    deliver: DeliverMail, purge: PurgeExpired, *, redis_url: str, close: Callable[[], Coroutine[Any, Any, None]]
 ) -> None:
     """Return after SIGTERM or SIGINT; a second one does not wait. `close` is awaited last, on the worker's loop."""
     signals: SimpleQueue[int] = SimpleQueue()  # unlike an Event, it is safe in a signal handler
@@ -73,7 +73,7 @@ def main() -> None:
     warn_about_settings(settings)
     run(
         container.deliver_mail(),
-        container.keep_house(),
+        container.purge_expired(),
         redis_url=settings.redis_url,
         close=partial(close, container),
     )

@@ -5,7 +5,7 @@ import asyncio
 import structlog
 from dramatiq.middleware import Middleware
 
-from application.maintenance.keep_house import START, KeepHouse
+from application.maintenance.purge_expired import FIRST_BATCH, PurgeExpired
 from entrypoints.worker.background import error_name, pause, worker_loop
 
 BATCH_PAUSE, PASS_PAUSE, ERROR_PAUSE = 1.0, 3600.0, 30.0
@@ -19,7 +19,7 @@ class PurgeWorker(Middleware):
 
     def __init__(
         self,
-        purge: KeepHouse,
+        purge: PurgeExpired,
         *,
         batch_pause: float = BATCH_PAUSE,
         pass_pause: float = PASS_PAUSE,
@@ -40,7 +40,7 @@ class PurgeWorker(Middleware):
 
     async def work(self) -> None:
         """Run passes until `stop` is called. After an error the same batch is tried again."""
-        cursor, removed, failing = START, 0, False
+        cursor, removed, failing = FIRST_BATCH, 0, False
         while not self._stopping.is_set():
             try:
                 count, following = await self._purge(cursor)
@@ -55,4 +55,4 @@ class PurgeWorker(Middleware):
                 log.info("rows_purged", removed=removed)
                 removed = 0
             await pause(self._pass_pause if following is None else self._batch_pause, stopping=self._stopping)
-            cursor = following or START
+            cursor = following or FIRST_BATCH

@@ -153,4 +153,4 @@ async def test_a_late_worker_cannot_change_a_mail_leased_by_another(world: World
 
 
 async def test_lease_outlasts_the_mailer_and_a_crash_costs_less_than_90_seconds(world: World) -> None:
-    assert world.deliver_mail.patience < world.deliver_mail.lease <= timedelta(seconds=80)
+    assert world.deliver_mail.send_timeout < world.deliver_mail.lease <= timedelta(seconds=80)

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from application.maintenance.keep_house import START, Spot
+from application.maintenance.purge_expired import FIRST_BATCH, PurgeCursor
 from domain import retention
 from domain.audit import EventType
 from domain.outbox import LinkPurpose
-from domain.retention import Leftover
+from domain.retention import RetentionCategory
 from domain.role import Role
 from tests.support.use_cases import ALICE, BOB, actions_of, claim
 from tests.support.world import PASSWORD, World
@@ -16,12 +16,12 @@ from tests.support.world import PASSWORD, World
 pytestmark = pytest.mark.anyio
 
 
-async def round_of(world: World) -> tuple[int, list[Spot]]:
+async def round_of(world: World) -> tuple[int, list[PurgeCursor]]:
     """How many rows went in one round, and where its batches began."""
-    removed, spot, spots = 0, START, []
+    removed, spot, spots = 0, FIRST_BATCH, []
     while True:
         spots.append(spot)
-        count, following = await world.keep_house(spot)
+        count, following = await world.purge_expired(spot)
         removed += count
         if following is None:
             return removed, spots
@@ -36,7 +36,7 @@ async def test_a_purge_removes_nothing_that_is_in_use(world: World) -> None:
     await world.deliver_mail(limit=10)
     before = world.store.rows.copy()
     removed, spots = await round_of(world)
-    assert (removed, [spot.kind for spot in spots]) == (0, list(Leftover))
+    assert (removed, [spot.kind for spot in spots]) == (0, list(RetentionCategory))
     assert world.store.rows == before
 
 
@@ -64,7 +64,7 @@ async def test_a_purge_removes_expired_rows(world: World) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7])
 async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) -> None:
-    world.keep_house = replace(world.keep_house, limit=limit)
+    world.purge_expired = replace(world.purge_expired, limit=limit)
     await world.user(ALICE)
     for _ in range(6):
         await world.log_in()
@@ -72,7 +72,7 @@ async def test_a_purge_runs_as_many_batches_as_needed(world: World, limit: int) 
     await world.log_in()
     removed, spots = await round_of(world)
     assert removed == 6 + 7  # the sessions, and the events of making one user and six logins
-    assert len([spot for spot in spots if spot.kind is Leftover.SESSION]) == 7 // limit + 1
+    assert len([spot for spot in spots if spot.kind is RetentionCategory.SESSION]) == 7 // limit + 1
     assert len(world.store.rows.sessions) == 1
 
 

@@ -8,16 +8,16 @@ import pytest
 from sqlalchemy import update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.expired_rows import MemoryLeftovers
+from adapters.memory.expired_rows import MemoryExpiredRows
 from adapters.memory.revocations import MemoryRevocationStore
 from adapters.memory.session_renewals import MemoryRenewals
 from adapters.memory.unit_of_work import MemoryStore
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
 from adapters.postgres.unit_of_work import PostgresStore
-from application.ports import Leftovers
+from application.ports import ExpiredRows
 from tests.support.store_harness import SpyingBlocklist, StoreHarness
 from tests.support.world import StoppedClock
 
@@ -38,11 +38,11 @@ def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> StoreH
 
 
 @pytest.fixture
-def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> Leftovers:
+def leftovers(harness: StoreHarness, request: pytest.FixtureRequest) -> ExpiredRows:
     """The purge of the same store."""
     if isinstance(harness.store, MemoryStore):
-        return MemoryLeftovers(harness.store)
-    return PostgresLeftovers(request.getfixturevalue("database"))
+        return MemoryExpiredRows(harness.store)
+    return PostgresExpiredRows(request.getfixturevalue("database"))
 
 
 @pytest.fixture

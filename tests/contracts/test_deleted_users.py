@@ -8,16 +8,16 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.postgres.database import Database
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
-from application.ports import Leftovers
+from application.ports import ExpiredRows
 from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
-from domain.retention import Leftover
+from domain.retention import RetentionCategory
 from domain.role import Role
 from domain.session import ENDED, EndReason
 from domain.user import NO_PASSWORD, User
@@ -43,11 +43,11 @@ async def restored_user(harness: StoreHarness, user: User, *, email: str = ADA) 
         return await work.users.restore(user.id, email=email, now=LATER)
 
 
-async def purge(leftovers: Leftovers, *, limit: int = 1000) -> list[int]:
+async def purge(leftovers: ExpiredRows, *, limit: int = 1000) -> list[int]:
     """The number of rows that each batch removed."""
     changed, after = [], None
     while True:
-        found = await leftovers.clear(Leftover.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
+        found = await leftovers.purge(RetentionCategory.DELETED_USER, now=NOW + WEEK, after=after, limit=limit)
         changed.append(found.removed)
         after = found.last
         if after is None:
@@ -232,7 +232,7 @@ async def remaining_of(harness: StoreHarness, user: User) -> tuple[int, int, int
 
 @pytest.mark.parametrize("limit", [1, 3, 4, 1000])
 async def test_the_history_of_a_deleted_user_is_purged_in_batches(
-    harness: StoreHarness, leftovers: Leftovers, limit: int
+    harness: StoreHarness, leftovers: ExpiredRows, limit: int
 ) -> None:
     bob = await harness.user("bob@example.org")
     await add_history(harness, bob, times=2)
@@ -250,17 +250,19 @@ async def test_the_history_of_a_deleted_user_is_purged_in_batches(
     assert await purge(leftovers) == [0]
 
 
-async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_deletion_that_can_be_undone_is_not_purged(harness: StoreHarness, leftovers: ExpiredRows) -> None:
     user = await harness.user()
     await add_history(harness, user, times=2)
     await remove(harness, user)
-    found = await leftovers.clear(Leftover.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99)
+    found = await leftovers.purge(
+        RetentionCategory.DELETED_USER, now=UNTIL - timedelta(seconds=1), after=None, limit=99
+    )
     assert (found.removed, found.last) == (0, None)
     assert await remaining_of(harness, user) == (2, 2, 2)
     assert await restored_user(harness, user) is not None
 
 
-async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, leftovers: ExpiredRows) -> None:
     user = await harness.user()
     admin = AuditEvent.of(EventType.DELETED, user.id, id=new_id(), now=NOW, by=new_id(), client_info=THERE)
     async with harness.begin() as work:
@@ -271,7 +273,7 @@ async def test_ip_address_of_the_deleting_admin_stays(harness: StoreHarness, lef
         assert list(await work.events.page(user.id, limit=9, after=None)) == [admin]
 
 
-async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarness, leftovers: ExpiredRows) -> None:
     user = await harness.user()
     await remove(harness, user, undoable=False)
     async with harness.begin() as work:
@@ -287,7 +289,7 @@ async def test_mails_to_the_next_owner_and_queued_mails_stay(harness: StoreHarne
         assert [mail.id for mail in await work.outbox.lease(now=LATER, hold=WEEK, limit=9)] == [owed.id]
 
 
-async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, leftovers: ExpiredRows) -> None:
     user, bob = await harness.user(), await harness.user("bob@example.org")
     changes = [
         EmailChange(
@@ -309,7 +311,7 @@ async def test_email_changes_are_purged_with_their_user(harness: StoreHarness, l
         assert [await work.email_changes.by_id(change.id) for change in changes] == [None, changes[1]]
 
 
-async def test_concurrent_purges_do_not_block_each_other(harness: StoreHarness, leftovers: Leftovers) -> None:
+async def test_concurrent_purges_do_not_block_each_other(harness: StoreHarness, leftovers: ExpiredRows) -> None:
     users = [await harness.user(f"user{number}@example.org") for number in range(5)]
     for user in users:
         await add_history(harness, user, times=3)
@@ -348,7 +350,7 @@ async def test_long_history_is_hidden_at_once_and_purged_in_batches(database: Da
     )
     async with engine.connect() as connection:
         assert tuple((await connection.execute(count)).one()) == (100_000, 50_001)
-    batches = await purge(PostgresLeftovers(database), limit=5000)
+    batches = await purge(PostgresExpiredRows(database), limit=5000)
     assert len(batches) >= 20
     assert max(batches) <= 10_001
     async with engine.connect() as connection:

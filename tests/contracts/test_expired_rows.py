@@ -12,24 +12,24 @@ import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from adapters.memory.expired_rows import MemoryLeftovers
+from adapters.memory.expired_rows import MemoryExpiredRows
 from adapters.memory.revocations import MemoryRevocationStore
 from adapters.memory.session_renewals import MemoryRenewals
 from adapters.memory.unit_of_work import MemoryStore
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.rows import row_of_session
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.tables import sessions
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
-from application.ports import Leftovers
+from application.ports import ExpiredRows
 from domain import retention
 from domain.audit import AuditEvent, EventType
 from domain.client_info import UNKNOWN_CLIENT
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome, MailKind, OutboxMail
-from domain.retention import Leftover
+from domain.retention import RetentionCategory
 from domain.session import ENDED, EndReason, Session
 from domain.user import Provenance, User
 from tests.contracts.conftest import AdvanceTime
@@ -54,7 +54,7 @@ _numbers = count(1)
 
 @dataclass
 class RetentionHarness(StoreHarness):
-    leftovers: Leftovers
+    expired_rows: ExpiredRows
 
 
 @pytest.fixture(params=["memory", "postgres"])
@@ -69,11 +69,11 @@ def harness(request: pytest.FixtureRequest, store_clock: StoppedClock) -> Retent
             PostgresRevocationStore(database),
             blocklist,
             [],
-            PostgresLeftovers(database),
+            PostgresExpiredRows(database),
         )
     memory = MemoryStore(blocklist=blocklist, nudge=lambda _: None, clock=store_clock)
     return RetentionHarness(
-        memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, [], MemoryLeftovers(memory)
+        memory, MemoryRenewals(memory), MemoryRevocationStore(memory), blocklist, [], MemoryExpiredRows(memory)
     )
 
 
@@ -82,8 +82,8 @@ def id_at(at: datetime) -> UUID:
     return UUID(int=lowest(at).int + next(_numbers))
 
 
-async def purge(harness: RetentionHarness, kind: Leftover, *, now: datetime = NOW) -> int:
-    found = await harness.leftovers.clear(kind, now=now, after=None, limit=1000)
+async def purge(harness: RetentionHarness, kind: RetentionCategory, *, now: datetime = NOW) -> int:
+    found = await harness.expired_rows.purge(kind, now=now, after=None, limit=1000)
     assert found.last is None
     return found.removed
 
@@ -131,10 +131,10 @@ async def test_sessions_are_purged_a_day_after_their_end(
         await end_session(harness, await session(harness, user), edge - MOMENT),
     ]
     await advance_time(2 * DAY)
-    assert await purge(harness, Leftover.SESSION) == len(going)
+    assert await purge(harness, RetentionCategory.SESSION) == len(going)
     assert await remaining(harness, [*staying, *going]) == staying
     assert await harness.revocations.min_generations([one.id for one in going]) == {}
-    assert await purge(harness, Leftover.SESSION) == 0
+    assert await purge(harness, RetentionCategory.SESSION) == 0
 
 
 async def test_session_with_a_pending_revocation_is_not_purged(
@@ -143,10 +143,10 @@ async def test_session_with_a_pending_revocation_is_not_purged(
     user = await harness.user()
     unsaid = await end_session(harness, await session(harness, user), NOW - AGES, said=False)
     await advance_time(AGES)
-    assert await purge(harness, Leftover.SESSION) == 0
+    assert await purge(harness, RetentionCategory.SESSION) == 0
     assert await harness.revocations.pending() == {unsaid.id: ENDED}
     await harness.revocations.mark_published({unsaid.id: ENDED})
-    assert await purge(harness, Leftover.SESSION) == 1
+    assert await purge(harness, RetentionCategory.SESSION) == 1
 
 
 async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
@@ -158,10 +158,10 @@ async def test_session_revoked_recently_by_the_database_clock_is_not_purged(
         await work.sessions.revoke_access_tokens(user.id)
     await harness.revocations.mark_published(await harness.revocations.pending())
     await advance_time(DAY - HOUR)
-    assert await purge(harness, Leftover.SESSION) == 0
-    assert await purge(harness, Leftover.SESSION, now=datetime.now(UTC) + AGES) == 0
+    assert await purge(harness, RetentionCategory.SESSION) == 0
+    assert await purge(harness, RetentionCategory.SESSION, now=datetime.now(UTC) + AGES) == 0
     await advance_time(2 * HOUR)
-    assert await purge(harness, Leftover.SESSION) == 1
+    assert await purge(harness, RetentionCategory.SESSION) == 1
     assert await remaining(harness, [expired]) == []
 
 
@@ -175,8 +175,8 @@ async def test_sessions_of_deleted_users_are_purged_like_others(
         await work.users.remove(user.id, now=NOW)
     await harness.revocations.mark_published({nameless.id: ENDED})
     await advance_time(2 * DAY)
-    assert await purge(harness, Leftover.SESSION) == 0
-    assert await purge(harness, Leftover.SESSION, now=NOW + 2 * DAY) == 1
+    assert await purge(harness, RetentionCategory.SESSION) == 0
+    assert await purge(harness, RetentionCategory.SESSION, now=NOW + 2 * DAY) == 1
 
 
 async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(harness: RetentionHarness) -> None:
@@ -189,7 +189,7 @@ async def test_a_purge_continues_at_its_cursor_and_stops_at_the_retention_limit(
     everybody = sorted([*over, alive], key=lambda one: one.id)
     after, removed = None, []
     for start in (0, 2, 4, 6):
-        found = await harness.leftovers.clear(Leftover.SESSION, now=NOW, after=after, limit=2)
+        found = await harness.expired_rows.purge(RetentionCategory.SESSION, now=NOW, after=after, limit=2)
         batch = everybody[start : start + 2]
         assert found.last == (batch[-1].id if batch else None)
         after = found.last
@@ -208,7 +208,7 @@ async def test_a_session_refreshed_during_a_purge_is_kept(harness: RetentionHarn
             return await harness.renewals.advance(alive.id, generation=1, now=NOW, lifetimes=LIFETIMES)
 
         async def clear() -> object:
-            return await purge(harness, Leftover.SESSION)
+            return await purge(harness, RetentionCategory.SESSION)
 
         renewed, removed, again = await run_concurrently([renew, clear, clear])
         assert renewed is not None
@@ -220,7 +220,7 @@ async def test_concurrent_purges_remove_each_row_once(harness: RetentionHarness)
     user = await harness.user()
     over = [await session(harness, user, expires_at=NOW - 2 * DAY) for _ in range(50)]
     alive = await session(harness, user)
-    removed = await run_concurrently([lambda: purge(harness, Leftover.SESSION)] * 5)
+    removed = await run_concurrently([lambda: purge(harness, RetentionCategory.SESSION)] * 5)
     assert sum(removed) == len(over)
     assert await remaining(harness, [*over, alive]) == [alive]
 
@@ -255,7 +255,7 @@ async def test_settled_mails_are_purged_and_parked_ones_later(harness: Retention
         (parked - MOMENT, DeliveryOutcome.PARKED),
     ):
         await add_mail(harness, at, outcome)
-    assert await purge(harness, Leftover.MAIL) == 3
+    assert await purge(harness, RetentionCategory.MAIL) == 3
     reader = User(id=UUID(int=1), email="", username=None, password_hash="", created_at=NOW)
     async with harness.begin() as work:
         kept = {mail.id for mail in await work.outbox.page(reader, limit=99, after=None)}
@@ -277,7 +277,7 @@ async def test_import_digests_are_kept_while_an_import_may_be_repeated(
     ]
     async with harness.begin() as work:
         assert len(await work.users.bulk_insert(users, now=NOW)) == 3
-    assert await purge(harness, Leftover.ARRIVAL) == 1
+    assert await purge(harness, RetentionCategory.ARRIVAL) == 1
     async with harness.begin() as work:
         assert await work.users.previously_imported([user.email for user in users]) == {
             users[1].email,
@@ -307,9 +307,9 @@ async def test_idle_unverified_user_is_purged_with_their_ip_addresses(harness: R
     user = await add_unverified_user(harness)
     old = await end_session(harness, await session(harness, user), NOW - retention.CLAIM)
     expired = await session(harness, user, expires_at=NOW - MOMENT)
-    assert await purge(harness, Leftover.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.CLAIM) == 1
     assert await harness.load_user(user.id) is None
-    assert await purge(harness, Leftover.DELETED_USER) > 0
+    assert await purge(harness, RetentionCategory.DELETED_USER) > 0
     for one in (old, expired):
         kept = await harness.load_session(one.id)
         assert (kept.user_id, kept.client_info) == (None, UNKNOWN_CLIENT)
@@ -325,7 +325,7 @@ async def test_recent_activity_keeps_an_unverified_user(harness: RetentionHarnes
     async with harness.begin() as work:
         for user, at in ((used, edge), (idle, edge - MOMENT)):
             await work.events.add(AuditEvent.of(EventType.LOGGED_IN, user.id, id=id_at(at), now=at))
-    assert await purge(harness, Leftover.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.CLAIM) == 1
     assert [await harness.load_user(user.id) for user in (young, used, idle)] == [young, used, None]
 
 
@@ -336,7 +336,7 @@ async def test_logged_in_verified_or_disabled_users_are_kept(harness: RetentionH
     async with harness.begin() as work:
         await work.users.verify_email(proven.id, credential_version=1, now=NOW)
         await work.users.set_disabled(banned.id, True, now=NOW - AGES)
-    assert await purge(harness, Leftover.CLAIM) == 0
+    assert await purge(harness, RetentionCategory.CLAIM) == 0
 
 
 @pytest.mark.parametrize("provenance", [Provenance.OPERATOR, Provenance.IMPORT])
@@ -344,8 +344,8 @@ async def test_created_and_imported_users_without_events_are_kept(
     harness: RetentionHarness, provenance: Provenance
 ) -> None:
     user = await add_unverified_user(harness, provenance=provenance)
-    assert await purge(harness, Leftover.EVENT) == 1
-    assert await purge(harness, Leftover.CLAIM) == 0
+    assert await purge(harness, RetentionCategory.EVENT) == 1
+    assert await purge(harness, RetentionCategory.CLAIM) == 0
     assert await harness.load_user(user.id) == user
 
 
@@ -355,8 +355,11 @@ async def test_evicted_users_without_events_are_kept(harness: RetentionHarness) 
     async with harness.begin() as work:
         displaced = await work.users.evict_from_email(user.id, to=change.new_email)
         await work.events.add(AuditEvent.of(EventType.EMAIL_LOST, user.id, id=id_at(NOW - AGES), now=NOW - AGES))
-    assert await purge(harness, Leftover.EVENT) == 2
-    assert [await purge(harness, kind) for kind in (Leftover.ADDRESS_CHANGE, Leftover.CLAIM)] == [0, 0]
+    assert await purge(harness, RetentionCategory.EVENT) == 2
+    assert [await purge(harness, kind) for kind in (RetentionCategory.ADDRESS_CHANGE, RetentionCategory.CLAIM)] == [
+        0,
+        0,
+    ]
     assert await harness.load_user(user.id) == displaced
 
 
@@ -368,7 +371,7 @@ async def test_an_unverified_user_with_a_recent_link_is_kept(harness: RetentionH
     async with harness.begin() as work:
         for user, at in ((asking, NOW - retention.LINK), (idle, NOW - retention.LINK - MOMENT)):
             await work.outbox.add(OutboxMail.queued(MailKind.VERIFY, user.email, id=id_at(at), now=at))
-    assert await purge(harness, Leftover.CLAIM) == 1
+    assert await purge(harness, RetentionCategory.CLAIM) == 1
     assert [await harness.load_user(user.id) for user in (asking, idle)] == [asking, None]
 
 
@@ -382,7 +385,7 @@ async def test_login_during_a_purge_finds_the_user_or_fails(harness: RetentionHa
                 return await work.sessions.open(entering, credential_version=1, event=login_event(entering))
 
         async def clear() -> object:
-            return await purge(harness, Leftover.CLAIM)
+            return await purge(harness, RetentionCategory.CLAIM)
 
         doings: list[Callable[[], Awaitable[object]]] = [clear, enter, clear] if number % 2 else [enter, clear]
         entered = (await run_concurrently(doings))[number % 2]
@@ -403,7 +406,7 @@ async def test_link_used_during_a_purge_verifies_or_fails(harness: RetentionHarn
                 return await work.users.verify_email(user.id, credential_version=1, now=NOW)
 
         async def clear() -> object:
-            return await purge(harness, Leftover.CLAIM)
+            return await purge(harness, RetentionCategory.CLAIM)
 
         _, proof, _ = await run_concurrently([clear, prove, clear])
         assert proof is not None
@@ -436,7 +439,7 @@ async def test_email_changes_are_purged_unless_their_user_is_evicted(harness: Re
         await add_email_change(harness, user, edge - timedelta(milliseconds=1)),
     )
     theirs = await add_email_change(harness, displaced, NOW - AGES)
-    assert await purge(harness, Leftover.ADDRESS_CHANGE) == 1
+    assert await purge(harness, RetentionCategory.ADDRESS_CHANGE) == 1
     async with harness.begin() as work:
         assert list(await work.email_changes.by_user(user.id)) == [young]
         assert list(await work.email_changes.by_user(displaced.id)) == [theirs]
@@ -451,7 +454,7 @@ async def test_events_are_purged_after_their_retention_period(harness: Retention
         for subject in (user.id, id_at(NOW)):
             for action in (EventType.LOGGED_IN, EventType.CREATED):
                 await work.events.add(AuditEvent.of(action, subject, id=id_at(at), now=at))
-    assert await purge(harness, Leftover.EVENT) == 4
+    assert await purge(harness, RetentionCategory.EVENT) == 4
     async with harness.begin() as work:
         assert list(await work.events.page(user.id, limit=9, after=None)) == [young]
 
@@ -477,9 +480,12 @@ async def test_locked_rows_are_skipped_without_waiting(harness: RetentionHarness
         for table, id in (("sessions", over[1].id), ("users", claims[1].id)):
             await holding.execute(text(f"SELECT 1 FROM {table} WHERE id = :id FOR NO KEY UPDATE"), {"id": id})
         with anyio.fail_after(30):
-            assert [await purge(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [2, 2]
+            assert [await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.CLAIM)] == [
+                2,
+                2,
+            ]
     assert await remaining(harness, over) == [over[1]]
-    assert [await purge(harness, kind) for kind in (Leftover.SESSION, Leftover.CLAIM)] == [1, 1]
+    assert [await purge(harness, kind) for kind in (RetentionCategory.SESSION, RetentionCategory.CLAIM)] == [1, 1]
 
 
 @pytest.mark.parametrize("harness", ["postgres"], indirect=True)
@@ -489,7 +495,9 @@ async def test_login_between_check_and_removal_keeps_the_user(
     user, idle = await add_unverified_user(harness), await add_unverified_user(harness)
     async with other_engine.begin() as connection:
         await connection.execute(text("LOCK TABLE users IN EXCLUSIVE MODE"))  # blocks other row locks, but not reads
-        clearing = asyncio.create_task(harness.leftovers.clear(Leftover.CLAIM, now=NOW, after=None, limit=10))
+        clearing = asyncio.create_task(
+            harness.expired_rows.purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=10)
+        )
         await waited_for(other_engine, connection)
         await connection.execute(insert(sessions).values(row_of_session(new_session(user))))
     assert (await clearing).removed == 1

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres.database import Database
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.outbox_backlog import Backlog, PostgresBacklog
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
@@ -24,7 +24,7 @@ from adapters.postgres.user_lookup import PostgresUserLookup
 from application.repositories import EMAIL_KEY, USERNAME_KEY, PageCursor
 from domain.email_change import EmailChange
 from domain.outbox import DeliveryOutcome
-from domain.retention import Leftover
+from domain.retention import RetentionCategory
 from domain.role import Role
 from domain.session import EndReason
 from domain.user import User
@@ -371,21 +371,23 @@ async def test_history_of_deleted_users_is_read_by_index(probe: PlanProbe) -> No
         for user in users:
             await work.users.remove(user.id, now=NOW)
     probe.recorder.take()
-    found = await PostgresLeftovers(probe.database).clear(Leftover.DELETED_USER, now=NOW, after=None, limit=200)
+    found = await PostgresExpiredRows(probe.database).purge(
+        RetentionCategory.DELETED_USER, now=NOW, after=None, limit=200
+    )
     assert found.removed >= 200
     assert by_index(await probe.plans(but="deletions"))  # a table of a few rows, which is read by a sequential scan
 
 
 async def test_expired_rows_are_found_along_the_primary_key(probe: PlanProbe) -> None:
-    leftovers = PostgresLeftovers(probe.database)
+    leftovers = PostgresExpiredRows(probe.database)
     async with probe.engine.begin() as connection:
         for statement in OLD:
             await connection.execute(text(statement), {"now": NOW, "many": MANY})
         await connection.execute(text("ANALYZE users, events, address_changes, mails, arrivals"))
     probe.recorder.take()
-    for kind in (kind for kind in Leftover if kind is not Leftover.DELETED_USER):
+    for kind in (kind for kind in RetentionCategory if kind is not RetentionCategory.DELETED_USER):
         # Ids are random here, so only a late time makes many of them old.
         for now in (NOW, NOW.replace(year=9000)):
-            found = await leftovers.clear(kind, now=now, after=UUID(int=1 << 124), limit=200)
+            found = await leftovers.purge(kind, now=now, after=UUID(int=1 << 124), limit=200)
             assert (found.removed > 0) is (now > NOW), kind
     assert by_index(await probe.plans())

@@ -10,12 +10,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from adapters.memory.revocations import MemoryBlocklist
 from adapters.postgres import expired_rows
 from adapters.postgres.database import Database
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.tables import events, users
 from adapters.postgres.unit_of_work import PostgresStore
 from adapters.uuid7 import lowest
 from domain.audit import EventType
-from domain.retention import Cleared, Leftover
+from domain.retention import PurgeResult, RetentionCategory
 from domain.user import Provenance
 from tests.support.store_harness import NOW, new_id
 
@@ -75,7 +75,7 @@ async def test_import_recognizes_imported_users(store: PostgresStore, engine: As
 
 async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngine, database: Database) -> None:
     ids = {action: await inserted_by_old_release(engine, action) for action in ROWS}
-    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
     assert purged.removed == 1  # the registration
     for action, user_id in ids.items():
         assert await recorded(engine, user_id) == ROWS[action]
@@ -83,12 +83,12 @@ async def test_purge_records_the_provenance_before_it_removes(engine: AsyncEngin
 
 async def test_purge_records_batch_after_batch_before_it_removes(engine: AsyncEngine, database: Database) -> None:
     ids = [await inserted_by_old_release(engine, action) for action in ROWS]
-    leftovers, start = PostgresLeftovers(database), UUID(int=0)
+    leftovers, start = PostgresExpiredRows(database), UUID(int=0)
     after, purged = None, []
     for _ in range(4):
-        purged.append(await leftovers.clear(Leftover.CLAIM, now=NOW, after=after, limit=1))
+        purged.append(await leftovers.purge(RetentionCategory.CLAIM, now=NOW, after=after, limit=1))
         after = purged[-1].last
-    assert purged == [*[Cleared(0, start)] * 3, Cleared(1, ids[0])]
+    assert purged == [*[PurgeResult(0, start)] * 3, PurgeResult(1, ids[0])]
 
 
 async def test_purge_spares_users_of_unknown_provenance(
@@ -100,7 +100,7 @@ async def test_purge_spares_users_of_unknown_provenance(
     monkeypatch.setattr(expired_rows, "fill_in", record_nothing)
     for action in ROWS:
         await inserted_by_old_release(engine, action)
-    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
     assert purged.removed == 0
 
 
@@ -108,8 +108,8 @@ async def test_purge_records_a_locked_user_once_it_is_free(engine: AsyncEngine, 
     user_id = await inserted_by_old_release(engine, EventType.IMPORTED)
     async with engine.begin() as other:
         await other.execute(select(users).where(users.c.id == user_id).with_for_update())
-        purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+        purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
         assert purged.removed == 0
     assert await recorded(engine, user_id) == (None, None)
-    purged = await PostgresLeftovers(database).clear(Leftover.CLAIM, now=NOW, after=None, limit=100)
+    purged = await PostgresExpiredRows(database).purge(RetentionCategory.CLAIM, now=NOW, after=None, limit=100)
     assert (purged.removed, await recorded(engine, user_id)) == (0, ROWS[EventType.IMPORTED])

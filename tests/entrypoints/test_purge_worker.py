@@ -8,11 +8,11 @@ import anyio
 import pytest
 
 from adapters.uuid7 import lowest
-from application.maintenance.keep_house import KeepHouse
-from application.ports import Leftovers
+from application.maintenance.purge_expired import PurgeExpired
+from application.ports import ExpiredRows
 from domain import retention
 from domain.refusals import unavailable
-from domain.retention import Cleared, Leftover
+from domain.retention import PurgeResult, RetentionCategory
 from entrypoints.settings import LONGEST_ACCESS
 from entrypoints.worker.purge_worker import PurgeWorker
 from tests.support.service import PASSWORD, Service, eventually
@@ -21,24 +21,24 @@ from tests.support.sweeping import fetch
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-class FakeExpiredRows(Leftovers):
+class FakeExpiredRows(ExpiredRows):
     """Two rows of each kind, of which the first cannot be reached the first time."""
 
     def __init__(self) -> None:
-        self.asked: list[tuple[Leftover, UUID | None]] = []
+        self.asked: list[tuple[RetentionCategory, UUID | None]] = []
         self.rounds = asyncio.Event()
 
-    async def clear(self, kind: Leftover, *, now: datetime, after: UUID | None, limit: int) -> Cleared:
+    async def purge(self, kind: RetentionCategory, *, now: datetime, after: UUID | None, limit: int) -> PurgeResult:
         self.asked.append((kind, after))
         if len(self.asked) in {2, 3}:
             raise unavailable("The database")
-        if kind is list(Leftover)[-1] and after is not None:
+        if kind is list(RetentionCategory)[-1] and after is not None:
             self.rounds.set()
-        return Cleared(1, lowest(NOW) if after is None else None)
+        return PurgeResult(1, lowest(NOW) if after is None else None)
 
 
 def purge_worker(expired_rows: FakeExpiredRows, *, pass_pause: float = 3600) -> PurgeWorker:
-    purge = KeepHouse(leftovers=expired_rows, clock=lambda: NOW)
+    purge = PurgeExpired(expired_rows=expired_rows, clock=lambda: NOW)
     return PurgeWorker(purge, batch_pause=0, pass_pause=pass_pause, error_pause=0)
 
 
@@ -51,7 +51,7 @@ async def test_a_batch_that_failed_comes_again_and_then_all_others_in_turn() -> 
         await expired_rows.rounds.wait()
         worker.stop()
         await working
-    first, *others = Leftover
+    first, *others = RetentionCategory
     failed = [(first, lowest(NOW))] * 2
     once = [(first, None), (first, lowest(NOW))]
     assert expired_rows.asked == [
@@ -86,7 +86,7 @@ async def test_purge_starts_again_after_a_pause() -> None:
             expired_rows.rounds.clear()
         worker.stop()
         await working
-    assert expired_rows.asked.count((next(iter(Leftover)), None)) >= 3
+    assert expired_rows.asked.count((next(iter(RetentionCategory)), None)) >= 3
 
 
 def test_ended_sessions_are_kept_longer_than_any_token() -> None:

@@ -195,7 +195,7 @@ class Theft(RuleBasedStateMachine):
     def clean_up(self) -> None:
         spot: Any = None
         while True:
-            _, spot = self.do(self.world.keep_house(spot) if spot else self.world.keep_house())
+            _, spot = self.do(self.world.purge_expired(spot) if spot else self.world.purge_expired())
             if spot is None:
                 return
 

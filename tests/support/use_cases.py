@@ -12,7 +12,7 @@ import pytest
 
 from adapters.memory.hasher import MemoryHasher
 from adapters.no_rate_limiter import NoRateLimiter
-from application.maintenance.keep_house import START
+from application.maintenance.purge_expired import FIRST_BATCH
 from application.ports import PasswordMatch
 from domain.audit import EventType
 from domain.email_change import EmailChange
@@ -103,9 +103,9 @@ async def reset_by_mail(world: World, email: str, password: str) -> None:
 
 async def purge(world: World) -> None:
     """What the worker does in its quiet hours, once."""
-    spot = START
+    spot = FIRST_BATCH
     while True:
-        _, following = await world.keep_house(spot)
+        _, following = await world.purge_expired(spot)
         if following is None:
             return
         spot = following

@@ -10,7 +10,7 @@ from uuid import UUID
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from adapters.mail.jinja_composer import JinjaComposer
-from adapters.memory.expired_rows import MemoryLeftovers
+from adapters.memory.expired_rows import MemoryExpiredRows
 from adapters.memory.hasher import MemoryHasher
 from adapters.memory.mailer import MemoryMailer
 from adapters.memory.revocations import MemoryBlocklist, MemoryRevocationStore
@@ -20,7 +20,7 @@ from adapters.memory.user_lookup import MemoryUserLookup
 from adapters.memory_rate_limiter import MemoryRateLimiter
 from adapters.no_rate_limiter import NoRateLimiter
 from adapters.postgres.database import Database
-from adapters.postgres.expired_rows import PostgresLeftovers
+from adapters.postgres.expired_rows import PostgresExpiredRows
 from adapters.postgres.revocations import PostgresRevocationStore
 from adapters.postgres.session_renewals import PostgresRenewals
 from adapters.postgres.unit_of_work import PostgresStore
@@ -60,8 +60,8 @@ from application.mail.limit_mail import LimitMail
 from application.mail.list_parked_mails import ListParkedMails
 from application.mail.mail_queue import MailQueue
 from application.mail.redrive_mail import RedriveMail
-from application.maintenance.keep_house import KeepHouse
-from application.ports import Leftovers, RateLimiter, UserLookup
+from application.maintenance.purge_expired import PurgeExpired
+from application.ports import ExpiredRows, RateLimiter, UserLookup
 from application.profile.change_email import ChangeEmail
 from application.profile.change_username import ChangeUsername
 from application.profile.confirm_email import ConfirmEmail
@@ -134,12 +134,12 @@ class World:
         store: MemoryStore | PostgresStore = self.store
         self.renewals: Renewals = MemoryRenewals(self.store)
         self.user_lookup: UserLookup = MemoryUserLookup(self.store)
-        self.leftovers: Leftovers = MemoryLeftovers(self.store)
+        self.expired_rows: ExpiredRows = MemoryExpiredRows(self.store)
         revocations: RevocationStore = self.revocation_store
         if database is not None:
             store = PostgresStore(database, blocklist=self.blocklist, nudge=self.nudged.extend)
             self.renewals, self.user_lookup = PostgresRenewals(database), PostgresUserLookup(database)
-            self.leftovers, revocations = PostgresLeftovers(database), PostgresRevocationStore(database)
+            self.expired_rows, revocations = PostgresExpiredRows(database), PostgresRevocationStore(database)
         self.revocations = CachedRevocationCheck(self.blocklist, revocations)
         self.begin, self.autocommit = store.begin, store.autocommit
         self.new_id = uuid7
@@ -199,7 +199,7 @@ class World:
         self.import_users = use_case(ImportUsers)
         self.grant_role = use_case(GrantRole)
         self.deliver_mail = use_case(DeliverMail, report=self._report)
-        self.keep_house = use_case(KeepHouse)
+        self.purge_expired = use_case(PurgeExpired)
         self.list_parked_mails = use_case(ListParkedMails)
         self.redrive_mail = use_case(RedriveMail)
         self.add_client = use_case(AddClient)
