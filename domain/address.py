@@ -43,7 +43,7 @@ _BESIDE_RESERVED = frozenset(_FILLERS.split())
 _LAST_LABELS = frozenset(_ZONES.split())
 
 
-def normal_email(text: str, *, field: str = "email") -> str:
+def normalize_email(text: str, *, field: str = "email") -> str:
     """Return the address in lower case, without surrounding white space. Raises `email_invalid` for `field`.
 
     Accepts a dot-atom (RFC 5322 section 3.2.3) at a domain of two labels or more. Only ASCII is accepted, so that no
@@ -55,17 +55,17 @@ def normal_email(text: str, *, field: str = "email") -> str:
         raise Refusal(ErrorCode.EMAIL_INVALID, _NOT_ASCII, field=field)
     if len(text) > 254 or not text.isascii():
         raise _email_invalid(field)
-    address = text.lower()
-    local, _, domain = address.rpartition("@")
+    email = text.lower()
+    local, _, domain = email.rpartition("@")
     labels = domain.split(".")
     if len(local) > 64 or not _LOCAL.fullmatch(local):
         raise _email_invalid(field)
     if len(labels) < 2 or labels[-1].isdigit() or not all(map(_LABEL.fullmatch, labels)):
         raise _email_invalid(field)
-    return address
+    return email
 
 
-def normal_username(text: str) -> str:
+def normalize_username(text: str) -> str:
     """Return the username as typed, without surrounding white space. Comparisons ignore case.
 
     Raises `username_invalid`. A username contains no @, so a login is either an address or a username.
@@ -81,13 +81,13 @@ def normal_username(text: str) -> str:
     return text
 
 
-def chosen_username(text: str, *, product: str = "") -> str:
-    """Like `normal_username`, for a name that a user chooses: it must not look like the service, the `product` or a
-    domain. Raises `username_invalid`.
+def accept_username(text: str, *, product: str = "") -> str:
+    """Like `normalize_username`, for a name that a user chooses: it must not look like the service, the `product` or
+    a domain. Raises `username_invalid`.
 
     Operators may create users with such names, and logins accept them.
     """
-    username = normal_username(text)
+    username = normalize_username(text)
     if _is_reserved(username.lower(), product):
         raise Refusal(ErrorCode.USERNAME_INVALID, "This username is reserved. Choose another.", field="username")
     if _is_domain(username.lower()):

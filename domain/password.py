@@ -37,7 +37,7 @@ _DETAILS = {
 }
 
 
-def normal(text: str) -> str:
+def normalize_password(text: str) -> str:
     """The password in NFC (NIST SP 800-63B-4). It is normalized both when it is set and when it is verified.
 
     A text that is too long for a password is returned unchanged, because normalizing it takes quadratic time.
@@ -53,7 +53,7 @@ _TAGS = range(0xE0020, 0xE0080)
 """Format characters in the emoji flags of regions."""
 
 
-def insist_on_typable(text: str, *, field: str = "password") -> None:
+def require_typable(text: str, *, field: str = "password") -> None:
     """Raises `password_weak` with the reason `untypable` for a character that cannot be typed at a login (RFC 8265
     section 4.2). For passwords from a file or a pipe, which contain such characters by accident."""
     for char in text:
@@ -72,7 +72,7 @@ _SPACED, _SPACED_RATE = 7.5, 0.5
 than words with separators (`_SPACED`), which count as a passphrase. Four uncommon words take more than 12."""
 
 
-class Guesses(Protocol):
+class GuessEstimator(Protocol):
     def __call__(self, text: str, /, *, enough: float) -> float:
         """The log10 of the guesses that find `text`, which is in lower case. Counting may stop at `enough`."""
         ...
@@ -95,21 +95,25 @@ class PasswordPolicy:
     max_length: int = 128
     product: str = "latchkey"
     common: Callable[[str], bool]
-    guesses: Guesses = _always_enough
+    guesses: GuessEstimator = _always_enough
     breached: Callable[[str], bool] = _never
 
     def accept(self, text: str, *, email: str = "", username: str | None = None, field: str = "password") -> str:
         """Return the password in NFC. Raises `password_weak` with the reason too_short, too_long, common, repeated,
         sequence, context or breached.
         """
-        password = normal(text)
+        password = normalize_password(text)
         # Lone surrogates are not UTF-8; refusing them is the task of the code that decodes the request.
         size = len(password.encode("utf-8", "surrogatepass"))
         if len(text) > _MOST_TYPED or len(password) > self.max_length or size > _MOST_BYTES:
             raise _weak("too_long", f"A password must have at most {self.max_length} characters.", field)
         if len(password) < self.min_length:
             raise _weak("too_short", f"A password must have at least {self.min_length} characters.", field)
-        known = {*_words(email), *_words(username or ""), *re.split(r"[\W_]+", normal(self.product).casefold())}
+        known = {
+            *_words(email),
+            *_words(username or ""),
+            *re.split(r"[\W_]+", normalize_password(self.product).casefold()),
+        }
         if reason := self._reason(password, known):
             raise _weak("common" if reason == "guessable" else reason, _DETAILS[reason], field)
         if self.breached(password):

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from anyio.lowlevel import checkpoint
 
 from application.ports import Hasher, PasswordMatch
-from domain.password import normal
+from domain.password import normalize_password
 
 
 class MemoryHasher(Hasher):
@@ -47,7 +47,7 @@ class MemoryHasher(Hasher):
 
 
 def _digest(password: str) -> str:
-    return hashlib.sha256(normal(password).encode("utf-8", "surrogatepass")).hexdigest()
+    return hashlib.sha256(normalize_password(password).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _salt(text: str) -> str:

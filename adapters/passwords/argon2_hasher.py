@@ -22,7 +22,7 @@ from adapters.passwords.hashing_threads import cancel_when_hung_up, is_cancelled
 from adapters.passwords.same_salt import find_match, salt_of, with_same_salt
 from adapters.passwords.stored_hash import StoredHash, wrap
 from application.ports import Hasher, PasswordMatch
-from domain.password import normal
+from domain.password import normalize_password
 from domain.refusals import ErrorCode, Refusal
 
 T = TypeVar("T")
@@ -79,7 +79,9 @@ class Argon2Hasher(Hasher):
 
     async def hash(self, password: str, *, like: str | None = None) -> str:
         salt = salt_of(like) if like is not None and like.startswith(self._ours) else None
-        return await self._run(lambda: self._argon2.hash(_encoded(normal(password)), salt=salt), self._pool)
+        return await self._run(
+            lambda: self._argon2.hash(_encoded(normalize_password(password)), salt=salt), self._pool
+        )
 
     async def verify(self, password: str, password_hash: str | None, *others: str) -> PasswordMatch:
         """An unknown hash never matches, and costs as much as a wrong password."""
@@ -150,7 +152,7 @@ class Argon2Hasher(Hasher):
 
     def _verify(self, password: str, password_hash: str | None) -> PasswordMatch:
         stored = StoredHash.parse(password_hash or "")
-        normalized = normal(password)
+        normalized = normalize_password(password)
         if stored is None:
             self._burn_time(_encoded(normalized))
             return PasswordMatch(matches=False)
@@ -161,7 +163,7 @@ class Argon2Hasher(Hasher):
         return PasswordMatch(matches=False)
 
     def _verify_any(self, password: str, password_hash: str, others: Sequence[tuple[int, str]]) -> PasswordMatch:
-        place = find_match(_encoded(normal(password)), password_hash, others)
+        place = find_match(_encoded(normalize_password(password)), password_hash, others)
         return PasswordMatch(matches=False) if place is None else PasswordMatch(matches=True, index=place)
 
     def _matches(self, secret: bytes, stored: StoredHash) -> bool:

@@ -6,10 +6,10 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email, normal_username
+from domain.address import normalize_email, normalize_username
 from domain.audit import EventType
 from domain.outbox import MailKind
-from domain.password import PasswordPolicy, insist_on_typable
+from domain.password import PasswordPolicy, require_typable
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
@@ -39,19 +39,19 @@ class CreateUser:
         `password_hash` is required; the hash is stored unchanged. Raises `email_invalid`, `username_invalid`,
         `password_weak`, or `forbidden` if another user verifies the address at the same moment.
         """
-        address = normal_email(email)
-        name = None if username is None else normal_username(username)
+        email = normalize_email(email)
+        name = None if username is None else normalize_username(username)
         if password_hash is None:
-            insist_on_typable(password or "")
-            secret = self.policy.accept(password or "", email=address, username=name)
+            require_typable(password or "")
+            secret = self.policy.accept(password or "", email=email, username=name)
             password_hash = await self.hasher.hash(secret)
         now = self.clock()
         user = User.created_by_operator(
-            id=self.new_id(), email=address, username=name, password_hash=password_hash, role=role, now=now
+            id=self.new_id(), email=email, username=name, password_hash=password_hash, role=role, now=now
         )
         async with self.begin() as work:
             name_owner = None if name is None else await work.users.by_username(name)
-            email_owner = await work.users.by_email(address)
+            email_owner = await work.users.by_email(email)
             if any(other is not None and other.verified for other in (name_owner, email_owner)):
                 return None
             await work.users.add(user)
@@ -65,5 +65,5 @@ class CreateUser:
                         "Another user has just verified this address. Find them with `users find`.",
                     )
                 return proven.user
-            await self.mail.queue(work, MailKind.VERIFY, address, user_id=user.id)
+            await self.mail.queue(work, MailKind.VERIFY, email, user_id=user.id)
         return user

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import locked_user
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email
+from domain.address import normalize_email
 from domain.refusals import ErrorCode, Refusal
 from domain.role import Role
 from domain.user import User
@@ -18,9 +18,9 @@ class GrantRole:
 
     async def __call__(self, *, email: str, role: Role) -> User:
         """Raises `not_found`, `not_verified` or `last_admin`."""
-        address = normal_email(email)
+        email = normalize_email(email)
         async with self.begin() as work:
-            user = await locked_user(work, address)
+            user = await locked_user(work, email)
             if not user.verified:
                 raise Refusal(
                     ErrorCode.NOT_VERIFIED,

@@ -8,7 +8,7 @@ from uuid import UUID
 from application.audit import Audit
 from application.ports import Clock, Hasher, NewId
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email, normal_username
+from domain.address import normalize_email, normalize_username
 from domain.audit import AuditEvent, EventType
 from domain.refusals import Refusal
 from domain.role import Role
@@ -94,7 +94,7 @@ class ImportUsers:
         rows_by_email: dict[str, ImportRow] = {}
         for row in rows:
             try:
-                email = normal_email(row.email)
+                email = normalize_email(row.email)
             except Refusal as refusal:
                 remarks.append(ImportIssue(row.line, refusal.detail))
                 continue
@@ -159,7 +159,7 @@ def _was_imported_from(row: ImportRow, user: User, *, since: datetime) -> bool:
 
 def _usable(username: str | None) -> str | None:
     try:
-        return normal_username(username) if username else None
+        return normalize_username(username) if username else None
     except Refusal:
         return None
 

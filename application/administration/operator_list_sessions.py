@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from application.administration.operator_lookup import named_user
 from application.ports import Clock
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email
+from domain.address import normalize_email
 from domain.session import Session
 
 
@@ -17,7 +17,7 @@ class OperatorListSessions:
 
     async def __call__(self, *, email: str) -> Sequence[Session]:
         """Return the live sessions, newest first. Raises `not_found`."""
-        address = normal_email(email)
+        email = normalize_email(email)
         async with self.begin() as work:
-            user = await named_user(work, address)
+            user = await named_user(work, email)
             return await work.sessions.alive(user.id, now=self.clock())

@@ -3,7 +3,7 @@
 from uuid import UUID
 
 from application.repositories import UnitOfWork
-from domain.address import normal_email, normal_username
+from domain.address import normalize_email, normalize_username
 from domain.refusals import ErrorCode, Refusal, user_not_found
 from domain.user import User
 
@@ -21,9 +21,9 @@ async def named_user(work: UnitOfWork, who: str) -> User:
     if user_id is not None:
         user = await work.users.by_id(user_id)
     elif "@" in who:
-        user = await work.users.by_email(normal_email(who))
+        user = await work.users.by_email(normalize_email(who))
     else:
-        user = await work.users.by_username(normal_username(who))
+        user = await work.users.by_username(normalize_username(who))
     if user is None:
         raise user_not_found()
     return user

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.administration.manage_user import ManageUser
 from application.administration.operator_lookup import named_user
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email
+from domain.address import normalize_email
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class OperatorRevokeSessions:
 
     async def __call__(self, *, email: str) -> int:
         """Return the number of ended sessions. Raises `not_found`."""
-        address = normal_email(email)
+        email = normalize_email(email)
         async with self.begin() as work:
-            user = await named_user(work, address)
+            user = await named_user(work, email)
             return await self.manage.end_sessions(work, user.id)

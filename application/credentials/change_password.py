@@ -11,7 +11,7 @@ from application.sessions.issue_tokens import IssueTokens
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import MailKind
-from domain.password import PasswordPolicy, normal
+from domain.password import PasswordPolicy, normalize_password
 from domain.rate_limit_buckets import user_bucket
 from domain.rate_limits import Limit
 from domain.refusals import ErrorCode, InputErrors, Refusal, account_disabled, password_mismatch, token_revoked
@@ -54,9 +54,9 @@ class ChangePassword:
             raise token_revoked()
         if confirm_password is not None and confirm_password != new_password:
             self._refuse_mismatch(user, new_password)
-        if not await self.check.of_user(user, current_password, client_info=client_info):
+        if not await self.check.for_user(user, current_password, client_info=client_info):
             raise _wrong_password()
-        if normal(new_password) == normal(current_password):
+        if normalize_password(new_password) == normalize_password(current_password):
             raise _unchanged()
         secret = self._accept(user, new_password)
         reservation = await self.rate_limiter.acquire(user_bucket(Limit.PASSWORD_CHANGE, user.id))

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from application.ports import Clock, Hasher, PasswordMatch, RateLimiter, Reservation, UserLookup
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email, normal_username
+from domain.address import normalize_email, normalize_username
 from domain.client_info import ClientInfo
 from domain.rate_limit_buckets import account_bucket, known_network_bucket, login_buckets, total_bucket
 from domain.rate_limits import Limit
@@ -29,12 +29,12 @@ class CheckPassword:
     rate_limiter: RateLimiter
     clock: Clock
 
-    async def of_login(
+    async def for_login(
         self, login: str, password: str, *, client_info: ClientInfo
     ) -> tuple[User | None, PasswordMatch]:
         """Return the user with that address or username, or None, and the verdict. Among several unverified users,
         return the one whose password matches. Computes one hash, whether the user exists or not."""
-        reservation = await self._spend(login, client_info)
+        reservation = await self._acquire(login, client_info)
         users = await self._find(login)
         first = users[0].password_hash if users else None
         others = [user.password_hash for user in users[1:]]
@@ -44,9 +44,9 @@ class CheckPassword:
             match = replace(match, needs_rehash=False)
         return (users[match.index] if users else None), match
 
-    async def of_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
+    async def for_user(self, user: User, password: str, *, client_info: ClientInfo) -> bool:
         """Whether this is the user's password."""
-        reservation = await self._spend(user.email, client_info)
+        reservation = await self._acquire(user.email, client_info)
         return (await self._verify(password, user.password_hash, reservation=reservation)).matches
 
     async def _verify(
@@ -61,7 +61,7 @@ class CheckPassword:
             await self.rate_limiter.cancel(reservation)
         return match
 
-    async def _spend(self, login: str, client_info: ClientInfo) -> Reservation:
+    async def _acquire(self, login: str, client_info: ClientInfo) -> Reservation:
         """Count the attempt, and return the receipt for the refund after a correct password."""
         name = _name(login)
         # All spellings of a name are counted together.
@@ -70,7 +70,7 @@ class CheckPassword:
         try:
             reservation = await self.rate_limiter.acquire(*network, account_bucket(named), total)
         except Refusal as refusal:
-            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_home(name, client_info):
+            if refusal.reason != Limit.LOGIN_ACCOUNT or not await self._is_known_network(name, client_info):
                 raise
             try:
                 reservation = await self.rate_limiter.acquire(*network, known_network_bucket(named), total)
@@ -78,7 +78,7 @@ class CheckPassword:
                 raise earliest_retry(refusal, other) from None
         return replace(reservation, buckets=tuple(bucket for bucket in reservation.buckets if bucket != total))
 
-    async def _is_home(self, name: str | None, client_info: ClientInfo) -> bool:
+    async def _is_known_network(self, name: str | None, client_info: ClientInfo) -> bool:
         if name is None or not client_info.network:
             return False
         async with self.begin() as work:
@@ -92,6 +92,6 @@ class CheckPassword:
 def _name(login: str) -> str | None:
     """The login in its stored form, or None if it is neither an address nor a username."""
     try:
-        return normal_email(login) if "@" in login else normal_username(login)
+        return normalize_email(login) if "@" in login else normalize_username(login)
     except Refusal:
         return None

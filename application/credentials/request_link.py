@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from application.mail.limit_mail import LimitMail
 from application.mail.mail_queue import MailQueue
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email
+from domain.address import normalize_email
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import MailKind
 
@@ -19,7 +19,7 @@ class RequestLink:
 
     async def __call__(self, *, email: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> None:
         """Raises `email_invalid` or `rate_limited`."""
-        address = normal_email(email)
-        await self.limit_mail(self.kind, address, client_info)
+        email = normalize_email(email)
+        await self.limit_mail(self.kind, email, client_info)
         async with self.begin() as work:
-            await self.mail.queue(work, self.kind, address, client_info=client_info)
+            await self.mail.queue(work, self.kind, email, client_info=client_info)

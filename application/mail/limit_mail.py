@@ -18,20 +18,20 @@ class LimitMail:
     rate_limiter: RateLimiter
     clock: Clock
 
-    async def __call__(self, kind: str, address: str, client_info: ClientInfo) -> None:
+    async def __call__(self, kind: str, email: str, client_info: ClientInfo) -> None:
         """Raises `rate_limited`."""
-        network_buckets = mail_network_buckets(kind, address, client_info)
+        network_buckets = mail_network_buckets(kind, email, client_info)
         try:
-            await self.rate_limiter.acquire(*network_buckets, *mail_recipient_buckets(kind, address))
+            await self.rate_limiter.acquire(*network_buckets, *mail_recipient_buckets(kind, email))
         except Refusal as refusal:
             if refusal.reason not in _BY_STRANGERS:
                 raise
             earliest = refusal
         else:
             return
-        home_reserve, reset_reserve = mail_reserves(kind, address)
+        home_reserve, reset_reserve = mail_reserves(kind, email)
         for reserve in (reset_reserve if earliest.reason == Limit.MAIL_DAY else None, home_reserve):
-            if reserve is None or (reserve is home_reserve and not await self._is_home(address, client_info)):
+            if reserve is None or (reserve is home_reserve and not await self._is_known_network(email, client_info)):
                 continue
             try:
                 await self.rate_limiter.acquire(*network_buckets, reserve)
@@ -41,8 +41,8 @@ class LimitMail:
                 return
         raise earliest
 
-    async def _is_home(self, address: str, client_info: ClientInfo) -> bool:
+    async def _is_known_network(self, email: str, client_info: ClientInfo) -> bool:
         if not client_info.network:
             return False
         async with self.begin() as work:
-            return await work.sessions.has_session_in_network(address, client_info.network, now=self.clock())
+            return await work.sessions.has_session_in_network(email, client_info.network, now=self.clock())

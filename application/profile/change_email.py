@@ -7,7 +7,7 @@ from application.credentials.check_password import CheckPassword
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, NewId, RateLimiter
 from application.repositories import UnitOfWorkFactory
-from domain.address import normal_email
+from domain.address import normalize_email
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.email_change import EmailChange
@@ -33,7 +33,7 @@ class ChangeEmail:
         self, caller: AccessToken, *, new_email: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
         """Raises `email_invalid`, `invalid_credentials`, `account_disabled`, `token_revoked` or `rate_limited`."""
-        address = normal_email(new_email, field="new_email")
+        address = normalize_email(new_email, field="new_email")
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
         if user is None:
@@ -42,7 +42,7 @@ class ChangeEmail:
             raise Refusal(
                 ErrorCode.EMAIL_INVALID, "This is already your e-mail address.", field="new_email", reason="unchanged"
             )
-        if not await self.check.of_user(user, password, client_info=client_info):
+        if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
         new = mail_buckets(MailKind.CONFIRM_EMAIL, address, client_info)
         old = mail_buckets(MailKind.EMAIL_CHANGE_ASKED, user.email, client_info)

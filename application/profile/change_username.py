@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from application.audit import Audit
 from application.repositories import UnitOfWorkFactory
-from domain.address import chosen_username, normal_username
+from domain.address import accept_username, normalize_username
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.password import PasswordPolicy
@@ -23,7 +23,7 @@ class ChangeUsername:
         self, caller: AccessToken, *, username: str | None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> User:
         """Return the renamed user. Raises `username_invalid`, `username_taken` or `token_revoked`."""
-        name = None if username is None else normal_username(username)
+        name = None if username is None else normalize_username(username)
         async with self.begin() as work:
             user = await work.users.by_id(caller.user_id)
             if user is None:
@@ -31,7 +31,7 @@ class ChangeUsername:
             if user.username == name:
                 return user
             if name is not None and name.lower() != (user.username or "").lower():
-                chosen_username(name, product=self.policy.product)  # a user may keep a reserved name
+                accept_username(name, product=self.policy.product)  # a user may keep a reserved name
             holder = None if name is None else await work.users.by_username(name)
             if holder is not None and holder.verified and holder.id != user.id:
                 raise username_taken()

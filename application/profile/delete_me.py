@@ -30,7 +30,7 @@ class DeleteMe:
             user = await work.users.by_id(caller.user_id)
         if user is None:
             raise token_revoked()
-        if not await self.check.of_user(user, password, client_info=client_info):
+        if not await self.check.for_user(user, password, client_info=client_info):
             raise incorrect_password()
         now = self.clock()
         async with self.begin() as work:

@@ -6,7 +6,7 @@ from application.audit import Audit
 from application.mail.mail_queue import MailQueue
 from application.ports import Clock, Hasher, NewId, RateLimiter, Reservation
 from application.repositories import UnitOfWork, UnitOfWorkFactory
-from domain.address import chosen_username, normal_email
+from domain.address import accept_username, normalize_email
 from domain.audit import EventType
 from domain.client_info import UNKNOWN_CLIENT, ClientInfo
 from domain.outbox import MailKind
@@ -32,18 +32,18 @@ class Register:
         self, *, email: str, password: str, username: str | None = None, client_info: ClientInfo = UNKNOWN_CLIENT
     ) -> None:
         """Raises `email_invalid`, `username_invalid`, `username_taken`, `password_weak` or `rate_limited`."""
-        address, name, secret, errors = email, username, password, InputErrors()
+        name, secret, errors = username, password, InputErrors()
         with errors:
-            address = normal_email(email)
+            email = normalize_email(email)
         with errors:
-            name = None if username is None else chosen_username(username, product=self.policy.product)
+            name = None if username is None else accept_username(username, product=self.policy.product)
         with errors:
-            secret = self.policy.accept(password, email=address, username=name)
+            secret = self.policy.accept(password, email=email, username=name)
         errors.check()
         network = Bucket(Limit.REGISTER, (client_info.network,))
-        reservation = await self._spend(network, address, client_info)
+        reservation = await self._acquire(network, email, client_info)
         try:
-            await self._claim(address, name, secret, client_info)
+            await self._claim(email, name, secret, client_info)
         except Refusal as refusal:
             # No mail was queued, so its buckets are refunded, and the registration too if no password was hashed.
             costs_nothing = refusal.code is ErrorCode.OVERLOADED
@@ -52,47 +52,47 @@ class Register:
             )
             raise
 
-    async def _spend(self, network: Bucket, address: str, client_info: ClientInfo) -> Reservation:
+    async def _acquire(self, network: Bucket, email: str, client_info: ClientInfo) -> Reservation:
         try:
-            return await self.rate_limiter.acquire(network, *mail_buckets("register", address, client_info))
+            return await self.rate_limiter.acquire(network, *mail_buckets("register", email, client_info))
         except Refusal as refusal:
-            reserve = registration_reserve(address)
+            reserve = registration_reserve(email)
             if refusal.reason != Limit.MAIL_DAY or not reserve:
                 raise
             try:
                 return await self.rate_limiter.acquire(
-                    network, *mail_network_buckets("register", address, client_info), *reserve
+                    network, *mail_network_buckets("register", email, client_info), *reserve
                 )
             except Refusal as other:
                 raise earliest_retry(refusal, other) from None
 
-    async def _claim(self, address: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
+    async def _claim(self, email: str, name: str | None, secret: str, client_info: ClientInfo) -> None:
         """Hash with the salt of another unverified user of the address or name, so that a login compares all of them
         with one hash."""
         async with self.begin() as work:
-            salt_source = await work.users.unverified_hash(address, name)
+            salt_source = await work.users.unverified_hash(email, name)
         for last_attempt in (False, True):
             password_hash = await self.hasher.hash(secret, like=salt_source)
             async with self.begin() as work:
-                current_salt_source = await work.users.unverified_hash(address, name, alone=True)
+                current_salt_source = await work.users.unverified_hash(email, name, alone=True)
                 if current_salt_source == salt_source or last_attempt:
-                    await self._add(work, address, name, password_hash, client_info)
+                    await self._add(work, email, name, password_hash, client_info)
                     return
             salt_source = current_salt_source  # another request has just registered it
 
     async def _add(
-        self, work: UnitOfWork, address: str, name: str | None, password_hash: str, client_info: ClientInfo
+        self, work: UnitOfWork, email: str, name: str | None, password_hash: str, client_info: ClientInfo
     ) -> None:
         now = self.clock()
-        user = User.registered(id=self.new_id(), email=address, username=name, password_hash=password_hash, now=now)
+        user = User.registered(id=self.new_id(), email=email, username=name, password_hash=password_hash, now=now)
         name_owner = None if name is None else await work.users.by_username(name)
         if name_owner is not None and name_owner.verified:
             raise username_taken()
-        email_owner = await work.users.by_email(address)
+        email_owner = await work.users.by_email(email)
         if email_owner is not None and email_owner.verified:
-            await self.mail.queue(work, MailKind.ALREADY_REGISTERED, address, client_info=client_info)
+            await self.mail.queue(work, MailKind.ALREADY_REGISTERED, email, client_info=client_info)
             await self.audit.record(work, EventType.REGISTERED_AGAIN, email_owner.id, client_info=client_info)
         else:
             await work.users.add(user)
-            await self.mail.queue(work, MailKind.VERIFY, address, user_id=user.id, client_info=client_info)
+            await self.mail.queue(work, MailKind.VERIFY, email, user_id=user.id, client_info=client_info)
             await self.audit.record(work, EventType.REGISTERED, user.id, client_info=client_info)

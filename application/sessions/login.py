@@ -27,7 +27,7 @@ class Login:
 
     async def __call__(self, *, login: str, password: str, client_info: ClientInfo = UNKNOWN_CLIENT) -> TokenPair:
         """Raises `invalid_credentials`, `account_disabled` or `rate_limited`."""
-        user, match = await self.check.of_login(login, password, client_info=client_info)
+        user, match = await self.check.for_login(login, password, client_info=client_info)
         if user is None or not match.matches:
             raise incorrect_login()
         if user.disabled:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from domain.address import chosen_username, normal_email, normal_username
+from domain.address import accept_username, normalize_email, normalize_username
 from domain.refusals import ErrorCode, Refusal
 
 
@@ -23,7 +23,7 @@ from domain.refusals import ErrorCode, Refusal
     ],
 )
 def test_addresses_are_stored_in_lower_case(typed: str, kept: str) -> None:
-    assert normal_email(typed) == kept
+    assert normalize_email(typed) == kept
 
 
 NOT_PLAIN = r"""
@@ -45,7 +45,7 @@ BROKEN = [
 @pytest.mark.parametrize("typed", [*NOT_PLAIN.strip("\n").replace("\n", "|").split("|"), *BROKEN])
 def test_invalid_addresses_are_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
-        normal_email(typed)
+        normalize_email(typed)
     assert (refused.value.code, refused.value.field) == (ErrorCode.EMAIL_INVALID, "email")
 
 
@@ -54,26 +54,26 @@ WHITE_SPACE = ["{} ", " {}", "{}\n", "\t{}", "{}\r\n", "\u00a0{}\u3000", " " * 1
 
 @pytest.mark.parametrize("around", WHITE_SPACE)
 def test_white_space_around_a_name_is_stripped(around: str) -> None:
-    assert normal_email(around.format("Alice@example.org")) == "alice@example.org"
-    assert normal_email(around.format("a" * 64 + "@example.org")) == "a" * 64 + "@example.org"
-    assert normal_username(around.format("Alice")) == "Alice"
-    assert normal_username(around.format("a" * 32)) == "a" * 32
+    assert normalize_email(around.format("Alice@example.org")) == "alice@example.org"
+    assert normalize_email(around.format("a" * 64 + "@example.org")) == "a" * 64 + "@example.org"
+    assert normalize_username(around.format("Alice")) == "Alice"
+    assert normalize_username(around.format("a" * 32)) == "a" * 32
 
 
 @pytest.mark.parametrize("typed", ["alice@bücher.example", "ali@例え.jp", "é@bücher.example"])
 def test_a_domain_that_is_not_ascii_is_refused_with_a_hint(typed: str) -> None:
     with pytest.raises(Refusal, match=r"A-labels, which begin with xn--"):
-        normal_email(typed)
+        normalize_email(typed)
 
 
 @settings(deadline=None)
 @given(st.text() | st.from_regex(r"[a-z.+\"@ ]{1,20}@[a-z.\-0-9]{1,20}", fullmatch=True) | st.emails())
 def test_accepted_addresses_are_plain_and_normalization_is_idempotent(typed: str) -> None:
     try:
-        address = normal_email(typed)
+        address = normalize_email(typed)
     except Refusal:
         return
-    assert normal_email(address) == address == typed.strip().lower()
+    assert normalize_email(address) == address == typed.strip().lower()
     assert address.count("@") == 1
     assert address.isascii()
     assert address.isprintable()
@@ -86,7 +86,7 @@ def test_accepted_addresses_are_plain_and_normalization_is_idempotent(typed: str
 )
 def test_hostile_input_is_refused_in_linear_time(typed: str) -> None:
     began = time.thread_time()
-    for refuse in (normal_email, normal_username):
+    for refuse in (normalize_email, normalize_username):
         with pytest.raises(Refusal):
             refuse(typed)
     assert time.thread_time() - began < 0.05
@@ -94,7 +94,7 @@ def test_hostile_input_is_refused_in_linear_time(typed: str) -> None:
 
 @pytest.mark.parametrize("typed", ["bob", "Bob", "a.b_c-d", "007", "a" * 32, "a--b"])
 def test_usernames_keep_their_case(typed: str) -> None:
-    assert normal_username(typed) == typed
+    assert normalize_username(typed) == typed
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_usernames_keep_their_case(typed: str) -> None:
 )
 def test_invalid_usernames_are_refused(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
-        normal_username(typed)
+        normalize_username(typed)
     assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
 
 
@@ -114,7 +114,7 @@ def test_invalid_usernames_are_refused(typed: str) -> None:
 @given(st.emails())
 def test_a_username_contains_no_at_sign(typed: str) -> None:
     with pytest.raises(Refusal):
-        normal_username(typed)
+        normalize_username(typed)
 
 
 @pytest.mark.parametrize(
@@ -130,9 +130,9 @@ def test_a_username_contains_no_at_sign(typed: str) -> None:
 )
 def test_only_the_operator_can_create_reserved_usernames(typed: str) -> None:
     with pytest.raises(Refusal) as refused:
-        chosen_username(typed, product="Paper Notes")
+        accept_username(typed, product="Paper Notes")
     assert (refused.value.code, refused.value.field) == (ErrorCode.USERNAME_INVALID, "username")
-    assert normal_username(typed) == typed
+    assert normalize_username(typed) == typed
 
 
 @pytest.mark.parametrize(
@@ -143,9 +143,9 @@ def test_only_the_operator_can_create_reserved_usernames(typed: str) -> None:
     ],
 )
 def test_usernames_that_are_not_reserved_are_allowed(typed: str) -> None:
-    assert chosen_username(typed, product="Paper Notes") == typed
+    assert accept_username(typed, product="Paper Notes") == typed
 
 
 def test_a_product_name_without_latin_letters_reserves_no_username() -> None:
     for product in ("", "Дом", "!"):
-        assert chosen_username("ada", product=product) == "ada"
+        assert accept_username("ada", product=product) == "ada"

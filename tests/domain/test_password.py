@@ -9,7 +9,7 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from adapters.passwords.zxcvbn_wordlist import ZxcvbnWordlist, load_lists
-from domain.password import PasswordPolicy, normal
+from domain.password import PasswordPolicy, normalize_password
 from domain.refusals import ErrorCode, Refusal
 
 COMMON = ZxcvbnWordlist()
@@ -120,7 +120,7 @@ def test_any_script_is_accepted_and_normalized_to_nfc(text: str) -> None:
     assume(15 <= len(composed) <= 128 and len(set(composed)) > 12)
     if reason(text) is None:
         assert POLICY.accept(text) == composed == POLICY.accept(normalize("NFD", text))
-        assert normal(POLICY.accept(text)) == POLICY.accept(text)
+        assert normalize_password(POLICY.accept(text)) == POLICY.accept(text)
     else:
         assert reason(text) not in ("too_short", "too_long", "repeated")
 
@@ -137,7 +137,7 @@ def test_repeated_patterns_are_refused(unit: str, times: int, more: int) -> None
 @settings(deadline=None)
 @given(st.text(max_size=300))
 def test_a_password_is_changed_by_nfc_only(text: str) -> None:
-    assert normal(text) == normalize("NFC", text)
+    assert normalize_password(text) == normalize("NFC", text)
 
 
 def test_random_digits_are_accepted() -> None:
@@ -151,7 +151,7 @@ def test_hostile_input_is_checked_in_linear_time(unit: str) -> None:
     for size in (15, 128, 2048, 100_000):
         began = time.thread_time()
         reason((unit * size)[:size])
-        normal((unit * size)[:size])
+        normalize_password((unit * size)[:size])
         assert time.thread_time() - began < 0.05
 
 
